@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways to run a virtual machine; :func:`driver_for` finds one by ``vmType``."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from callao.config import VMType
+from callao.drivers.base import Boot, Driver, Features, Forward, Machine, StopPolicy
+from callao.errors import DriverError
+
+_FACTORIES = {VMType.QEMU: ("callao.drivers.qemu", "QemuDriver")}
+
+
+def driver_for(vm_type: VMType) -> Driver:
+    """The driver for ``vm_type``.
+
+    :raises DriverError: when Callao has no such driver.
+    """
+    try:
+        module, name = _FACTORIES[vm_type]
+    except KeyError:
+        known = ", ".join(sorted(_FACTORIES))
+        raise DriverError(f"vmType: {vm_type!s} has no driver in this version (allowed: {known}).") from None
+    driver: Driver = getattr(import_module(module), name)()
+    return driver
+
+
+__all__ = ["Boot", "Driver", "Features", "Forward", "Machine", "StopPolicy", "driver_for"]

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a driver promises. Callers ask :class:`Features`; nobody asks for a driver's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from callao.config import Arch, Config, MountType, VMType
+from callao.errors import Problem
+from callao.events import Reporter
+from callao.host import Host
+from callao.images import Fetched
+from callao.instances.paths import InstancePaths
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a driver can do.
+
+    ``honoured`` lists the top-level fields of lima.yaml that the driver acts on; one that is set
+    and not honoured is a validation problem or a warning, never silence.
+    """
+
+    vm_type: VMType
+    arches: frozenset[Arch]
+    mount_types: frozenset[MountType]
+    honoured: frozenset[str]
+    live_port_forwards: bool = False
+    socket_networks: bool = False
+    legacy_bios: bool = False
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One forward that the hypervisor itself keeps: host address and port to a guest port."""
+
+    proto: str
+    """``tcp`` or ``udp``."""
+    host_ip: str
+    host_port: int
+    guest_port: int
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What one start needs beyond the configuration."""
+
+    paths: InstancePaths
+    config: Config
+    ssh_port: int
+    """The host's port, on 127.0.0.1, that leads to the guest's sshd."""
+    forwards: tuple[Forward, ...] = ()
+    mac_address: str = ""
+    """Of the first, user-mode NIC; stable over the life of the instance."""
+
+
+@dataclass(frozen=True)
+class StopPolicy:
+    """How long each way of stopping gets, in seconds, before the next is tried."""
+
+    acpi: float = 60.0
+    ssh: float = 30.0
+    quit: float = 10.0
+
+
+class Machine(Protocol):
+    """A running virtual machine, owned by the process that started it."""
+
+    @property
+    def pid(self) -> int:
+        """Of the hypervisor's process."""
+
+    async def wait(self) -> int:
+        """Until the machine is off; returns the hypervisor's exit status."""
+
+    async def power_button(self) -> None:
+        """Ask the guest to shut down (ACPI); returns at once.
+
+        :raises DriverError: when the hypervisor cannot be asked.
+        """
+
+    async def quit(self) -> None:
+        """Tell the hypervisor to end now, flushing its disks; returns at once."""
+
+    async def kill(self) -> None:
+        """End the process, whatever it does; returns when it is gone."""
+
+    async def add_forward(self, forward: Forward) -> None:
+        """Only where ``Features.live_port_forwards``.
+
+        :raises DriverError: when the host's port is taken.
+        """
+
+    async def remove_forward(self, forward: Forward) -> None:
+        """Only where ``Features.live_port_forwards``."""
+
+
+class Driver(Protocol):
+    """One way to run virtual machines. Stateless: an instance's folder holds the state."""
+
+    features: ClassVar[Features]
+
+    def validate(self, config: Config, host: Host) -> list[Problem]:
+        """What of ``config`` this driver cannot do; pure, touches nothing."""
+
+    def missing(self, config: Config) -> list[str]:
+        """What the host lacks to run ``config`` (programs, firmware), a sentence each with its remedy."""
+
+    def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
+        """Make the instance's disks in ``paths.dir``; what exists stays as it is.
+
+        :raises DriverError: when a disk cannot be made.
+        """
+
+    def resize(self, paths: InstancePaths, config: Config) -> None:
+        """Grow the stopped instance's disk to ``config.disk``; never shrinks."""
+
+    async def start(self, boot: Boot, report: Reporter) -> Machine:
+        """Start the hypervisor; returns once it runs guest code.
+
+        It must die with the calling process, however that ends.
+
+        :raises DriverError: with the hypervisor's own words.
+        """

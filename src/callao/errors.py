@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one error tree.
+
+Everything the engine raises on purpose is a :class:`CallaoError`; its text is a sentence that a
+user can act on, and says what happened, to what, and what to do next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class CallaoError(Exception):
+    """Root of all errors that the engine raises on purpose.
+
+    :param message: what happened, and to what.
+    :param hint: what to do next.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a configuration.
+
+    ``path`` is the place in the document, as in ``mounts[0].location``; ``value`` is what stood
+    there; ``allowed`` is what may stand there.
+    """
+
+    path: str
+    value: object
+    message: str
+    allowed: str = ""
+
+    def __str__(self) -> str:
+        allowed = f" (allowed: {self.allowed})" if self.allowed else ""
+        return f"{self.path}: {self.value!r}: {self.message}{allowed}"
+
+
+class ConfigError(CallaoError):
+    """A configuration that cannot be used; carries every problem found, not just the first."""
+
+    def __init__(self, problems: list[Problem] | tuple[Problem, ...], *, source: str = "") -> None:
+        self.problems = tuple(problems)
+        self.source = source
+        where = f"{source}: " if source else ""
+        super().__init__(where + "; ".join(str(problem) for problem in self.problems))
+
+
+class TemplateError(CallaoError):
+    """A template that cannot be found, read or resolved."""
+
+
+class ImageError(CallaoError):
+    """An image that cannot be had."""
+
+
+class DownloadError(ImageError):
+    """A location that cannot be fetched (unreachable, refused, truncated, stalled)."""
+
+
+class DigestMismatch(ImageError):
+    """What came is not what was asked for; names both digests."""
+
+
+class ImageFormatError(ImageError):
+    """What came is not a disk image, or cannot be decompressed or converted."""
+
+
+class InstanceError(CallaoError):
+    """Something about one instance."""
+
+
+class InstanceNotFound(InstanceError):
+    """No instance of that name."""
+
+
+class InstanceBusy(InstanceError):
+    """Another run holds the instance's lock."""
+
+
+class InstanceBroken(InstanceError):
+    """The instance's folder cannot be understood."""
+
+
+class InstanceProtected(InstanceError):
+    """The instance is marked as protected."""
+
+
+class ImmutableField(InstanceError):
+    """A change that an existing instance can never take."""
+
+
+class RestartRequired(InstanceError):
+    """A change that needs a restart while restarts are not allowed."""
+
+
+class StageFailed(InstanceError):
+    """A start that failed; names the stage and carries the lines that explain it.
+
+    :param stage: the stage's name, see :class:`callao.events.Stage`.
+    :param evidence: log lines that explain the failure, most telling last.
+    """
+
+    def __init__(self, message: str, *, stage: str, evidence: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.stage = stage
+        self.evidence = evidence
+
+    def __str__(self) -> str:
+        evidence = f"\n{self.evidence.rstrip()}" if self.evidence else ""
+        return super().__str__() + evidence
+
+
+class DriverError(CallaoError):
+    """The hypervisor is missing, too old, or refused what it was asked."""
+
+
+class AgentError(CallaoError):
+    """The host agent did not start, answer, or end as it should."""

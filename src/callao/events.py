@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens while something long runs, told as it happens.
+
+Whoever does the work calls a :data:`Reporter`; whoever shows it (a module, the command line)
+supplies one. Events cross processes as JSON, one object a line.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable
+
+import msgspec
+
+
+class Stage(enum.StrEnum):
+    """The stages a box passes on its way up, in order."""
+
+    IMAGE = "image"
+    """The disk image is in the cache, verified and usable."""
+    DISK = "disk"
+    """The instance's folder, disk and cidata are made."""
+    DRIVER = "driver"
+    """The hypervisor runs the machine."""
+    SSHD = "sshd"
+    """sshd answers with the expected host key and lets us in."""
+    CLOUD_INIT = "cloud-init"
+    """cloud-init has finished."""
+    PROVISION = "provision"
+    """The boot scripts and the user's provision scripts have ended well."""
+    PROBES = "probes"
+    """Every readiness probe has passed."""
+    READY = "ready"
+    """The box can be used."""
+    STOP = "stop"
+    """The machine is off."""
+
+
+class State(enum.StrEnum):
+    """What an event says of its stage."""
+
+    BEGUN = "begun"
+    PROGRESS = "progress"
+    DONE = "done"
+    FAILED = "failed"
+    NOTICE = "notice"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened.
+
+    :param time: seconds since the epoch.
+    :param seconds: seconds since the operation began.
+    :param message: for people; a stage that is DONE needs none.
+    """
+
+    stage: Stage
+    state: State
+    time: float = msgspec.field(default_factory=time.time)
+    seconds: float | None = None
+    message: str = ""
+    fraction: float | None = None
+    """0..1 where PROGRESS can be counted."""
+
+
+Reporter = Callable[[Event], None]
+
+
+def silent(_event: Event) -> None:
+    """The reporter for callers who do not want to hear."""

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts about the machine that runs the VMs: what defaults depend on."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from callao.errors import CallaoError
+
+ARCH_ALIASES = {"amd64": "x86_64", "arm64": "aarch64", "armv6l": "armv7l", "armhf": "armv7l"}
+"""What other tools call the architectures that lima.yaml names."""
+
+
+@dataclass(frozen=True)
+class HostUser:
+    """The user who runs the engine, as the passwd database has it."""
+
+    name: str
+    uid: int
+    comment: str
+    home: str
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the configuration's defaults depend on.
+
+    ``memory`` is in bytes; ``os`` is ``linux``, ``darwin`` or ``windows``.
+    """
+
+    os: str
+    arch: str
+    cpus: int
+    memory: int
+    user: HostUser
+    timezone: str
+
+    @classmethod
+    def detect(cls) -> Host:
+        """Ask the running system."""
+        machine = platform.machine().lower()
+        return cls(
+            os="windows" if sys.platform == "win32" else sys.platform,
+            arch=ARCH_ALIASES.get(machine, machine),
+            cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            user=_user(),
+            timezone=_timezone(),
+        )
+
+
+def lima_home() -> Path:
+    """``$LIMA_HOME``, or ``~/.lima``; absolute, symlinks kept.
+
+    :raises CallaoError: when ``LIMA_HOME`` is set to a relative path.
+    """
+    raw = os.environ.get("LIMA_HOME", "")
+    path = Path(raw).expanduser() if raw else Path.home() / ".lima"
+    if not path.is_absolute():
+        raise CallaoError(f"LIMA_HOME: {raw!r} is not an absolute path.", hint="Set it to one, or unset it.")
+    return path
+
+
+def _user() -> HostUser:
+    import pwd
+
+    try:
+        entry = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return HostUser(name=getpass.getuser(), uid=os.getuid(), comment="", home=str(Path.home()))
+    return HostUser(
+        name=entry.pw_name, uid=entry.pw_uid, comment=entry.pw_gecos.split(",")[0], home=entry.pw_dir
+    )
+
+
+def _timezone() -> str:
+    """The IANA name, from the ``/etc/localtime`` symlink (see localtime(5)); empty when unknown."""
+    try:
+        target = os.readlink("/etc/localtime")
+    except OSError:
+        return ""
+    _, found, name = target.partition("zoneinfo/")
+    return name if found else ""

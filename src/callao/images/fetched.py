@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a fetched image is, to those who boot from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An image in the cache, verified, decompressed and in qcow2.
+
+    ``kernel`` and ``initrd`` are set for images that boot directly. ``digest`` is ``sha256:…`` or
+    ``sha512:…`` of what came over the wire, empty when nobody vouched for it.
+    """
+
+    disk: Path
+    location: str
+    arch: str
+    digest: str = ""
+    kernel: Path | None = None
+    initrd: Path | None = None
+    cmdline: str = ""
+    from_cache: bool = False

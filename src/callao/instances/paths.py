@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an instance keeps what: Lima's file names, and the few of our own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class InstancePaths:
+    """The files of one instance; nothing here touches the disk."""
+
+    dir: Path
+
+    @property
+    def name(self) -> str:
+        return self.dir.name
+
+    @property
+    def lima_yaml(self) -> Path:
+        return self.dir / "lima.yaml"
+
+    @property
+    def lima_version(self) -> Path:
+        return self.dir / "lima-version"
+
+    @property
+    def protected(self) -> Path:
+        return self.dir / "protected"
+
+    @property
+    def cidata_iso(self) -> Path:
+        return self.dir / "cidata.iso"
+
+    @property
+    def disk(self) -> Path:
+        return self.dir / "disk"
+
+    @property
+    def kernel(self) -> Path:
+        return self.dir / "kernel"
+
+    @property
+    def kernel_cmdline(self) -> Path:
+        return self.dir / "kernel.cmdline"
+
+    @property
+    def initrd(self) -> Path:
+        return self.dir / "initrd"
+
+    @property
+    def qmp_sock(self) -> Path:
+        return self.dir / "qmp.sock"
+
+    @property
+    def qemu_pid(self) -> Path:
+        return self.dir / "qemu.pid"
+
+    @property
+    def qemu_efi_vars(self) -> Path:
+        """Ours: the machine's writable UEFI variable store."""
+        return self.dir / "qemu-efi-vars.fd"
+
+    @property
+    def qemu_log(self) -> Path:
+        """Ours: QEMU's own stderr."""
+        return self.dir / "qemu.log"
+
+    @property
+    def serial_log(self) -> Path:
+        return self.dir / "serial.log"
+
+    @property
+    def ssh_sock(self) -> Path:
+        return self.dir / "ssh.sock"
+
+    @property
+    def ssh_config(self) -> Path:
+        return self.dir / "ssh.config"
+
+    @property
+    def ha_pid(self) -> Path:
+        return self.dir / "ha.pid"
+
+    @property
+    def ha_sock(self) -> Path:
+        return self.dir / "ha.sock"
+
+    @property
+    def ha_stdout(self) -> Path:
+        return self.dir / "ha.stdout.log"
+
+    @property
+    def ha_stderr(self) -> Path:
+        return self.dir / "ha.stderr.log"
+
+    @property
+    def callao_json(self) -> Path:
+        """Ours: labels, template, image, timings; Lima's readers never see it."""
+        return self.dir / "callao.json"
+
+    @property
+    def processes(self) -> Path:
+        """Ours: who the pid files' processes are (start time, command)."""
+        return self.dir / "processes.json"
+
+    @property
+    def host_key(self) -> Path:
+        """Ours: the guest's ssh host key, injected by cloud-init."""
+        return self.dir / "ssh_host_ed25519_key"
+
+    @property
+    def host_key_pub(self) -> Path:
+        return self.dir / "ssh_host_ed25519_key.pub"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.dir / "known_hosts"
+
+    @property
+    def sock_dir(self) -> Path:
+        return self.dir / "sock"
