@@ -81,7 +81,7 @@ def _user() -> HostUser:
 def _timezone() -> str:
     """The IANA name, from the ``/etc/localtime`` symlink (see localtime(5)); empty when unknown."""
     try:
-        target = os.readlink("/etc/localtime")
+        target = str(Path("/etc/localtime").readlink())
     except OSError:
         return ""
     _, found, name = target.partition("zoneinfo/")

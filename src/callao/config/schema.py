@@ -63,68 +63,68 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     """Base of all of lima.yaml's records: immutable, and strict about keys."""
 
 
-class File(Record):
+class File(Record, frozen=True, kw_only=True):
     location: str
     arch: Arch | None = None
     digest: str | None = None
 
 
-class Kernel(File):
+class Kernel(File, frozen=True, kw_only=True):
     cmdline: str | None = None
 
 
-class Image(File):
+class Image(File, frozen=True, kw_only=True):
     kernel: Kernel | None = None
     initrd: File | None = None
     variant: str | None = None
     arch_variant: str | None = None
 
 
-class Rosetta(Record):
+class Rosetta(Record, frozen=True, kw_only=True):
     enabled: bool = False
     binfmt: bool = False
 
 
-class QEMUOpts(Record):
+class QEMUOpts(Record, frozen=True, kw_only=True):
     minimum_version: str | None = None
     cpu_type: dict[str, str] = {}
 
 
-class VZOpts(Record):
+class VZOpts(Record, frozen=True, kw_only=True):
     rosetta: Rosetta = Rosetta()
     disk_image_format: str = "raw"
 
 
-class VMOpts(Record):
+class VMOpts(Record, frozen=True, kw_only=True):
     qemu: QEMUOpts = QEMUOpts()
     vz: VZOpts = VZOpts()
 
 
-class AdditionalDisk(Record):
+class AdditionalDisk(Record, frozen=True, kw_only=True):
     name: str
     format: bool = True
     fs_type: str | None = None
     fs_args: tuple[str, ...] = ()
 
 
-class SSHFS(Record):
+class SSHFS(Record, frozen=True, kw_only=True):
     cache: bool = True
     follow_symlinks: bool = False
     sftp_driver: str | None = None
 
 
-class P9(Record):
+class P9(Record, frozen=True, kw_only=True):
     security_model: str = "none"
     protocol_version: str = "9p2000.L"
     msize: int = 128 * 1024
     cache: str | None = None
 
 
-class Virtiofs(Record):
+class Virtiofs(Record, frozen=True, kw_only=True):
     queue_size: int | None = None
 
 
-class Mount(Record):
+class Mount(Record, frozen=True, kw_only=True):
     """``mount_point`` is the guest's path; the location's own where none was given."""
 
     location: str
@@ -135,7 +135,7 @@ class Mount(Record):
     virtiofs: Virtiofs = Virtiofs()
 
 
-class SSH(Record):
+class SSH(Record, frozen=True, kw_only=True):
     local_port: int = 0
     load_dot_ssh_pub_keys: bool = field(name="loadDotSSHPubKeys", default=False)
     forward_agent: bool = False
@@ -144,35 +144,35 @@ class SSH(Record):
     over_vsock: bool = False
 
 
-class FirmwareImage(File):
+class FirmwareImage(File, frozen=True, kw_only=True):
     vm_type: VMType | None = None
 
 
-class Firmware(Record):
+class Firmware(Record, frozen=True, kw_only=True):
     legacy_bios: bool = field(name="legacyBIOS", default=False)
     images: tuple[FirmwareImage, ...] = ()
 
 
-class Audio(Record):
+class Audio(Record, frozen=True, kw_only=True):
     device: str | None = None
     interface: str | None = None
 
 
-class VNC(Record):
+class VNC(Record, frozen=True, kw_only=True):
     display: str | None = None
 
 
-class Video(Record):
+class Video(Record, frozen=True, kw_only=True):
     display: str = "none"
     vnc: VNC = VNC()
 
 
-class Locator(Record):
+class Locator(Record, frozen=True, kw_only=True):
     url: str
     digest: str | None = None
 
 
-class Provision(Record):
+class Provision(Record, frozen=True, kw_only=True):
     """One script, file or edit made in the guest; which fields count depends on ``mode``."""
 
     mode: ProvisionMode = ProvisionMode.SYSTEM
@@ -189,13 +189,13 @@ class Provision(Record):
     playbook: str | None = None
 
 
-class Containerd(Record):
+class Containerd(Record, frozen=True, kw_only=True):
     system: bool = False
     user: bool = False
     archives: tuple[File, ...] = ()
 
 
-class Probe(Record):
+class Probe(Record, frozen=True, kw_only=True):
     mode: str = "readiness"
     description: str = ""
     script: str | None = None
@@ -203,7 +203,7 @@ class Probe(Record):
     hint: str = ""
 
 
-class PortForward(Record):
+class PortForward(Record, frozen=True, kw_only=True):
     """One rule; ports are inclusive ranges, equal ends for a single port. First match wins."""
 
     guest_ip_must_be_zero: bool = field(name="guestIPMustBeZero", default=False)
@@ -219,14 +219,14 @@ class PortForward(Record):
     static: bool = False
 
 
-class CopyToHost(Record):
+class CopyToHost(Record, frozen=True, kw_only=True):
     guest: str
     host: str
     skip_if_missing: bool = False
     delete_on_stop: bool = False
 
 
-class Network(Record):
+class Network(Record, frozen=True, kw_only=True):
     """Exactly one of ``lima``, ``socket`` and ``vz_nat`` is set."""
 
     lima: str | None = None
@@ -237,19 +237,19 @@ class Network(Record):
     metric: int = 100
 
 
-class HostResolver(Record):
+class HostResolver(Record, frozen=True, kw_only=True):
     enabled: bool = True
     ipv6: bool = False
     hosts: dict[str, str] = {}
 
 
-class CACerts(Record):
+class CACerts(Record, frozen=True, kw_only=True):
     remove_defaults: bool = False
     files: tuple[str, ...] = ()
     certs: tuple[str, ...] = ()
 
 
-class User(Record):
+class User(Record, frozen=True, kw_only=True):
     name: str
     comment: str
     home: str
@@ -258,15 +258,15 @@ class User(Record):
     passwordless_sudo: bool = True
 
 
-class Windows(Record):
+class Windows(Record, frozen=True, kw_only=True):
     virtio_win: tuple[File, ...] = ()
 
 
-class OSOpts(Record):
+class OSOpts(Record, frozen=True, kw_only=True):
     windows: Windows = field(name="Windows", default=Windows())
 
 
-class Config(Record):
+class Config(Record, frozen=True, kw_only=True):
     """The effective configuration of one instance."""
 
     minimum_lima_version: str | None = None
