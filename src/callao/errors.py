@@ -123,5 +123,13 @@ class DriverError(CallaoError):
     """The hypervisor is missing, too old, or refused what it was asked."""
 
 
+class PortTaken(DriverError):
+    """A port of the host that somebody else has, or that is not ours to bind."""
+
+    def __init__(self, message: str, *, port: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.port = port
+
+
 class AgentError(CallaoError):
     """The host agent did not start, answer, or end as it should."""

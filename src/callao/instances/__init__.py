@@ -1,1 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""Instances: what is on disk, and the plan from there to what is wanted."""
+
+from callao.instances.effects import fingerprint
+from callao.instances.files import Failure, Record, Runtime
+from callao.instances.paths import InstancePaths
+from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
+from callao.instances.store import Instance, Status, inspect, names
+from callao.instances.summary import ssh_alias, summary
+
+__all__ = [
+    "Desired",
+    "Failure",
+    "Instance",
+    "InstancePaths",
+    "Plan",
+    "Policy",
+    "Record",
+    "Restart",
+    "Runtime",
+    "Status",
+    "Step",
+    "Target",
+    "fingerprint",
+    "inspect",
+    "names",
+    "plan",
+    "ssh_alias",
+    "summary",
+]

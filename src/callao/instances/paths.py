@@ -101,9 +101,9 @@ class InstancePaths:
         return self.dir / "callao.json"
 
     @property
-    def processes(self) -> Path:
-        """Ours: who the pid files' processes are (start time, command)."""
-        return self.dir / "processes.json"
+    def runtime(self) -> Path:
+        """Ours: the processes of the last start, their start times, the ports, how far it came."""
+        return self.dir / "runtime.json"
 
     @property
     def host_key(self) -> Path:

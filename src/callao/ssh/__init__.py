@@ -1,1 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""OpenSSH's client as our way into the guest: keys, configuration, connections."""
+
+from callao.ssh.client import Answer, Client, banner, end
+from callao.ssh.config import Endpoint, known_hosts, render
+from callao.ssh.keys import KeyPair, dot_ssh_public_keys, host_key, user_key
+
+__all__ = [
+    "Answer",
+    "Client",
+    "Endpoint",
+    "KeyPair",
+    "banner",
+    "dot_ssh_public_keys",
+    "end",
+    "host_key",
+    "known_hosts",
+    "render",
+    "user_key",
+]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m callao.hostagent NAME``: the host agent of one instance, in the foreground.
+
+Its standard output is ha.stdout.log, its standard error ha.stderr.log; the caller opens them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+
+from callao.config import Config, effective, load
+from callao.drivers import driver_for
+from callao.errors import CallaoError
+from callao.host import Host, lima_home
+from callao.hostagent import journal
+from callao.hostagent.agent import Agent
+from callao.instances import InstancePaths, Runtime
+from callao.instances.files import read_json, write_file
+
+
+def main() -> int:
+    """Returns the process's exit status."""
+    parser = argparse.ArgumentParser(prog="callao.hostagent")
+    parser.add_argument("name")
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds to become ready in")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.umask(0o077)
+    paths = InstancePaths(lima_home() / arguments.name)
+    host = Host.detect()
+
+    def read() -> Config:
+        text = paths.lima_yaml.read_text(encoding="utf-8")
+        document = load(text, str(paths.lima_yaml))
+        return effective(document, host, name=paths.name, instance_dir=paths.dir)
+
+    previous = read_json(paths.runtime, Runtime)
+    try:
+        config = read()
+        agent = Agent(
+            paths=paths,
+            config=config,
+            driver=driver_for(config.vm_type),
+            timeout=arguments.timeout,
+            last_port=previous.ssh_port if previous else 0,
+            reload=read,
+        )
+    except (CallaoError, OSError) as error:
+        journal.write(exiting=True, errors=[str(error)])
+        return 1
+    write_file(paths.ha_pid, f"{os.getpid()}\n".encode())
+    try:
+        return asyncio.run(agent.run())
+    except asyncio.CancelledError:
+        journal.write(exiting=True, errors=["stopped before the machine ran"])
+        return 1
+    finally:
+        paths.ha_pid.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One instance's host agent: starts the machine, waits until it is ready, and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from callao.config import Config
+from callao.drivers import Driver, Machine, StopPolicy
+from callao.errors import CallaoError, StageFailed
+from callao.events import Event, Stage, State
+from callao.hostagent import api, evidence, journal
+from callao.hostagent.forwards import Forwards
+from callao.hostagent.readiness import await_ready
+from callao.hostagent.shutdown import shut_down
+from callao.hostagent.start import start_machine
+from callao.instances import Failure, InstancePaths, Runtime, fingerprint, ssh_alias
+from callao.instances.files import write_file, write_json
+from callao.instances.process import identify
+from callao.ssh import Client, Endpoint, end, render
+
+_QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
+"""For SIGTERM: no time for the guest, but the disks are flushed."""
+
+_UNREADY = StopPolicy(acpi=15.0, ssh=0.0, quit=10.0)
+"""For a guest that is still booting: it may not hear the power button yet."""
+
+
+@dataclass
+class Agent:
+    """The state of one run; everything happens on one event loop."""
+
+    paths: InstancePaths
+    config: Config
+    driver: Driver
+    timeout: float
+    last_port: int
+    reload: Callable[[], Config]
+    """Reads lima.yaml again."""
+    began: float = field(default_factory=time.monotonic)
+    runtime: Runtime = field(default_factory=lambda: Runtime(agent=identify(os.getpid())))
+    machine: Machine | None = None
+    forwards: Forwards | None = None
+    master: asyncio.subprocess.Process | None = None
+    main: asyncio.Task[object] | None = None
+    stopping: asyncio.Future[str] | None = None
+
+    async def run(self) -> int:
+        """Until the machine is off; returns the process's exit status."""
+        self._note(booted=fingerprint(self.config))
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        self.main = task
+        loop.add_signal_handler(signal.SIGINT, lambda: self._stop(StopPolicy()))
+        loop.add_signal_handler(signal.SIGTERM, lambda: self._stop(_QUICK))
+        try:
+            self.machine, port, forwards = await start_machine(
+                self.driver, self.paths, self.config, self.last_port, self._report
+            )
+        except CallaoError as error:
+            self._failed(Stage.DRIVER, error)
+            journal.write(exiting=True, errors=[str(error)])
+            return 1
+        self.forwards = Forwards(self.machine, forwards)
+        self._note(driver=identify(self.machine.pid), ssh_port=port, forwards=self.forwards.bindings())
+        self._passed(Stage.DRIVER)
+        self._write_ssh_config(self.config)
+        server = await api.serve(self.paths.ha_sock, self._routes())
+        ready = asyncio.ensure_future(self._become_ready(port))
+        try:
+            status = await self.machine.wait()
+        finally:
+            ready.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ready
+            await self._close(server)
+        if not self.runtime.ready and self.stopping is None and self.runtime.failure is None:
+            message = f"the machine went off (status {status}) before it was ready."
+            self._failed(
+                Stage.DRIVER,
+                StageFailed(message, stage=Stage.DRIVER, evidence=evidence.of_machine(self.paths)),
+            )
+        self._report(Event(stage=Stage.STOP, state=State.DONE))
+        journal.write(exiting=True, errors=[])
+        return 0
+
+    async def _become_ready(self, port: int) -> None:
+        try:
+            self.master = await await_ready(
+                self.paths, self.config, self._client(), port, self.timeout, self._passed, self._progress
+            )
+        except CallaoError as error:
+            stage = Stage(error.stage) if isinstance(error, StageFailed) else Stage.SSHD
+            self._failed(stage, error)
+            return
+        self._note(ready=True)
+        self._passed(Stage.READY, self.config.message)
+        journal.write(running=True, sshLocalPort=port)
+
+    async def _close(self, server: asyncio.Server) -> None:
+        server.close()
+        if self.master is not None:
+            await end(self.master)
+        for path in (self.paths.ha_sock, self.paths.ssh_sock, self.paths.qmp_sock, self.paths.qemu_pid):
+            path.unlink(missing_ok=True)
+
+    def _stop(self, policy: StopPolicy) -> None:
+        """From a signal. A second, quicker one overtakes the first."""
+        if self.machine is None:
+            assert self.main is not None
+            self.main.cancel()
+            return
+        if self.stopping is None or policy is _QUICK:
+            client = self._client() if self.master is not None else None
+            if client is None and policy is not _QUICK:
+                policy = _UNREADY
+            self.stopping = asyncio.ensure_future(shut_down(self.machine, client, policy))
+
+    def _routes(self) -> api.Routes:
+        return {("GET", "/v1/info"): self._info, ("POST", "/v1/refresh"): self._refresh}
+
+    async def _info(self) -> object:
+        """Lima's ``sshLocalPort``, and what we know beyond it."""
+        return {
+            "instanceName": self.paths.name,
+            "sshLocalPort": self.runtime.ssh_port,
+            "hostAgentPID": self.runtime.agent.pid,
+            "driverPID": self.runtime.driver.pid if self.runtime.driver else 0,
+            "vmType": self.config.vm_type.value,
+            "ready": self.runtime.ready,
+            "timings": self.runtime.timings,
+            "forwards": [list(binding) for binding in self.runtime.forwards],
+        }
+
+    async def _refresh(self) -> object:
+        """Take over what lima.yaml says now, as far as a running machine can."""
+        assert self.forwards is not None
+        config = self.reload()
+        try:
+            notices = await self.forwards.become(config)
+        finally:
+            self._note(forwards=self.forwards.bindings())
+        self.config = config
+        self._write_ssh_config(config)
+        return {"notices": notices}
+
+    def _client(self) -> Client:
+        return Client(
+            config=self.paths.ssh_config, alias=ssh_alias(self.paths.name), socket=self.paths.ssh_sock
+        )
+
+    def _write_ssh_config(self, config: Config) -> None:
+        endpoint = Endpoint(
+            alias=ssh_alias(self.paths.name),
+            port=self.runtime.ssh_port,
+            user=config.user.name,
+            identity=self.paths.dir.parent / "_config" / "user",
+            known_hosts=self.paths.known_hosts,
+            control_path=self.paths.ssh_sock,
+            forward_agent=config.ssh.forward_agent,
+            forward_x11=config.ssh.forward_x11,
+            forward_x11_trusted=config.ssh.forward_x11_trusted,
+        )
+        write_file(self.paths.ssh_config, render(endpoint).encode(), mode=0o600)
+
+    def _passed(self, stage: Stage, message: str = "") -> None:
+        seconds = round(time.monotonic() - self.began, 3)
+        self._note(timings={**self.runtime.timings, stage.value: seconds})
+        self._report(Event(stage=stage, state=State.DONE, seconds=seconds, message=message))
+
+    def _progress(self, stage: Stage, message: str) -> None:
+        self._report(Event(stage=stage, state=State.PROGRESS, message=message))
+
+    def _failed(self, stage: Stage, error: CallaoError) -> None:
+        lines = getattr(error, "evidence", "")
+        message = f"{error.message} {error.hint}".strip()
+        self._note(failure=Failure(stage=stage.value, message=message, evidence=lines))
+        self._report(Event(stage=stage, state=State.FAILED, message=message))
+        journal.write(degraded=True, errors=[message])
+
+    def _report(self, event: Event) -> None:
+        if event.seconds is None:
+            event = msgspec.structs.replace(event, seconds=round(time.monotonic() - self.began, 3))
+        journal.write(event)
+
+    def _note(self, **values: object) -> None:
+        self.runtime = msgspec.structs.replace(self.runtime, **values)
+        write_json(self.paths.runtime, self.runtime)

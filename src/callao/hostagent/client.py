@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking a running host agent, from another process."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import h11
+import msgspec
+
+from callao.errors import AgentError
+
+
+def call(sock: Path, method: str, path: str, *, timeout: float = 30.0) -> Any:
+    """One request to ``ha.sock``; returns the decoded JSON answer.
+
+    :param timeout: seconds, for each step on the wire.
+    :raises AgentError: when the agent cannot be reached, or refuses; with its words.
+    """
+    try:
+        status, body = _exchange(sock, method, path, timeout)
+    except (OSError, h11.ProtocolError) as error:
+        raise AgentError(
+            f"the host agent does not answer on {sock}: {error}.", hint="Restart the instance."
+        ) from error
+    try:
+        answer = msgspec.json.decode(body)
+    except msgspec.MsgspecError:
+        raise AgentError(f"the host agent on {sock} answered {method} {path} with no JSON.") from None
+    if status != 200:
+        message = answer.get("message", status) if isinstance(answer, dict) else status
+        raise AgentError(str(message))
+    return answer
+
+
+def _exchange(sock: Path, method: str, path: str, timeout: float) -> tuple[int, bytes]:
+    http = h11.Connection(h11.CLIENT)
+    status, body = 0, b""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+        wire.settimeout(timeout)
+        wire.connect(str(sock))
+        request = h11.Request(
+            method=method, target=path, headers=[("Host", "lima"), ("Content-Length", "0")]
+        )
+        wire.sendall((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                http.receive_data(wire.recv(65536))
+            elif isinstance(event, h11.Response):
+                status = event.status_code
+            elif isinstance(event, h11.Data):
+                body += bytes(event.data)
+            else:
+                return status, body

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The last lines of what explains a failed start."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from callao.instances import InstancePaths
+from callao.ssh import Client
+
+_LINES = 25
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Za-z0-9]|[^\x20-\x7e\t\n\u00a0-\uffff]")
+"""What a serial console sends for terminals, and no log should repeat."""
+
+
+def tail(path: Path, lines: int = _LINES) -> str:
+    """The last lines of a log, without terminal sequences; empty when there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - 64 * 1024))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    kept = [line.rstrip() for line in _CONTROL.sub("", text).splitlines() if line.strip()]
+    return "\n".join(kept[-lines:])
+
+
+def of_machine(paths: InstancePaths) -> str:
+    """What the hypervisor and the guest's console said last."""
+    parts = [("QEMU", tail(paths.qemu_log)), ("the serial console", tail(paths.serial_log))]
+    return "\n".join(f"--- {name}, last lines:\n{text}" for name, text in parts if text)
+
+
+async def of_cloud_init(client: Client) -> str:
+    """The end of cloud-init's output, in which the boot scripts' output is."""
+    script = f"sudo -n tail -n {_LINES} /var/log/cloud-init-output.log\n"
+    try:
+        answer = await client.run(script, timeout=30.0)
+    except TimeoutError:
+        return ""
+    text = _CONTROL.sub("", answer.stdout or answer.stderr).rstrip()
+    return f"--- cloud-init's output, last lines:\n{text}" if text else ""

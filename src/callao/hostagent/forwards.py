@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The forwards that the hypervisor keeps for a running machine, and how they change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from callao.config import Config
+from callao.drivers import Forward, Machine
+from callao.ports import Binding, static_forwards
+
+
+@dataclass
+class Forwards:
+    """What the machine forwards now."""
+
+    machine: Machine
+    active: list[Forward]
+
+    def bindings(self) -> tuple[Binding, ...]:
+        return tuple((at.proto, at.host_ip, at.host_port, at.guest_port) for at in self.active)
+
+    async def become(self, config: Config) -> list[str]:
+        """Make the forwards those of ``config``; returns notices on rules without effect.
+
+        :raises DriverError: when a port of the host is taken; what was forwarded before stays so.
+        """
+        wanted, notices = static_forwards(config)
+        target = [Forward(*binding) for binding in wanted]
+        removed = [forward for forward in self.active if forward not in target]
+        for forward in removed:
+            await self.machine.remove_forward(forward)
+            self.active.remove(forward)
+        added: list[Forward] = []
+        try:
+            for forward in target:
+                if forward not in self.active:
+                    await self.machine.add_forward(forward)
+                    self.active.append(forward)
+                    added.append(forward)
+        except Exception:
+            await self._restore(removed, added)
+            raise
+        return notices
+
+    async def _restore(self, removed: list[Forward], added: list[Forward]) -> None:
+        for forward in added:
+            await self.machine.remove_forward(forward)
+            self.active.remove(forward)
+        for forward in removed:
+            await self.machine.add_forward(forward)
+            self.active.append(forward)

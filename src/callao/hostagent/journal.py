@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ha.stdout.log: what the host agent tells, one JSON object a line.
+
+``time`` and ``status`` are Lima's (its host agent's events), ``callao`` is our event whole.
+"""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from typing import Any
+
+import msgspec
+
+from callao.events import Event
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line. ``status`` has Lima's keys: running, degraded, exiting, errors, sshLocalPort."""
+
+    time: str
+    status: dict[str, Any] = {}
+    callao: Event | None = None
+
+
+def write(event: Event | None = None, **status: object) -> None:
+    """Append one line to standard output, which is ha.stdout.log."""
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    line = msgspec.json.encode(Line(time=now, status=status, callao=event))
+    sys.stdout.write(line.decode() + "\n")
+    sys.stdout.flush()
+
+
+def read(line: bytes) -> Line | None:
+    """One line's record; None for what isn't one (Lima's own lines have no ``callao``, and are one)."""
+    try:
+        return msgspec.json.decode(line, type=Line)
+    except msgspec.MsgspecError:
+        return None

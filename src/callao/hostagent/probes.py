@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Readiness probes: the user's scripts, run in the guest until they pass."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from callao.config.schema import Probe
+from callao.errors import StageFailed
+from callao.events import Stage
+from callao.ssh import Answer, Client
+
+_INTERVAL = 1.0
+"""Seconds between two tries."""
+
+_ONE_TRY = 120.0
+"""Seconds that one try may take."""
+
+
+async def check_probe(index: int, probe: Probe, client: Client, deadline: float) -> None:
+    """Run one probe until it passes.
+
+    :param deadline: on :func:`time.monotonic`'s clock.
+    :raises StageFailed: with the probe's hint and its last stderr.
+    """
+    name = probe.description or f"probes[{index}]"
+    script = probe.script or ""
+    interpreter = script.partition("\n")[0].removeprefix("#!").strip()
+    last = Answer(status=255, stdout="", stderr="the probe had no time to run")
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            last = await client.run(script, timeout=min(left, _ONE_TRY), interpreter=interpreter)
+        except TimeoutError:
+            last = Answer(status=255, stdout="", stderr=f"no answer within {min(left, _ONE_TRY):.0f} s")
+        if last.status == 0:
+            return
+        await asyncio.sleep(_INTERVAL)
+    said = (last.stderr.strip() or last.stdout.strip() or "it said nothing")[-2000:]
+    raise StageFailed(
+        f"the probe {name!r} did not pass in time (status {last.status}).",
+        stage=Stage.PROBES,
+        evidence=said,
+        hint=probe.hint.strip(),
+    )

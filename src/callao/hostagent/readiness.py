@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a machine that runs to a box that can be used: each stage waited for, then told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from callao.config import Config
+from callao.errors import AgentError, StageFailed
+from callao.events import Stage
+from callao.hostagent import evidence
+from callao.hostagent.probes import check_probe
+from callao.instances import InstancePaths
+from callao.ssh import Client, banner, end
+
+Passed = Callable[[Stage], None]
+Note = Callable[[Stage, str], None]
+
+_BANNER_INTERVAL = 0.25
+"""Seconds between looks at the ssh port while the guest boots; a look costs the guest nothing."""
+
+_BOOT_DONE_GRACE = 60.0
+"""Seconds that our boot scripts may end after cloud-init says that it is done."""
+
+_WATCH = """\
+tick=0
+while [ ! -s /run/cloud-init/result.json ]; do
+  sleep 0.4
+  tick=$((tick + 1))
+  if [ "$tick" -ge 12 ]; then
+    tick=0
+    printf 'log %s\\n' "$(sudo -n tail -n 1 /var/log/cloud-init-output.log 2>/dev/null)"
+  fi
+done
+printf 'result %s\\n' "$(tr -d '\\n' </run/cloud-init/result.json)"
+tick=0
+while [ ! -s /run/lima-boot-done ]; do
+  sleep 0.4
+  tick=$((tick + 1))
+  [ "$tick" -lt GRACE ] || { echo 'boot code=missing'; exit 0; }
+done
+sed 's/^/boot /' /run/lima-boot-done
+"""
+"""Looks for files, since ``cloud-init status`` starts a Python: seconds of work in an emulated guest."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the guest said of its boot."""
+
+    cloud_init_errors: tuple[str, ...]
+    code: str
+    failed: tuple[str, ...]
+
+
+async def await_ready(
+    paths: InstancePaths,
+    config: Config,
+    client: Client,
+    port: int,
+    timeout: float,
+    passed: Passed,
+    note: Note,
+) -> asyncio.subprocess.Process:
+    """Wait for sshd, cloud-init, the boot scripts and the probes; returns the ssh master.
+
+    :param timeout: seconds for all of it.
+    :raises StageFailed: naming the stage that failed, with the lines that explain it.
+    """
+    deadline = time.monotonic() + timeout
+    master = await _sshd(paths, client, port, deadline)
+    passed(Stage.SSHD)
+    try:
+        watched, master = await _watch(paths, client, port, master, deadline, passed, note)
+        for error in watched.cloud_init_errors:
+            note(Stage.CLOUD_INIT, f"cloud-init reports: {error}")
+        if watched.code != "0":
+            raise await _provision_failed(watched, client)
+        passed(Stage.PROVISION)
+        for index, probe in enumerate(config.probes):
+            await check_probe(index, probe, client, deadline)
+        passed(Stage.PROBES)
+    except BaseException:
+        await end(master)
+        raise
+    return master
+
+
+async def _sshd(
+    paths: InstancePaths, client: Client, port: int, deadline: float
+) -> asyncio.subprocess.Process:
+    last = "no answer on the ssh port"
+    while (left := deadline - time.monotonic()) > 0:
+        if not (await banner(port)).startswith("SSH-"):
+            await asyncio.sleep(_BANNER_INTERVAL)
+            continue
+        try:
+            return await client.open_master(timeout=max(1.0, min(left, 60.0)))
+        except AgentError as error:
+            last = str(error)
+            if "HOST IDENTIFICATION HAS CHANGED" in last or "host key verification failed" in last.lower():
+                break
+            await asyncio.sleep(0.5)
+    raise StageFailed(
+        f"sshd in the guest did not let us in: {last}.",
+        stage=Stage.SSHD,
+        evidence=evidence.of_machine(paths),
+        hint="Raise 'timeout' if the guest was still booting.",
+    )
+
+
+async def _watch(
+    paths: InstancePaths,
+    client: Client,
+    port: int,
+    master: asyncio.subprocess.Process,
+    deadline: float,
+    passed: Passed,
+    note: Note,
+) -> tuple[Watched, asyncio.subprocess.Process]:
+    """Follow the boot; a connection that breaks (the guest reboots itself) is opened anew."""
+    script = _WATCH.replace("GRACE", str(int(_BOOT_DONE_GRACE / 0.4)))
+    while True:
+        errors: list[str] = []
+        boot: dict[str, list[str]] = {}
+        seen_result = False
+
+        def line(text: str) -> None:
+            nonlocal seen_result
+            kind, _, rest = text.partition(" ")
+            if kind == "log" and rest.strip():
+                note(Stage.CLOUD_INIT, rest.strip())
+            elif kind == "result" and not seen_result:
+                seen_result = True
+                errors.extend(_cloud_init_errors(rest))
+                passed(Stage.CLOUD_INIT)
+            elif kind == "boot":
+                key, _, value = rest.partition("=")
+                boot.setdefault(key, []).append(value)
+
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                await client.stream(script, line)
+        except TimeoutError:
+            raise StageFailed(
+                "cloud-init did not finish in time.",
+                stage=Stage.CLOUD_INIT,
+                evidence=await evidence.of_cloud_init(client),
+                hint="Raise 'timeout' if it was still at work.",
+            ) from None
+        if boot:
+            code = boot.get("code", ["missing"])[0]
+            return Watched(tuple(errors), code, tuple(boot.get("failed", ()))), master
+        await end(master)
+        master = await _sshd(paths, client, port, deadline)
+
+
+def _cloud_init_errors(result: str) -> list[str]:
+    """The errors in cloud-init's result.json, see its documentation, "Status"."""
+    try:
+        errors = json.loads(result)["v1"]["errors"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [str(error) for error in errors]
+
+
+async def _provision_failed(watched: Watched, client: Client) -> StageFailed:
+    if watched.code == "missing":
+        return StageFailed(
+            "cloud-init finished, but the boot scripts never reported.",
+            stage=Stage.PROVISION,
+            evidence=await evidence.of_cloud_init(client),
+            hint="Is this image made for cloud-init's NoCloud?",
+        )
+    names = ", ".join(watched.failed) or "a boot script"
+    return StageFailed(
+        f"{names} failed in the guest (status {watched.code}).",
+        stage=Stage.PROVISION,
+        evidence=await evidence.of_cloud_init(client),
+    )

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a changed field means for an instance that exists: a table, and nothing else."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+
+import msgspec
+
+from callao.config import Change, Config
+
+
+class Effect(enum.Enum):
+    """When a change takes hold."""
+
+    NEVER = enum.auto()
+    """Fixed when the instance was made."""
+    AT_CREATE = enum.auto()
+    """Only read when the instance is made; an existing one neither needs nor notices it."""
+    LIVE = enum.auto()
+    """Taken over by the running machine."""
+    AT_START = enum.auto()
+    """Read at the next start."""
+
+
+_EFFECTS = {
+    "vmType": Effect.NEVER,
+    "arch": Effect.NEVER,
+    "os": Effect.NEVER,
+    "user": Effect.NEVER,
+    "images": Effect.AT_CREATE,
+    "minimumLimaVersion": Effect.AT_CREATE,
+    "portForwards": Effect.LIVE,
+    "message": Effect.LIVE,
+    "probes": Effect.LIVE,
+    "copyToHost": Effect.LIVE,
+    "ssh.forwardAgent": Effect.LIVE,
+    "ssh.forwardX11": Effect.LIVE,
+    "ssh.forwardX11Trusted": Effect.LIVE,
+}
+"""By path; a path inherits from its parents; what isn't here takes hold at the next start."""
+
+
+def effect_of(path: str) -> Effect:
+    """The effect of a change at ``path``, as in ``ssh.forwardAgent`` or ``mounts[0].writable``."""
+    path = path.partition("[")[0]
+    while path:
+        if path in _EFFECTS:
+            return _EFFECTS[path]
+        path = path.rpartition(".")[0]
+    return Effect.AT_START
+
+
+def shrinks(change: Change) -> bool:
+    """Whether a change would make the disk smaller."""
+    return change.path == "disk" and int(str(change.after)) < int(str(change.before))
+
+
+def fingerprint(config: Config) -> str:
+    """Digest of all that a start reads: equal for two configurations that boot the same machine."""
+    settled = msgspec.structs.replace(
+        config,
+        images=(),
+        minimum_lima_version=None,
+        port_forwards=(),
+        message="",
+        probes=(),
+        copy_to_host=(),
+        ssh=msgspec.structs.replace(
+            config.ssh, forward_agent=False, forward_x11=False, forward_x11_trusted=False
+        ),
+    )
+    return hashlib.sha256(msgspec.json.encode(settled, order="sorted")).hexdigest()

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own two files of an instance, and how any of its files is written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from callao.instances.process import Identity
+
+T = TypeVar("T")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """callao.json: what we know of an instance beyond its lima.yaml."""
+
+    template: str = ""
+    labels: dict[str, str] = {}
+    image: str = ""
+    """Location of the image that the disk was made from."""
+    image_digest: str = ""
+    created: float = msgspec.field(default_factory=time.time)
+    engine: str = ""
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a start did not become ready."""
+
+    stage: str
+    message: str
+    evidence: str = ""
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True):
+    """runtime.json: the last start. Its processes are believed only while they live."""
+
+    agent: Identity
+    driver: Identity | None = None
+    ssh_port: int = 0
+    booted: str = ""
+    """Fingerprint of the configuration that the machine was started with."""
+    ready: bool = False
+    failure: Failure | None = None
+    timings: dict[str, float] = {}
+    """Seconds from the agent's start to the end of each stage."""
+    forwards: tuple[tuple[str, str, int, int], ...] = ()
+    """(proto, host ip, host port, guest port) as the hypervisor has them now."""
+
+
+def read_json(path: Path, kind: type[T]) -> T | None:
+    """The record in ``path``; None when the file is missing or is not one (a torn or foreign file)."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def write_json(path: Path, record: msgspec.Struct) -> None:
+    """Atomic, mode 0600."""
+    write_file(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n", mode=0o600)
+
+
+def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace ``path`` as a whole or not at all."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

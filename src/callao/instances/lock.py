@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run at a time for each instance."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from callao.errors import InstanceBusy
+
+
+@contextlib.contextmanager
+def locked(name: str, home: Path, timeout: float) -> Iterator[None]:
+    """Hold the instance's lock; the kernel frees it when the process ends, however it ends.
+
+    The lock lies beside the instances, not in one, so that it outlives a delete.
+
+    :param timeout: seconds to wait for another run to finish.
+    :raises InstanceBusy: when it doesn't.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = home / "_locks"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock", timeout=timeout)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InstanceBusy(
+            f"instance {name!r} is being changed by another run; waited {timeout:.0f} s for it.",
+            hint="Wait for that run to end, or raise 'timeout'.",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what is wanted and what is there to the steps between them. Pure: check mode is this alone."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from callao.config import Change, Config, changes
+from callao.errors import (
+    ImmutableField,
+    InstanceBroken,
+    InstanceProtected,
+    RestartRequired,
+)
+from callao.instances.effects import Effect, effect_of, fingerprint, shrinks
+from callao.instances.store import Instance, Status
+
+
+class Target(enum.StrEnum):
+    """The state that is asked for; the module's ``state``."""
+
+    PRESENT = "present"
+    STARTED = "started"
+    STOPPED = "stopped"
+    RESTARTED = "restarted"
+    ABSENT = "absent"
+
+
+class Restart(enum.StrEnum):
+    """Whether a running instance may be restarted so that a change takes hold."""
+
+    AUTO = "auto"
+    NEVER = "never"
+
+
+class Step(enum.StrEnum):
+    """What :mod:`callao.lifecycle` does, in the order of the plan."""
+
+    DELETE = "delete"
+    CREATE = "create"
+    CONFIGURE = "configure"
+    """Write lima.yaml anew."""
+    LABEL = "label"
+    STOP = "stop"
+    START = "start"
+    """With whatever lima.yaml says by then: the disk grows here, too."""
+    AWAIT = "await"
+    """Another run started it; wait until it is ready."""
+    REFRESH = "refresh"
+    """Hand the running machine the changes that it can take live."""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """What the instance shall be. ``document`` is what lima.yaml shall say, ``config`` what it means."""
+
+    name: str
+    document: Mapping[str, object]
+    config: Config
+    template: str
+    labels: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How far the plan may go.
+
+    ``force`` stops without asking the guest, and repairs what is broken; ``recreate`` replaces an
+    instance that exists.
+    """
+
+    target: Target = Target.STARTED
+    force: bool = False
+    recreate: bool = False
+    restart: Restart = Restart.AUTO
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps, what they change in the effective configuration, and what people should know."""
+
+    steps: tuple[Step, ...] = ()
+    changes: tuple[Change, ...] = ()
+    notices: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return any(step is not Step.AWAIT for step in self.steps)
+
+
+def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Plan:
+    """The steps from ``actual`` to ``desired``.
+
+    :param desired: None when nothing was said about the configuration: what is there stays.
+    :param actual: None when there is no instance of that name.
+    :raises ImmutableField: for a change that an existing instance can never take.
+    :raises InstanceBroken: when only replacing would help, and ``recreate`` was not given.
+    :raises InstanceProtected: when it would have to be deleted.
+    :raises RestartRequired: for ``restarted`` with ``restart: never``.
+    """
+    if policy.target is Target.RESTARTED and policy.restart is Restart.NEVER:
+        raise RestartRequired("state: 'restarted' contradicts restart: 'never' (allowed with it: 'auto').")
+    if policy.target is Target.ABSENT:
+        return Plan(steps=_delete(actual)) if actual else Plan()
+    if actual is None:
+        return Plan(steps=(Step.CREATE, *_from_stopped(policy.target)))
+    if policy.recreate:
+        return Plan(
+            steps=(*_delete(actual), Step.CREATE, *_from_stopped(policy.target)),
+            changes=_changes(desired, actual),
+        )
+    if actual.config is None:
+        raise InstanceBroken(
+            f"instance {actual.name!r} is broken: {'; '.join(actual.errors)}.",
+            hint="Mend its lima.yaml, or replace it with 'recreate: true', or delete it with 'state: absent'.",
+        )
+    return _edit(desired, actual, policy)
+
+
+def _delete(actual: Instance) -> tuple[Step, ...]:
+    if actual.protected:
+        raise InstanceProtected(
+            f"instance {actual.name!r} is protected against deletion.",
+            hint=f"Remove {actual.paths.protected} first if you mean it.",
+        )
+    return (Step.DELETE,)
+
+
+def _from_stopped(target: Target) -> tuple[Step, ...]:
+    return (Step.START,) if target in (Target.STARTED, Target.RESTARTED) else ()
+
+
+def _changes(desired: Desired | None, actual: Instance) -> tuple[Change, ...]:
+    if desired is None or actual.config is None:
+        return ()
+    return tuple(changes(actual.config, desired.config))
+
+
+def _edit(desired: Desired | None, actual: Instance, policy: Policy) -> Plan:
+    made = tuple(
+        change for change in _changes(desired, actual) if effect_of(change.path) is not Effect.AT_CREATE
+    )
+    _refuse_immutable(actual, made)
+    steps: list[Step] = [Step.CONFIGURE] if made else []
+    if desired is not None and desired.labels is not None and dict(desired.labels) != actual.labels:
+        steps.append(Step.LABEL)
+    if actual.status is Status.BROKEN or actual.agent is None:
+        repair = [Step.STOP] if actual.driver else []
+        return Plan((*steps, *repair, *_from_stopped(policy.target)), made)
+    if policy.target is Target.STOPPED:
+        return Plan((*steps, Step.STOP), made)
+    if policy.target is Target.RESTARTED:
+        return Plan((*steps, Step.STOP, Step.START), made)
+    return _edit_running(desired, actual, policy, steps, made)
+
+
+def _edit_running(
+    desired: Desired | None,
+    actual: Instance,
+    policy: Policy,
+    steps: Sequence[Step],
+    made: tuple[Change, ...],
+) -> Plan:
+    pending = [change.path for change in made if effect_of(change.path) is Effect.AT_START]
+    wanted = desired.config if desired is not None else actual.config
+    stale = bool(actual.booted and wanted is not None and fingerprint(wanted) != actual.booted)
+    live = [Step.REFRESH] if any(effect_of(change.path) is Effect.LIVE for change in made) else []
+    if policy.target is Target.STARTED and actual.failure is not None and not (pending or stale):
+        return Plan((*steps, Step.STOP, Step.START), made, (_failed_before(actual),))
+    if not pending and not stale:
+        waiting = [Step.AWAIT] if policy.target is Target.STARTED and not actual.ready else []
+        return Plan((*steps, *live, *waiting), made)
+    if policy.restart is Restart.AUTO and policy.target is Target.STARTED:
+        return Plan((*steps, Step.STOP, Step.START), made)
+    what = ", ".join(pending) or "an earlier change"
+    notice = f"{actual.name}: {what} takes hold at the next start (restart: {policy.restart}, state: {policy.target})."
+    return Plan((*steps, *live), made, (notice,))
+
+
+def _failed_before(actual: Instance) -> str:
+    failure = actual.failure
+    assert failure is not None
+    return f"{actual.name}: restarted, since its last start failed at {failure.stage}: {failure.message}"
+
+
+def _refuse_immutable(actual: Instance, made: Sequence[Change]) -> None:
+    for change in made:
+        if effect_of(change.path) is Effect.NEVER:
+            raise ImmutableField(
+                f"{change.path}: {change.after!r}: instance {actual.name!r} was made with {change.before!r}, "
+                "and this can never change.",
+                hint="Keep that value, or replace the instance with 'recreate: true'.",
+            )
+        if shrinks(change):
+            raise ImmutableField(
+                f"disk: {change.after!r}: instance {actual.name!r} has {change.before!r} bytes, and a disk "
+                "cannot shrink.",
+                hint="Ask for at least what it has, or replace the instance with 'recreate: true'.",
+            )

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is on disk: which instances there are, and how each one is."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from callao.config import Config, check_name, effective, load
+from callao.errors import CallaoError, ConfigError, InstanceNotFound
+from callao.host import Host
+from callao.instances.files import Failure, Record, Runtime, read_json
+from callao.instances.paths import InstancePaths
+from callao.instances.process import Identity, alive, from_pid_file
+
+
+class Status(enum.StrEnum):
+    """Lima's words."""
+
+    RUNNING = "Running"
+    STOPPED = "Stopped"
+    BROKEN = "Broken"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One instance as it is now.
+
+    ``ready`` and ``failure`` tell how far a running one came; both are unset for one that Lima runs.
+    """
+
+    name: str
+    paths: InstancePaths
+    status: Status
+    errors: tuple[str, ...] = ()
+    document: dict[str, object] = field(default_factory=dict)
+    config: Config | None = None
+    record: Record = field(default_factory=Record)
+    agent: Identity | None = None
+    driver: Identity | None = None
+    ssh_port: int | None = None
+    booted: str = ""
+    ready: bool = False
+    failure: Failure | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    forwards: tuple[tuple[str, str, int, int], ...] = ()
+
+    @property
+    def dir(self) -> Path:
+        return self.paths.dir
+
+    @property
+    def template(self) -> str:
+        return self.record.template
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return self.record.labels
+
+    @property
+    def protected(self) -> bool:
+        return self.paths.protected.exists()
+
+
+def names(home: Path) -> list[str]:
+    """The instances under ``home``, sorted; folders of Lima's and our own housekeeping are not among them."""
+    try:
+        entries = [entry for entry in home.iterdir() if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+    return sorted(entry.name for entry in entries if entry.name[0] not in "._")
+
+
+def inspect(name: str, home: Path, host: Host) -> Instance:
+    """Read one instance; what cannot be read makes it BROKEN, with the reason in ``errors``.
+
+    :raises ConfigError: when ``name`` cannot be a name.
+    :raises InstanceNotFound: when there is no such folder.
+    """
+    check_name(name)
+    paths = InstancePaths(home / name)
+    if not paths.dir.is_dir():
+        known = ", ".join(names(home)) or "none"
+        raise InstanceNotFound(f"instance {name!r} does not exist in {home} (existing: {known}).")
+    record = read_json(paths.callao_json, Record) or Record()
+    runtime = read_json(paths.runtime, Runtime)
+    agent, driver = _processes(paths, runtime)
+    live = runtime if runtime is not None and agent is not None and alive(runtime.agent) else None
+    document, config, errors = _configuration(paths, host)
+    if driver is not None and agent is None:
+        errors = (*errors, f"the machine runs (pid {driver.pid}) without its host agent")
+    status = Status.BROKEN if errors else Status.RUNNING if agent else Status.STOPPED
+    return Instance(
+        name=name,
+        paths=paths,
+        status=status,
+        errors=errors,
+        document=document,
+        config=config,
+        record=record,
+        agent=agent,
+        driver=driver,
+        ssh_port=(live.ssh_port or None) if live else _foreign_port(paths) if agent else None,
+        booted=live.booted if live else "",
+        ready=live.ready if live else agent is not None,
+        failure=live.failure if live else None,
+        timings=live.timings if live else {},
+        forwards=live.forwards if live else (),
+    )
+
+
+def _processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity | None, Identity | None]:
+    if runtime is not None:
+        return (
+            runtime.agent if alive(runtime.agent) else None,
+            runtime.driver if alive(runtime.driver) else None,
+        )
+    return from_pid_file(paths.ha_pid), from_pid_file(paths.qemu_pid)
+
+
+def _configuration(
+    paths: InstancePaths, host: Host
+) -> tuple[dict[str, object], Config | None, tuple[str, ...]]:
+    document: dict[str, object] = {}
+    try:
+        document = load(paths.lima_yaml.read_text(encoding="utf-8"), str(paths.lima_yaml))
+        return document, effective(document, host, name=paths.name, instance_dir=paths.dir), ()
+    except ConfigError as error:
+        return document, None, tuple(f"lima.yaml: {problem}" for problem in error.problems)
+    except CallaoError as error:
+        return document, None, (str(error),)
+    except (OSError, UnicodeDecodeError) as error:
+        return document, None, (f"lima.yaml cannot be read: {error}",)
+
+
+def _foreign_port(paths: InstancePaths) -> int | None:
+    """The port that Lima's own host agent wrote into ssh.config."""
+    try:
+        lines = paths.ssh_config.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        key, _, value = line.strip().partition(" ")
+        if key.lower() == "port" and value.strip().isdigit():
+            return int(value)
+    return None

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance as modules and commands return it: plain values under stable keys."""
+
+from __future__ import annotations
+
+from callao.instances.store import Instance
+
+
+def ssh_alias(name: str) -> str:
+    """What ssh calls the instance: its ``Host`` in ssh.config and the name its host key is known by."""
+    return f"lima-{name}"
+
+
+def summary(instance: Instance) -> dict[str, object]:
+    """``memory`` and ``disk`` in bytes, ``timings`` in seconds; ``ssh.port`` is None while it is off."""
+    config = instance.config
+    paths = instance.paths
+    return {
+        "name": instance.name,
+        "status": instance.status.value,
+        "ready": instance.ready,
+        "dir": str(instance.dir),
+        "vm_type": config.vm_type.value if config else None,
+        "arch": config.arch.value if config else None,
+        "cpus": config.cpus if config else None,
+        "memory": config.memory if config else None,
+        "disk": config.disk if config else None,
+        "template": instance.template,
+        "labels": dict(instance.labels),
+        "errors": list(instance.errors),
+        "protected": instance.protected,
+        "image": instance.record.image,
+        "ssh": {
+            "address": "127.0.0.1",
+            "port": instance.ssh_port,
+            "user": config.user.name if config else None,
+            "identity_file": str(instance.dir.parent / "_config" / "user"),
+            "known_hosts_file": str(paths.known_hosts),
+            "host_key_alias": ssh_alias(instance.name),
+            "config_file": str(paths.ssh_config),
+        },
+        "forwards": [
+            {"proto": proto, "host_ip": ip, "host_port": host_port, "guest_port": guest_port}
+            for proto, ip, host_port, guest_port in instance.forwards
+        ],
+        "timings": dict(instance.timings),
+    }

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of the host's ports can be had, and who has the others."""
+
+from __future__ import annotations
+
+import socket
+
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
+
+
+def is_free(proto: str, address: str, port: int) -> bool:
+    """Whether ``port`` can be bound now, the way the hypervisor would bind it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, _KINDS[proto]) as probe:
+        if proto == "tcp":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            if proto == "tcp":
+                probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def any_free() -> int:
+    """A TCP port on 127.0.0.1 that the kernel says is free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def holder(proto: str, port: int) -> str:
+    """Who has the port, as in ``nginx (pid 812)``; empty when the system does not say."""
+    import psutil
+
+    try:
+        connections = psutil.net_connections(kind=proto)
+    except psutil.Error:
+        return ""
+    for connection in connections:
+        listening = proto == "udp" or connection.status == psutil.CONN_LISTEN
+        if connection.laddr and connection.laddr.port == port and listening and connection.pid:
+            try:
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+            except psutil.Error:
+                return f"pid {connection.pid}"
+    return ""

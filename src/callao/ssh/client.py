@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands in the guest, over one control master that lives and dies with its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from callao.child import die_with_parent
+from callao.errors import AgentError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command in the guest left; ssh itself failed when ``status`` is 255."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Client:
+    """ssh to one instance. ``config`` is its ssh.config, ``alias`` its host in there."""
+
+    config: Path
+    alias: str
+    socket: Path
+
+    def argv(self, *options: str, command: Sequence[str] = ()) -> list[str]:
+        return ["ssh", "-F", str(self.config), *options, self.alias, *command]
+
+    async def open_master(self, timeout: float) -> asyncio.subprocess.Process:
+        """Log in once and keep the connection for all that follows.
+
+        :param timeout: seconds for the login.
+        :returns: the master's process; the caller ends it.
+        :raises AgentError: with ssh's own words when the guest doesn't let us in.
+        """
+        self.socket.unlink(missing_ok=True)
+        master = await asyncio.create_subprocess_exec(
+            *self.argv(
+                "-M", "-N", "-o", "ControlPersist=no", "-o", f"ConnectTimeout={max(1, int(timeout))}"
+            ),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            preexec_fn=die_with_parent,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(timeout):
+                while not self.socket.exists():
+                    if master.returncode is not None:
+                        assert master.stderr is not None
+                        words = (await master.stderr.read()).decode(errors="replace").strip()
+                        raise AgentError(f"ssh: {words or f'ended with status {master.returncode}'}")
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(asyncio.shield(master.wait()), 0.05)
+        except BaseException as error:
+            await end(master)
+            if isinstance(error, TimeoutError):
+                raise AgentError(f"ssh: no login within {timeout:.0f} s") from None
+            raise
+        return master
+
+    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> Answer:
+        """Run a script in the guest; it travels by stdin, so nothing needs quoting.
+
+        :param interpreter: the script's ``#!`` line without those two characters.
+        :raises TimeoutError: after ``timeout`` seconds; the command's connection is then closed.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *self.argv(command=[interpreter]),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            preexec_fn=die_with_parent,
+        )
+        try:
+            async with asyncio.timeout(timeout):
+                stdout, stderr = await process.communicate(script.encode())
+        finally:
+            await end(process)
+        status = process.returncode if process.returncode is not None else 255
+        return Answer(status, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+
+    async def stream(self, script: str, line: Callable[[str], None]) -> int:
+        """Run a script and hand over its output a line at a time; returns its status."""
+        process = await asyncio.create_subprocess_exec(
+            *self.argv(command=["/bin/sh"]),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+            limit=1 << 20,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(script.encode())
+            await process.stdin.drain()
+            process.stdin.close()
+            async for raw in process.stdout:
+                line(raw.decode(errors="replace").rstrip("\r\n"))
+            return await process.wait()
+        finally:
+            await end(process)
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    """End a child and reap it; nothing happens when it has ended already."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 3.0)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+async def banner(port: int) -> str:
+    """What answers on 127.0.0.1:``port`` now: the first line, as in ``SSH-2.0-OpenSSH_9.2``; or nothing.
+
+    User-mode networking accepts connections for a guest that is still booting, so only a line of
+    the protocol (RFC 4253, section 4.2) proves that sshd is there.
+    """
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(5.0):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            return (await reader.readline()).decode(errors="replace").strip()
+    except (OSError, TimeoutError):
+        return ""
+    finally:
+        if writer is not None:
+            writer.close()

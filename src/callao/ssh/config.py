@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What OpenSSH needs to know of an instance: its ssh.config and its known_hosts. Pure text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an instance's sshd is, and how its key is known."""
+
+    alias: str
+    port: int
+    user: str
+    identity: Path
+    known_hosts: Path
+    control_path: Path
+    forward_agent: bool = False
+    forward_x11: bool = False
+    forward_x11_trusted: bool = False
+
+
+def known_hosts(alias: str, host_key_pub: str) -> str:
+    """One line, see sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT"; the key's comment is left out."""
+    kind, key, *_ = host_key_pub.split()
+    return f"{alias} {kind} {key}\n"
+
+
+def render(endpoint: Endpoint) -> str:
+    """ssh.config as Lima lays it out, see ssh_config(5), with the host key checked."""
+    options = {
+        "Hostname": "127.0.0.1",
+        "Port": str(endpoint.port),
+        "User": endpoint.user,
+        "IdentityFile": _quoted(endpoint.identity),
+        "IdentitiesOnly": "yes",
+        "PreferredAuthentications": "publickey",
+        "BatchMode": "yes",
+        "HostKeyAlias": endpoint.alias,
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": _quoted(endpoint.known_hosts),
+        "GlobalKnownHostsFile": "/dev/null",
+        "UpdateHostKeys": "no",
+        "GSSAPIAuthentication": "no",
+        "NoHostAuthenticationForLocalhost": "no",
+        "Compression": "no",
+        "ControlMaster": "auto",
+        "ControlPath": _quoted(endpoint.control_path),
+        "ControlPersist": "yes",
+        "ForwardAgent": _yes(endpoint.forward_agent),
+        "ForwardX11": _yes(endpoint.forward_x11),
+        "ForwardX11Trusted": _yes(endpoint.forward_x11_trusted),
+        "LogLevel": "ERROR",
+    }
+    lines = [f"  {key} {value}" for key, value in options.items()]
+    return "\n".join(
+        [
+            f"# ssh -F {endpoint.control_path.parent / 'ssh.config'} {endpoint.alias}",
+            f"Host {endpoint.alias}",
+            *lines,
+            "",
+        ]
+    )
+
+
+def _quoted(path: Path) -> str:
+    """ssh_config(5): arguments may be in double quotes; ``%`` begins a token."""
+    return '"' + str(path).replace("%", "%%") + '"'
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else "no"

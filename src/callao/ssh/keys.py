@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Key pairs, made by ssh-keygen: the user's one for all instances, and a host key for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from callao.errors import CallaoError
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """``private`` is a path, mode 0600; ``public`` is the one line of its .pub file."""
+
+    private: Path
+    public: str
+
+
+def user_key(home: Path) -> KeyPair:
+    """Lima's identity for all instances, ``_config/user``; made on first use.
+
+    :raises CallaoError: when ssh-keygen is missing or fails.
+    """
+    folder = home / "_config"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _ensure(folder / "user", comment="lima")
+
+
+def host_key(path: Path, comment: str) -> KeyPair:
+    """The guest's host key at ``path``; we choose it, so we know it before the first connection.
+
+    :raises CallaoError: when ssh-keygen is missing or fails.
+    """
+    return _ensure(path, comment=comment)
+
+
+def dot_ssh_public_keys(home: Path) -> tuple[str, ...]:
+    """Every public key in the user's ``~/.ssh``, for ``ssh.loadDotSSHPubKeys``."""
+    lines = []
+    for path in sorted((home / ".ssh").glob("*.pub")):
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        if text and "\n" not in text:
+            lines.append(text)
+    return tuple(lines)
+
+
+def _ensure(path: Path, comment: str) -> KeyPair:
+    public = path.with_name(path.name + ".pub")
+    if not (path.exists() and public.exists()):
+        _generate(path, public, comment)
+    return KeyPair(private=path, public=public.read_text(encoding="ascii").strip())
+
+
+def _generate(path: Path, public: Path, comment: str) -> None:
+    """Make the pair aside and link it in place: of two runs at once, the second uses the first's."""
+    program = shutil.which("ssh-keygen")
+    if program is None:
+        raise CallaoError("ssh-keygen is not on PATH.", hint="Install the OpenSSH client.")
+    with tempfile.TemporaryDirectory(prefix=".key.", dir=path.parent) as folder:
+        fresh = Path(folder) / "key"
+        argv = [program, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(fresh)]
+        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        if done.returncode != 0:
+            raise CallaoError(
+                f"ssh-keygen could not make {path}: {done.stderr.strip() or done.stdout.strip()}"
+            )
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            fresh = _public_of(program, path, Path(folder) / "existing")
+        Path(str(fresh) + ".pub").replace(public)
+
+
+def _public_of(program: str, private: Path, stem: Path) -> Path:
+    """A private key whose .pub got lost: derive it again."""
+    argv = [program, "-y", "-f", str(private)]
+    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise CallaoError(
+            f"{private} is not a usable private key: {done.stderr.strip()}",
+            hint="Remove it, and it is made anew.",
+        )
+    Path(str(stem) + ".pub").write_text(done.stdout, encoding="ascii")
+    return stem
