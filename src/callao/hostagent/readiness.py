@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from callao.config import Config
 from callao.errors import AgentError, StageFailed
@@ -124,27 +124,11 @@ async def _watch(
 ) -> tuple[Watched, asyncio.subprocess.Process]:
     """Follow the boot; a connection that breaks (the guest reboots itself) is opened anew."""
     script = _WATCH.replace("GRACE", str(int(_BOOT_DONE_GRACE / 0.4)))
+    told = _Told(passed, note)
     while True:
-        errors: list[str] = []
-        boot: dict[str, list[str]] = {}
-        seen_result = False
-
-        def line(text: str) -> None:
-            nonlocal seen_result
-            kind, _, rest = text.partition(" ")
-            if kind == "log" and rest.strip():
-                note(Stage.CLOUD_INIT, rest.strip())
-            elif kind == "result" and not seen_result:
-                seen_result = True
-                errors.extend(_cloud_init_errors(rest))
-                passed(Stage.CLOUD_INIT)
-            elif kind == "boot":
-                key, _, value = rest.partition("=")
-                boot.setdefault(key, []).append(value)
-
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                await client.stream(script, line)
+                await client.stream(script, told.line)
         except TimeoutError:
             raise StageFailed(
                 "cloud-init did not finish in time.",
@@ -152,11 +136,37 @@ async def _watch(
                 evidence=await evidence.of_cloud_init(client),
                 hint="Raise 'timeout' if it was still at work.",
             ) from None
-        if boot:
-            code = boot.get("code", ["missing"])[0]
-            return Watched(tuple(errors), code, tuple(boot.get("failed", ()))), master
+        if told.code:
+            return Watched(tuple(told.errors), told.code, tuple(told.failed)), master
         await end(master)
         master = await _sshd(paths, client, port, deadline)
+
+
+@dataclass
+class _Told:
+    """What :data:`_WATCH` printed so far."""
+
+    passed: Passed
+    note: Note
+    finished: bool = False
+    errors: list[str] = field(default_factory=list)
+    code: str = ""
+    failed: list[str] = field(default_factory=list)
+
+    def line(self, text: str) -> None:
+        kind, _, rest = text.partition(" ")
+        if kind == "log" and rest.strip():
+            self.note(Stage.CLOUD_INIT, rest.strip())
+        elif kind == "result" and not self.finished:
+            self.finished = True
+            self.errors.extend(_cloud_init_errors(rest))
+            self.passed(Stage.CLOUD_INIT)
+        elif kind == "boot":
+            key, _, value = rest.partition("=")
+            if key == "code":
+                self.code = value
+            elif key == "failed":
+                self.failed.append(value)
 
 
 def _cloud_init_errors(result: str) -> list[str]:

@@ -114,7 +114,7 @@ def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Pl
     if actual.config is None:
         raise InstanceBroken(
             f"instance {actual.name!r} is broken: {'; '.join(actual.errors)}.",
-            hint="Mend its lima.yaml, or replace it with 'recreate: true', or delete it with 'state: absent'.",
+            hint="Mend its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'.",
         )
     return _edit(desired, actual, policy)
 
@@ -175,7 +175,8 @@ def _edit_running(
     if policy.restart is Restart.AUTO and policy.target is Target.STARTED:
         return Plan((*steps, Step.STOP, Step.START), made)
     what = ", ".join(pending) or "an earlier change"
-    notice = f"{actual.name}: {what} takes hold at the next start (restart: {policy.restart}, state: {policy.target})."
+    asked = f"restart: {policy.restart}, state: {policy.target}"
+    notice = f"{actual.name}: {what} takes hold at the next start ({asked})."
     return Plan((*steps, *live), made, (notice,))
 
 
@@ -189,8 +190,8 @@ def _refuse_immutable(actual: Instance, made: Sequence[Change]) -> None:
     for change in made:
         if effect_of(change.path) is Effect.NEVER:
             raise ImmutableField(
-                f"{change.path}: {change.after!r}: instance {actual.name!r} was made with {change.before!r}, "
-                "and this can never change.",
+                f"{change.path}: {change.after!r}: instance {actual.name!r} was made with "
+                f"{change.before!r}, and this can never change.",
                 hint="Keep that value, or replace the instance with 'recreate: true'.",
             )
         if shrinks(change):

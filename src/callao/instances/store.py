@@ -64,7 +64,7 @@ class Instance:
 
 
 def names(home: Path) -> list[str]:
-    """The instances under ``home``, sorted; folders of Lima's and our own housekeeping are not among them."""
+    """The instances under ``home``, sorted, without the folders of Lima's and our own housekeeping."""
     try:
         entries = [entry for entry in home.iterdir() if entry.is_dir()]
     except FileNotFoundError:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from callao.config import Config, PortForward, Proto
 
 Binding = tuple[str, str, int, int]
@@ -18,26 +20,32 @@ def static_forwards(config: Config) -> tuple[list[Binding], list[str]]:
 
     A rule that cannot be kept without looking into the guest (all ports, sockets) is a notice.
     """
-    bindings: dict[tuple[str, str, int], Binding] = {}
+    matched: set[tuple[str, int]] = set()
+    bound: dict[tuple[str, str, int], Binding] = {}
     notices: list[str] = []
-    ignored: set[int] = set()
     for index, rule in enumerate(config.port_forwards):
-        if rule.ignore:
-            if rule.guest_port_range != EVERY_PORT:
-                ignored.update(_ports(rule.guest_port_range))
-            continue
-        obstacle = _obstacle(rule)
+        obstacle = "" if rule.ignore else _obstacle(rule)
         if obstacle:
             notices.append(f"portForwards[{index}]: {obstacle}; the rule has no effect in this version.")
             continue
+        if rule.ignore and rule.guest_port_range == EVERY_PORT:
+            break
         pairs = zip(_ports(rule.guest_port_range), _ports(rule.host_port_range), strict=True)
-        for guest_port, host_port in pairs:
-            if guest_port in ignored:
+        for (guest_port, host_port), proto in itertools.product(pairs, _protocols(rule.proto)):
+            if (proto, guest_port) in matched:
                 continue
-            for proto in _protocols(rule.proto):
-                key = (proto, rule.host_ip, host_port)
-                bindings.setdefault(key, (proto, rule.host_ip, host_port, guest_port))
-    return list(bindings.values()), notices
+            matched.add((proto, guest_port))
+            at = (proto, rule.host_ip, host_port)
+            if rule.ignore:
+                continue
+            if at in bound:
+                notices.append(
+                    f"portForwards[{index}]: {proto} port {host_port} of the host leads to the guest's "
+                    f"{bound[at][3]} already; the guest's {guest_port} is not forwarded."
+                )
+                continue
+            bound[at] = (*at, guest_port)
+    return list(bound.values()), notices
 
 
 def _obstacle(rule: PortForward) -> str:

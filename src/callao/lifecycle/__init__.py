@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lifecycle: an instance brought from what it is to what a request says."""
+
+from callao.lifecycle.ensure import ensure
+from callao.lifecycle.request import Outcome, Request
+
+__all__ = ["Outcome", "Request", "ensure"]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan's steps, done one after the other, under the instance's lock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from callao.config import dump
+from callao.drivers import driver_for
+from callao.errors import ConfigError, InstanceBroken
+from callao.events import Reporter
+from callao.host import Host
+from callao.instances import Desired, Instance, InstancePaths, Plan, Step, inspect
+from callao.instances.files import write_file, write_json
+from callao.lifecycle.create import create
+from callao.lifecycle.delete import delete
+from callao.lifecycle.follow import follow
+from callao.lifecycle.request import Request
+from callao.lifecycle.start import start
+from callao.lifecycle.stop import stop
+
+
+def apply(
+    steps: Plan,
+    wanted: Desired | None,
+    actual: Instance | None,
+    request: Request,
+    *,
+    home: Path,
+    host: Host,
+    report: Reporter,
+) -> None:
+    """Carry out ``steps``.
+
+    :raises CallaoError: when one fails; the steps before it stay done, and each leaves an instance
+        that the next run can go on from.
+    """
+    paths = InstancePaths(home / request.name)
+    for step in steps.steps:
+        match step:
+            case Step.DELETE:
+                assert actual is not None
+                delete(actual, report)
+            case Step.CREATE:
+                assert wanted is not None
+                create(wanted, home, report)
+            case Step.CONFIGURE:
+                assert wanted is not None
+                write_file(paths.lima_yaml, dump(wanted.document).encode())
+            case Step.LABEL:
+                assert actual is not None
+                assert wanted is not None
+                record = msgspec.structs.replace(actual.record, labels=dict(wanted.labels or {}))
+                write_json(paths.callao_json, record)
+            case Step.STOP:
+                assert actual is not None
+                stop(actual, force=request.force, report=report)
+            case Step.START:
+                _start(request, home, host, report)
+            case Step.AWAIT:
+                follow(inspect(request.name, home, host), request.timeout, report)
+            case Step.REFRESH:
+                _refresh(paths)
+
+
+def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
+    instance = inspect(request.name, home, host)
+    if instance.config is None:
+        raise InstanceBroken(f"instance {request.name!r} is broken: {'; '.join(instance.errors)}.")
+    driver = driver_for(instance.config.vm_type)
+    problems = driver.validate(instance.config, host)
+    if problems:
+        raise ConfigError(problems, source=str(instance.paths.lima_yaml))
+    start(instance, driver, home, request.timeout, report)
+
+
+def _refresh(paths: InstancePaths) -> None:
+    from callao.hostagent.client import call
+
+    call(paths.ha_sock, "POST", "/v1/refresh")

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance removed: renamed away first, so that there is never half a one."""
+
+from __future__ import annotations
+
+import shutil
+
+from callao.errors import InstanceError
+from callao.events import Reporter
+from callao.instances import Instance
+from callao.lifecycle.create import building_at
+from callao.lifecycle.stop import stop
+
+
+def delete(instance: Instance, report: Reporter) -> None:
+    """Stop the machine without ceremony (its disk goes, too), and remove the folder.
+
+    :raises InstanceError: when the folder cannot be removed.
+    """
+    if instance.agent or instance.driver:
+        stop(instance, force=True, report=report)
+    away = instance.dir.with_name(f".{instance.name}.deleting")
+    try:
+        shutil.rmtree(away, ignore_errors=True)
+        instance.dir.rename(away)
+        shutil.rmtree(away)
+    except OSError as error:
+        raise InstanceError(f"instance {instance.name!r} cannot be removed: {error}.") from error
+    shutil.rmtree(building_at(instance.dir.parent, instance.name), ignore_errors=True)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a request to the configuration that it means, beside what is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from callao.config import check, effective, merge
+from callao.host import Host
+from callao.instances import Desired, Instance
+from callao.lifecycle.request import Request
+
+DEFAULT_TEMPLATE = "default"
+
+
+def desired(request: Request, actual: Instance | None, home: Path, host: Host) -> Desired | None:
+    """What the instance shall be; None when the request says nothing about it and it exists.
+
+    With a template, the template and ``config`` are the whole truth: what they no longer say goes
+    back to its default. Without one, an existing instance keeps its lima.yaml, and ``config``
+    changes only what it names.
+
+    :raises ConfigError: with every problem of the resulting configuration.
+    :raises TemplateError: when there is no such template.
+    """
+    check(request.config, host, source="config")
+    fresh = actual is None or request.recreate
+    if not fresh and request.template is None:
+        return _amended(request, actual, home, host)
+    recorded = actual.record.template if actual is not None else ""
+    reference = request.template or recorded or DEFAULT_TEMPLATE
+    document = _from_template(reference, request.config, home)
+    if actual is not None and not fresh:
+        document = _kept(document, actual)
+    return _settled(request, document, reference, home, host)
+
+
+def _from_template(reference: str, config: Mapping[str, object], home: Path) -> dict[str, object]:
+    from callao.templates import layered, resolve
+
+    resolved = resolve(reference, home)
+    return layered(merge([config, resolved.document]), home)
+
+
+def _amended(request: Request, actual: Instance | None, home: Path, host: Host) -> Desired | None:
+    if actual is None or actual.config is None:
+        return None
+    if not request.config:
+        if request.labels is None:
+            return None
+        return Desired(request.name, actual.document, actual.config, actual.template, request.labels)
+    document = _kept(_without_repeats(merge([request.config, actual.document])), actual)
+    return _settled(request, document, actual.template, home, host)
+
+
+def _kept(document: dict[str, object], actual: Instance) -> dict[str, object]:
+    """What an existing instance has for good, unless the request says otherwise in so many words."""
+    kept = {key: actual.document[key] for key in ("vmType", "arch") if key in actual.document}
+    images = {"images": actual.document["images"]} if "images" in actual.document else {}
+    return {**kept, **document, **images}
+
+
+def _without_repeats(document: dict[str, object]) -> dict[str, object]:
+    """Lists append when they merge: what the instance has already is not added a second time."""
+    return {
+        key: [item for index, item in enumerate(value) if item not in value[:index]]
+        if isinstance(value, list)
+        else value
+        for key, value in document.items()
+    }
+
+
+def _settled(
+    request: Request, document: dict[str, object], template: str, home: Path, host: Host
+) -> Desired:
+    """``vmType`` and ``arch`` are resolved once and written down: they never change after."""
+    config = effective(document, host, name=request.name, instance_dir=home / request.name)
+    document = {**document, "vmType": config.vm_type.value, "arch": config.arch.value}
+    return Desired(request.name, document, config, template, request.labels)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Following a host agent's events until the box is ready, or known not to become so."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from callao.errors import AgentError, StageFailed
+from callao.events import Event, Reporter, Stage, State
+from callao.hostagent import evidence, journal
+from callao.instances import Instance, InstancePaths, Runtime
+from callao.instances.files import read_json
+from callao.instances.process import alive
+
+_INTERVAL = 0.05
+"""Seconds between two looks at the journal's end."""
+
+_GRACE = 60.0
+"""Seconds that the agent gets beyond the timeout that it keeps itself, to say what failed."""
+
+
+def follow_agent(
+    paths: InstancePaths, agent: subprocess.Popen[bytes], timeout: float, report: Reporter
+) -> None:
+    """Until the agent that we just started is ready.
+
+    :raises StageFailed: when a stage failed.
+    :raises AgentError: when the agent ended without a word, or hangs.
+    """
+    _follow(paths, lambda: agent.poll() is None, timeout, report)
+
+
+def follow(instance: Instance, timeout: float, report: Reporter) -> None:
+    """Until an agent that another run started is ready; raises as :func:`follow_agent` does."""
+    _follow(instance.paths, lambda: alive(instance.agent), timeout, report)
+
+
+def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, report: Reporter) -> None:
+    for event in _events(paths.ha_stdout, lives, time.monotonic() + timeout + _GRACE):
+        if event.state is State.FAILED:
+            raise _failure(paths, event)
+        report(event)
+        if event.stage is Stage.READY and event.state is State.DONE:
+            return
+    if lives():
+        raise AgentError(
+            f"the host agent of {paths.name!r} said nothing more for {timeout + _GRACE:.0f} s.",
+            hint="Stop the instance with 'force: true' and start it again.",
+        )
+    words = evidence.tail(paths.ha_stderr) or evidence.tail(paths.ha_stdout, 3)
+    raise AgentError(f"the host agent of {paths.name!r} ended before the box was ready.", hint=words)
+
+
+def _events(path: Path, lives: Callable[[], bool], deadline: float) -> Iterator[Event]:
+    """Each event as it is written; ends when the agent has, after its last line."""
+    with path.open("rb") as file:
+        rest = b""
+        while time.monotonic() < deadline:
+            living = lives()
+            data = file.read()
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                said = journal.read(line)
+                if said is not None and said.callao is not None:
+                    yield said.callao
+            if not data:
+                if not living:
+                    return
+                time.sleep(_INTERVAL)
+
+
+def _failure(paths: InstancePaths, event: Event) -> StageFailed:
+    runtime = read_json(paths.runtime, Runtime)
+    lines = runtime.failure.evidence if runtime is not None and runtime.failure is not None else ""
+    return StageFailed(
+        f"instance {paths.name!r}: {event.stage}: {event.message}", stage=event.stage, evidence=lines
+    )

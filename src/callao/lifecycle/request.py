@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked of the engine, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from callao.errors import CallaoError
+from callao.instances import Policy, Restart, Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One instance as somebody wants it.
+
+    :param template: a template's name or path; None keeps that of an existing instance.
+    :param config: lima.yaml content, merged over the template; empty changes nothing.
+    :param labels: None leaves an existing instance's labels alone.
+    :param timeout: seconds, for the start to become ready, and for another run's lock.
+    """
+
+    name: str
+    state: str = "started"
+    template: str | None = None
+    config: Mapping[str, object] = field(default_factory=dict)
+    labels: Mapping[str, str] | None = None
+    force: bool = False
+    recreate: bool = False
+    restart: str = "auto"
+    timeout: float = 600.0
+
+    def policy(self) -> Policy:
+        """The same in the plan's words.
+
+        :raises CallaoError: for a state or a restart policy that there isn't.
+        """
+        return Policy(
+            target=Target(_one_of("state", self.state, [str(each) for each in Target])),
+            restart=Restart(_one_of("restart", self.restart, [str(each) for each in Restart])),
+            force=self.force,
+            recreate=self.recreate,
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What changed (or would, in check mode).
+
+    ``before`` and ``after`` are effective configurations with ``status`` and ``labels``, None where
+    there is no instance, both None when nothing changed; ``instance`` is
+    :func:`callao.instances.summary`'s, None after a delete; ``actions`` are the plan's steps.
+    """
+
+    changed: bool
+    before: dict[str, object] | None = None
+    after: dict[str, object] | None = None
+    instance: dict[str, object] | None = None
+    notices: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+
+
+def _one_of(option: str, value: str, allowed: list[str]) -> str:
+    if value not in allowed:
+        raise CallaoError(f"{option}: {value!r} is not known (allowed: {', '.join(allowed)}).")
+    return value
