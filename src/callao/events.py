@@ -29,6 +29,8 @@ class Stage(enum.StrEnum):
     """cloud-init has finished."""
     PROVISION = "provision"
     """The boot scripts and the user's provision scripts have ended well."""
+    MOUNTS = "mounts"
+    """The host's directories are there."""
     PROBES = "probes"
     """Every readiness probe has passed."""
     READY = "ready"

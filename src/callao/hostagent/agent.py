@@ -19,12 +19,15 @@ from callao.errors import CallaoError, StageFailed
 from callao.events import Event, Stage, State
 from callao.hostagent import api, evidence, journal
 from callao.hostagent.forwards import Forwards
-from callao.hostagent.readiness import await_ready
+from callao.hostagent.probes import check_probe
+from callao.hostagent.readiness import await_booted
+from callao.hostagent.shares import mount_all
 from callao.hostagent.shutdown import shut_down
 from callao.hostagent.start import start_machine
 from callao.instances import Failure, InstancePaths, Runtime, fingerprint, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.process import identify
+from callao.mounts import Share
 from callao.ssh import Client, Endpoint, end, render
 
 _QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
@@ -50,6 +53,7 @@ class Agent:
     machine: Machine | None = None
     forwards: Forwards | None = None
     master: asyncio.subprocess.Process | None = None
+    shares: list[Share] = field(default_factory=list)
     main: asyncio.Task[object] | None = None
     stopping: asyncio.Future[str] | None = None
 
@@ -94,10 +98,17 @@ class Agent:
         return 0
 
     async def _become_ready(self, port: int) -> None:
+        client, deadline = self._client(), time.monotonic() + self.timeout
         try:
-            self.master = await await_ready(
-                self.paths, self.config, self._client(), port, self.timeout, self._passed, self._progress
+            self.master = await await_booted(
+                self.paths, client, port, deadline, self._passed, self._progress
             )
+            self.shares = await mount_all(self.config, client)
+            if self.shares:
+                self._passed(Stage.MOUNTS)
+            for index, probe in enumerate(self.config.probes):
+                await check_probe(index, probe, client, deadline)
+            self._passed(Stage.PROBES)
         except CallaoError as error:
             stage = Stage(error.stage) if isinstance(error, StageFailed) else Stage.SSHD
             self._failed(stage, error)
@@ -108,6 +119,8 @@ class Agent:
 
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
+        for share in self.shares:
+            await share.close()
         if self.master is not None:
             await end(self.master)
         for path in (self.paths.ha_sock, self.paths.ssh_sock, self.paths.qmp_sock, self.paths.qemu_pid):

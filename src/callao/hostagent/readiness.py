@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a machine that runs to a box that can be used: each stage waited for, then told."""
+"""From a machine that runs to a guest that has booted: each stage waited for, then told."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from callao.config import Config
 from callao.errors import AgentError, StageFailed
 from callao.events import Stage
 from callao.hostagent import evidence
-from callao.hostagent.probes import check_probe
 from callao.instances import InstancePaths
 from callao.ssh import Client, banner, end
 
@@ -57,21 +55,19 @@ class Watched:
     failed: tuple[str, ...]
 
 
-async def await_ready(
+async def await_booted(
     paths: InstancePaths,
-    config: Config,
     client: Client,
     port: int,
-    timeout: float,
+    deadline: float,
     passed: Passed,
     note: Note,
 ) -> asyncio.subprocess.Process:
-    """Wait for sshd, cloud-init, the boot scripts and the probes; returns the ssh master.
+    """Wait for sshd, cloud-init and the boot scripts; returns the ssh master.
 
-    :param timeout: seconds for all of it.
+    :param deadline: on :func:`time.monotonic`'s clock, for all of it.
     :raises StageFailed: naming the stage that failed, with the lines that explain it.
     """
-    deadline = time.monotonic() + timeout
     master = await _sshd(paths, client, port, deadline)
     passed(Stage.SSHD)
     try:
@@ -81,9 +77,6 @@ async def await_ready(
         if watched.code != "0":
             raise await _provision_failed(watched, client)
         passed(Stage.PROVISION)
-        for index, probe in enumerate(config.probes):
-            await check_probe(index, probe, client, deadline)
-        passed(Stage.PROBES)
     except BaseException:
         await end(master)
         raise
