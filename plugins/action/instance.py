@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door on the controller, for all of the collection's modules.
+
+It picks the interpreter that has the engine, and shows the stages while the module runs.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import uuid
+from typing import Any
+
+from ansible.constants import config
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible_collections.callao.lima.plugins.module_utils._engine import EVENTS_KEY
+from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch, reader
+
+TOLD = {"callao.lima.image", "callao.lima.instance"}
+"""The modules that take long and tell how far they are."""
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        del tmp
+        result = super().run(task_vars=task_vars)
+        variables = with_interpreter(task_vars or {}, self._task.delegate_to, self._connection)
+        in_background = bool(self._task.async_val) and not self._connection.has_native_async
+        if in_background:
+            result.update(self._execute_module(task_vars=variables, wrap_async=True))
+            return result
+        if self._is_told(variables):
+            result.update(self._told(variables))
+        else:
+            result.update(self._execute_module(task_vars=variables))
+        self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    def _is_told(self, variables: dict[str, Any]) -> bool:
+        if self._task.resolved_action not in TOLD or self._task.no_log or "events_file" in self._task.args:
+            return False
+        wanted = self._templar.template(variables.get("callao_progress", True))
+        return boolean(wanted, strict=False)
+
+    def _told(self, variables: dict[str, Any]) -> dict[str, Any]:
+        path = posixpath.join("/tmp", f"callao-{uuid.uuid4().hex}.events")  # noqa: S108 - the module opens it O_EXCL
+        watch = Watch(subject(self._task.args), reader(self, path))
+        result: dict[str, Any] = {}
+        try:
+            arguments = {**self._task.args, "events_file": path}
+            result = self._execute_module(module_args=arguments, task_vars=variables)
+        finally:
+            watch.end(result.pop(EVENTS_KEY, []))
+        return result
+
+
+def subject(arguments: dict[str, Any]) -> str:
+    """Whom the story is about."""
+    named = arguments.get("name") or arguments.get("template") or arguments.get("location")
+    return posixpath.basename(str(named)) if named else "image"
+
+
+def with_interpreter(variables: dict[str, Any], delegate_to: str | None, connection: Any) -> dict[str, Any]:
+    """*variables*, with the controller's own Python for its own machine unless somebody chose another.
+
+    Discovery would find a Python that does not have the engine.
+    """
+    if connection.transport != "local":
+        return variables
+    target = variables["ansible_delegated_vars"][delegate_to] if delegate_to else variables
+    chosen = config.get_config_value("INTERPRETER_PYTHON", variables=target)
+    if not str(chosen).startswith("auto"):
+        return variables
+    target = {**target, "ansible_python_interpreter": variables["ansible_playbook_python"]}
+    if not delegate_to:
+        return target
+    return {
+        **variables,
+        "ansible_delegated_vars": {**variables["ansible_delegated_vars"], delegate_to: target},
+    }

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options and notes that modules share."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+notes:
+  - The module runs on the machine that runs the virtual machines. With the C(local) connection and no
+    C(ansible_python_interpreter) of yours, it runs under the Python of C(ansible-playbook) itself.
+  - Instances and images live in the folder that the environment variable E(LIMA_HOME) names, V(~/.lima) by
+    default; set it with the C(environment) keyword.
+"""
+
+    STAGES = r"""
+options:
+  events_file:
+    description:
+      - Where to write the stages as they pass, one JSON object a line, while the module runs. Must not exist
+        yet; it is removed when the module ends.
+      - Set by the action plugin, which shows the stages on the controller. There is no need to set it.
+    type: path
+notes:
+  - A task that takes longer than a moment shows the stages as they pass, on the standard error of
+    C(ansible-playbook). Set the variable C(callao_progress) to V(false) to keep it quiet.
+"""

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of ansible.builtin.ssh, whichever the installed ansible-core has."""
+
+from __future__ import annotations
+
+import re
+
+from ansible.plugins.connection import ssh
+
+_NOT_OURS = re.compile(r"^ *-? *version_added: .*\n", re.MULTILINE)
+"""In which ansible-core an option came; here it would read as a version of this collection."""
+
+
+class ModuleDocFragment:
+    # Not a copy: the inherited code asks for exactly the options that this very ansible-core documents.
+    DOCUMENTATION = "    options:\n" + _NOT_OURS.sub("", ssh.DOCUMENTATION.partition("    options:\n")[2])

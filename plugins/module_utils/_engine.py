@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a module to the engine and back: one guarded import, one map of errors, one way to report.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ansible.module_utils.basic import missing_required_lib
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+    from callao.errors import CallaoError
+    from callao.events import Event, Reporter
+    from callao.host import Host
+
+EVENTS_KEY = "_callao_events"
+"""Under which a module hands its events to the action plugin, which takes them out again."""
+
+
+class _Ledger:
+    """What the engine has told so far: kept for the result, written for whoever watches meanwhile."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._watched = module.params.get("events_file")
+        self._file: int | None = None
+        self._warned: set[str] = set()
+        self.events: list[dict[str, Any]] = []
+
+    def open(self) -> None:
+        """A file of ours alone: never one that somebody put there before."""
+        if self._watched:
+            self._file = os.open(self._watched, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            Path(self._watched).unlink(missing_ok=True)
+            self._file = None
+
+    def report(self, event: Event) -> None:
+        if event.state == "notice":
+            self.warn(event.message)
+        if self._file is None:
+            return
+        from msgspec import json, to_builtins
+
+        os.write(self._file, json.encode(event) + b"\n")
+        self.events.append(to_builtins(event))
+
+    def warn(self, text: str) -> None:
+        """Once for each text: an event and an outcome may say the same."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._module.warn(text)
+
+    def result(self) -> dict[str, Any]:
+        return {EVENTS_KEY: self.events} if self.events else {}
+
+
+def run(module: AnsibleModule, work: Callable[[Reporter, Path, Host], dict[str, Any]]) -> NoReturn:
+    """Do *work* with the engine and end the module with what it returns.
+
+    ``notices`` in the returned mapping become warnings. Everything that the engine raises on purpose,
+    and what the operating system refuses, ends the module with one clear message.
+    """
+    ledger = _Ledger(module)
+    try:
+        from callao.errors import CallaoError
+        from callao.host import Host, lima_home
+
+        try:
+            ledger.open()
+            result = work(ledger.report, lima_home(), Host.detect())
+        except CallaoError as error:
+            failure = describe(error)
+        except OSError as error:
+            failure = {"msg": _refused(error)}
+        else:
+            for notice in result.pop("notices", ()):
+                ledger.warn(notice)
+            ledger.close()
+            module.exit_json(**result, **ledger.result())
+    except ImportError as error:
+        failure = _missing(error)
+    finally:
+        ledger.close()
+    module.fail_json(**failure, **ledger.result())
+
+
+def describe(error: CallaoError) -> dict[str, Any]:
+    """An engine error as a failed result: ``msg`` says it all, the rest is for programs."""
+    failure: dict[str, Any] = {"msg": str(error), "error": type(error).__name__}
+    for detail in ("hint", "stage", "evidence"):
+        value = getattr(error, detail, "")
+        if value:
+            failure[detail] = str(value)
+    problems = getattr(error, "problems", ())
+    if problems:
+        failure["problems"] = [
+            {
+                "path": problem.path,
+                "value": repr(problem.value),
+                "message": problem.message,
+                "allowed": problem.allowed,
+            }
+            for problem in problems
+        ]
+    return failure
+
+
+def _missing(error: ImportError) -> dict[str, Any]:
+    library = (error.name or "callao").partition(".")[0]
+    message = missing_required_lib(
+        library, reason="where the instances live", url="https://pypi.org/project/callao/"
+    )
+    return {"msg": f"{message} ({error})", "exception": traceback.format_exc()}
+
+
+def _refused(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}."

@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Have an image in the cache."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: image
+short_description: Fetch disk images for Linux virtual machines
+version_added: 0.1.0
+author:
+  - The Callao authors (@callao)
+description:
+  - Has a disk image in the cache, verified, decompressed and in qcow2, so that an instance made
+    later needs no download.
+  - An interrupted download is resumed; tasks that want the same image at once fetch it once.
+  - Honours the proxy variables of the environment.
+extends_documentation_fragment:
+  - callao.lima.attributes
+  - callao.lima.common
+  - callao.lima.common.stages
+attributes:
+  diff_mode:
+    support: none
+options:
+  location:
+    description:
+      - Where the image is. An C(http), C(https) or C(file) URL, or a path on the machine that runs
+        the virtual machines.
+    type: str
+  digest:
+    description:
+      - What the image at O(location) must be, C(sha256:) or C(sha512:) and the digest in hexadecimal.
+      - Without it nobody vouches for the image, and the module warns.
+    type: str
+  images:
+    description:
+      - Several places to have the image from, as C(images) in lima.yaml has them. The first for
+        O(arch) that can be had is taken.
+    type: list
+    elements: dict
+  template:
+    description: The name or path of a template whose C(images) to take.
+    type: str
+  arch:
+    description: The architecture that the image is for; the host's by default.
+    type: str
+    choices: [x86_64, aarch64, armv7l, ppc64le, riscv64, s390x]
+seealso:
+  - module: callao.lima.instance
+"""
+
+EXAMPLES = r"""
+- name: Have the image of a template
+  callao.lima.image:
+    template: debian-12
+
+- name: Have an image of our own
+  callao.lima.image:
+    location: https://images.example.com/base.qcow2.zst
+    digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
+- name: Have it from wherever it can be had
+  callao.lima.image:
+    images:
+      - location: https://mirror.example.com/base.img
+        arch: x86_64
+      - location: https://images.example.com/base.img
+        arch: x86_64
+"""
+
+RETURN = r"""
+path:
+  description: The image, in qcow2. It is not to be written to.
+  returned: success, unless check mode cannot know it
+  type: str
+  sample: /home/ana/.lima/_cache/download/by-url-sha256/2cf2/image.qcow2
+location:
+  description: Where it came from.
+  returned: success, unless check mode cannot know it
+  type: str
+  sample: https://images.example.com/base.qcow2.zst
+digest:
+  description: What it was verified against. Empty when nobody vouched for it.
+  returned: success, unless check mode cannot know it
+  type: str
+  sample: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+arch:
+  description: The architecture that it is for.
+  returned: success
+  type: str
+  sample: x86_64
+from_cache:
+  description: Whether it was there already.
+  returned: success
+  type: bool
+  sample: false
+kernel:
+  description: The kernel to boot it with, where it has none of its own.
+  returned: when there is one
+  type: str
+  sample: /home/ana/.lima/_cache/download/by-url-sha256/1f0a/data
+initrd:
+  description: The initial RAM disk that goes with the kernel.
+  returned: when there is one
+  type: str
+  sample: /home/ana/.lima/_cache/download/by-url-sha256/77b3/data
+cmdline:
+  description: The kernel's command line.
+  returned: when there is one
+  type: str
+  sample: console=ttyS0
+error:
+  description: The kind of the error.
+  returned: failure
+  type: str
+  sample: DigestMismatch
+hint:
+  description: What to do about it, where that is known.
+  returned: failure
+  type: str
+  sample: Correct the option digest, or find out who changed the image.
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.callao.lima.plugins.module_utils._engine import run
+
+
+def candidates(params, home, arch):
+    """The options as the ``images`` of a lima.yaml; one that names no architecture is for *arch*."""
+    if params["template"] is not None:
+        from callao.templates import layered, resolve
+
+        template = resolve(params["template"], home)
+        images = layered(template.document, home).get("images") or []
+    elif params["images"] is not None:
+        images = params["images"]
+    else:
+        images = [{key: params[key] for key in ("location", "digest") if params[key] is not None}]
+    return [{"arch": arch, **image} for image in images]
+
+
+def fetched(module):
+    def work(reporter, home, host):
+        from msgspec import convert
+
+        from callao.config import Image, check
+        from callao.images import ensure_image
+
+        arch = module.params["arch"] or host.arch
+        document = {"images": candidates(module.params, home, arch)}
+        check(document, host, source=module.params["template"] or "")
+        images = convert(document["images"], list[Image])
+        image = ensure_image(images, arch, home=home, report=reporter)
+        result = {
+            "changed": not image.from_cache,
+            "path": str(image.disk),
+            "location": image.location,
+            "digest": image.digest,
+            "arch": image.arch,
+            "from_cache": image.from_cache,
+        }
+        boot = {"kernel": image.kernel, "initrd": image.initrd, "cmdline": image.cmdline}
+        result.update({key: str(value) for key, value in boot.items() if value})
+        return result
+
+    return work
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "location": {"type": "str"},
+            "digest": {"type": "str"},
+            "images": {"type": "list", "elements": "dict"},
+            "template": {"type": "str"},
+            "arch": {
+                "type": "str",
+                "choices": ["x86_64", "aarch64", "armv7l", "ppc64le", "riscv64", "s390x"],
+            },
+            "events_file": {"type": "path"},
+        },
+        mutually_exclusive=[
+            ("location", "images", "template"),
+            ("digest", "images"),
+            ("digest", "template"),
+        ],
+        required_one_of=[("location", "images", "template")],
+        supports_check_mode=True,
+    )
+    run(module, fetched(module))
+
+
+if __name__ == "__main__":
+    main()

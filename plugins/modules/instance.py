@@ -1,0 +1,408 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make, change, start, stop and remove one instance."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: instance
+short_description: Manage Linux virtual machines described by lima.yaml
+version_added: 0.1.0
+author:
+  - The Callao authors (@callao)
+description:
+  - Makes one virtual machine what its description says, as L(Lima,https://lima-vm.io) understands
+    it, and no more than that needs.
+  - A running instance takes what can change live at once; what needs a restart obeys O(restart);
+    what can never change is an error that says so.
+extends_documentation_fragment:
+  - callao.lima.attributes
+  - callao.lima.common
+  - callao.lima.common.stages
+attributes:
+  diff_mode:
+    support: full
+    details:
+      - Shows the effective configuration, with every default filled in, and the status.
+options:
+  name:
+    description:
+      - The instance's name. Letters and digits, with single dots, dashes and underscores between
+        them.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the instance or changes it, and leaves it running or stopped as it is; a
+        new one is not started.
+      - V(started) also waits until it is ready, with every provision script and probe passed.
+      - V(stopped) also shuts it down.
+      - V(restarted) also shuts it down and starts it anew, each time.
+      - V(absent) stops it and removes its folder.
+    type: str
+    choices: [present, started, stopped, restarted, absent]
+    default: started
+  template:
+    description:
+      - Where the description begins. The name of a built-in template, such as V(debian-12), or the
+        path of a lima.yaml on the machine that runs the virtual machines.
+      - When not given, a new instance begins from V(default), and an existing one keeps what it was
+        made from.
+    type: str
+  config:
+    description:
+      - Any content of lima.yaml, under Lima's own names, merged over O(template) as Lima merges C(base).
+    type: dict
+    default: {}
+  cpus:
+    description: Number of virtual CPUs. Short for C(cpus) in O(config).
+    type: int
+  memory:
+    description: Memory, such as V(4GiB). Short for C(memory) in O(config).
+    type: str
+  disk:
+    description:
+      - Size of the disk, such as V(100GiB). It can grow and never shrink. Short for C(disk) in
+        O(config).
+    type: str
+  arch:
+    description:
+      - Architecture of the guest; the host's by default. It never changes. Short for C(arch) in
+        O(config).
+    type: str
+    choices: [x86_64, aarch64, armv7l, ppc64le, riscv64, s390x]
+  vm_type:
+    description:
+      - The driver; the best for this machine by default. It never changes. Short for C(vmType) in
+        O(config).
+    type: str
+    choices: [qemu, vz, wsl2, krunkit]
+  mounts:
+    description:
+      - Folders of the host to show in the guest, as C(mounts) in lima.yaml has them. Short for
+        C(mounts) in O(config).
+    type: list
+    elements: dict
+  port_forwards:
+    description:
+      - Rules for forwarding ports, as C(portForwards) in lima.yaml has them. Short for
+        C(portForwards) in O(config).
+    type: list
+    elements: dict
+  networks:
+    description:
+      - Further networks, as C(networks) in lima.yaml has them. Short for C(networks) in O(config).
+    type: list
+    elements: dict
+  provision:
+    description:
+      - Scripts to run in the guest, as C(provision) in lima.yaml has them. Short for C(provision)
+        in O(config).
+    type: list
+    elements: dict
+  user:
+    description: The guest's user, as C(user) in lima.yaml has it. Short for C(user) in O(config).
+    type: dict
+  ssh:
+    description: The way in, as C(ssh) in lima.yaml has it. Short for C(ssh) in O(config).
+    type: dict
+  plain:
+    description:
+      - Whether to leave out mounts, forwards and everything else that needs help from inside the
+        guest. Short for C(plain) in O(config).
+    type: bool
+  labels:
+    description:
+      - Words of your own about the instance. They are kept beside its lima.yaml.
+      - When given, they replace all labels that the instance has; when not, those stay.
+    type: dict
+  restart:
+    description:
+      - What to do when a running instance needs a restart for a change to take effect.
+      - V(auto) restarts it.
+      - V(never) fails and changes nothing.
+    type: str
+    choices: [auto, never]
+    default: auto
+  force:
+    description: Whether to end the machine without asking the guest to shut down, where it has to end.
+    type: bool
+    default: false
+  recreate:
+    description: Whether to remove an existing instance, with all that is on its disk, and make it anew.
+    type: bool
+    default: false
+  timeout:
+    description: How long a start or a stop may take, in seconds.
+    type: float
+    default: 600
+seealso:
+  - module: callao.lima.instance_info
+  - module: callao.lima.image
+  - name: lima.yaml
+    description: Every key that O(config) may have.
+    link: https://github.com/lima-vm/lima/blob/master/templates/default.yaml
+"""
+
+EXAMPLES = r"""
+- name: Have a box
+  callao.lima.instance:
+    name: web
+    template: debian-12
+    cpus: 2
+    memory: 2GiB
+
+- name: Have a box that serves its port 80 as 8080
+  callao.lima.instance:
+    name: web
+    template: debian-12
+    port_forwards:
+      - guestPort: 80
+        hostPort: 8080
+    provision:
+      - mode: system
+        script: |
+          #!/bin/sh
+          install -d /srv/www
+    labels:
+      project: shop
+    config:
+      timezone: America/Lima
+
+- name: Shut it down, whatever it does
+  callao.lima.instance:
+    name: web
+    state: stopped
+    force: true
+
+- name: Have it no more
+  callao.lima.instance:
+    name: web
+    state: absent
+"""
+
+RETURN = r"""
+instance:
+  description: The instance as it is now. Not returned when there is none.
+  returned: success, unless there is no instance
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+      sample: web
+    status:
+      description: C(Running), C(Stopped), or C(Broken) with the reasons in C(errors).
+      type: str
+      returned: always
+      sample: Running
+    dir:
+      description: Its folder.
+      type: str
+      returned: always
+      sample: /home/ana/.lima/web
+    vm_type:
+      description: The driver.
+      type: str
+      returned: always
+      sample: qemu
+    arch:
+      description: The guest's architecture.
+      type: str
+      returned: always
+      sample: x86_64
+    cpus:
+      description: Number of virtual CPUs.
+      type: int
+      returned: always
+      sample: 2
+    memory:
+      description: Memory in bytes.
+      type: int
+      returned: always
+      sample: 2147483648
+    disk:
+      description: Size of the disk in bytes.
+      type: int
+      returned: always
+      sample: 107374182400
+    template:
+      description: What its description began from.
+      type: str
+      returned: always
+      sample: debian-12
+    labels:
+      description: Its labels.
+      type: dict
+      returned: always
+      sample:
+        project: shop
+    protected:
+      description: Whether it is protected against removal.
+      type: bool
+      returned: always
+      sample: false
+    errors:
+      description: What is wrong with it.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    ssh:
+      description: The way in. The port is null while the instance is off.
+      type: dict
+      returned: always
+      sample:
+        address: 127.0.0.1
+        port: 60022
+        user: ana
+        identity_file: /home/ana/.lima/_config/user
+        known_hosts_file: /home/ana/.lima/web/known_hosts
+        host_key_alias: lima-web
+        config_file: /home/ana/.lima/web/ssh.config
+    timings:
+      description: Seconds from the start's begin to the end of each stage, of the last start.
+      type: dict
+      returned: always
+      sample:
+        image: 0.1
+        driver: 0.6
+        sshd: 27.2
+        cloud-init: 33.0
+        ready: 33.4
+actions:
+  description: What was done, or would be done in check mode, in order.
+  returned: success
+  type: list
+  elements: str
+  sample: [create, start]
+error:
+  description: The kind of the error.
+  returned: failure
+  type: str
+  sample: StageFailed
+hint:
+  description: What to do about it, where that is known.
+  returned: failure
+  type: str
+  sample: Raise the option timeout.
+stage:
+  description: The stage of a start that failed.
+  returned: failure of a start
+  type: str
+  sample: cloud-init
+evidence:
+  description: The last lines of the log that explains it.
+  returned: failure of a start
+  type: str
+  sample: "provision.system/00000000: exited with 1"
+problems:
+  description: Each thing that is wrong with the configuration.
+  returned: failure of the configuration
+  type: list
+  elements: dict
+  sample:
+    - path: cpus
+      value: "0"
+      message: too small
+      allowed: 1 or more
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.callao.lima.plugins.module_utils._engine import run
+
+SHORTCUTS = {
+    "cpus": "cpus",
+    "memory": "memory",
+    "disk": "disk",
+    "arch": "arch",
+    "vm_type": "vmType",
+    "mounts": "mounts",
+    "port_forwards": "portForwards",
+    "networks": "networks",
+    "provision": "provision",
+    "user": "user",
+    "ssh": "ssh",
+    "plain": "plain",
+}
+"""Options that stand for one key of lima.yaml."""
+
+
+def desired(params):
+    """The options as one partial lima.yaml; an option goes before the same key in ``config``."""
+    shortcuts = {key: params[option] for option, key in SHORTCUTS.items() if params[option] is not None}
+    if not shortcuts or not params["config"]:
+        return shortcuts or params["config"]
+    from callao.config import merge
+
+    return merge([shortcuts, params["config"]])
+
+
+def outcome_of(module):
+    def work(reporter, home, host):
+        from callao.lifecycle import Request, ensure
+
+        params = module.params
+        request = Request(
+            name=params["name"],
+            state=params["state"],
+            template=params["template"],
+            config=desired(params),
+            labels=params["labels"],
+            force=params["force"],
+            recreate=params["recreate"],
+            restart=params["restart"],
+            timeout=params["timeout"],
+        )
+        outcome = ensure(request, home=home, host=host, check=module.check_mode, report=reporter)
+        result = {"changed": outcome.changed, "actions": list(outcome.actions), "notices": outcome.notices}
+        if outcome.instance is not None:
+            result["instance"] = outcome.instance
+        if module._diff:
+            result["diff"] = {"before": outcome.before or {}, "after": outcome.after or {}}
+        return result
+
+    return work
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {
+                "type": "str",
+                "choices": ["present", "started", "stopped", "restarted", "absent"],
+                "default": "started",
+            },
+            "template": {"type": "str"},
+            "config": {"type": "dict", "default": {}},
+            "cpus": {"type": "int"},
+            "memory": {"type": "str"},
+            "disk": {"type": "str"},
+            "arch": {
+                "type": "str",
+                "choices": ["x86_64", "aarch64", "armv7l", "ppc64le", "riscv64", "s390x"],
+            },
+            "vm_type": {"type": "str", "choices": ["qemu", "vz", "wsl2", "krunkit"]},
+            "mounts": {"type": "list", "elements": "dict"},
+            "port_forwards": {"type": "list", "elements": "dict"},
+            "networks": {"type": "list", "elements": "dict"},
+            "provision": {"type": "list", "elements": "dict"},
+            "user": {"type": "dict"},
+            "ssh": {"type": "dict"},
+            "plain": {"type": "bool"},
+            "labels": {"type": "dict"},
+            "restart": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
+            "force": {"type": "bool", "default": False},
+            "recreate": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": 600},
+            "events_file": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    run(module, outcome_of(module))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance's events as what a person reads: ``web: sshd 27 s · cloud-init done 33 s``.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+
+_WORDS = {
+    "image": "image ready",
+    "disk": "disk made",
+    "driver": "machine started",
+    "cloud-init": "cloud-init done",
+    "stop": "stopped",
+}
+"""What a stage is called once it is done, where its name alone would not say it."""
+
+_COUNTED = 0.1
+"""How much further, of 1, a stage that counts has to be before that is worth saying again."""
+
+
+class Story:
+    """Turns events into phrases, each told once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told: set[str] = set()
+        self._fraction: dict[str, float] = {}
+
+    def line(self, events: list[dict[str, object]]) -> str:
+        """What *events* add to the story, as one line; empty when that is nothing."""
+        phrases = [
+            phrase for event in events if (phrase := self._phrase(event)) and phrase not in self._told
+        ]
+        self._told.update(phrases)
+        return f"{self._name}: {' · '.join(dict.fromkeys(phrases))}" if phrases else ""
+
+    def _phrase(self, event: dict[str, object]) -> str:
+        stage = str(event.get("stage", ""))
+        if event.get("state") == "done":
+            return f"{_WORDS.get(stage, stage)}{_took(event.get('seconds'))}"
+        if event.get("state") == "failed":
+            return f"{stage} failed{_took(event.get('seconds'))}"
+        fraction = event.get("fraction")
+        if not isinstance(fraction, (int, float)) or fraction - self._fraction.get(stage, 0.0) < _COUNTED:
+            return ""
+        self._fraction[stage] = fraction
+        return f"{stage} {fraction:.0%}"
+
+
+def parse(text: str) -> list[dict[str, object]]:
+    """The events among the lines of *text*; one that is still being written waits for the next look."""
+    events = []
+    for line in text.rpartition("\n")[0].splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # a login banner, or whatever else a shell says before it obeys
+        if isinstance(event, dict) and "stage" in event:
+            events.append(event)
+    return events
+
+
+def _took(seconds: object) -> str:
+    if not isinstance(seconds, (int, float)):
+        return ""
+    return f" {seconds:.0f} s" if seconds >= 1 else ""
