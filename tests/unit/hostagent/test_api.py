@@ -96,5 +96,5 @@ def test_garbage_does_not_end_the_server(sock: Path) -> None:
 
 
 def test_a_dead_agent_is_told_with_a_remedy(sock: Path) -> None:
-    with pytest.raises(AgentError, match="does not answer.*Restart the instance"):
+    with pytest.raises(AgentError, match=r"does not answer.*Restart the instance"):
         call(sock, "GET", "/v1/info")

@@ -38,7 +38,7 @@ def test_a_lost_public_half_is_derived_again(tmp_path: Path) -> None:
 def test_a_private_key_that_is_none_says_so(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("garbage\n")
     (tmp_path / "key").chmod(0o600)
-    with pytest.raises(CallaoError, match="not a usable private key.*Remove it"):
+    with pytest.raises(CallaoError, match=r"not a usable private key.*Remove it"):
         host_key(tmp_path / "key", "lima-web")
 
 

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A LIMA_HOME of a test's own, and the golden image that its guests boot from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from callao.config import dump, load
+from callao.events import Event, silent
+from callao.host import Host
+from callao.instances import names
+from callao.lifecycle import Outcome, Request, ensure
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The image that every guest boots from."""
+
+    disk: Path
+    kernel: Path
+    initrd: Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """A LIMA_HOME of the test's own, and the engine on it."""
+
+    path: Path
+    golden: Golden
+    host: Host
+
+    def config(self, **extra: Any) -> dict[str, Any]:
+        """A small guest from the golden image."""
+        return {
+            "images": [{"location": str(self.golden.disk), "arch": self.host.arch}],
+            "cpus": 2,
+            "memory": "1GiB",
+            "disk": "6GiB",
+            "mountType": "reverse-sshfs",
+            **extra,
+        }
+
+    def template(self, **extra: Any) -> str:
+        """The same as a template file; returns its path."""
+        path = self.path / "template.yaml"
+        path.write_text(dump(load(json.dumps(self.config(**extra)), "test")))
+        return str(path)
+
+    def ensure(
+        self, name: str, *, check: bool = False, events: list[Event] | None = None, **request: Any
+    ) -> Outcome:
+        """Run a request for ``name``; the events go into ``events``."""
+        request.setdefault("template", self.template(**request.pop("extra", {})))
+        report = events.append if events is not None else silent
+        return ensure(
+            Request(name=name, **request), home=self.path, host=self.host, check=check, report=report
+        )
+
+    def delete(self, name: str) -> None:
+        ensure(
+            Request(name=name, state="absent"), home=self.path, host=self.host, check=False, report=silent
+        )
+
+    def ssh(self, name: str, command: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run a command in the guest as a user would: by the instance's ssh.config alone."""
+        argv = ["ssh", "-F", str(self.path / name / "ssh.config"), f"lima-{name}", command]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def processes(self) -> list[str]:
+        """Command lines of everything that still runs for this home."""
+        mine = str(self.path)
+        found = []
+        for process in psutil.process_iter():
+            try:
+                line = " ".join(process.cmdline())
+                environ = process.environ().get("LIMA_HOME", "") if "callao.hostagent" in line else ""
+            except psutil.Error:
+                continue
+            if process.pid != os.getpid() and (mine in line or environ == mine):
+                found.append(line)
+        return found
+
+
+def build_golden() -> Golden:
+    """The Debian 12 image, built once and kept in the project's cache (content-keyed)."""
+    cache = Path(os.environ.get("CALLAO_TEST_CACHE", ROOT / ".cache" / "lima-home"))
+    argv = [sys.executable, "-m", "callao.golden", "--release", "12"]
+    environment = {**os.environ, "LIMA_HOME": str(cache)}
+    done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    said = json.loads(done.stdout)
+    return Golden(disk=Path(said["image"]), kernel=Path(said["kernel"]), initrd=Path(said["initrd"]))
+
+
+@contextmanager
+def temporary_home(golden: Golden) -> Iterator[Home]:
+    """A home whose instances are deleted and whose processes are counted at the end.
+
+    It lies right under /tmp: unix sockets have short names.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="callao-", dir="/tmp"))
+    home = Home(folder, golden, Host.detect())
+    try:
+        yield home
+    finally:
+        for name in names(folder):
+            home.delete(name)
+        leftovers = home.processes()
+        shutil.rmtree(folder)
+        assert leftovers == []
