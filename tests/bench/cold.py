@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cold start: ``ensure(state=started)`` to ready, against bare QEMU with the same image.
+
+    python tests/bench/cold.py [ROUNDS]
+
+Bare means: an overlay, a cidata ISO with one user and one key, QEMU with the same firmware,
+accelerator, CPU and memory; done when ssh has logged in and cloud-init has written its result.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.figures import say, seconds, show_ratio
+from support.home import Home, build_golden, temporary_home
+
+from callao import cidata
+from callao.ports import any_free
+from callao.ssh import user_key
+
+
+def bare(home: Home, folder: Path) -> None:
+    """Boot by hand what the instance next door boots, and wait until it can be used."""
+    folder.mkdir()
+    key, port = user_key(home.path), any_free()
+    seed = {
+        "meta-data": b"instance-id: bare\nlocal-hostname: bare\n",
+        "user-data": b"#cloud-config\nusers:\n- name: lima\n  sudo: ALL=(ALL) NOPASSWD:ALL\n"
+        b"  shell: /bin/bash\n  ssh_authorized_keys: ['" + key.public.encode() + b"']\n",
+    }
+    cidata.write(seed, folder / "cidata.iso")
+    disk = folder / "disk.qcow2"
+    base = ["-b", str(home.golden.disk), "-F", "qcow2"]
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *base, str(disk), "6G"], check=True)
+    process = subprocess.Popen(_bare_argv(home, folder, disk, port))
+    try:
+        login = ["ssh", "-p", str(port), "-i", str(key.private), "-o", "StrictHostKeyChecking=no"]
+        login += ["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60"]
+        wait = "while [ ! -s /run/cloud-init/result.json ]; do sleep 0.4; done"
+        while subprocess.run([*login, "lima@127.0.0.1", wait], capture_output=True, check=False).returncode:
+            time.sleep(0.25)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _bare_argv(home: Home, folder: Path, disk: Path, port: int) -> list[str]:
+    """The accelerator, machine, CPU, memory and firmware of the driver's own command line, and no more."""
+    ours = json.loads((home.path / "measured.argv.json").read_text())
+    kept = [ours[0]]
+    for option in ("-accel", "-machine", "-cpu", "-smp", "-m"):
+        kept += [option, ours[ours.index(option) + 1]]
+    for index, word in enumerate(ours):
+        if word == "-drive" and "if=pflash" in ours[index + 1]:
+            kept += ["-drive", ours[index + 1].replace(str(home.path / "measured"), str(folder))]
+    variables = home.path / "measured" / "qemu-efi-vars.fd"
+    if variables.exists():
+        (folder / variables.name).write_bytes(variables.read_bytes())
+    drive = f"file={disk},if=none,id=d0,cache=writeback,discard=unmap"
+    seed = f"file={folder / 'cidata.iso'},if=none,id=d1,format=raw,readonly=on"
+    net = f"user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:22"
+    return [
+        *kept, "-display", "none", "-nodefaults", "-serial", f"file:{folder / 'serial.log'}",
+        "-drive", drive, "-device", "virtio-blk-pci,drive=d0,bootindex=1",
+        "-drive", seed, "-device", "virtio-blk-pci,drive=d1",
+        "-netdev", net, "-device", "virtio-net-pci,netdev=n0", "-device", "virtio-rng-pci",
+    ]  # fmt: skip
+
+
+def remember_argv(home: Home) -> None:
+    """Keep the running machine's command line for the bare one."""
+    pid = int((home.path / "measured" / "qemu.pid").read_text())
+    argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    (home.path / "measured.argv.json").write_text(json.dumps(argv))
+
+
+def main(rounds: int) -> None:
+    ours: list[float] = []
+    theirs: list[float] = []
+    with temporary_home(build_golden()) as home:
+        home.config()
+        for number in range(rounds):
+            ours.append(seconds(lambda: home.ensure("measured", timeout=300)))
+            remember_argv(home)
+            say(f"round {number + 1}: callao ready after {ours[-1]:.1f} s")
+            home.ensure("measured", state="stopped", force=True)
+            theirs.append(seconds(lambda number=number: bare(home, home.path / f".bare-{number}")))
+            say(f"round {number + 1}: bare QEMU ready after {theirs[-1]:.1f} s")
+            home.delete("measured")
+    show_ratio("cold: started to ready, against bare QEMU", ours, theirs, 1.10)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
