@@ -41,7 +41,8 @@ all:
 
 def play(host: str) -> str:
     tasks = "".join(f"    - name: {host}\n      ansible.builtin.command: 'true'\n" for _ in range(TASKS))
-    return f"- hosts: {host}\n  gather_facts: false\n  tasks:\n    - name: warm\n      ansible.builtin.ping:\n{tasks}"
+    head = f"- hosts: {host}\n  gather_facts: false\n  tasks:\n"
+    return head + "    - name: warm\n      ansible.builtin.ping:\n" + tasks
 
 
 def main(rounds: int) -> None:

@@ -34,9 +34,9 @@ class CallbackModule(CallbackBase):
                 file.write(f"{time.monotonic() - began:.6f}\t{name}\n")
         self._began = None
 
-    def v2_playbook_on_task_start(self, task, is_conditional) -> None:  # noqa: ANN001
+    def v2_playbook_on_task_start(self, task, is_conditional) -> None:
         self._close()
         self._began = (task.get_name().strip(), time.monotonic())
 
-    def v2_playbook_on_stats(self, stats) -> None:  # noqa: ANN001
+    def v2_playbook_on_stats(self, stats) -> None:
         self._close()
