@@ -14,7 +14,7 @@ from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Plan, Step, inspect
 from callao.instances.files import write_file, write_json
-from callao.lifecycle.create import create
+from callao.lifecycle.create import create, sweep
 from callao.lifecycle.delete import delete
 from callao.lifecycle.follow import follow
 from callao.lifecycle.request import Request
@@ -38,6 +38,7 @@ def apply(
         that the next run can go on from.
     """
     paths = InstancePaths(home / request.name)
+    sweep(home, request.name)
     for step in steps.steps:
         match step:
             case Step.DELETE:

@@ -30,7 +30,6 @@ def create(wanted: Desired, home: Path, report: Reporter) -> None:
     image = ensure_image(config.images, config.arch.value, home=home, report=report)
     report(Event(stage=Stage.IMAGE, state=State.DONE))
     aside = building_at(home, wanted.name)
-    shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(mode=0o700, parents=True)
         paths = InstancePaths(aside)
@@ -58,5 +57,16 @@ def create(wanted: Desired, home: Path, report: Reporter) -> None:
 
 
 def building_at(home: Path, name: str) -> Path:
-    """Where an instance is built; a run that was killed leaves this, and the next one removes it."""
+    """Where an instance is built; a run that was killed leaves this."""
     return home / f".{name}.creating"
+
+
+def removing_at(home: Path, name: str) -> Path:
+    """Where an instance is removed from; a run that was killed leaves this."""
+    return home / f".{name}.deleting"
+
+
+def sweep(home: Path, name: str) -> None:
+    """Remove what killed runs have left of this name; the caller holds its lock."""
+    for path in (building_at(home, name), removing_at(home, name)):
+        shutil.rmtree(path, ignore_errors=True)

@@ -8,7 +8,7 @@ import shutil
 from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.instances import Instance
-from callao.lifecycle.create import building_at
+from callao.lifecycle.create import removing_at
 from callao.lifecycle.stop import stop
 
 
@@ -19,11 +19,9 @@ def delete(instance: Instance, report: Reporter) -> None:
     """
     if instance.agent or instance.driver:
         stop(instance, force=True, report=report)
-    away = instance.dir.with_name(f".{instance.name}.deleting")
+    away = removing_at(instance.dir.parent, instance.name)
     try:
-        shutil.rmtree(away, ignore_errors=True)
         instance.dir.rename(away)
         shutil.rmtree(away)
     except OSError as error:
         raise InstanceError(f"instance {instance.name!r} cannot be removed: {error}.") from error
-    shutil.rmtree(building_at(instance.dir.parent, instance.name), ignore_errors=True)

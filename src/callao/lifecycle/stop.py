@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 
 from callao.drivers import StopPolicy
@@ -44,7 +45,9 @@ def stop(instance: Instance, *, force: bool, report: Reporter) -> None:
 
 
 def clear_stale(instance: Instance) -> None:
-    """Remove the sockets and pid files of processes that are gone."""
+    """Remove what processes that are gone have left: sockets, pid files, files half written."""
     paths = instance.paths
     for path in (paths.ha_pid, paths.ha_sock, paths.qemu_pid, paths.qmp_sock, paths.ssh_sock):
         path.unlink(missing_ok=True)
+    for path in paths.dir.glob(".*"):
+        path.unlink() if path.is_file() else shutil.rmtree(path)

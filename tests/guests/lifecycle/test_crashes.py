@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``kill -9`` at random moments: of the run, of the host agent, of QEMU."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.home import Home
+
+from callao.instances import Runtime, Status, inspect
+from callao.instances.files import read_json
+from callao.instances.process import Identity, alive
+
+pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("crashes")]
+
+RUN = """
+import sys
+from pathlib import Path
+from callao.events import silent
+from callao.host import Host
+from callao.lifecycle import Request, ensure
+home, template = Path(sys.argv[1]), sys.argv[2]
+request = Request(name="victim", template=template, timeout=300)
+ensure(request, home=home, host=Host.detect(), check=False, report=silent)
+"""
+ROUNDS = 10
+LATEST = 12.0
+"""Seconds into a run at which the last blow may fall: the guest is deep in its boot by then."""
+
+
+def begin(home: Home, template: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", RUN, str(home.path), template], stderr=subprocess.PIPE)
+
+
+def victims(home: Home) -> dict[str, Identity]:
+    runtime = read_json(home.path / "victim" / "runtime.json", Runtime)
+    found = {"agent": runtime.agent, "qemu": runtime.driver} if runtime else {}
+    return {who: identity for who, identity in found.items() if identity is not None and alive(identity)}
+
+
+def settled(home: Home) -> None:
+    """After a blow, agent and machine live together or not at all."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if len(victims(home)) in (0, 2):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"left alone: {victims(home)}")
+
+
+def test_ten_blows_and_the_next_run_still_makes_it_ready(home: Home) -> None:
+    seed = int(os.environ.get("CALLAO_TEST_SEED", random.SystemRandom().randrange(2**32)))
+    chance = random.Random(seed)
+    template = home.template()
+    for number in range(ROUNDS):
+        run = begin(home, template)
+        time.sleep(chance.uniform(0.05, LATEST))
+        targets = {**victims(home), "run": None}
+        who = chance.choice(sorted(targets))
+        if who == "run":
+            run.kill()
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(targets[who].pid, signal.SIGKILL)
+            run.wait(timeout=60)
+        run.communicate()
+        settled(home)
+        if (home.path / "victim").exists():
+            instance = inspect("victim", home.path, home.host)
+            assert instance.status is not Status.BROKEN, (seed, number, who, instance.errors)
+    outcome = home.ensure("victim", template=template, timeout=300)
+    assert outcome.instance is not None
+    assert outcome.instance["ready"], seed
+    assert leftovers(home.path) == [], seed
+
+
+def leftovers(home: Path) -> list[str]:
+    """What a killed run may leave, and the run after it has to remove."""
+    temporary = [path.name for path in home.iterdir() if path.name.startswith(".")]
+    inside = [path.name for path in (home / "victim").iterdir() if path.name.startswith(".")]
+    return temporary + inside
+
+
+def test_a_killed_machine_ends_its_agent_and_the_next_run_starts_it(home: Home) -> None:
+    home.ensure("victim", state="present")
+    run = begin(home, home.template())
+    deadline = time.monotonic() + 60
+    while "qemu" not in victims(home) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(victims(home)["qemu"].pid, signal.SIGKILL)
+    _, words = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert b"StageFailed" in words
+    assert b"went off" in words
+    settled(home)
+    assert victims(home) == {}
+    assert inspect("victim", home.path, home.host).status is Status.STOPPED

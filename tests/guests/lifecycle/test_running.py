@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One real instance through what a user does with it; the tests run in order and share it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.home import Golden, Home, temporary_home
+
+from callao.events import Event, Stage, State
+from callao.hostagent.client import call
+from callao.instances import Status, inspect
+from callao.instances.process import alive, wait_gone
+from callao.ports import any_free
+
+pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("running")]
+
+PORT = any_free()
+PAGE = """#!/bin/sh
+set -eu
+mkdir -p /srv/page
+echo hello from $PARAM_WHO >/srv/page/index.html
+cat >/etc/systemd/system/page.service <<'UNIT'
+[Service]
+ExecStart=/usr/bin/python3 -m http.server 8080 --directory /srv/page
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl daemon-reload
+systemctl enable --now page.service
+echo once >>/srv/page/runs
+"""
+NAME = "box"
+
+
+class Box:
+    """The instance, and the request that keeps it as it is."""
+
+    def __init__(self, home: Home, shared: Path) -> None:
+        self.home = home
+        self.shared = shared
+        self.events: list[Event] = []
+        self.extra: dict[str, Any] = {
+            "param": {"WHO": "callao"},
+            "provision": [{"mode": "system", "script": PAGE}],
+            "probes": [{"script": "#!/bin/sh\ntest -s /srv/page/index.html\n", "hint": "see page.service"}],
+            "portForwards": [{"guestPort": 8080, "hostPort": PORT, "proto": "tcp"}],
+            "mounts": [
+                {"location": str(shared / "rw"), "mountPoint": "/mnt/rw", "writable": True},
+                {"location": str(shared / "ro"), "mountPoint": "/mnt/ro"},
+            ],
+        }
+
+    def ensure(self, **request: Any) -> Any:
+        self.events.clear()
+        request.setdefault("timeout", 300)
+        return self.home.ensure(NAME, extra=self.extra, events=self.events, **request)
+
+    def now(self) -> Any:
+        return inspect(NAME, self.home.path, self.home.host)
+
+    def ssh(self, command: str) -> str:
+        done = self.home.ssh(NAME, command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def box(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    shared = tmp_path_factory.mktemp("shared")
+    for name in ("rw", "ro"):
+        (shared / name).mkdir()
+        (shared / name / "host.txt").write_text(f"{name} from the host\n")
+    with temporary_home(golden) as home:
+        box = Box(home, shared)
+        box.ensure()
+        yield box
+
+
+def page() -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=20) as answer:
+        return answer.read().decode().strip()
+
+
+def test_each_stage_was_told_in_order_with_its_time(box: Box) -> None:
+    done = [event for event in box.events if event.state is State.DONE]
+    stages = [event.stage for event in done]
+    assert stages == [
+        Stage.IMAGE, Stage.DISK, Stage.DRIVER, Stage.SSHD, Stage.CLOUD_INIT,
+        Stage.PROVISION, Stage.MOUNTS, Stage.PROBES, Stage.READY,
+    ]  # fmt: skip
+    times = [event.seconds for event in done if event.seconds is not None]
+    assert times == sorted(times)
+    assert set(box.now().timings) == {str(stage) for stage in stages[2:]}
+
+
+def test_the_host_key_is_ours_and_checked(box: Box) -> None:
+    assert box.ssh("hostname") == f"lima-{NAME}"
+    served = box.ssh("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    assert served in (box.home.path / NAME / "known_hosts").read_text()
+    (box.home.path / "other").write_text("lima-box ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYQ\n")
+    config = box.home.path / NAME / "ssh.config"
+    argv = ["ssh", "-F", str(config), "-o", "ControlPath=none"]
+    argv += ["-o", f"UserKnownHostsFile={box.home.path / 'other'}", f"lima-{NAME}", "true"]
+    refused = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 255
+    assert "verification failed" in refused.stderr.lower()
+
+
+def test_the_folder_has_limas_files_and_keeps_secrets(box: Box) -> None:
+    folder = box.home.path / NAME
+    for name in (
+        "ha.pid",
+        "ha.sock",
+        "ha.stdout.log",
+        "ha.stderr.log",
+        "qemu.pid",
+        "qmp.sock",
+        "serial.log",
+    ):
+        assert (folder / name).exists(), name
+    for name in ("ssh.config", "lima.yaml", "cidata.iso", "known_hosts", "lima-version"):
+        assert (folder / name).stat().st_size > 0, name
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for secret in (
+        folder / "ssh_host_ed25519_key",
+        folder / "cidata.iso",
+        box.home.path / "_config" / "user",
+    ):
+        assert stat.S_IMODE(secret.stat().st_mode) & 0o077 == 0, secret
+
+
+def test_every_line_of_the_journal_is_an_object_with_a_time(box: Box) -> None:
+    lines = (box.home.path / NAME / "ha.stdout.log").read_text().splitlines()
+    said = [json.loads(line) for line in lines]
+    assert all("time" in line for line in said)
+    assert any(line.get("status", {}).get("running") for line in said)
+
+
+def test_the_agent_answers_on_its_socket(box: Box) -> None:
+    info = call(box.home.path / NAME / "ha.sock", "GET", "/v1/info")
+    assert info["sshLocalPort"] == box.now().ssh_port
+    assert info["ready"] is True
+
+
+def test_nothing_listens_but_on_loopback(box: Box) -> None:
+    listening = subprocess.run(["ss", "-Hltunp"], capture_output=True, text=True, check=True).stdout
+    ours = [line.split()[4] for line in listening.splitlines() if f"pid={box.now().driver.pid}," in line]
+    assert ours
+    assert all(address.startswith("127.0.0.1:") for address in ours)
+
+
+def test_a_service_in_the_guest_is_on_the_hosts_port(box: Box) -> None:
+    assert page() == "hello from callao"
+
+
+def test_the_disk_grew_to_what_was_asked(box: Box) -> None:
+    assert int(box.ssh("df --output=size -B1 / | tail -1")) > 5 * 2**30
+
+
+def test_a_second_run_changes_nothing(box: Box) -> None:
+    outcome = box.ensure()
+    assert (outcome.changed, outcome.actions, outcome.before) == (False, (), None)
+    assert box.events == []
+
+
+def test_a_writable_mount_is_shared_both_ways(box: Box) -> None:
+    assert box.ssh("cat /mnt/rw/host.txt") == "rw from the host"
+    box.ssh("echo from the guest > /mnt/rw/guest.txt")
+    assert (box.shared / "rw" / "guest.txt").read_text() == "from the guest\n"
+
+
+def test_a_mount_that_is_not_writable_withstands_the_guests_root(box: Box) -> None:
+    assert box.ssh("cat /mnt/ro/host.txt") == "ro from the host"
+    done = box.home.ssh(NAME, "sudo mount -o remount,rw /mnt/ro; sudo sh -c 'echo x > /mnt/ro/guest.txt'")
+    assert done.returncode != 0
+    assert [path.name for path in (box.shared / "ro").iterdir()] == ["host.txt"]
+
+
+def test_check_mode_tells_a_change_and_touches_nothing(box: Box) -> None:
+    before = (box.home.path / NAME / "lima.yaml").read_bytes()
+    outcome = box.ensure(config={"cpus": 1}, check=True)
+    assert outcome.changed
+    assert outcome.actions == ("configure", "stop", "start")
+    assert (outcome.before["cpus"], outcome.after["cpus"]) == (2, 1)
+    assert (box.home.path / NAME / "lima.yaml").read_bytes() == before
+
+
+def test_a_forward_changes_while_it_runs(box: Box) -> None:
+    other = any_free()
+    machine = box.now().driver
+    box.extra["portForwards"] = [{"guestPort": 8080, "hostPort": other, "proto": "tcp"}]
+    outcome = box.ensure()
+    assert outcome.actions == ("configure", "refresh")
+    assert box.now().driver == machine
+    with urllib.request.urlopen(f"http://127.0.0.1:{other}/", timeout=20) as answer:
+        assert answer.read().decode().strip() == "hello from callao"
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", PORT), timeout=5)
+
+
+def test_a_taken_port_is_refused_and_what_was_forwarded_stays(box: Box) -> None:
+    good = box.extra["portForwards"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        box.extra["portForwards"] = [{"guestPort": 8080, "hostPort": taken, "proto": "tcp"}]
+        with pytest.raises(Exception, match=str(taken)):
+            box.ensure()
+    box.extra["portForwards"] = good
+    box.ensure()
+    with urllib.request.urlopen(f"http://127.0.0.1:{good[0]['hostPort']}/", timeout=20) as answer:
+        assert answer.status == 200
+
+
+def test_labels_are_kept_beside_lima_yaml(box: Box) -> None:
+    outcome = box.ensure(labels={"team": "web"})
+    assert outcome.actions == ("label",)
+    assert box.now().labels == {"team": "web"}
+    assert "team" not in (box.home.path / NAME / "lima.yaml").read_text()
+    assert not box.ensure(labels={"team": "web"}).changed
+    assert not box.ensure().changed
+
+
+def test_without_leave_to_restart_a_change_waits_and_says_so(box: Box) -> None:
+    machine = box.now().driver
+    outcome = box.ensure(config={"cpus": 1}, restart="never")
+    assert outcome.actions == ("configure",)
+    assert "cpus takes hold at the next start" in outcome.notices[0]
+    assert box.now().driver == machine
+    waiting = box.ensure(config={"cpus": 1}, restart="never")
+    assert not waiting.changed
+    assert "takes hold at the next start" in waiting.notices[0]
+
+
+def test_the_waiting_change_is_made_by_the_next_run_that_may_restart(box: Box) -> None:
+    outcome = box.ensure(config={"cpus": 1})
+    assert outcome.actions == ("stop", "start")
+    assert box.ssh("nproc") == "1"
+    assert box.ssh("cat /srv/page/runs").splitlines() == ["once"] * 2
+    assert not box.ensure(config={"cpus": 1}).changed
+
+
+def test_the_agent_stops_the_guest_gracefully_on_sigint(box: Box) -> None:
+    instance = box.now()
+    os.kill(instance.agent.pid, signal.SIGINT)
+    assert wait_gone(instance.agent, 120)
+    assert not alive(instance.driver)
+    assert box.now().status is Status.STOPPED
+    log = (box.home.path / NAME / "serial.log").read_text(errors="replace")
+    assert "Power down" in log or "reboot: Power down" in log
+    left = sorted(path.name for path in instance.dir.iterdir() if path.suffix in (".sock", ".pid"))
+    assert left == []
+
+
+def test_stopped_stays_stopped(box: Box) -> None:
+    outcome = box.ensure(state="stopped", config={"cpus": 1})
+    assert not outcome.changed
+    assert not box.ensure(state="present", config={"cpus": 1}).changed
+
+
+def test_a_forced_stop_takes_no_time_for_the_guest(box: Box) -> None:
+    box.ensure(config={"cpus": 2})
+    began = time.monotonic()
+    box.ensure(config={"cpus": 2}, state="stopped", force=True)
+    assert box.now().status is Status.STOPPED
+    assert time.monotonic() - began < StopLimit.ACPI
+    assert box.home.processes() == []
+
+
+class StopLimit:
+    """The graceful way's first bound, in seconds: a forced stop never waits for it."""
+
+    ACPI = 60.0
+
+
+def test_absent_leaves_nothing(box: Box) -> None:
+    outcome = box.home.ensure(NAME, state="absent", template=None)
+    assert outcome.actions == ("delete",)
+    assert outcome.after is None
+    assert [path.name for path in box.home.path.iterdir() if NAME in path.name and path.is_dir()] == []
+    assert not box.home.ensure(NAME, state="absent", template=None).changed
