@@ -30,6 +30,11 @@ attributes:
     platforms: linux
 requirements:
   - Python >= 3.11 and the Python package C(callao), both on the machine that runs the virtual machines.
+notes:
+  - The module runs on the machine that runs the virtual machines. With the C(local) connection and no
+    C(ansible_python_interpreter) of yours, it runs under the Python of C(ansible-playbook) itself.
+  - Instances and images live in the folder that the environment variable E(LIMA_HOME) names, V(~/.lima) by
+    default; set it with the C(environment) keyword.
 """
 
     INFO = r"""
@@ -62,4 +67,9 @@ attributes:
     platforms: linux
 requirements:
   - Python >= 3.11 and the Python package C(callao), both on the machine that runs the virtual machines.
+notes:
+  - The module runs on the machine that runs the virtual machines. With the C(local) connection and no
+    C(ansible_python_interpreter) of yours, it runs under the Python of C(ansible-playbook) itself.
+  - Instances and images live in the folder that the environment variable E(LIMA_HOME) names, V(~/.lima) by
+    default; set it with the C(environment) keyword.
 """

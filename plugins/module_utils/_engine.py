@@ -74,26 +74,30 @@ def run(module: AnsibleModule, work: Callable[[Reporter, Path, Host], dict[str, 
     """
     ledger = _Ledger(module)
     try:
-        from callao.errors import CallaoError
-        from callao.host import Host, lima_home
-
-        try:
-            ledger.open()
-            result = work(ledger.report, lima_home(), Host.detect())
-        except CallaoError as error:
-            failure = describe(error)
-        except OSError as error:
-            failure = {"msg": _refused(error)}
-        else:
-            for notice in result.pop("notices", ()):
-                ledger.warn(notice)
-            ledger.close()
-            module.exit_json(**result, **ledger.result())
+        result = _result(ledger, work)
     except ImportError as error:
-        failure = _missing(error)
+        result = {"failed": True, **_missing(error)}
     finally:
         ledger.close()
-    module.fail_json(**failure, **ledger.result())
+    for notice in result.pop("notices", ()):
+        ledger.warn(notice)
+    result.update(ledger.result())
+    if result.pop("failed", False):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def _result(ledger: _Ledger, work: Callable[[Reporter, Path, Host], dict[str, Any]]) -> dict[str, Any]:
+    from callao.errors import CallaoError
+    from callao.host import Host, lima_home
+
+    try:
+        ledger.open()
+        return work(ledger.report, lima_home(), Host.detect())
+    except CallaoError as error:
+        return {"failed": True, **describe(error)}
+    except OSError as error:
+        return {"failed": True, "msg": _refused(error)}
 
 
 def describe(error: CallaoError) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Make, change, start, stop and remove one instance."""
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ description:
     what can never change is an error that says so.
 extends_documentation_fragment:
   - callao.lima.attributes
-  - callao.lima.common
-  - callao.lima.common.stages
+  - callao.lima.stages
 attributes:
   diff_mode:
     support: full

@@ -1,5 +1,6 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Look at instances."""
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ description:
   - Starts nothing and changes nothing.
 extends_documentation_fragment:
   - callao.lima.attributes.info
-  - callao.lima.common
 options:
   name:
     description:

@@ -1,19 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options and notes that modules share."""
+"""The option of the modules whose stages are shown while they run."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
     DOCUMENTATION = r"""
-notes:
-  - The module runs on the machine that runs the virtual machines. With the C(local) connection and no
-    C(ansible_python_interpreter) of yours, it runs under the Python of C(ansible-playbook) itself.
-  - Instances and images live in the folder that the environment variable E(LIMA_HOME) names, V(~/.lima) by
-    default; set it with the C(environment) keyword.
-"""
-
-    STAGES = r"""
 options:
   events_file:
     description:
