@@ -1,1 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The seed: cloud-init's NoCloud ISO of one instance, with the scripts that the guest runs at boot."""
+
+from __future__ import annotations
+
+from callao.cidata.content import content
+from callao.cidata.iso import write
+from callao.cidata.seed import Seed
+
+__all__ = ["Seed", "content", "write"]

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands on the seed: path to bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+
+from callao.cidata import variables
+from callao.cidata.document import dump
+from callao.cidata.hosts import etc_hosts
+from callao.cidata.network import network_config
+from callao.cidata.provision import has_mode, provision_files, skips_default_dependencies
+from callao.cidata.proxies import guest_environment
+from callao.cidata.seed import Seed
+from callao.cidata.userdata import HEADING, user_data
+from callao.config.schema import Config, MountType, ProvisionMode
+from callao.errors import ConfigError, Problem
+
+
+def content(seed: Seed) -> dict[str, bytes]:
+    """Everything on the seed of one instance.
+
+    Pure, but for the certificate files that ``caCerts.files`` names. The instance-id is a hash of all
+    the rest: cloud-init does its per-instance work again when, and only when, something changed.
+
+    :raises ConfigError: when a certificate file cannot be read, or a value cannot be carried over.
+    """
+    environment = _environment(seed)
+    early = has_mode(seed.config, ProvisionMode.BOOT) or bool(environment and not seed.config.plain)
+    files = {
+        "user-data": dump(user_data(seed, _script("entry.sh"), early=early), heading=HEADING),
+        "network-config": dump(network_config(seed)),
+        **_variables(seed, environment),
+        **_boot_scripts(seed.config),
+        **provision_files(seed.config),
+    }
+    if not seed.config.plain:
+        files["etc_environment"] = variables.pam_lines(environment)
+        files["etc_hosts"] = etc_hosts(seed).encode()
+    identity = {"instance-id": f"iid-{_digest(files)}", "local-hostname": seed.hostname}
+    return {"meta-data": dump(identity), **files}
+
+
+def _environment(seed: Seed) -> dict[str, str]:
+    env = seed.config.env
+    problems = [
+        Problem(f"env.{name}", value, "a line break cannot stand in /etc/environment", "one line")
+        for name, value in env.items()
+        if "\n" in value or "\r" in value
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return guest_environment(env, seed.environment, propagate=seed.config.propagate_proxy_env)
+
+
+def _variables(seed: Seed, environment: Mapping[str, str]) -> dict[str, bytes]:
+    lima, params = variables.lima_variables(seed), variables.parameters(seed)
+    everything = lima | params | dict(environment)
+    exports = variables.shell_exports(everything)
+    files = {
+        "lima.env": variables.plain_lines(lima),
+        "param.env": variables.plain_lines(params),
+        "env.sh": exports.encode(),
+    }
+    if has_mode(seed.config, ProvisionMode.USER):
+        files["user-run.sh"] = f"#!/bin/sh\n{exports}{_script('user-run.sh')}".encode()
+    return files
+
+
+def _boot_scripts(config: Config) -> dict[str, bytes]:
+    """Lima's folders: what plain instances get, too, is essential."""
+    names = ["boot.sh", "blocks.sh", "boot.essential/10-alpine.sh"]
+    if not config.plain:
+        names += ["boot/20-home.sh", "boot/30-hosts.sh", "boot/40-environment.sh", "boot/50-timezone.sh"]
+        wanted = config.mounts and config.mount_type is MountType.REVERSE_SSHFS
+        if wanted and not skips_default_dependencies(config):
+            names.append("boot.packages/10-sshfs.sh")
+    if has_mode(config, ProvisionMode.USER):
+        names.append("user.sh")
+    if has_mode(config, ProvisionMode.DATA):
+        names.append("data.sh")
+    return {name: _script(name.rpartition("/")[2]).encode() for name in names}
+
+
+def _script(name: str) -> str:
+    return (resources.files("callao.cidata") / "scripts" / name).read_text(encoding="utf-8")
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for path, data in sorted(files.items()):
+        digest.update(f"{path}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()[:32]

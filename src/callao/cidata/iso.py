@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The content as an ISO 9660 image that cloud-init's NoCloud finds by its volume id."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+VOLUME_ID = "cidata"
+
+_DIRECTORY = stat.S_IFDIR | 0o500
+_SCRIPT = stat.S_IFREG | 0o500
+_DATA = stat.S_IFREG | 0o400
+
+
+def write(content: Mapping[str, bytes], path: Path) -> None:
+    """Write the image at ``path``: whole or not at all, readable by its owner only (it holds keys).
+
+    Names are Rock Ridge's and Joliet's; ISO 9660's own are numbers.
+
+    :raises OSError: when it cannot be written.
+    """
+    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            image = _image(content)
+            try:
+                image.write_fp(file)
+            finally:
+                image.close()
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def _image(content: Mapping[str, bytes]) -> Any:
+    from pycdlib import PyCdlib  # a large module that only a start needs
+
+    image = PyCdlib()
+    image.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=VOLUME_ID)
+    folders: dict[str, str] = {"": ""}
+    for number, (name, data) in enumerate(sorted(content.items())):
+        folder, _, base = name.rpartition("/")
+        if folder not in folders:
+            folders[folder] = f"/D{len(folders):07d}"
+            image.add_directory(
+                folders[folder], rr_name=folder, joliet_path=f"/{folder}", file_mode=_DIRECTORY
+            )
+        image.add_fp(
+            BytesIO(data),
+            len(data),
+            f"{folders[folder]}/F{number:07d}.;1",
+            rr_name=base,
+            joliet_path=f"/{name}",
+            file_mode=_mode(name),
+        )
+    return image
+
+
+def _mode(name: str) -> int:
+    runs = name.endswith(".sh") or (name.startswith("provision.") and not name.startswith("provision.data/"))
+    return _SCRIPT if runs else _DATA

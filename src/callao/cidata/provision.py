@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user's ``provision`` entries as files of the seed.
+
+Each is ``provision.MODE/%08d``, numbered by its place in the list, as in Lima: the boot scripts turn
+the number back into ``provision[N]`` when they report.
+"""
+
+from __future__ import annotations
+
+from callao.config.schema import Config, Provision, ProvisionMode
+from callao.errors import ConfigError, Problem
+
+_SCRIPTS = frozenset(
+    {ProvisionMode.SYSTEM, ProvisionMode.USER, ProvisionMode.BOOT, ProvisionMode.DEPENDENCY}
+)
+_DEFAULT_PERMISSIONS = "644"
+
+
+def provision_files(config: Config) -> dict[str, bytes]:
+    """Path on the seed to content.
+
+    :raises ConfigError: for the modes that need a program which the guest does not have.
+    """
+    problems = []
+    files = {}
+    for index, entry in enumerate(config.provision):
+        path = f"provision.{entry.mode.value}/{index:08d}"
+        where = f"provision[{index}]"
+        if entry.mode in _SCRIPTS and entry.script is not None:
+            files[path] = entry.script.encode()
+        elif entry.mode in _SCRIPTS:
+            location = entry.file.url if entry.file else None
+            problems.append(Problem(f"{where}.file", location, "is not read yet", "script"))
+        elif entry.mode is ProvisionMode.DATA:
+            files[path] = (entry.content or "").encode()
+        else:
+            allowed = "system, user, boot, dependency, data"
+            problems.append(Problem(f"{where}.mode", entry.mode.value, "is not supported yet", allowed))
+    if problems:
+        raise ConfigError(problems)
+    return files
+
+
+def data_variables(config: Config) -> dict[str, str]:
+    """What the boot scripts need to know of each ``mode: data``, under Lima's names."""
+    variables = {}
+    for index, entry in enumerate(config.provision):
+        if entry.mode is ProvisionMode.DATA:
+            variables.update(_of_data(f"LIMA_CIDATA_DATAFILE_{index:08d}_", entry))
+    return variables
+
+
+def _of_data(prefix: str, entry: Provision) -> dict[str, str]:
+    return {
+        f"{prefix}OVERWRITE": "true" if entry.overwrite else "false",
+        f"{prefix}OWNER": entry.owner,
+        f"{prefix}PATH": entry.path or "",
+        f"{prefix}PERMISSIONS": entry.permissions or _DEFAULT_PERMISSIONS,
+    }
+
+
+def has_mode(config: Config, mode: ProvisionMode) -> bool:
+    return any(entry.mode is mode for entry in config.provision)
+
+
+def skips_default_dependencies(config: Config) -> bool:
+    """Whether a ``mode: dependency`` says that it installs all that Lima's defaults would."""
+    return any(
+        entry.mode is ProvisionMode.DEPENDENCY and entry.skip_default_dependency_resolution
+        for entry in config.provision
+    )

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's proxy settings, as they hold in the guest."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+
+from callao.cidata.seed import GATEWAY
+
+_NAMES = ("ftp_proxy", "http_proxy", "https_proxy", "no_proxy")
+
+_PROXY = re.compile(
+    r"(?P<before>(?:[a-z0-9+.-]+://)?(?:[^/]*@)?)(?P<host>\[[^\]]*\]|[^:/]*)(?P<after>.*)", re.IGNORECASE
+)
+"""The authority of RFC 3986, section 3.2: login, host, then port and the rest."""
+
+
+def guest_environment(env: Mapping[str, str], host: Mapping[str, str], *, propagate: bool) -> dict[str, str]:
+    """``env`` of the configuration, with the proxy variables of the host laid over it.
+
+    Each proxy variable comes in both cases with one value, the lower case's where they differ; an
+    empty one is left out; a proxy on the host's loopback is reached at the host's guest-side address.
+    """
+    known = {*_NAMES, *(name.upper() for name in _NAMES)}
+    merged = dict(env)
+    if propagate:
+        merged.update({name: host[name] for name in sorted(known & host.keys()) if "\n" not in host[name]})
+    proxies = {}
+    for name in _NAMES:
+        value = merged.pop(name, "")
+        upper = merged.pop(name.upper(), "")
+        chosen = value or upper
+        if chosen:
+            proxies[name] = proxies[name.upper()] = chosen if name == "no_proxy" else reachable(chosen)
+    return merged | proxies
+
+
+def reachable(proxy: str) -> str:
+    """The proxy's URL (or bare ``host:port``) with a loopback host replaced by the gateway."""
+    match = _PROXY.fullmatch(proxy)
+    if match is None or not _loopback(match["host"].strip("[]")):
+        return proxy
+    return match["before"] + GATEWAY + match["after"]
+
+
+def _loopback(host: str) -> bool:
+    if host.lower().rstrip(".") in {"localhost", "localhost.localdomain"}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

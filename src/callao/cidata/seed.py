@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one instance's seed is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from callao.config.schema import Config
+
+GATEWAY = "192.168.5.2"
+"""The host, as the guest sees it on the user-mode network."""
+
+GUEST = "192.168.5.15"
+"""The guest's address on the user-mode network."""
+
+DNS = "192.168.5.3"
+"""The user-mode network's DNS server."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """Everything that a seed depends on, beside certificate files that the configuration names."""
+
+    name: str
+    config: Config
+    authorized_keys: tuple[str, ...]
+    """OpenSSH public keys, a line each."""
+    host_key: str
+    """The guest's ed25519 host key: OpenSSH's private key text."""
+    host_key_pub: str
+    mac_address: str
+    """Of the first, user-mode NIC."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The host's, from which proxies are taken."""
+    dns: tuple[str, ...] = (DNS,)
+    """Name servers of the first NIC where the configuration names none."""
+
+    @property
+    def hostname(self) -> str:
+        """Lima's: ``lima-NAME``, with the characters that host names lack turned to ``-``."""
+        return "lima-" + self.name.replace(".", "-").replace("_", "-")

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""user-data: what cloud-init itself does. Little, since each of its steps costs a boot time.
+
+Keys beyond the need are there to save work: with our host key given, none is generated; printing
+keys and fingerprints to the console starts programs that nobody reads. ``locale`` is left as the
+image has it; cloud-init takes the word ``false``, and older schemas want a string.
+"""
+
+from __future__ import annotations
+
+from callao.cidata.certificates import trusted
+from callao.cidata.document import Document
+from callao.cidata.seed import Seed
+
+HEADING = "#cloud-config\n"
+
+BOOT_SCRIPT = "/var/lib/cloud/scripts/per-boot/00-lima.boot.sh"
+"""cloud-init runs what is here on every boot; the name is Lima's."""
+
+_HOST_KEY_CONFIG = "/etc/ssh/sshd_config.d/00-lima-host-key.conf"
+
+
+def user_data(seed: Seed, entry: str, *, early: bool) -> Document:
+    """The cloud-config.
+
+    :param entry: the script that mounts the seed and runs its boot.sh.
+    :param early: whether there is work to do before sshd starts.
+    :raises ConfigError: when a certificate cannot be had.
+    """
+    config = seed.config
+    document: Document = {
+        "growpart": {"mode": "auto", "devices": ["/"]},
+        "hostname": seed.hostname,
+        "fqdn": seed.hostname,
+        "manage_etc_hosts": "localhost",
+        "locale": "false",
+        "users": [_user(seed)],
+        "ssh_deletekeys": True,
+        "ssh_genkeytypes": ["ed25519"],
+        "ssh_keys": {
+            "ed25519_private": seed.host_key.rstrip("\n") + "\n",
+            "ed25519_public": seed.host_key_pub.strip() + "\n",
+        },
+        "no_ssh_fingerprints": True,
+        "ssh": {"emit_keys_to_console": False},
+        "write_files": [
+            _file(_HOST_KEY_CONFIG, "HostKey /etc/ssh/ssh_host_ed25519_key\n", "0644"),
+            _file(BOOT_SCRIPT, entry, "0755"),
+        ],
+    }
+    if early:
+        document["bootcmd"] = [["/bin/sh", "-c", entry, "lima-boot", "early"]]
+    if config.upgrade_packages:
+        document["package_update"] = True
+        document["package_upgrade"] = True
+        document["package_reboot_if_required"] = True
+    if config.dns:
+        document["manage_resolv_conf"] = True
+        document["resolv_conf"] = {"nameservers": list(config.dns)}
+    authorities = _authorities(seed)
+    if authorities:
+        document["ca_certs"] = authorities
+    return document
+
+
+def _user(seed: Seed) -> Document:
+    user = seed.config.user
+    document: Document = {"name": user.name, "uid": user.uid}
+    if user.comment:
+        document["gecos"] = user.comment
+    document |= {"homedir": user.home, "shell": user.shell, "lock_passwd": True}
+    if user.passwordless_sudo:
+        document["sudo"] = "ALL=(ALL) NOPASSWD:ALL"
+    if seed.authorized_keys:
+        document["ssh_authorized_keys"] = list(seed.authorized_keys)
+    return document
+
+
+def _authorities(seed: Seed) -> Document:
+    wanted = seed.config.ca_certs
+    document: Document = {}
+    if wanted.remove_defaults:
+        document["remove_defaults"] = True
+    certificates = trusted(wanted)
+    if certificates:
+        document["trusted"] = certificates
+    return document
+
+
+def _file(path: str, content: str, permissions: str) -> Document:
+    return {"path": path, "owner": "root:root", "permissions": permissions, "content": content}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the scripts in the guest find in their environment, under Lima's public names."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+
+from callao.cidata.provision import data_variables, skips_default_dependencies
+from callao.cidata.seed import DNS, GATEWAY, GUEST, Seed
+from callao.config.schema import Mount
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def lima_variables(seed: Seed) -> dict[str, str]:
+    """``LIMA_CIDATA_*``; the mount point is added in the guest."""
+    config, user = seed.config, seed.config.user
+    home_mount = [
+        mount.mount_point for mount in _mounts(seed) if mount.location == seed.environment.get("HOME")
+    ]
+    variables = {
+        "NAME": seed.name,
+        "USER": user.name,
+        "UID": str(user.uid),
+        "COMMENT": user.comment,
+        "HOME": user.home,
+        "SHELL": user.shell,
+        "HOSTHOME_MOUNTPOINT": home_mount[0] if home_mount else "",
+        "MOUNTS": str(len(_mounts(seed))),
+        **{f"MOUNTS_{index}_MOUNTPOINT": mount.mount_point for index, mount in enumerate(_mounts(seed))},
+        "MOUNTTYPE": config.mount_type.value,
+        "GUEST_INSTALL_PREFIX": config.guest_install_prefix,
+        "UPGRADE_PACKAGES": _flag(config.upgrade_packages),
+        "CONTAINERD_USER": _flag(config.containerd.user and not config.plain),
+        "CONTAINERD_SYSTEM": _flag(config.containerd.system and not config.plain),
+        "SLIRP_GATEWAY": GATEWAY,
+        "SLIRP_DNS": DNS,
+        "SLIRP_IP_ADDRESS": GUEST,
+        "SKIP_DEFAULT_DEPENDENCY_RESOLUTION": _flag(skips_default_dependencies(config)),
+        "VMTYPE": config.vm_type.value,
+        "TIMEZONE": config.timezone,
+        "PLAIN": _flag(config.plain),
+    }
+    return {f"LIMA_CIDATA_{name}": value for name, value in variables.items()} | data_variables(config)
+
+
+def parameters(seed: Seed) -> dict[str, str]:
+    """``PARAM_*``, from ``param``."""
+    return {f"PARAM_{name}": value for name, value in seed.config.param.items()}
+
+
+def plain_lines(variables: Mapping[str, str]) -> bytes:
+    """``NAME=value`` lines, unquoted, as in Lima's lima.env and param.env."""
+    return "".join(f"{name}={value}\n" for name, value in variables.items()).encode()
+
+
+def shell_exports(variables: Mapping[str, str]) -> str:
+    """Lines that a POSIX shell can source; what a shell cannot name stays out."""
+    return "".join(
+        f"export {name}={shlex.quote(value)}\n"
+        for name, value in variables.items()
+        if _IDENTIFIER.fullmatch(name)
+    )
+
+
+def pam_lines(variables: Mapping[str, str]) -> bytes:
+    """Lines for /etc/environment: pam_env(8) takes one pair of quotes off."""
+    return "".join(f'{name}="{value}"\n' for name, value in variables.items()).encode()
+
+
+def _mounts(seed: Seed) -> tuple[Mount, ...]:
+    return () if seed.config.plain else seed.config.mounts
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else ""
