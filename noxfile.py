@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The matrix: unit tests and ansible-test sanity, on each ansible-core with a Python it runs on.
+
+``nox`` runs all of it, ``nox -s sanity`` a part. A Python that this machine lacks is named and left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+MATRIX = [
+    nox.param("3.11", "2.19", id="ansible-core-2.19"),
+    nox.param("3.12", "2.20", id="ansible-core-2.20"),
+    nox.param("3.13", "2.21", id="ansible-core-2.21"),
+]
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+COLLECTION = Path("ansible_collections/callao/lima")
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+
+
+def pythons_of_pyenv() -> Iterator[str]:
+    """The folders of its Pythons; its shims are on the PATH even for a Python that is not active."""
+    for path in sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/3.*/bin")):
+        yield str(path)
+
+
+os.environ["PATH"] = os.pathsep.join([*pythons_of_pyenv(), os.environ["PATH"]])
+
+
+@nox.session
+@nox.parametrize(["python", "core"], MATRIX)
+def unit(session: nox.Session, core: str) -> None:
+    """Unit tests."""
+    session.install("-e", ".", f"ansible-core~={core}.0", *nox.project.dependency_groups(PROJECT, "test"))
+    session.run("pytest", "tests/unit", "-n", "2", "-q", *session.posargs)
+
+
+@nox.session
+@nox.parametrize(["python", "core"], MATRIX)
+def sanity(session: nox.Session, core: str) -> None:
+    """ansible-test sanity, on what ansible-galaxy would install; there is no list of ignored findings."""
+    session.install(f"ansible-core~={core}.0")
+    home = ROOT / ".nox" / "home"
+    bootstrap(session, home)
+    environment = {"HOME": str(home), "PIP_QUIET": "1"}
+    # Away from this tree: in one that git ignores, ansible-test would find nothing to test.
+    with tempfile.TemporaryDirectory(prefix="callao-sanity-") as scratch:
+        target = unpacked_artifact(session, Path(scratch))
+        session.chdir(target)
+        session.run(
+            "ansible-test", "sanity", "--color", "no", "--python", str(session.python), *session.posargs,
+            env=environment,
+        )  # fmt: skip
+        session.chdir(ROOT)
+
+
+def unpacked_artifact(session: nox.Session, scratch: Path) -> Path:
+    """What ansible-galaxy would install, as an ``ansible_collections`` tree; and how to test it."""
+    session.run("ansible-galaxy", "collection", "build", "--output-path", str(scratch), silent=True)
+    target = scratch / COLLECTION
+    with tarfile.open(next(scratch.glob("*.tar.gz"))) as artifact:
+        artifact.extractall(target, filter="data")
+    (target / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "config.yml", target / "tests")
+    return target
+
+
+def bootstrap(session: nox.Session, home: Path) -> None:
+    """Give ansible-test the pip that each Python carries.
+
+    It makes an environment for each of its tests, and fetches get-pip.py for that from a server of its
+    own; where the download is already in its cache, it asks nobody.
+    """
+    where = "import ansible_test._internal.python_requirements as module; print(module.__file__)"
+    source = Path(session.run("python", "-c", where, silent=True).strip())
+    wanted = re.search(r"\bpip='([\d.]+)'", source.read_text())
+    if wanted is None:
+        session.error(f"{source} no longer says which pip it wants: correct this function.")
+    cache = home / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    name = f"get_pip_{wanted[1].replace('.', '_')}.py"
+    (cache / name).write_text("import ensurepip\n\nensurepip.bootstrap()\n")
