@@ -26,7 +26,10 @@ as_user() (
   script=$LIMA_CIDATA_HOME/.lima-user-script
   run=$LIMA_CIDATA_HOME/.lima-user-run
   trap 'rm -f "$script" "$run"' EXIT
-  install -o "$LIMA_CIDATA_USER" -m 0700 "$1" "$script"
-  install -o "$LIMA_CIDATA_USER" -m 0700 "$LIMA_CIDATA_MNT/user-run.sh" "$run"
+  umask 077
+  cp "$1" "$script"
+  cp "$LIMA_CIDATA_MNT/user-run.sh" "$run"
+  chown "$LIMA_CIDATA_USER" "$script" "$run"
+  umask 022
   su -l "$LIMA_CIDATA_USER" -c "exec '$run'"
 )
