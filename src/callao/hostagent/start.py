@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from callao.config import Config
+from callao.config import Config, mac_address
 from callao.drivers import Boot, Driver, Forward, Machine
 from callao.errors import DriverError, PortTaken
 from callao.events import Event, Reporter, Stage, State
 from callao.instances import InstancePaths
-from callao.instances.identity import mac_address
 from callao.ports import any_free, holder, is_free, static_forwards
 
 _DEFAULT_PORT = 60022
@@ -34,7 +33,7 @@ async def start_machine(
         _refuse_taken(forward)
     for _ in range(_TRIES):
         port = _ssh_port(paths, config, last_port)
-        boot = Boot(paths, config, port, tuple(forwards), mac_address(paths.dir))
+        boot = Boot(paths, config, port, tuple(forwards), mac_address(paths.dir, 0))
         try:
             return await driver.start(boot, report), port, forwards
         except PortTaken as error:

@@ -56,8 +56,10 @@ def _amended(request: Request, actual: Instance | None, home: Path, host: Host) 
 
 def _kept(document: dict[str, object], actual: Instance) -> dict[str, object]:
     """What an existing instance has for good, unless the request says otherwise in so many words."""
-    kept = {key: actual.document[key] for key in ("vmType", "arch") if key in actual.document}
-    images = {"images": actual.document["images"]} if "images" in actual.document else {}
+    kept: dict[str, object] = {
+        key: actual.document[key] for key in ("vmType", "arch") if key in actual.document
+    }
+    images: dict[str, object] = {"images": actual.document["images"]} if "images" in actual.document else {}
     return {**kept, **document, **images}
 
 

@@ -9,13 +9,12 @@ import sys
 from pathlib import Path
 
 from callao import cidata
-from callao.config import Config
+from callao.config import Config, mac_address
 from callao.drivers import Driver
 from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.instances import Instance, InstancePaths, ssh_alias
 from callao.instances.files import write_file
-from callao.instances.identity import mac_address
 from callao.lifecycle.follow import follow_agent
 from callao.lifecycle.stop import clear_stale
 from callao.ssh import dot_ssh_public_keys, host_key, known_hosts, user_key
@@ -47,7 +46,7 @@ def _write_seed(paths: InstancePaths, config: Config, home: Path) -> None:
         authorized_keys=(user_key(home).public, *extra),
         host_key=key.private.read_text(encoding="ascii"),
         host_key_pub=key.public,
-        mac_address=mac_address(paths.dir),
+        mac_address=mac_address(paths.dir, 0),
         environment=dict(os.environ),
     )
     cidata.write(cidata.content(seed), paths.cidata_iso)

@@ -91,16 +91,16 @@ async def mount_sshfs(mount: Mount, client: Client) -> Share:
     with ours, theirs:
         server = await asyncio.create_subprocess_exec(
             *server_argv(program, mount),
-            stdin=ours,
-            stdout=ours,
+            stdin=ours.fileno(),
+            stdout=ours.fileno(),
             stderr=asyncio.subprocess.DEVNULL,
             cwd="/",
             preexec_fn=die_with_parent,
         )
         session = await asyncio.create_subprocess_exec(
             *client.argv(command=[guest_script(mount)]),
-            stdin=theirs,
-            stdout=theirs,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=die_with_parent,
         )

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A configuration as people read it, and what differs between two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from callao.config.schema import Config
+from callao.config.sizes import format_size
+
+
+@dataclass(frozen=True)
+class Change:
+    """One leaf that differs; ``path`` is as in ``ssh.forwardAgent``, lists are one leaf."""
+
+    path: str
+    before: object
+    after: object
+
+
+def to_document(config: Config) -> dict[str, Any]:
+    """lima.yaml's own form with every default, sizes with units; absent values left out."""
+    document: dict[str, Any] = _without_none(msgspec.to_builtins(config))
+    document["memory"] = format_size(config.memory)
+    document["disk"] = format_size(config.disk)
+    for mount in document["mounts"]:
+        mount["9p"]["msize"] = format_size(mount["9p"]["msize"])
+    return document
+
+
+def changes(before: Config, after: Config) -> list[Change]:
+    """What differs, leaf by leaf, in the schema's order; sizes are bytes."""
+    if before == after:
+        return []
+    found: list[Change] = []
+    _compare(msgspec.to_builtins(before), msgspec.to_builtins(after), "", found)
+    return found
+
+
+def _compare(before: Any, after: Any, path: str, found: list[Change]) -> None:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in {**before, **after}:
+            _compare(before.get(key), after.get(key), f"{path}.{key}" if path else key, found)
+    elif before != after:
+        found.append(Change(path, before, after))
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value

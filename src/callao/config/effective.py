@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a document to the configuration that it means here, or all that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from callao.config.defaults import fill
+from callao.config.expand import expand
+from callao.config.names import check_socket_path
+from callao.config.rules import rule_problems
+from callao.config.schema import Config
+from callao.config.shape import shape_problems
+from callao.errors import ConfigError, Problem
+from callao.host import Host
+
+_STAND_IN: dict[str, Any] = {"images": [{"location": "/"}]}
+"""For a required field whose own problem is told already."""
+
+
+def check(document: Mapping[str, object], host: Host, *, source: str = "") -> None:  # noqa: ARG001
+    """The shape of a partial document: keys, types, sets and ranges.
+
+    :raises ConfigError: with every problem.
+    """
+    problems = shape_problems(document)
+    if problems:
+        raise ConfigError(problems, source=source)
+
+
+def effective(document: Mapping[str, object], host: Host, *, name: str, instance_dir: Path) -> Config:
+    """The configuration with every default filled in and every reference replaced.
+
+    :param instance_dir: where the instance is or will be.
+    :raises ConfigError: with every problem, each with its place in the document.
+    """
+    check_socket_path(instance_dir)
+    problems = shape_problems(document)
+    wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in problems}
+    sound = {key: value for key, value in document.items() if key not in wrong}
+    for key in wrong & _STAND_IN.keys():
+        sound[key] = _STAND_IN[key]
+    filled = fill(sound, host, instance_dir=instance_dir)
+    expanded, lost = expand(filled, host, name=name, instance_dir=instance_dir)
+    used = {key for key in filled["param"] if f".Param.{key}" in repr(document)}
+    problems += lost + rule_problems({**expanded, "_used": used})
+    if problems:
+        raise ConfigError(problems)
+    try:
+        return msgspec.convert(expanded, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError([Problem(".", "", str(error), "see lima.yaml's documentation")]) from error

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What may be called what: instances, users, parameters."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from callao.errors import ConfigError, Problem
+
+_INSTANCE = re.compile(r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+INSTANCE_ALLOWED = (
+    "letters and digits, with single '.', '_' or '-' between them; neither first nor last, at most 76 long"
+)
+_LONGEST = 76
+
+UNIX_PATH_MAX = 104 if sys.platform == "darwin" else 108
+"""See unix(7); with the closing NUL."""
+
+_LONGEST_SOCKET = "/ssh.sock.1234567890123456"
+"""ssh(1) puts 17 characters behind the control path while it makes the socket."""
+
+
+def check_name(name: str) -> None:
+    """Containerd's identifiers, as Lima takes them for instances.
+
+    :raises ConfigError: when ``name`` isn't one.
+    """
+    if len(name) > _LONGEST:
+        raise ConfigError([Problem("name", name, "is too long for an instance's name", INSTANCE_ALLOWED)])
+    if not _INSTANCE.fullmatch(name):
+        raise ConfigError([Problem("name", name, "cannot be an instance's name", INSTANCE_ALLOWED)])
+
+
+def check_socket_path(instance_dir: Path) -> None:
+    """Whether the sockets in the folder have paths that the kernel takes.
+
+    :raises ConfigError: when the longest one has not.
+    """
+    length = len(str(instance_dir).encode()) + len(_LONGEST_SOCKET)
+    if length >= UNIX_PATH_MAX:
+        most = UNIX_PATH_MAX - len(_LONGEST_SOCKET) - 1
+        raise ConfigError(
+            [
+                Problem(
+                    "name", instance_dir.name, f"the path {instance_dir} is too long for unix sockets",
+                    f"at most {most} bytes: choose a shorter name, or a shorter LIMA_HOME",
+                )
+            ]
+        )  # fmt: skip
+
+
+def is_user_name(name: str) -> bool:
+    """Whether Debian's useradd and Fedora's alike would take it."""
+    return bool(_USER.fullmatch(name))
+
+
+def is_identifier(name: str) -> bool:
+    """Whether a shell variable could be called so."""
+    return bool(_IDENTIFIER.fullmatch(name))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sizes as lima.yaml writes them: ``4GiB``, ``100MB``, or a bare number of bytes."""
+
+from __future__ import annotations
+
+import re
+
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?)(b?)\s*", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+ALLOWED = "a size such as 4GiB, 512MiB, or a number of bytes"
+
+
+def parse_size(value: str | int) -> int:
+    """Bytes. Units are binary, with and without the ``i``, as docker/go-units' RAMInBytes has them.
+
+    :raises ValueError: for anything else.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise ValueError(value)
+        return value
+    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(value)
+    number, unit, binary, _ = match.groups()
+    if binary and not unit:
+        raise ValueError(value)
+    return int(float(number) * 1024 ** _POWERS[unit.lower()])
+
+
+def format_size(number: int) -> str:
+    """The shortest exact form: ``4GiB`` for 4294967296, ``1000`` for a thousand bytes."""
+    for unit in ("PiB", "TiB", "GiB", "MiB", "KiB"):
+        factor = 1024 ** (("KiB", "MiB", "GiB", "TiB", "PiB").index(unit) + 1)
+        if number and number % factor == 0:
+            return f"{number // factor}{unit}"
+    return str(number)
