@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image made once for its recipe: built aside, renamed into place, locked against a second builder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from callao.errors import ImageError
+from callao.golden.disk import make_disk
+from callao.golden.host import refuse_unfit
+from callao.golden.recipe import Recipe, customisation, key, packages
+from callao.golden.run import run
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image and its parts; ``changed`` is whether this call built it."""
+
+    changed: bool
+    image: str
+    kernel: str
+    initrd: str
+    release: str
+    arch: str
+    key: str
+
+
+def find(wanted: Recipe, home: Path) -> Built | None:
+    """The image of this recipe, if it has been built."""
+    folder = home / "_golden" / f"debian-{wanted.release}-{key(wanted)}"
+    return _built(wanted, folder, changed=False) if folder.is_dir() else None
+
+
+def build(wanted: Recipe, home: Path, say: Say) -> Built:
+    """The image of this recipe, built unless it is there.
+
+    :param say: told each step, a line at a time.
+    :raises ImageError: when this host cannot, or a tool fails; nothing is left then.
+    """
+    from filelock import FileLock
+
+    golden = home / "_golden"
+    golden.mkdir(parents=True, exist_ok=True)
+    with FileLock(golden / ".lock"):
+        there = find(wanted, home)
+        if there is not None:
+            return there
+        refuse_unfit(wanted.arch, golden)
+        _sweep(golden)
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=golden) as folder:
+            made = _make(wanted, Path(folder), say)
+            target = golden / f"debian-{wanted.release}-{key(wanted)}"
+            made.rename(target)
+    return _built(wanted, target, changed=True)
+
+
+def _make(wanted: Recipe, folder: Path, say: Say) -> Path:
+    made = folder / "made"
+    made.mkdir()
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    tar, raw = scratch / "root.tar", scratch / "disk.raw"
+    say(f"installing {len(packages(wanted))} packages of Debian {wanted.release} (about a minute)")
+    run(mmdebstrap_argv(wanted, tar))
+    say("making the disk")
+    _boot_files(tar, made)
+    make_disk(tar, raw, wanted.arch, scratch)
+    say("compressing")
+    options = ["-c", "-O", "qcow2", "-o", "compression_type=zstd"]
+    run(["qemu-img", "convert", *options, str(raw), str(made / f"debian-{wanted.release}.qcow2")])
+    (made / "recipe.json").write_text(json.dumps(asdict(wanted), indent=2) + "\n")
+    made.chmod(0o755)
+    return made
+
+
+def mmdebstrap_argv(wanted: Recipe, tar: Path) -> list[str]:
+    """See mmdebstrap(1). An ordinary user builds in a user namespace of its own."""
+    return [
+        "mmdebstrap",
+        f"--mode={'root' if os.getuid() == 0 else 'unshare'}",
+        "--variant=minbase",
+        f"--architectures={wanted.debian_arch}",
+        f"--include={','.join(packages(wanted))}",
+        f"--customize-hook={customisation()}",
+        "--aptopt=Acquire::Retries 3",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        "--format=tar",
+        wanted.suite,
+        str(tar),
+        *([wanted.mirror] if wanted.mirror else []),
+    ]
+
+
+def _boot_files(tar: Path, folder: Path) -> None:
+    """The kernel and its initrd beside the disk, for direct boots."""
+    with tarfile.open(tar) as archive:
+        for member in archive:
+            name = Path(member.name).name
+            for prefix, target in (("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd.img")):
+                if member.isfile() and name.startswith(prefix):
+                    source = archive.extractfile(member)
+                    if source is not None:
+                        with (folder / target).open("wb") as file:
+                            shutil.copyfileobj(source, file)
+    if not (folder / "vmlinuz").exists() or not (folder / "initrd.img").exists():
+        raise ImageError("the new root has no kernel in /boot.")
+
+
+def _built(wanted: Recipe, folder: Path, *, changed: bool) -> Built:
+    return Built(
+        changed=changed,
+        image=str(folder / f"debian-{wanted.release}.qcow2"),
+        kernel=str(folder / "vmlinuz"),
+        initrd=str(folder / "initrd.img"),
+        release=wanted.release,
+        arch=wanted.arch,
+        key=key(wanted),
+    )
+
+
+def _sweep(golden: Path) -> None:
+    """Remove what a killed build has left; we hold the lock."""
+    for path in golden.glob(".building-*"):
+        shutil.rmtree(path, ignore_errors=True)

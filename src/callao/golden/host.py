@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the building host needs: programs, their Debian packages, space."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from callao.errors import ImageError
+
+_PROGRAMS = {
+    "mmdebstrap": "mmdebstrap",
+    "grub-mkimage": "grub-common",
+    "mformat": "mtools",
+    "mcopy": "mtools",
+    "sfdisk": "fdisk",
+    "mke2fs": "e2fsprogs",
+    "qemu-img": "qemu-utils",
+}
+"""Program -> the Debian package that has it."""
+
+_AS_USER = {"newuidmap": "uidmap", "unshare": "util-linux"}
+_GRUB = {
+    "x86_64": {
+        "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
+        "/usr/lib/grub/x86_64-efi/normal.mod": "grub-efi-amd64-bin",
+    },
+    "aarch64": {"/usr/lib/grub/arm64-efi/normal.mod": "grub-efi-arm64-bin"},
+}
+_KEYRING = {"/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring"}
+_SPACE = 4 * 2**30
+"""Bytes that a build takes at its height: the packages, the root, the raw disk and the image."""
+
+
+def missing_packages(arch: str) -> list[str]:
+    """The Debian packages that this host lacks for a build, sorted; empty when it is ready."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    programs = {**_PROGRAMS, **({} if os.getuid() == 0 else _AS_USER)}
+    lacking = {package for program, package in programs.items() if shutil.which(program, path=path) is None}
+    files = {**_GRUB.get(arch, {}), **_KEYRING}
+    return sorted(lacking | {package for file, package in files.items() if not Path(file).exists()})
+
+
+def refuse_unfit(arch: str, folder: Path) -> None:
+    """Raise unless this host can build an image below ``folder``.
+
+    :raises ImageError: naming the packages to install, or the space that is needed.
+    """
+    lacking = missing_packages(arch)
+    if lacking:
+        raise ImageError(
+            f"This host lacks what builds a Debian image: {', '.join(lacking)}.",
+            hint=f"Install with: apt-get install {' '.join(lacking)}",
+        )
+    free = shutil.disk_usage(folder).free
+    if free < _SPACE:
+        raise ImageError(
+            f"{folder} has {free / 2**30:.1f} GiB free, and a build takes {_SPACE // 2**30} GiB.",
+            hint="Make room, or point LIMA_HOME elsewhere.",
+        )
