@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages, shown while a module runs: an image from a server that takes its time."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from ansible_collections.callao.lima.plugins.plugin_utils._watch import DELAY, INTERVAL
+
+IMAGE = "callao.lima.image"
+LOCAL = "here ansible_connection=local\n"
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Half of the body, a pause that a watcher cannot miss, the other half."""
+
+    def __init__(self, *arguments: Any, body: bytes, pause: float) -> None:
+        self.body, self.pause = body, pause
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        half = len(self.body) // 2
+        self.wfile.write(self.body[:half])
+        time.sleep(self.pause)
+        self.wfile.write(self.body[half:])
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Not on the test's own output."""
+
+
+@pytest.fixture
+def slowly(tmp_path: Path) -> Iterator[Callable[[float], str]]:
+    """The URL of an image that takes so many seconds to come."""
+    disk = tmp_path / "disk.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "4M"], check=True)
+    with disk.open("r+b") as file:  # a body of several chunks, so that half of it is something
+        file.truncate(4 * 1024 * 1024)
+    running: list[tuple[ThreadingHTTPServer, Thread]] = []
+
+    def serve(pause: float) -> str:
+        handler = partial(Slow, body=disk.read_bytes(), pause=pause)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}/disk.qcow2"
+
+    yield serve
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def by_ssh(tmp_path: Path) -> Iterator[str]:
+    """An inventory whose one host is this machine, by way of an sshd of the test's own."""
+    folder = tmp_path / "sshd"
+    folder.mkdir()
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    config = folder / "config"
+    config.write_text(
+        f"HostKey {folder}/host\nPidFile none\nUsePAM no\nStrictModes no\n"
+        f"AuthorizedKeysFile {folder}/user.pub\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
+    )
+    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program is not None
+    (folder / "known").write_text(f"here {(folder / 'host.pub').read_text()}")
+    # An sshd for each connection, through ProxyCommand: no port to choose, and nobody listens.
+    (folder / "ssh_config").write_text(
+        f"Host here\nUser {getpass.getuser()}\nIdentityFile {folder}/user\nHostKeyAlias here\n"
+        f"UserKnownHostsFile {folder}/known\nProxyCommand {program} -i -f {config}\n"
+    )
+    yield (
+        f"here ansible_connection=ssh ansible_ssh_common_args='-F {folder}/ssh_config' "
+        f"ansible_control_path_dir={folder} ansible_python_interpreter={sys.executable}\n"
+    )
+    for path in folder.iterdir():
+        if path.is_socket():
+            argv = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "here"]
+            subprocess.run(argv, capture_output=True, check=False)
+
+
+def told(played: Any) -> list[str]:
+    return [line for line in played.stderr.splitlines() if line.startswith("disk.qcow2: ")]
+
+
+@pytest.mark.parametrize("way", ["local", "ssh"])
+def test_a_long_task_shows_its_stages_as_they_pass(
+    play: Callable[..., Any], slowly: Callable[[float], str], request: pytest.FixtureRequest, way: str
+) -> None:
+    inventory = LOCAL if way == "local" else request.getfixturevalue("by_ssh")
+    wanted = {IMAGE: {"location": slowly(DELAY + 3 * INTERVAL)}}
+    if way == "ssh":  # LIMA_HOME of the test crosses to the other machine
+        wanted["environment"] = {"LIMA_HOME": str(request.getfixturevalue("home"))}
+    played = play(wanted, inventory=inventory)
+    lines = told(played)
+    assert not played.results[0]["failed"], played.results
+    assert len(lines) >= 2, "the half that came is told while the other half is awaited"
+    assert "image ready" in lines[-1]
+    assert "image ready" not in lines[0]
+    assert "_callao_events" not in played.results[0]
+
+
+def test_a_quick_task_shows_nothing(play: Callable[..., Any], slowly: Callable[[float], str]) -> None:
+    assert told(play({IMAGE: {"location": slowly(0)}})) == []
+
+
+@pytest.mark.parametrize("quiet", [{"vars": {"callao_progress": False}}, {"no_log": True}])
+def test_a_task_that_is_to_be_quiet_is(
+    play: Callable[..., Any], slowly: Callable[[float], str], quiet: dict[str, Any]
+) -> None:
+    assert told(play({IMAGE: {"location": slowly(DELAY + INTERVAL)}, **quiet})) == []
+
+
+def test_the_events_file_is_gone_after_the_task(
+    play: Callable[..., Any], slowly: Callable[[float], str]
+) -> None:
+    play({IMAGE: {"location": slowly(DELAY + INTERVAL)}})
+    assert not list(Path("/tmp").glob("callao-*.events"))
+
+
+def test_the_events_file_of_somebody_else_is_not_touched(play: Callable[..., Any], tmp_path: Path) -> None:
+    theirs = tmp_path / "events"
+    theirs.write_text("mine")
+    (result,) = play({"callao.lima.instance": {"name": "web", "events_file": str(theirs)}}).results
+    assert result["failed"]
+    assert str(theirs) in result["msg"]
+    assert theirs.read_text() == "mine"
