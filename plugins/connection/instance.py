@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Into a guest, by the ssh plugin that everybody knows, with the coordinates read from the instance."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: instance
+short_description: Connect to a Linux virtual machine by its instance's name
+version_added: 0.1.0
+author:
+  - The Callao authors (@callao)
+description:
+  - C(ansible.builtin.ssh), told where the instance is. Port, user, key and host key come from the instance's
+    own files, each time, so that nothing needs to be written into an inventory.
+  - The guest's host key is known before the first connection, and always checked.
+  - Control masters, pipelining and privilege escalation work as with C(ansible.builtin.ssh), and so do its
+    options. Each start of an instance has a control path of its own.
+extends_documentation_fragment:
+  - connection_pipelining
+  - callao.lima.ssh_options
+requirements:
+  - The OpenSSH client.
+  - The Python package C(callao) on the controller, for O(autostart), and to explain why an instance does not
+    answer.
+options:
+  instance:
+    description: The instance's name.
+    type: string
+    default: inventory_hostname
+    vars:
+      - name: inventory_hostname
+      - name: lima_instance
+  lima_home:
+    description:
+      - The folder that the instances live in.
+      - With O(lima_host) it is a folder on that machine; by default that of the user who logs in there.
+    type: string
+    vars:
+      - name: lima_home
+  lima_host:
+    description:
+      - The inventory host that the instance lives on, when it is not this machine. It is reached as
+        C(ansible.builtin.ssh) would, with that host's own variables and without a password, and the guest
+        through it.
+      - The private key of that machine stays there. The guest must let one of yours in; role
+        P(callao.lima.devbox#role) sees to that.
+    type: string
+    vars:
+      - name: lima_host
+  autostart:
+    description: Whether to start an instance that is stopped. Not with O(lima_host).
+    type: bool
+    default: false
+    vars:
+      - name: lima_autostart
+  host:
+    description: Always the instance's alias, such as V(lima-web); C(ansible_host) does not count.
+    type: string
+  port:
+    description: Always the instance's port; C(ansible_port) does not count.
+    type: int
+  remote_user:
+    description: Name of the user to log in as. By default the instance's own user.
+    type: string
+    ini:
+      - section: defaults
+        key: remote_user
+    env:
+      - name: ANSIBLE_REMOTE_USER
+    vars:
+      - name: ansible_user
+      - name: ansible_ssh_user
+    cli:
+      - name: user
+    keyword:
+      - name: remote_user
+  control_path:
+    description: Always one of its own for each start of each instance, in O(control_path_dir).
+    type: string
+  ssh_args:
+    description:
+      - Arguments to pass to all SSH CLI tools.
+      - Unlike with C(ansible.builtin.ssh), nothing is compressed by default, as the guest is near.
+    type: string
+    default: -o ControlMaster=auto -o ControlPersist=60s
+    ini:
+      - section: ssh_connection
+        key: ssh_args
+    env:
+      - name: ANSIBLE_SSH_ARGS
+    vars:
+      - name: ansible_ssh_args
+"""
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.common.text.converters import to_bytes, to_native
+from ansible.plugins.connection.ssh import Connection as SSHConnection
+from ansible.utils.display import Display
+from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import (
+    Endpoint,
+    NotRunning,
+    read,
+    valid_name,
+)
+
+display = Display()
+
+
+class Connection(SSHConnection):
+    """ssh to the instance's endpoint, which is looked up once for each task."""
+
+    transport = "callao.lima.instance"
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._endpoint: Endpoint | None = None
+        self._proxy_command = ""
+        self._host_variables: dict[str, t.Any] = {}
+
+    def _resolve_option_variables(self, variables: t.Any, templar: t.Any) -> t.Any:
+        # An option can read variables of its own host only; those of lima_host have to be taken here.
+        options = super()._resolve_option_variables(variables, templar)
+        host = options.get("lima_host")
+        if host and host in variables.get("hostvars", {}):
+            hostvars = variables["hostvars"][host]
+            wanted = [*constants.config.get_plugin_vars("connection", "ssh"), "ansible_connection"]
+            self._host_variables = {name: hostvars[name] for name in wanted if name in hostvars}
+        return options
+
+    def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
+        super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
+        self._endpoint = None
+        # Actions ask for the remote user before they connect. Where there is none to be known yet,
+        # the first command will say why.
+        with contextlib.suppress(AnsibleConnectionFailure, NotRunning):
+            self._resolve(self._known())
+
+    def exec_command(self, *args: t.Any, **kwargs: t.Any) -> tuple[int, bytes, bytes]:
+        with self._reached():
+            return super().exec_command(*args, **kwargs)
+
+    def put_file(self, *args: t.Any, **kwargs: t.Any) -> tuple[int, bytes, bytes]:
+        with self._reached():
+            return super().put_file(*args, **kwargs)
+
+    def fetch_file(self, *args: t.Any, **kwargs: t.Any) -> tuple[int, bytes, bytes]:
+        with self._reached():
+            return super().fetch_file(*args, **kwargs)
+
+    def reset(self) -> None:
+        """Forget the endpoint, and end every control master that any start of this instance left."""
+        for path in self._control_dir().glob(f"{self._prefix()}-*"):
+            if path.suffix:
+                path.unlink(missing_ok=True)
+            else:
+                argv = [
+                    self.get_option("ssh_executable"),
+                    "-F",
+                    "none",
+                    "-o",
+                    f'ControlPath="{path}"',
+                    "-O",
+                    "stop",
+                    "guest",
+                ]
+                subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        self._endpoint = None
+        self.close()
+
+    def _build_command(self, binary: str, subsystem: str, *other_args: bytes | str) -> list[bytes]:
+        command = super()._build_command(binary, subsystem, *other_args)
+        # Of options given twice ssh takes the first, so that none of the user's own can loosen these.
+        place = command.index(to_bytes(binary, errors="surrogate_or_strict")) + 1
+        command[place:place] = [
+            to_bytes(word, errors="surrogate_or_strict") for word in self._own_arguments()
+        ]
+        return command
+
+    def _own_arguments(self) -> list[str]:
+        endpoint = self._endpoint
+        assert endpoint is not None
+        options = [
+            "HostName=127.0.0.1",
+            f"Port={endpoint.port}",
+            f"HostKeyAlias={endpoint.alias}",
+            "UpdateHostKeys=no",
+            "NoHostAuthenticationForLocalhost=no",
+            f'ControlPath="{self._control_path(endpoint)}"',
+        ]
+        if endpoint.known_hosts is not None:
+            options += [f'UserKnownHostsFile="{endpoint.known_hosts}"', "StrictHostKeyChecking=yes"]
+        else:
+            options += ["UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+        options += ["GlobalKnownHostsFile=/dev/null"]
+        options += [f'IdentityFile="{path}"' for path in endpoint.identities or self._own_identities()]
+        if endpoint.identities:
+            options += ["IdentitiesOnly=yes"]
+        if self._proxy_command:
+            options += [f"ProxyCommand={self._proxy_command}"]
+        return ["-F", "none", *(word for option in options for word in ("-o", option))]
+
+    @contextlib.contextmanager
+    def _reached(self) -> t.Iterator[None]:
+        """Know the endpoint before, and explain a failure after."""
+        if self._endpoint is None:
+            try:
+                self._resolve(self._look())
+            except NotRunning:
+                self._resolve(self._started())
+        try:
+            yield
+        except AnsibleConnectionFailure as error:
+            self._endpoint = None
+            self._cache().unlink(missing_ok=True)
+            why = self._diagnosis()
+            if why:
+                raise AnsibleConnectionFailure(f"{why} ssh said: {to_native(error).strip()}") from error
+            raise
+
+    def _resolve(self, endpoint: Endpoint) -> None:
+        if endpoint.known_hosts is None and self.get_option("host_key_checking"):
+            raise AnsibleConnectionFailure(
+                f"instance {self._name()!r} was not started by Callao, so that its host key is not known: "
+                "restart it with callao.lima.instance, or set ansible_host_key_checking to false for it."
+            )
+        self.set_option("host", endpoint.alias)
+        self.set_option("port", endpoint.port)
+        if not self.get_option("remote_user") and endpoint.user:
+            self.set_option("remote_user", endpoint.user)
+        self._control_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._endpoint = endpoint
+
+    def _known(self) -> Endpoint:
+        """The endpoint, as far as it can be known without asking another machine."""
+        if not self._remote():
+            return read(self._home() / self._name())
+        from ansible_collections.callao.lima.plugins.plugin_utils._hop import Hop, recall
+
+        endpoint = recall(self._cache())
+        # Only while a control master lives is what we remember surely still so.
+        if endpoint is None or not self._control_path(endpoint).exists():
+            raise NotRunning
+        self._proxy_command = Hop.to(self.get_option("lima_host"), self._host_variables).proxy_command(
+            endpoint.port
+        )
+        return endpoint
+
+    def _look(self) -> Endpoint:
+        if not self._remote():
+            return self._known()
+        from ansible_collections.callao.lima.plugins.plugin_utils._hop import Hop, Missing, remember
+
+        host, name, cache = self.get_option("lima_host"), self._name(), self._cache()
+        hop = Hop.to(host, self._host_variables)
+        self._control_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            endpoint = hop.look(name, self.get_option("lima_home") or "", cache.with_suffix(".known_hosts"))
+        except Missing as error:
+            raise AnsibleConnectionFailure(_missing(name, f"{error} on {host}")) from error
+        except NotRunning as error:
+            raise AnsibleConnectionFailure(_stopped(name, f" on {host}")) from error
+        self._proxy_command = hop.proxy_command(endpoint.port)
+        remember(cache, endpoint)
+        return endpoint
+
+    def _started(self) -> Endpoint:
+        """The endpoint of a stopped instance, once it has been started, where that is wanted."""
+        why = self._diagnosis()
+        if not self.get_option("autostart") or not (self._home() / self._name()).is_dir():
+            raise AnsibleConnectionFailure(why or _stopped(self._name()))
+        from ansible_collections.callao.lima.plugins.plugin_utils._engine import start
+
+        display.display(f"{self._name()}: starting, as lima_autostart is set")
+        start(self._name(), self._home())
+        try:
+            return self._known()
+        except NotRunning as error:
+            raise AnsibleConnectionFailure(self._diagnosis() or _stopped(self._name())) from error
+
+    def _diagnosis(self) -> str:
+        """Why the instance does not answer, with the remedy; empty when nothing is wrong with it."""
+        if self._remote():
+            return ""
+        home, name = self._home(), self._name()
+        if not (home / name).is_dir():
+            return _missing(name, str(home))
+        from ansible_collections.callao.lima.plugins.plugin_utils._engine import diagnose
+
+        return diagnose(name, home)
+
+    def _name(self) -> str:
+        name = str(self.get_option("instance"))
+        if not valid_name(name):
+            raise AnsibleConnectionFailure(
+                f"lima_instance: {name!r} cannot be an instance's name: letters and digits are allowed, "
+                "with single dots, dashes and underscores between them."
+            )
+        return name
+
+    def _home(self) -> Path:
+        home = None if self._remote() else self.get_option("lima_home")
+        return Path(home or os.environ.get("LIMA_HOME") or "~/.lima").expanduser()
+
+    def _remote(self) -> bool:
+        host = self.get_option("lima_host")
+        if not host or host in ("localhost", "127.0.0.1", "::1"):
+            return False
+        return self._host_variables.get("ansible_connection") not in ("local", "ansible.builtin.local")
+
+    def _own_identities(self) -> list[str]:
+        """For a guest on another machine: this machine's own key for all instances."""
+        key = self._home() / "_config" / "user"
+        return [str(key)] if key.exists() else []
+
+    def _control_dir(self) -> Path:
+        return Path(self.get_option("control_path_dir")).expanduser()
+
+    def _prefix(self) -> str:
+        """What the names of all our files for this instance begin with; its machine, home and name."""
+        place = (
+            [self.get_option("lima_host"), self.get_option("lima_home") or ""]
+            if self._remote()
+            else [str(self._home())]
+        )
+        return hashlib.sha256("\0".join([*place, self._name()]).encode()).hexdigest()[:8]
+
+    def _control_path(self, endpoint: Endpoint) -> Path:
+        user = self.get_option("remote_user") or endpoint.user
+        login = hashlib.sha256(f"{endpoint.incarnation}\0{user}".encode()).hexdigest()[:8]
+        return self._control_dir() / f"{self._prefix()}-{login}"  # short: sockets' names are limited
+
+    def _cache(self) -> Path:
+        return self._control_dir() / f"{self._prefix()}-endpoint.json"
+
+
+def _missing(name: str, where: str) -> str:
+    return (
+        f"instance {name!r} does not exist in {where}: make it with callao.lima.instance "
+        f"(name: {name}, state: started), or correct lima_instance, lima_home or lima_host."
+    )
+
+
+def _stopped(name: str, where: str = "") -> str:
+    return (
+        f"instance {name!r} is stopped{where}: "
+        f"start it with callao.lima.instance (name: {name}, state: started)."
+    )

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an instance's sshd is, read from the instance's own files. Private to the collection.
+
+Each task is a new process that needs this once, so nothing of the engine is imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
+_OPTION = re.compile(r'\s*(\w+)[\s=]+(?:"([^"]*)"|(.*?))\s*$')
+
+FILES = ("ssh.config", "known_hosts", "ha.pid")
+"""What to read, by Lima's names; ``known_hosts`` is ours."""
+
+
+class NotRunning(Exception):
+    """The instance's files say that nobody answers."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How to reach one start of one instance.
+
+    ``incarnation`` differs between any two starts that ssh must not mistake for each other;
+    ``identities`` are none for an instance on another machine, whose key stays there;
+    ``known_hosts`` is None for one that Lima itself runs, whose host key nobody knows.
+    """
+
+    alias: str
+    port: int
+    user: str
+    identities: tuple[str, ...]
+    known_hosts: str | None
+    incarnation: str
+
+
+def valid_name(name: str) -> bool:
+    """Whether this can be an instance's name; such a one is safe as part of a path."""
+    return _NAME.fullmatch(name) is not None
+
+
+def read(folder: Path) -> Endpoint:
+    """The endpoint of the running instance in ``folder``.
+
+    :raises NotRunning: when it does not run.
+    """
+    texts: dict[str, str] = {}
+    for name in FILES:
+        try:
+            texts[name] = (folder / name).read_text(encoding="utf-8")
+        except OSError:
+            texts[name] = ""
+    if not _alive(texts["ha.pid"]):
+        raise NotRunning
+    return parse(texts, str(folder / "known_hosts"))
+
+
+def parse(texts: dict[str, str], known_hosts: str) -> Endpoint:
+    """The endpoint that the contents of :data:`FILES` describe.
+
+    :param known_hosts: path of the file that holds the text of that name.
+    :raises NotRunning: when they name no port, as those of an instance that never ran.
+    """
+    options: dict[str, list[str]] = {}
+    for line in texts["ssh.config"].splitlines():
+        match = None if line.lstrip().startswith("#") else _OPTION.match(line)
+        if match:
+            value = match[2] if match[2] is not None else match[3]
+            options.setdefault(match[1].lower(), []).append(value.replace("%%", "%"))
+    port = options.get("port", ["0"])[0]
+    if not port.isdigit() or port == "0":
+        raise NotRunning
+    digest = hashlib.sha256("\0".join(texts[name] for name in FILES).encode())
+    alias = options.get("hostkeyalias") or options.get("host") or ["lima"]
+    return Endpoint(
+        alias=alias[0],
+        port=int(port),
+        user=options.get("user", [""])[0],
+        identities=tuple(options.get("identityfile", [])),
+        known_hosts=known_hosts if texts["known_hosts"].strip() else None,
+        incarnation=digest.hexdigest()[:10],
+    )
+
+
+def _alive(pid: str) -> bool:
+    """Good enough here: whoever took over a pid or a port does not have the instance's host key."""
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    return int(pid) > 0

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine is asked when an instance does not answer. Private to the collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible.errors import AnsibleConnectionFailure
+
+
+def start(name: str, home: Path) -> None:
+    """Start a stopped instance as it is, and wait until it is ready.
+
+    :raises AnsibleConnectionFailure: when it doesn't start, or the engine isn't here.
+    """
+    try:
+        from callao.errors import CallaoError
+        from callao.events import silent
+        from callao.host import Host
+        from callao.lifecycle import Request, ensure
+    except ImportError as error:
+        raise AnsibleConnectionFailure(
+            f"lima_autostart: instance {name!r} is stopped, and the Python package callao that could "
+            f"start it is not installed on the controller ({error})."
+        ) from error
+    request = Request(
+        name=name,
+        state="started",
+        template=None,
+        config={},
+        labels=None,
+        force=False,
+        recreate=False,
+        restart="auto",
+        timeout=600.0,
+    )
+    try:
+        ensure(request, home=home, host=Host.detect(), check=False, report=silent)
+    except CallaoError as error:
+        raise AnsibleConnectionFailure(f"lima_autostart: {error}") from error
+
+
+def diagnose(name: str, home: Path) -> str:
+    """Why an existing instance does not answer, with the remedy; empty when nothing is wrong with it."""
+    try:
+        from callao.errors import CallaoError
+        from callao.host import Host
+        from callao.instances import Status, inspect
+    except ImportError:
+        return ""
+    remedy = f"callao.lima.instance (name: {name}, state: started)"
+    try:
+        instance = inspect(name, home, Host.detect())
+    except CallaoError as error:
+        return str(error)
+    if instance.status is Status.BROKEN:
+        reasons = "; ".join(instance.errors)
+        return (
+            f"instance {name!r} is broken ({reasons}): repair it with {remedy}, "
+            "or make it anew with recreate: true."
+        )
+    if instance.status is Status.STOPPED:
+        return f"instance {name!r} is stopped: start it with {remedy}, or set lima_autostart to true."
+    if instance.failure is not None:
+        return (
+            f"instance {name!r} runs, but its start failed at stage {instance.failure.stage}: "
+            f"{instance.failure.message} Look into {instance.paths.serial_log}, then restart it."
+        )
+    if not instance.ready:
+        return f"instance {name!r} is still starting: wait for it with {remedy}."
+    return ""

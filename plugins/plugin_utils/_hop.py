@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way to an instance that lives on another machine: through that machine's own ssh.
+
+Private to the collection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible import constants
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.connection.ssh import Connection as SSHConnection
+from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import FILES, Endpoint, NotRunning, parse
+
+_MARK = "==callao=="
+_LOOK = r"""
+home=$1 name=$2; shift 2
+case $home in '') home=${LIMA_HOME:-$HOME/.lima} ;; '~/'*) home=$HOME/${home#??} ;; esac
+[ -d "$home/$name" ] || { printf '\n==callao==missing %s\n' "$home"; exit; }
+kill -0 "$(cat "$home/$name/ha.pid" 2>/dev/null)" 2>/dev/null ||
+  { printf '\n==callao==stopped %s\n' "$home"; exit; }
+for file; do printf '\n==callao==%s\n' "$file"; cat "$home/$name/$file" 2>/dev/null || :; done
+"""
+
+
+class Missing(NotRunning):
+    """There is no such instance on that machine."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """ssh to the machine ``name``: ``argv`` up to the host, without a command."""
+
+    name: str
+    address: str
+    argv: tuple[str, ...]
+    control_path: str
+
+    @classmethod
+    def to(cls, name: str, variables: Mapping[str, object]) -> Hop:
+        """The way that ``ansible.builtin.ssh`` would take to the inventory host of these variables.
+
+        :raises AnsibleConnectionFailure: when ssh is not how that host is reached.
+        """
+        kind = str(variables.get("ansible_connection", "ssh")).removeprefix("ansible.builtin.")
+        if kind not in ("ssh", "smart"):
+            raise AnsibleConnectionFailure(
+                f"lima_host: {name!r} has ansible_connection={kind}; a guest can be reached through a host "
+                "that has 'ssh', or 'local' where the guest lives on this machine."
+            )
+
+        def option(key: str) -> object:
+            return constants.config.get_config_value(
+                key, plugin_type="connection", plugin_name="ssh", variables=dict(variables)
+            )
+
+        def words(key: str) -> list[str]:
+            return shlex.split(str(option(key) or ""))
+
+        if option("password"):
+            raise AnsibleConnectionFailure(
+                f"lima_host: {name!r} is reached with a password; a guest behind it needs a key: "
+                "set ansible_ssh_private_key_file for that host, or use an agent."
+            )
+        address, port, user = str(option("host")), option("port"), option("remote_user")
+        argv = [str(option("ssh_executable")), *words("ssh_args"), "-o", "BatchMode=yes"]
+        if option("host_key_checking") is False:
+            argv += ["-o", "StrictHostKeyChecking=no"]
+        if port is not None:
+            argv += ["-o", f"Port={port}"]
+        if option("private_key_file"):
+            argv += ["-o", f'IdentityFile="{Path(str(option("private_key_file"))).expanduser()}"']
+        if user:
+            argv += ["-o", f'User="{user}"']
+        argv += [
+            "-o",
+            f"ConnectTimeout={option('timeout')}",
+            *words("ssh_common_args"),
+            *words("ssh_extra_args"),
+        ]
+
+        # The very path that the ssh plugin takes: one login serves tasks there and guests behind it.
+        folder = Path(str(option("control_path_dir"))).expanduser()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        template = option("control_path") or SSHConnection._create_control_path(address, port, user)  # type: ignore[arg-type]
+        control_path = str(template) % {"directory": str(folder)}
+        if not any("controlpath" in word.lower() for word in argv):
+            argv += ["-o", f'ControlPath="{control_path}"']
+        return cls(name=name, address=address, argv=tuple(argv), control_path=control_path)
+
+    def proxy_command(self, port: int) -> str:
+        """For ssh_config(5)'s ProxyCommand: joins us with 127.0.0.1:``port`` over there."""
+        command = [
+            self.argv[0],
+            "-o",
+            "ControlMaster=no",
+            *self.argv[1:],
+            "-W",
+            f"127.0.0.1:{port}",
+            self.address,
+        ]
+        return shlex.join(command).replace("%", "%%")
+
+    def look(self, name: str, home: str, known_hosts: Path) -> Endpoint:
+        """The endpoint of the instance ``name`` over there; its host key is kept in ``known_hosts``.
+
+        :param home: the Lima home over there; empty for that user's own.
+        :raises Missing: when it isn't there.
+        :raises NotRunning: when it doesn't run.
+        :raises AnsibleConnectionFailure: when the machine can't be reached.
+        """
+        script = shlex.join(["sh", "-c", _LOOK, "callao", home, name, *FILES])
+        # A control master that is born here keeps standard error open for as long as it lives.
+        with tempfile.TemporaryFile() as errors:
+            done = subprocess.run(
+                [*self.argv, self.address, script],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                check=False,
+            )
+            errors.seek(0)
+            words = errors.read().decode(errors="replace").strip()
+        if done.returncode != 0:
+            raise AnsibleConnectionFailure(f"lima_host: {self.name!r} cannot be reached over ssh: {words}")
+        texts = _sections(done.stdout.decode(errors="replace"))
+        for word, error in (("missing", Missing), ("stopped", NotRunning)):
+            for section in texts:
+                if section.startswith(f"{word} "):
+                    raise error(section.partition(" ")[2])
+        _write(known_hosts, texts["known_hosts"])
+        return parse(texts, str(known_hosts))
+
+
+def remember(path: Path, endpoint: Endpoint) -> None:
+    """Keep an endpoint for the tasks that follow."""
+    _write(path, json.dumps(endpoint.__dict__))
+
+
+def recall(path: Path) -> Endpoint | None:
+    """The endpoint kept in ``path``, if any."""
+    try:
+        fields = json.loads(path.read_bytes())
+        return Endpoint(**{**fields, "identities": tuple(fields["identities"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _sections(text: str) -> dict[str, str]:
+    """What comes after each mark; whatever the login shell said before the first one is dropped."""
+    sections = {}
+    for part in ("\n" + text).split(f"\n{_MARK}")[1:]:
+        title, _, body = part.partition("\n")
+        sections[title] = body
+    return sections
+
+
+def _write(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).replace(path)

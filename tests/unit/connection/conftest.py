@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Lima home whose guests are sshds of the test's own, and an environment for Ansible's commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.sshd import Box, Sshd, free_port, keygen
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[Box]:
+    home = tmp_path / "lima"
+    (home / "_config").mkdir(parents=True)
+    keygen(home / "_config" / "user")
+    running: list[Sshd] = []
+
+    def start(**options: object) -> Sshd:
+        settings = {"folder": tmp_path / f"sshd{len(running)}", "port": free_port(), **options}
+        sshd = Sshd(authorized=home / "_config" / "user.pub", **settings)  # type: ignore[arg-type]
+        running.append(sshd)
+        return sshd.start()
+
+    yield Box(home=home, start=start)
+    for sshd in running:
+        sshd.stop()
+
+
+@pytest.fixture
+def control_dir() -> Iterator[Path]:
+    """Where control masters of the test live, all ended after it; right under /tmp, for a short name."""
+    folder = Path(tempfile.mkdtemp(prefix="cp-", dir="/tmp"))
+    yield folder
+    for path in folder.iterdir():
+        if path.is_socket():
+            argv = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "guest"]
+            subprocess.run(argv, capture_output=True, check=False)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def environment(control_dir: Path, box: Box, tmp_path: Path) -> dict[str, str]:
+    """For ansible's commands: nothing of the user's own, everything of ours."""
+    config = tmp_path / "ansible.cfg"
+    config.write_text("[defaults]\n")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    return kept | {
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(control_dir),
+        "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
+        "ANSIBLE_NOCOLOR": "1",
+        "LIMA_HOME": str(box.home),
+    }

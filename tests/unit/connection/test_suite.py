@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The standard connection test suite, over a real sshd."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.sshd import Box
+
+SUITE = Path(__file__).parents[2] / "guests" / "connection" / "suite.yml"
+MIB = 1024 * 1024
+
+
+@pytest.mark.parametrize(("pipelining", "mebibytes"), [(True, 100), (False, 1)])
+def test_the_standard_suite_passes(
+    box: Box, environment: dict[str, str], tmp_path: Path, pipelining: bool, mebibytes: int
+) -> None:
+    box.instance("web", box.start())
+    big = tmp_path / "big.in"
+    big.write_bytes(os.urandom(MIB) * mebibytes)
+    (tmp_path / "script.sh").write_text('#!/bin/sh\necho script\necho "$1"\n')
+    variables = ["-e", f"scratch={tmp_path}", "-e", f"big_file={big}", "-e", f"far={tmp_path}/far"]
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        "guests: {hosts: {web: }, vars: "
+        "{ansible_connection: callao.lima.instance, ansible_python_interpreter: /usr/bin/python3}}\n"
+    )
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), *variables, str(SUITE)],
+        env=environment | {"ANSIBLE_PIPELINING": str(pipelining)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
