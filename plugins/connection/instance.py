@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Into a guest, by the ssh plugin that everybody knows, with the coordinates read from the instance."""
 
 from __future__ import annotations
@@ -186,7 +187,8 @@ class Connection(SSHConnection):
 
     def _own_arguments(self) -> list[str]:
         endpoint = self._endpoint
-        assert endpoint is not None
+        if endpoint is None:
+            raise AssertionError("a command is built before the instance was looked up")
         options = [
             "HostName=127.0.0.1",
             f"Port={endpoint.port}",

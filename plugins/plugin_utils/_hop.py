@@ -158,7 +158,7 @@ def _sections(text: str) -> dict[str, str]:
     """What comes after each mark; whatever the login shell said before the first one is dropped."""
     sections = {}
     for part in ("\n" + text).split(f"\n{_MARK}")[1:]:
-        title, _, body = part.partition("\n")
+        title, _newline, body = part.partition("\n")
         sections[title] = body
     return sections
 
