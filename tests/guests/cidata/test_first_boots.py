@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the seed makes of a real guest, on its first boot and on the next; the tests share one instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.home import Golden, Home, temporary_home
+
+pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("cidata")]
+
+_NAME = "seed.one_x"
+
+_AS_USER = """#!/bin/bash
+set -eu
+{ id -un; pwd; echo "$XDG_RUNTIME_DIR"; echo "$PARAM_WHO"; echo "$https_proxy"; } >~/user
+systemctl --user list-units >/dev/null
+echo user >>~/boots
+"""
+
+_EXTRA: dict[str, Any] = {
+    "disk": "6GiB",
+    "timezone": "America/Lima",
+    "user": {"name": "alice", "uid": 1501, "comment": "Alice Doe"},
+    "param": {"WHO": "it's me"},
+    "env": {"https_proxy": "http://localhost:3128"},
+    "propagateProxyEnv": False,
+    "hostResolver": {"hosts": {"db.internal": "10.0.0.5"}},
+    "provision": [
+        {"mode": "user", "script": _AS_USER},
+        {"mode": "system", "script": "#!/bin/sh\ncat /etc/app/conf >>/var/order\n"},
+        {"mode": "dependency", "script": "#!/bin/sh\necho dependency >>/var/order\n"},
+        {"mode": "boot", "script": "#!/bin/sh\necho boot >>/var/order\n"},
+        {"mode": "data", "path": "/etc/app/conf", "content": "system with data\n"},
+        {
+            "mode": "data",
+            "path": "{{.Home}}/.config/app/key",
+            "content": "é\n",
+            "owner": "{{.User}}:{{.User}}",
+            "permissions": "600",
+        },
+    ],
+}
+
+_WRITTEN = "/etc/hosts /etc/environment /etc/app/conf /etc/localtime ~/.config/app/key"
+
+
+class Box:
+    """The instance, and a way in by its own ssh.config (which checks the host key)."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def run(self, command: str) -> str:
+        done = self.home.ssh(_NAME, command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def box(golden: Golden) -> Iterator[Box]:
+    with temporary_home(golden) as home:
+        home.ensure(_NAME, timeout=300, extra=_EXTRA)
+        yield Box(home)
+
+
+def test_the_boot_is_reported_done(box: Box) -> None:
+    assert box.run("cat /run/lima-boot-done") == "code=0\n"
+
+
+def test_cloud_init_has_nothing_to_complain_of(box: Box) -> None:
+    assert '"errors": []' in box.run("cat /run/cloud-init/result.json")
+    assert box.run("sudo grep -cE 'WARNING|ERROR' /var/log/cloud-init.log || true").strip() == "0"
+
+
+def test_the_user_is_the_configurations(box: Box) -> None:
+    entry = box.run("getent passwd alice").strip().split(":")
+    assert (entry[2], entry[4:]) == ("1501", ["Alice Doe", "/home/alice.guest", "/bin/bash"])
+    assert box.run("readlink /home/alice.linux").strip() == "alice.guest"
+    assert box.run("sudo -n id -u").strip() == "0"
+
+
+def test_our_host_key_is_the_only_one(box: Box) -> None:
+    keys = box.run("ls /etc/ssh/ssh_host_*_key").split()
+    assert keys == ["/etc/ssh/ssh_host_ed25519_key"]
+
+
+def test_the_guest_knows_its_names(box: Box) -> None:
+    assert box.run("hostname").strip() == "lima-seed-one-x"
+    assert box.run("getent ahostsv4 host.lima.internal").split()[0] == "192.168.5.2"
+    assert box.run("getent ahostsv4 lima-seed-one-x.internal").split()[0] == "192.168.5.15"
+    assert box.run("getent ahostsv4 db.internal").split()[0] == "10.0.0.5"
+
+
+def test_the_first_nic_is_eth0_and_has_limas_metric(box: Box) -> None:
+    assert "via 192.168.5.2 dev eth0 " in box.run("ip route show default")
+    assert " metric 200" in box.run("ip route show default")
+
+
+def test_the_root_file_system_has_grown(box: Box) -> None:
+    assert int(box.run("df --output=size -B1 / | tail -n 1")) > 5 * 2**30
+
+
+def test_the_environment_and_the_time_zone_are_set(box: Box) -> None:
+    assert box.run("echo $https_proxy $HTTPS_PROXY").split() == ["http://192.168.5.2:3128"] * 2
+    assert box.run("date +%z").strip() == "-0500"
+
+
+def test_user_scripts_ran_as_the_user_with_systemd(box: Box) -> None:
+    assert box.run("cat ~/user").splitlines() == [
+        "alice",
+        "/home/alice.guest",
+        "/run/user/1501",
+        "it's me",
+        "http://192.168.5.2:3128",
+    ]
+
+
+def test_data_files_are_in_place(box: Box) -> None:
+    assert box.run("stat -c '%a %U:%G' ~/.config/app/key; cat ~/.config/app/key") == "600 alice:alice\né\n"
+    assert box.run("stat -c '%U' ~/.config/app") == "alice\n"
+
+
+def test_scripts_ran_in_limas_order(box: Box) -> None:
+    assert box.run("cat /var/order").splitlines() == ["boot", "dependency", "system with data"]
+
+
+def test_the_next_boot_runs_the_scripts_again_and_rewrites_nothing(box: Box) -> None:
+    look = f"stat -c '%n %Y %i' {_WRITTEN}; sha256sum {_WRITTEN}"
+    before = box.run(look)
+    box.home.ensure(_NAME, state="restarted", timeout=300, extra=_EXTRA)
+    assert box.run(look) == before
+    assert box.run("cat /run/lima-boot-done") == "code=0\n"
+    assert box.run("cat ~/boots").split() == ["user"] * 2
+    assert box.run("sudo ls /var/lib/cloud/instances | wc -l").strip() == "1"
