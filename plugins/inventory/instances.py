@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The instances of a Lima home as an inventory."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: instances
+short_description: The Linux virtual machines of this machine
+version_added: 0.1.0
+author:
+  - The Callao authors (@callao)
+description:
+  - Every instance in the Lima home, running or not, with what is known of it as variables.
+  - Reads files only. Nothing is started, and no instance is connected to.
+  - An instance is in the groups C(lima_status_running), C(lima_status_stopped) or C(lima_status_broken); in one for
+    its template, such as C(lima_template_debian_12); and in one for each of its labels, such as
+    C(lima_label_project_shop). Characters that a group's name cannot have become underscores.
+  - The source is a YAML file whose name ends in C(.callao.yml) or C(.callao.yaml).
+extends_documentation_fragment:
+  - ansible.builtin.constructed
+  - ansible.builtin.inventory_cache
+requirements:
+  - The Python package C(callao) on the controller.
+options:
+  plugin:
+    description: Marks the file as this plugin's.
+    type: str
+    required: true
+    choices: [callao.lima.instances]
+  lima_home:
+    description:
+      - The folder that the instances live in.
+      - By default the one that the environment variable names, or V(~/.lima).
+    type: path
+    env:
+      - name: LIMA_HOME
+"""
+
+EXAMPLES = r"""
+# here.callao.yml: every instance of this machine
+plugin: callao.lima.instances
+
+# shop.callao.yml: with groups of one's own
+plugin: callao.lima.instances
+strict: true
+groups:
+  shop: lima_labels.project | default('') == 'shop'
+keyed_groups:
+  - key: lima_arch
+    prefix: arch
+compose:
+  ansible_python_interpreter: "'/usr/bin/python3'"
+
+# plain.callao.yml: for ansible's own ssh plugin
+plugin: callao.lima.instances
+compose:
+  ansible_connection: "'ssh'"
+  ansible_host: lima_ssh.address
+  ansible_port: lima_ssh.port
+  ansible_user: lima_ssh.user
+  ansible_ssh_private_key_file: lima_ssh.identity_file
+  ansible_ssh_common_args: >-
+    '-o HostKeyAlias=' ~ lima_ssh.host_key_alias ~ ' -o UserKnownHostsFile=' ~ lima_ssh.known_hosts_file
+"""
+
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+SUFFIXES = (".callao.yml", ".callao.yaml")
+VARIABLES = (
+    "status",
+    "ready",
+    "dir",
+    "vm_type",
+    "arch",
+    "cpus",
+    "memory",
+    "disk",
+    "template",
+    "labels",
+    "errors",
+    "ssh",
+)
+"""Of what the module ``instance`` returns: those that become variables, as ``lima_status``."""
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    NAME = "callao.lima.instances"
+
+    def verify_file(self, path: str) -> bool:
+        return super().verify_file(path) and path.endswith(SUFFIXES)
+
+    def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        for instance in self._instances(path, cache):
+            self._add(instance)
+
+    def _instances(self, path: str, cache: bool) -> list[dict[str, t.Any]]:
+        key = self.get_cache_key(path)
+        wanted = self.get_option("cache")
+        if cache and wanted:
+            try:
+                return self._cache[key]
+            except KeyError:
+                pass
+        found = _summaries(self.get_option("lima_home"))
+        if wanted:
+            self._cache[key] = found
+        return found
+
+    def _add(self, instance: dict[str, t.Any]) -> None:
+        # What an instance says of itself is never marked as a template: 2.19 and later then leave it alone.
+        name = self.inventory.add_host(instance["name"])
+        variables = {f"lima_{key}": instance[key] for key in VARIABLES}
+        variables |= {"ansible_connection": "callao.lima.instance", "lima_instance": instance["name"]}
+        home = self.get_option("lima_home")
+        if home:
+            variables["lima_home"] = home
+        for key, value in variables.items():
+            self.inventory.set_variable(name, key, value)
+
+        groups = [f"lima_status_{instance['status'].lower()}"]
+        if instance["template"]:
+            groups.append(f"lima_template_{Path(instance['template']).name.removesuffix('.yaml')}")
+        groups += [f"lima_label_{key}_{value}" for key, value in sorted(instance["labels"].items())]
+        for group in groups:
+            self.inventory.add_child(self.inventory.add_group(self._sanitize_group_name(group)), name)
+
+        strict = self.get_option("strict")
+        self._set_composite_vars(self.get_option("compose"), variables, name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict=strict)
+
+
+def _summaries(home: str | None) -> list[dict[str, t.Any]]:
+    """Every instance as the module ``instance`` returns it."""
+    try:
+        from callao.errors import CallaoError
+        from callao.host import Host, lima_home
+        from callao.instances import inspect, names, summary
+    except ImportError as error:
+        raise AnsibleError(
+            f"callao.lima.instances needs the Python package callao on the controller ({error}): "
+            "install it beside ansible-core with 'pip install callao'."
+        ) from error
+    try:
+        folder, host = Path(home) if home else lima_home(), Host.detect()
+        return [summary(inspect(name, folder, host)) for name in _valid(names(folder))]
+    except (CallaoError, OSError) as error:
+        raise AnsibleError(f"callao.lima.instances: {error}") from error
+
+
+def _valid(names: list[str]) -> t.Iterator[str]:
+    """Folders that somebody else put there, with names that no instance can have, are not instances."""
+    from callao.config import check_name
+    from callao.errors import CallaoError
+
+    for name in names:
+        try:
+            check_name(name)
+        except CallaoError:
+            continue
+        yield name
