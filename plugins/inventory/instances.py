@@ -12,8 +12,8 @@ author:
 description:
   - Every instance in the Lima home, running or not, with what is known of it as variables.
   - Reads files only. Nothing is started, and no instance is connected to.
-  - An instance is in the groups C(lima_status_running), C(lima_status_stopped) or C(lima_status_broken); in one for
-    its template, such as C(lima_template_debian_12); and in one for each of its labels, such as
+  - An instance is in the group C(lima_status_running), C(lima_status_stopped) or C(lima_status_broken); in
+    one for its template, such as C(lima_template_debian_12); and in one for each of its labels, such as
     C(lima_label_project_shop). Characters that a group's name cannot have become underscores.
   - The source is a YAML file whose name ends in C(.callao.yml) or C(.callao.yaml).
 extends_documentation_fragment:

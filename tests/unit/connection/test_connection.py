@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection plugin over a real sshd: which way it takes, and what it says when there is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.sshd import USER, Box, Sshd, free_port
+
+from callao.ssh import known_hosts
+
+
+def ansible(
+    environment: dict[str, str], command: str, *, host: str = "web", **variables: object
+) -> subprocess.CompletedProcess[str]:
+    """``ansible HOST -m raw -a COMMAND`` over the plugin."""
+    options = [word for key, value in variables.items() for word in ("-e", f"{key}={value}")]
+    argv = [
+        "ansible",
+        "-i",
+        f"{host},",
+        "-c",
+        "callao.lima.instance",
+        "-m",
+        "raw",
+        "-a",
+        command,
+        *options,
+        host,
+    ]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+
+def masters(control_dir: Path) -> list[Path]:
+    return sorted(path for path in control_dir.iterdir() if path.is_socket())
+
+
+@pytest.fixture
+def web(box: Box) -> Sshd:
+    """The sshd of a running instance ``web``."""
+    sshd = box.start()
+    box.instance("web", sshd)
+    return sshd
+
+
+def test_another_host_name_reaches_the_instance_that_lima_instance_names(
+    web: Sshd, environment: dict[str, str]
+) -> None:
+    done = ansible(environment, "echo there", host="shop", lima_instance="web")
+    assert "there" in done.stdout, done.stderr
+
+
+def test_address_and_port_of_the_inventory_do_not_count(web: Sshd, environment: dict[str, str]) -> None:
+    done = ansible(environment, "echo there", ansible_host="192.0.2.1", ansible_port=9)
+    assert "there" in done.stdout, done.stderr
+
+
+def test_a_home_of_its_own_goes_before_the_environments(
+    web: Sshd, box: Box, environment: dict[str, str]
+) -> None:
+    done = ansible(environment | {"LIMA_HOME": "/nowhere"}, "echo there", lima_home=box.home)
+    assert "there" in done.stdout, done.stderr
+
+
+def test_another_user_can_be_asked_for(web: Sshd, environment: dict[str, str]) -> None:
+    done = ansible(environment, "true", ansible_user="nobody-there")
+    assert "nobody-there@" in done.stdout
+    assert "Permission denied" in done.stdout
+
+
+def test_a_wrong_host_key_is_refused_even_where_checking_is_off(
+    web: Sshd, box: Box, environment: dict[str, str], control_dir: Path
+) -> None:
+    impostor = box.start()
+    known = known_hosts("lima-web", Path(f"{impostor.host_key}.pub").read_text())
+    (box.home / "web" / "known_hosts").write_text(known)
+    done = ansible(environment, "echo there", ansible_host_key_checking=False)
+    assert "Host key verification failed" in done.stdout
+    assert "there\n" not in done.stdout
+    assert masters(control_dir) == []
+
+
+def test_options_of_the_user_cannot_loosen_the_check(
+    web: Sshd, box: Box, environment: dict[str, str]
+) -> None:
+    impostor = box.start()
+    known = known_hosts("lima-web", Path(f"{impostor.host_key}.pub").read_text())
+    (box.home / "web" / "known_hosts").write_text(known)
+    loose = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o HostKeyAlias=x"
+    done = ansible(environment | {"ANSIBLE_SSH_ARGS": loose}, "echo there")
+    assert "Host key verification failed" in done.stdout
+
+
+def test_an_instance_that_lima_runs_is_entered_only_with_checking_off(
+    web: Sshd, box: Box, environment: dict[str, str]
+) -> None:
+    (box.home / "web" / "known_hosts").unlink()
+    refused = ansible(environment, "echo there")
+    assert "was not started by Callao" in refused.stdout
+    assert "ansible_host_key_checking" in refused.stdout
+    allowed = ansible(environment, "echo there", ansible_host_key_checking=False)
+    assert "there" in allowed.stdout, allowed.stdout
+
+
+@pytest.mark.parametrize(
+    "ssh_args", [None, "-o ControlMaster=auto -o ControlPersist=60s -o ControlPath=/tmp/mine"]
+)
+def test_one_control_master_serves_all_tasks(
+    web: Sshd, environment: dict[str, str], control_dir: Path, ssh_args: str | None
+) -> None:
+    own = {} if ssh_args is None else {"ANSIBLE_SSH_ARGS": ssh_args}
+    for _ in range(2):
+        assert ansible(environment | own, "true").returncode == 0
+    assert len(masters(control_dir)) == 1
+    assert (web.folder / "sshd.log").read_text().count("Accepted publickey") == 1
+
+
+def test_a_recreated_instance_on_the_same_port_never_meets_the_old_master(
+    box: Box, environment: dict[str, str], control_dir: Path
+) -> None:
+    port = free_port()
+    first = box.start(port=port, mark="first")
+    box.instance("web", first)
+    assert "firstx" in ansible(environment, "echo $CALLAO_MARK").stdout
+    first.stop()  # its session lives on, and so does the master
+
+    box.instance("web", box.start(port=port, mark="second"))
+    assert "secondx" in ansible(environment, "echo $CALLAO_MARK").stdout
+    assert len(masters(control_dir)) == 2
+
+
+def test_reset_ends_the_masters_of_every_start(
+    box: Box, environment: dict[str, str], control_dir: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    first = box.start(port=port)
+    box.instance("web", first)
+    ansible(environment, "true")
+    first.stop()
+    box.instance("web", box.start(port=port))
+    ansible(environment, "true")
+    assert len(masters(control_dir)) == 2
+
+    play = tmp_path / "reset.yml"
+    play.write_text("- {hosts: all, gather_facts: false, tasks: [{meta: reset_connection}]}\n")
+    argv = ["ansible-playbook", "-i", "web,", "-c", "callao.lima.instance", str(play)]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert masters(control_dir) == []
+
+
+def gone(box: Box) -> None:
+    shutil.rmtree(box.home / "web")
+
+
+def stopped(box: Box) -> None:
+    (box.home / "web" / "ha.pid").unlink()
+
+
+def died(box: Box) -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    (box.home / "web" / "ha.pid").write_text(f"{child.pid}\n")
+
+
+def broken(box: Box) -> None:
+    stopped(box)
+    (box.home / "web" / "lima.yaml").write_text("cpus: [\n")
+
+
+@pytest.mark.parametrize(
+    ("happened", "says"),
+    [
+        (gone, ["instance 'web' does not exist in", "callao.lima.instance", "state: started"]),
+        (stopped, ["instance 'web' is stopped", "callao.lima.instance", "state: started", "lima_autostart"]),
+        (died, ["instance 'web' is stopped", "state: started"]),
+        (broken, ["instance 'web' is broken", "lima.yaml", "recreate"]),
+    ],
+)
+def test_an_instance_that_cannot_be_reached_is_unreachable_with_the_remedy(
+    web: Sshd, box: Box, environment: dict[str, str], happened: object, says: list[str]
+) -> None:
+    happened(box)  # type: ignore[operator]
+    done = ansible(environment, "true")
+    assert "UNREACHABLE" in done.stdout
+    assert [text for text in says if text not in done.stdout] == []
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["../web", "web/", "_config", "a b"])
+def test_a_name_that_cannot_be_an_instances_is_refused(
+    web: Sshd, environment: dict[str, str], name: str
+) -> None:
+    done = ansible(environment, "true", lima_instance=f"'{name}'")
+    assert "UNREACHABLE" in done.stdout
+    assert "lima_instance:" in done.stdout
+
+
+def test_what_a_task_pays_for_does_not_include_the_engine(
+    web: Sshd, box: Box, environment: dict[str, str]
+) -> None:
+    script = (
+        "import sys\n"
+        "from ansible.plugins.loader import init_plugin_loader, connection_loader\n"
+        "from ansible.playbook.play_context import PlayContext\n"
+        "init_plugin_loader()\n"
+        "connection = connection_loader.get('callao.lima.instance', PlayContext())\n"
+        "connection.set_options(var_options={'lima_instance': 'web'})\n"
+        "print(connection.get_option('port'), connection.get_option('remote_user'))\n"
+        "print([name for name in ('callao', 'psutil', 'msgspec') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == [f"{web.port} {USER}", "[]"], done.stderr
+
+
+def test_every_option_of_the_ssh_plugin_is_there(environment: dict[str, str]) -> None:
+    argv = ["ansible-doc", "-t", "connection", "-j"]
+
+    def options(name: str) -> set[str]:
+        done = subprocess.run([*argv, name], env=environment, capture_output=True, text=True, check=True)
+        return set(json.loads(done.stdout)[name]["doc"]["options"])
+
+    assert options("ssh") - options("callao.lima.instance") == set()
