@@ -18,12 +18,12 @@ from callao.host import Host
 
 _GIB = 2**30
 _MOUNT_TYPES = {
-    VMType.QEMU: ("9p", "virtiofs", "reverse-sshfs"),
+    VMType.QEMU: ("reverse-sshfs",),
     VMType.VZ: ("virtiofs", "reverse-sshfs"),
     VMType.KRUNKIT: ("virtiofs",),
     VMType.WSL2: ("wsl2",),
 }
-"""By driver, the best first."""
+"""By driver, the best first; for QEMU the one that is built. Lima's is 9p, which few kernels have."""
 
 Document = dict[str, Any]
 

@@ -80,6 +80,10 @@ class InstancePaths:
         return self.dir / "ssh.config"
 
     @property
+    def ga_sock(self) -> Path:
+        return self.dir / "ga.sock"
+
+    @property
     def ha_pid(self) -> Path:
         return self.dir / "ha.pid"
 

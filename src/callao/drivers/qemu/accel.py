@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which accelerator a machine gets, and with which CPU."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from callao.config import Config
+from callao.drivers.qemu.probe import probe
+
+_TCG = "tcg,thread=multi,tb-size=256"
+"""256 MiB of translated code: the default, far more, doubles QEMU's memory and gains nothing."""
+
+_TCG_CPU = {"x86_64": "Nehalem", "aarch64": "cortex-a72"}
+"""Nehalem is x86-64-v2: enough for RHEL 9's descendants, and it boots quicker than ``max``, whose many
+features the guest's kernel probes one by one. RHEL 10 wants v3: ``vmOpts.qemu.cpuType``."""
+
+_HARDWARE = {"linux": "kvm", "darwin": "hvf"}
+
+
+@dataclass(frozen=True)
+class Acceleration:
+    """``option`` is for ``-accel``; ``notice`` tells people what they lose, empty when nothing."""
+
+    option: str
+    cpu: str
+    notice: str = ""
+
+
+def choose(config: Config, binary: str, version: str, host_arch: str, cache: Path) -> Acceleration:
+    """Hardware where it works, software where it doesn't, and why."""
+    arch = config.arch.value
+    asked = config.vm_opts.qemu.cpu_type.get(arch) or config.cpu_type.get(arch)
+    hardware = _HARDWARE.get(sys.platform)
+    if arch != host_arch:
+        why = f"the guest is {arch} and this host {host_arch}"
+    elif hardware is None:
+        why = f"there is no accelerator for {sys.platform}"
+    elif hardware == "kvm" and not Path("/dev/kvm").exists():
+        why = "there is no /dev/kvm"
+    else:
+        verdict = probe(binary, hardware, arch, asked or "host", version, cache)
+        if verdict.works:
+            return Acceleration(hardware, asked or "host")
+        why = f"{hardware.upper()} does not work here: {verdict.why}"
+    notice = f"the guest's CPU is emulated in software, several times slower than hardware, because {why}."
+    return Acceleration(_TCG, asked or _TCG_CPU.get(arch, "max"), notice)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""QEMU's programs on this host: where they are, and which version."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+
+from callao.errors import DriverError
+
+OLDEST = (6, 2)
+"""Ubuntu 22.04's; older ones lack options that we use."""
+
+_PACKAGE = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+
+
+def find(arch: str) -> str | None:
+    """The emulator for ``arch``; ``QEMU_SYSTEM_X86_64`` and its like name one, as Lima has it."""
+    named = os.environ.get(f"QEMU_SYSTEM_{arch.upper()}")
+    return shutil.which(named) if named else shutil.which(f"qemu-system-{arch}")
+
+
+def package(arch: str) -> str:
+    """The Debian package that has the emulator."""
+    return _PACKAGE.get(arch, "qemu-system-misc")
+
+
+@functools.cache
+def version(binary: str) -> tuple[int, ...]:
+    """As in (7, 2, 22).
+
+    :raises DriverError: when the program does not say.
+    """
+    done = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"version (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    if match is None:
+        raise DriverError(
+            f"{binary} --version says no version: {done.stdout.strip() or done.stderr.strip()}"
+        )
+    return tuple(int(number) for number in match.groups() if number)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine's parts, typed; each renders its piece of QEMU's command line, see qemu(1)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from callao.drivers.base import Forward
+
+NETDEV = "net0"
+"""The user-mode network, by which the monitor adds and removes forwards."""
+
+
+class Part(Protocol):
+    """Anything that has options on the command line."""
+
+    def argv(self) -> list[str]:
+        """Option, value, option, value."""
+
+
+def escaped(path: Path) -> str:
+    """A comma in an option's value is written twice (QEMU's keyval syntax)."""
+    return str(path).replace(",", ",,")
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A block device; ``boot`` puts it first in the firmware's order."""
+
+    name: str
+    path: Path
+    format: str
+    readonly: bool = False
+    boot: bool = False
+
+    def argv(self) -> list[str]:
+        node: dict[str, object] = {
+            "driver": self.format,
+            "node-name": self.name,
+            "read-only": self.readonly,
+            "file": {"driver": "file", "filename": str(self.path)},
+        }
+        if not self.readonly:
+            node["discard"] = "unmap"
+        order = ",bootindex=1" if self.boot else ""
+        return ["-blockdev", json.dumps(node), "-device", f"virtio-blk-pci,drive={self.name}{order}"]
+
+
+@dataclass(frozen=True)
+class Flash:
+    """UEFI: code read-only, variables of the machine's own."""
+
+    code: Path
+    variables: Path
+
+    def argv(self) -> list[str]:
+        return [
+            "-drive", f"if=pflash,format=raw,readonly=on,file={escaped(self.code)}",
+            "-drive", f"if=pflash,format=raw,file={escaped(self.variables)}",
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DirectKernel:
+    """A kernel that QEMU loads itself."""
+
+    kernel: Path
+    initrd: Path | None
+    cmdline: str
+
+    def argv(self) -> list[str]:
+        initrd = ["-initrd", str(self.initrd)] if self.initrd else []
+        return ["-kernel", str(self.kernel), *initrd, *(["-append", self.cmdline] if self.cmdline else [])]
+
+
+@dataclass(frozen=True)
+class UserNetwork:
+    """Lima's user-mode network: guest 192.168.5.15, host .2, DNS .3."""
+
+    mac: str
+    forwards: tuple[Forward, ...]
+
+    def argv(self) -> list[str]:
+        options = [f"user,id={NETDEV},net=192.168.5.0/24,dhcpstart=192.168.5.15"]
+        options += [f"hostfwd={rule(forward)}-:{forward.guest_port}" for forward in self.forwards]
+        return ["-netdev", ",".join(options), "-device", f"virtio-net-pci,netdev={NETDEV},mac={self.mac}"]
+
+
+@dataclass(frozen=True)
+class SocketNetwork:
+    """A further NIC on a stream socket: frames after a 32-bit length, as socket_vmnet speaks."""
+
+    index: int
+    path: Path
+    mac: str
+
+    def argv(self) -> list[str]:
+        name = f"net{self.index}"
+        backend = f"stream,id={name},server=off,addr.type=unix,addr.path={escaped(self.path)}"
+        return ["-netdev", backend, "-device", f"virtio-net-pci,netdev={name},mac={self.mac}"]
+
+
+@dataclass(frozen=True)
+class SerialLog:
+    """The first serial port, into a file."""
+
+    path: Path
+
+    def argv(self) -> list[str]:
+        return ["-chardev", f"file,id=serial,path={escaped(self.path)}", "-serial", "chardev:serial"]
+
+
+@dataclass(frozen=True)
+class GuestChannel:
+    """A virtio-serial port on a unix socket, under the name that Lima's guest agent opens."""
+
+    path: Path
+
+    def argv(self) -> list[str]:
+        return [
+            "-device", "virtio-serial-pci",
+            "-chardev", f"socket,id=ga,path={escaped(self.path)},server=on,wait=off",
+            "-device", "virtserialport,chardev=ga,name=io.lima-vm.guest_agent.0",
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """QMP on a unix socket."""
+
+    path: Path
+
+    def argv(self) -> list[str]:
+        return [
+            "-chardev", f"socket,id=qmp,path={escaped(self.path)},server=on,wait=off",
+            "-mon", "chardev=qmp,mode=control",
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Parts without options of ours."""
+
+    names: tuple[str, ...]
+
+    def argv(self) -> list[str]:
+        return [word for name in self.names for word in ("-device", name)]
+
+
+def rule(forward: Forward) -> str:
+    """The host's side of a forward, as ``hostfwd`` and the monitor's commands write it."""
+    return f"{forward.proto}:{forward.host_ip}:{forward.host_port}"

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running QEMU: a child of the host agent, spoken to by QMP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+
+from qemu.qmp import QMPClient, QMPError
+
+from callao.child import die_with_parent
+from callao.drivers.base import Forward
+from callao.drivers.qemu.devices import NETDEV, rule
+from callao.errors import DriverError, PortTaken
+from callao.instances import InstancePaths
+from callao.instances.files import write_file
+
+_PATIENCE = 30.0
+"""Seconds for QEMU to open its monitor; a loaded host needs a few."""
+
+_TAKEN = re.compile(r"Could not set up host forwarding rule '\w+:[^:]*:(\d+)-")
+
+
+class QemuMachine:
+    """The contract of :class:`callao.drivers.base.Machine`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, monitor: QMPClient) -> None:
+        self._process = process
+        self._monitor = monitor
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def wait(self) -> int:
+        return await self._process.wait()
+
+    async def power_button(self) -> None:
+        await self._execute("system_powerdown")
+
+    async def quit(self) -> None:
+        await self._execute("quit")
+
+    async def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def add_forward(self, forward: Forward) -> None:
+        said = await self._human(f"hostfwd_add {NETDEV} {rule(forward)}-:{forward.guest_port}")
+        if said:
+            raise PortTaken(
+                f"portForwards: {forward.proto} port {forward.host_port} on {forward.host_ip} cannot be "
+                f"forwarded: {said}",
+                hint="Choose another host port, or stop who has it.",
+                port=forward.host_port,
+            )
+
+    async def remove_forward(self, forward: Forward) -> None:
+        said = await self._human(f"hostfwd_remove {NETDEV} {rule(forward)}")
+        if "removed" not in said:
+            raise DriverError(f"portForwards: {rule(forward)} cannot be removed: {said}")
+
+    async def _human(self, line: str) -> str:
+        """Only the human monitor knows host forwards; it answers in text, and with none when all is well."""
+        return str(await self._execute("human-monitor-command", {"command-line": line})).strip()
+
+    async def _execute(self, command: str, arguments: dict[str, object] | None = None) -> object:
+        try:
+            return await self._monitor.execute(command, arguments)
+        except (QMPError, OSError, EOFError) as error:
+            raise DriverError(f"QEMU's monitor does not do {command!r}: {error}") from error
+
+
+async def launch(argv: list[str], paths: InstancePaths) -> QemuMachine:
+    """Start QEMU in a session of its own; returns when its monitor answers.
+
+    :raises PortTaken: when a host port of the command line cannot be bound.
+    :raises DriverError: with QEMU's own words when it ends or hangs.
+    """
+    paths.qmp_sock.unlink(missing_ok=True)
+    with paths.qemu_log.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,
+            start_new_session=True,
+        )
+    try:
+        write_file(paths.qemu_pid, f"{process.pid}\n".encode())
+        return QemuMachine(process, await _monitor(process, paths))
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        paths.qemu_pid.unlink(missing_ok=True)
+        raise
+
+
+async def _monitor(process: asyncio.subprocess.Process, paths: InstancePaths) -> QMPClient:
+    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    while process.returncode is None:
+        if asyncio.get_running_loop().time() > deadline:
+            raise DriverError(f"QEMU opened no monitor within {_PATIENCE:.0f} s: {_log(paths)}")
+        if paths.qmp_sock.exists():
+            client = QMPClient(f"lima-{paths.name}")
+            try:
+                await client.connect(str(paths.qmp_sock))
+            except (QMPError, OSError, EOFError):
+                await asyncio.sleep(0.02)
+                continue
+            return client
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(process.wait()), 0.02)
+    words = _log(paths)
+    taken = _TAKEN.search(words)
+    if taken:
+        port = int(taken.group(1))
+        raise PortTaken(f"portForwards: port {port} of the host is taken: {words}", port=port)
+    raise DriverError(f"QEMU ended with status {process.returncode}: {words}")
+
+
+def _log(paths: InstancePaths) -> str:
+    return paths.qemu_log.read_text(encoding="utf-8", errors="replace").strip() or "it said nothing"
