@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Disk images: fetched once, verified while they stream, kept in the cache as qcow2."""
 
+from callao.images.download import Patience
+from callao.images.ensure import ensure_image
+from callao.images.fetch import CachedFile, fetch, lookup
 from callao.images.fetched import Fetched
 
-__all__ = ["Fetched"]
+__all__ = ["CachedFile", "Fetched", "Patience", "ensure_image", "fetch", "lookup"]

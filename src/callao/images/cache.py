@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cache of downloads under ``$LIMA_HOME/_cache``, in Lima's layout, shared with Lima itself."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One URL's folder: ``download/by-url-sha256/<sha256 of the URL>``."""
+
+    dir: Path
+    url: str
+
+    @property
+    def data(self) -> Path:
+        """The file as it came over the wire, whole and verified."""
+        return self.dir / "data"
+
+    @property
+    def part(self) -> Path:
+        """A download that is under way, or was interrupted."""
+        return self.dir / "data.part"
+
+    @property
+    def validator(self) -> Path:
+        """Ours: the ETag or the date that the part belongs to."""
+        return self.dir / "data.part.validator"
+
+    def digest_file(self, algorithm: str) -> Path:
+        return self.dir / f"{algorithm}.digest"
+
+    def known_digest(self, algorithm: str) -> str:
+        """``NAME:HEX`` as recorded; empty when it never was."""
+        try:
+            return self.digest_file(algorithm).read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
+
+
+def entry(home: Path, url: str) -> Entry:
+    """The place of ``url``; nothing is made."""
+    name = hashlib.sha256(url.encode()).hexdigest()
+    return Entry(home / "_cache" / "download" / "by-url-sha256" / name, url)
+
+
+def converted_at(home: Path, identity: str) -> Path:
+    """Where the qcow2 made from a source with this identity is kept; nothing is made."""
+    name = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    return home / "_cache" / "qcow2" / f"{name}.qcow2"
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """One caller at a time for what lies at ``path``; the others wait and then find it done."""
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield

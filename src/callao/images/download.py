@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A URL's content into a file, hashed as it comes; an interrupted download goes on where it stopped.
+
+See RFC 9110: sections 14 (ranges) and 13.1.5 (If-Range), so that the rest is never taken from a file
+that has changed in the meantime.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+
+import callao
+from callao.errors import DownloadError
+from callao.images.cache import Entry
+
+_CHUNK = 256 * 1024
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+
+Progress = Callable[[int, int | None], None]
+"""Told (bytes so far, bytes in all or None) as they come."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds without a byte before a server counts as stalled, and how often to go on after a break."""
+
+    connect: float = 15.0
+    read: float = 60.0
+    tries: int = 4
+
+
+def download(entry: Entry, algorithm: str, patience: Patience, progress: Progress) -> str:
+    """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
+
+    :raises DownloadError: when it cannot be had; what came is kept for the next try.
+    """
+    last: Exception | None = None
+    for _ in range(patience.tries):
+        before = _size(entry.part)
+        try:
+            return _once(entry, algorithm, patience, progress)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+                raise
+            last = error
+            if _size(entry.part) == before and not isinstance(error, _Truncated):
+                break
+    raise DownloadError(f"{entry.url} cannot be fetched: {_words(last)}.") from last
+
+
+class _Truncated(OSError):
+    """The connection ended before the promised length."""
+
+
+def _once(entry: Entry, algorithm: str, patience: Patience, progress: Progress) -> str:
+    have = _size(entry.part)
+    headers = {"User-Agent": f"callao/{callao.__version__}", "Accept-Encoding": "identity"}
+    validator = _read(entry.validator)
+    if have and validator:
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    else:
+        have = 0
+    with _pool(entry.url, patience) as pool:
+        answer = pool.request(
+            "GET", entry.url, headers=headers, preload_content=False, redirect=True, retries=_redirects()
+        )
+        try:
+            start, total = _placed(entry, answer, have)
+            return _stream(entry, answer, algorithm, start, total, progress)
+        finally:
+            answer.release_conn()
+            answer.close()
+
+
+def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
+    """Where the body belongs, and how long the whole is.
+
+    :raises DownloadError: for a status that brings no file.
+    """
+    length = answer.headers.get("Content-Length")
+    promised = int(length) if length and length.isdigit() else None
+    if answer.status == 206:
+        match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if match is None or int(match.group(1)) != have:
+            entry.part.unlink(missing_ok=True)
+            raise _Truncated("the server sent another range than the one asked for")
+        return have, int(match.group(2)) if match.group(2).isdigit() else None
+    if answer.status == 416:
+        entry.part.unlink(missing_ok=True)
+        raise _Truncated("the server has no more than what came before")
+    if answer.status != 200:
+        raise DownloadError(f"{entry.url} cannot be fetched: HTTP status {answer.status} {answer.reason}.")
+    tag = answer.headers.get("ETag", "")
+    validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
+    entry.validator.write_text(validator, encoding="latin-1")
+    return 0, promised
+
+
+def _stream(
+    entry: Entry, answer: Any, algorithm: str, start: int, total: int | None, progress: Progress
+) -> str:
+    hasher = hashlib.new(algorithm)
+    with entry.part.open("r+b" if start else "wb") as file:
+        while start and file.tell() < start:
+            hasher.update(file.read(min(_CHUNK, start - file.tell())))
+        for chunk in answer.stream(_CHUNK, decode_content=False):
+            file.write(chunk)
+            hasher.update(chunk)
+            progress(file.tell(), total)
+        file.truncate()
+        done = file.tell()
+        file.flush()
+        os.fsync(file.fileno())
+    if total is not None and done != total:
+        raise _Truncated(f"the connection ended after {done} of {total} bytes")
+    return f"{algorithm}:{hasher.hexdigest()}"
+
+
+def _pool(url: str, patience: Patience) -> Any:
+    """Through the proxy that the environment names for this URL, if any (``no_proxy`` counts)."""
+    timeout = urllib3.Timeout(connect=patience.connect, read=patience.read)
+    parts = urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
+        return urllib3.ProxyManager(proxy if "://" in proxy else f"http://{proxy}", timeout=timeout)
+    return urllib3.PoolManager(timeout=timeout)
+
+
+def _redirects() -> Any:
+    """Follow redirects between http and https; our own loop does the retrying."""
+    return urllib3.Retry(
+        total=None, connect=0, read=0, status=0, other=0, redirect=10, raise_on_redirect=True
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="latin-1")
+    except OSError:
+        return ""
+
+
+def _words(error: Exception | None) -> str:
+    """The innermost cause, without urllib3's wrapping."""
+    if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        return _words(error.reason)
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return "the server stalled"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return "the server does not answer"
+    if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):
+        return str(error).rpartition(": ")[2] or str(error)
+    return str(error)

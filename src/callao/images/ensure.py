@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first image of a list that fits and can be had, ready to boot from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from callao.config import Image
+from callao.errors import DigestMismatch, DownloadError, ImageError
+from callao.events import Event, Reporter, Stage, State
+from callao.images.cache import converted_at, exclusive
+from callao.images.convert import to_qcow2, usable_as_is
+from callao.images.download import Patience
+from callao.images.fetch import CachedFile, fetch
+from callao.images.fetched import Fetched
+
+
+def ensure_image(
+    images: Sequence[Image], arch: str, *, home: Path, report: Reporter, patience: Patience | None = None
+) -> Fetched:
+    """Lima's rule: the first whose architecture fits and that can be fetched wins.
+
+    A wrong digest is not a reason to take the next one: somebody has to look at it.
+
+    :raises ImageError: when none can be had, with each one's reason.
+    :raises DigestMismatch: when one is not what was asked for.
+    """
+    fitting = [image for image in images if image.arch is None or image.arch.value == arch]
+    if not fitting:
+        known = ", ".join(sorted({image.arch.value for image in images if image.arch})) or "none"
+        raise ImageError(f"images: there is none for {arch} (there are some for: {known}).")
+    reasons = []
+    for image in fitting:
+        try:
+            return _fetched(image, arch, home, report, patience)
+        except DigestMismatch:
+            raise
+        except DownloadError as error:
+            reasons.append(str(error))
+            if image is not fitting[-1]:
+                message = f"{error} Trying the next image."
+                report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+    raise DownloadError("No image can be had: " + " ".join(reasons))
+
+
+def _fetched(image: Image, arch: str, home: Path, report: Reporter, patience: Patience | None) -> Fetched:
+    def get(location: str, digest: str | None) -> CachedFile:
+        return fetch(location, digest=digest, home=home, report=report, patience=patience)
+
+    file = get(image.location, image.digest)
+    kernel = get(image.kernel.location, image.kernel.digest) if image.kernel else None
+    initrd = get(image.initrd.location, image.initrd.digest) if image.initrd else None
+    return Fetched(
+        disk=_as_qcow2(file, home, report),
+        location=image.location,
+        arch=arch,
+        digest=file.digest,
+        kernel=kernel.path if kernel else None,
+        initrd=initrd.path if initrd else None,
+        cmdline=(image.kernel.cmdline or "") if image.kernel else "",
+        from_cache=file.from_cache,
+    )
+
+
+def _as_qcow2(file: CachedFile, home: Path, report: Reporter) -> Path:
+    """The file itself, or what was made from it: once for each content."""
+    if usable_as_is(file.path):
+        return file.path
+    status = file.path.stat()
+    target = converted_at(home, f"{file.path}\n{status.st_size}\n{status.st_mtime_ns}")
+    with exclusive(target):
+        if not target.exists():
+            message = f"converting {Path(file.location).name} to qcow2"
+            report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+            to_qcow2(file.path, target, file.location)
+    return target

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One file, fetched at most once: from the cache, from this machine, or from a server."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from callao.errors import DownloadError, ImageError
+from callao.events import Event, Reporter, Stage, State
+from callao.images import digest as digests
+from callao.images.cache import Entry, entry, exclusive
+from callao.images.download import Patience, Progress, download
+from callao.images.location import Location, parse
+
+_INTERVAL = 0.5
+"""Seconds between two lines of progress."""
+
+
+@dataclass(frozen=True)
+class CachedFile:
+    """A file that is whole; ``digest`` is ``NAME:HEX``, empty where nobody asked for one."""
+
+    path: Path
+    location: str
+    digest: str
+    from_cache: bool
+    size: int
+
+
+def lookup(location: str, digest: str | None, home: Path) -> CachedFile | None:
+    """The file if it can be had without the network; nothing is made or verified anew.
+
+    :raises ImageError: for a location or a digest that is none.
+    """
+    digests.algorithm(digest)
+    place = parse(location)
+    path = place.path or entry(home, place.url).data
+    if not path.is_file():
+        return None
+    return CachedFile(path, location, digest or "", from_cache=True, size=path.stat().st_size)
+
+
+def fetch(
+    location: str, *, digest: str | None, home: Path, report: Reporter, patience: Patience | None = None
+) -> CachedFile:
+    """The file at ``location``, verified.
+
+    :param digest: ``sha256:…`` or ``sha512:…``; without one, people are told.
+    :raises DownloadError: when it cannot be had.
+    :raises DigestMismatch: when it is another; nothing of it is kept.
+    """
+    name = digests.algorithm(digest)
+    place = parse(location)
+    if place.path is not None:
+        return _local(place.path, location, digest, name)
+    cached = entry(home, place.url)
+    try:
+        with exclusive(cached.dir):
+            return _remote(cached, place, digest, name, report, patience or Patience())
+    except OSError as error:
+        raise ImageError(
+            f"{location} cannot be kept in {cached.dir}: {error.strerror or error}.", hint=_room(cached.dir)
+        ) from error
+
+
+def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFile:
+    if not path.is_file():
+        raise DownloadError(
+            f"{location} is not a file on this machine.", hint="Give an existing file's path."
+        )
+    try:
+        found = digests.of_file(path, name) if digest else ""
+    except OSError as error:
+        raise DownloadError(f"{location} cannot be read: {error.strerror}.") from error
+    if digest and found != digest:
+        digests.verify(location, digest, found)
+    return CachedFile(path, location, found, from_cache=True, size=path.stat().st_size)
+
+
+def _remote(
+    cached: Entry, place: Location, digest: str | None, name: str, report: Reporter, patience: Patience
+) -> CachedFile:
+    if cached.data.is_file():
+        found = _vouched(cached, digest, name)
+        if not digest or found == digest:
+            size = cached.data.stat().st_size
+            return CachedFile(cached.data, place.text, found, from_cache=True, size=size)
+        _forget(cached)
+    if not digest:
+        message = f"{place.text}: no digest vouches for this download."
+        report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+    cached.dir.mkdir(parents=True, exist_ok=True)
+    (cached.dir / "url").write_text(cached.url, encoding="utf-8")
+    found = download(cached, name, patience, _progress(place.name, report))
+    try:
+        digests.verify(place.text, digest, found)
+    except ImageError:
+        shutil.rmtree(cached.dir)
+        raise
+    cached.digest_file(name).write_text(found + "\n", encoding="ascii")
+    cached.validator.unlink(missing_ok=True)
+    cached.part.replace(cached.data)
+    return CachedFile(cached.data, place.text, found, from_cache=False, size=cached.data.stat().st_size)
+
+
+def _vouched(cached: Entry, digest: str | None, name: str) -> str:
+    """The cached file's digest; computed once for each algorithm that somebody asks for."""
+    known = cached.known_digest(name)
+    if digest and not known:
+        known = digests.of_file(cached.data, name)
+        cached.digest_file(name).write_text(known + "\n", encoding="ascii")
+    return known
+
+
+def _forget(cached: Entry) -> None:
+    """The publisher's file has changed: what was cached is not what is wanted any more."""
+    shutil.rmtree(cached.dir)
+
+
+def _progress(name: str, report: Reporter) -> Progress:
+    told = 0.0
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told < _INTERVAL:
+            return
+        told = now
+        share = f"{100 * done // total} % of {total / 2**20:.0f} MiB" if total else f"{done / 2**20:.0f} MiB"
+        report(
+            Event(
+                stage=Stage.IMAGE,
+                state=State.PROGRESS,
+                message=f"{name} {share}",
+                fraction=done / total if total else None,
+            )
+        )
+
+    return tell
+
+
+def _room(folder: Path) -> str:
+    for place in (folder, *folder.parents):
+        if place.exists():
+            return f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free there."
+    return ""

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an image is: on this machine, or behind a URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from callao.errors import ImageError
+
+_REMOTE = ("http", "https")
+
+
+@dataclass(frozen=True)
+class Location:
+    """One of ``path`` and ``url`` is set."""
+
+    text: str
+    path: Path | None = None
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name, for people and for guessing its compression."""
+        return self.path.name if self.path else Path(urlsplit(self.url).path).name or "image"
+
+
+def parse(text: str) -> Location:
+    """A location as lima.yaml has them.
+
+    :raises ImageError: for a scheme that cannot be fetched.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return Location(text, path=Path(text).expanduser().absolute())
+    if scheme == "file":
+        return Location(text, path=Path(unquote(rest)).absolute())
+    if scheme not in _REMOTE:
+        allowed = ", ".join((*_REMOTE, "file"))
+        raise ImageError(f"location: {text!r} cannot be fetched (allowed: {allowed}, or a path).")
+    if not urlsplit(text).hostname:
+        raise ImageError(f"location: {text!r} names no host (allowed: https://HOST/PATH).")
+    return Location(text, url=text)
