@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The instances of a Lima home as an inventory."""
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ EXAMPLES = r"""
 # here.callao.yml: every instance of this machine
 plugin: callao.lima.instances
 
+---
 # shop.callao.yml: with groups of one's own
 plugin: callao.lima.instances
 strict: true
@@ -51,6 +53,7 @@ keyed_groups:
 compose:
   ansible_python_interpreter: "'/usr/bin/python3'"
 
+---
 # plain.callao.yml: for ansible's own ssh plugin
 plugin: callao.lima.instances
 compose:

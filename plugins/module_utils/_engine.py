@@ -7,6 +7,7 @@ Private to the collection.
 from __future__ import annotations
 
 import os
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ class _Ledger:
         self._watched = module.params.get("events_file")
         self._file: int | None = None
         self._warned: set[str] = set()
+        self._begun = time.monotonic()
         self.events: list[dict[str, Any]] = []
 
     def open(self) -> None:
@@ -51,8 +53,10 @@ class _Ledger:
             self.warn(event.message)
         if self._file is None:
             return
-        from msgspec import json, to_builtins
+        from msgspec import json, structs, to_builtins
 
+        if event.seconds is None:
+            event = structs.replace(event, seconds=time.monotonic() - self._begun)
         os.write(self._file, json.encode(event) + b"\n")
         self.events.append(to_builtins(event))
 

@@ -72,17 +72,17 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: The image, in qcow2. It is not to be written to.
-  returned: success, unless check mode cannot know it
+  returned: success, outside check mode
   type: str
   sample: /home/ana/.lima/_cache/download/by-url-sha256/2cf2/image.qcow2
 location:
   description: Where it came from.
-  returned: success, unless check mode cannot know it
+  returned: success, outside check mode
   type: str
   sample: https://images.example.com/base.qcow2.zst
 digest:
   description: What it was verified against. Empty when nobody vouched for it.
-  returned: success, unless check mode cannot know it
+  returned: success, outside check mode
   type: str
   sample: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 arch:
@@ -145,13 +145,17 @@ def fetched(module):
         from msgspec import convert
 
         from callao.config import Image, check
+        from callao.events import Event, Stage, State
         from callao.images import ensure_image
 
         arch = module.params["arch"] or host.arch
         document = {"images": candidates(module.params, home, arch)}
         check(document, host, source=module.params["template"] or "")
         images = convert(document["images"], list[Image])
+        if module.check_mode and (there := foretold(images, arch, home)) is not None:
+            return {"changed": not there, "arch": arch, "from_cache": there}
         image = ensure_image(images, arch, home=home, report=reporter)
+        reporter(Event(stage=Stage.IMAGE, state=State.DONE))
         result = {
             "changed": not image.from_cache,
             "path": str(image.disk),
@@ -165,6 +169,17 @@ def fetched(module):
         return result
 
     return work
+
+
+def foretold(images, arch, home):
+    """Whether all of the first image that fits is in the cache; None when none fits."""
+    from callao.images import lookup
+
+    for image in images:
+        if image.arch.value == arch:
+            files = [file for file in (image, image.kernel, image.initrd) if file is not None]
+            return all(lookup(file.location, file.digest, home) for file in files)
+    return None
 
 
 def main():

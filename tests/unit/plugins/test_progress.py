@@ -21,10 +21,11 @@ from ansible_collections.callao.lima.plugins.plugin_utils._watch import DELAY, I
 
 IMAGE = "callao.lima.image"
 LOCAL = "here ansible_connection=local\n"
+PIECES = 8
 
 
 class Slow(BaseHTTPRequestHandler):
-    """Half of the body, a pause that a watcher cannot miss, the other half."""
+    """The body in pieces, with pauses between them that make a watcher look."""
 
     def __init__(self, *arguments: Any, body: bytes, pause: float) -> None:
         self.body, self.pause = body, pause
@@ -34,10 +35,10 @@ class Slow(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(self.body)))
         self.end_headers()
-        half = len(self.body) // 2
-        self.wfile.write(self.body[:half])
-        time.sleep(self.pause)
-        self.wfile.write(self.body[half:])
+        size = len(self.body) // PIECES
+        for start in range(0, len(self.body), size):
+            self.wfile.write(self.body[start : start + size])
+            time.sleep(self.pause / PIECES)
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -53,7 +54,7 @@ def slowly(tmp_path: Path) -> Iterator[Callable[[float], str]]:
     """The URL of an image that takes so many seconds to come."""
     disk = tmp_path / "disk.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "4M"], check=True)
-    with disk.open("r+b") as file:  # a body of several chunks, so that half of it is something
+    with disk.open("r+b") as file:  # a body of several chunks
         file.truncate(4 * 1024 * 1024)
     running: list[tuple[ThreadingHTTPServer, Thread]] = []
 
@@ -119,7 +120,7 @@ def test_a_long_task_shows_its_stages_as_they_pass(
     played = play(wanted, inventory=inventory)
     lines = told(played)
     assert not played.results[0]["failed"], played.results
-    assert len(lines) >= 2, "the half that came is told while the other half is awaited"
+    assert len(lines) >= 2, "what came is told while the rest is awaited"
     assert "image ready" in lines[-1]
     assert "image ready" not in lines[0]
     assert "_callao_events" not in played.results[0]
