@@ -107,7 +107,7 @@ def test_each_stage_was_told_in_order_with_its_time(box: Box) -> None:
 
 def test_the_host_key_is_ours_and_checked(box: Box) -> None:
     assert box.ssh("hostname") == f"lima-{NAME}"
-    served = box.ssh("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
+    served = box.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
     assert served in (box.home.path / NAME / "known_hosts").read_text()
     (box.home.path / "other").write_text("lima-box ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYQ\n")
     config = box.home.path / NAME / "ssh.config"

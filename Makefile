@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
+.PHONY: up down test lint unit sanity guests bench bootstrap-up bootstrap-test clean
+
+BIN := .venv/bin
+PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
+SHELL := /bin/bash
+export ANSIBLE_NOCOWS := 1
+
+up: bootstrap-up
+	$(PLAYBOOK) examples/site.yml
+
+down: bootstrap-up
+	$(PLAYBOOK) callao.lima.down -e lima_down=absent
+
+test: bootstrap-test
+	@began=$$SECONDS; \
+	$(MAKE) --no-print-directory lint && \
+	$(MAKE) --no-print-directory guests && \
+	$(MAKE) --no-print-directory sanity && \
+	printf 'callao: all tests passed in %d minutes\n' $$(( (SECONDS - began + 59) / 60 ))
+
+lint: bootstrap-test
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	shellcheck scripts/*.sh src/callao/cidata/scripts/*.sh
+	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
+
+unit: bootstrap-test
+	$(BIN)/pytest tests/unit -n 2 -q
+
+guests: bootstrap-test
+	$(BIN)/pytest tests/unit tests/guests -n 2 --dist loadgroup -q --cov --cov-report=term
+
+sanity: bootstrap-test
+	$(BIN)/nox -s sanity unit
+
+bench: bootstrap-test
+	for each in nochange cold agent connection; do $(BIN)/python tests/bench/$$each.py; done
+
+bootstrap-up:
+	@scripts/bootstrap.sh up
+
+bootstrap-test:
+	@scripts/bootstrap.sh test
+
+clean:
+	rm -rf .venv .nox .cache dist build
