@@ -201,23 +201,36 @@ def test_a_name_that_cannot_be_an_instances_is_refused(
     assert "lima_instance:" in done.stdout
 
 
-def test_what_a_task_pays_for_does_not_include_the_engine(
-    web: Sshd, box: Box, environment: dict[str, str]
+TASK = """
+import sys
+from ansible import constants
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader, init_plugin_loader
+
+init_plugin_loader()
+{preload}
+connection = connection_loader.get("callao.lima.instance", PlayContext())
+connection.set_options(var_options={{"lima_instance": "web"}})
+print(connection.get_option("port"), connection.get_option("remote_user"))
+print([name for name in ("callao", "psutil", "msgspec") if name in sys.modules])
+print(sorted(connection.get_options()))
+print("ansible_collections.callao.lima.plugins.doc_fragments.ssh_options" in sys.modules)
+"""
+"""What one task's process does; ``preload`` is what ansible-playbook does before it begins."""
+
+
+def test_what_a_task_pays_for_is_neither_the_engine_nor_the_documentation(
+    web: Sshd, environment: dict[str, str]
 ) -> None:
-    script = (
-        "import sys\n"
-        "from ansible.plugins.loader import init_plugin_loader, connection_loader\n"
-        "from ansible.playbook.play_context import PlayContext\n"
-        "init_plugin_loader()\n"
-        "connection = connection_loader.get('callao.lima.instance', PlayContext())\n"
-        "connection.set_options(var_options={'lima_instance': 'web'})\n"
-        "print(connection.get_option('port'), connection.get_option('remote_user'))\n"
-        "print([name for name in ('callao', 'psutil', 'msgspec') if name in sys.modules])\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.splitlines() == [f"{web.port} {USER}", "[]"], done.stderr
+    def lines(preload: str) -> list[str]:
+        argv = [sys.executable, "-c", TASK.format(preload=preload)]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    playbook, alone = lines("list(connection_loader.all(class_only=True))"), lines("")
+    assert playbook[:2] == [f"{web.port} {USER}", "[]"]
+    assert playbook[2] == alone[2]
+    assert (playbook[3], alone[3]) == ("False", "True")
 
 
 def test_every_option_of_the_ssh_plugin_is_there(environment: dict[str, str]) -> None:
