@@ -197,6 +197,11 @@ instance:
       type: str
       returned: always
       sample: Running
+    ready:
+      description: Whether it runs and has passed every stage.
+      type: bool
+      returned: always
+      sample: true
     dir:
       description: Its folder.
       type: str
@@ -249,6 +254,21 @@ instance:
       elements: str
       returned: always
       sample: []
+    image:
+      description: The image that its disk began from.
+      type: str
+      returned: always
+      sample: /home/ana/.lima/_cache/download/by-url-sha256/2cf2/data
+    forwards:
+      description: The ports that are forwarded now.
+      type: list
+      elements: dict
+      returned: always
+      sample:
+        - proto: tcp
+          host_ip: 127.0.0.1
+          host_port: 8080
+          guest_port: 80
     ssh:
       description: The way in. The port is null while the instance is off.
       type: dict
@@ -360,10 +380,18 @@ def outcome_of(module):
         if outcome.instance is not None:
             result["instance"] = outcome.instance
         if module._diff:
-            result["diff"] = {"before": outcome.before or {}, "after": outcome.after or {}}
+            result["diff"] = difference(params["name"], outcome)
         return result
 
     return work
+
+
+def difference(name, outcome):
+    """As lima.yaml reads, so that a script differs line by line; nothing where there is no instance."""
+    from callao.config import dump
+
+    before, after = (dump(side) if side else "" for side in (outcome.before, outcome.after))
+    return {"before": before, "after": after, "before_header": name, "after_header": name}
 
 
 def main():
