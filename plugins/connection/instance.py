@@ -106,6 +106,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.module_utils.common.yaml import SafeLoader
 from ansible.plugins.connection.ssh import Connection as SSHConnection
+from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
 from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import (
     Endpoint,
@@ -150,6 +151,7 @@ class Connection(SSHConnection):
         options = super()._resolve_option_variables(variables, templar)
         host = options.get("lima_host")
         if host and host in variables.get("hostvars", {}):
+            connection_loader.get("ssh", class_only=True)  # so that its options are known
             hostvars = variables["hostvars"][host]
             wanted = [*constants.config.get_plugin_vars("connection", "ssh"), "ansible_connection"]
             self._host_variables = {name: hostvars[name] for name in wanted if name in hostvars}

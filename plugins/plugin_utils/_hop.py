@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible import constants
@@ -137,7 +137,7 @@ class Hop:
                 if section.startswith(f"{word} "):
                     raise error(section.partition(" ")[2])
         _write(known_hosts, texts["known_hosts"])
-        return parse(texts, str(known_hosts))
+        return replace(parse(texts, str(known_hosts)), identities=())
 
 
 def remember(path: Path, endpoint: Endpoint) -> None:

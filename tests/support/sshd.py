@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from callao.ssh import Endpoint, known_hosts, render
 
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -81,8 +83,15 @@ class Sshd:
         (self.folder / "sshd.log").write_text("")
         return self
 
+    def kill(self) -> None:
+        """End the listener and every session, as the end of the machine does."""
+        assert self.process is not None
+        for process in [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]:
+            process.kill()
+        self.process.wait()
+
     def stop(self) -> None:
-        """End the listener only: sessions live on, as a machine's that was cut off from its old network."""
+        """End the listener only: sessions live on, as those of a machine that lost its network."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait()

@@ -24,8 +24,13 @@ def box(tmp_path: Path) -> Iterator[Box]:
     running: list[Sshd] = []
 
     def start(**options: object) -> Sshd:
-        settings = {"folder": tmp_path / f"sshd{len(running)}", "port": free_port(), **options}
-        sshd = Sshd(authorized=home / "_config" / "user.pub", **settings)  # type: ignore[arg-type]
+        settings = {
+            "folder": tmp_path / f"sshd{len(running)}",
+            "port": free_port(),
+            "authorized": home / "_config" / "user.pub",
+            **options,
+        }
+        sshd = Sshd(**settings)  # type: ignore[arg-type]
         running.append(sshd)
         return sshd.start()
 
