@@ -48,7 +48,8 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
         from callao.lifecycle.support import notices, refuse_unsupported
 
         refuse_unsupported(config, host)
-        steps = Plan(steps.steps, steps.changes, (*steps.notices, *notices(config)))
+        if wanted is not None:
+            steps = Plan(steps.steps, steps.changes, (*steps.notices, *notices(wanted)))
     return wanted, actual, steps
 
 

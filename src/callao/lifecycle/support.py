@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from callao.config import Config, to_document
+from callao.config import Config
 from callao.drivers import driver_for
 from callao.errors import ConfigError, DriverError
 from callao.host import Host
+from callao.instances import Desired
 
 _BY_THE_ENGINE = frozenset(
     {
@@ -36,17 +35,16 @@ def refuse_unsupported(config: Config, host: Host) -> None:
         raise DriverError(" ".join(missing))
 
 
-def notices(config: Config) -> tuple[str, ...]:
-    """One sentence for each field that is set and has no effect in this version."""
-    honoured = driver_for(config.vm_type).features.honoured | _BY_THE_ENGINE
-    said = to_document(config)
-    unsaid = {field.encode_name: field.default for field in msgspec.structs.fields(config)}
-    return tuple(
+def notices(wanted: Desired) -> tuple[str, ...]:
+    """One sentence for each field that the document sets and this version does not act on."""
+    config = wanted.config
+    features = driver_for(config.vm_type).features
+    honoured = features.honoured | _BY_THE_ENGINE
+    told = [
         f"{key}: has no effect in this version of Callao with vmType {config.vm_type}."
-        for key, value in said.items()
-        if key not in honoured and value and not _is_default(value, unsaid.get(key))
-    )
-
-
-def _is_default(value: object, default: object) -> bool:
-    return msgspec.to_builtins(default) == value if default is not msgspec.NODEFAULT else False
+        for key, value in wanted.document.items()
+        if key not in honoured and value
+    ]
+    if config.mounts and config.mount_type not in features.mount_types:
+        told.append(f"mountType: {config.mount_type} is not built yet; reverse-sshfs is used.")
+    return tuple(told)

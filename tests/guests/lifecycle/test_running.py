@@ -155,8 +155,8 @@ def test_the_agent_answers_on_its_socket(box: Box) -> None:
 
 
 def test_nothing_listens_but_on_loopback(box: Box) -> None:
-    listening = subprocess.run(["ss", "-Hltunp"], capture_output=True, text=True, check=True).stdout
-    ours = [line.split()[4] for line in listening.splitlines() if f"pid={box.now().driver.pid}," in line]
+    listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+    ours = [line.split()[3] for line in listening.splitlines() if f"pid={box.now().driver.pid}," in line]
     assert ours
     assert all(address.startswith("127.0.0.1:") for address in ours)
 
