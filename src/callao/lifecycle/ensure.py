@@ -47,7 +47,7 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
     if config is not None and {Step.CREATE, Step.CONFIGURE, Step.START} & set(steps.steps):
         from callao.lifecycle.support import notices, refuse_unsupported
 
-        refuse_unsupported(config, host)
+        refuse_unsupported(config, request.name, host)
         if wanted is not None:
             steps = Plan(steps.steps, steps.changes, (*steps.notices, *notices(wanted)))
     return wanted, actual, steps

@@ -33,8 +33,10 @@ class Request:
     def policy(self) -> Policy:
         """The same in the plan's words.
 
-        :raises CallaoError: for a state or a restart policy that there isn't.
+        :raises CallaoError: for a state or a restart policy that there isn't, or no time at all.
         """
+        if not self.timeout > 0:
+            raise CallaoError(f"timeout: {self.timeout!r} is no time (allowed: seconds above 0).")
         return Policy(
             target=Target(_one_of("state", self.state, [str(each) for each in Target])),
             restart=Restart(_one_of("restart", self.restart, [str(each) for each in Restart])),

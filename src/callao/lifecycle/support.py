@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from callao import cidata
 from callao.config import Config
 from callao.drivers import driver_for
 from callao.errors import ConfigError, DriverError
@@ -20,10 +21,10 @@ _BY_THE_ENGINE = frozenset(
 """Fields that the engine acts on itself, whatever the driver."""
 
 
-def refuse_unsupported(config: Config, host: Host) -> None:
-    """Raise unless this host can run ``config``; nothing is touched.
+def refuse_unsupported(config: Config, name: str, host: Host) -> None:
+    """Raise unless this host can run ``config`` and hand it to a guest; nothing is touched.
 
-    :raises ConfigError: naming each field that the driver cannot do.
+    :raises ConfigError: naming each field that the driver cannot do, or that no seed can carry.
     :raises DriverError: naming each program that the host lacks.
     """
     driver = driver_for(config.vm_type)
@@ -33,6 +34,7 @@ def refuse_unsupported(config: Config, host: Host) -> None:
     missing = driver.missing(config)
     if missing:
         raise DriverError(" ".join(missing))
+    cidata.content(cidata.Seed(name, config, (), "", "", "", {}))
 
 
 def notices(wanted: Desired) -> tuple[str, ...]:

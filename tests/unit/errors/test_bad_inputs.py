@@ -55,7 +55,7 @@ CASES: list[Case] = [
     ("unknown option", box(memroy="1GiB"), ["memroy"]),
     ("unknown arch option", box(arch="sparc"), ["arch", "sparc", "x86_64"]),
     ("unknown vm_type option", box(vm_type="xen"), ["vm_type", "xen", "qemu"]),
-    ("timeout that is no number", box(timeout="soon"), ["timeout", "soon"]),
+    ("timeout that is no number", box(timeout="soon"), ["timeout", "float"]),
     ("timeout below zero", box(timeout=-5), ["timeout", "-5"]),
     ("mounts that are no list", box(mounts={"location": "/x"}), ["mounts"]),
     ("labels that are no dictionary", box(labels=["a"]), ["labels"]),
@@ -178,7 +178,7 @@ def test_a_relative_lima_home_is_refused(home: Path) -> None:
     assert "'relative/home'" in result["msg"]
 
 
-def image(home: Path) -> tuple[Path, str]:
+def make_image(home: Path) -> tuple[Path, str]:
     """A disk image that is one, and its digest."""
     path = home.with_name(home.name + "-image.qcow2")
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "1M"], check=True)
@@ -187,17 +187,17 @@ def image(home: Path) -> tuple[Path, str]:
 
 @pytest.fixture
 def disk(home: Path) -> Iterator[tuple[Path, str]]:
-    path, digest = image(home)
+    path, digest = make_image(home)
     yield path, digest
     path.unlink()
 
 
-def made(home: Path, disk: tuple[Path, str], **options: Any) -> dict[str, Any]:
+def made(home: Path, image: tuple[Path, str], **options: Any) -> dict[str, Any]:
     """Arguments of an instance that can be made, and is, without being started."""
     arguments = {
         "name": "web",
         "state": "present",
-        "config": {"images": [{"location": str(disk[0])}]},
+        "config": {"images": [{"location": str(image[0])}]},
         **options,
     }
     result = run_module("instance", arguments, home)
