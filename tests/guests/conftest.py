@@ -42,7 +42,7 @@ def home(golden: Golden) -> Iterator[Home]:
 
 @pytest.fixture(scope="session")
 def guest(shared_home: Home) -> Guest:
-    """One running instance for the whole session: look, but leave it as it was."""
+    """One running instance for the session, in each worker: look, but leave it as it was."""
     shared_home.ensure("shared", timeout=300)
     paths = inspect("shared", shared_home.path, shared_home.host).paths
     return Guest("shared", shared_home.path, paths)

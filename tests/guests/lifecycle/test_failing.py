@@ -15,11 +15,6 @@ from callao.instances import Status, inspect
 pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("failing")]
 
 BROKEN = {"mode": "system", "script": "#!/bin/sh\necho the disk of dreams is missing >&2\nexit 7\n"}
-PROBE = {
-    "description": "dreams",
-    "script": "#!/bin/sh\necho no dreams here >&2\nexit 3\n",
-    "hint": "Sleep first.",
-}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +25,7 @@ def failing_home(golden: Golden) -> Iterator[Home]:
 
 def attempt(home: Home, **extra: Any) -> StageFailed:
     with pytest.raises(StageFailed) as caught:
-        home.ensure("bad", extra=extra, timeout=120)
+        home.ensure("bad", extra=extra, timeout=300)
     return caught.value
 
 
@@ -43,17 +38,7 @@ def test_a_failing_provision_script_is_named_with_its_output(failing_home: Home)
     assert instance.failure is not None
 
 
-def test_a_failing_probe_carries_its_hint_and_its_stderr(failing_home: Home) -> None:
-    failing_home.ensure("bad", state="stopped", force=True, template=None)
-    with pytest.raises(StageFailed) as caught:
-        failing_home.ensure("bad", extra={"probes": [PROBE]}, timeout=75)
-    assert caught.value.stage == "probes"
-    assert "'dreams'" in str(caught.value)
-    assert "Sleep first." in str(caught.value)
-    assert "no dreams here" in caught.value.evidence
-
-
 def test_the_next_run_mends_it(failing_home: Home) -> None:
     outcome = failing_home.ensure("bad", timeout=300)
-    assert outcome.actions == ("configure", "refresh", "stop", "start") or "start" in outcome.actions
+    assert outcome.actions == ("configure", "stop", "start")
     assert inspect("bad", failing_home.path, failing_home.host).ready
