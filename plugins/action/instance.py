@@ -7,6 +7,7 @@ It picks the interpreter that has the engine, and shows the stages while the mod
 from __future__ import annotations
 
 import posixpath
+import shlex
 import uuid
 from typing import Any
 
@@ -46,14 +47,18 @@ class ActionModule(ActionBase):
         return boolean(wanted, strict=False)
 
     def _told(self, variables: dict[str, Any]) -> dict[str, Any]:
-        path = posixpath.join("/tmp", f"callao-{uuid.uuid4().hex}.events")  # noqa: S108 - the module opens it O_EXCL
+        folder = self.get_shell_option("system_tmpdirs", ["/tmp"])[0]  # noqa: S108 - opened with O_EXCL
+        path = posixpath.join(folder, f"callao-{uuid.uuid4().hex}.events")
         watch = Watch(subject(self._task.args), reader(self, path))
-        result: dict[str, Any] = {}
+        events = None
         try:
             arguments = {**self._task.args, "events_file": path}
             result = self._execute_module(module_args=arguments, task_vars=variables)
+            events = result.pop(EVENTS_KEY, None)
         finally:
-            watch.end(result.pop(EVENTS_KEY, []))
+            watch.end(events or [])
+        if events is None:  # the module did not come to its end: nobody else will remove the file
+            self._low_level_execute_command(f"rm -f {shlex.quote(path)}")
         return result
 
 

@@ -67,7 +67,8 @@ class _Ledger:
             self._module.warn(text)
 
     def result(self) -> dict[str, Any]:
-        return {EVENTS_KEY: self.events} if self.events else {}
+        """Also when there are none: whoever watches knows by it that the file is gone."""
+        return {EVENTS_KEY: self.events} if self._watched else {}
 
 
 def run(module: AnsibleModule, work: Callable[[Reporter, Path, Host], dict[str, Any]]) -> NoReturn:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import psutil
 import pytest
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import DELAY, INTERVAL
 
@@ -37,7 +39,10 @@ class Slow(BaseHTTPRequestHandler):
         self.end_headers()
         size = len(self.body) // PIECES
         for start in range(0, len(self.body), size):
-            self.wfile.write(self.body[start : start + size])
+            try:
+                self.wfile.write(self.body[start : start + size])
+            except ConnectionError:
+                return
             time.sleep(self.pause / PIECES)
 
     def do_HEAD(self) -> None:
@@ -137,11 +142,44 @@ def test_a_task_that_is_to_be_quiet_is(
     assert told(play({IMAGE: {"location": slowly(DELAY + INTERVAL)}, **quiet})) == []
 
 
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """The system's temporary folder, as far as Ansible is told."""
+    folder = tmp_path / "system"
+    folder.mkdir()
+    return folder
+
+
 def test_the_events_file_is_gone_after_the_task(
-    play: Callable[..., Any], slowly: Callable[[float], str]
+    play: Callable[..., Any], slowly: Callable[[float], str], temporary: Path
 ) -> None:
-    play({IMAGE: {"location": slowly(DELAY + INTERVAL)}})
-    assert not list(Path("/tmp").glob("callao-*.events"))
+    task = {
+        IMAGE: {"location": slowly(DELAY + INTERVAL)},
+        "vars": {"ansible_system_tmpdirs": [str(temporary)]},
+    }
+    assert told(play(task))
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_events_file_of_a_module_that_was_killed_is_gone_too(
+    play: Callable[..., Any], slowly: Callable[[float], str], temporary: Path
+) -> None:
+    def kill_the_module() -> None:
+        while not list(temporary.iterdir()):
+            time.sleep(0.01)
+        (path,) = temporary.iterdir()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if str(path) in [file.path for file in process.open_files()]:
+                    process.kill()
+
+    killer = Thread(target=kill_the_module)
+    killer.start()
+    task = {IMAGE: {"location": slowly(60)}, "vars": {"ansible_system_tmpdirs": [str(temporary)]}}
+    (result,) = play(task).results
+    killer.join()
+    assert result["failed"]
+    assert list(temporary.iterdir()) == []
 
 
 def test_the_events_file_of_somebody_else_is_not_touched(play: Callable[..., Any], tmp_path: Path) -> None:
