@@ -43,6 +43,6 @@ def home(golden: Golden) -> Iterator[Home]:
 @pytest.fixture(scope="session")
 def guest(shared_home: Home) -> Guest:
     """One running instance for the session, in each worker: look, but leave it as it was."""
-    shared_home.ensure("shared", timeout=300)
+    shared_home.ensure("shared", extra=shared_home.direct(), timeout=300)
     paths = inspect("shared", shared_home.path, shared_home.host).paths
     return Guest("shared", shared_home.path, paths)

@@ -89,9 +89,6 @@ def _remote(
             size = cached.data.stat().st_size
             return CachedFile(cached.data, place.text, found, from_cache=True, size=size)
         _forget(cached)
-    if not digest:
-        message = f"{place.text}: no digest vouches for this download."
-        report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
     cached.dir.mkdir(parents=True, exist_ok=True)
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")
     found = download(cached, name, patience, _progress(place.name, report))
@@ -100,6 +97,9 @@ def _remote(
     except ImageError:
         shutil.rmtree(cached.dir)
         raise
+    if not digest:
+        message = f"{place.text}: no digest vouches for this download."
+        report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
     cached.digest_file(name).write_text(found + "\n", encoding="ascii")
     cached.validator.unlink(missing_ok=True)
     cached.part.replace(cached.data)

@@ -13,7 +13,7 @@ DOCUMENTATION = """
 name: seconds
 type: aggregate
 short_description: Write how long each task took
-description: One line a task, tab-separated: seconds, name.
+description: One line a task, with the seconds and the name separated by a tab.
 """
 
 

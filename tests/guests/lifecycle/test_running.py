@@ -154,6 +154,15 @@ def test_the_agent_answers_on_its_socket(box: Box) -> None:
     assert info["ready"] is True
 
 
+def test_a_closed_terminal_ends_nothing(box: Box) -> None:
+    agent = box.now().agent
+    os.kill(agent.pid, signal.SIGHUP)
+    time.sleep(0.5)
+    assert alive(agent)
+    assert os.getsid(agent.pid) != os.getsid(0)
+    assert (box.home.path / NAME / "qemu-efi-vars.fd").exists()
+
+
 def test_nothing_listens_but_on_loopback(box: Box) -> None:
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
     ours = [line.split()[3] for line in listening.splitlines() if f"pid={box.now().driver.pid}," in line]
