@@ -75,6 +75,25 @@ options:
       - name: user
     keyword:
       - name: remote_user
+  pipelining:
+    description:
+      - Whether modules are sent over standard input instead of as files, which is several times quicker.
+      - Unlike with C(ansible.builtin.ssh), it is on by default, as no guest's sudo asks for a terminal.
+    type: boolean
+    default: true
+    ini:
+      - section: defaults
+        key: pipelining
+      - section: connection
+        key: pipelining
+      - section: ssh_connection
+        key: pipelining
+    env:
+      - name: ANSIBLE_PIPELINING
+      - name: ANSIBLE_SSH_PIPELINING
+    vars:
+      - name: ansible_pipelining
+      - name: ansible_ssh_pipelining
   control_path:
     description: Always one of its own for each start of each instance, in O(control_path_dir).
     type: string
