@@ -6,8 +6,9 @@ from __future__ import annotations
 import enum
 import lzma
 import zlib
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any, cast
 
 from callao.errors import ImageFormatError
 
@@ -29,6 +30,9 @@ _MAGIC = {
 }
 
 
+_CHUNK = 1 << 20
+
+
 def compression_of(path: Path) -> Compression | None:
     """The compression, or None for a file that isn't compressed."""
     with path.open("rb") as file:
@@ -42,8 +46,8 @@ def decompress(source: Path, target: Path, kind: Compression) -> None:
     :raises ImageFormatError: for an archive that is damaged.
     """
     try:
-        with _open(source, kind) as packed, target.open("wb") as file:
-            while chunk := packed.read(1 << 20):
+        with target.open("wb") as file:
+            for chunk in _chunks(source, kind):
                 file.seek(len(chunk), 1) if chunk.count(0) == len(chunk) else file.write(chunk)
             file.truncate()
     except (EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
@@ -52,24 +56,34 @@ def decompress(source: Path, target: Path, kind: Compression) -> None:
         if error.errno is not None:
             raise
         raise ImageFormatError(f"{source}: the {kind} archive is damaged: {error}.") from error
-    except Exception as error:
-        if type(error).__module__.startswith("zstandard"):
-            raise ImageFormatError(f"{source}: the {kind} archive is damaged: {error}.") from error
-        raise
 
 
-def _open(source: Path, kind: Compression) -> IO[bytes]:
-    if kind is Compression.GZIP:
-        import gzip
+def _chunks(source: Path, kind: Compression) -> Iterator[bytes]:
+    if kind is Compression.ZSTD:
+        yield from _zstd(source)
+        return
+    module = import_module(
+        {Compression.GZIP: "gzip", Compression.BZIP2: "bz2", Compression.XZ: "lzma"}[kind]
+    )
+    with module.open(source, "rb") as packed:
+        while chunk := packed.read(_CHUNK):
+            yield chunk
 
-        return cast("IO[bytes]", gzip.open(source, "rb"))
-    if kind is Compression.BZIP2:
-        import bz2
 
-        return cast("IO[bytes]", bz2.open(source, "rb"))
-    if kind is Compression.XZ:
-        return cast("IO[bytes]", lzma.open(source, "rb"))
+def _zstd(source: Path) -> Iterator[bytes]:
+    """Frame by frame, since the library's own reader takes a torn last frame for the end."""
     import zstandard
 
-    reader: Any = zstandard.open(source, "rb")
-    return cast("IO[bytes]", reader)
+    try:
+        with source.open("rb") as packed:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+            while data := packed.read(_CHUNK):
+                while data:
+                    if frame.eof:
+                        frame = zstandard.ZstdDecompressor().decompressobj()
+                    yield frame.decompress(data)
+                    data = frame.unused_data
+            if not frame.eof:
+                raise EOFError("it ends in the middle of a frame")
+    except zstandard.ZstdError as error:
+        raise EOFError(str(error)) from error

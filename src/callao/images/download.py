@@ -23,7 +23,8 @@ import callao
 from callao.errors import DownloadError
 from callao.images.cache import Entry
 
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
+"""Bytes: what a stall in the middle of a chunk loses."""
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 Progress = Callable[[int, int | None], None]
@@ -163,8 +164,8 @@ def _words(error: Exception | None) -> str:
         return _words(error.reason)
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return "the server stalled"
-    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-        return "the server does not answer"
     if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):
         return str(error).rpartition(": ")[2] or str(error)
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return "the server does not answer"
     return str(error)

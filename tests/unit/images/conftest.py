@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A web server that behaves as badly as asked."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callao.events import Event
+
+
+@dataclass
+class Resource:
+    """One path of the server and its manners."""
+
+    body: bytes = b""
+    etag: str = '"one"'
+    status: int = 200
+    location: str = ""
+    ranges: bool = True
+    stall_after: int | None = None
+    """Bytes after which the server says nothing more."""
+    cut_after: list[int] = field(default_factory=list)
+    """For each answer in turn, bytes after which the connection ends."""
+    length_lie: int = 0
+    """Added to the true Content-Length."""
+
+
+@dataclass
+class Server:
+    """``requests`` holds (path, Range header) of every request."""
+
+    port: int
+    resources: dict[str, Resource] = field(default_factory=dict)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    release: threading.Event = field(default_factory=threading.Event)
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def serve(self, path: str, body: bytes, **manners: Any) -> str:
+        self.resources[path] = Resource(body, **manners)
+        return self.url(path)
+
+
+def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            path = self.path.removeprefix("http://elsewhere.invalid")
+            server.requests.append((self.path, self.headers.get("Range", "")))
+            self.answer(server.resources.get(path, Resource(status=404)))
+
+        def answer(self, resource: Resource) -> None:
+            asked = self.headers.get("Range", "")
+            start = 0
+            if resource.ranges and asked and self.headers.get("If-Range") == resource.etag:
+                start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            self.send_response(206 if start else resource.status)
+            if resource.location:
+                self.send_header("Location", resource.location)
+            if start:
+                size = len(resource.body)
+                self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+            self.send_header("ETag", resource.etag)
+            self.send_header("Content-Length", str(len(resource.body) - start + resource.length_lie))
+            self.end_headers()
+            self.send(resource, resource.body[start:])
+
+        def send(self, resource: Resource, body: bytes) -> None:
+            if resource.cut_after:
+                body = body[: resource.cut_after.pop(0)]
+                self.close_connection = True
+            if resource.length_lie:
+                self.close_connection = True
+            if resource.stall_after is not None:
+                self.wfile.write(body[: resource.stall_after])
+                self.wfile.flush()
+                server.release.wait(20)
+                self.close_connection = True
+                return
+            self.wfile.write(body)
+            self.wfile.flush()
+            if self.close_connection:
+                self.connection.shutdown(socket.SHUT_WR)
+
+        def log_message(self, *_: object) -> None:
+            """The tests count requests themselves."""
+
+    return Handler
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    told = Server(port=0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(told)) as http:
+        told.port = http.server_address[1]
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield told
+        told.release.set()
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def sha256(body: bytes) -> str:
+    return "sha256:" + hashlib.sha256(body).hexdigest()
+
+
+def left_in(home: Path) -> list[str]:
+    """Files in the cache, without the locks."""
+    return sorted(
+        str(path.relative_to(home)) for path in home.rglob("*") if path.is_file() and path.suffix != ".lock"
+    )

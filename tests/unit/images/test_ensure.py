@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a list of images to one that boots: formats, archives, fallback."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from images.conftest import Server, left_in, sha256
+
+from callao.config import Arch, Image
+from callao.config.schema import File, Kernel
+from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
+from callao.events import Event, silent
+from callao.images import Patience, ensure_image
+
+QUICK = Patience(connect=2.0, read=0.5, tries=1)
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.compress,
+}
+
+
+def image_of(folder: Path, form: str, *options: str) -> Path:
+    """A small disk with something on it."""
+    raw = folder / "disk.raw"
+    raw.write_bytes(b"boot" * 16384 + bytes(1 << 20))
+    if form == "raw":
+        return raw
+    path = folder / f"disk.{form}"
+    argv = ["qemu-img", "convert", "-O", form, *options, str(raw), str(path)]
+    subprocess.run(argv, check=True)
+    return path
+
+
+def ready(location: str | Path, home: Path, digest: str | None = None) -> Path:
+    images = [Image(location=str(location), digest=digest)]
+    return ensure_image(images, "x86_64", home=home, report=silent, patience=QUICK).disk
+
+
+def content(path: Path) -> bytes:
+    said = json.loads(subprocess.check_output(["qemu-img", "info", "--output=json", str(path)]))
+    assert said["format"] == "qcow2"
+    copy = path.parent / "copy"
+    argv = ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(path), str(copy)]
+    subprocess.run(argv, check=True)
+    data = copy.read_bytes()
+    copy.unlink()
+    return data[:4]
+
+
+def test_a_local_qcow2_is_used_where_it_is(tmp_path: Path) -> None:
+    path = image_of(tmp_path, "qcow2")
+    assert ready(path, tmp_path / "home") == path
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("form", ["raw", "vmdk", "vdi"])
+def test_other_formats_are_converted_once(tmp_path: Path, form: str) -> None:
+    path = image_of(tmp_path, form)
+    disk = ready(path, tmp_path / "home")
+    assert content(disk) == b"boot"
+    made = disk.stat().st_mtime_ns
+    assert ready(path, tmp_path / "home") == disk
+    assert disk.stat().st_mtime_ns == made
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+@pytest.mark.parametrize("packer", sorted(PACKERS))
+def test_archives_are_unpacked(server: Server, tmp_path: Path, form: str, packer: str) -> None:
+    packed = PACKERS[packer](image_of(tmp_path, form).read_bytes())
+    url = server.serve(f"/disk.{form}.{packer}", packed)
+    disk = ready(url, tmp_path / "home", sha256(packed))
+    assert content(disk) == b"boot"
+    assert disk.stat().st_mode & 0o222 == 0
+
+
+@pytest.mark.parametrize("packer", sorted(PACKERS))
+def test_a_damaged_archive_says_so_and_leaves_no_image(server: Server, tmp_path: Path, packer: str) -> None:
+    packed = PACKERS[packer](bytes(range(256)) * 4096)
+    url = server.serve("/disk.img", packed[: len(packed) // 2])
+    with pytest.raises(ImageFormatError, match="damaged"):
+        ready(url, tmp_path)
+    assert [name for name in left_in(tmp_path) if "qcow2" in name] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<!DOCTYPE html><html>please log in</html>", "page of text"),
+        (b'{"message": "not found"}', "page of text"),
+        (b"x" * 12345, "12345 bytes"),
+        (b"", "0 bytes"),
+    ],
+)
+def test_what_is_no_disk_image_is_refused(server: Server, tmp_path: Path, body: bytes, words: str) -> None:
+    with pytest.raises(ImageFormatError, match=words):
+        ready(server.serve("/disk.img", body), tmp_path)
+
+
+def test_an_image_that_reads_the_hosts_files_is_refused(tmp_path: Path) -> None:
+    base = image_of(tmp_path, "qcow2")
+    overlay = tmp_path / "overlay.qcow2"
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(overlay)]
+    subprocess.run(argv, check=True)
+    with pytest.raises(ImageFormatError, match="refers to another file"):
+        ready(overlay, tmp_path / "home")
+
+
+def test_an_image_with_a_data_file_is_refused(tmp_path: Path) -> None:
+    path = image_of(tmp_path, "qcow2", "-o", f"data_file={tmp_path / 'secret'},data_file_raw=on")
+    with pytest.raises(ImageFormatError, match="secret"):
+        ready(path, tmp_path / "home")
+
+
+def test_the_first_that_fits_and_can_be_had_wins(
+    server: Server, tmp_path: Path, events: list[Event]
+) -> None:
+    disk = image_of(tmp_path, "qcow2").read_bytes()
+    images = [
+        Image(location=server.url("/arm.qcow2"), arch=Arch.AARCH64),
+        Image(location=server.url("/gone.qcow2"), arch=Arch.X86_64),
+        Image(location=server.serve("/good.qcow2", disk), digest=sha256(disk)),
+        Image(location=server.serve("/late.qcow2", disk)),
+    ]
+    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=events.append, patience=QUICK)
+    assert found.location == server.url("/good.qcow2")
+    assert found.digest == sha256(disk)
+    assert [path for path, _ in server.requests] == ["/gone.qcow2", "/good.qcow2"]
+    assert any("404" in event.message and "next image" in event.message for event in events)
+
+
+def test_a_wrong_digest_is_not_passed_over(server: Server, tmp_path: Path) -> None:
+    disk = image_of(tmp_path, "qcow2").read_bytes()
+    images = [
+        Image(location=server.serve("/bad.qcow2", disk), digest="sha256:" + "0" * 64),
+        Image(location=server.serve("/good.qcow2", disk)),
+    ]
+    with pytest.raises(DigestMismatch):
+        ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, patience=QUICK)
+
+
+def test_each_reason_is_told_when_none_can_be_had(server: Server, tmp_path: Path) -> None:
+    images = [Image(location=server.url("/one")), Image(location="http://127.0.0.1:1/two")]
+    with pytest.raises(DownloadError, match=r"/one .*404.*/two .*refused"):
+        ensure_image(images, "x86_64", home=tmp_path, report=silent, patience=QUICK)
+
+
+def test_no_image_for_the_architecture_says_which_there_are(tmp_path: Path) -> None:
+    images = [Image(location="/x", arch=Arch.AARCH64), Image(location="/y", arch=Arch.S390X)]
+    with pytest.raises(ImageError, match=r"none for x86_64.*aarch64, s390x"):
+        ensure_image(images, "x86_64", home=tmp_path, report=silent)
+
+
+def test_kernel_and_initrd_come_with_the_image(server: Server, tmp_path: Path) -> None:
+    disk = image_of(tmp_path, "qcow2")
+    kernel = Kernel(location=server.serve("/vmlinuz", b"kernel"), cmdline="ro quiet")
+    initrd = File(location=server.serve("/initrd", b"initrd"))
+    images = [Image(location=str(disk), kernel=kernel, initrd=initrd)]
+    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, patience=QUICK)
+    assert found.kernel is not None
+    assert found.initrd is not None
+    assert (found.kernel.read_bytes(), found.initrd.read_bytes(), found.cmdline) == (
+        b"kernel",
+        b"initrd",
+        "ro quiet",
+    )

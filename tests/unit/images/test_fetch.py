@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Downloads from a server that stalls, truncates, redirects and lies."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+from images.conftest import Server, left_in, sha256
+
+from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
+from callao.events import Event, State, silent
+from callao.images import Patience, fetch, lookup
+from callao.images.cache import entry
+
+BODY = os.urandom(700_000)
+QUICK = Patience(connect=2.0, read=0.4, tries=3)
+
+
+def get(url: str, home: Path, digest: str | None = None, events: list[Event] | None = None) -> bytes:
+    report = silent if events is None else events.append
+    return fetch(url, digest=digest, home=home, report=report, patience=QUICK).path.read_bytes()
+
+
+def ranges(server: Server) -> list[str]:
+    return [asked for _, asked in server.requests]
+
+
+def test_a_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+    assert len(server.requests) == 1
+    found = lookup(url, sha256(BODY), tmp_path)
+    assert found is not None
+    assert found.size == len(BODY)
+
+
+def test_the_cache_is_where_lima_looks(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    get(url, tmp_path)
+    folder = tmp_path / "_cache" / "download" / "by-url-sha256" / hashlib.sha256(url.encode()).hexdigest()
+    assert (folder / "data").read_bytes() == BODY
+    assert (folder / "url").read_text() == url
+
+
+def test_a_truncated_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY, cut_after=[300_000])
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+    first, second = ranges(server)
+    assert first == ""
+    assert 0 < int(second.removeprefix("bytes=").removesuffix("-")) <= 300_000
+
+
+def test_a_download_that_was_killed_is_resumed_by_the_next_run(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    place = entry(tmp_path, url)
+    place.dir.mkdir(parents=True)
+    place.part.write_bytes(BODY[:200_000])
+    place.validator.write_text('"one"')
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+    assert ranges(server) == ["bytes=200000-"]
+
+
+def test_a_file_that_changed_meanwhile_is_fetched_whole(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY, etag='"two"')
+    place = entry(tmp_path, url)
+    place.dir.mkdir(parents=True)
+    place.part.write_bytes(b"old" * 1000)
+    place.validator.write_text('"one"')
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
+def test_a_server_without_ranges_is_asked_again_from_the_start(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY, ranges=False, cut_after=[300_000])
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
+def test_a_server_that_promises_too_much_is_found_out(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY, length_lie=1000, ranges=False)
+    with pytest.raises(DownloadError, match=r"a\.img cannot be fetched: .*"):
+        get(url, tmp_path)
+    assert lookup(url, None, tmp_path) is None
+
+
+def test_a_server_that_promises_too_little_is_found_out_by_the_digest(
+    server: Server, tmp_path: Path
+) -> None:
+    url = server.serve("/a.img", BODY, length_lie=-1000)
+    with pytest.raises(DigestMismatch):
+        get(url, tmp_path, sha256(BODY))
+    assert left_in(tmp_path) == []
+
+
+def test_a_server_that_stalls_is_given_up(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY, stall_after=0)
+    with pytest.raises(DownloadError, match="the server stalled"):
+        get(url, tmp_path)
+
+
+def test_what_came_before_a_stall_is_kept_for_the_next_run(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY, stall_after=100_000)
+    with pytest.raises(DownloadError, match="stalled"):
+        get(url, tmp_path)
+    server.serve("/a.img", BODY)
+    server.requests.clear()
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+    assert ranges(server)[0].startswith("bytes=")
+
+
+def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:
+    server.serve("/real.img", BODY)
+    url = server.serve("/a.img", b"", status=302, location="/real.img")
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
+@pytest.mark.parametrize("location", ["/a.img", "file:///etc/passwd", "ftp://127.0.0.1/x"])
+def test_redirects_that_lead_nowhere_are_refused(server: Server, tmp_path: Path, location: str) -> None:
+    url = server.serve("/a.img", b"", status=302, location=location)
+    with pytest.raises(DownloadError, match=r"a\.img cannot be fetched"):
+        get(url, tmp_path)
+
+
+@pytest.mark.parametrize(("status", "words"), [(404, "404 Not Found"), (500, "500"), (403, "403")])
+def test_a_refusal_is_told_with_its_status(server: Server, tmp_path: Path, status: int, words: str) -> None:
+    url = server.serve("/a.img", b"no", status=status)
+    with pytest.raises(DownloadError, match=words):
+        get(url, tmp_path)
+    assert lookup(url, None, tmp_path) is None
+
+
+def test_nobody_listening_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"127\.0\.0\.1:1/a\.img cannot be fetched: .*refused") as caught:
+        get("http://127.0.0.1:1/a.img", tmp_path)
+    assert "\n" not in str(caught.value)
+    assert "object at 0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["sha256", "sha512"])
+def test_a_wrong_digest_names_both_and_leaves_nothing(server: Server, tmp_path: Path, name: str) -> None:
+    url = server.serve("/a.img", BODY)
+    right = f"{name}:{hashlib.new(name, BODY).hexdigest()}"
+    wrong = f"{name}:{'0' * (64 if name == 'sha256' else 128)}"
+    with pytest.raises(DigestMismatch) as caught:
+        get(url, tmp_path, wrong)
+    assert right in str(caught.value)
+    assert wrong in str(caught.value)
+    assert left_in(tmp_path) == []
+    assert get(url, tmp_path, right) == BODY
+
+
+def test_a_digest_asked_for_later_is_checked_once(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    get(url, tmp_path)
+    sha512 = "sha512:" + hashlib.sha512(BODY).hexdigest()
+    assert get(url, tmp_path, sha512) == BODY
+    assert len(server.requests) == 1
+
+
+def test_a_cached_file_that_is_another_by_now_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", b"yesterday's")
+    get(url, tmp_path)
+    server.serve("/a.img", BODY, etag='"two"')
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
+def test_a_download_that_nobody_vouches_for_is_told(
+    server: Server, tmp_path: Path, events: list[Event]
+) -> None:
+    url = server.serve("/a.img", BODY)
+    get(url, tmp_path, events=events)
+    assert [event.message for event in events if event.state is State.NOTICE] == [
+        f"{url}: no digest vouches for this download."
+    ]
+
+
+def test_one_that_fails_is_not_told_of_twice(server: Server, tmp_path: Path, events: list[Event]) -> None:
+    with pytest.raises(DownloadError):
+        get(server.url("/missing"), tmp_path, events=events)
+    assert [event for event in events if event.state is State.NOTICE] == []
+
+
+def test_two_processes_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
+    body = os.urandom(3_000_000)
+    url = server.serve("/a.img", body)
+    spawn = multiprocessing.get_context("spawn")
+    runs = [spawn.Process(target=fetch_quietly, args=(url, tmp_path, sha256(body))) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [run.exitcode for run in runs] == [0, 0]
+    assert len(server.requests) == 1
+
+
+def fetch_quietly(url: str, home: Path, digest: str) -> None:
+    fetch(url, digest=digest, home=home, report=silent)
+
+
+def test_the_proxy_of_the_environment_is_asked(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.serve("/a.img", BODY)
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
+    assert get("http://elsewhere.invalid/a.img", tmp_path, sha256(BODY)) == BODY
+    assert server.requests[0][0] == "http://elsewhere.invalid/a.img"
+
+
+def test_no_proxy_is_respected(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = server.serve("/a.img", BODY)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
+@pytest.mark.parametrize("form", ["plain", "url", "home"])
+def test_a_file_of_this_machine_is_used_where_it_is(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "my image.qcow2"
+    path.write_bytes(BODY)
+    location = {"plain": str(path), "url": path.as_uri(), "home": "~/my image.qcow2"}[form]
+    found = fetch(location, digest=sha256(BODY), home=tmp_path / "home", report=silent)
+    assert found.path == path
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_file_of_this_machine_is_verified_and_never_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.img"
+    path.write_bytes(BODY)
+    with pytest.raises(DigestMismatch):
+        get(str(path), tmp_path, "sha256:" + "0" * 64)
+    assert path.read_bytes() == BODY
+
+
+@pytest.mark.parametrize(
+    ("location", "digest", "words"),
+    [
+        ("ftp://host/a.img", None, "ftp.*allowed: http, https, file"),
+        ("https:///a.img", None, "names no host"),
+        ("/nonexistent/a.img", None, "/nonexistent/a.img is not a file"),
+        ("/tmp", None, "/tmp is not a file"),
+        ("http://127.0.0.1:1/a", "md5:abc", "md5:abc.*allowed: sha256"),
+        ("http://127.0.0.1:1/a", "sha256:ABC", "sha256:ABC.*allowed"),
+    ],
+)
+def test_what_cannot_be_a_location_or_a_digest_is_refused(
+    tmp_path: Path, location: str, digest: str | None, words: str
+) -> None:
+    with pytest.raises(ImageError, match=words):
+        get(location, tmp_path, digest)
+
+
+def test_a_folder_that_cannot_be_written_is_named(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "_cache").write_text("a file where a folder should be")
+    with pytest.raises(CallaoError, match="_cache"):
+        get(server.serve("/a.img", BODY), tmp_path)
