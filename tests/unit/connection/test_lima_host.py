@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.namespace import network_namespace
 from support.sshd import USER, Box, Sshd, free_port, keygen
 
 from callao.ssh import known_hosts
@@ -39,26 +39,8 @@ class Machine:
 
 @pytest.fixture
 def namespace() -> Iterator[tuple[str, str]]:
-    """A network namespace and its address; both ends of the cable go with it."""
-    number = secrets.randbelow(2**14)
-    name, near, far = f"callao-{number}", f"cl{number}a", f"cl{number}b"
-    net = f"198.18.{number >> 6}.{(number & 63) << 2}".rpartition(".")
-    low = int(net[2])
-
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True, capture_output=True)
-
-    ip("netns", "add", name)
-    try:
-        ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", name)
-        ip("address", "add", f"{net[0]}.{low + 1}/30", "dev", near)
-        ip("link", "set", near, "up")
-        for words in (["address", "add", f"{net[0]}.{low + 2}/30", "dev", far], ["link", "set", far, "up"]):
-            ip("-n", name, *words)
-        ip("-n", name, "link", "set", "lo", "up")
-        yield name, f"{net[0]}.{low + 2}"
-    finally:
-        ip("netns", "delete", name)
+    with network_namespace() as found:
+        yield found
 
 
 @pytest.fixture

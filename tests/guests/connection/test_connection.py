@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection plugin into real guests: here, from a stop, after a recreation, on another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.home import ROOT, Golden, Home
+from support.namespace import network_namespace
+from support.sshd import USER, Sshd, keygen
+
+from callao.instances import inspect
+from callao.ssh import known_hosts
+
+pytestmark = pytest.mark.guest
+
+SUITE = Path(__file__).with_name("suite.yml")
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def control_dir() -> Iterator[Path]:
+    """Where control masters live, all ended after the test."""
+    folder = Path(tempfile.mkdtemp(prefix="cp-", dir="/tmp"))
+    yield folder
+    for path in folder.iterdir():
+        if path.is_socket():
+            argv = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "guest"]
+            subprocess.run(argv, capture_output=True, check=False)
+    shutil.rmtree(folder)
+
+
+def run(
+    program: str, inventory: dict[str, Any], *words: str, home: Path, control_dir: Path, **env: str
+) -> subprocess.CompletedProcess[str]:
+    """One of ansible's commands on that inventory, with nothing of the user's own."""
+    hosts, config = control_dir / "hosts.yml", control_dir / "ansible.cfg"
+    hosts.write_text(json.dumps(inventory))
+    config.write_text("[defaults]\n")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+    environment = {
+        **kept,
+        "ANSIBLE_CONFIG": str(config),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".dev"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(control_dir),
+        "ANSIBLE_TIMEOUT": "60",
+        "LIMA_HOME": str(home),
+        **env,
+    }
+    argv = [str(BIN / program), "-i", str(hosts), *words]
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+
+def guests(name: str, **variables: Any) -> dict[str, Any]:
+    common = {"ansible_connection": "callao.lima.instance", "ansible_python_interpreter": "/usr/bin/python3"}
+    return {"guests": {"hosts": {name: variables}, "vars": common}}
+
+
+@pytest.mark.xdist_group("shared")
+def test_the_standard_suite_passes(guest: Any, control_dir: Path, tmp_path: Path) -> None:
+    big = tmp_path / "big.in"
+    big.write_bytes(os.urandom(2**20) * 100)
+    (tmp_path / "script.sh").write_text('#!/bin/sh\necho script\necho "$1"\n')
+    pairs = (f"scratch={tmp_path}", f"big_file={big}", "far=/var/tmp/far")
+    words = [word for pair in pairs for word in ("-e", pair)]
+    done = run(
+        "ansible-playbook",
+        guests(guest.name),
+        *words,
+        str(SUITE),
+        home=guest.home,
+        control_dir=control_dir,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.xdist_group("connection")
+def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_met_anew(
+    home: Home, control_dir: Path
+) -> None:
+    def boot_id(**variables: Any) -> str:
+        words = ("guests", "-m", "raw", "-a", "cat /proc/sys/kernel/random/boot_id; cat /etc/machine-id")
+        done = run("ansible", guests("box", **variables), *words, home=home.path, control_dir=control_dir)
+        return done.stdout
+
+    home.ensure("box", state="present")
+    assert "instance 'box' is stopped" in boot_id()
+    first = boot_id(lima_autostart=True)
+    assert "CHANGED" in first, first
+    port = inspect("box", home.path, home.host).ssh_port
+
+    extra = {"ssh": {"localPort": port}}
+    home.ensure("box", recreate=True, timeout=300, extra=extra)
+    assert inspect("box", home.path, home.host).ssh_port == port
+    second = boot_id()
+    assert "CHANGED" in second, second
+    assert second != first
+
+
+@pytest.mark.xdist_group("connection")
+@pytest.mark.skipif(os.getuid() != 0, reason="a network namespace needs root")
+def test_a_box_on_another_machine_comes_up_there_and_is_reached_through_it(
+    golden: Golden, home: Home, control_dir: Path, tmp_path: Path
+) -> None:
+    far = Path(tempfile.mkdtemp(prefix="far-", dir="/tmp"))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, far)
+        namespace, address = stack.enter_context(network_namespace())
+        key = keygen(tmp_path / "admin")
+        sshd = Sshd(
+            folder=tmp_path / "sshd",
+            port=2222,
+            address=address,
+            authorized=key.with_suffix(".pub"),
+            prefix=("ip", "netns", "exec", namespace),
+        ).start()
+        stack.callback(sshd.kill)
+        known = tmp_path / "known_hosts"
+        known.write_text(known_hosts(f"[{address}]:2222", Path(f"{sshd.host_key}.pub").read_text()))
+        inventory = {
+            "all": {
+                "hosts": {
+                    "hv": {
+                        "ansible_host": address,
+                        "ansible_port": 2222,
+                        "ansible_user": USER,
+                        "ansible_ssh_private_key_file": str(key),
+                        "ansible_ssh_common_args": f"-o UserKnownHostsFile={known}",
+                        "ansible_python_interpreter": sys.executable,
+                    }
+                }
+            },
+            "devboxes": guests("away")["guests"],
+        }
+        inventory["devboxes"]["vars"] |= {
+            "lima_host": "hv",
+            "lima_home": str(far),
+            "lima_template": home.template(),
+            "lima_golden": "never",
+        }
+
+        def ansible(program: str, *words: str) -> str:
+            done = run(program, inventory, *words, home=home.path, control_dir=control_dir)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        ansible("ansible-playbook", "callao.lima.site")
+        stack.callback(ansible, "ansible-playbook", "callao.lima.down", "-e", "lima_down=absent")
+        assert not (home.path / "away").exists()
+        assert (far / "away" / "ssh.config").exists()
+        assert "lima-away" in ansible("ansible", "away", "-m", "command", "-a", "hostname")
+        assert "changed=0 " in ansible("ansible-playbook", "callao.lima.site")
