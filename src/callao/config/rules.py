@@ -75,7 +75,7 @@ def _mounts(filled: Document) -> Found:
             yield Problem(
                 f"{place}.location", location, "is not absolute", "an absolute path, or one below ~"
             )
-        if location and not point.startswith("/"):
+        if point != location and not point.startswith("/"):
             yield Problem(f"{place}.mountPoint", point, "is not absolute", "an absolute path in the guest")
         elif point and (point.rstrip("/") or "/") in (_SYSTEM_PATHS | {home}):
             yield Problem(

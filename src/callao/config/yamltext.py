@@ -60,7 +60,8 @@ def load(text: str, source: str) -> dict[str, object]:
         document = yaml.load(text, Loader=_Strict)  # noqa: S506 - _Strict is a safe loader
     except _Repeated as error:
         raise ConfigError([error.problem], source=source) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        # PyYAML lets the last two through: a date that is none, a list as a key.
         raise ConfigError([_not_yaml(error)], source=source) from None
     if document is None:
         return {}
@@ -82,7 +83,7 @@ def dump(document: Mapping[str, object]) -> str:
     return text
 
 
-def _not_yaml(error: yaml.YAMLError) -> Problem:
+def _not_yaml(error: Exception) -> Problem:
     mark = getattr(error, "problem_mark", None)
     where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     words = getattr(error, "problem", None) or str(error).splitlines()[0]

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text, sizes, names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callao.config import check_name, dump, format_size, load, parse_size
+from callao.config.names import check_socket_path
+from callao.errors import ConfigError
+
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.just("\n"), max_size=30)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(TEXT, VALUES, max_size=5))
+def test_what_is_dumped_is_what_is_loaded(document: dict[str, Any]) -> None:
+    assert load(dump(document), "test") == document
+
+
+def test_scripts_are_dumped_as_blocks() -> None:
+    assert dump({"script": "#!/bin/sh\necho hi\n"}) == "script: |\n  #!/bin/sh\n  echo hi\n"
+
+
+def test_an_empty_file_is_an_empty_document() -> None:
+    assert load("", "x") == {}
+    assert load("# only a comment\n", "x") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cpus: [1", "x.yaml: .*line"),
+        ("a:\n\tb: 1\n", "line 2, column 1"),
+        ("cpus: 1\ncpus: 2\n", "cpus.*second time, line 2, column 1"),
+        ("ssh:\n  localPort: 1\n  localPort: 2\n", "localPort.*line 3"),
+        ("- a\n", "a mapping"),
+        ("just text", "a mapping"),
+        ("1: 2\n", "a mapping"),
+        ("!!python/object:os.system {}", "x.yaml"),
+        ("a: &a [*a, *b]", "x.yaml"),
+        ("\x00", "x.yaml"),
+        ("a: 2026-99-99", "x.yaml"),
+        ("? [a, b]\n: 1\n", "x.yaml"),
+        ("? {a: b}\n: 1\n", "x.yaml"),
+    ],
+)
+def test_what_is_no_lima_yaml_is_told_with_its_place(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load(text, "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (1024, 1024), ("1024", 1024), ("1KiB", 1024), ("1K", 1024), ("1kb", 1024), ("4GiB", 4 * 2**30),
+        ("4 GiB", 4 * 2**30), ("0.5GiB", 2**29), ("1TiB", 2**40), ("9GB", 9 * 2**30), ("0", 0), ("8b", 8),
+    ],
+)  # fmt: skip
+def test_sizes_are_binary(text: str | int, number: int) -> None:
+    assert parse_size(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "4 parsecs", "-1GiB", -1, True, None, 1.5, "1iB", "1e3"])
+def test_what_is_no_size_is_refused(text: Any) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        parse_size(text)
+
+
+@given(st.integers(0, 2**50))
+def test_a_size_written_is_a_size_read(number: int) -> None:
+    assert parse_size(format_size(number)) == number
+
+
+@pytest.mark.parametrize("name", ["a", "web", "web-1", "a.b_c-d", "A1", "0", "w" * 76])
+def test_names_that_may_be(name: str) -> None:
+    check_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-a", "a-", ".a", "_a", "a..b", "a/b", "../a", "a b", "a\n", "ä", "a" * 77, "$(x)", "a;b"]
+)
+def test_names_that_may_not_be(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"^name: .*allowed: "):
+        check_name(name)
+
+
+def test_a_folder_too_deep_for_sockets_says_what_fits() -> None:
+    check_socket_path(Path("/home/ann/.lima/web"))
+    with pytest.raises(ConfigError, match=r"too long for unix sockets.*at most \d+ bytes"):
+        check_socket_path(Path("/home/" + "x" * 80 + "/web"))
