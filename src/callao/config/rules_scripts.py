@@ -55,11 +55,8 @@ def probes(filled: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _script(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:
-    script = entry.get("script")
-    if script is None and entry.get("file") is None:
-        yield Problem(f"{place}.script", None, "is missing", "a script that starts with #!")
-    elif script is not None and not script.startswith("#!"):
-        yield Problem(f"{place}.script", script[:60], "has no interpreter", "a script that starts with #!")
+    if entry.get("script") is None and entry.get("file") is None:
+        yield Problem(f"{place}.script", None, "is missing", "a script")
 
 
 def _file(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:

@@ -185,7 +185,7 @@ def test_each_rule_names_its_place(document: dict[str, Any], path: str | None) -
 @pytest.mark.parametrize(
     "document",
     [
-        {"provision": [{"script": SCRIPT}, {"mode": "user", "script": SCRIPT}]},
+        {"provision": [{"script": SCRIPT}, {"mode": "user", "script": "echo no interpreter named"}]},
         {
             "provision": [
                 {"mode": "data", "path": "/x", "content": "", "permissions": "0644", "owner": "a:b"}

@@ -22,7 +22,7 @@ MAPS = st.dictionaries(
     [
         ({"cpus": 2}, {"cpus": 4, "plain": True}, {"cpus": 2, "plain": True}),
         ({"cpus": None}, {"cpus": 4}, {"cpus": 4}),
-        ({"ssh": {"localPort": 1}}, {"ssh": {"overVsock": True}}, {"ssh": {"localPort": 1, "overVsock": True}}),
+        ({"ssh": {"localPort": 1}}, {"ssh": {"x": 0}}, {"ssh": {"localPort": 1, "x": 0}}),
         ({"env": {"A": "1"}}, {"env": {"A": "0", "B": "0"}}, {"env": {"A": "1", "B": "0"}}),
         ({"images": ["mine"]}, {"images": ["theirs"]}, {"images": ["mine", "theirs"]}),
         ({"portForwards": [1]}, {"portForwards": [2]}, {"portForwards": [1, 2]}),

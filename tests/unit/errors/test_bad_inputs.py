@@ -109,7 +109,7 @@ CASES: list[Case] = [
     ("bad MAC", conf(networks=[{"socket": "/x", "macAddress": "zz"}]), ["macAddress", "zz"]),
     ("interface name too long", conf(networks=[{"socket": "/x", "interface": "n" * 20}]), ["interface"]),
     # provision and probes
-    ("script without #!", conf(provision=[{"script": "echo hi"}]), ["provision[0].script", "#!"]),
+    ("provision without a script", conf(provision=[{"mode": "user"}]), ["provision[0].script", "missing"]),
     ("data without a path", conf(provision=[{"mode": "data", "content": "x"}]), ["provision[0]", "path"]),
     ("bad permissions", conf(provision=[{"mode": "data", "path": "/x", "content": "", "permissions": "rw"}]),
      ["permissions", "rw", "octal"]),

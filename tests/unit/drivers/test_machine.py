@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line, from a configuration; firmware; what the driver refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callao.config import Config, effective
+from callao.drivers import Boot, Forward, driver_for
+from callao.drivers.qemu import firmware
+from callao.drivers.qemu.accel import Acceleration
+from callao.drivers.qemu.devices import DirectKernel, Flash
+from callao.drivers.qemu.machine import Booting, command_line
+from callao.errors import DriverError
+from callao.host import Host, HostUser
+from callao.instances import InstancePaths
+
+HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "")
+TCG = Acceleration("tcg", "Nehalem")
+
+
+def config(**document: Any) -> Config:
+    base = {"images": [{"location": "/img.qcow2"}], "cpus": 2, "memory": "1GiB"}
+    return effective({**base, **document}, HOST, name="web", instance_dir=Path("/h/web"))
+
+
+def argv(booting: Booting | None = None, folder: str = "/h/web", **document: Any) -> list[str]:
+    forwards = (Forward("tcp", "127.0.0.1", 8080, 80), Forward("udp", "0.0.0.0", 5353, 53))
+    boot = Boot(InstancePaths(Path(folder)), config(**document), 40022, forwards, "52:55:55:00:00:01")
+    return command_line("qemu-system-x86_64", boot, TCG, booting or Booting())
+
+
+def values(words: list[str], option: str) -> list[str]:
+    return [words[index + 1] for index, word in enumerate(words) if word == option]
+
+
+def test_the_machine_is_as_configured() -> None:
+    words = argv()
+    for option, value in (
+        ("-machine", "q35"),
+        ("-smp", "2"),
+        ("-m", "1024M"),
+        ("-accel", "tcg"),
+        ("-cpu", "Nehalem"),
+    ):
+        assert values(words, option) == [value]
+    assert "-nodefaults" in words
+    assert values(words, "-display") == ["none"]
+
+
+def test_the_network_is_limas_and_forwards_from_the_host() -> None:
+    (user,) = values(argv(), "-netdev")
+    assert user.startswith("user,id=net0,net=192.168.5.0/24,dhcpstart=192.168.5.15,")
+    assert "hostfwd=tcp:127.0.0.1:40022-:22" in user
+    assert "hostfwd=tcp:127.0.0.1:8080-:80" in user
+    assert "hostfwd=udp:0.0.0.0:5353-:53" in user
+
+
+def test_every_device_is_virtio() -> None:
+    devices = [device.partition(",")[0] for device in values(argv(), "-device")]
+    for device in ("blk", "net", "rng", "balloon", "serial"):
+        assert f"virtio-{device}-pci" in devices, device
+    assert "vmgenid" in devices
+
+
+def test_a_socket_network_is_a_nic_of_its_own() -> None:
+    words = argv(networks=[{"socket": "/run/net,1.sock", "macAddress": "52:55:55:aa:bb:cc"}])
+    assert (
+        values(words, "-netdev")[1] == "stream,id=net1,server=off,addr.type=unix,addr.path=/run/net,,1.sock"
+    )
+    assert "virtio-net-pci,netdev=net1,mac=52:55:55:aa:bb:cc" in values(words, "-device")
+
+
+def test_commas_in_paths_are_kept_from_qemus_eyes() -> None:
+    words = argv(folder="/h/a,b")
+    disk = json.loads(values(words, "-blockdev")[0])
+    assert disk["file"]["filename"] == "/h/a,b/disk"
+    assert "file,id=serial,path=/h/a,,b/serial.log" in values(words, "-chardev")
+
+
+def test_the_seed_cannot_be_written() -> None:
+    seed = json.loads(values(argv(), "-blockdev")[1])
+    assert seed["read-only"] is True
+
+
+def test_uefi_is_two_flashes() -> None:
+    words = argv(Booting(flash=Flash(Path("/fw/CODE.fd"), Path("/h/web/vars.fd"))))
+    assert values(words, "-drive") == [
+        "if=pflash,format=raw,readonly=on,file=/fw/CODE.fd",
+        "if=pflash,format=raw,file=/h/web/vars.fd",
+    ]
+
+
+def test_a_kernel_is_loaded_directly() -> None:
+    words = argv(Booting(kernel=DirectKernel(Path("/h/web/kernel"), Path("/h/web/initrd"), "ro quiet")))
+    assert values(words, "-kernel") == ["/h/web/kernel"]
+    assert values(words, "-initrd") == ["/h/web/initrd"]
+    assert values(words, "-append") == ["ro quiet"]
+
+
+def test_aarch64_is_virt() -> None:
+    words = argv(arch="aarch64")
+    assert values(words, "-machine") == ["virt"]
+    assert not any("vmgenid" in device for device in values(words, "-device"))
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"arch": "s390x"}, "arch"),
+        ({"arch": "aarch64", "firmware": {"legacyBIOS": True}}, "firmware.legacyBIOS"),
+        ({"networks": [{"vzNAT": True}]}, "networks[0]"),
+        ({"networks": [{"lima": "shared"}]}, "networks[0]"),
+        ({"portForwards": [{"guestPort": 80, "hostIP": "::1"}]}, "portForwards[0].hostIP"),
+    ],
+)
+def test_what_qemu_cannot_do_is_told(document: dict[str, Any], path: str) -> None:
+    found = driver_for(config().vm_type).validate(config(**document), HOST)
+    assert [problem.path for problem in found] == [path]
+    assert found[0].allowed
+
+
+def test_a_driver_that_is_not_there_says_which_are() -> None:
+    with pytest.raises(DriverError, match=r"vz has no driver.*allowed: qemu"):
+        driver_for(config(vmType="vz").vm_type)
+
+
+def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    said = " ".join(driver_for(config().vm_type).missing(config()))
+    assert "qemu-system-x86_64 is not on PATH: install it (Debian: qemu-system-x86)" in said
+    assert "qemu-img is not on PATH" in said
+
+
+def test_the_emulator_can_be_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from callao.drivers.qemu import binary
+
+    program = tmp_path / "my-qemu"
+    program.write_text("#!/bin/sh\necho QEMU emulator version 5.0.0\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("QEMU_SYSTEM_X86_64", str(program))
+    assert binary.find("x86_64") == str(program)
+    said = driver_for(config().vm_type).missing(config())
+    assert said == [f"{program} is version 5.0.0, and 6.2 is needed: upgrade it."]
+
+
+def descriptor(folder: Path, name: str, **changed: Any) -> None:
+    code, variables = folder / f"{name}.code", folder / f"{name}.vars"
+    code.touch()
+    variables.touch()
+    said: dict[str, Any] = {
+        "interface-types": ["uefi"],
+        "mapping": {
+            "device": "flash",
+            "executable": {"filename": str(code), "format": "raw"},
+            "nvram-template": {"filename": str(variables), "format": "raw"},
+        },
+        "targets": [{"architecture": "x86_64", "machines": ["pc-q35-*"]}],
+        "features": ["acpi-s3"],
+    }
+    (folder / f"{name}.json").write_text(json.dumps({**said, **changed}))
+
+
+def test_firmware_is_found_by_its_descriptor(tmp_path: Path) -> None:
+    descriptor(tmp_path, "40-secure", features=["secure-boot", "requires-smm"])
+    descriptor(tmp_path, "50-arm", targets=[{"architecture": "aarch64", "machines": ["virt-*"]}])
+    descriptor(tmp_path, "55-bios", **{"interface-types": ["bios"]})
+    descriptor(tmp_path, "60-plain")
+    descriptor(tmp_path, "70-later")
+    (tmp_path / "10-torn.json").write_text("{")
+    (tmp_path / "11-odd.json").write_text("[]")
+    found = firmware.find("x86_64", "pc-q35-7.2", [tmp_path])
+    assert found is not None
+    assert (found.code.name, found.variables.name) == ("60-plain.code", "60-plain.vars")
+    arm = firmware.find("aarch64", "virt-7.2", [tmp_path])
+    assert arm is not None
+    assert arm.code.name == "50-arm.code"

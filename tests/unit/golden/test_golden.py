@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recipes, the disk's layout, what the host lacks. The image itself boots in tests/guests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from callao.errors import ImageError
+from callao.golden import Recipe, find, recipe
+from callao.golden.build import mmdebstrap_argv
+from callao.golden.disk import embedded_boot, embedded_core, sfdisk_script
+from callao.golden.host import missing_packages, refuse_unfit
+from callao.golden.recipe import Kernel, key, packages
+
+BASE = Recipe("12", "x86_64")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(BASE, release="13"),
+        replace(BASE, arch="aarch64"),
+        replace(BASE, kernel=Kernel.GENERIC),
+        replace(BASE, mirror="http://mirror.example/debian"),
+    ],
+)
+def test_every_input_changes_the_key(changed: Recipe) -> None:
+    assert key(changed) != key(BASE)
+    assert key(BASE) == key(Recipe("12", "x86_64"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("11", "x86_64", "cloud", ""), "release: '11'.*12, 13"),
+        (("12", "s390x", "cloud", ""), "arch: 's390x'.*x86_64"),
+        (("12", "x86_64", "fast", ""), "kernel: 'fast'.*cloud, generic"),
+        (("12", "x86_64", "cloud", "--setup-hook=x"), "mirror: '--setup-hook=x'.*http"),
+    ],
+)
+def test_a_recipe_that_cannot_be_built_is_refused(arguments: tuple[str, str, str, str], words: str) -> None:
+    with pytest.raises(ImageError, match=words):
+        recipe(*arguments)
+
+
+def test_the_kernel_is_debians_for_the_architecture() -> None:
+    assert "linux-image-cloud-amd64" in packages(BASE)
+    assert "linux-image-arm64" in packages(Recipe("13", "aarch64", Kernel.GENERIC))
+
+
+def test_one_network_renderer_is_installed() -> None:
+    assert "netplan.io" in packages(BASE)
+    assert "ifupdown" not in packages(BASE)
+
+
+def test_mmdebstrap_is_told_suite_mode_and_mirror(tmp_path: Path) -> None:
+    argv = mmdebstrap_argv(replace(BASE, mirror="http://m/debian"), tmp_path / "root.tar")
+    assert argv[-3:] == ["bookworm", str(tmp_path / "root.tar"), "http://m/debian"]
+    assert f"--mode={'root' if os.getuid() == 0 else 'unshare'}" in argv
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_sfdisk_takes_the_layout_and_the_root_is_last(arch: str, tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    with image.open("wb") as file:
+        file.truncate(256 << 20)
+    sfdisk = shutil.which("sfdisk", path="/usr/sbin:/sbin:/usr/bin") or "sfdisk"
+    subprocess.run([sfdisk, "-q", str(image)], input=sfdisk_script(arch), text=True, check=True)
+    table = json.loads(subprocess.check_output([sfdisk, "--json", str(image)]))["partitiontable"]
+    assert [part["name"] for part in table["partitions"]] == ["bios", "esp", "root"]
+    assert [part["start"] for part in table["partitions"]] == [2048, 8192, 139264]
+
+
+def test_the_boot_sector_keeps_the_partition_table_and_points_at_the_core() -> None:
+    table = bytes(range(256)) * 2
+    sector = embedded_boot(b"\xaa" * 512, table, 2048)
+    assert len(sector) == 512
+    assert struct.unpack_from("<Q", sector, 0x5C) == (2048,)
+    assert sector[0x1B8:] == table[0x1B8:]
+    assert sector[:0x5C] == b"\xaa" * 0x5C
+
+
+def test_the_core_knows_where_its_rest_is_and_how_long() -> None:
+    core = embedded_core(b"\xbb" * 5000, 2048)
+    assert len(core) == 5120
+    assert struct.unpack_from("<QHH", core, 0x1F4) == (2049, 9, 0x820)
+    assert core[0x200:5000] == b"\xbb" * (5000 - 0x200)
+
+
+def test_what_the_host_lacks_is_named_by_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("callao.golden.host.shutil.which", lambda *_, **__: None)
+    lacking = missing_packages("x86_64")
+    assert {"mmdebstrap", "mtools", "qemu-utils", "grub-common"} <= set(lacking)
+    with pytest.raises(ImageError, match=r"apt-get install .*mmdebstrap"):
+        refuse_unfit("x86_64", tmp_path)
+
+
+def test_too_little_space_is_told_before_the_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("callao.golden.host._SPACE", 2**60)
+    monkeypatch.setattr("callao.golden.host.missing_packages", lambda _: [])
+    with pytest.raises(ImageError, match=r"GiB free, and a build takes"):
+        refuse_unfit("x86_64", tmp_path)
+
+
+def test_nothing_is_found_where_nothing_was_built(tmp_path: Path) -> None:
+    assert find(BASE, tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
