@@ -24,6 +24,8 @@ from callao.instances import names
 from callao.lifecycle import Outcome, Request, ensure
 
 ROOT = Path(__file__).parents[2]
+CACHE = Path(os.environ.get("CALLAO_TEST_CACHE", ROOT / ".cache" / "lima-home"))
+"""The LIMA_HOME in which the golden image is kept between runs."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,8 @@ class Home:
 
 def build_golden() -> Golden:
     """The Debian 12 image, built once and kept in the project's cache (content-keyed)."""
-    cache = Path(os.environ.get("CALLAO_TEST_CACHE", ROOT / ".cache" / "lima-home"))
     argv = [sys.executable, "-m", "callao.golden", "--release", "12"]
-    environment = {**os.environ, "LIMA_HOME": str(cache)}
+    environment = {**os.environ, "LIMA_HOME": str(CACHE)}
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     said = json.loads(done.stdout)
     return Golden(disk=Path(said["image"]), kernel=Path(said["kernel"]), initrd=Path(said["initrd"]))
