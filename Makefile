@@ -6,6 +6,8 @@ BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
 SHELL := /bin/bash
 export ANSIBLE_NOCOWS := 1
+# Ansible's programs call each other by name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 up: bootstrap-up
 	$(PLAYBOOK) examples/site.yml
@@ -27,7 +29,7 @@ lint: bootstrap-test
 	$(BIN)/lint-imports
 	shellcheck scripts/*.sh src/callao/cidata/scripts/*.sh
 	$(BIN)/yamllint --strict .
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
+	$(BIN)/ansible-lint
 
 unit: bootstrap-test
 	$(BIN)/pytest tests/unit -n 2 -q
