@@ -120,7 +120,7 @@ options:
     description:
       - What to do when a running instance needs a restart for a change to take effect.
       - V(auto) restarts it.
-      - V(never) fails and changes nothing.
+      - V(never) writes the change down, and warns that it takes effect at the next start.
     type: str
     choices: [auto, never]
     default: auto
