@@ -35,7 +35,7 @@ unit: bootstrap-test
 	$(BIN)/pytest tests/unit -n 2 -q
 
 guests: bootstrap-test
-	$(BIN)/pytest tests/unit tests/guests -n 2 --dist loadgroup -q --cov --cov-report=term
+	$(BIN)/pytest tests/unit tests/guests -n 2 --dist loadfile -q --cov --cov-report=term
 
 sanity: bootstrap-test
 	$(BIN)/nox -s sanity "unit(ansible-core-2.20)" "unit(ansible-core-2.21)"

@@ -27,15 +27,17 @@ async def check_probe(index: int, probe: Probe, client: Client, deadline: float)
     name = probe.description or f"probes[{index}]"
     script = probe.script or ""
     interpreter = script.partition("\n")[0].removeprefix("#!").strip()
-    last = Answer(status=255, stdout="", stderr="the probe had no time to run")
+    last: Answer | None = None
     while (left := deadline - time.monotonic()) > 0:
         try:
             last = await client.run(script, timeout=min(left, _ONE_TRY), interpreter=interpreter)
         except TimeoutError:
-            last = Answer(status=255, stdout="", stderr=f"no answer within {min(left, _ONE_TRY):.0f} s")
+            # Cut off by the deadline, a try says less than the one before it did.
+            last = last or Answer(status=255, stdout="", stderr=f"no answer within {left:.0f} s")
         if last.status == 0:
             return
         await asyncio.sleep(_INTERVAL)
+    last = last or Answer(status=255, stdout="", stderr="there was no time left to run it")
     said = (last.stderr.strip() or last.stdout.strip() or "it said nothing")[-2000:]
     raise StageFailed(
         f"the probe {name!r} did not pass in time (status {last.status}).",

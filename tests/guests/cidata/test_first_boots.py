@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.home import Golden, Home, temporary_home
 
-pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("cidata")]
+pytestmark = pytest.mark.guest
 
 _NAME = "seed.one_x"
 

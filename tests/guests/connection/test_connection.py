@@ -66,7 +66,6 @@ def guests(name: str, **variables: Any) -> dict[str, Any]:
     return {"guests": {"hosts": {name: variables}, "vars": common}}
 
 
-@pytest.mark.xdist_group("shared")
 def test_the_standard_suite_passes(guest: Any, control_dir: Path, tmp_path: Path) -> None:
     big = tmp_path / "big.in"
     big.write_bytes(os.urandom(2**20) * 100)
@@ -84,7 +83,6 @@ def test_the_standard_suite_passes(guest: Any, control_dir: Path, tmp_path: Path
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.xdist_group("connection")
 def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_met_anew(
     home: Home, control_dir: Path
 ) -> None:
@@ -107,7 +105,6 @@ def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_me
     assert second != first
 
 
-@pytest.mark.xdist_group("connection")
 @pytest.mark.skipif(os.getuid() != 0, reason="a network namespace needs root")
 def test_a_box_on_another_machine_comes_up_there_and_is_reached_through_it(
     golden: Golden, home: Home, control_dir: Path, tmp_path: Path

@@ -19,7 +19,7 @@ from callao.instances import Runtime, Status, inspect
 from callao.instances.files import read_json
 from callao.instances.process import Identity, alive
 
-pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("crashes")]
+pytestmark = pytest.mark.guest
 
 RUN = """
 import sys

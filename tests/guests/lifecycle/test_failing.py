@@ -12,7 +12,7 @@ from support.home import Golden, Home, temporary_home
 from callao.errors import StageFailed
 from callao.instances import Status, inspect
 
-pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("failing")]
+pytestmark = pytest.mark.guest
 
 BROKEN = {"mode": "system", "script": "#!/bin/sh\necho the disk of dreams is missing >&2\nexit 7\n"}
 

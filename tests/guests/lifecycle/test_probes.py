@@ -15,7 +15,7 @@ from callao.hostagent.probes import check_probe
 from callao.instances import ssh_alias
 from callao.ssh import Client
 
-pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("shared")]
+pytestmark = pytest.mark.guest
 
 
 def check(guest: Any, script: str, seconds: float) -> None:

@@ -24,7 +24,7 @@ from callao.instances import Status, inspect
 from callao.instances.process import alive, wait_gone
 from callao.ports import any_free
 
-pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("running")]
+pytestmark = pytest.mark.guest
 
 PORT = any_free()
 PAGE = """#!/bin/sh

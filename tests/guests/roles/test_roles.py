@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.home import CACHE, ROOT, Golden
 
-pytestmark = [pytest.mark.guest, pytest.mark.xdist_group("shared")]
+pytestmark = pytest.mark.guest
 
 PLAY = """
 - hosts: localhost
