@@ -15,7 +15,7 @@ import msgspec
 
 from callao.config import Config
 from callao.drivers import Driver, Machine, StopPolicy
-from callao.errors import CallaoError, StageFailed
+from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Event, Stage, State
 from callao.hostagent import api, evidence, journal
 from callao.hostagent.forwards import Forwards
@@ -113,6 +113,10 @@ class Agent:
             stage = Stage(error.stage) if isinstance(error, StageFailed) else Stage.SSHD
             self._failed(stage, error)
             return
+        except OSError as error:
+            # A program that is missing, a full disk: whoever waits for us must hear of it.
+            self._failed(Stage.SSHD, AgentError(f"the host refused: {error}."))
+            return
         self._note(ready=True)
         self._passed(Stage.READY, self.config.message)
         journal.write(running=True, sshLocalPort=port)
@@ -123,7 +127,7 @@ class Agent:
             await share.close()
         if self.master is not None:
             await end(self.master)
-        for path in (self.paths.ha_sock, self.paths.ssh_sock, self.paths.qmp_sock, self.paths.qemu_pid):
+        for path in self.paths.of_processes:
             path.unlink(missing_ok=True)
 
     def _stop(self, policy: StopPolicy) -> None:

@@ -18,6 +18,11 @@ class InstancePaths:
         return self.dir.name
 
     @property
+    def of_processes(self) -> tuple[Path, ...]:
+        """What only means something while the machine runs."""
+        return (self.ha_sock, self.ssh_sock, self.qmp_sock, self.ga_sock, self.qemu_pid)
+
+    @property
     def lima_yaml(self) -> Path:
         return self.dir / "lima.yaml"
 

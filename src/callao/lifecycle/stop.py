@@ -47,7 +47,7 @@ def stop(instance: Instance, *, force: bool, report: Reporter) -> None:
 def clear_stale(instance: Instance) -> None:
     """Remove what processes that are gone have left: sockets, pid files, files half written."""
     paths = instance.paths
-    for path in (paths.ha_pid, paths.ha_sock, paths.qemu_pid, paths.qmp_sock, paths.ssh_sock):
+    for path in (paths.ha_pid, *paths.of_processes):
         path.unlink(missing_ok=True)
     for path in paths.dir.glob(".*"):
         path.unlink() if path.is_file() else shutil.rmtree(path)
