@@ -9,7 +9,7 @@ import msgspec
 
 from callao.config import dump
 from callao.drivers import driver_for
-from callao.errors import ConfigError, InstanceBroken
+from callao.errors import CallaoError, ConfigError, InstanceBroken
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Plan, Step, inspect
@@ -39,6 +39,7 @@ def apply(
     """
     paths = InstancePaths(home / request.name)
     sweep(home, request.name)
+    before = b""
     for step in steps.steps:
         match step:
             case Step.DELETE:
@@ -49,6 +50,7 @@ def apply(
                 create(wanted, home, report)
             case Step.CONFIGURE:
                 assert wanted is not None
+                before = paths.lima_yaml.read_bytes()
                 write_file(paths.lima_yaml, dump(wanted.document).encode())
             case Step.LABEL:
                 assert actual is not None
@@ -63,7 +65,7 @@ def apply(
             case Step.AWAIT:
                 follow(inspect(request.name, home, host), request.timeout, report)
             case Step.REFRESH:
-                _refresh(paths)
+                _refresh(paths, before)
 
 
 def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
@@ -77,7 +79,12 @@ def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
     start(instance, driver, home, request.timeout, report)
 
 
-def _refresh(paths: InstancePaths) -> None:
+def _refresh(paths: InstancePaths, before: bytes) -> None:
+    """Have the agent read lima.yaml; what it refuses is taken back, so that the next run tries again."""
     from callao.hostagent.client import call
 
-    call(paths.ha_sock, "POST", "/v1/refresh")
+    try:
+        call(paths.ha_sock, "POST", "/v1/refresh")
+    except CallaoError:
+        write_file(paths.lima_yaml, before)
+        raise
