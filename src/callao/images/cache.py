@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,12 @@ def converted_at(home: Path, identity: str) -> Path:
     """Where the qcow2 made from a source with this identity is kept; nothing is made."""
     name = hashlib.sha256(identity.encode()).hexdigest()[:32]
     return home / "_cache" / "qcow2" / f"{name}.qcow2"
+
+
+def room(folder: Path) -> str:
+    """How much is free where ``folder`` is or would be, for people."""
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    return f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free there."
 
 
 @contextlib.contextmanager

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -55,6 +57,7 @@ def to_qcow2(source: Path, target: Path, location: str) -> None:
 
     :param location: what people call the source.
     :raises ImageFormatError: when it is no disk image.
+    :raises OSError: when there is no room for it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".convert-", dir=target.parent) as folder:
@@ -77,6 +80,8 @@ def _convert(raw: Path, done: Path, location: str) -> None:
     form = _format(raw, location)
     argv = [_program(), "convert", "-f", form, "-O", "qcow2", str(raw), str(done)]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if os.strerror(errno.ENOSPC) in result.stderr:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if result.returncode != 0:
         raise ImageFormatError(f"{location} cannot be converted to qcow2: {result.stderr.strip()}")
 

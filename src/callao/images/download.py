@@ -44,22 +44,21 @@ def download(entry: Entry, algorithm: str, patience: Patience, progress: Progres
     """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
 
     :raises DownloadError: when it cannot be had; what came is kept for the next try.
+    :raises OSError: when it cannot be written; urllib3 wraps those of the network.
     """
     last: Exception | None = None
     for _ in range(patience.tries):
         before = _size(entry.part)
         try:
             return _once(entry, algorithm, patience, progress)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
-                raise
+        except (urllib3.exceptions.HTTPError, _Truncated) as error:
             last = error
             if _size(entry.part) == before and not isinstance(error, _Truncated):
                 break
     raise DownloadError(f"{entry.url} cannot be fetched: {_words(last)}.") from last
 
 
-class _Truncated(OSError):
+class _Truncated(Exception):
     """The connection ended before the promised length."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
-from callao.images.cache import converted_at, exclusive
+from callao.images.cache import converted_at, exclusive, room
 from callao.images.convert import to_qcow2, usable_as_is
 from callao.images.download import Patience
 from callao.images.fetch import CachedFile, fetch
@@ -65,13 +65,26 @@ def _fetched(image: Image, arch: str, home: Path, report: Reporter, patience: Pa
 
 def _as_qcow2(file: CachedFile, home: Path, report: Reporter) -> Path:
     """The file itself, or what was made from it: once for each content."""
-    if usable_as_is(file.path):
-        return file.path
-    status = file.path.stat()
+    try:
+        if usable_as_is(file.path):
+            return file.path
+        status = file.path.stat()
+    except OSError as error:
+        raise ImageError(f"{file.location} cannot be read: {error.strerror}.") from error
     target = converted_at(home, f"{file.path}\n{status.st_size}\n{status.st_mtime_ns}")
+    try:
+        _converted(file, target, report)
+    except OSError as error:
+        raise ImageError(
+            f"{file.location} cannot be made a qcow2 in {target.parent}: {error.strerror or error}.",
+            hint=room(target.parent),
+        ) from error
+    return target
+
+
+def _converted(file: CachedFile, target: Path, report: Reporter) -> None:
     with exclusive(target):
         if not target.exists():
             message = f"converting {Path(file.location).name} to qcow2"
             report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
             to_qcow2(file.path, target, file.location)
-    return target

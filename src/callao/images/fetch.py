@@ -11,7 +11,7 @@ from pathlib import Path
 from callao.errors import DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
-from callao.images.cache import Entry, entry, exclusive
+from callao.images.cache import Entry, entry, exclusive, room
 from callao.images.download import Patience, Progress, download
 from callao.images.location import Location, parse
 
@@ -62,7 +62,7 @@ def fetch(
             return _remote(cached, place, digest, name, report, patience or Patience())
     except OSError as error:
         raise ImageError(
-            f"{location} cannot be kept in {cached.dir}: {error.strerror or error}.", hint=_room(cached.dir)
+            f"{location} cannot be kept in {cached.dir}: {error.strerror or error}.", hint=room(cached.dir)
         ) from error
 
 
@@ -140,10 +140,3 @@ def _progress(name: str, report: Reporter) -> Progress:
         )
 
     return tell
-
-
-def _room(folder: Path) -> str:
-    for place in (folder, *folder.parents):
-        if place.exists():
-            return f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free there."
-    return ""
