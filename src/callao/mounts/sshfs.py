@@ -95,14 +95,14 @@ async def mount_sshfs(mount: Mount, client: Client) -> Share:
             stdout=ours.fileno(),
             stderr=asyncio.subprocess.DEVNULL,
             cwd="/",
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent(),
         )
         session = await asyncio.create_subprocess_exec(
             *client.argv(command=[guest_script(mount)]),
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             stderr=asyncio.subprocess.PIPE,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent(),
         )
     share = Share(mount, server, session)
     try:

@@ -48,7 +48,7 @@ class Client:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent(),
             start_new_session=True,
         )
         try:
@@ -78,7 +78,7 @@ class Client:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent(),
         )
         try:
             async with asyncio.timeout(timeout):
@@ -95,7 +95,7 @@ class Client:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent(),
             limit=1 << 20,
         )
         assert process.stdin is not None

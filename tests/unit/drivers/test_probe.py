@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from callao.config import effective
@@ -28,10 +32,10 @@ def test_the_payload_is_its_source_assembled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
-def test_the_payload_runs_in_software(arch: str) -> None:
+def test_the_payload_runs_in_software(arch: str, tmp_path: Path) -> None:
     binary = shutil.which(f"qemu-system-{arch}")
     assert binary is not None, f"qemu-system-{arch} is not installed"
-    assert run_payload(binary, "tcg", arch, "max").works
+    assert run_payload(binary, "tcg", arch, "max", tmp_path / "a, b").works
 
 
 def test_code_that_never_ends_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,15 +46,15 @@ def test_code_that_never_ends_is_no_proof(tmp_path: Path, monkeypatch: pytest.Mo
         lambda: b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa" * 1024,
     )
     monkeypatch.setattr("callao.drivers.qemu.probe.run._PATIENCE", 1.0)
-    verdict = run_payload(binary, "tcg", "x86_64", "max")
+    verdict = run_payload(binary, "tcg", "x86_64", "max", tmp_path / "code")
     assert not verdict.works
     assert "did not come to its end" in verdict.why
 
 
-def test_qemus_refusal_is_the_reason() -> None:
+def test_qemus_refusal_is_the_reason(tmp_path: Path) -> None:
     binary = shutil.which("qemu-system-x86_64")
     assert binary is not None
-    verdict = run_payload(binary, "hvf", "x86_64", "max")
+    verdict = run_payload(binary, "hvf", "x86_64", "max", tmp_path / "code")
     assert not verdict.works
     assert "hvf" in verdict.why
 
@@ -73,10 +77,33 @@ def test_the_answer_is_remembered_for_this_boot_and_this_qemu(tmp_path: Path) ->
 
 
 def test_a_memory_that_cannot_be_written_only_costs_time(tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("a file")
-    assert probe(
-        str(counting(tmp_path)), "kvm", "x86_64", "host", "7.2", tmp_path / "cache" / "accel.json"
-    ).works
+    cache = tmp_path / "accel.json"
+    cache.mkdir()
+    assert probe(str(counting(tmp_path)), "kvm", "x86_64", "host", "7.2", cache).works
+
+
+def test_a_killed_run_takes_its_probe_along(tmp_path: Path) -> None:
+    """A probe that hangs, as KVM's does on some hosts, must not spin for ever."""
+    program = tmp_path / "qemu"
+    program.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 60\n")
+    program.chmod(0o755)
+    code = (
+        "import sys; from pathlib import Path; from callao.drivers.qemu.probe.run import run_payload;"
+        "run_payload(sys.argv[1], 'kvm', 'x86_64', 'host', Path(sys.argv[2]))"
+    )
+    argv = [sys.executable, "-c", code, str(program), str(tmp_path / "code")]
+    with subprocess.Popen(argv) as run:
+        wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip() != "")
+        run.kill()
+    pid = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not psutil.pid_exists(pid))
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_foreign_guest_is_emulated_and_told_why(tmp_path: Path) -> None:
@@ -95,3 +122,11 @@ def test_the_cpu_that_was_asked_for_is_taken(tmp_path: Path) -> None:
     }
     config = effective(document, HOST, name="web", instance_dir=Path("/h/web"))
     assert choose(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "a").cpu == "max"
+
+
+def test_a_cpu_of_hardware_gives_way_in_software(tmp_path: Path) -> None:
+    document = {"images": [{"location": "/x"}], "arch": "aarch64", "cpuType": {"aarch64": "host"}}
+    config = effective(document, HOST, name="web", instance_dir=Path("/h/web"))
+    chosen = choose(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "a")
+    assert chosen.cpu != "host"
+    assert "cpuType 'host' exists in hardware only" in chosen.notice

@@ -32,7 +32,7 @@ class Acceleration:
 def choose(config: Config, binary: str, version: str, host_arch: str, cache: Path) -> Acceleration:
     """Hardware where it works, software where it doesn't, and why."""
     arch = config.arch.value
-    asked = config.vm_opts.qemu.cpu_type.get(arch) or config.cpu_type.get(arch)
+    asked = config.vm_opts.qemu.cpu_type.get(arch) or config.cpu_type.get(arch) or ""
     hardware = _HARDWARE.get(sys.platform)
     if arch != host_arch:
         why = f"the guest is {arch} and this host {host_arch}"
@@ -46,4 +46,8 @@ def choose(config: Config, binary: str, version: str, host_arch: str, cache: Pat
             return Acceleration(hardware, asked or "host")
         why = f"{hardware.upper()} does not work here: {verdict.why}"
     notice = f"the guest's CPU is emulated in software, several times slower than hardware, because {why}."
-    return Acceleration(_TCG, asked or _TCG_CPU.get(arch, "max"), notice)
+    software = _TCG_CPU.get(arch, "max")
+    if asked.partition(",")[0] == "host":
+        notice += f" cpuType {asked!r} exists in hardware only; {software} takes its place."
+        asked = ""
+    return Acceleration(_TCG, asked or software, notice)

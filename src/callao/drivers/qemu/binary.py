@@ -23,9 +23,13 @@ def find(arch: str) -> str | None:
     return shutil.which(named) if named else shutil.which(f"qemu-system-{arch}")
 
 
-def package(arch: str) -> str:
-    """The Debian package that has the emulator."""
-    return _PACKAGE.get(arch, "qemu-system-misc")
+def absence(arch: str) -> str:
+    """What is lacking when :func:`find` finds none, and the remedy."""
+    variable = f"QEMU_SYSTEM_{arch.upper()}"
+    if named := os.environ.get(variable):
+        return f"{variable}={named} names no program: correct it, or unset it."
+    package = _PACKAGE.get(arch, "qemu-system-misc")
+    return f"qemu-system-{arch} is not on PATH: install it (Debian: {package})."
 
 
 @functools.cache

@@ -51,14 +51,15 @@ class Disk:
 
 @dataclass(frozen=True)
 class Flash:
-    """UEFI: code read-only, variables of the machine's own."""
+    """UEFI: code read-only, variables of the machine's own, always raw."""
 
     code: Path
     variables: Path
+    code_format: str = "raw"
 
     def argv(self) -> list[str]:
         return [
-            "-drive", f"if=pflash,format=raw,readonly=on,file={escaped(self.code)}",
+            "-drive", f"if=pflash,format={self.code_format},readonly=on,file={escaped(self.code)}",
             "-drive", f"if=pflash,format=raw,file={escaped(self.variables)}",
         ]  # fmt: skip
 

@@ -42,6 +42,14 @@ def grow(disk: Path, size: int) -> None:
         _qemu_img("resize", "-q", "-f", "qcow2", str(disk), str(size))
 
 
+def convert_to_raw(source: Path, source_format: str, target: Path) -> None:
+    """Copy ``source`` into a raw image.
+
+    :raises DriverError: with qemu-img's own words.
+    """
+    _qemu_img("convert", "-q", "-f", source_format, "-O", "raw", str(source), str(target))
+
+
 def _qemu_img(*arguments: str) -> None:
     program = shutil.which("qemu-img")
     if program is None:

@@ -60,18 +60,14 @@ class QemuDriver:
         found = binary.find(arch)
         lacking = []
         if found is None:
-            lacking.append(
-                f"qemu-system-{arch} is not on PATH: install it (Debian: {binary.package(arch)})."
-            )
+            lacking.append(binary.absence(arch))
         elif (version := binary.version(found)) < (least := _least(config)):
             have, need = (".".join(map(str, each)) for each in (version, least))
             lacking.append(f"{found} is version {have}, and {need} is needed: upgrade it.")
         if shutil.which("qemu-img") is None:
             lacking.append("qemu-img is not on PATH: install it (Debian: qemu-utils).")
-        if not config.firmware.legacy_bios and firmware.find(arch, _full_name(config)) is None:
-            lacking.append(
-                f"There is no UEFI firmware for {arch}: install it (Debian: {firmware.PACKAGE[arch]})."
-            )
+        if _needs_uefi(config) and firmware.find(arch, _full_name(config)) is None:
+            lacking.append(firmware.absence(arch))
         return lacking
 
     def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
@@ -111,10 +107,17 @@ def _booting(paths: InstancePaths, config: Config) -> Booting:
         return Booting()
     found = firmware.find(config.arch.value, _full_name(config))
     if found is None:
-        raise DriverError(f"There is no UEFI firmware for {config.arch}.")
+        raise DriverError(firmware.absence(config.arch.value))
     if not paths.qemu_efi_vars.exists():
-        shutil.copyfile(found.variables, paths.qemu_efi_vars)
-    return Booting(flash=Flash(found.code, paths.qemu_efi_vars))
+        firmware.lay_variables(found, paths.qemu_efi_vars)
+    return Booting(flash=Flash(found.code, paths.qemu_efi_vars, found.code_format))
+
+
+def _needs_uefi(config: Config) -> bool:
+    """Not with BIOS, nor where every image that may be chosen brings a kernel for QEMU to load."""
+    images = [image for image in config.images if image.arch == config.arch]
+    direct = bool(images) and all(image.kernel is not None for image in images)
+    return not config.firmware.legacy_bios and not direct
 
 
 def _full_name(config: Config) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from callao.drivers.qemu import disk
+
 DESCRIPTORS = (
     Path("/etc/qemu/firmware"),
     Path("/usr/share/qemu/firmware"),
@@ -35,20 +37,35 @@ PACKAGE = {"x86_64": "ovmf", "aarch64": "qemu-efi-aarch64"}
 """The Debian package that has it."""
 
 
+def absence(arch: str) -> str:
+    """What is lacking when :func:`find` finds none, and the remedy."""
+    return f"There is no UEFI firmware for {arch}: install it (Debian: {PACKAGE[arch]})."
+
+
 @dataclass(frozen=True)
 class Firmware:
-    """Two pflash images: code, shared and read-only, and the template of a machine's own variables."""
+    """Two pflash images: code, shared and read-only, and the template of a machine's own variables.
+
+    The formats are QEMU's names; Fedora ships both files as qcow2.
+    """
 
     code: Path
     variables: Path
+    code_format: str = "raw"
+    variables_format: str = "raw"
 
 
 def find(arch: str, machine: str, descriptors: Sequence[Path] = DESCRIPTORS) -> Firmware | None:
-    """The best UEFI without Secure Boot, whose keys would keep unsigned kernels from booting."""
-    for path in sorted(
-        (each for folder in descriptors for each in folder.glob("*.json")), key=lambda each: each.name
-    ):
-        found = _described(path, arch, machine)
+    """The best UEFI without Secure Boot, whose keys would keep unsigned kernels from booting.
+
+    A descriptor hides those of its name in later folders; an empty one so takes a firmware away.
+    """
+    by_name: dict[str, Path] = {}
+    for folder in descriptors:
+        for path in folder.glob("*.json"):
+            by_name.setdefault(path.name, path)
+    for name in sorted(by_name):
+        found = _described(by_name[name], arch, machine)
         if found is not None:
             return found
     for code, variables in _PLACES.get(arch, ()):
@@ -69,10 +86,22 @@ def _described(path: Path, arch: str, machine: str) -> Firmware | None:
         secure = {"secure-boot", "requires-smm", "enrolled-keys"} & set(said["features"])
         if not fits or secure or "uefi" not in said["interface-types"] or mapping["device"] != "flash":
             return None
-        code, variables = (
-            Path(mapping["executable"]["filename"]),
-            Path(mapping["nvram-template"]["filename"]),
+        code, variables = mapping["executable"], mapping["nvram-template"]
+        found = Firmware(
+            Path(code["filename"]), Path(variables["filename"]), code["format"], variables["format"]
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Firmware(code, variables) if code.exists() and variables.exists() else None
+    return found if found.code.exists() and found.variables.exists() else None
+
+
+def lay_variables(found: Firmware, target: Path) -> None:
+    """Give a machine its own variables, raw: the guest writes them, so QEMU must never guess their format.
+
+    Whole or not at all: QEMU refuses half a file at every later start.
+
+    :raises DriverError: with qemu-img's own words.
+    """
+    fresh = target.with_name(f".{target.name}.new")
+    disk.convert_to_raw(found.variables, found.variables_format, fresh)
+    fresh.replace(target)

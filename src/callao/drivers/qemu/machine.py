@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.config import Arch
+from callao.config import Arch, Config
 from callao.drivers.base import Boot, Forward
 from callao.drivers.qemu.accel import Acceleration
 from callao.drivers.qemu.devices import (
@@ -24,6 +24,9 @@ from callao.drivers.qemu.devices import (
 
 MACHINES = {Arch.X86_64: "q35", Arch.AARCH64: "virt"}
 """QEMU's machine type by architecture."""
+
+_GICV2_CPUS = 8
+"""More than these need an interrupt controller newer than the one that ``virt`` has by itself."""
 
 _COMMON = ("virtio-rng-pci", "virtio-balloon-pci,free-page-reporting=on")
 _VMGENID = "vmgenid,guid=auto"
@@ -56,7 +59,7 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
     return [
         binary,
         "-name", f"lima-{paths.name}",
-        "-machine", MACHINES[config.arch],
+        "-machine", _machine(config),
         "-accel", accel.option,
         "-cpu", accel.cpu,
         "-smp", str(config.cpus),
@@ -66,6 +69,12 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
         "-display", "none",
         *(word for part in parts for word in part.argv()),
     ]  # fmt: skip
+
+
+def _machine(config: Config) -> str:
+    name = MACHINES[config.arch]
+    crowded = config.arch is Arch.AARCH64 and config.cpus > _GICV2_CPUS
+    return f"{name},gic-version=max" if crowded else name
 
 
 def _networks(boot: Boot) -> list[Part]:

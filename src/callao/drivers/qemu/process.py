@@ -86,7 +86,7 @@ async def launch(argv: list[str], paths: InstancePaths) -> QemuMachine:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent(),
             start_new_session=True,
         )
     try:

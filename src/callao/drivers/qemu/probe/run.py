@@ -10,12 +10,15 @@ run against its command line, never on a Mac.
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from pathlib import Path
 
 import msgspec
+import psutil
 
+from callao.child import die_with_parent
+from callao.drivers.qemu.devices import escaped
 from callao.drivers.qemu.probe.payload import PASSED, boot_sector, kernel
+from callao.instances.files import write_file
 
 _PATIENCE = 4.0
 """Seconds; hardware needs 0.1, software emulation 0.4."""
@@ -42,26 +45,36 @@ def probe(binary: str, accelerator: str, arch: str, cpu: str, version: str, cach
     remembered = _recall(cache)
     if remembered is not None and remembered.key == key:
         return remembered.verdict
-    verdict = run_payload(binary, accelerator, arch, cpu)
+    verdict = run_payload(binary, accelerator, arch, cpu, cache.with_name(f"probe-{arch}.bin"))
     _remember(cache, _Remembered(key, verdict))
     return verdict
 
 
-def run_payload(binary: str, accelerator: str, arch: str, cpu: str) -> Verdict:
-    """Run the payload now."""
+def run_payload(binary: str, accelerator: str, arch: str, cpu: str, code: Path) -> Verdict:
+    """Run the payload now.
+
+    :param code: where the payload is written for QEMU to read. A place of its own, kept: a temporary file
+        would stay behind whenever we are killed here, as QEMU itself would without ``die_with_parent``.
+    """
     if arch not in PASSED:
         return Verdict(works=False, why=f"there is no probe for {arch}")
-    with tempfile.TemporaryDirectory(prefix="callao-probe-") as folder:
-        code = Path(folder) / "code"
-        code.write_bytes(boot_sector() if arch == "x86_64" else kernel())
-        argv = [binary, "-accel", accelerator, "-cpu", cpu, "-m", "64", "-nodefaults", "-no-user-config"]
-        argv += ["-display", "none", "-serial", "none", "-monitor", "none", *_machine(arch, code)]
-        try:
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=_PATIENCE, check=False)
-        except subprocess.TimeoutExpired:
-            return Verdict(works=False, why="a guest's 64-bit kernel code did not come to its end in time")
-        except OSError as error:
-            return Verdict(works=False, why=f"{binary} cannot be run: {error}")
+    argv = [binary, "-accel", accelerator, "-cpu", cpu, "-m", "64", "-nodefaults", "-no-user-config"]
+    argv += ["-display", "none", "-serial", "none", "-monitor", "none", *_machine(arch, code)]
+    try:
+        code.parent.mkdir(parents=True, exist_ok=True)
+        write_file(code, boot_sector() if arch == "x86_64" else kernel())
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+            preexec_fn=die_with_parent(),
+        )
+    except subprocess.TimeoutExpired:
+        return Verdict(works=False, why="a guest's 64-bit kernel code did not come to its end in time")
+    except OSError as error:
+        return Verdict(works=False, why=f"the probe cannot be run: {error}")
     if done.returncode == PASSED[arch]:
         return Verdict(works=True)
     said = done.stderr.strip().splitlines()
@@ -70,17 +83,18 @@ def run_payload(binary: str, accelerator: str, arch: str, cpu: str) -> Verdict:
 
 def _machine(arch: str, code: Path) -> list[str]:
     if arch == "x86_64":
-        disk = f"file={code},format=raw,if=ide"
+        # Unlocked: the probes of two instances that start at once share the file, and none writes to it.
+        disk = f"file={escaped(code)},format=raw,if=ide,file.locking=off"
         return ["-machine", "q35", "-drive", disk, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
     return ["-machine", "virt", "-kernel", str(code)]
 
 
 def _boot_id() -> str:
-    """See proc(5), /proc/sys/kernel/random/boot_id; empty elsewhere."""
+    """See proc(5), /proc/sys/kernel/random/boot_id; elsewhere the second in which the host booted."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
-        return ""
+        return str(int(psutil.boot_time()))
 
 
 def _recall(cache: Path) -> _Remembered | None:
@@ -91,8 +105,6 @@ def _recall(cache: Path) -> _Remembered | None:
 
 
 def _remember(cache: Path, answer: _Remembered) -> None:
-    from callao.instances.files import write_file
-
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         write_file(cache, msgspec.json.encode(answer))
