@@ -65,7 +65,7 @@ def to_qcow2(source: Path, target: Path, location: str) -> None:
         raw = source
         if kind is not None:
             raw = Path(folder) / "unpacked"
-            decompress(source, raw, kind)
+            decompress(source, raw, kind, location)
         done = Path(folder) / "disk.qcow2"
         if is_qcow2(raw):
             refuse_references(raw)

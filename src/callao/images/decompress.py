@@ -40,8 +40,10 @@ def compression_of(path: Path) -> Compression | None:
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def decompress(source: Path, target: Path, kind: Compression) -> None:
+def decompress(source: Path, target: Path, kind: Compression, location: str) -> None:
     """Unpack ``source`` into ``target``, sparse where it holds zeroes.
+
+    :param location: what people know the archive by.
 
     :raises ImageFormatError: for an archive that is damaged.
     """
@@ -51,11 +53,11 @@ def decompress(source: Path, target: Path, kind: Compression) -> None:
                 file.seek(len(chunk), 1) if chunk.count(0) == len(chunk) else file.write(chunk)
             file.truncate()
     except (EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-        raise ImageFormatError(f"{source}: the {kind} archive is damaged: {error}.") from error
+        raise ImageFormatError(f"{location}: the {kind} archive is damaged: {error}.") from error
     except OSError as error:
         if error.errno is not None:
             raise
-        raise ImageFormatError(f"{source}: the {kind} archive is damaged: {error}.") from error
+        raise ImageFormatError(f"{location}: the {kind} archive is damaged: {error}.") from error
 
 
 def _chunks(source: Path, kind: Compression) -> Iterator[bytes]:

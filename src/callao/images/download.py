@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 
@@ -91,7 +91,8 @@ def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
     promised = int(length) if length and length.isdigit() else None
     if answer.status == 206:
         match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        if match is None or int(match.group(1)) != have:
+        same = _validator(answer) in ("", _read(entry.validator))
+        if match is None or int(match.group(1)) != have or not same:
             entry.part.unlink(missing_ok=True)
             raise _Truncated("the server sent another range than the one asked for")
         return have, int(match.group(2)) if match.group(2).isdigit() else None
@@ -100,10 +101,15 @@ def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
         raise _Truncated("the server has no more than what came before")
     if answer.status != 200:
         raise DownloadError(f"{entry.url} cannot be fetched: HTTP status {answer.status} {answer.reason}.")
-    tag = answer.headers.get("ETag", "")
-    validator = tag if tag and not tag.startswith("W/") else answer.headers.get("Last-Modified", "")
-    entry.validator.write_text(validator, encoding="latin-1")
+    entry.part.unlink(missing_ok=True)
+    entry.validator.write_text(_validator(answer), encoding="latin-1")
     return 0, promised
+
+
+def _validator(answer: Any) -> str:
+    """What tells this version of the file from another; empty where the server has nothing of the kind."""
+    tag = str(answer.headers.get("ETag", ""))
+    return tag if tag and not tag.startswith("W/") else str(answer.headers.get("Last-Modified", ""))
 
 
 def _stream(
@@ -131,9 +137,12 @@ def _pool(url: str, patience: Patience) -> Any:
     timeout = urllib3.Timeout(connect=patience.connect, read=patience.read)
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
-    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy if "://" in proxy else f"http://{proxy}", timeout=timeout)
-    return urllib3.PoolManager(timeout=timeout)
+    if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return urllib3.PoolManager(timeout=timeout)
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    auth = unquote(urllib3.util.parse_url(proxy).auth or "")
+    headers = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
+    return urllib3.ProxyManager(proxy, timeout=timeout, proxy_headers=headers)
 
 
 def _redirects() -> Any:
@@ -157,10 +166,12 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _words(error: Exception | None) -> str:
+def _words(error: BaseException | None) -> str:
     """The innermost cause, without urllib3's wrapping."""
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         return _words(error.reason)
+    if isinstance(error, urllib3.exceptions.ProxyError):
+        return f"the proxy does not help: {_words(error.original_error)}"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return "the server stalled"
     if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from callao.config import Image
-from callao.errors import DigestMismatch, DownloadError, ImageError
+from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, Reporter, Stage, State
 from callao.images.cache import converted_at, exclusive, room
 from callao.images.convert import to_qcow2, usable_as_is
 from callao.images.download import Patience
-from callao.images.fetch import CachedFile, fetch
+from callao.images.fetch import CachedFile, fetch, forget
 from callao.images.fetched import Fetched
 
 
@@ -51,8 +51,14 @@ def _fetched(image: Image, arch: str, home: Path, report: Reporter, patience: Pa
     file = get(image.location, image.digest)
     kernel = get(image.kernel.location, image.kernel.digest) if image.kernel else None
     initrd = get(image.initrd.location, image.initrd.digest) if image.initrd else None
+    try:
+        disk = _as_qcow2(file, home, report)
+    except ImageFormatError:
+        if not image.digest:  # a login page, say: the location may bring the image next time
+            forget(image.location, home)
+        raise
     return Fetched(
-        disk=_as_qcow2(file, home, report),
+        disk=disk,
         location=image.location,
         arch=arch,
         digest=file.digest,

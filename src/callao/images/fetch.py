@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -66,8 +67,15 @@ def fetch(
         ) from error
 
 
+def forget(location: str, home: Path) -> None:
+    """Remove what was fetched from ``location``; files of this machine stay."""
+    place = parse(location)
+    if place.path is None:
+        shutil.rmtree(entry(home, place.url).dir, ignore_errors=True)
+
+
 def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFile:
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise DownloadError(
             f"{location} is not a file on this machine.", hint="Give an existing file's path."
         )
@@ -88,7 +96,7 @@ def _remote(
         if not digest or found == digest:
             size = cached.data.stat().st_size
             return CachedFile(cached.data, place.text, found, from_cache=True, size=size)
-        _forget(cached)
+        shutil.rmtree(cached.dir)  # the publisher's file has changed
     cached.dir.mkdir(parents=True, exist_ok=True)
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")
     found = download(cached, name, patience, _progress(place.name, report))
@@ -113,11 +121,6 @@ def _vouched(cached: Entry, digest: str | None, name: str) -> str:
         known = digests.of_file(cached.data, name)
         cached.digest_file(name).write_text(known + "\n", encoding="ascii")
     return known
-
-
-def _forget(cached: Entry) -> None:
-    """The publisher's file has changed: what was cached is not what is wanted any more."""
-    shutil.rmtree(cached.dir)
 
 
 def _progress(name: str, report: Reporter) -> Progress:

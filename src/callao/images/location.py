@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
 from callao.errors import ImageError
 
 _REMOTE = ("http", "https")
@@ -39,6 +42,10 @@ def parse(text: str) -> Location:
     if scheme not in _REMOTE:
         allowed = ", ".join((*_REMOTE, "file"))
         raise ImageError(f"location: {text!r} cannot be fetched (allowed: {allowed}, or a path).")
-    if not urlsplit(text).hostname:
+    try:
+        host = parse_url(text).host
+    except LocationParseError:
+        raise ImageError(f"location: {text!r} is no URL (allowed: https://HOST/PATH).") from None
+    if not host:
         raise ImageError(f"location: {text!r} names no host (allowed: https://HOST/PATH).")
     return Location(text, url=text)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from callao.events import Event
+from callao.images.cache import entry
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Resource:
     status: int = 200
     location: str = ""
     ranges: bool = True
+    if_range: bool = True
+    """Whether a changed file is sent whole to whoever asks for the rest of another."""
     stall_after: int | None = None
     """Bytes after which the server says nothing more."""
     cut_after: list[int] = field(default_factory=list)
@@ -41,6 +44,7 @@ class Server:
     port: int
     resources: dict[str, Resource] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    proxy_authorization: list[str] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
     def url(self, path: str) -> str:
@@ -58,18 +62,26 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             path = self.path.removeprefix("http://elsewhere.invalid")
             server.requests.append((self.path, self.headers.get("Range", "")))
+            server.proxy_authorization.append(self.headers.get("Proxy-Authorization", ""))
             self.answer(server.resources.get(path, Resource(status=404)))
 
         def answer(self, resource: Resource) -> None:
             asked = self.headers.get("Range", "")
             start = 0
-            if resource.ranges and asked and self.headers.get("If-Range") == resource.etag:
+            same = self.headers.get("If-Range") == resource.etag or not resource.if_range
+            if resource.ranges and asked and same:
                 start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            size = len(resource.body)
+            if start >= size > 0:
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{size}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             self.send_response(206 if start else resource.status)
             if resource.location:
                 self.send_header("Location", resource.location)
             if start:
-                size = len(resource.body)
                 self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
             self.send_header("ETag", resource.etag)
             self.send_header("Content-Length", str(len(resource.body) - start + resource.length_lie))
@@ -122,6 +134,14 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+def killed_after(home: Path, url: str, body: bytes, etag: str = '"one"') -> None:
+    """What a run leaves that was killed after ``body``."""
+    place = entry(home, url)
+    place.dir.mkdir(parents=True)
+    place.part.write_bytes(body)
+    place.validator.write_text(etag)
 
 
 def sha256(body: bytes) -> str:

@@ -7,6 +7,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_archives_are_unpacked(server: Server, tmp_path: Path, form: str, packer
 def test_a_damaged_archive_says_so_and_leaves_no_image(server: Server, tmp_path: Path, packer: str) -> None:
     packed = PACKERS[packer](bytes(range(256)) * 4096)
     url = server.serve("/disk.img", packed[: len(packed) // 2])
-    with pytest.raises(ImageFormatError, match="damaged"):
+    with pytest.raises(ImageFormatError, match=re.escape(url) + ".*damaged"):
         ready(url, tmp_path)
     assert [name for name in left_in(tmp_path) if "qcow2" in name] == []
 
@@ -105,6 +106,33 @@ def test_a_damaged_archive_says_so_and_leaves_no_image(server: Server, tmp_path:
 def test_what_is_no_disk_image_is_refused(server: Server, tmp_path: Path, body: bytes, words: str) -> None:
     with pytest.raises(ImageFormatError, match=words):
         ready(server.serve("/disk.img", body), tmp_path)
+
+
+def test_a_page_that_came_instead_of_the_image_is_not_kept(server: Server, tmp_path: Path) -> None:
+    """Once the login page is gone, the same location works."""
+    url = server.serve("/disk.img", b"<html>please log in</html>")
+    with pytest.raises(ImageFormatError, match=re.escape(url)):
+        ready(url, tmp_path / "home")
+    assert left_in(tmp_path / "home") == []
+    server.serve("/disk.img", image_of(tmp_path, "raw").read_bytes())
+    assert content(ready(url, tmp_path / "home")) == b"boot"
+
+
+def test_what_its_digest_vouches_for_is_kept_whatever_it_is(server: Server, tmp_path: Path) -> None:
+    page = b"<html>please log in</html>"
+    url = server.serve("/disk.img", page)
+    for _ in range(2):
+        with pytest.raises(ImageFormatError):
+            ready(url, tmp_path / "home", sha256(page))
+    assert len(server.requests) == 1
+
+
+def test_a_file_of_this_machine_that_is_no_image_is_never_removed(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("{}")
+    with pytest.raises(ImageFormatError):
+        ready(path, tmp_path / "home")
+    assert path.exists()
 
 
 def test_an_image_that_reads_the_hosts_files_is_refused(tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import multiprocessing
 import os
 from pathlib import Path
 
 import pytest
-from images.conftest import Server, left_in, sha256
+from images.conftest import Server, killed_after, left_in, sha256
 
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, State, silent
@@ -57,20 +58,52 @@ def test_a_truncated_download_goes_on_where_it_stopped(server: Server, tmp_path:
 
 def test_a_download_that_was_killed_is_resumed_by_the_next_run(server: Server, tmp_path: Path) -> None:
     url = server.serve("/a.img", BODY)
-    place = entry(tmp_path, url)
-    place.dir.mkdir(parents=True)
-    place.part.write_bytes(BODY[:200_000])
-    place.validator.write_text('"one"')
+    killed_after(tmp_path, url, BODY[:200_000])
     assert get(url, tmp_path, sha256(BODY)) == BODY
     assert ranges(server) == ["bytes=200000-"]
 
 
 def test_a_file_that_changed_meanwhile_is_fetched_whole(server: Server, tmp_path: Path) -> None:
     url = server.serve("/a.img", BODY, etag='"two"')
-    place = entry(tmp_path, url)
-    place.dir.mkdir(parents=True)
-    place.part.write_bytes(b"old" * 1000)
-    place.validator.write_text('"one"')
+    killed_after(tmp_path, url, b"old" * 1000)
+    assert get(url, tmp_path) == BODY
+    assert ranges(server) == ["bytes=3000-"]
+
+
+def test_a_changed_file_whose_rest_is_sent_all_the_same_is_fetched_whole(
+    server: Server, tmp_path: Path
+) -> None:
+    url = server.serve("/a.img", BODY, etag='"two"', if_range=False)
+    killed_after(tmp_path, url, b"old" * 1000)
+    assert get(url, tmp_path) == BODY
+    assert ranges(server) == ["bytes=3000-", ""]
+
+
+def test_an_old_part_is_never_taken_for_the_new_files(server: Server, tmp_path: Path) -> None:
+    """The server breaks off right after it has said that the file is another by now."""
+    url = server.serve("/a.img", BODY, etag='"two"', stall_after=0)
+    killed_after(tmp_path, url, b"old" * 1000)
+    with pytest.raises(DownloadError, match="stalled"):
+        get(url, tmp_path)
+    assert not entry(tmp_path, url).part.exists() or entry(tmp_path, url).part.read_bytes() == b""
+
+
+def test_a_part_that_nothing_tells_the_age_of_is_fetched_whole(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    killed_after(tmp_path, url, b"old" * 1000, etag="")
+    assert get(url, tmp_path) == BODY
+    assert ranges(server) == [""]
+
+
+def test_a_part_longer_than_the_file_is_fetched_whole(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    killed_after(tmp_path, url, BODY + b"more")
+    assert get(url, tmp_path) == BODY
+
+
+def test_a_part_that_was_whole_already_is_enough(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    killed_after(tmp_path, url, BODY)
     assert get(url, tmp_path, sha256(BODY)) == BODY
 
 
@@ -183,6 +216,18 @@ def test_one_that_fails_is_not_told_of_twice(server: Server, tmp_path: Path, eve
     assert [event for event in events if event.state is State.NOTICE] == []
 
 
+def test_progress_is_told_with_the_share_that_is_done(
+    server: Server, tmp_path: Path, events: list[Event]
+) -> None:
+    get(server.serve("/a.img", BODY), tmp_path, sha256(BODY), events)
+    progress = [event for event in events if event.state is State.PROGRESS]
+    shares = [event.fraction for event in progress if event.fraction is not None]
+    assert len(shares) == len(progress) > 0
+    assert shares == sorted(shares)
+    assert 0 < shares[0] <= shares[-1] <= 1
+    assert "a.img" in progress[0].message
+
+
 def test_two_processes_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
     body = os.urandom(3_000_000)
     url = server.serve("/a.img", body)
@@ -204,15 +249,30 @@ def test_the_proxy_of_the_environment_is_asked(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.serve("/a.img", BODY)
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.port}")
+    monkeypatch.setenv("http_proxy", f"http://user:p%40ss@127.0.0.1:{server.port}")
     assert get("http://elsewhere.invalid/a.img", tmp_path, sha256(BODY)) == BODY
     assert server.requests[0][0] == "http://elsewhere.invalid/a.img"
+    assert server.proxy_authorization == ["Basic " + base64.b64encode(b"user:p@ss").decode()]
 
 
-def test_no_proxy_is_respected(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_away_is_told_in_a_line_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:1")
+    with pytest.raises(DownloadError, match=r"elsewhere\.invalid/a\.img .*proxy.*refused") as caught:
+        get("http://elsewhere.invalid/a.img", tmp_path)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "object at 0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("excepted", ["127.0.0.1", "127.0.0.1:{port}", "*", "localhost, 127.0.0.1"])
+def test_no_proxy_is_respected(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, excepted: str
+) -> None:
     url = server.serve("/a.img", BODY)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", excepted.format(port=server.port))
     assert get(url, tmp_path, sha256(BODY)) == BODY
 
 
@@ -244,6 +304,10 @@ def test_a_file_of_this_machine_is_verified_and_never_removed(tmp_path: Path) ->
         ("https:///a.img", None, "names no host"),
         ("/nonexistent/a.img", None, "/nonexistent/a.img is not a file"),
         ("/tmp", None, "/tmp is not a file"),
+        ("/" + "x" * 300, None, "/xxx.* is not a file"),
+        ("http://[::1/a.img", None, "::1/a.img"),
+        ("http://127.0.0.1:99999/a.img", None, "99999"),
+        ("http://a..b/a.img", None, "a..b"),
         ("http://127.0.0.1:1/a", "md5:abc", "md5:abc.*allowed: sha256"),
         ("http://127.0.0.1:1/a", "sha256:ABC", "sha256:ABC.*allowed"),
     ],
