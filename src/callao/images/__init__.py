@@ -3,7 +3,7 @@
 
 from callao.images.download import Patience
 from callao.images.ensure import ensure_image
-from callao.images.fetch import CachedFile, fetch, lookup
+from callao.images.fetch import CachedFile, fetch, forget, lookup, newest
 from callao.images.fetched import Fetched
 
-__all__ = ["CachedFile", "Fetched", "Patience", "ensure_image", "fetch", "lookup"]
+__all__ = ["CachedFile", "Fetched", "Patience", "ensure_image", "fetch", "forget", "lookup", "newest"]

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from callao.access import Access
 from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, Reporter, Stage, State
@@ -17,7 +18,13 @@ from callao.images.fetched import Fetched
 
 
 def ensure_image(
-    images: Sequence[Image], arch: str, *, home: Path, report: Reporter, patience: Patience | None = None
+    images: Sequence[Image],
+    arch: str,
+    *,
+    home: Path,
+    report: Reporter,
+    access: Access = Access.ONLINE,
+    patience: Patience | None = None,
 ) -> Fetched:
     """Lima's rule: the first whose architecture fits and that can be fetched wins.
 
@@ -30,10 +37,14 @@ def ensure_image(
     if not fitting:
         known = ", ".join(sorted({image.arch.value for image in images if image.arch})) or "none"
         raise ImageError(f"images: there is none for {arch} (there are some for: {known}).")
+
+    def get(location: str, digest: str | None) -> CachedFile:
+        return fetch(location, digest=digest, home=home, report=report, access=access, patience=patience)
+
     reasons = []
     for image in fitting:
         try:
-            return _fetched(image, arch, home, report, patience)
+            return _fetched(image, arch, get, home, report)
         except DigestMismatch:
             raise
         except DownloadError as error:
@@ -44,10 +55,9 @@ def ensure_image(
     raise DownloadError("No image can be had: " + " ".join(reasons))
 
 
-def _fetched(image: Image, arch: str, home: Path, report: Reporter, patience: Patience | None) -> Fetched:
-    def get(location: str, digest: str | None) -> CachedFile:
-        return fetch(location, digest=digest, home=home, report=report, patience=patience)
-
+def _fetched(
+    image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, report: Reporter
+) -> Fetched:
     file = get(image.location, image.digest)
     kernel = get(image.kernel.location, image.kernel.digest) if image.kernel else None
     initrd = get(image.initrd.location, image.initrd.digest) if image.initrd else None

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.access import Access
 from callao.errors import DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
@@ -45,7 +46,13 @@ def lookup(location: str, digest: str | None, home: Path) -> CachedFile | None:
 
 
 def fetch(
-    location: str, *, digest: str | None, home: Path, report: Reporter, patience: Patience | None = None
+    location: str,
+    *,
+    digest: str | None,
+    home: Path,
+    report: Reporter,
+    access: Access = Access.ONLINE,
+    patience: Patience | None = None,
 ) -> CachedFile:
     """The file at ``location``, verified.
 
@@ -60,11 +67,47 @@ def fetch(
     cached = entry(home, place.url)
     try:
         with exclusive(cached.dir):
-            return _remote(cached, place, digest, name, report, patience or Patience())
+            if cached.data.is_file():
+                found = _vouched(cached, digest, name)
+                if not digest or found == digest:
+                    return _cached(cached, place, found)
+            if access is Access.OFFLINE:
+                raise _not_cached(location)
+            return _downloaded(cached, place, digest, name, report, patience or Patience())
     except OSError as error:
-        raise ImageError(
-            f"{location} cannot be kept in {cached.dir}: {error.strerror or error}.", hint=room(cached.dir)
-        ) from error
+        raise _not_kept(location, cached, error) from error
+
+
+def newest(location: str, *, home: Path, report: Reporter) -> CachedFile:
+    """The URL's content as it is now, whatever was cached; for what has no digest and may change.
+
+    :raises DownloadError: when it cannot be had; what was cached stays.
+    """
+    place = parse(location)
+    cached = entry(home, place.url)
+    try:
+        with exclusive(cached.dir):
+            return _downloaded(cached, place, None, digests.algorithm(None), report, Patience())
+    except OSError as error:
+        raise _not_kept(location, cached, error) from error
+
+
+def _not_kept(location: str, cached: Entry, error: OSError) -> ImageError:
+    return ImageError(
+        f"{location} cannot be kept in {cached.dir}: {error.strerror or error}.", hint=room(cached.dir)
+    )
+
+
+def _not_cached(location: str) -> DownloadError:
+    return DownloadError(
+        f"{location} is not in the cache, and offline mode forbids to fetch it.",
+        hint="Run 'callao fetch' with the network, or carry its tar here.",
+    )
+
+
+def _cached(cached: Entry, place: Location, found: str) -> CachedFile:
+    size = cached.data.stat().st_size
+    return CachedFile(cached.data, place.text, found, from_cache=True, size=size)
 
 
 def forget(location: str, home: Path) -> None:
@@ -88,15 +131,9 @@ def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFi
     return CachedFile(path, location, found, from_cache=True, size=path.stat().st_size)
 
 
-def _remote(
+def _downloaded(
     cached: Entry, place: Location, digest: str | None, name: str, report: Reporter, patience: Patience
 ) -> CachedFile:
-    if cached.data.is_file():
-        found = _vouched(cached, digest, name)
-        if not digest or found == digest:
-            size = cached.data.stat().st_size
-            return CachedFile(cached.data, place.text, found, from_cache=True, size=size)
-        shutil.rmtree(cached.dir)  # the publisher's file has changed
     cached.dir.mkdir(parents=True, exist_ok=True)
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")
     found = download(cached, name, patience, _progress(place.name, report))
@@ -105,6 +142,8 @@ def _remote(
     except ImageError:
         shutil.rmtree(cached.dir)
         raise
+    for stale in cached.dir.glob("*.digest"):
+        stale.unlink()
     if not digest:
         message = f"{place.text}: no digest vouches for this download."
         report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.access import Access
 from callao.config import load, merge
 from callao.errors import TemplateError
+from callao.events import Reporter, silent
+from callao.templates.embed import embed
 from callao.templates.find import Found, find
+from callao.templates.read import Reader, Source
 
 _DEEPEST = 10
 """Bases of bases; more is taken for a mistake."""
@@ -17,21 +21,37 @@ _DEEPEST = 10
 
 @dataclass(frozen=True)
 class Resolved:
-    """A template without ``base``: complete, not yet filled with defaults."""
+    """A template without ``base`` and ``file``: complete, not yet filled with defaults.
+
+    ``sources`` are the texts that went into it, the template's own first.
+    """
 
     name: str
     source: str
     document: dict[str, object]
+    sources: tuple[Source, ...] = ()
 
 
-def resolve(reference: str, home: Path) -> Resolved:
+def resolve(
+    reference: str, home: Path, *, access: Access = Access.ONLINE, report: Reporter = silent
+) -> Resolved:
     """Find, read and complete a template.
 
     :raises TemplateError: when it, or one of its bases, cannot be found or read, or they go in circles.
     :raises ConfigError: when one is not YAML.
     """
     found = find(reference, home)
-    return Resolved(found.name, str(found.path), _read(found, home, ()))
+    reader = Reader(home, access, report)
+    document = _read(found, None, reader, ())
+    return Resolved(found.name, found.location, document, tuple(reader.sources))
+
+
+def resolve_text(
+    text: str, source: str, home: Path, *, access: Access = Access.ONLINE, report: Reporter = silent
+) -> Resolved:
+    """The same for a text that came by another way, such as standard input."""
+    reader = Reader(home, access, report)
+    return Resolved(source, source, _complete(load(text, source), Found(source, Path(source)), reader, ()))
 
 
 def layered(document: Mapping[str, object], home: Path) -> dict[str, object]:
@@ -45,37 +65,37 @@ def layered(document: Mapping[str, object], home: Path) -> dict[str, object]:
 
 def _optional(home: Path, name: str) -> dict[str, object]:
     path = home / "_config" / f"{name}.yaml"
-    return _read(Found(name, path), home, ()) if path.is_file() else {}
+    return _read(Found(name, path), None, Reader(home), ()) if path.is_file() else {}
 
 
-def _read(found: Found, home: Path, above: tuple[Path, ...]) -> dict[str, object]:
-    path = found.path.resolve()
-    if path in above:
-        circle = " -> ".join(str(each) for each in (*above, path))
-        raise TemplateError(f"base: {circle} goes in a circle.")
+def _read(found: Found, digest: str | None, reader: Reader, above: tuple[str, ...]) -> dict[str, object]:
+    place = str(found.path.resolve()) if found.path else found.url
+    if place in above:
+        raise TemplateError(f"base: {' -> '.join((*above, place))} goes in a circle.")
     if len(above) >= _DEEPEST:
-        raise TemplateError(f"base: {path} is more than {_DEEPEST} bases deep.")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TemplateError(f"template {path} cannot be read: {error}.") from error
-    document = load(text, str(path))
+        raise TemplateError(f"base: {place} is more than {_DEEPEST} bases deep.")
+    document = load(reader.text(found, digest), found.location)
+    return _complete(document, found, reader, (*above, place))
+
+
+def _complete(
+    document: dict[str, object], found: Found, reader: Reader, above: tuple[str, ...]
+) -> dict[str, object]:
     bases = document.pop("base", None)
-    layers = [document]
-    for locator in _locators(bases, path):
-        layers.append(_read(find(locator, home, beside=path.parent), home, (*above, path)))
+    layers = [embed(document, found, reader)]
+    for locator, digest in _locators(bases, found):
+        layers.append(_read(find(locator, reader.home, beside=found), digest, reader, above))
     return merge(layers)
 
 
-def _locators(bases: object, path: Path) -> list[str]:
-    """``base`` is a locator, or a list of locators and {url, digest}; a local file needs no digest."""
-    if bases is None:
-        return []
-    entries = bases if isinstance(bases, list) else [bases]
-    locators = [entry.get("url") if isinstance(entry, Mapping) else entry for entry in entries]
-    for locator in locators:
+def _locators(bases: object, found: Found) -> Iterator[tuple[str, str | None]]:
+    """``base`` is a locator, or a list of locators and {url, digest}."""
+    for entry in bases if isinstance(bases, list) else [] if bases is None else [bases]:
+        locator = entry.get("url") if isinstance(entry, Mapping) else entry
+        digest = entry.get("digest") if isinstance(entry, Mapping) else None
         if not isinstance(locator, str) or not locator:
             raise TemplateError(
-                f"{path}: base: {locator!r} is not a locator (allowed: a name, a path, or {{url: …}})."
+                f"{found.location}: base: {locator!r} is not a locator "
+                "(allowed: a name, a path, or {url: …, digest: …})."
             )
-    return [str(locator) for locator in locators]
+        yield locator, str(digest) if digest is not None else None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import socket
 import threading
@@ -111,8 +112,9 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextlib.contextmanager
+def serving() -> Iterator[Server]:
+    """A server of this test's own."""
     told = Server(port=0)
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(told)) as http:
         told.port = http.server_address[1]
@@ -122,6 +124,12 @@ def server() -> Iterator[Server]:
         told.release.set()
         http.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as told:
+        yield told
 
 
 @pytest.fixture

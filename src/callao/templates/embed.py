@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scripts that a template keeps in files of their own, taken into it: an instance stands for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from callao.errors import TemplateError
+from callao.templates.find import Found, find_beside
+from callao.templates.read import Reader
+
+_FIELD = {"data": "content", "yq": "expression", "ansible": "playbook"}
+"""By mode of provision, the field that the file's text becomes; ``script`` otherwise."""
+
+
+def embed(document: dict[str, object], found: Found, reader: Reader) -> dict[str, object]:
+    """``document`` with each ``provision[].file`` and ``probes[].file`` read, relative to ``found``.
+
+    What is not as lima.yaml has it stays as it is: validation has the words for it.
+
+    :raises TemplateError: when a file cannot be read, or stands beside a text of its own.
+    """
+    for key in ("provision", "probes"):
+        entries = document.get(key)
+        if isinstance(entries, list):
+            document[key] = [
+                _embedded(entry, found, reader, f"{key}[{index}]") if isinstance(entry, Mapping) else entry
+                for index, entry in enumerate(entries)
+            ]
+    return document
+
+
+def _embedded(entry: Mapping[str, Any], found: Found, reader: Reader, place: str) -> dict[str, Any]:
+    file = entry.get("file")
+    url = file.get("url") if isinstance(file, Mapping) else file
+    if not isinstance(url, str):
+        return dict(entry)
+    field = _FIELD.get(str(entry.get("mode", "")), "script")
+    if entry.get(field) is not None:
+        raise TemplateError(f"{found.location}: {place}: has both {field} and file (allowed: one of them).")
+    digest = file.get("digest") if isinstance(file, Mapping) else None
+    text = reader.text(find_beside(url, found), digest)
+    return {**{key: value for key, value in entry.items() if key != "file"}, field: text}

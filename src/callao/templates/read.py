@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A template's text from wherever it is, verified, and noted for the lock file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from callao.access import Access
+from callao.errors import CallaoError, TemplateError
+from callao.events import Reporter, silent
+from callao.templates.find import Found, find_beside
+
+_LARGEST = 4 * 2**20
+"""Bytes; a lima.yaml has a few thousand."""
+
+_REDIRECTS = 3
+
+
+@dataclass(frozen=True)
+class Source:
+    """One text that went into a template; ``digest`` is ``sha256:HEX`` of its bytes."""
+
+    location: str
+    digest: str
+
+
+@dataclass
+class Reader:
+    """Reads texts, and remembers which."""
+
+    home: Path
+    access: Access = Access.ONLINE
+    report: Reporter = silent
+    sources: list[Source] = field(default_factory=list)
+
+    def text(self, found: Found, digest: str | None = None) -> str:
+        """The text at ``found``.
+
+        :param digest: what its bytes must have, ``sha256:HEX`` or ``sha512:HEX``.
+        :raises TemplateError: when it cannot be read, is not text, or is another.
+        """
+        data = self._data(found, digest)
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise TemplateError(f"template {found.location} cannot be read: {error}.") from error
+        for _ in range(_REDIRECTS):
+            target = _link(found, text)
+            if target is None:
+                break
+            found = find_beside(target, found)
+            text = self._data(found, None).decode("utf-8", "replace")
+        self.sources.append(Source(found.location, "sha256:" + hashlib.sha256(data).hexdigest()))
+        return text
+
+    def _data(self, found: Found, digest: str | None) -> bytes:
+        try:
+            name = _algorithm(digest)
+            path = found.path or self._fetched(found.url, digest)
+            with path.open("rb") as file:
+                data = file.read(_LARGEST + 1)
+        except OSError as error:
+            raise TemplateError(f"template {found.location} cannot be read: {error.strerror}.") from error
+        except TemplateError:
+            raise
+        except CallaoError as error:
+            raise TemplateError(f"template {found.location} cannot be had: {error}") from error
+        if len(data) > _LARGEST:
+            raise TemplateError(f"template {found.location} is larger than {_LARGEST // 2**20} MiB.")
+        have = f"{name}:{hashlib.new(name, data).hexdigest()}"
+        if digest and have != digest:
+            raise TemplateError(
+                f"template {found.location}: its digest is {have}, and {digest} was asked for.",
+                hint="Look at what changed, then give the new digest.",
+            )
+        return data
+
+    def _fetched(self, url: str, digest: str | None) -> Path:
+        """With a digest the cache will do; without one, only the server knows what is there now."""
+        from callao.images import fetch, newest  # urllib3 is a load that local templates need not pay
+
+        if digest or self.access is Access.OFFLINE:
+            return fetch(url, digest=digest, home=self.home, report=self.report, access=self.access).path
+        return newest(url, home=self.home, report=self.report).path
+
+
+def _algorithm(digest: str | None) -> str:
+    if not digest:
+        return "sha256"
+    from callao.images.digest import algorithm
+
+    return algorithm(digest)
+
+
+def _link(found: Found, text: str) -> str | None:
+    """GitHub serves a symbolic link as a text that holds its target."""
+    line = text.strip()
+    single = found.url and line and "\n" not in line and ":" not in line and not line.startswith(("#", "{"))
+    return line if single else None

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Templates from a server, by GitHub's locators, and scripts kept in files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from images.conftest import Server, serving, sha256
+
+from callao.access import Access
+from callao.errors import TemplateError
+from callao.templates import resolve
+from callao.templates.find import find
+from callao.templates.locator import parse_github
+
+RAW = "https://raw.githubusercontent.com"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as told:
+        yield told
+
+
+@pytest.mark.parametrize(
+    ("locator", "url"),
+    [
+        ("github:lima-vm/lima", f"{RAW}/lima-vm/lima/HEAD/.lima.yaml"),
+        ("github:lima-vm", f"{RAW}/lima-vm/lima-vm/HEAD/.lima.yaml"),
+        ("github:lima-vm//docker", f"{RAW}/lima-vm/lima-vm/HEAD/docker.yaml"),
+        ("github:o/r/templates/docker", f"{RAW}/o/r/HEAD/templates/docker.yaml"),
+        ("github:o/r/templates/docker.yml@v2.1", f"{RAW}/o/r/v2.1/templates/docker.yml"),
+        ("github:o/r@feature/x", f"{RAW}/o/r/feature/x/.lima.yaml"),
+        ("github://o/r/a b.yaml", f"{RAW}/o/r/HEAD/a%20b.yaml"),
+    ],
+)
+def test_a_github_locator_is_a_raw_url(locator: str, url: str, tmp_path: Path) -> None:
+    assert parse_github(locator).url == url
+    assert find(locator, tmp_path).url == url
+
+
+@pytest.mark.parametrize(
+    "locator", ["github:", "github:-o/r", "github:o/r/../../x", "github:o/r@", "github:o r"]
+)
+def test_what_is_no_github_locator_is_refused(locator: str) -> None:
+    with pytest.raises(TemplateError, match=r"is no GitHub locator.*allowed"):
+        parse_github(locator)
+
+
+def test_a_template_and_its_bases_come_from_one_server(server: Server, tmp_path: Path) -> None:
+    server.serve("/box/web.yaml", b"base: [common.yaml, /more.yaml]\ncpus: 2\n")
+    server.serve("/box/common.yaml", b"memory: 1GiB\nprovision: [{file: setup.sh}]\n")
+    server.serve("/more.yaml", b"disk: 5GiB\n")
+    server.serve("/box/setup.sh", b"#!/bin/sh\ntrue\n")
+    with pytest.raises(TemplateError, match=r"more\.yaml.*remote template cannot name a file"):
+        resolve(server.url("/box/web.yaml"), tmp_path)
+    server.serve("/box/web.yaml", b"base: [common.yaml, ../more.yaml]\ncpus: 2\n")
+    resolved = resolve(server.url("/box/web.yaml"), tmp_path)
+    assert resolved.name == "web"
+    assert resolved.document == {
+        "cpus": 2,
+        "memory": "1GiB",
+        "disk": "5GiB",
+        "provision": [{"script": "#!/bin/sh\ntrue\n"}],
+    }
+    assert [source.location.rpartition("/")[2] for source in resolved.sources] == [
+        "web.yaml",
+        "common.yaml",
+        "setup.sh",
+        "more.yaml",
+    ]
+
+
+def test_a_changed_template_is_seen_and_offline_the_last_one_serves(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.yaml", b"cpus: 1\n")
+    assert resolve(url, tmp_path).document == {"cpus": 1}
+    server.serve("/a.yaml", b"cpus: 2\n")
+    assert resolve(url, tmp_path).document == {"cpus": 2}
+    server.resources.clear()
+    assert resolve(url, tmp_path, access=Access.OFFLINE).document == {"cpus": 2}
+    with pytest.raises(TemplateError, match="404"):
+        resolve(url, tmp_path)
+    with pytest.raises(TemplateError, match="offline mode forbids"):
+        resolve(server.url("/b.yaml"), tmp_path, access=Access.OFFLINE)
+
+
+def test_a_base_with_a_digest_is_verified_and_cached(server: Server, tmp_path: Path) -> None:
+    body = b"cpus: 3\n"
+    url = server.serve("/base.yaml", body)
+    path = tmp_path / "t.yaml"
+    path.write_text(f"base: [{{url: '{url}', digest: '{sha256(body)}'}}]\n")
+    for _ in range(2):
+        assert resolve(str(path), tmp_path).document == {"cpus": 3}
+    assert len(server.requests) == 1
+    path.write_text(f"base: [{{url: '{url}', digest: '{sha256(b'other')}'}}]\n")
+    with pytest.raises(TemplateError, match="digest"):
+        resolve(str(path), tmp_path)
+
+
+def test_a_local_base_with_a_wrong_digest_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("cpus: 1\n")
+    (tmp_path / "t.yaml").write_text(f"base: [{{url: base.yaml, digest: '{sha256(b'x')}'}}]\n")
+    with pytest.raises(TemplateError, match=r"base\.yaml: its digest is sha256:.*was asked for"):
+        resolve(str(tmp_path / "t.yaml"), tmp_path)
+
+
+def test_a_symbolic_link_on_github_is_followed(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/.lima.yaml", b"templates/real.yaml")
+    server.serve("/templates/real.yaml", b"cpus: 7\n")
+    assert resolve(url, tmp_path).document == {"cpus": 7}
+
+
+def test_circles_over_the_network_are_told(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.yaml", b"base: b.yaml\n")
+    server.serve("/b.yaml", b"base: a.yaml\n")
+    with pytest.raises(TemplateError, match="circle"):
+        resolve(url, tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["system", "data", "yq"])
+def test_files_are_taken_into_the_field_of_their_mode(mode: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "text").write_text("hello")
+    (tmp_path / "sub" / "t.yaml").write_text(f"provision: [{{mode: {mode}, file: {{url: text}}}}]\n")
+    field = {"system": "script", "data": "content", "yq": "expression"}[mode]
+    assert resolve(str(tmp_path / "sub" / "t.yaml"), tmp_path).document["provision"] == [
+        {"mode": mode, field: "hello"}
+    ]
+
+
+def test_a_file_beside_a_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("probes: [{script: '#!/bin/sh', file: x}]\n")
+    with pytest.raises(TemplateError, match=r"probes\[0\]: has both script and file"):
+        resolve(str(tmp_path / "t.yaml"), tmp_path)
+
+
+def test_a_template_too_large_to_be_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_bytes(b"#" * (5 * 2**20))
+    with pytest.raises(TemplateError, match="larger than 4 MiB"):
+        resolve(str(tmp_path / "t.yaml"), tmp_path)
+
+
+def test_users_templates_come_first_and_may_lie_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "debian-12.yaml").write_text("cpus: 1\n")
+    assert resolve("debian-12", tmp_path).document["images"]
+    monkeypatch.setenv("LIMA_TEMPLATES_PATH", str(tmp_path / "mine"))
+    assert resolve("debian-12", tmp_path).document == {"cpus": 1}
