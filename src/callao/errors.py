@@ -31,15 +31,29 @@ class Problem:
     """One thing wrong with a configuration.
 
     ``path`` is the place in the document, as in ``mounts[0].location``; ``value`` is what stood
-    there; ``allowed`` is what may stand there.
+    there; ``allowed`` is what may stand there. ``line`` and ``column`` count from 1, and are 0 where
+    the document has no text, or the text is not at hand.
     """
 
     path: str
     value: object
     message: str
     allowed: str = ""
+    line: int = 0
+    column: int = 0
 
     def __str__(self) -> str:
+        position = f"line {self.line}, column {self.column}: " if self.line else ""
+        return f"{position}{self._sentence()}"
+
+    def told_of(self, source: str) -> str:
+        """The same, beginning as compilers do and editors follow: ``PATH:LINE:COLUMN: ``."""
+        if not source:
+            return str(self)
+        position = f":{self.line}:{self.column}" if self.line else ""
+        return f"{source}{position}: {self._sentence()}"
+
+    def _sentence(self) -> str:
         allowed = f" (allowed: {self.allowed})" if self.allowed else ""
         return f"{self.path}: {self.value!r}: {self.message}{allowed}"
 
@@ -50,8 +64,15 @@ class ConfigError(CallaoError):
     def __init__(self, problems: list[Problem] | tuple[Problem, ...], *, source: str = "") -> None:
         self.problems = tuple(problems)
         self.source = source
-        where = f"{source}: " if source else ""
-        super().__init__(where + "; ".join(str(problem) for problem in self.problems))
+        super().__init__("; ".join(self._told()))
+
+    def _told(self) -> list[str]:
+        """The source stands before each problem whose place in it is known, else once."""
+        placed = any(problem.line for problem in self.problems)
+        return [
+            problem.told_of(self.source if placed or index == 0 else "")
+            for index, problem in enumerate(self.problems)
+        ]
 
 
 class TemplateError(CallaoError):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """lima.yaml: read, merged, filled with defaults, validated, typed."""
 
+from typing import TYPE_CHECKING
+
 from callao.config.defaults import mac_address
 from callao.config.document import Change, changes, to_document
 from callao.config.effective import check, effective
@@ -9,6 +11,9 @@ from callao.config.names import check_name
 from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
 from callao.config.sizes import format_size, parse_size
 from callao.config.yamltext import dump, load
+
+if TYPE_CHECKING:
+    from callao.config.positions import locate
 
 __all__ = [
     "Arch",
@@ -26,8 +31,20 @@ __all__ = [
     "effective",
     "format_size",
     "load",
+    "locate",
     "mac_address",
     "merge",
     "parse_size",
     "to_document",
 ]
+
+_SELDOM = {"locate": "positions"}
+"""Names that only errors and tools ask for, and their modules: no task shall pay for importing them."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _SELDOM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_SELDOM[name]}"), name)

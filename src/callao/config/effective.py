@@ -22,20 +22,38 @@ _STAND_IN: dict[str, Any] = {"images": [{"location": "/"}]}
 """For a required field whose own problem is told already."""
 
 
-def check(document: Mapping[str, object], host: Host, *, source: str = "") -> None:  # noqa: ARG001
+def check(
+    document: Mapping[str, object],
+    host: Host,  # noqa: ARG001
+    *,
+    source: str = "",
+    text: str = "",
+) -> None:
     """The shape of a partial document: keys, types, sets and ranges.
 
+    :param source: where the document is from, for messages.
+    :param text: the YAML that it was loaded from, if any: gives the problems lines and columns.
     :raises ConfigError: with every problem.
     """
     problems = shape_problems(document)
     if problems:
-        raise ConfigError(problems, source=source)
+        raise _refusal(problems, source, text)
 
 
-def effective(document: Mapping[str, object], host: Host, *, name: str, instance_dir: Path) -> Config:
+def effective(
+    document: Mapping[str, object],
+    host: Host,
+    *,
+    name: str,
+    instance_dir: Path,
+    source: str = "",
+    text: str = "",
+) -> Config:
     """The configuration with every default filled in and every reference replaced.
 
     :param instance_dir: where the instance is or will be.
+    :param source: where the document is from, for messages.
+    :param text: the YAML that all of it was loaded from, if any: gives the problems lines and columns.
     :raises ConfigError: with every problem, each with its place in the document.
     """
     check_socket_path(instance_dir)
@@ -49,8 +67,17 @@ def effective(document: Mapping[str, object], host: Host, *, name: str, instance
     used = {key for key in filled["param"] if f".Param.{key}" in repr(document)}
     problems += lost + rule_problems({**expanded, "_used": used})
     if problems:
-        raise ConfigError(problems)
+        raise _refusal(problems, source, text)
     try:
         return msgspec.convert(expanded, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError([Problem(".", "", str(error), "see lima.yaml's documentation")]) from error
+        problem = Problem(".", "", str(error), "see lima.yaml's documentation")
+        raise _refusal([problem], source, text) from error
+
+
+def _refusal(problems: list[Problem], source: str, text: str) -> ConfigError:
+    if text:
+        from callao.config.positions import locate
+
+        problems = locate(problems, text)
+    return ConfigError(problems, source=source)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from math import inf
 from typing import Any
 
 import yaml
@@ -12,29 +13,46 @@ from callao.errors import ConfigError, Problem
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_MOST_LEAVES = 100_000
+_UNREADABLE = (
+    yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError,
+)  # fmt: skip
+"""PyYAML lets all but the first through: for a date that is none, a list as a key, `!!float {}`,
+`!!bool x`, `!!int ''`, too many brackets.
+"""
 
 
 class _Strict(_Loader):  # type: ignore[misc]
     """YAML 1.2 section 3.2.1.1: the keys of a mapping are unique. PyYAML lets the last one win."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._flat: set[int] = set()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Replaces ``<<`` by what it names, so a node has its own keys alone only the first time."""
+        if id(node) not in self._flat:
+            self._flat.add(id(node))
+            self._refuse_repeats(node)
+        super().flatten_mapping(node)
+
+    def _refuse_repeats(self, node: yaml.MappingNode) -> None:
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:
-                mark = key_node.start_mark
-                raise _Repeated(str(key), mark.line + 1, mark.column + 1)
+                raise _Repeated(str(key), key_node.start_mark)
             seen.add(key)
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
-        return mapping
 
 
 class _Repeated(Exception):
-    def __init__(self, key: str, line: int, column: int) -> None:
+    def __init__(self, key: str, mark: Any) -> None:
         super().__init__(key)
-        self.problem = Problem(key, key, f"stands here a second time, line {line}, column {column}", "once")
+        self.problem = Problem(
+            key, key, "stands here a second time", "once", line=mark.line + 1, column=mark.column + 1
+        )
 
 
 class _Block(_Dumper):  # type: ignore[misc]
@@ -60,13 +78,15 @@ def load(text: str, source: str) -> dict[str, object]:
         document = yaml.load(text, Loader=_Strict)  # noqa: S506 - _Strict is a safe loader
     except _Repeated as error:
         raise ConfigError([error.problem], source=source) from None
-    except (yaml.YAMLError, ValueError, TypeError) as error:
-        # PyYAML lets the last two through: a date that is none, a list as a key.
+    except _UNREADABLE as error:
         raise ConfigError([_not_yaml(error)], source=source) from None
     if document is None:
         return {}
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise ConfigError([Problem(".", _brief(document), "is not a lima.yaml", "a mapping")], source=source)
+    if "*" in text and "&" in text and _leaves(document, {}) > _MOST_LEAVES:
+        allowed = f"at most {_MOST_LEAVES} values, none endless"
+        raise ConfigError([Problem(".", "", "says too much by aliases", allowed)], source=source)
     return document
 
 
@@ -83,11 +103,25 @@ def dump(document: Mapping[str, object]) -> str:
     return text
 
 
+def _leaves(value: object, known: dict[int, float]) -> float:
+    """How many values ``value`` holds when each alias is written out; inf for one that holds itself.
+
+    A few lines of aliases of aliases can mean more than any memory holds.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = inf
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_leaves(item, known) for item in inner)
+    return known[id(value)]
+
+
 def _not_yaml(error: Exception) -> Problem:
     mark = getattr(error, "problem_mark", None)
-    where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    words = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Problem(".", "", f"is not YAML{where}: {words}", "YAML 1.1, as PyYAML reads it")
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    words = getattr(error, "problem", None) or next(iter(str(error).splitlines()), type(error).__name__)
+    return Problem(".", "", f"is not YAML: {words}", "YAML 1.1, as PyYAML reads it", line, column)
 
 
 def _brief(value: object) -> str:

@@ -22,6 +22,10 @@ VALUES = st.recursive(
 )
 
 
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+"""Two to the power of sixty values."""
+
+
 @given(st.dictionaries(TEXT, VALUES, max_size=5))
 def test_what_is_dumped_is_what_is_loaded(document: dict[str, Any]) -> None:
     assert load(dump(document), "test") == document
@@ -39,10 +43,10 @@ def test_an_empty_file_is_an_empty_document() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("cpus: [1", "x.yaml: .*line"),
-        ("a:\n\tb: 1\n", "line 2, column 1"),
-        ("cpus: 1\ncpus: 2\n", "cpus.*second time, line 2, column 1"),
-        ("ssh:\n  localPort: 1\n  localPort: 2\n", "localPort.*line 3"),
+        ("cpus: [1", r"^x.yaml:\d+:\d+: .*not YAML"),
+        ("a:\n\tb: 1\n", "^x.yaml:2:1: "),
+        ("cpus: 1\ncpus: 2\n", "^x.yaml:2:1: cpus: .*second time"),
+        ("ssh:\n  localPort: 1\n  localPort: 2\n", "^x.yaml:3:3: localPort: "),
         ("- a\n", "a mapping"),
         ("just text", "a mapping"),
         ("1: 2\n", "a mapping"),
@@ -52,11 +56,23 @@ def test_an_empty_file_is_an_empty_document() -> None:
         ("a: 2026-99-99", "x.yaml"),
         ("? [a, b]\n: 1\n", "x.yaml"),
         ("? {a: b}\n: 1\n", "x.yaml"),
+        ("a: !!float {}", "x.yaml"),
+        ("a: !!int ''", "x.yaml"),
+        ("a: !!bool x", "x.yaml"),
+        ("a: &a [*a]", "aliases"),
+        ("a: &a {b: *a}", "aliases"),
+        ("a: " + "[" * 5000, "x.yaml"),
+        (LAUGHS, "aliases"),
     ],
 )
 def test_what_is_no_lima_yaml_is_told_with_its_place(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         load(text, "x.yaml")
+
+
+def test_a_merged_key_may_be_said_again() -> None:
+    text = "x: &x {a: 1}\nb: {n: &y {<<: *x, a: 2}}\nc: {<<: *y}\n"
+    assert load(text, "x") == {"x": {"a": 1}, "b": {"n": {"a": 2}}, "c": {"a": 2}}
 
 
 @pytest.mark.parametrize(
