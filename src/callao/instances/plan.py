@@ -54,13 +54,18 @@ class Step(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Desired:
-    """What the instance shall be. ``document`` is what lima.yaml shall say, ``config`` what it means."""
+    """What the instance shall be.
+
+    ``document`` is what lima.yaml shall say, ``config`` what it means, and ``text`` the document as
+    somebody wrote it, empty when nobody did.
+    """
 
     name: str
     document: Mapping[str, object]
     config: Config
     template: str
     labels: Mapping[str, str] | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def apply(
             case Step.CONFIGURE:
                 assert wanted is not None
                 before = paths.lima_yaml.read_bytes()
-                write_file(paths.lima_yaml, dump(wanted.document).encode())
+                write_file(paths.lima_yaml, (wanted.text or dump(wanted.document)).encode())
             case Step.LABEL:
                 assert actual is not None
                 assert wanted is not None

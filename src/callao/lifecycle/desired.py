@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def desired(request: Request, actual: Instance | None, home: Path, host: Host) -
     """
     check(request.config, host, source="config")
     fresh = actual is None or request.recreate
+    if request.document is not None:
+        return _whole(request, request.document, None if fresh else actual, home, host)
     if not fresh and request.template is None:
         return _amended(request, actual, home, host)
     recorded = actual.record.template if actual is not None else ""
@@ -34,6 +37,21 @@ def desired(request: Request, actual: Instance | None, home: Path, host: Host) -
     if actual is not None and not fresh:
         document = _kept(document, actual)
     return _settled(request, document, reference, home, host)
+
+
+def _whole(
+    request: Request, document: Mapping[str, object], actual: Instance | None, home: Path, host: Host
+) -> Desired:
+    """For an instance that exists its lima.yaml as it shall be; for a new one, what a template would say."""
+    if actual is not None:
+        template = request.template or actual.template
+        return _settled(request, {**document}, template, home, host)
+    from callao.templates import layered
+
+    settled = _settled(
+        request, layered(merge([request.config, document]), home), request.template or "", home, host
+    )
+    return dataclasses.replace(settled, text="")
 
 
 def _from_template(reference: str, config: Mapping[str, object], home: Path) -> dict[str, object]:
@@ -78,5 +96,6 @@ def _settled(
 ) -> Desired:
     """``vmType`` and ``arch`` are resolved once and written down: they never change after."""
     config = effective(document, host, name=request.name, instance_dir=home / request.name)
-    document = {**document, "vmType": config.vm_type.value, "arch": config.arch.value}
-    return Desired(request.name, document, config, template, request.labels)
+    settled = {**document, "vmType": config.vm_type.value, "arch": config.arch.value}
+    text = request.text if settled == document else ""
+    return Desired(request.name, settled, config, template, request.labels, text)

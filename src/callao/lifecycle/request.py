@@ -16,6 +16,9 @@ class Request:
 
     :param template: a template's name or path; None keeps that of an existing instance.
     :param config: lima.yaml content, merged over the template; empty changes nothing.
+    :param document: a whole lima.yaml, in the place of the template's; ``template`` then only names
+        where it came from.
+    :param text: that document as somebody wrote it, comments and all.
     :param labels: None leaves an existing instance's labels alone.
     :param timeout: seconds, for the start to become ready, and for another run's lock.
     """
@@ -24,6 +27,8 @@ class Request:
     state: str = "started"
     template: str | None = None
     config: Mapping[str, object] = field(default_factory=dict)
+    document: Mapping[str, object] | None = None
+    text: str = ""
     labels: Mapping[str, str] | None = None
     force: bool = False
     recreate: bool = False
