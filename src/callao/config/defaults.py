@@ -29,12 +29,16 @@ Document = dict[str, Any]
 
 
 def fill(document: Mapping[str, Any], host: Host, *, instance_dir: Path) -> Document:
-    """The whole configuration as plain values; sizes in bytes. ``document`` stays as it is."""
+    """The whole configuration as plain values; sizes in bytes. ``document`` stays as it is.
+
+    What ``plain`` drops is still there, see :func:`bare`: entries keep their places for the rules.
+    """
     filled: Document = {key: value for key, value in _plain(document).items() if value is not None}
     filled.pop("base", None)
     arch = filled.get("arch")
     filled["arch"] = host.arch if arch in (None, "default") else arch
     filled.setdefault("vmType", default_vm_type(filled, host))
+    filled["vmOpts"] = _vm_opts(filled)
     filled.setdefault("images", [])
     filled.setdefault("cpus", min(4, host.cpus))
     filled["memory"] = parse_size(filled.get("memory", min(4 * _GIB, host.memory // 2 // 2**20 * 2**20)))
@@ -54,7 +58,7 @@ def fill(document: Mapping[str, Any], host: Host, *, instance_dir: Path) -> Docu
     for key in ("env", "param", "cpuType"):
         filled[key] = {each: _text(value) for each, value in filled.get(key, {}).items()}
     filled.setdefault("timezone", host.timezone)
-    return _bare(filled) if filled.get("plain") else filled
+    return filled
 
 
 def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
@@ -88,6 +92,16 @@ def _machine_id() -> str:
         return Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+def _vm_opts(filled: Document) -> Document:
+    """``rosetta`` at the top is where ``vmOpts.vz.rosetta`` was before; the new place wins."""
+    options: Document = filled.get("vmOpts", {})
+    old = filled.pop("rosetta", None)
+    if old is None:
+        return options
+    vz = options.get("vz", {})
+    return {**options, "vz": {**vz, "rosetta": {**old, **vz.get("rosetta", {})}}}
 
 
 def _user(user: Mapping[str, Any], host: Host) -> Document:
@@ -125,7 +139,9 @@ def _forward(entry: Mapping[str, Any]) -> Document:
     for side in ("guest", "host"):
         port = entry.get(f"{side}Port")
         if port is not None:
-            filled[f"{side}PortRange"] = [port, port]
+            filled.setdefault(f"{side}PortRange", [port, port])
+    if entry.get("guestIPMustBeZero"):
+        filled.setdefault("guestIP", "0.0.0.0")  # noqa: S104 - what the guest listens on
     filled.setdefault("guestPortRange", [1, 65535])
     filled.setdefault("hostPortRange", filled["guestPortRange"])
     return filled
@@ -159,7 +175,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _bare(filled: Document) -> Document:
+def bare(filled: Document) -> Document:
     """``plain: true`` drops what needs help from inside the guest."""
     static = [rule for rule in filled["portForwards"] if rule.get("static")]
     dropped = {

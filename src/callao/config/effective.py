@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from callao.config.defaults import fill
+from callao.config.defaults import bare, fill
 from callao.config.expand import expand
 from callao.config.names import check_socket_path
 from callao.config.rules import rule_problems
@@ -65,11 +65,11 @@ def effective(
     filled = fill(sound, host, instance_dir=instance_dir)
     expanded, lost = expand(filled, host, name=name, instance_dir=instance_dir)
     used = {key for key in filled["param"] if f".Param.{key}" in repr(document)}
-    problems += lost + rule_problems({**expanded, "_used": used})
+    problems += lost + rule_problems(expanded, given=sound, used=used, sockets=instance_dir / "sock")
     if problems:
         raise _refusal(problems, source, text)
     try:
-        return msgspec.convert(expanded, Config)
+        return msgspec.convert(bare(expanded) if expanded.get("plain") else expanded, Config)
     except msgspec.ValidationError as error:
         problem = Problem(".", "", str(error), "see lima.yaml's documentation")
         raise _refusal([problem], source, text) from error

@@ -54,6 +54,11 @@ def check_socket_path(instance_dir: Path) -> None:
         )  # fmt: skip
 
 
+def is_instance_name(name: str) -> bool:
+    """Whether an instance, or a disk, could be called so."""
+    return len(name) <= _LONGEST and bool(_INSTANCE.fullmatch(name))
+
+
 def is_user_name(name: str) -> bool:
     """Whether Debian's useradd and Fedora's alike would take it."""
     return bool(_USER.fullmatch(name))

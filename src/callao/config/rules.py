@@ -6,11 +6,15 @@ Input is filled and expanded. Whatever a driver cannot do is the driver's to say
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from callao.config.rules_network import forwards, networks, resolver
+from callao.config.names import INSTANCE_ALLOWED, is_identifier, is_instance_name, is_user_name
+from callao.config.rules_files import files
+from callao.config.rules_network import copies, forwards, networks, resolver
 from callao.config.rules_scripts import probes, provision
 from callao.config.schema import Arch
 from callao.errors import Problem
@@ -21,47 +25,31 @@ Found = Iterator[Problem]
 LIMA_VERSION = "2.1.0"
 """The Lima whose lima.yaml this is; ``minimumLimaVersion`` is compared with it."""
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_VERSION = re.compile(r"v?\d+(\.\d+){0,2}([-+].*)?")
+_FS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SYSTEM_PATHS = frozenset(
     ("/", "/bin", "/dev", "/etc", "/home", "/opt", "/root", "/sbin", "/tmp", "/usr", "/var")  # noqa: S108
 )
+_A_VERSION = "up to three numbers with dots, such as 2.0.0"
 _ARCHES = ", ".join(str(each) for each in Arch)
 
 
-def rule_problems(filled: Document) -> list[Problem]:
-    """Every rule that ``filled`` breaks."""
-    return [problem for rule in _RULES for problem in rule(filled)]
+def rule_problems(filled: Document, *, given: Document, used: set[str], sockets: Path) -> list[Problem]:
+    """Every rule that ``filled`` breaks.
+
+    :param given: the document before its defaults.
+    :param used: the parameters that its strings name.
+    :param sockets: where relative sockets of the host will be.
+    """
+    everything = {**filled, "_given": given, "_used": used, "_sockets": str(sockets)}
+    return [problem for rule in _RULES for problem in rule(everything)]
 
 
-def _images(filled: Document) -> Found:
-    if not filled["images"]:
-        yield Problem("images", [], "is empty", "at least one image")
-    for index, image in enumerate(filled["images"]):
-        place = f"images[{index}]"
-        yield from _file(image, place)
-        for part in ("kernel", "initrd"):
-            inner = image.get(part)
-            if inner is None:
-                continue
-            yield from _file(inner, f"{place}.{part}")
-            if inner.get("arch") not in (None, image.get("arch")):
-                yield Problem(
-                    f"{place}.{part}.arch", inner["arch"], "is not the image's arch", str(image.get("arch"))
-                )
-        if image.get("initrd") and not image.get("kernel"):
-            yield Problem(f"{place}.initrd", image["initrd"], "needs a kernel", "kernel and initrd together")
-    for index, image in enumerate((filled.get("firmware") or {}).get("images", [])):
-        yield from _file(image, f"firmware.images[{index}]")
-
-
-def _file(file: Document, place: str) -> Found:
-    if not file.get("location"):
-        yield Problem(f"{place}.location", file.get("location"), "is missing", "a URL or a path")
-    digest = file.get("digest")
-    if digest and not _DIGEST.fullmatch(digest):
-        yield Problem(
-            f"{place}.digest", digest, "is not a digest", "sha256: or sha512: and that many hex digits"
-        )
+def _base(filled: Document) -> Found:
+    base = filled["_given"].get("base")
+    if base:
+        yield Problem("base", base, "is still to be taken in", "a template's, which is resolved before")
 
 
 def _mounts(filled: Document) -> Found:
@@ -77,7 +65,7 @@ def _mounts(filled: Document) -> Found:
             )
         if point != location and not point.startswith("/"):
             yield Problem(f"{place}.mountPoint", point, "is not absolute", "an absolute path in the guest")
-        elif point and (point.rstrip("/") or "/") in (_SYSTEM_PATHS | {home}):
+        elif point and posixpath.normpath(f"/{point.lstrip('/')}") in (_SYSTEM_PATHS | {home}):
             yield Problem(
                 f"{place}.mountPoint", point, "would cover the guest's own directory", "a directory below it"
             )
@@ -89,11 +77,18 @@ def _disks(filled: Document) -> Found:
     for index, disk in enumerate(filled["additionalDisks"]):
         if not disk.get("name"):
             yield Problem(f"additionalDisks[{index}].name", disk.get("name"), "is missing", "a disk's name")
+        elif not is_instance_name(disk["name"]):
+            yield Problem(
+                f"additionalDisks[{index}].name", disk["name"], "cannot be a disk's name", INSTANCE_ALLOWED
+            )
+        kind = disk.get("fsType")
+        if kind and not _FS_TYPE.fullmatch(kind):
+            yield Problem(
+                f"additionalDisks[{index}].fsType", kind, "cannot be a file system", "such as ext4 or xfs"
+            )
 
 
 def _user(filled: Document) -> Found:
-    from callao.config.names import is_user_name
-
     user = filled["user"]
     if not is_user_name(user["name"]):
         allowed = "a lower-case letter or _, then at most 31 of a-z, 0-9, _ and -"
@@ -112,8 +107,6 @@ def _user(filled: Document) -> Found:
 
 
 def _parameters(filled: Document) -> Found:
-    from callao.config.names import is_identifier
-
     if not filled["param"]:
         return
     everything = repr({key: value for key, value in filled.items() if key not in ("param", "env")})
@@ -122,7 +115,7 @@ def _parameters(filled: Document) -> Found:
             yield Problem(
                 f"param.{key}", key, "is not an identifier", "letters, digits and _, no digit first"
             )
-        elif not value.isprintable():
+        elif not value.replace("\t", "").isprintable():
             yield Problem(f"param.{key}", value, "is not printable", "printable characters")
         elif f"PARAM_{key}" not in everything and key not in filled.get("_used", ()):
             yield Problem(
@@ -130,9 +123,20 @@ def _parameters(filled: Document) -> Found:
             )
 
 
+def _environment(filled: Document) -> Found:
+    for key in filled["env"]:
+        if not _ENV.fullmatch(key):
+            yield Problem(
+                f"env.{key}", key, "cannot be a variable", "letters, digits, _, . and -, no digit first"
+            )
+
+
 def _cpu_types(filled: Document) -> Found:
     tables = {"cpuType": filled.get("cpuType") or {}}
     tables["vmOpts.qemu.cpuType"] = ((filled.get("vmOpts") or {}).get("qemu") or {}).get("cpuType") or {}
+    least = ((filled.get("vmOpts") or {}).get("qemu") or {}).get("minimumVersion")
+    if least and not _VERSION.fullmatch(least):
+        yield Problem("vmOpts.qemu.minimumVersion", least, "is not a version", _A_VERSION)
     for place, table in tables.items():
         for arch in table:
             if arch not in set(Arch):
@@ -143,7 +147,9 @@ def _version(filled: Document) -> Found:
     from callao.config.merge import version
 
     least = filled.get("minimumLimaVersion")
-    if least and version(least) > version(LIMA_VERSION):
+    if least and not _VERSION.fullmatch(least):
+        yield Problem("minimumLimaVersion", least, "is not a version", _A_VERSION)
+    elif least and version(least) > version(LIMA_VERSION):
         yield Problem(
             "minimumLimaVersion", least, "is newer than what Callao follows", f"at most {LIMA_VERSION}"
         )
@@ -156,6 +162,6 @@ def _prefix(filled: Document) -> Found:
 
 
 _RULES: tuple[Callable[[Document], Found], ...] = (
-    _version, _images, _cpu_types, _mounts, _disks, _user, provision, probes, forwards, networks,
-    resolver, _parameters, _prefix,
+    _version, _base, files, _cpu_types, _mounts, _disks, _user, provision, probes, forwards, copies,
+    networks, resolver, _environment, _parameters, _prefix,
 )  # fmt: skip

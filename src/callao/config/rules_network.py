@@ -13,36 +13,85 @@ from callao.errors import Problem
 
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+_NO_RANGE = ("is one socket for many ports",)
 _KINDS = "exactly one of lima, socket and vzNAT"
 
 
 def forwards(filled: Mapping[str, Any]) -> Iterator[Problem]:
     """Addresses, ranges and sockets that fit each other."""
+    given = filled["_given"].get("portForwards") or []
     for index, rule in enumerate(filled["portForwards"]):
         place = f"portForwards[{index}]"
         for key in ("guestIP", "hostIP"):
             if key in rule and not _is_address(rule[key]):
                 yield Problem(f"{place}.{key}", rule[key], "is not an address", "an IPv4 or IPv6 address")
-        guest, host = rule["guestPortRange"], rule["hostPortRange"]
-        if guest[1] - guest[0] != host[1] - host[0]:
+        if rule.get("guestIPMustBeZero") and rule["guestIP"] != "0.0.0.0":  # noqa: S104
             yield Problem(
-                f"{place}.hostPortRange", list(host), "has not the guest range's length", "equal lengths"
+                f"{place}.guestIPMustBeZero",
+                True,
+                f"is not for guestIP {rule['guestIP']}",
+                "guestIP 0.0.0.0",
             )
-        if guest[0] == guest[1] == 22 and not rule.get("ignore"):
-            yield Problem(f"{place}.guestPort", 22, "is forwarded for ssh already", "ssh.localPort")
-        for key in ("guestSocket", "hostSocket"):
-            yield from _socket(rule.get(key), f"{place}.{key}")
-        if rule.get("reverse") and not (rule.get("guestSocket") and rule.get("hostSocket")):
-            yield Problem(f"{place}.reverse", True, "is for sockets", "with guestSocket and hostSocket")
+        for side in ("guest", "host"):
+            yield from _ports(given[index], side, place)
+        yield from _sockets(rule, place, filled["_sockets"])
+    local = (filled.get("ssh") or {}).get("localPort")
+    if local == 22:
+        yield Problem("ssh.localPort", local, "is the host's own ssh port", "0, or another port")
 
 
-def _socket(path: str | None, place: str) -> Iterator[Problem]:
-    if path is None:
-        return
-    if place.endswith("guestSocket") and not path.startswith("/"):
-        yield Problem(place, path, "is not absolute", "an absolute path")
-    if len(path.encode()) >= UNIX_PATH_MAX:
-        yield Problem(place, path, "is too long for a socket", f"fewer than {UNIX_PATH_MAX} bytes")
+def _ports(given: Mapping[str, Any], side: str, place: str) -> Iterator[Problem]:
+    """What one side says itself."""
+    port, ports = given.get(f"{side}Port"), given.get(f"{side}PortRange")
+    where = f"{place}.{side}Port" if port is not None else f"{place}.{side}PortRange"
+    if port is not None and ports is not None and port != ports[0]:
+        yield Problem(where, port, f"is not where {side}PortRange starts", str(ports[0]))
+    if port is not None and given.get(f"{side}Socket"):
+        yield Problem(where, port, f"stands beside {side}Socket", "one of them")
+    if 22 in (port, *(ports or ())) and not given.get("ignore"):
+        yield Problem(where, 22, "is ssh's, which has a forward already", "another port; see ssh.localPort")
+
+
+def _sockets(rule: Mapping[str, Any], place: str, folder: str) -> Iterator[Problem]:
+    guest, host = rule["guestPortRange"], rule["hostPortRange"]
+    guest_socket, host_socket = rule.get("guestSocket"), rule.get("hostSocket")
+    if guest_socket:
+        yield from _socket(guest_socket, guest_socket, f"{place}.guestSocket")
+        if not guest_socket.startswith("/"):
+            yield Problem(f"{place}.guestSocket", guest_socket, "is not absolute", "an absolute path")
+    if host_socket:
+        path = host_socket if host_socket.startswith("/") else f"{folder}/{host_socket}"
+        yield from _socket(host_socket, path, f"{place}.hostSocket")
+    if not guest_socket and not host_socket and guest[1] - guest[0] != host[1] - host[0]:
+        yield Problem(
+            f"{place}.hostPortRange", list(host), "has not the guest range's length", "equal lengths"
+        )
+    if not rule.get("ignore"):
+        if guest_socket and not host_socket and host[0] != host[1]:
+            yield Problem(f"{place}.guestSocket", guest_socket, *_NO_RANGE, "a hostPort or a hostSocket")
+        if host_socket and not guest_socket and guest[0] != guest[1]:
+            yield Problem(f"{place}.hostSocket", host_socket, *_NO_RANGE, "a guestPort or a guestSocket")
+    if rule.get("reverse") and not (guest_socket and host_socket):
+        yield Problem(f"{place}.reverse", True, "is for sockets", "with guestSocket and hostSocket")
+
+
+def _socket(value: str, path: str, place: str) -> Iterator[Problem]:
+    if len(path.encode(errors="replace")) >= UNIX_PATH_MAX:
+        allowed = f"fewer than {UNIX_PATH_MAX} bytes"
+        if path != value:
+            allowed += f", with the {len(path) - len(value)} of the instance's folder"
+        yield Problem(place, value, "is too long for a socket", allowed)
+
+
+def copies(filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """Both ends of what is copied to the host."""
+    for index, entry in enumerate(filled.get("copyToHost", [])):
+        for side in ("guest", "host"):
+            path = entry.get(side)
+            if not path:
+                yield Problem(f"copyToHost[{index}].{side}", path, "is missing", "an absolute path")
+            elif not path.startswith("/"):
+                yield Problem(f"copyToHost[{index}].{side}", path, "is not absolute", "an absolute path")
 
 
 def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
@@ -53,6 +102,9 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
         kinds = [key for key in ("lima", "socket", "vzNAT") if network.get(key)]
         if len(kinds) != 1:
             yield Problem(place, kinds, "is of no kind, or of several", _KINDS)
+        socket = network.get("socket")
+        if socket:
+            yield from _socket(socket, socket, f"{place}.socket")
         if not _MAC.fullmatch(network["macAddress"]):
             yield Problem(
                 f"{place}.macAddress", network["macAddress"], "is not a MAC address", "six hex pairs with :"
@@ -77,6 +129,17 @@ def resolver(filled: Mapping[str, Any]) -> Iterator[Problem]:
     for index, address in enumerate(dns):
         if not _is_address(address):
             yield Problem(f"dns[{index}]", address, "is not an address", "an IPv4 or IPv6 address")
+
+    for name, target in ((filled.get("hostResolver") or {}).get("hosts") or {}).items():
+        for word in (name, str(target)):
+            if not word or any(not each.isprintable() or each.isspace() for each in word):
+                yield Problem(
+                    f"hostResolver.hosts.{name}",
+                    target,
+                    "is not a name or an address",
+                    "no spaces, not empty",
+                )
+                break
 
 
 def _is_address(text: str) -> bool:

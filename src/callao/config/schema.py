@@ -8,6 +8,7 @@ has merged and filled them. Sizes are bytes. Names and meanings are those of Lim
 from __future__ import annotations
 
 import enum
+from typing import Literal
 
 import msgspec
 from msgspec import field
@@ -92,7 +93,7 @@ class QEMUOpts(Record, frozen=True, kw_only=True):
 
 class VZOpts(Record, frozen=True, kw_only=True):
     rosetta: Rosetta = Rosetta()
-    disk_image_format: str = "raw"
+    disk_image_format: Literal["raw", "asif"] = "raw"
 
 
 class VMOpts(Record, frozen=True, kw_only=True):
@@ -110,14 +111,14 @@ class AdditionalDisk(Record, frozen=True, kw_only=True):
 class SSHFS(Record, frozen=True, kw_only=True):
     cache: bool = True
     follow_symlinks: bool = False
-    sftp_driver: str | None = None
+    sftp_driver: Literal["builtin", "openssh-sftp-server"] | None = None
 
 
 class P9(Record, frozen=True, kw_only=True):
-    security_model: str = "none"
-    protocol_version: str = "9p2000.L"
+    security_model: Literal["passthrough", "mapped-xattr", "mapped-file", "none"] = "none"
+    protocol_version: Literal["9p2000", "9p2000.u", "9p2000.L"] = "9p2000.L"
     msize: int = 128 * 1024
-    cache: str | None = None
+    cache: Literal["none", "loose", "fscache", "mmap"] | None = None
 
 
 class Virtiofs(Record, frozen=True, kw_only=True):
@@ -155,7 +156,7 @@ class Firmware(Record, frozen=True, kw_only=True):
 
 class Audio(Record, frozen=True, kw_only=True):
     device: str | None = None
-    interface: str | None = None
+    interface: Literal["hda", "virtio"] | None = None
 
 
 class VNC(Record, frozen=True, kw_only=True):
@@ -196,7 +197,7 @@ class Containerd(Record, frozen=True, kw_only=True):
 
 
 class Probe(Record, frozen=True, kw_only=True):
-    mode: str = "readiness"
+    mode: Literal["readiness"] = "readiness"
     description: str = ""
     script: str | None = None
     file: Locator | None = None

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from callao.config.schema import P9, AdditionalDisk, Config, Locator, PortForward
+from callao.config.schema import P9, AdditionalDisk, Config, Locator, PortForward, Rosetta
 from callao.config.sizes import ALLOWED as A_SIZE
 from callao.config.sizes import parse_size
 from callao.errors import Problem
@@ -25,13 +25,29 @@ Problems = list[Problem]
 
 _SMALLEST: dict[tuple[type, str], int] = {(Config, "memory"): 1, (Config, "disk"): 1, (P9, "msize"): 4096}
 _EXTRA: dict[type, dict[str, Any]] = {
-    Config: {"base": object},
+    Config: {"base": tuple[Locator, ...], "rosetta": Rosetta},
     PortForward: {"guestPort": int, "hostPort": int},
 }
 _SHORT: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
 """Records that may be written as the string that is their one required field."""
 
-_RANGES = {"cpus": (1, 4096), "guestPort": (1, 65535), "hostPort": (1, 65535), "localPort": (0, 65535)}
+_LONE = frozenset({(Config, "base")})
+"""Lists that may be written as their one entry."""
+
+DEFAULTED = "arch"
+"""At the top of the document only, ``default`` is the host's."""
+
+RANGES = {
+    "cpus": (1, 4096),
+    "guestPort": (1, 65535),
+    "hostPort": (1, 65535),
+    "localPort": (0, 65535),
+    "uid": (0, 2**32 - 2),
+    "metric": (0, 2**32 - 1),
+    "queueSize": (1, 2**15),
+}
+"""Of whole numbers, by key. A split ring of virtio has at most 32768 entries."""
+
 _PORTS = (1, 65535)
 
 
@@ -64,6 +80,8 @@ def _record(record: type, value: object, path: str, problems: Problems) -> None:
         elif item is not None:
             if (record, str(key)) in _SMALLEST:
                 _size(item, place, _SMALLEST[record, str(key)], problems)
+            elif (record, key) in _LONE and not isinstance(item, list | tuple):
+                _value(typing.get_args(known[key])[0], item, place, problems)
             else:
                 _value(known[key], item, place, problems)
 
@@ -90,22 +108,26 @@ def _size(value: object, place: str, smallest: int, problems: Problems) -> None:
 
 def _value(kind: Any, value: object, place: str, problems: Problems) -> None:
     """One value against one type of the schema."""
-    kind = _without_none(kind)
+    kind = without_none(kind)
     origin = typing.get_origin(kind)
-    if kind is object:
-        return
     if origin is tuple:
         _list(typing.get_args(kind), value, place, problems)
+    elif origin is typing.Literal:
+        _member(typing.get_args(kind), value, place, problems)
     elif origin is dict:
         _dict(value, place, problems)
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         _record(kind, value, place, problems)
     elif isinstance(kind, type) and issubclass(kind, enum.Enum):
-        allowed = [str(member) for member in kind]
-        if value not in allowed and not (place.rpartition(".")[2] == "arch" and value == "default"):
-            problems.append(Problem(place, value, "is not known", ", ".join(allowed)))
+        if not (place == DEFAULTED and value == "default"):
+            _member(tuple(str(member) for member in kind), value, place, problems)
     else:
         _scalar(kind, value, place, problems)
+
+
+def _member(allowed: tuple[str, ...], value: object, place: str, problems: Problems) -> None:
+    if value not in allowed:
+        problems.append(Problem(place, value, "is not known", ", ".join(allowed)))
 
 
 def _scalar(kind: type, value: object, place: str, problems: Problems) -> None:
@@ -114,7 +136,7 @@ def _scalar(kind: type, value: object, place: str, problems: Problems) -> None:
     if not fits:
         problems.append(Problem(place, value, f"is not {words[kind]}", words[kind]))
         return
-    low, high = _RANGES.get(place.rpartition(".")[2], (None, None)) if kind is int else (None, None)
+    low, high = RANGES.get(place.rpartition(".")[2], (None, None)) if kind is int else (None, None)
     if low is not None and high is not None and not low <= value <= high:  # type: ignore[operator]
         problems.append(Problem(place, value, "is out of range", f"{low} to {high}"))
 
@@ -151,7 +173,8 @@ def _dict(value: object, place: str, problems: Problems) -> None:
             problems.append(Problem(f"{place}.{key}", item, "is not a string", "a string"))
 
 
-def _without_none(kind: Any) -> Any:
+def without_none(kind: Any) -> Any:
+    """``T | None`` without its None."""
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
         return next(each for each in typing.get_args(kind) if each is not type(None))
     return kind

@@ -7,6 +7,7 @@ import re
 
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?)(b?)\s*", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_LARGEST = 2**63 - 1
 ALLOWED = "a size such as 4GiB, 512MiB, or a number of bytes"
 
 
@@ -16,16 +17,23 @@ def parse_size(value: str | int) -> int:
     :raises ValueError: for anything else.
     """
     if isinstance(value, int) and not isinstance(value, bool):
-        if value < 0:
-            raise ValueError(value)
-        return value
+        return _bounded(value)
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(value)
     number, unit, binary, _ = match.groups()
     if binary and not unit:
         raise ValueError(value)
-    return int(float(number) * 1024 ** _POWERS[unit.lower()])
+    whole, _, fraction = number.partition(".")
+    factor: int = 1024 ** _POWERS[unit.lower()]
+    return _bounded(int(whole) * factor + int(float(f"0.{fraction or 0}") * factor))
+
+
+def _bounded(number: int) -> int:
+    """Within what qemu, the kernel and Go's int64 take."""
+    if not 0 <= number <= _LARGEST:
+        raise ValueError(number)
+    return number
 
 
 def format_size(number: int) -> str:

@@ -121,6 +121,9 @@ def _not_yaml(error: Exception) -> Problem:
     mark = getattr(error, "problem_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     words = getattr(error, "problem", None) or next(iter(str(error).splitlines()), type(error).__name__)
+    begun, context = getattr(error, "context_mark", None), getattr(error, "context", None)
+    if begun and context:
+        words = f"{words} {context} from line {begun.line + 1}, column {begun.column + 1} on"
     return Problem(".", "", f"is not YAML: {words}", "YAML 1.1, as PyYAML reads it", line, column)
 
 

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules for what is fetched: images, kernels, firmware, archives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from callao.errors import Problem
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+A_DIGEST = "sha256: or sha512: and that many hex digits"
+
+Document = Mapping[str, Any]
+Found = Iterator[Problem]
+
+
+def files(filled: Document) -> Found:
+    """Each has a location and a digest that can be one; parts of an image fit it."""
+    if not filled["images"]:
+        yield Problem("images", [], "is empty", "at least one image")
+    for index, image in enumerate(filled["images"]):
+        place = f"images[{index}]"
+        yield from _file(image, place)
+        yield from _parts(image, place)
+    others = {
+        "firmware.images": (filled.get("firmware") or {}).get("images"),
+        "containerd.archives": (filled.get("containerd") or {}).get("archives"),
+        "osOpts.Windows.virtioWin": ((filled.get("osOpts") or {}).get("Windows") or {}).get("virtioWin"),
+    }
+    for key, entries in others.items():
+        for index, entry in enumerate(entries or ()):
+            yield from _file(entry, f"{key}[{index}]")
+
+
+def _parts(image: Document, place: str) -> Found:
+    for part in ("kernel", "initrd"):
+        inner = image.get(part)
+        if inner is None:
+            continue
+        yield from _file(inner, f"{place}.{part}")
+        if inner.get("arch") not in (None, image.get("arch")):
+            yield Problem(
+                f"{place}.{part}.arch", inner["arch"], "is not the image's arch", str(image.get("arch"))
+            )
+    if image.get("initrd") and not image.get("kernel"):
+        yield Problem(f"{place}.initrd", image["initrd"], "needs a kernel", "kernel and initrd together")
+
+
+def _file(file: Document, place: str) -> Found:
+    if not file.get("location"):
+        yield Problem(f"{place}.location", file.get("location"), "is missing", "a URL or a path")
+    yield from digest(file, place)
+
+
+def digest(file: Document, place: str) -> Found:
+    """Of anything that may have one."""
+    value = file.get("digest")
+    if value and not DIGEST.fullmatch(value):
+        yield Problem(f"{place}.digest", value, "is not a digest", A_DIGEST)
