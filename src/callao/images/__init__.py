@@ -1,9 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Disk images: fetched once, verified while they stream, kept in the cache as qcow2."""
 
+from callao.images.adopt import adopt
 from callao.images.download import Patience
 from callao.images.ensure import ensure_image
 from callao.images.fetch import CachedFile, fetch, forget, lookup, newest
 from callao.images.fetched import Fetched
+from callao.images.size import size_of
 
-__all__ = ["CachedFile", "Fetched", "Patience", "ensure_image", "fetch", "forget", "lookup", "newest"]
+__all__ = [
+    "CachedFile",
+    "Fetched",
+    "Patience",
+    "adopt",
+    "ensure_image",
+    "fetch",
+    "forget",
+    "lookup",
+    "newest",
+    "size_of",
+]

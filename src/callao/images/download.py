@@ -55,7 +55,7 @@ def download(entry: Entry, algorithm: str, patience: Patience, progress: Progres
             last = error
             if _size(entry.part) == before and not isinstance(error, _Truncated):
                 break
-    raise DownloadError(f"{entry.url} cannot be fetched: {_words(last)}.") from last
+    raise DownloadError(f"{entry.url} cannot be fetched: {words(last)}.") from last
 
 
 class _Truncated(Exception):
@@ -70,9 +70,9 @@ def _once(entry: Entry, algorithm: str, patience: Patience, progress: Progress) 
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     else:
         have = 0
-    with _pool(entry.url, patience) as pool:
+    with pool_for(entry.url, patience) as pool:
         answer = pool.request(
-            "GET", entry.url, headers=headers, preload_content=False, redirect=True, retries=_redirects()
+            "GET", entry.url, headers=headers, preload_content=False, redirect=True, retries=redirects()
         )
         try:
             start, total = _placed(entry, answer, have)
@@ -132,7 +132,7 @@ def _stream(
     return f"{algorithm}:{hasher.hexdigest()}"
 
 
-def _pool(url: str, patience: Patience) -> Any:
+def pool_for(url: str, patience: Patience) -> Any:
     """Through the proxy that the environment names for this URL, if any (``no_proxy`` counts)."""
     timeout = urllib3.Timeout(connect=patience.connect, read=patience.read)
     parts = urlsplit(url)
@@ -145,7 +145,7 @@ def _pool(url: str, patience: Patience) -> Any:
     return urllib3.ProxyManager(proxy, timeout=timeout, proxy_headers=headers)
 
 
-def _redirects() -> Any:
+def redirects() -> Any:
     """Follow redirects between http and https; our own loop does the retrying."""
     return urllib3.Retry(
         total=None, connect=0, read=0, status=0, other=0, redirect=10, raise_on_redirect=True
@@ -166,12 +166,12 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _words(error: BaseException | None) -> str:
+def words(error: BaseException | None) -> str:
     """The innermost cause, without urllib3's wrapping."""
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
-        return _words(error.reason)
+        return words(error.reason)
     if isinstance(error, urllib3.exceptions.ProxyError):
-        return f"the proxy does not help: {_words(error.original_error)}"
+        return f"the proxy does not help: {words(error.original_error)}"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return "the server stalled"
     if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):

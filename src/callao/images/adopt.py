@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file that came another way, put where its download would be."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from callao.errors import ImageError
+from callao.images import digest as digests
+from callao.images.cache import Entry, entry, exclusive, room
+
+_CHUNK = 1 << 20
+
+
+def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
+    """Keep ``data`` as what ``url`` brings; a file that is there already and has the digest stays.
+
+    :raises DigestMismatch: when it is another; nothing of it is kept.
+    :raises ImageError: when it cannot be kept.
+    """
+    name = digests.algorithm(digest)
+    place = entry(home, url)
+    try:
+        with exclusive(place.dir):
+            if place.data.is_file() and digests.of_file(place.data, name) == digest:
+                return place.data
+            return _put(place, data, name, digest)
+    except OSError as error:
+        raise ImageError(
+            f"{url} cannot be kept in {place.dir}: {error.strerror or error}.", hint=room(place.dir)
+        ) from error
+
+
+def _put(place: Entry, data: IO[bytes], name: str, digest: str) -> Path:
+    place.dir.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".data.", dir=place.dir)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            while chunk := data.read(_CHUNK):
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        digests.verify(place.url, digest, digests.of_file(Path(temporary), name))
+        for stale in place.dir.glob("*.digest"):
+            stale.unlink()
+        (place.dir / "url").write_text(place.url, encoding="utf-8")
+        place.digest_file(name).write_text(digest + "\n", encoding="ascii")
+        Path(temporary).replace(place.data)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return place.data

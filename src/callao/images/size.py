@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How large a file is, asked without fetching it."""
+
+from __future__ import annotations
+
+import urllib3
+
+import callao
+from callao.errors import DownloadError
+from callao.images.download import Patience, pool_for, redirects, words
+from callao.images.location import parse
+
+_NOT_ALLOWED = (405, 501)
+"""What servers say that do not know HEAD."""
+
+
+def size_of(location: str, patience: Patience | None = None) -> int:
+    """Bytes; 0 where the server doesn't say.
+
+    :raises DownloadError: when the file cannot be had.
+    """
+    place = parse(location)
+    if place.path is not None:
+        try:
+            return place.path.stat().st_size
+        except OSError as error:
+            raise DownloadError(f"{location} cannot be read: {error.strerror}.") from error
+    try:
+        return _asked(place.url, patience or Patience())
+    except urllib3.exceptions.HTTPError as error:
+        raise DownloadError(f"{location} cannot be fetched: {words(error)}.") from error
+
+
+def _asked(url: str, patience: Patience) -> int:
+    headers = {"User-Agent": f"callao/{callao.__version__}", "Accept-Encoding": "identity"}
+    with pool_for(url, patience) as pool:
+        for method in ("HEAD", "GET"):
+            answer = pool.request(
+                method, url, headers=headers, preload_content=False, redirect=True, retries=redirects()
+            )
+            answer.close()  # of a GET's body, only what the server has sent already
+            if answer.status not in _NOT_ALLOWED:
+                break
+    if answer.status != 200:
+        raise DownloadError(f"{url} cannot be fetched: HTTP status {answer.status} {answer.reason}.")
+    length = answer.headers.get("Content-Length", "")
+    return int(length) if length.isdigit() else 0
