@@ -41,7 +41,7 @@ class Reader:
         :param digest: what its bytes must have, ``sha256:HEX`` or ``sha512:HEX``.
         :raises TemplateError: when it cannot be read, is not text, or is another.
         """
-        data = self._data(found, digest)
+        data = self._noted(found, digest)
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -51,9 +51,14 @@ class Reader:
             if target is None:
                 break
             found = find_beside(target, found)
-            text = self._data(found, None).decode("utf-8", "replace")
-        self.sources.append(Source(found.location, "sha256:" + hashlib.sha256(data).hexdigest()))
+            text = self._noted(found, None).decode("utf-8", "replace")
         return text
+
+    def _noted(self, found: Found, digest: str | None) -> bytes:
+        """A link and what it leads to are two sources: either may change."""
+        data = self._data(found, digest)
+        self.sources.append(Source(found.location, "sha256:" + hashlib.sha256(data).hexdigest()))
+        return data
 
     def _data(self, found: Found, digest: str | None) -> bytes:
         try:

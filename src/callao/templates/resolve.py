@@ -54,18 +54,20 @@ def resolve_text(
     return Resolved(source, source, _complete(load(text, source), Found(source, Path(source)), reader, ()))
 
 
-def layered(document: Mapping[str, object], home: Path) -> dict[str, object]:
+def layered(
+    document: Mapping[str, object], home: Path, *, access: Access = Access.ONLINE
+) -> dict[str, object]:
     """``_config/override.yaml`` over ``document`` over ``_config/default.yaml``, where they exist.
 
     ``_config/base.yaml`` is a base of every template: less specific than the template itself.
     """
-    over, base, default = (_optional(home, name) for name in ("override", "base", "default"))
+    over, base, default = (_optional(home, name, access) for name in ("override", "base", "default"))
     return merge([over, document, base, default])
 
 
-def _optional(home: Path, name: str) -> dict[str, object]:
+def _optional(home: Path, name: str, access: Access) -> dict[str, object]:
     path = home / "_config" / f"{name}.yaml"
-    return _read(Found(name, path), None, Reader(home), ()) if path.is_file() else {}
+    return _read(Found(name, path), None, Reader(home, access), ()) if path.is_file() else {}
 
 
 def _read(found: Found, digest: str | None, reader: Reader, above: tuple[str, ...]) -> dict[str, object]:
