@@ -79,6 +79,10 @@ class TemplateError(CallaoError):
     """A template that cannot be found, read or resolved."""
 
 
+class LockError(CallaoError):
+    """A lock file that cannot be used, or an input that is not what it says."""
+
+
 class ImageError(CallaoError):
     """An image that cannot be had."""
 

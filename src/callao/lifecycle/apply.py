@@ -47,7 +47,7 @@ def apply(
                 delete(actual, report)
             case Step.CREATE:
                 assert wanted is not None
-                create(wanted, home, report)
+                create(wanted, home, report, request.access)
             case Step.CONFIGURE:
                 assert wanted is not None
                 before = paths.lima_yaml.read_bytes()

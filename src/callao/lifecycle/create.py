@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import callao
+from callao.access import Access
 from callao.config import dump
 from callao.drivers import driver_for
 from callao.errors import InstanceError
@@ -20,14 +21,14 @@ LIMA_VERSION = "2.0.0"
 """The Lima whose files and lima.yaml we are compatible with; written for Lima's own tools."""
 
 
-def create(wanted: Desired, home: Path, report: Reporter) -> None:
+def create(wanted: Desired, home: Path, report: Reporter, access: Access = Access.ONLINE) -> None:
     """Make the folder of a new instance, with its disk.
 
     :raises ImageError: when no image can be had.
     :raises CallaoError: when something cannot be made; nothing is left of it then.
     """
     config = wanted.config
-    image = ensure_image(config.images, config.arch.value, home=home, report=report)
+    image = ensure_image(config.images, config.arch.value, home=home, report=report, access=access)
     report(Event(stage=Stage.IMAGE, state=State.DONE))
     aside = building_at(home, wanted.name)
     try:

@@ -24,8 +24,13 @@ def desired(request: Request, actual: Instance | None, home: Path, host: Host) -
 
     :raises ConfigError: with every problem of the resulting configuration.
     :raises TemplateError: when there is no such template.
+    :raises LockError: when the request names a lock file, and it does not allow this.
     """
     check(request.config, host, source="config")
+    if request.lock is not None:
+        from callao.lifecycle.locked import refuse
+
+        refuse(request, request.lock, actual)
     fresh = actual is None or request.recreate
     if request.document is not None:
         return _whole(request, request.document, None if fresh else actual, home, host)
@@ -33,7 +38,7 @@ def desired(request: Request, actual: Instance | None, home: Path, host: Host) -
         return _amended(request, actual, home, host)
     recorded = actual.record.template if actual is not None else ""
     reference = request.template or recorded or DEFAULT_TEMPLATE
-    document = _from_template(reference, request.config, home)
+    document = _from_template(reference, request, home)
     if actual is not None and not fresh:
         document = _kept(document, actual)
     return _settled(request, document, reference, home, host)
@@ -49,16 +54,24 @@ def _whole(
     from callao.templates import layered
 
     settled = _settled(
-        request, layered(merge([request.config, document]), home), request.template or "", home, host
+        request,
+        layered(merge([request.config, document]), home, access=request.access),
+        request.template or "",
+        home,
+        host,
     )
     return dataclasses.replace(settled, text="")
 
 
-def _from_template(reference: str, config: Mapping[str, object], home: Path) -> dict[str, object]:
+def _from_template(reference: str, request: Request, home: Path) -> dict[str, object]:
     from callao.templates import layered, resolve
 
-    resolved = resolve(reference, home)
-    return layered(merge([config, resolved.document]), home)
+    resolved = resolve(reference, home, access=request.access)
+    if request.lock is not None:
+        from callao.lifecycle.locked import locked
+
+        return locked(request, request.lock, reference, resolved, home)
+    return layered(merge([request.config, resolved.document]), home, access=request.access)
 
 
 def _amended(request: Request, actual: Instance | None, home: Path, host: Host) -> Desired | None:

@@ -50,6 +50,11 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
         refuse_unsupported(config, request.name, host)
         if wanted is not None:
             steps = Plan(steps.steps, steps.changes, (*steps.notices, *notices(wanted)))
+    if request.lock is not None:
+        from callao.lockfile import notices as of_lock
+        from callao.lockfile import read
+
+        steps = Plan(steps.steps, steps.changes, (*steps.notices, *of_lock(read(request.lock))))
     return wanted, actual, steps
 
 

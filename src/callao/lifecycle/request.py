@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from callao.access import Access
 from callao.errors import CallaoError
 from callao.instances import Policy, Restart, Target
 
@@ -20,6 +22,8 @@ class Request:
         where it came from.
     :param text: that document as somebody wrote it, comments and all.
     :param labels: None leaves an existing instance's labels alone.
+    :param lock: a lock file that the template has to be in, unchanged; its images and packages count.
+    :param access: whether templates and images may be had from the network.
     :param timeout: seconds, for the start to become ready, and for another run's lock.
     """
 
@@ -34,6 +38,8 @@ class Request:
     recreate: bool = False
     restart: str = "auto"
     timeout: float = 600.0
+    lock: Path | None = None
+    access: Access = Access.ONLINE
 
     def policy(self) -> Policy:
         """The same in the plan's words.

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock file: what every template stood for on one day, held to, and carried where no network is."""
+
+from callao.lockfile.bundle import export, fetch_all, needed, unpack
+from callao.lockfile.enforce import enforce, notices, refuse_inputs, sealed
+from callao.lockfile.make import make
+from callao.lockfile.model import Lock, LockedImage, LockedTemplate
+from callao.lockfile.text import LockFile, parse, read, render, write
+
+__all__ = [
+    "Lock",
+    "LockFile",
+    "LockedImage",
+    "LockedTemplate",
+    "enforce",
+    "export",
+    "fetch_all",
+    "make",
+    "needed",
+    "notices",
+    "parse",
+    "read",
+    "refuse_inputs",
+    "render",
+    "sealed",
+    "unpack",
+    "write",
+]

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that a lock needs, fetched beforehand, and carried as one tar to where no network is.
+
+The tar holds ``callao.lock`` and the cache's own layout, so that plain ``tar -x`` in LIMA_HOME would do;
+:func:`unpack` does it without trusting anybody.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from callao.access import Access
+from callao.errors import LockError
+from callao.events import Event, Reporter, Stage, State, silent
+from callao.images import CachedFile, adopt, fetch
+from callao.images.cache import Entry, entry
+from callao.lockfile.model import ANY_ARCH, Lock
+from callao.lockfile.text import LockFile, parse, render
+
+LOCK_NAME = "callao.lock"
+_LARGEST_LOCK = 16 * 2**20
+_REMOTE = ("http://", "https://")
+_ANYWHERE = Path()
+"""In the place of LIMA_HOME, for paths inside the tar."""
+
+
+@dataclass(frozen=True, order=True)
+class Needed:
+    """One remote file; ``size`` is 0 where nobody said."""
+
+    location: str
+    digest: str
+    size: int = 0
+
+
+def needed(lock: Lock, archs: Collection[str] = ()) -> tuple[Needed, ...]:
+    """The remote files that the templates of ``lock`` are made of, each once, in order.
+
+    :param archs: whose images; of every architecture, when empty.
+    """
+    found = set()
+    for template in lock.templates.values():
+        found |= {Needed(source.location, source.digest) for source in template.sources}
+        for arch, image in template.images.items():
+            if not archs or arch == ANY_ARCH or arch in archs:
+                found |= {Needed(file.location, file.digest, file.size) for file in image.files()}
+    return tuple(sorted(each for each in found if each.location.startswith(_REMOTE)))
+
+
+def fetch_all(
+    lock: Lock,
+    home: Path,
+    archs: Collection[str] = (),
+    report: Reporter = silent,
+    access: Access = Access.ONLINE,
+) -> tuple[CachedFile, ...]:
+    """Have all of it in the cache, verified.
+
+    :raises ImageError: when one cannot be had, or is not what was locked.
+    """
+    wanted = needed(lock, archs)
+    files = []
+    for number, each in enumerate(wanted, 1):
+        message = f"{number} of {len(wanted)}: {each.location}"
+        report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+        files.append(fetch(each.location, digest=each.digest, home=home, report=report, access=access))
+    return tuple(files)
+
+
+def export(file: LockFile, home: Path, archs: Collection[str], tar: Path) -> None:
+    """Write what :func:`fetch_all` has put into the cache, byte for byte the same for the same lock.
+
+    :raises LockError: when it cannot be written.
+    :raises ImageError: when something is not in the cache, or not what was locked.
+    """
+    fetched = fetch_all(file.lock, home, archs, access=Access.OFFLINE)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{tar.name}.", dir=tar.absolute().parent)
+        try:
+            with os.fdopen(handle, "wb") as raw, tarfile.open(fileobj=raw, mode="w") as out:
+                _add_text(out, LOCK_NAME, render(file.lock))
+                for cached in sorted(fetched, key=lambda each: _place(each.location).dir):
+                    _add_entry(out, cached)
+            Path(name).chmod(0o644)
+            Path(name).replace(tar)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise LockError(f"{tar} cannot be written: {error.strerror or error}.") from error
+
+
+def unpack(tar: Path, home: Path, trusted: Lock | None = None, report: Reporter = silent) -> Lock:
+    """Put what the tar carries into the cache; returns the lock that came with it.
+
+    :param trusted: the lock to verify the files by; without one, that in the tar, which only tells
+        whether the tar is whole.
+    :raises LockError: for a tar that is none of ours, or holds anything else.
+    :raises DigestMismatch: for a file that is not what was locked; nothing of it is kept.
+    """
+    try:
+        with tarfile.open(tar, mode="r:") as source:
+            members = iter(source)
+            carried = _lock_of(source, next(members, None), tar)
+            expected = {_place(each.location).dir: each for each in needed(trusted or carried)}
+            for member in members:
+                _unpacked(source, member, expected, tar, home, report)
+    except (OSError, tarfile.TarError) as error:
+        raise LockError(f"{tar} cannot be read: {error}.") from error
+    return carried
+
+
+def _unpacked(
+    source: tarfile.TarFile,
+    member: tarfile.TarInfo,
+    expected: dict[Path, Needed],
+    tar: Path,
+    home: Path,
+    report: Reporter,
+) -> None:
+    path = PurePosixPath(member.name)
+    wanted = expected.get(Path(path.parent))
+    if wanted is None or not member.isreg():
+        raise LockError(
+            f"{tar}: {member.name!r} is not in the lock file.",
+            hint="Use the tar that 'callao fetch --tar' made for this lock file.",
+        )
+    content = source.extractfile(member)
+    assert content is not None
+    texts = dict(_texts(wanted.location, wanted.digest))
+    if path.name == "data":
+        report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=f"unpacking {wanted.location}"))
+        adopt(wanted.location, content, wanted.digest, home)
+    elif path.name not in texts or content.read(len(texts[path.name]) + 1) != texts[path.name].encode():
+        raise LockError(f"{tar}: {member.name!r} is not what belongs to {wanted.location}.")
+
+
+def _lock_of(source: tarfile.TarFile, member: tarfile.TarInfo | None, tar: Path) -> Lock:
+    if member is None or member.name != LOCK_NAME or not member.isreg() or member.size > _LARGEST_LOCK:
+        raise LockError(f"{tar} does not begin with {LOCK_NAME}.", hint="Make it with 'callao fetch --tar'.")
+    content = source.extractfile(member)
+    assert content is not None
+    return parse(content.read().decode("utf-8", "replace"), f"{tar}: {LOCK_NAME}")
+
+
+def _place(location: str) -> Entry:
+    return entry(_ANYWHERE, location)
+
+
+def _texts(location: str, digest: str) -> Iterator[tuple[str, str]]:
+    """What lies beside a file in the cache."""
+    yield "url", location
+    yield f"{digest.partition(':')[0]}.digest", digest + "\n"
+
+
+def _add_entry(out: tarfile.TarFile, cached: CachedFile) -> None:
+    folder = _place(cached.location).dir.as_posix()
+    for name, text in _texts(cached.location, cached.digest):
+        _add_text(out, f"{folder}/{name}", text)
+    member = _member(f"{folder}/data", cached.size)
+    with cached.path.open("rb") as file:
+        out.addfile(member, file)
+
+
+def _add_text(out: tarfile.TarFile, name: str, text: str) -> None:
+    data = text.encode()
+    out.addfile(_member(name, len(data)), io.BytesIO(data))
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    """Without the time, the owner and the mode that the file has here."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mode = 0o644
+    return member

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a template is not as it was locked, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callao.lockfile.model import LockedTemplate
+from callao.lockfile.names import place_of
+from callao.templates import Resolved
+
+
+def told(key: str, locked: LockedTemplate, resolved: Resolved, folder: Path) -> str:
+    """One sentence that names each text that was changed, was added or is gone."""
+    before = {source.location: source.digest for source in locked.sources}
+    now = {place_of(source.location, folder): source.digest for source in resolved.sources}
+    groups = {
+        "changed": [place for place in now if place in before and before[place] != now[place]],
+        "added": [place for place in now if place not in before],
+        "gone": [place for place in before if place not in now],
+    }
+    told = "; ".join(f"{what}: {', '.join(places)}" for what, places in groups.items() if places)
+    reason = told or "its texts are the same, but this version of Callao reads them differently"
+    return f"template {key!r} is not what the lock file says ({reason})."

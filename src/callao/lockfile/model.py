@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a lock file says, typed."""
+
+from __future__ import annotations
+
+import msgspec
+
+VERSION = 1
+"""Of the file's form. Another one is refused, never guessed at."""
+
+ANY_ARCH = "any"
+"""In the place of an architecture: the image that fits where none is made for the guest's own."""
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A misspelt key must not unlock anything."""
+
+
+class LockedSource(_Strict, frozen=True, kw_only=True):
+    """One text that went into a template."""
+
+    location: str
+    digest: str
+
+
+class LockedFile(_Strict, frozen=True, kw_only=True):
+    """``size`` is in bytes; 0 where the server did not say."""
+
+    location: str
+    digest: str
+    size: int = 0
+
+
+class LockedKernel(LockedFile, frozen=True, kw_only=True):
+    cmdline: str = ""
+
+
+class LockedImage(LockedFile, frozen=True, kw_only=True):
+    """The one image that a template may be made from, for one architecture."""
+
+    kernel: LockedKernel | None = None
+    initrd: LockedFile | None = None
+
+    def files(self) -> tuple[LockedFile, ...]:
+        """All that has to be there for it to boot."""
+        return tuple(file for file in (self, self.kernel, self.initrd) if file is not None)
+
+
+class LockedTemplate(_Strict, frozen=True, kw_only=True):
+    """``digest`` is of the template with all its bases; ``packages`` is a snapshot's URL, or empty."""
+
+    digest: str
+    sources: tuple[LockedSource, ...] = ()
+    images: dict[str, LockedImage] = {}
+    packages: str = ""
+
+
+class Lock(_Strict, frozen=True, kw_only=True):
+    """A whole lock file; ``templates`` are by their key, see :mod:`callao.lockfile.names`."""
+
+    version: int
+    engine: str = ""
+    templates: dict[str, LockedTemplate] = {}

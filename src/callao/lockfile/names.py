@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What templates and their texts are called in a lock file: the same on everybody's machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote
+
+from callao.templates import builtin_dir
+
+_PREFIXES = ("template://", "template:")
+
+
+def key_of(reference: str, folder: Path) -> str:
+    """``reference`` as the lock has it: a name bare, a path relative to the lock's folder if it is below."""
+    for prefix in _PREFIXES:
+        if reference.startswith(prefix):
+            return reference.removeprefix(prefix)
+    path = _path(reference)
+    return _below(path, folder) if path is not None else reference
+
+
+def reference_of(key: str, folder: Path) -> str:
+    """What to resolve for ``key``, wherever the caller stands."""
+    path = _path(key)
+    return str(folder / path) if path is not None else key
+
+
+def place_of(location: str, folder: Path) -> str:
+    """A text's location as the lock has it."""
+    if "://" in location:
+        return location
+    path = Path(location)
+    with_suffix = _inside(path, builtin_dir())
+    if with_suffix is not None:
+        return "template:" + with_suffix.removesuffix(".yaml")
+    return _below(path, folder)
+
+
+def _path(reference: str) -> Path | None:
+    """The path that ``reference`` is, by the rules of :func:`callao.templates.find`; None for others."""
+    if reference.startswith("file://"):
+        return Path(unquote(reference.removeprefix("file://")))
+    if "://" in reference or reference.startswith("github:"):
+        return None
+    if reference.endswith((".yaml", ".yml")) or reference.startswith((".", "/", "~")):
+        return Path(reference).expanduser()
+    return None
+
+
+def _below(path: Path, folder: Path) -> str:
+    return _inside(path, folder) or str(Path(os.path.normpath(path.absolute())))
+
+
+def _inside(path: Path, folder: Path) -> str | None:
+    """Relative to ``folder``; None elsewhere. Symbolic links stay: they are part of the team's layout."""
+    whole, root = (Path(os.path.normpath(each.absolute())) for each in (path, folder))
+    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else None

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The images of a template as they are today: which can be had, with what digest and size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from callao.access import Access
+from callao.config import Image
+from callao.errors import DigestMismatch, DownloadError, LockError
+from callao.events import Event, Reporter, Stage, State
+from callao.images import digest as digests
+from callao.images import fetch, lookup, newest, size_of
+from callao.lockfile.model import ANY_ARCH, LockedFile, LockedImage, LockedKernel
+
+
+def pinned_images(
+    document: Mapping[str, object], key: str, *, home: Path, access: Access, report: Reporter
+) -> dict[str, LockedImage]:
+    """For each architecture, the first image that fits and can be had, as an instance would take it.
+
+    :raises LockError: when none can be had for one, or the images are not as lima.yaml has them.
+    :raises DigestMismatch: when one is not what the template says: somebody has to look at it.
+    """
+    images = _images(document, key)
+    found = {}
+    for arch, fitting in _by_arch(images):
+        reasons = []
+        for image in fitting:
+            try:
+                found[arch] = _image(image, home, access, report)
+                break
+            except DigestMismatch:
+                raise
+            except DownloadError as error:
+                reasons.append(str(error))
+        else:
+            raise LockError(f"template {key!r}: no image for {arch} can be had: {' '.join(reasons)}")
+    return found
+
+
+def _images(document: Mapping[str, object], key: str) -> list[Image]:
+    try:
+        return msgspec.convert(document.get("images") or [], list[Image])
+    except msgspec.ValidationError as error:
+        raise LockError(f"template {key!r}: images: {error}.") from error
+
+
+def _by_arch(images: list[Image]) -> Iterator[tuple[str, list[Image]]]:
+    named = dict.fromkeys(image.arch.value for image in images if image.arch)
+    for arch in named:
+        yield arch, [image for image in images if image.arch is None or image.arch.value == arch]
+    if anywhere := [image for image in images if image.arch is None]:
+        yield ANY_ARCH, anywhere
+
+
+def _image(image: Image, home: Path, access: Access, report: Reporter) -> LockedImage:
+    def file(entry: Any) -> LockedFile:
+        return _file(entry.location, entry.digest, home, access, report)
+
+    disk = file(image)
+    kernel = file(image.kernel) if image.kernel else None
+    return LockedImage(
+        location=disk.location,
+        digest=disk.digest,
+        size=disk.size,
+        kernel=LockedKernel(
+            location=kernel.location,
+            digest=kernel.digest,
+            size=kernel.size,
+            cmdline=(image.kernel.cmdline or "") if image.kernel else "",
+        )
+        if kernel
+        else None,
+        initrd=file(image.initrd) if image.initrd else None,
+    )
+
+
+def _file(location: str, digest: str | None, home: Path, access: Access, report: Reporter) -> LockedFile:
+    """A digest that the template gives is believed, as it is verified by whoever fetches the file."""
+    there = lookup(location, digest, home)
+    local = "://" not in location or location.startswith("file://")
+    if local or access is Access.OFFLINE:
+        file = fetch(location, digest=digest, home=home, report=report, access=access)
+        return LockedFile(
+            location=location, digest=digest or digests.of_file(file.path, digests.DEFAULT), size=file.size
+        )
+    if digest:
+        size = there.size if there else size_of(location)
+        return LockedFile(location=location, digest=digest, size=size)
+    message = f"{location} has no digest in its template: fetching it, to know it"
+    report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+    file = newest(location, home=home, report=report)
+    return LockedFile(location=location, digest=file.digest, size=file.size)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lock file as text: read strictly, written sorted, so that a diff shows what changed and no more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from callao.config import dump, load
+from callao.errors import ConfigError, LockError
+from callao.lockfile.model import VERSION, Lock
+
+_HEADING = """\
+# What every template stood for when it was locked. Made by 'callao lock'; change it with
+# 'callao lock --update', and keep it in version control.
+"""
+_ANEW = "Take it from version control, or remove it and run 'callao lock'."
+
+
+@dataclass(frozen=True)
+class LockFile:
+    """A lock and where it lies: paths in it are relative to its folder."""
+
+    path: Path
+    lock: Lock
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+
+def read(path: Path) -> LockFile:
+    """The lock in ``path``.
+
+    :raises LockError: when there is none, or it is not one.
+    """
+    path = path.expanduser().absolute()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise LockError(
+            f"lock: there is no file {path}.",
+            hint=f"Make it with 'callao lock --file {path.name} TEMPLATE…'.",
+        ) from None
+    except OSError as error:
+        raise LockError(f"lock: {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise LockError(f"lock: {path} is not text.", hint=_ANEW) from None
+    return LockFile(path, parse(text, str(path)))
+
+
+def parse(text: str, source: str) -> Lock:
+    """A lock from its text.
+
+    :raises LockError: naming the place that is wrong.
+    """
+    try:
+        document = load(text, source)
+    except ConfigError as error:
+        raise LockError(f"lock: {error}", hint=_ANEW) from error
+    version = document.get("version")
+    if version != VERSION:
+        raise LockError(
+            f"lock: {source}: version: {version!r} is not known (allowed: {VERSION}).",
+            hint="Use the Callao that made it, or remove it and run 'callao lock'.",
+        )
+    try:
+        return msgspec.convert(document, Lock)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at `")
+        place = where.rstrip("`").removeprefix("$.")
+        told = f"{place}: {what[:1].lower()}{what[1:]}" if place else what
+        raise LockError(f"lock: {source}: {told}.", hint=_ANEW) from error
+
+
+def render(lock: Lock) -> str:
+    """The file's text, the same for the same lock."""
+    images_sorted = {
+        key: msgspec.structs.replace(template, images=dict(sorted(template.images.items())))
+        for key, template in sorted(lock.templates.items())
+    }
+    document = msgspec.to_builtins(msgspec.structs.replace(lock, templates=images_sorted))
+    return _HEADING + dump(document)
+
+
+def write(path: Path, lock: Lock) -> None:
+    """Replace the file as a whole, or not at all.
+
+    :raises LockError: when it cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(render(lock))
+                os.fchmod(file.fileno(), 0o644)
+            Path(name).replace(path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                Path(name).unlink()
+    except OSError as error:
+        raise LockError(f"lock: {path} cannot be written: {error.strerror or error}.") from error
