@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lock file: what every template stood for on one day, held to, and carried where no network is."""
 
-from callao.lockfile.bundle import export, fetch_all, needed, unpack
+from callao.lockfile.bundle import export, unpack
 from callao.lockfile.enforce import enforce, notices, refuse_inputs, sealed
 from callao.lockfile.make import make
 from callao.lockfile.model import Lock, LockedImage, LockedTemplate
+from callao.lockfile.needed import Needed, fetch_all, needed
 from callao.lockfile.text import LockFile, parse, read, render, write
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "LockFile",
     "LockedImage",
     "LockedTemplate",
+    "Needed",
     "enforce",
     "export",
     "fetch_all",

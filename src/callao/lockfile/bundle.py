@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that a lock needs, fetched beforehand, and carried as one tar to where no network is.
+"""All that a lock needs, carried as one tar to where no network is.
 
 The tar holds ``callao.lock`` and the cache's own layout, so that plain ``tar -x`` in LIMA_HOME would do;
 :func:`unpack` does it without trusting anybody.
@@ -12,69 +12,25 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from callao.access import Access
 from callao.errors import LockError
 from callao.events import Event, Reporter, Stage, State, silent
-from callao.images import CachedFile, adopt, fetch
+from callao.images import CachedFile, adopt
 from callao.images.cache import Entry, entry
-from callao.lockfile.model import ANY_ARCH, Lock
+from callao.lockfile.model import Lock
+from callao.lockfile.needed import Needed, fetch_all, needed
 from callao.lockfile.text import LockFile, parse, render
 
 LOCK_NAME = "callao.lock"
 _LARGEST_LOCK = 16 * 2**20
-_REMOTE = ("http://", "https://")
 _ANYWHERE = Path()
 """In the place of LIMA_HOME, for paths inside the tar."""
 
 
-@dataclass(frozen=True, order=True)
-class Needed:
-    """One remote file; ``size`` is 0 where nobody said."""
-
-    location: str
-    digest: str
-    size: int = 0
-
-
-def needed(lock: Lock, archs: Collection[str] = ()) -> tuple[Needed, ...]:
-    """The remote files that the templates of ``lock`` are made of, each once, in order.
-
-    :param archs: whose images; of every architecture, when empty.
-    """
-    found = set()
-    for template in lock.templates.values():
-        found |= {Needed(source.location, source.digest) for source in template.sources}
-        for arch, image in template.images.items():
-            if not archs or arch == ANY_ARCH or arch in archs:
-                found |= {Needed(file.location, file.digest, file.size) for file in image.files()}
-    return tuple(sorted(each for each in found if each.location.startswith(_REMOTE)))
-
-
-def fetch_all(
-    lock: Lock,
-    home: Path,
-    archs: Collection[str] = (),
-    report: Reporter = silent,
-    access: Access = Access.ONLINE,
-) -> tuple[CachedFile, ...]:
-    """Have all of it in the cache, verified.
-
-    :raises ImageError: when one cannot be had, or is not what was locked.
-    """
-    wanted = needed(lock, archs)
-    files = []
-    for number, each in enumerate(wanted, 1):
-        message = f"{number} of {len(wanted)}: {each.location}"
-        report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
-        files.append(fetch(each.location, digest=each.digest, home=home, report=report, access=access))
-    return tuple(files)
-
-
 def export(file: LockFile, home: Path, archs: Collection[str], tar: Path) -> None:
-    """Write what :func:`fetch_all` has put into the cache, byte for byte the same for the same lock.
+    """Write what :func:`callao.lockfile.fetch_all` has put into the cache: the same bytes for the same lock.
 
     :raises LockError: when it cannot be written.
     :raises ImageError: when something is not in the cache, or not what was locked.

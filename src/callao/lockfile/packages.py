@@ -93,13 +93,19 @@ if [ -d /etc/cloud/cloud.cfg.d ]; then
   printf 'apt:\n  preserve_sources_list: true\n' >/etc/cloud/cloud.cfg.d/99-callao-snapshot.cfg
 fi
 
-# "deb [OPTIONS] URI SUITE ...": a snapshot's Release file is past its date, which apt would refuse.
-one_line='
+# Where a URI of the distribution leads instead; other repositories stay as they are.
+# shellcheck disable=SC2016 # awk's
+common='
 function pinned(uri) {
   if (uri ~ ENVIRON["security_pattern"]) return ENVIRON["security"]
   if (uri ~ ENVIRON["archive_pattern"]) return ENVIRON["archive"]
   return ""
 }
+'
+
+# "deb [OPTIONS] URI SUITE ...": a snapshot's Release file is past its date, which apt would refuse.
+# shellcheck disable=SC2016
+one_line='
 match($0, /^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]+)?/) {
   head = substr($0, 1, RLENGTH)
   rest = substr($0, RLENGTH + 1)
@@ -117,12 +123,8 @@ match($0, /^[ \t]*deb(-src)?[ \t]+(\[[^]]*\][ \t]+)?/) {
 '
 
 # Paragraphs of "Field: value", see deb822(5); a value goes on in lines that begin with a space.
+# shellcheck disable=SC2016
 deb822='
-function pinned(uri) {
-  if (uri ~ ENVIRON["security_pattern"]) return ENVIRON["security"]
-  if (uri ~ ENVIRON["archive_pattern"]) return ENVIRON["archive"]
-  return ""
-}
 function replaced(line,   words, n, i, place, label) {
   label = ""
   if (match(line, /^[A-Za-z-]+:/)) {
@@ -167,7 +169,7 @@ for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/source
   *.sources) program=$deb822 ;;
   *) program=$one_line ;;
   esac
-  awk "$program" "$file" >"$file.callao"
+  awk "$common$program" "$file" >"$file.callao"
   # Into the file itself, which keeps its mode; apt passes over names such as that of the other.
   cmp -s "$file" "$file.callao" || cat "$file.callao" >"$file"
   rm -f "$file.callao"

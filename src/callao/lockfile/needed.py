@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of the network that a lock needs, and having them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from callao.access import Access
+from callao.events import Event, Reporter, Stage, State, silent
+from callao.images import CachedFile, fetch
+from callao.lockfile.model import ANY_ARCH, Lock
+
+_REMOTE = ("http://", "https://")
+
+
+@dataclass(frozen=True, order=True)
+class Needed:
+    """One remote file; ``size`` is 0 where nobody said."""
+
+    location: str
+    digest: str
+    size: int = 0
+
+
+def needed(lock: Lock, archs: Collection[str] = ()) -> tuple[Needed, ...]:
+    """The remote files that the templates of ``lock`` are made of, each once, in order.
+
+    :param archs: whose images; of every architecture, when empty.
+    """
+    found = set()
+    for template in lock.templates.values():
+        found |= {Needed(source.location, source.digest) for source in template.sources}
+        for arch, image in template.images.items():
+            if not archs or arch == ANY_ARCH or arch in archs:
+                found |= {Needed(file.location, file.digest, file.size) for file in image.files()}
+    return tuple(sorted(each for each in found if each.location.startswith(_REMOTE)))
+
+
+def fetch_all(
+    lock: Lock,
+    home: Path,
+    archs: Collection[str] = (),
+    report: Reporter = silent,
+    access: Access = Access.ONLINE,
+) -> tuple[CachedFile, ...]:
+    """Have all of it in the cache, verified.
+
+    :raises ImageError: when one cannot be had, or is not what was locked.
+    """
+    wanted = needed(lock, archs)
+    files = []
+    for number, each in enumerate(wanted, 1):
+        message = f"{number} of {len(wanted)}: {each.location}"
+        report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+        files.append(fetch(each.location, digest=each.digest, home=home, report=report, access=access))
+    return tuple(files)
