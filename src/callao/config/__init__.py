@@ -13,6 +13,7 @@ from callao.config.sizes import format_size, parse_size
 from callao.config.yamltext import dump, load
 
 if TYPE_CHECKING:
+    from callao.config.jsonschema import json_schema
     from callao.config.positions import locate
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "dump",
     "effective",
     "format_size",
+    "json_schema",
     "load",
     "locate",
     "mac_address",
@@ -38,7 +40,7 @@ __all__ = [
     "to_document",
 ]
 
-_SELDOM = {"locate": "positions"}
+_SELDOM = {"json_schema": "jsonschema", "locate": "positions"}
 """Names that only errors and tools ask for, and their modules: no task shall pay for importing them."""
 
 

@@ -23,15 +23,17 @@ from callao.errors import Problem
 
 Problems = list[Problem]
 
-_SMALLEST: dict[tuple[type, str], int] = {(Config, "memory"): 1, (Config, "disk"): 1, (P9, "msize"): 4096}
+SMALLEST: dict[tuple[type, str], int] = {(Config, "memory"): 1, (Config, "disk"): 1, (P9, "msize"): 4096}
+"""Bytes; whatever has a place here is a size."""
+
 _EXTRA: dict[type, dict[str, Any]] = {
     Config: {"base": tuple[Locator, ...], "rosetta": Rosetta},
     PortForward: {"guestPort": int, "hostPort": int},
 }
-_SHORT: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
+SHORT: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
 """Records that may be written as the string that is their one required field."""
 
-_LONE = frozenset({(Config, "base")})
+LONE = frozenset({(Config, "base")})
 """Lists that may be written as their one entry."""
 
 DEFAULTED = "arch"
@@ -48,7 +50,7 @@ RANGES = {
 }
 """Of whole numbers, by key. A split ring of virtio has at most 32768 entries."""
 
-_PORTS = (1, 65535)
+PORTS = (1, 65535)
 
 
 def shape_problems(document: Mapping[str, object]) -> Problems:
@@ -67,7 +69,7 @@ def fields_of(record: type) -> dict[str, Any]:
 
 
 def _record(record: type, value: object, path: str, problems: Problems) -> None:
-    if isinstance(value, str) and record in _SHORT:
+    if isinstance(value, str) and record in SHORT:
         return
     if not isinstance(value, Mapping):
         problems.append(Problem(path or ".", value, "is not a mapping", "a mapping of keys to values"))
@@ -78,9 +80,9 @@ def _record(record: type, value: object, path: str, problems: Problems) -> None:
         if key not in known:
             problems.append(_unknown(key, place, item, known))
         elif item is not None:
-            if (record, str(key)) in _SMALLEST:
-                _size(item, place, _SMALLEST[record, str(key)], problems)
-            elif (record, key) in _LONE and not isinstance(item, list | tuple):
+            if (record, str(key)) in SMALLEST:
+                _size(item, place, SMALLEST[record, str(key)], problems)
+            elif (record, key) in LONE and not isinstance(item, list | tuple):
                 _value(typing.get_args(known[key])[0], item, place, problems)
             else:
                 _value(known[key], item, place, problems)
@@ -156,9 +158,9 @@ def _list(inner: tuple[Any, ...], value: object, place: str, problems: Problems)
 
 
 def _port_range(value: list[Any] | tuple[Any, ...], place: str, problems: Problems) -> None:
-    allowed = f"two ports, the first not above the second, {_PORTS[0]} to {_PORTS[1]}"
+    allowed = f"two ports, the first not above the second, {PORTS[0]} to {PORTS[1]}"
     whole = all(isinstance(port, int) and not isinstance(port, bool) for port in value)
-    if len(value) != 2 or not whole or not _PORTS[0] <= value[0] <= value[1] <= _PORTS[1]:
+    if len(value) != 2 or not whole or not PORTS[0] <= value[0] <= value[1] <= PORTS[1]:
         problems.append(Problem(place, list(value), "is not a range of ports", allowed))
 
 
