@@ -20,10 +20,17 @@ def driver_for(vm_type: VMType) -> Driver:
     try:
         module, name = _FACTORIES[vm_type]
     except KeyError:
-        known = ", ".join(sorted(_FACTORIES))
-        raise DriverError(f"vmType: {vm_type!s} has no driver in this version (allowed: {known}).") from None
+        allowed = ", ".join(known())
+        raise DriverError(
+            f"vmType: {vm_type!s} has no driver in this version (allowed: {allowed})."
+        ) from None
     driver: Driver = getattr(import_module(module), name)()
     return driver
 
 
-__all__ = ["Boot", "Driver", "Features", "Forward", "Machine", "StopPolicy", "driver_for"]
+def known() -> list[str]:
+    """The names that have a driver, sorted."""
+    return sorted(str(each) for each in _FACTORIES)
+
+
+__all__ = ["Boot", "Driver", "Features", "Forward", "Machine", "StopPolicy", "driver_for", "known"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from callao.config import Arch, Config, MountType, VMType
@@ -112,6 +113,12 @@ class Driver(Protocol):
 
         :raises DriverError: when a disk cannot be made.
         """
+
+    def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
+        """The files that hold a stopped machine's state: what a copy of it needs, and a reset replaces."""
+
+    def bases(self, paths: InstancePaths) -> tuple[Path, ...]:
+        """Files outside of the instance's folder that its disks are made on, and need for good."""
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         """Grow the stopped instance's disk to ``config.disk``; never shrinks."""

@@ -112,7 +112,6 @@ def test_aarch64_is_virt() -> None:
     ("document", "path"),
     [
         ({"arch": "s390x"}, "arch"),
-        ({"arch": "aarch64", "firmware": {"legacyBIOS": True}}, "firmware.legacyBIOS"),
         ({"networks": [{"vzNAT": True}]}, "networks[0]"),
         ({"networks": [{"lima": "shared"}]}, "networks[0]"),
         ({"portForwards": [{"guestPort": 80, "hostIP": "::1"}]}, "portForwards[0].hostIP"),

@@ -121,7 +121,6 @@ CASES: list[Case] = [
     ("bad user name", conf(user={"name": "Not A Name"}), ["user.name", "Not A Name"]),
     # resolver and firmware
     ("dns beside the host's resolver", conf(dns=["1.1.1.1"]), ["dns", "hostResolver"]),
-    ("BIOS on aarch64", conf(arch="aarch64", firmware={"legacyBIOS": True}), ["legacyBIOS", "aarch64"]),
     ("CPU for an unknown arch", conf(cpuType={"z80": "x"}), ["cpuType", "z80"]),
     # images
     ("image that is missing", conf(), ["/nonexistent/image.qcow2"]),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 import subprocess
@@ -10,21 +11,39 @@ from pathlib import Path
 
 from callao.errors import DriverError
 
+_HEADER = 4096
+"""Bytes; backing file names lie in the first cluster, and ours close to its beginning."""
+
 
 def virtual_size(path: Path) -> int:
     """Bytes that the guest sees, from the header (QEMU's docs/interop/qcow2.txt: at 24, big-endian).
 
     :raises DriverError: when it is no qcow2.
     """
+    size: int = struct.unpack(">Q", _header(path)[24:32])[0]
+    return size
+
+
+def backing_file(path: Path) -> Path | None:
+    """The file that an overlay is on (same text: its name's offset at 8, its length at 16).
+
+    :raises DriverError: when it is no qcow2.
+    """
+    header = _header(path)
+    offset, length = struct.unpack(">QI", header[8:20])
+    name = header[offset : offset + length]
+    return Path(os.fsdecode(name)) if length and len(name) == length else None
+
+
+def _header(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            header = file.read(32)
+            header = file.read(_HEADER)
     except OSError as error:
         raise DriverError(f"disk {path} cannot be read: {error}.") from error
     if len(header) < 32 or header[:4] != b"QFI\xfb":
         raise DriverError(f"disk {path} is no qcow2.", hint="Replace the instance with 'recreate: true'.")
-    size: int = struct.unpack(">Q", header[24:32])[0]
-    return size
+    return header
 
 
 def create_overlay(disk: Path, base: Path, size: int) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import ClassVar
 
 from callao.config import Arch, Config, MountType, VMType
@@ -38,9 +39,6 @@ class QemuDriver:
         if config.arch not in MACHINES:
             allowed = ", ".join(MACHINES)
             problems.append(Problem("arch", config.arch.value, "is not built for QEMU yet", allowed))
-        if config.firmware.legacy_bios and config.arch is not Arch.X86_64:
-            message = f"{config.arch} has no BIOS"
-            problems.append(Problem("firmware.legacyBIOS", True, message, "false, or arch x86_64"))
         for index, network in enumerate(config.networks):
             if not network.socket:
                 kind = "vzNAT" if network.vz_nat else f"lima: {network.lima}"
@@ -79,6 +77,14 @@ class QemuDriver:
             if image.initrd is not None:
                 shutil.copyfile(image.initrd, paths.initrd)
 
+    def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
+        every = (paths.disk, paths.kernel, paths.kernel_cmdline, paths.initrd, paths.qemu_efi_vars)
+        return tuple(path for path in every if path.exists())
+
+    def bases(self, paths: InstancePaths) -> tuple[Path, ...]:
+        base = disk.backing_file(paths.disk) if paths.disk.exists() else None
+        return (base,) if base is not None else ()
+
     def resize(self, paths: InstancePaths, config: Config) -> None:
         disk.grow(paths.disk, config.disk)
 
@@ -103,7 +109,7 @@ def _booting(paths: InstancePaths, config: Config) -> Booting:
         return Booting(
             kernel=DirectKernel(paths.kernel, paths.initrd if paths.initrd.exists() else None, cmdline)
         )
-    if config.firmware.legacy_bios:
+    if _by_bios(config):
         return Booting()
     found = firmware.find(config.arch.value, _full_name(config))
     if found is None:
@@ -117,7 +123,12 @@ def _needs_uefi(config: Config) -> bool:
     """Not with BIOS, nor where every image that may be chosen brings a kernel for QEMU to load."""
     images = [image for image in config.images if image.arch == config.arch]
     direct = bool(images) and all(image.kernel is not None for image in images)
-    return not config.firmware.legacy_bios and not direct
+    return not _by_bios(config) and not direct
+
+
+def _by_bios(config: Config) -> bool:
+    """Only x86 has one; templates ask for it whatever the architecture, and mean x86."""
+    return config.firmware.legacy_bios and config.arch is Arch.X86_64
 
 
 def _full_name(config: Config) -> str:
