@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 from callao.config.defaults import mac_address
 from callao.config.document import Change, changes, to_document
 from callao.config.effective import check, effective
+from callao.config.expand import message
 from callao.config.merge import merge
-from callao.config.names import check_name
+from callao.config.names import check_name, check_socket_path
 from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
 from callao.config.sizes import format_size, parse_size
 from callao.config.yamltext import dump, load
 
 if TYPE_CHECKING:
+    from callao.config.expression import query_document, transform
     from callao.config.jsonschema import json_schema
     from callao.config.positions import locate
 
@@ -28,6 +30,7 @@ __all__ = [
     "changes",
     "check",
     "check_name",
+    "check_socket_path",
     "dump",
     "effective",
     "format_size",
@@ -36,11 +39,19 @@ __all__ = [
     "locate",
     "mac_address",
     "merge",
+    "message",
     "parse_size",
+    "query_document",
     "to_document",
+    "transform",
 ]
 
-_SELDOM = {"json_schema": "jsonschema", "locate": "positions"}
+_SELDOM = {
+    "json_schema": "jsonschema",
+    "locate": "positions",
+    "query_document": "expression",
+    "transform": "expression",
+}
 """Names that only errors and tools ask for, and their modules: no task shall pay for importing them."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from callao.config.schema import Config
 from callao.errors import Problem
 from callao.host import Host
 
@@ -32,16 +33,7 @@ def expand(filled: Document, host: Host, *, name: str, instance_dir: Path) -> tu
     guest = {"Name": name, "Hostname": hostname, "UID": str(user["uid"]), "User": user["name"], **parameters}
     home = _text(user["home"], guest, "user.home", problems)
     guest["Home"] = home
-    here = {
-        "Dir": str(instance_dir),
-        "Home": host.user.home,
-        "Name": name,
-        "UID": str(host.user.uid),
-        "User": host.user.name,
-        "GlobalTempDir": "/tmp",  # noqa: S108 - the value that lima.yaml documents
-        "TempDir": "/tmp",  # noqa: S108
-        **parameters,
-    }
+    here = {**_of_host(host, name, instance_dir), **parameters}
     expanded = {**filled, "user": {**user, "home": home}}
     for table, known in ((_HOST_SIDE, here), (_GUEST_SIDE, guest)):
         for key, fields in table.items():
@@ -50,6 +42,31 @@ def expand(filled: Document, host: Host, *, name: str, instance_dir: Path) -> tu
                 for index, entry in enumerate(expanded.get(key, []))
             ]
     return expanded, problems
+
+
+def message(config: Config, host: Host, *, name: str, instance_dir: Path) -> str:
+    """The template's message with its references replaced; what it does not know stays as it stands."""
+    known = {
+        **_of_host(host, name, instance_dir),
+        "Hostname": f"lima-{name}".replace(".", "-").replace("_", "-"),
+        "HostOS": host.os,
+        "Arch": config.arch.value,
+        "SSHConfigFile": str(instance_dir / "ssh.config"),
+        **{f"Param.{key}": value for key, value in config.param.items()},
+    }
+    return _text(config.message, known, "message", [])
+
+
+def _of_host(host: Host, name: str, instance_dir: Path) -> dict[str, str]:
+    return {
+        "Dir": str(instance_dir),
+        "Home": host.user.home,
+        "Name": name,
+        "UID": str(host.user.uid),
+        "User": host.user.name,
+        "GlobalTempDir": "/tmp",  # noqa: S108 - the value that lima.yaml documents
+        "TempDir": "/tmp",  # noqa: S108
+    }
 
 
 def _entry(

@@ -85,7 +85,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
         raise InstanceNotFound(f"instance {name!r} does not exist in {home} (existing: {known}).")
     record = read_json(paths.callao_json, Record) or Record()
     runtime = read_json(paths.runtime, Runtime)
-    agent, driver = _processes(paths, runtime)
+    agent, driver = processes(paths, runtime)
     live = runtime if runtime is not None and agent is not None and alive(runtime.agent) else None
     document, config, errors = _configuration(paths, host)
     if driver is not None and agent is None:
@@ -110,7 +110,8 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     )
 
 
-def _processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity | None, Identity | None]:
+def processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity | None, Identity | None]:
+    """The host agent and the hypervisor, as far as they live."""
     if runtime is not None:
         return (
             runtime.agent if alive(runtime.agent) else None,

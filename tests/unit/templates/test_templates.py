@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from callao.config import effective
 from callao.errors import ConfigError, TemplateError
 from callao.host import Host, HostUser
-from callao.templates import layered, names, resolve
+from callao.templates import layered, resolve
 
 HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "")
 
@@ -18,16 +16,6 @@ def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
-
-
-@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
-@pytest.mark.parametrize("name", names())
-def test_every_built_in_template_is_valid(name: str, arch: str, tmp_path: Path) -> None:
-    document = resolve(name, tmp_path).document
-    config = effective(document, replace(HOST, arch=arch), name="web", instance_dir=Path("/h/web"))
-    assert any(image.arch == arch and image.digest for image in config.images)
-    assert [mount.location for mount in config.mounts] == ["/home/ann"]
-    assert not config.mounts[0].writable
 
 
 @pytest.mark.parametrize("reference", ["debian-12", "template:debian-12", "template://debian-12"])
@@ -96,7 +84,7 @@ def test_an_unknown_template_is_named(reference: str, tmp_path: Path) -> None:
 
 def test_a_template_that_is_not_yaml_says_where(tmp_path: Path) -> None:
     path = write(tmp_path / "t.yaml", "cpus: [1\n")
-    with pytest.raises(ConfigError, match=r"t\.yaml: .*line"):
+    with pytest.raises(ConfigError, match=r"t\.yaml:2:1: .*not YAML"):
         resolve(str(path), tmp_path)
 
 

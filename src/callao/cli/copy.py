@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao copy``: by rsync where both sides have it, by scp otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from callao.cli.existing import look
+from callao.cli.options import Command
+from callao.cli.reach import reachable
+from callao.cli.session import session
+from callao.errors import CallaoError
+from callao.instances import names
+from callao.ssh import Client
+
+
+@dataclass(frozen=True)
+class Place:
+    """A path of the host, or of an instance."""
+
+    path: str
+    instance: str = ""
+
+    @property
+    def argument(self) -> str:
+        """As scp(1) and rsync(1) take it; a ``./`` keeps a host path with a colon from being a host."""
+        if self.instance:
+            return f"lima-{self.instance}:{self.path}"
+        return f"./{self.path}" if ":" in self.path and not self.path.startswith(("/", ".")) else self.path
+
+
+@click.command("copy", cls=Command)
+@click.option("-r", "--recursive", is_flag=True, help="Copy directories with all that is in them.")
+@click.option("-v", "--verbose", is_flag=True, help="Let the copying program tell what it does.")
+@click.option("--backend", type=click.Choice(["auto", "rsync", "scp"]), default="auto", show_default=True,
+              help="The program that copies.")  # fmt: skip
+@click.argument("places", nargs=-1, required=True, metavar="SOURCE... TARGET")
+def command(recursive: bool, verbose: bool, backend: str, places: tuple[str, ...]) -> int:
+    """Copy files between the host and instances. A guest's path is INSTANCE:PATH.
+
+    \b
+      callao copy web:/etc/os-release .
+      callao copy -r ./src web:project
+      callao copy web:data.csv other:/srv/
+    """
+    run = session()
+    if len(places) < 2:
+        raise click.UsageError("Give at least a source and a target.")
+    every = [parse(place, names(run.home)) for place in places]
+    clients = {each.instance: reachable(look(run, each.instance)) for each in every if each.instance}
+    if not clients:
+        raise click.UsageError("None of the paths is an instance's: write INSTANCE:PATH.")
+    with _together(clients) as config:
+        program = _choose(backend, clients, every)
+        argv = (_rsync if program == "rsync" else _scp)(config, every, recursive, verbose)
+        return subprocess.run(argv, check=False).returncode
+
+
+def parse(text: str, known: list[str]) -> Place:
+    """``INSTANCE:PATH``, or a path of the host; a colon after a slash belongs to the path.
+
+    :raises CallaoError: for an instance that there isn't.
+    """
+    before, colon, after = text.partition(":")
+    if not colon or "/" in before or before.startswith("."):
+        return Place(text)
+    if before not in known:
+        raise CallaoError(
+            f"{text!r}: there is no instance {before!r} (existing: {', '.join(known) or 'none'}).",
+            hint=f"For a file of the host write ./{text}",
+        )
+    return Place(after or ".", before)
+
+
+@contextlib.contextmanager
+def _together(clients: dict[str, Client]) -> Iterator[Path]:
+    """One ssh configuration for all instances, see ssh_config(5) "Include"."""
+    with tempfile.NamedTemporaryFile("w", prefix="callao-", suffix=".ssh-config") as file:
+        for client in clients.values():
+            file.write(f'Include "{client.config}"\n')
+        file.flush()
+        yield Path(file.name)
+
+
+def _choose(backend: str, clients: dict[str, Client], places: list[Place]) -> str:
+    between = sum(1 for place in places[:-1] if place.instance) and places[-1].instance
+    if backend == "scp" or (backend == "auto" and (between or shutil.which("rsync") is None)):
+        return "scp"
+    if between:
+        raise CallaoError("--backend: rsync cannot copy between two instances (allowed: auto, scp).")
+    lacking = [name for name, client in clients.items() if not _has_rsync(client)]
+    if not lacking:
+        return "rsync"
+    if backend == "rsync":
+        raise CallaoError(f"--backend: there is no rsync in {', '.join(lacking)} (allowed: auto, scp).")
+    return "scp"
+
+
+def _has_rsync(client: Client) -> bool:
+    look_for = client.argv(command=["command -v rsync"])
+    return subprocess.run(look_for, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def _scp(config: Path, places: list[Place], recursive: bool, verbose: bool) -> list[str]:
+    between = any(place.instance for place in places[:-1]) and places[-1].instance
+    options = [*(["-r"] if recursive else []), *([] if verbose else ["-q"]), *(["-3"] if between else [])]
+    return ["scp", "-F", str(config), *options, "--", *(place.argument for place in places)]
+
+
+def _rsync(config: Path, places: list[Place], recursive: bool, verbose: bool) -> list[str]:
+    options = ["-a" if recursive else "-tp", *(["-v", "--progress"] if verbose else [])]
+    ssh = shlex.join(["ssh", "-F", str(config)])
+    return ["rsync", *options, "-s", "-e", ssh, "--", *(place.argument for place in places)]

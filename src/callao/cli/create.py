@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao create`` and the half of ``callao start`` that makes a new instance."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from callao.cli.options import Command, configuration, timeout
+from callao.cli.session import Session, session, tell
+from callao.errors import CallaoError
+
+DEFAULT = "default"
+
+
+@click.command("create", cls=Command)
+@click.argument("template", required=False)
+@click.option("--name", help="The instance's name (default: the template's).")
+@click.option("--list-templates", is_flag=True, help="List the templates and exit.")
+@configuration
+@timeout
+def command(
+    template: str | None, name: str | None, list_templates: bool, timeout: float, **flags: Any
+) -> None:
+    """Create an instance without starting it.
+
+    TEMPLATE is a template's name (see 'callao template list'), a file, an https:// address,
+    github:OWNER/REPO, or - for standard input.
+
+    \b
+      callao create --name web debian-12 --cpus 2 --memory 2
+    """
+    if list_templates:
+        from callao.templates import names
+
+        click.echo("\n".join(names()))
+        return
+    new(session(), template or DEFAULT, name, flags, state="present", timeout=timeout)
+
+
+def new(
+    run: Session, reference: str, name: str | None, flags: Mapping[str, Any], *, state: str, timeout: float
+) -> str:
+    """Make an instance from a template; returns its name.
+
+    :raises CallaoError: when there is one of that name already.
+    """
+    from callao.access import access_of_environment
+    from callao.cli.overrides import overridden
+    from callao.instances import names
+    from callao.lifecycle import Request, ensure
+    from callao.templates import resolve, resolve_text
+
+    access = access_of_environment()
+    if reference == "-":
+        resolved = resolve_text(sys.stdin.read(), "-", run.home, access=access, report=run.report)
+    else:
+        resolved = resolve(reference, run.home, access=access, report=run.report)
+    chosen = name or (
+        "" if reference == "-" else Path(resolved.name).stem if "/" in resolved.name else resolved.name
+    )
+    if not chosen:
+        raise CallaoError("--name: is needed with a template from standard input.")
+    if chosen in names(run.home):
+        raise CallaoError(
+            f"instance {chosen!r} exists already.",
+            hint=f"Start it with 'callao start {chosen}', or choose another --name.",
+        )
+    request = Request(
+        name=chosen,
+        state=state,
+        template=None if reference == "-" else stored(reference),
+        document=overridden(resolved.document, flags),
+        timeout=timeout,
+        access=access,
+    )
+    outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
+    for notice in outcome.notices:
+        tell(f"{click.style('!', fg='yellow')} {notice}")
+    return chosen
+
+
+def stored(reference: str) -> str:
+    """The reference as the instance keeps it: a path stays right wherever the next command runs."""
+    path = Path(reference).expanduser()
+    return str(path.absolute()) if path.is_file() else reference

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that others bring: programs named ``callao-NAME`` or ``limactl-NAME``.
+
+See Lima's documentation, "CLI plugins": they are looked for beside our own program, on PATH, and in
+``libexec/lima`` beside it; a script tells what it does in a ``<limactl-desc>`` comment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+_PREFIXES = ("callao-", "limactl-")
+_DESCRIPTION = re.compile(rb"<(?:limactl|callao)-desc>(.*?)</(?:limactl|callao)-desc>", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HEAD = 16 * 1024
+"""Bytes of a script that are searched for its description."""
+
+
+@dataclass(frozen=True)
+class External:
+    """A program, and what it says of itself; nothing for one that is no script."""
+
+    name: str
+    path: Path
+    description: str = ""
+
+
+def discover() -> list[External]:
+    """Each command once, the first place winning, by name."""
+    found: dict[str, External] = {}
+    for folder in _folders():
+        for prefix in _PREFIXES:
+            for path in sorted(folder.glob(f"{prefix}*")):
+                name = path.name.removeprefix(prefix)
+                if name not in found and _NAME.fullmatch(name) and _runs(path):
+                    found[name] = External(name, path, _description(path))
+    return sorted(found.values(), key=lambda each: each.name)
+
+
+def command(name: str) -> click.Command | None:
+    """The external command of that name, all its arguments its own."""
+    if not _NAME.fullmatch(name):
+        return None
+    for folder in _folders():
+        for prefix in _PREFIXES:
+            path = folder / f"{prefix}{name}"
+            if _runs(path):
+                return _running(External(name, path))
+    return None
+
+
+def _running(external: External) -> click.Command:
+    @click.command(
+        external.name,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    )
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def run(arguments: tuple[str, ...]) -> None:
+        os.execv(external.path, [str(external.path), *arguments])  # noqa: S606 - an argv list, no shell
+
+    return run
+
+
+def _folders() -> list[Path]:
+    program = Path(sys.argv[0])
+    own = [program.absolute().parent, program.resolve().parent]
+    path = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
+    libexec = [folder.parent / "libexec" / "lima" for folder in own]
+    return [each for each in dict.fromkeys((*own, *path, *libexec)) if each.is_dir()]
+
+
+def _runs(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def _description(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return ""
+    match = _DESCRIPTION.search(head) if head.startswith(b"#!") else None
+    return " ".join(match.group(1).decode("utf-8", "replace").split()) if match else ""

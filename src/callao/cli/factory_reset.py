@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao factory-reset``."""
+
+from __future__ import annotations
+
+import click
+
+from callao.cli.existing import look
+from callao.cli.options import Command
+from callao.cli.session import session, tell
+
+
+@click.command("factory-reset", cls=Command)
+@click.argument("instance")
+def command(instance: str) -> None:
+    """Give an instance the disk it was made with; lima.yaml stays, all in the guest is lost."""
+    from callao.access import access_of_environment
+    from callao.lifecycle.factory_reset import factory_reset
+
+    run = session()
+    factory_reset(look(run, instance), home=run.home, access=access_of_environment(), report=run.report)
+    tell(f"{instance} is as new. Start it: callao start {instance}")

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance's fields under limactl's names, and formats that print them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from callao.errors import CallaoError
+from callao.host import Host
+from callao.instances import Instance, ssh_alias
+
+FIELDS = {
+    "Name": "name", "Hostname": "hostname", "Status": "status", "Dir": "dir", "VMType": "vmType",
+    "Arch": "arch", "CPUs": "cpus", "Memory": "memory", "Disk": "disk", "SSHLocalPort": "sshLocalPort",
+    "SSHAddress": "sshAddress", "SSHConfigFile": "sshConfigFile", "HostAgentPID": "hostAgentPID",
+    "DriverPID": "driverPID", "Errors": "errors", "Config": "config", "LimaVersion": "limaVersion",
+    "Param": "param", "Protected": "protected", "Message": "message", "HostOS": "HostOS",
+    "HostArch": "HostArch", "LimaHome": "LimaHome", "IdentityFile": "IdentityFile",
+    "Template": "template", "Labels": "labels", "Ready": "ready", "Forwards": "forwards",
+}  # fmt: skip
+"""As ``{{.Field}}`` has them, and as JSON does; the last four are Callao's own."""
+
+_FIELD = re.compile(r"\{\{-?\s*\.([A-Za-z0-9_.]*)\s*-?\}\}")
+_GO_ONLY = re.compile(r"\{\{-?\s*(?:range|if|with|end|else|json|\$)\b")
+
+
+def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
+    """Plain values, as ``limactl list --json`` has them: sizes in bytes, 0 for a port or pid there isn't."""
+    from callao.config import message, to_document
+
+    config = instance.config
+    told = ""
+    if config is not None and config.message:
+        told = message(config, host, name=instance.name, instance_dir=instance.dir)
+    return {
+        "name": instance.name,
+        "hostname": ssh_alias(instance.name).replace(".", "-").replace("_", "-"),
+        "status": instance.status.value,
+        "dir": str(instance.dir),
+        "vmType": config.vm_type.value if config else "",
+        "arch": config.arch.value if config else "",
+        "cpus": config.cpus if config else 0,
+        "memory": config.memory if config else 0,
+        "disk": config.disk if config else 0,
+        "sshLocalPort": instance.ssh_port or 0,
+        "sshAddress": "127.0.0.1",
+        "sshConfigFile": str(instance.paths.ssh_config),
+        "hostAgentPID": instance.agent.pid if instance.agent else 0,
+        "driverPID": instance.driver.pid if instance.driver else 0,
+        "errors": list(instance.errors),
+        "config": to_document(config) if config else None,
+        "limaVersion": _version(instance),
+        "param": dict(config.param) if config else {},
+        "protected": instance.protected,
+        "message": told,
+        "HostOS": host.os,
+        "HostArch": host.arch,
+        "LimaHome": str(home),
+        "IdentityFile": str(home / "_config" / "user"),
+        "template": instance.template,
+        "labels": dict(instance.labels),
+        "ready": instance.ready,
+        "forwards": [list(each) for each in instance.forwards],
+    }
+
+
+def renderer(form: str) -> Callable[[Mapping[str, Any]], str]:
+    """A function that prints an instance by ``form``: ``{{.Field}}`` as Go has it, or Jinja2.
+
+    :raises CallaoError: for a field that there isn't, or a template that isn't one.
+    """
+    import jinja2
+    from jinja2.sandbox import SandboxedEnvironment
+
+    if _GO_ONLY.search(form) and "{{." in form.replace(" ", ""):
+        raise CallaoError(
+            f"--format: {form!r}: of Go's templates only {{{{.Field}}}} is known.",
+            hint="Use Jinja2's own syntax, such as {% if ready %}, or --json.",
+        )
+    text = _FIELD.sub(_as_jinja, form).replace("\\t", "\t").replace("\\n", "\n")
+    environment = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=False)
+    try:
+        template = environment.from_string(text)
+    except jinja2.TemplateSyntaxError as error:
+        raise CallaoError(f"--format: {form!r}: {error}.") from None
+
+    def render(values: Mapping[str, Any]) -> str:
+        try:
+            return template.render(values)
+        except jinja2.UndefinedError as error:
+            raise CallaoError(
+                f"--format: {form!r}: {error}.", hint="'callao list --list-fields' names the fields."
+            ) from None
+
+    return render
+
+
+def _as_jinja(match: re.Match[str]) -> str:
+    first, _, rest = match.group(1).partition(".")
+    if first not in FIELDS:
+        raise CallaoError(
+            f"--format: there is no field {first!r} (allowed: {', '.join(FIELDS)}).",
+        )
+    return "{{ " + FIELDS[first] + (f".{rest[:1].lower()}{rest[1:]}" if rest else "") + " }}"
+
+
+def _version(instance: Instance) -> str:
+    try:
+        return instance.paths.lima_version.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao info``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import click
+
+from callao.cli.options import Command
+from callao.cli.session import session
+
+
+@click.command("info", cls=Command)
+def command() -> None:
+    """Show facts about Callao and this host, as JSON."""
+    import callao
+    from callao.cli import external
+    from callao.config import effective, to_document
+    from callao.config.rules import LIMA_VERSION
+    from callao.drivers import known
+    from callao.templates import find, names, resolve
+
+    run = session()
+    document = resolve("default", run.home).document
+    template = effective(document, run.host, name="default", instance_dir=run.home / "default")
+    facts = {
+        "version": callao.__version__,
+        "limaVersion": LIMA_VERSION,
+        "limaHome": str(run.home),
+        "hostOS": run.host.os,
+        "hostArch": run.host.arch,
+        "vmTypes": known(),
+        "templates": [{"name": name, "location": find(name, run.home).location} for name in names()],
+        "defaultTemplate": to_document(template),
+        "identityFile": str(run.home / "_config" / "user"),
+        "programs": {
+            name: shutil.which(name)
+            for name in ("ssh", "scp", "rsync", "qemu-img", f"qemu-system-{run.host.arch}")
+        },
+        "plugins": [
+            {"name": each.name, "path": str(each.path), "description": each.description}
+            for each in external.discover()
+        ],
+    }
+    click.echo(json.dumps(facts, indent=2))

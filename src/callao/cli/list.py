@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao list``: as a table, as JSON or YAML, or by a format of one's own."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+
+import click
+
+from callao.cli.options import Command
+from callao.cli.session import Session, session, tell
+from callao.config import format_size
+from callao.instances.brief import Brief, briefs
+
+_COLUMNS = ("NAME", "STATUS", "SSH", "VMTYPE", "ARCH", "CPUS", "MEMORY", "DISK", "DIR")
+_ALL = (*_COLUMNS, "PROTECTED", "ERRORS")
+
+
+@click.command("list", cls=Command)
+@click.argument("patterns", nargs=-1, metavar="[INSTANCE]...")
+@click.option("-f", "--format", "form", default="table", metavar="FORMAT",
+              help="table, json, yaml, or a template: '{{.Name}}', or '{{ name }}' (Jinja2).")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The same as --format=json: one object a line.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="The same as --format=yaml.")
+@click.option("-q", "--quiet", is_flag=True, help="Names only.")
+@click.option("--all-fields", is_flag=True, help="Show all columns of the table.")
+@click.option("--list-fields", is_flag=True, help="List the fields that a format knows, and exit.")
+def command(
+    patterns: tuple[str, ...],
+    form: str,
+    as_json: bool,
+    as_yaml: bool,
+    quiet: bool,
+    all_fields: bool,
+    list_fields: bool,
+) -> int:
+    """List instances; names may have wildcards.
+
+    \b
+      callao list --format '{{.Name}}\t{{.SSHLocalPort}}'
+      callao list --json | jq -r 'select(.status == "Running").name'
+    """
+    if sum((as_json, as_yaml, quiet)) > 1:
+        raise click.UsageError("--json, --yaml and --quiet exclude each other.")
+    form = "json" if as_json else "yaml" if as_yaml else form
+    run = session()
+    if list_fields:
+        from callao.cli.fields import FIELDS
+
+        click.echo("\n".join(FIELDS))
+        return 0
+    found, status = _chosen(briefs(run.home, run.host), patterns)
+    if quiet:
+        for each in found:
+            click.echo(each.name)
+    elif form == "table":
+        _table(run, found, _ALL if all_fields else _COLUMNS, status)
+    else:
+        _formatted(run, found, form)
+    return status
+
+
+def _chosen(every: list[Brief], patterns: tuple[str, ...]) -> tuple[list[Brief], int]:
+    """Those that a pattern fits; 1 when one fits none, as limactl has it."""
+    if not patterns:
+        return every, 0
+    status = 0
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(each.name, pattern) for each in every):
+            tell(f"{click.style('!', fg='yellow')} No instance matches {pattern!r}.")
+            status = 1
+    fits = [each for each in every if any(fnmatch.fnmatchcase(each.name, one) for one in patterns)]
+    return fits, status
+
+
+def _table(run: Session, found: list[Brief], columns: tuple[str, ...], status: int) -> None:
+    if not found:
+        if not status:
+            tell(f"There is no instance in {run.home} yet. Make one: callao start")
+        return
+    rows = [columns, *(tuple(_cell(each, column) for column in columns) for each in found)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(each: Brief, column: str) -> str:
+    facts = each.facts
+    match column:
+        case "NAME":
+            return each.name
+        case "STATUS":
+            return each.status.value
+        case "SSH":
+            return f"127.0.0.1:{each.ssh_port}" if each.ssh_port else "-"
+        case "VMTYPE":
+            return facts.vm_type or "-"
+        case "ARCH":
+            return facts.arch or "-"
+        case "CPUS":
+            return str(facts.cpus or "-")
+        case "MEMORY":
+            return format_size(facts.memory) if facts.memory else "-"
+        case "DISK":
+            return format_size(facts.disk) if facts.disk else "-"
+        case "DIR":
+            return each.dir
+        case "PROTECTED":
+            return "yes" if each.protected else "no"
+        case _:
+            return "; ".join(each.errors) or "-"
+
+
+def _formatted(run: Session, found: list[Brief], form: str) -> None:
+    from callao.cli.fields import described, renderer
+    from callao.instances import inspect
+
+    every = [described(inspect(each.name, run.home, run.host), run.home, run.host) for each in found]
+    if form == "json":
+        for each in every:
+            click.echo(json.dumps(each))
+    elif form == "yaml":
+        from callao.config import dump
+
+        for each in every:
+            click.echo("---\n" + dump(each), nl=False)
+    else:
+        render = renderer(form)
+        for each in every:
+            click.echo(render(each))

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events shown to people: one live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from callao.events import Event, Reporter, State
+
+_EVERY = 5.0
+"""Seconds between two plain lines of one stage's progress."""
+
+_WORDS = {
+    "image": "disk image",
+    "disk": "disk and configuration",
+    "driver": "hypervisor",
+    "sshd": "sshd in the guest",
+    "cloud-init": "cloud-init",
+    "provision": "provisioning",
+    "mounts": "shared directories",
+    "probes": "readiness probes",
+    "ready": "ready",
+    "stop": "stopping",
+}
+
+
+def reporter(tty: bool) -> Reporter:
+    """The fitting one; ``TERM=dumb`` counts. What it puts on the screen goes away with the command."""
+    if tty and os.environ.get("TERM") != "dumb":
+        live = _Live()
+        click.get_current_context().call_on_close(live.close)
+        return live
+    return _Plain()
+
+
+@dataclass
+class _Plain:
+    """One line for each thing that ended, and now and then one for what takes its time."""
+
+    told: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, event: Event) -> None:
+        now = time.monotonic()
+        if event.state is State.PROGRESS:
+            if now - self.told.setdefault(event.stage, now - _EVERY + 1) < _EVERY:
+                return
+            self.told[event.stage] = now
+        line = _line(event)
+        if line:
+            click.echo(line, err=True)
+
+
+@dataclass
+class _Live:
+    """A spinner with the stage's latest words, or a bar where the share that is done is known."""
+
+    display: Any = None
+    """rich's Progress: imported when there is something to show."""
+
+    def __call__(self, event: Event) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        if event.state is State.PROGRESS or event.state is State.BEGUN:
+            if self.display is None:
+                self.display = Progress(
+                    SpinnerColumn(),
+                    TextColumn("{task.description}", markup=False),
+                    BarColumn(bar_width=24),
+                    TimeElapsedColumn(),
+                    console=Console(file=sys.stderr),
+                    transient=True,
+                )
+                self.display.add_task("", total=None)
+                self.display.start()
+            words = f"{_WORDS.get(event.stage, event.stage)}: {event.message}"[:100]
+            task = self.display.task_ids[0]
+            total = None if event.fraction is None else 1.0
+            self.display.update(task, description=words, total=total, completed=event.fraction or 0)
+            return
+        self.close()
+        line = _line(event)
+        if line:
+            click.echo(line, err=True)
+
+    def close(self) -> None:
+        if self.display is not None:
+            self.display.stop()
+            self.display = None
+
+
+def _line(event: Event) -> str:
+    stage = _WORDS.get(event.stage, event.stage)
+    seconds = f" ({event.seconds:.1f} s)" if event.seconds is not None else ""
+    match event.state:
+        case State.DONE:
+            return f"{click.style('✓', fg='green')} {stage}{seconds}" + (
+                event.message and f": {event.message}"
+            )
+        case State.FAILED:
+            return f"{click.style('✗', fg='red')} {stage}: {event.message}"
+        case State.NOTICE:
+            return f"{click.style('!', fg='yellow')} {event.message}"
+        case State.PROGRESS:
+            return f"  {stage}: {event.message}"
+        case State.BEGUN:
+            return ""

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao protect``."""
+
+from __future__ import annotations
+
+import click
+
+from callao.cli.existing import look
+from callao.cli.options import Command
+from callao.cli.session import session, tell
+
+
+@click.command("protect", cls=Command)
+@click.argument("instances", nargs=-1, required=True, metavar="INSTANCE...")
+def command(instances: tuple[str, ...]) -> None:
+    """Keep instances from being deleted."""
+    run = session()
+    for instance in [look(run, name) for name in instances]:
+        instance.paths.protected.touch(mode=0o400)
+        tell(f"Protected {instance.name}.")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao show-ssh``."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from callao.cli.existing import look
+from callao.cli.options import Command
+from callao.cli.session import session
+from callao.errors import InstanceError
+from callao.instances import ssh_alias
+
+_FORMATS = ("cmd", "args", "options", "config")
+
+
+@click.command("show-ssh", cls=Command)
+@click.argument("instance")
+@click.option("-f", "--format", "form", type=click.Choice(_FORMATS), default="cmd", show_default=True,
+              help="A command line, its arguments, its options, or the text for ssh_config(5).")  # fmt: skip
+def command(instance: str, form: str) -> None:
+    """Show how ssh reaches an instance.
+
+    \b
+      ssh -F "$(callao list web --format '{{.SSHConfigFile}}')" lima-web
+    """
+    run = session()
+    found = look(run, instance)
+    config = found.paths.ssh_config
+    if not config.exists():
+        raise InstanceError(
+            f"instance {instance!r} has no ssh.config: it never ran.", hint=f"callao start {instance}"
+        )
+    alias = ssh_alias(instance)
+    options = ["-F", str(config)]
+    match form:
+        case "cmd":
+            click.echo(shlex.join(["ssh", *options, alias]))
+        case "args":
+            click.echo(shlex.join([*options, alias]))
+        case "options":
+            click.echo(shlex.join(options))
+        case _:
+            click.echo(config.read_text(encoding="utf-8"), nl=False)

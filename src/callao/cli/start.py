@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao start``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from callao.cli import create
+from callao.cli.existing import bring, look
+from callao.cli.options import Command, configuration, timeout
+from callao.cli.session import Session, session, tell
+
+
+@click.command("start", cls=Command)
+@click.argument("instance", metavar="[INSTANCE|TEMPLATE]", required=False)
+@click.option("--name", help="The name of a new instance (default: the template's).")
+@click.option("--list-templates", is_flag=True, help="List the templates and exit.")
+@configuration
+@timeout
+def command(
+    instance: str | None, name: str | None, list_templates: bool, timeout: float, **flags: Any
+) -> None:
+    """Start an instance; create it first where there is none.
+
+    \b
+      callao start                      starts "default", made from the template of that name
+      callao start web                  starts the instance "web"
+      callao start --name web debian-13 makes and starts it
+      callao start template:docker      the same, named "docker"
+    """
+    from callao.instances import names
+
+    if list_templates:
+        from callao.templates import names as templates
+
+        click.echo("\n".join(templates()))
+        return
+    run = session()
+    existing = names(run.home)
+    wanted = name or instance or create.DEFAULT
+    if wanted in existing and (name is None or instance is None):
+        _start(run, wanted, flags, timeout)
+    else:
+        reference = instance or create.DEFAULT
+        wanted = create.new(run, reference, name, flags, state="started", timeout=timeout)
+    welcome(run, wanted)
+
+
+def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> None:
+    from callao.cli.overrides import given, overridden
+
+    more: dict[str, Any] = {}
+    if given(flags):
+        more["document"] = overridden(look(run, name).document, flags)
+    if not bring(run, name, "started", timeout=timeout, **more):
+        tell(f"{name} is running already.")
+
+
+def welcome(run: Session, name: str) -> None:
+    """What a box that has just become ready says: its template's message, and how to get in."""
+    from callao.config import message
+
+    instance = look(run, name)
+    if instance.config is not None and instance.config.message:
+        tell(message(instance.config, run.host, name=name, instance_dir=instance.dir).rstrip())
+    tell(f"Ready. A shell in it: callao shell {name}")

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao unprotect``."""
+
+from __future__ import annotations
+
+import click
+
+from callao.cli.existing import look
+from callao.cli.options import Command
+from callao.cli.session import session, tell
+
+
+@click.command("unprotect", cls=Command)
+@click.argument("instances", nargs=-1, required=True, metavar="INSTANCE...")
+def command(instances: tuple[str, ...]) -> None:
+    """Let instances be deleted again."""
+    run = session()
+    for instance in [look(run, name) for name in instances]:
+        instance.paths.protected.unlink(missing_ok=True)
+        tell(f"{instance.name} can be deleted again.")

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from callao.cli.options import Command
+from callao.cli.session import Session, session, tell
+from callao.errors import CallaoError, ConfigError
+
+
+@click.command("validate", cls=Command)
+@click.argument("references", nargs=-1, required=True, metavar="FILE|TEMPLATE...")
+@click.option("--fill", is_flag=True, help="Print the whole configuration, defaults included.")
+def command(references: tuple[str, ...], fill: bool) -> int:
+    """Check lima.yaml files and templates; all mistakes of all of them are told.
+
+    Exit status 1 when there is one.
+    """
+    run = session()
+    failed = 0
+    for reference in references:
+        try:
+            text = _checked(run, reference, fill)
+        except ConfigError as error:
+            failed = 1
+            for problem in error.problems:
+                tell(f"{click.style(reference, bold=True)}: {problem}")
+        except CallaoError as error:
+            failed = 1
+            tell(f"{click.style(reference, bold=True)}: {error}")
+        else:
+            if fill:
+                click.echo(text, nl=False)
+            else:
+                tell(f"{click.style('✓', fg='green')} {reference}")
+    return failed
+
+
+def _checked(run: Session, reference: str, fill: bool) -> str:
+    from callao.access import access_of_environment
+    from callao.config import dump, effective, locate, to_document
+    from callao.templates import layered, resolve
+
+    path = Path(reference)
+    resolved = resolve(reference, run.home, access=access_of_environment(), report=run.report)
+    name = path.stem if path.stem.replace("-", "").isalnum() else "box"
+    try:
+        config = effective(
+            layered(resolved.document, run.home), run.host, name=name, instance_dir=run.home / name
+        )
+    except ConfigError as error:
+        if path.is_file():
+            raise ConfigError(locate(error.problems, path.read_text(encoding="utf-8"))) from None
+        raise
+    return dump(to_document(config)) if fill else ""

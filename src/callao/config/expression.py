@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changing a document by a jq expression, as in ``--set '.cpus = 2 | .memory = "2GiB"'``.
+
+The language is jq's (its manual, section "Assignment"), by the jq library itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from callao.errors import ConfigError, Problem
+
+
+def transform(document: Mapping[str, object], expression: str) -> dict[str, object]:
+    """What ``expression`` makes of ``document``.
+
+    :raises ConfigError: when it is no expression, or does not come to one mapping.
+    """
+    import jq
+
+    try:
+        results = jq.compile(expression).input_value(document).all()
+    except ValueError as error:
+        words = str(error).strip().splitlines()[0].removeprefix("jq: error: ")
+        raise _refused(expression, f"jq: {words}") from None
+    if len(results) != 1 or not isinstance(results[0], dict):
+        raise _refused(expression, "does not come to one lima.yaml")
+    return dict(results[0])
+
+
+def query_document(document: Mapping[str, object], expression: str) -> str:
+    """What ``expression`` finds in ``document``: each result as YAML, strings as they are.
+
+    :raises ConfigError: when it is no expression.
+    """
+    import jq
+    import yaml
+
+    try:
+        results = jq.compile(expression).input_value(document).all()
+    except ValueError as error:
+        words = str(error).strip().splitlines()[0]
+        raise ConfigError(
+            [Problem("--query", expression, f"jq: {words}", "a jq expression, such as .images[].arch")]
+        ) from None
+    texts = [each if isinstance(each, str) else yaml.safe_dump(each) for each in results]
+    return "".join(text.removesuffix("...\n").removesuffix("\n") + "\n" for text in texts)
+
+
+def _refused(expression: str, words: str) -> ConfigError:
+    return ConfigError([Problem("--set", expression, words, "a jq expression, such as .cpus = 2")])

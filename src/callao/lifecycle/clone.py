@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance made like another that is stopped: its disk copied, its identity its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from callao.config import check_name, dump, effective
+from callao.drivers import driver_for
+from callao.errors import InstanceError
+from callao.events import Event, Reporter, Stage, State
+from callao.host import Host
+from callao.instances import Instance, InstancePaths, ssh_alias
+from callao.instances.files import write_file, write_json
+from callao.instances.lock import locked
+from callao.lifecycle.create import building_at, sweep
+from callao.lifecycle.quiet import must_be_free, must_be_stopped
+from callao.ssh import host_key, known_hosts
+
+_PATIENCE = 60.0
+"""Seconds to wait for another run that holds one of the two."""
+
+
+def clone(
+    source: Instance, name: str, document: Mapping[str, object], *, home: Path, host: Host, report: Reporter
+) -> None:
+    """Make ``name`` from ``source``, with ``document`` as its lima.yaml.
+
+    The copy shares blocks with the original where the file system can (reflinks). Its ssh host key is
+    new, and its cloud-init runs as on a new machine, so that it takes its own name.
+
+    :raises InstanceError: when the source runs, the name is taken, or there is no room.
+    :raises ConfigError: for a name or a document that cannot be.
+    """
+    check_name(name)
+    config = effective(document, host, name=name, instance_dir=home / name)
+    driver = driver_for(config.vm_type)
+    with locked(source.name, home, _PATIENCE), locked(name, home, _PATIENCE):
+        must_be_stopped(source, "copied")
+        must_be_free(name, home)
+        sweep(home, name)
+        aside = building_at(home, name)
+        try:
+            aside.mkdir(mode=0o700)
+            paths = InstancePaths(aside)
+            report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
+            for file in driver.carried(source.paths):
+                _copy(file, aside / file.name)
+            write_file(paths.lima_yaml, dump(document).encode())
+            shutil.copyfile(source.paths.lima_version, paths.lima_version)
+            write_json(paths.callao_json, msgspec.structs.replace(source.record, created=time.time()))
+            key = host_key(paths.host_key, ssh_alias(name))
+            write_file(paths.known_hosts, known_hosts(ssh_alias(name), key.public).encode())
+            aside.rename(home / name)
+        except OSError as error:
+            raise InstanceError(f"instance {name!r} cannot be made in {home}: {error}.") from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    report(Event(stage=Stage.DISK, state=State.DONE))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """By cp(1), which shares blocks where it can, and keeps holes."""
+    how = ["-c"] if sys.platform == "darwin" else ["--reflink=auto", "--sparse=always"]
+    done = subprocess.run(
+        ["cp", *how, str(source), str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise InstanceError(f"{source} cannot be copied: {done.stderr.strip()}")

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance given the disk that it was made with: everything in the guest is new, lima.yaml stays."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from callao.access import Access
+from callao.drivers import driver_for
+from callao.errors import InstanceBroken, InstanceError, InstanceProtected
+from callao.events import Event, Reporter, Stage, State
+from callao.images import ensure_image
+from callao.instances import Instance, InstancePaths
+from callao.instances.lock import locked
+from callao.lifecycle.stop import clear_stale, stop
+
+_PATIENCE = 60.0
+_FRESH = ".reset"
+"""Where the new disk is made, within the instance's folder: the next start clears it if we are killed."""
+
+
+def factory_reset(instance: Instance, *, home: Path, access: Access, report: Reporter) -> None:
+    """Stop the machine without ceremony and replace its disk; it stays stopped.
+
+    The image is had before anything is touched.
+
+    :raises InstanceError: when it is protected or broken, or the disk cannot be made.
+    :raises ImageError: when the image cannot be had.
+    """
+    if instance.config is None:
+        raise InstanceBroken(f"instance {instance.name!r} is broken: {'; '.join(instance.errors)}.")
+    if instance.protected:
+        raise InstanceProtected(
+            f"instance {instance.name!r} is protected.", hint=f"callao unprotect {instance.name}"
+        )
+    config = instance.config
+    image = ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
+    driver = driver_for(config.vm_type)
+    with locked(instance.name, home, _PATIENCE):
+        if instance.agent or instance.driver:
+            stop(instance, force=True, report=report)
+        clear_stale(instance)
+        fresh = InstancePaths(instance.dir / _FRESH)
+        try:
+            fresh.dir.mkdir()
+            driver.create(fresh, config, image)
+            for old in driver.carried(instance.paths):
+                old.unlink()
+            for file in driver.carried(fresh):
+                file.replace(instance.dir / file.name)
+            for path in (instance.paths.runtime, instance.paths.cidata_iso, instance.paths.ssh_config):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise InstanceError(f"instance {instance.name!r} cannot be reset: {error}.") from error
+        finally:
+            shutil.rmtree(fresh.dir, ignore_errors=True)
+    report(Event(stage=Stage.DISK, state=State.DONE))

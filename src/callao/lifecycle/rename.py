@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance under another name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callao.config import check_name, check_socket_path
+from callao.errors import InstanceError, InstanceProtected
+from callao.instances import Instance, InstancePaths
+from callao.instances.lock import locked
+from callao.lifecycle.quiet import must_be_free, must_be_stopped
+
+_PATIENCE = 60.0
+
+
+def rename(instance: Instance, name: str, *, home: Path) -> None:
+    """Its next start writes the files that hold the name: seed, ssh.config, known_hosts.
+
+    :raises InstanceError: when it runs, is protected, or the name is taken.
+    :raises ConfigError: when the name cannot be one.
+    """
+    check_name(name)
+    check_socket_path(home / name)
+    with locked(instance.name, home, _PATIENCE), locked(name, home, _PATIENCE):
+        must_be_stopped(instance, "renamed")
+        must_be_free(name, home)
+        if instance.protected:
+            raise InstanceProtected(
+                f"instance {instance.name!r} is protected, and keeps its name.",
+                hint=f"callao unprotect {instance.name}",
+            )
+        try:
+            instance.dir.rename(home / name)
+        except OSError as error:
+            raise InstanceError(f"instance {instance.name!r} cannot be renamed: {error}.") from error
+        InstancePaths(home / name).ssh_config.unlink(missing_ok=True)
