@@ -76,7 +76,8 @@ def _record(record: type, value: object, path: str, problems: Problems) -> None:
         return
     known = fields_of(record)
     for key, item in value.items():
-        place = f"{path}.{key}" if path else str(key)
+        name = str(key) if key and str(key).isprintable() else repr(key)
+        place = f"{path}.{name}" if path else name
         if key not in known:
             problems.append(_unknown(key, place, item, known))
         elif item is not None:

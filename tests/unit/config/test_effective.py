@@ -212,6 +212,10 @@ def test_all_problems_are_told_at_once() -> None:
     assert "did you mean 'mounts'" in found["mountz"]
 
 
+def test_keys_that_would_break_the_message_are_quoted() -> None:
+    assert set(problems(**{"": 1, "a\nb": 1, "ssh": {"": 1}})) == {"''", "'a\\nb'", "ssh.''"}
+
+
 def test_a_configuration_reads_like_lima_yaml_and_means_the_same_again() -> None:
     filled = config(memory="1536MiB", mounts=[{"location": "/x"}], portForwards=[{"guestPort": 80}])
     document = to_document(filled)
