@@ -18,6 +18,7 @@ from ansible.module_utils.basic import missing_required_lib
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+    from callao.access import Access
     from callao.errors import CallaoError
     from callao.events import Event, Reporter
     from callao.host import Host
@@ -103,6 +104,15 @@ def _result(ledger: _Ledger, work: Callable[[Reporter, Path, Host], dict[str, An
         return {"failed": True, **describe(error)}
     except OSError as error:
         return {"failed": True, "msg": _refused(error)}
+
+
+def access_of(offline: bool | None) -> Access:
+    """The option ``offline``, and where nobody has set it what the environment says."""
+    from callao.access import Access, access_of_environment
+
+    if offline is None:
+        return access_of_environment()
+    return Access.OFFLINE if offline else Access.ONLINE
 
 
 def describe(error: CallaoError) -> dict[str, Any]:

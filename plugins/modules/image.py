@@ -46,6 +46,12 @@ options:
     description: The architecture that the image is for; the host's by default.
     type: str
     choices: [x86_64, aarch64, armv7l, ppc64le, riscv64, s390x]
+  offline:
+    description:
+      - Whether to do with what is in the cache, and never ask the network. What is missing is an error.
+      - When not given, the environment variable C(CALLAO_OFFLINE) of the machine that runs the virtual
+        machines decides, and without that the network is used.
+    type: bool
 seealso:
   - module: callao.lima.instance
 """
@@ -123,16 +129,16 @@ hint:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._engine import access_of, run
 
 
-def candidates(params, home, arch):
+def candidates(params, home, arch, access):
     """The options as the ``images`` of a lima.yaml; one that names no architecture is for *arch*."""
     if params["template"] is not None:
         from callao.templates import layered, resolve
 
-        template = resolve(params["template"], home)
-        images = layered(template.document, home).get("images") or []
+        template = resolve(params["template"], home, access=access)
+        images = layered(template.document, home, access=access).get("images") or []
     elif params["images"] is not None:
         images = params["images"]
     else:
@@ -149,12 +155,13 @@ def fetched(module):
         from callao.images import ensure_image
 
         arch = module.params["arch"] or host.arch
-        document = {"images": candidates(module.params, home, arch)}
+        access = access_of(module.params["offline"])
+        document = {"images": candidates(module.params, home, arch, access)}
         check(document, host, source=module.params["template"] or "")
         images = convert(document["images"], list[Image])
         if module.check_mode and (there := foretold(images, arch, home)) is not None:
             return {"changed": not there, "arch": arch, "from_cache": there}
-        image = ensure_image(images, arch, home=home, report=reporter)
+        image = ensure_image(images, arch, home=home, report=reporter, access=access)
         reporter(Event(stage=Stage.IMAGE, state=State.DONE))
         result = {
             "changed": not image.from_cache,
@@ -193,6 +200,7 @@ def main():
                 "type": "str",
                 "choices": ["x86_64", "aarch64", "armv7l", "ppc64le", "riscv64", "s390x"],
             },
+            "offline": {"type": "bool"},
             "events_file": {"type": "path"},
         },
         mutually_exclusive=[

@@ -136,6 +136,18 @@ options:
     description: How long a start or a stop may take, in seconds.
     type: float
     default: 600
+  lock:
+    description:
+      - A lock file that C(callao lock) has written, on the machine that runs the virtual machines.
+      - The template has to be in it, unchanged; the image that it names is the only one taken, and the
+        guest's packages are of the day that it names. All else is an error that says what changed.
+    type: path
+  offline:
+    description:
+      - Whether to do with what is in the cache, and never ask the network. What is missing is an error.
+      - When not given, the environment variable C(CALLAO_OFFLINE) of the machine that runs the virtual
+        machines decides, and without that the network is used.
+    type: bool
 seealso:
   - module: callao.lima.instance_info
   - module: callao.lima.image
@@ -168,6 +180,13 @@ EXAMPLES = r"""
       project: shop
     config:
       timezone: America/Lima
+
+- name: Have a box of nothing but what the team has locked, without a network
+  callao.lima.instance:
+    name: web
+    template: debian-12
+    lock: "{{ playbook_dir }}/callao.lock"
+    offline: true
 
 - name: Shut it down, whatever it does
   callao.lima.instance:
@@ -330,7 +349,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._engine import access_of, run
 
 SHORTCUTS = {
     "cpus": "cpus",
@@ -361,6 +380,8 @@ def desired(params):
 
 def outcome_of(module):
     def work(reporter, home, host):
+        from pathlib import Path
+
         from callao.lifecycle import Request, ensure
 
         params = module.params
@@ -374,6 +395,8 @@ def outcome_of(module):
             recreate=params["recreate"],
             restart=params["restart"],
             timeout=params["timeout"],
+            lock=Path(params["lock"]) if params["lock"] else None,
+            access=access_of(params["offline"]),
         )
         outcome = ensure(request, home=home, host=host, check=module.check_mode, report=reporter)
         result = {"changed": outcome.changed, "actions": list(outcome.actions), "notices": outcome.notices}
@@ -425,6 +448,8 @@ def main():
             "force": {"type": "bool", "default": False},
             "recreate": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 600},
+            "lock": {"type": "path"},
+            "offline": {"type": "bool"},
             "events_file": {"type": "path"},
         },
         supports_check_mode=True,

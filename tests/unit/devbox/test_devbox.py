@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from callao.lockfile import make, write
+
 REPOSITORY = Path(__file__).parents[3]
 PROBE = """
 - name: Bring up the boxes
@@ -179,3 +181,22 @@ def test_the_variables_of_the_example_are_ones_that_the_role_has() -> None:
     group = yaml.safe_load((REPOSITORY / "examples/inventory.yml").read_text())["devboxes"]
     used = {*group["vars"], *(name for host in group["hosts"].values() for name in host)}
     assert {name for name in used if name.startswith("lima_")} - known == set()
+
+
+def test_a_lock_holds_the_box_to_its_template_and_image(plays: Plays) -> None:
+    lock = plays.folder / "callao.lock"
+    (plays.folder / "disk").write_bytes(b"a disk")
+    plays.template.write_text(f"images: [{{location: {plays.folder}/disk}}]\n")
+    write(lock, make([str(plays.template)], plays.home, folder=plays.folder))
+    after = plays.after(lima_lock=str(lock), lima_offline=True)
+    assert after["images"][0]["digest"].startswith("sha256:")
+    plays.template.write_text(plays.template.read_text() + "cpus: 3\n")
+    done = plays.run(
+        "callao.lima.site",
+        "--check",
+        lima_template=str(plays.template),
+        lima_lock=str(lock),
+        lima_offline=True,
+    )
+    assert done.returncode != 0
+    assert "changed: box.yaml" in done.stdout
