@@ -96,12 +96,14 @@ def _combine(entries: list[object], name_of: str) -> list[object]:
             continue
         for wildcard in wildcards:
             entry = _maps(wildcard, entry)
-        if name is not None and name in places:
+        if not isinstance(name, str):
+            # Without a name, or with what validation will refuse as one.
+            combined.append(dict(entry))
+        elif name in places:
             combined[places[name]] = _maps(combined[places[name]], entry)  # type: ignore[arg-type]
-            continue
-        if name is not None:
+        else:
             places[name] = len(combined)
-        combined.append(dict(entry))
+            combined.append(dict(entry))
     return combined
 
 

@@ -14,6 +14,7 @@ from callao.errors import ConfigError, Problem
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _MOST_LEAVES = 100_000
+_DEEPEST = 64
 _UNREADABLE = (
     yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError,
 )  # fmt: skip
@@ -84,9 +85,9 @@ def load(text: str, source: str) -> dict[str, object]:
         return {}
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise ConfigError([Problem(".", _brief(document), "is not a lima.yaml", "a mapping")], source=source)
-    if "*" in text and "&" in text and _leaves(document, {}) > _MOST_LEAVES:
-        allowed = f"at most {_MOST_LEAVES} values, none endless"
-        raise ConfigError([Problem(".", "", "says too much by aliases", allowed)], source=source)
+    if max(_extent(document, {}, 0)) > 1:
+        allowed = f"at most {_MOST_LEAVES} values, {_DEEPEST} levels deep"
+        raise ConfigError([Problem(".", "", "is too much, by aliases or by depth", allowed)], source=source)
     return document
 
 
@@ -103,17 +104,23 @@ def dump(document: Mapping[str, object]) -> str:
     return text
 
 
-def _leaves(value: object, known: dict[int, float]) -> float:
-    """How many values ``value`` holds when each alias is written out; inf for one that holds itself.
+def _extent(value: object, known: dict[int, tuple[float, float]], level: int) -> tuple[float, float]:
+    """How many values ``value`` holds and how deep, as parts of the most, when aliases are written out.
 
-    A few lines of aliases of aliases can mean more than any memory holds.
+    A few lines of aliases of aliases can mean more than any memory holds, a few brackets more than
+    Python's stack; and an alias within what it names has no end.
     """
     if not isinstance(value, dict | list):
-        return 1
+        return 1 / _MOST_LEAVES, 0
     if id(value) not in known:
-        known[id(value)] = inf
-        inner = value.values() if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_leaves(item, known) for item in inner)
+        known[id(value)] = inf, inf
+        if level < _DEEPEST:
+            inner = [
+                _extent(item, known, level + 1)
+                for item in (value.values() if isinstance(value, dict) else value)
+            ]
+            leaves = sum(each for each, _ in inner) + 1 / _MOST_LEAVES
+            known[id(value)] = leaves, max((each for _, each in inner), default=0) + 1 / _DEEPEST
     return known[id(value)]
 
 

@@ -65,6 +65,12 @@ def test_layers_merge_as_lima_documents(over: Any, under: Any, merged: Any) -> N
     assert merge([over, under]) == merged
 
 
+@pytest.mark.parametrize("name", [{}, [], 1, {"a": "b"}, None])
+def test_entries_whose_names_are_none_stay_apart_for_validation_to_refuse(name: Any) -> None:
+    entry = {"location": name, "writable": True}
+    assert merge([{"mounts": [entry]}, {"mounts": [entry]}]) == {"mounts": [entry, entry]}
+
+
 def test_the_layers_stay_as_they_are() -> None:
     over: dict[str, Any] = {"env": {"A": "1"}, "mounts": [{"location": "/x"}]}
     under: dict[str, Any] = {"env": {"B": "2"}, "mounts": [{"location": "/x", "writable": True}]}

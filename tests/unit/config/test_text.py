@@ -63,11 +63,19 @@ def test_an_empty_file_is_an_empty_document() -> None:
         ("a: &a {b: *a}", "aliases"),
         ("a: " + "[" * 5000, "x.yaml"),
         (LAUGHS, "aliases"),
+        ("a: " + "[" * 300 + "]" * 300, "64 levels"),
+        ("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 300)), "64 levels"),
+        ("a: " + "{a: " * 300 + "1" + "}" * 300, "64 levels"),
     ],
 )
 def test_what_is_no_lima_yaml_is_told_with_its_place(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         load(text, "x.yaml")
+
+
+def test_what_is_deep_or_said_often_but_within_reason_is_read() -> None:
+    assert load("a: " + "[" * 60 + "]" * 60, "x")["a"]
+    assert load("a: &a [1, 2]\nb: [*a, *a]\n", "x")["b"] == [[1, 2], [1, 2]]
 
 
 def test_a_merged_key_may_be_said_again() -> None:
