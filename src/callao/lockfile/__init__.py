@@ -5,6 +5,7 @@ from callao.lockfile.bundle import export, unpack
 from callao.lockfile.enforce import enforce, notices, refuse_inputs, sealed
 from callao.lockfile.make import make
 from callao.lockfile.model import Lock, LockedImage, LockedTemplate
+from callao.lockfile.names import key_of, reference_of
 from callao.lockfile.needed import Needed, fetch_all, needed
 from callao.lockfile.text import LockFile, parse, read, render, write
 
@@ -17,11 +18,13 @@ __all__ = [
     "enforce",
     "export",
     "fetch_all",
+    "key_of",
     "make",
     "needed",
     "notices",
     "parse",
     "read",
+    "reference_of",
     "refuse_inputs",
     "render",
     "sealed",

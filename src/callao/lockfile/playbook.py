@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The templates that a playbook and an inventory name, as far as their text tells.
+
+What Jinja would make of an expression is only known when the playbook runs: such values are told apart,
+for the user to name them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from callao.errors import LockError
+
+DEFAULT = "default"
+"""The template of a box that names none, as the engine has it."""
+
+_MODULES = frozenset({"callao.lima.instance", "callao.lima.image"})
+_VARIABLE = "lima_template"
+_ELSEWHERE = frozenset(
+    prefix + name
+    for prefix in ("", "ansible.builtin.")
+    for name in ("import_playbook", "import_tasks", "include_tasks")
+)
+_FOLDERS = re.compile(r"\{\{\s*(?:playbook_dir|inventory_dir)\s*\}\}")
+_SHORT = re.compile(r"\btemplate=(\S+)")
+
+
+@dataclass(frozen=True)
+class Named:
+    """``references`` in order, each once; ``unknown`` are expressions that only a run can tell."""
+
+    references: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+class _Loader(yaml.SafeLoader):
+    """Ansible's tags (``!vault``, ``!unsafe``) say nothing of templates."""
+
+
+_Loader.add_multi_constructor("!", lambda *_: None)
+
+
+def is_playbook(reference: str) -> bool:
+    """Whether ``reference`` is a YAML file that holds a list: a template holds a mapping."""
+    if not reference.endswith((".yml", ".yaml")) or not Path(reference).is_file():
+        return False
+    return isinstance(_load(Path(reference)), list)
+
+
+def in_playbook(path: Path) -> Named:
+    """The templates that ``path``, and the files that it takes in by name, give to instances.
+
+    :raises LockError: when one of them cannot be read.
+    """
+    return _named(_in_file(path, path.absolute().parent, ()))
+
+
+def in_inventory(inventory: Mapping[str, Any], folder: Path) -> Named:
+    """The template of each host in the output of ``ansible-inventory --list``.
+
+    Hosts that no connection plugin of ours reaches, and that have no ``lima_template``, are no boxes.
+    """
+    hosts: Mapping[str, Mapping[str, Any]] = inventory.get("_meta", {}).get("hostvars", {})
+    found = []
+    for variables in hosts.values():
+        if variables.get(_VARIABLE):
+            found.append(str(variables[_VARIABLE]))
+        elif variables.get("ansible_connection") == "callao.lima.instance":
+            found.append(DEFAULT)
+    return _named(_placed(each, folder) for each in found)
+
+
+def _named(found: Iterator[str]) -> Named:
+    every = list(dict.fromkeys(found))
+    return Named(
+        tuple(each for each in every if "{{" not in each), tuple(each for each in every if "{{" in each)
+    )
+
+
+def _in_file(path: Path, folder: Path, above: tuple[Path, ...]) -> Iterator[str]:
+    if path.resolve() in above:
+        return
+    for value in _within(_load(path), path.parent, (*above, path.resolve()), folder):
+        yield _placed(value, folder)
+
+
+def _within(value: Any, beside: Path, above: tuple[Path, ...], folder: Path) -> Iterator[str]:
+    """Blocks, roles and lists of tasks are all the same here: the key tells."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _within(item, beside, above, folder)
+    if not isinstance(value, Mapping):
+        return
+    for key, item in value.items():
+        if key == _VARIABLE and isinstance(item, str):
+            yield item
+        elif key in _MODULES or (key in ("action", "local_action") and _is_ours(item)):
+            yield from _argument(item)
+        elif key in _ELSEWHERE:
+            file = item.get("file") if isinstance(item, Mapping) else item
+            other = beside / str(file)
+            if other.is_file():
+                yield from _in_file(other, folder, above)
+        else:
+            yield from _within(item, beside, above, folder)
+
+
+def _is_ours(action: Any) -> bool:
+    name = action.get("module") if isinstance(action, Mapping) else str(action).partition(" ")[0]
+    return name in _MODULES
+
+
+def _argument(arguments: Any) -> Iterator[str]:
+    if isinstance(arguments, Mapping) and isinstance(arguments.get("template"), str):
+        yield arguments["template"]
+    elif isinstance(arguments, str):
+        yield from _SHORT.findall(arguments)
+
+
+def _placed(reference: str, folder: Path) -> str:
+    """A path in a playbook is relative to the playbook, whatever the folder of the one who locks it."""
+    reference = _FOLDERS.sub(lambda _: str(folder), reference)
+    if "{{" in reference or "://" in reference or reference.startswith(("/", "~", "github:")):
+        return reference
+    path = reference.endswith((".yml", ".yaml")) or reference.startswith(".")
+    return str(folder / reference) if path else reference
+
+
+def _load(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - safe, but for tags
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        words = str(error).replace("\n", " ")
+        raise LockError(f"{path} cannot be read: {words}.") from error
