@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -P -m callao.sftp``: serve one directory to the client at standard input and output."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import resource
+import sys
+
+from paramiko.sftp import SFTPError
+
+from callao.sftp.session import Session
+from callao.sftp.stream import Stream
+from callao.sftp.tree import Tree
+
+_MOST_FILES = 4096
+_SPARE_FILES = 64
+"""Descriptors for the walks and for Python itself."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="callao.sftp", description=__doc__)
+    parser.add_argument("--root", required=True, help="the directory, by its absolute path")
+    parser.add_argument("--writable", action="store_true", help="let the client change it")
+    parser.add_argument("--follow-symlinks", action="store_true", help="follow links that stay within it")
+    wish = parser.parse_args()
+    if not wish.root.startswith("/") or ".." in wish.root.split("/"):
+        parser.error("--root has to be an absolute path without '..'")
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
+    stream = Stream(0, os.dup(1))
+    os.dup2(2, 1)  # a stray print would break the protocol
+    try:
+        tree = Tree(wish.root, follow=wish.follow_symlinks)
+        Session(stream, tree, writable=wish.writable, handles=_handles()).serve(stream)
+    except (OSError, SFTPError) as error:
+        print(f"callao.sftp: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _handles() -> int:
+    """How many files a client may hold open; the limit is raised to what the system lets us have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < _MOST_FILES:
+        soft = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(min(soft, _MOST_FILES) - _SPARE_FILES, 16)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

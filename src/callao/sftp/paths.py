@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths as a client writes them, taken apart; nothing here asks the file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+
+def components(path: str) -> tuple[str, ...]:
+    """The names in a path; empty ones and ``.`` name nothing."""
+    return tuple(name for name in path.split("/") if name not in ("", "."))
+
+
+def beneath(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """What follows the root's own path in an absolute one.
+
+    :raises PermissionError: when it does not begin with any of the roots.
+    """
+    names = components(path)
+    if path.startswith("/"):
+        for root in roots:
+            if names[: len(root)] == root:
+                return names[len(root) :]
+    raise refusal(errno.EACCES)
+
+
+def asked(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """The same for a path that a client sends, in which ``..`` has no place.
+
+    sshfs never sends one, as the guest's kernel has resolved it; collapsing it here would be wrong
+    behind a symlink.
+    """
+    if "\0" in path:
+        raise refusal(errno.EINVAL)
+    names = beneath(path, roots)
+    if ".." in names:
+        raise refusal(errno.EACCES)
+    return names
+
+
+def refusal(number: int) -> OSError:
+    """The OSError of an errno, of the class that Python gives it."""
+    return OSError(number, os.strerror(number))

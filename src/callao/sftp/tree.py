@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one directory that is served, and the walk that cannot leave it.
+
+Each component is opened relative to the directory before it, and never through a symlink
+(openat(2), O_NOFOLLOW), so a directory that is swapped for a link between two steps is refused by
+the kernel, not by a check that came too early. Links are followed by reading their text and walking
+on from here, as openat2(2) does for RESOLVE_BENEATH; macOS has no such call, so both walk this way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from callao.sftp.paths import asked, beneath, components, refusal
+
+PIN = getattr(os, "O_PATH", os.O_RDONLY)
+"""Names an inode without opening it; macOS has to open."""
+
+_STEP = PIN | os.O_DIRECTORY | os.O_NOFOLLOW
+
+_MOST_LINKS = 40
+"""In one path, as Linux has it: path_resolution(7)."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A name in a directory that is held open; ``.`` is that directory itself."""
+
+    parent: int
+    name: str
+
+    def named(self) -> Place:
+        """This place, when it may be made, moved or removed: the root may not.
+
+        :raises PermissionError: for the root.
+        """
+        if self.name == ".":
+            raise refusal(errno.EACCES)
+        return self
+
+    def stat(self) -> os.stat_result:
+        """The thing itself, be it a link."""
+        return os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
+
+    @contextlib.contextmanager
+    def pinned(self, flags: int = PIN) -> Iterator[int]:
+        """A descriptor of the thing itself."""
+        descriptor = os.open(self.name, flags | os.O_NOFOLLOW, dir_fd=self.parent)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def opened(self, flags: int, mode: int = 0) -> int:
+        """A regular file's descriptor; devices, sockets and pipes are refused.
+
+        They are asked for before, as opening some has effects, and after, as they may have come
+        in between; O_NONBLOCK keeps such a pipe from holding the server up.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            _regular(self.stat())
+        flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+        descriptor = os.open(self.name, flags, mode, dir_fd=self.parent)
+        try:
+            _regular(os.fstat(descriptor))
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+
+class Tree:
+    """The root, held open from the start: whatever its name leads to later is not served."""
+
+    def __init__(self, root: str, *, follow: bool = False) -> None:
+        self.root = "/" + "/".join(components(root))
+        self._follow = follow
+        self._fd = os.open(root, PIN | os.O_DIRECTORY)
+        # An absolute link in the tree may have been written with either.
+        self._roots = (components(root), components(os.path.realpath(root)))
+
+    @contextlib.contextmanager
+    def place(self, path: str, *, through: bool = False) -> Iterator[Place]:
+        """Where a client's path leads; the place is good inside the ``with``.
+
+        :param through: follow a link in the last position too, where links are followed at all.
+        """
+        held: list[int] = []
+        try:
+            yield self._walk(asked(path, self._roots), held, through=through and self._follow)
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+
+    def _walk(self, names: tuple[str, ...], held: list[int], *, through: bool) -> Place:
+        todo = list(reversed(names))
+        links = 0
+        while todo:
+            here = held[-1] if held else self._fd
+            name = todo.pop()
+            if name == "..":  # only ever from a link's text
+                if not held:
+                    raise refusal(errno.EACCES)
+                os.close(held.pop())
+                continue
+            if not todo and not through:
+                return Place(here, name)
+            text = self._step(here, name, held, last=not todo)
+            if text is None:
+                if not todo:
+                    return Place(here, name)
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                raise refusal(errno.ELOOP)
+            if text.startswith("/"):
+                todo += reversed(beneath(text, self._roots))
+                while held:
+                    os.close(held.pop())
+            else:
+                todo += reversed(components(text))
+        return Place(held[-1] if held else self._fd, ".")
+
+    def _step(self, here: int, name: str, held: list[int], *, last: bool) -> str | None:
+        """Enter a directory, or return a link's text; the last component is not entered."""
+        if not last:
+            try:
+                held.append(os.open(name, _STEP, dir_fd=here))
+            except OSError as error:
+                if not self._follow or error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                    raise
+            else:
+                return None
+        try:
+            return os.readlink(name, dir_fd=here)
+        except FileNotFoundError:
+            if last:
+                return None  # it may be about to be made
+            raise
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            if last:
+                return None
+            raise refusal(errno.ENOTDIR) from error
+
+
+def _regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise refusal(errno.EACCES)
