@@ -38,6 +38,9 @@ def pinned_images(
                 raise
             except DownloadError as error:
                 reasons.append(str(error))
+                if image is not fitting[-1]:
+                    message = f"{key}: {error} The next image for {arch} is locked instead."
+                    report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
         else:
             raise LockError(f"template {key!r}: no image for {arch} can be had: {' '.join(reasons)}")
     return found
