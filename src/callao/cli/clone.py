@@ -19,7 +19,9 @@ from callao.cli.session import session, tell
 @configuration
 @timeout
 def command(source: str, name: str, start: bool | None, timeout: float, **flags: Any) -> None:
-    """Make an instance like one that is stopped, with its disk as it is now.
+    """Make an instance like one that is stopped.
+
+    Its disk is a copy of the other's as it is now; its name, addresses and keys are its own.
 
     \b
       callao clone web web2 --memory 8 --start

@@ -41,8 +41,14 @@ COMMANDS = {
     "validate": Entry("validate", "Check lima.yaml files and templates.", _TEAM),
     "template": Entry("template", "List, show and copy templates.", _TEAM, ("tmpl",)),
     "schema": Entry("schema", "Print the JSON Schema of lima.yaml.", _TEAM),
-    "lock": Entry("lock", "Pin templates and images in callao.lock.", _TEAM),
-    "fetch": Entry("fetch", "Fetch all that a lock file names, for offline use.", _TEAM),
+    "lock": Entry(
+        "lock",
+        "Write down what templates stand for today: their texts, images, digests and packages.",
+        _TEAM,
+    ),
+    "fetch": Entry(
+        "fetch", "Fetch all that a lock file names, so that CALLAO_OFFLINE=1 finds it in the cache.", _TEAM
+    ),
 }
 
 ALIASES = {alias: name for name, entry in COMMANDS.items() for alias in entry.aliases}

@@ -45,7 +45,9 @@ class Place:
               help="The program that copies.")  # fmt: skip
 @click.argument("places", nargs=-1, required=True, metavar="SOURCE... TARGET")
 def command(recursive: bool, verbose: bool, backend: str, places: tuple[str, ...]) -> int:
-    """Copy files between the host and instances. A guest's path is INSTANCE:PATH.
+    """Copy files between the host and instances.
+
+    A guest's path is INSTANCE:PATH.
 
     \b
       callao copy web:/etc/os-release .

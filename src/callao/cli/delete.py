@@ -14,9 +14,10 @@ from callao.cli.session import session, tell
 @click.argument("instances", nargs=-1, required=True, metavar="INSTANCE...")
 @click.option("-f", "--force", is_flag=True, help="Delete even what is running.")
 def command(instances: tuple[str, ...], force: bool) -> None:
-    """Delete instances with their disks.
+    """Delete instances.
 
-    One that isn't there is passed over; all others are looked at before the first is deleted.
+    Their disks go with them. One that isn't there is passed over; all others are looked at before the
+    first is deleted.
     """
     from callao.errors import InstanceNotFound
     from callao.lifecycle.quiet import must_be_stopped

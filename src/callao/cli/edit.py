@@ -17,8 +17,12 @@ from callao.cli.create import DEFAULT
 from callao.cli.existing import bring, look
 from callao.cli.options import Command, configuration
 from callao.cli.session import Session, session, tell
+from callao.config import Config
 from callao.errors import CallaoError, ConfigError
 from callao.instances import Instance
+
+_PATIENCE = 60.0
+"""Seconds to wait for another run that changes the instance."""
 
 _SUFFIX = ".lima.yaml"
 """So that the editor's schema association finds it, see docs/lima-yaml.md."""
@@ -46,7 +50,7 @@ def command(instance: str, **flags: Any) -> None:
     from callao.cli.overrides import given, overridden
 
     if given(flags):
-        _apply(run, found, document=overridden(found.document, flags))
+        _apply(run, found, overridden(found.document, flags))
     else:
         _in_editor(run, found)
 
@@ -60,14 +64,69 @@ def _in_editor(run: Session, found: Instance) -> None:
             tell("Nothing was changed.")
             return
         try:
-            document = _parsed(text)
-            _apply(run, found, document=document, text=text)
-        except ConfigError as error:
-            tell(f"{click.style('callao: ', fg='red')}{error}")
-            if not run.tty or not click.confirm("Edit it again?", default=True, err=True):
-                raise
+            _take(run, found, text)
+        except CallaoError as error:
+            words = _told(error, text)
+            if not run.tty:
+                raise CallaoError(words, hint=_kept(text)) from None
+            tell(click.style("callao: ", fg="red") + words)
+            if not click.confirm("Edit it again?", default=True, err=True):
+                raise CallaoError(f"{found.name} stays as it was.", hint=_kept(text)) from None
         else:
+            tell(f"Changed {found.name}.")
             return
+
+
+def _take(run: Session, found: Instance, text: str) -> None:
+    """Have the instance be so, and its lima.yaml read so, to the last comment."""
+    from callao.config import effective
+    from callao.instances.files import write_file
+    from callao.instances.lock import locked
+
+    document = _parsed(text)
+    if found.config is None:  # broken: no plan starts from there, and a lima.yaml that can be is the cure
+        effective(document, run.host, name=found.name, instance_dir=found.dir)
+    else:
+        text, document = _settled(text, document, found.config)
+        if bring(run, found.name, "present", restart="never", document=document, text=text):
+            return
+    with locked(found.name, run.home, _PATIENCE):
+        write_file(found.paths.lima_yaml, text.encode())
+
+
+def _settled(text: str, document: Mapping[str, object], config: Config) -> tuple[str, Mapping[str, object]]:
+    """With the two fields that never change: the engine would write them down, and not the comments."""
+    lacking = {
+        key: value
+        for key, value in (("vmType", config.vm_type.value), ("arch", config.arch.value))
+        if key not in document
+    }
+    if not lacking:
+        return text, document
+    longer = text.rstrip("\n") + "\n" + "".join(f"{key}: {value}\n" for key, value in lacking.items())
+    try:
+        same = _parsed(longer) == {**document, **lacking}
+    except ConfigError:  # as with a document in braces
+        same = False
+    return (longer, {**document, **lacking}) if same else (text, document)
+
+
+def _told(error: CallaoError, text: str) -> str:
+    """The mistakes with their places in the text that was edited."""
+    from callao.config import locate
+
+    if isinstance(error, ConfigError):
+        return str(ConfigError(locate(error.problems, text), source="lima.yaml"))
+    return str(error)
+
+
+def _kept(text: str) -> str:
+    """Nobody's work is thrown away."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="callao-rejected-", suffix=_SUFFIX, encoding="utf-8", delete=False
+    ) as file:
+        file.write(text)
+    return f"What was written is kept in {file.name}."
 
 
 def _parsed(text: str) -> Mapping[str, object]:
@@ -76,8 +135,8 @@ def _parsed(text: str) -> Mapping[str, object]:
     return load(text, "lima.yaml")
 
 
-def _apply(run: Session, found: Instance, **wanted: Any) -> None:
-    if bring(run, found.name, "present", restart="never", **wanted):
+def _apply(run: Session, found: Instance, document: Mapping[str, object]) -> None:
+    if bring(run, found.name, "present", restart="never", document=document):
         tell(f"Changed {found.name}.")
     else:
         tell(f"{found.name} is so already.")
@@ -86,13 +145,32 @@ def _apply(run: Session, found: Instance, **wanted: Any) -> None:
 def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
     """A lima.yaml that no instance has yet."""
     from callao.cli.overrides import given, overridden
-    from callao.config import dump
+    from callao.config import dump, locate
     from callao.instances.files import write_file
 
     before = path.read_text(encoding="utf-8")
     text = dump(overridden(_parsed(before), flags)) if given(flags) else edited(before, run)
-    _parsed(text)
+    if text == before:
+        tell("Nothing was changed.")
+        return
+    try:
+        _check_template(run, path, text)
+    except ConfigError as error:
+        words = str(ConfigError(locate(error.problems, text), source=str(path)))
+        raise CallaoError(words, hint="" if given(flags) else _kept(text)) from None
     write_file(path, text.encode(), mode=path.stat().st_mode & 0o777)
+    tell(f"Changed {path}.")
+
+
+def _check_template(run: Session, path: Path, text: str) -> None:
+    from callao.access import access_of_environment
+    from callao.config import effective
+    from callao.templates import layered, resolve_text
+
+    access = access_of_environment()
+    resolved = resolve_text(text, str(path.absolute()), run.home, access=access, report=run.report)
+    document = layered(resolved.document, run.home, access=access)
+    effective(document, run.host, name="box", instance_dir=run.home / "box")
 
 
 def edited(text: str, run: Session) -> str:
@@ -114,4 +192,7 @@ def edited(text: str, run: Session) -> str:
             raise CallaoError(
                 f"EDITOR: {program!r} ended with status {done.returncode}; nothing was changed."
             )
-        return Path(file.name).read_text(encoding="utf-8")
+        try:
+            return Path(file.name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CallaoError(f"EDITOR: what {program!r} left cannot be read: {error}.") from None

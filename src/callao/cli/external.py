@@ -51,21 +51,23 @@ def command(name: str) -> click.Command | None:
         for prefix in _PREFIXES:
             path = folder / f"{prefix}{name}"
             if _runs(path):
-                return _running(External(name, path))
+                return _Program(name, path)
     return None
 
 
-def _running(external: External) -> click.Command:
-    @click.command(
-        external.name,
-        add_help_option=False,
-        context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    )
-    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-    def run(arguments: tuple[str, ...]) -> None:
-        os.execv(external.path, [str(external.path), *arguments])  # noqa: S606 - an argv list, no shell
+class _Program(click.Command):
+    """Takes its arguments as they are, ``--help`` and ``--`` too, and becomes the program."""
 
-    return run
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name, add_help_option=False)
+        self.path = path
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.args = list(args)
+        return []
+
+    def invoke(self, ctx: click.Context) -> None:
+        os.execv(self.path, [str(self.path), *ctx.args])  # noqa: S606 - an argv list, no shell
 
 
 def _folders() -> list[Path]:

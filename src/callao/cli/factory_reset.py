@@ -13,7 +13,10 @@ from callao.cli.session import session, tell
 @click.command("factory-reset", cls=Command)
 @click.argument("instance")
 def command(instance: str) -> None:
-    """Give an instance the disk it was made with; lima.yaml stays, all in the guest is lost."""
+    """Give an instance the disk it was made with.
+
+    lima.yaml stays; all in the guest is lost.
+    """
     from callao.access import access_of_environment
     from callao.lifecycle.factory_reset import factory_reset
 

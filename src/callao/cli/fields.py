@@ -23,8 +23,12 @@ FIELDS = {
 }  # fmt: skip
 """As ``{{.Field}}`` has them, and as JSON does; the last four are Callao's own."""
 
-_FIELD = re.compile(r"\{\{-?\s*\.([A-Za-z0-9_.]*)\s*-?\}\}")
-_GO_ONLY = re.compile(r"\{\{-?\s*(?:range|if|with|end|else|json|\$)\b")
+_FIELD = re.compile(r"\{\{(-?)\s*\.([A-Za-z0-9_.]*)\s*(-?)\}\}")
+_GO_ONLY = re.compile(
+    r"\{\{-?\s*(?:\.|\$|/\*|(?:end|else)\b|"
+    r"(?:range|if|with|json|yaml|len|index|not|and|or|eq|ne|printf?|println)\s+[.$\"(])"
+)
+"""What is left of Go's templates when the fields are out; Jinja2 knows none of it."""
 
 
 def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
@@ -75,13 +79,16 @@ def renderer(form: str) -> Callable[[Mapping[str, Any]], str]:
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
 
-    if _GO_ONLY.search(form) and "{{." in form.replace(" ", ""):
+    text = _FIELD.sub(_as_jinja, form).replace("\\t", "\t").replace("\\n", "\n")
+    if _GO_ONLY.search(text):
         raise CallaoError(
             f"--format: {form!r}: of Go's templates only {{{{.Field}}}} is known.",
             hint="Use Jinja2's own syntax, such as {% if ready %}, or --json.",
         )
-    text = _FIELD.sub(_as_jinja, form).replace("\\t", "\t").replace("\\n", "\n")
-    environment = SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=False)
+    environment = SandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=False, finalize=_printed
+    )
+    environment.globals["_entry"] = _entry
     try:
         template = environment.from_string(text)
     except jinja2.TemplateSyntaxError as error:
@@ -94,17 +101,39 @@ def renderer(form: str) -> Callable[[Mapping[str, Any]], str]:
             raise CallaoError(
                 f"--format: {form!r}: {error}.", hint="'callao list --list-fields' names the fields."
             ) from None
+        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise CallaoError(f"--format: {form!r}: {error}.") from None
 
     return render
 
 
+def _printed(value: Any) -> Any:
+    """``true``, as Go and JSON print it."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 def _as_jinja(match: re.Match[str]) -> str:
-    first, _, rest = match.group(1).partition(".")
+    before, path, after = match.groups()
+    first, *rest = path.split(".")
     if first not in FIELDS:
         raise CallaoError(
             f"--format: there is no field {first!r} (allowed: {', '.join(FIELDS)}).",
         )
-    return "{{ " + FIELDS[first] + (f".{rest[:1].lower()}{rest[1:]}" if rest else "") + " }}"
+    found = FIELDS[first]
+    for key in rest:
+        found = f"_entry({found}, {key!r})"
+    return f"{{{{{before} {found} {after}}}}}"
+
+
+def _entry(values: Any, key: str) -> Any:
+    """``.Config.SSH.LocalPort`` as Go spells it, where lima.yaml has ``ssh.localPort``."""
+    import jinja2
+
+    if isinstance(values, Mapping):
+        for name in (key, *(each for each in values if str(each).lower() == key.lower())):
+            if name in values:
+                return values[name]
+    return jinja2.StrictUndefined(f"there is no {key!r}")
 
 
 def _version(instance: Instance) -> str:

@@ -14,7 +14,10 @@ from callao.cli.session import session
 
 @click.command("info", cls=Command)
 def command() -> None:
-    """Show facts about Callao and this host, as JSON."""
+    """Show facts about Callao and this host.
+
+    They come as JSON.
+    """
     import callao
     from callao.cli import external
     from callao.config import effective, to_document

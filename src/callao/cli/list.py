@@ -35,7 +35,9 @@ def command(
     all_fields: bool,
     list_fields: bool,
 ) -> int:
-    """List instances; names may have wildcards.
+    """List instances.
+
+    Names may have wildcards.
 
     \b
       callao list --format '{{.Name}}\t{{.SSHLocalPort}}'

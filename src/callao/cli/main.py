@@ -10,12 +10,15 @@ from typing import Any
 import click
 
 import callao
-from callao.cli import external
 from callao.cli.commands import ALIASES, COMMANDS
+from callao.cli.options import Boolean, remember, spelled_out
 from callao.errors import CallaoError
 
 _STOPPED = 130
 """128 + SIGINT, as shells have it."""
+
+_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+"""click has had it since 8.2; before, it prints the help itself."""
 
 
 class Commands(click.Group):
@@ -30,9 +33,16 @@ class Commands(click.Group):
             module = importlib.import_module(f"callao.cli.{entry.module}")
             command: click.Command = module.command
             return command
+        from callao.cli import external
+
         return external.command(cmd_name)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spelled_out(self, ctx, args))
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from callao.cli import external
+
         for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
             rows = [
                 (", ".join((name, *entry.aliases)), entry.help)
@@ -60,31 +70,29 @@ class Commands(click.Group):
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show Python's traceback with an error.")
-@click.option("--tty", type=bool, is_flag=False, flag_value="true", default=None, metavar="BOOL",
-              help="Whether to show progress bars and ask questions (default: on a terminal).")  # fmt: skip
-@click.option("-y", "--yes", is_flag=True, help="The same as --tty=false.")
+@click.option("--debug", is_flag=True, expose_value=False, callback=remember("debug", value=True),
+              help="Show Python's traceback with an error.")  # fmt: skip
+@click.option("--tty", cls=Boolean, expose_value=False, callback=remember("tty"),
+              help="Show progress bars and ask questions (default: on a terminal).")  # fmt: skip
+@click.option("-y", "--yes", is_flag=True, expose_value=False, callback=remember("tty", value=False),
+              help="The same as --tty=false.")  # fmt: skip
 @click.version_option(callao.__version__, "-v", "--version", prog_name="callao")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool, tty: bool | None, yes: bool) -> None:
+def cli() -> None:
     """Linux virtual machines on your own machine, described in lima.yaml.
 
     \b
     Begin with:  callao start           (makes and starts the box "default")
                  callao shell default   (a shell in it)
     """
-    ctx.ensure_object(dict)
-    ctx.obj.update(debug=debug)
-    if yes or tty is not None:
-        ctx.obj["tty"] = False if yes else tty
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the process's exit status: 0, 1 for an error as limactl has it, or a command's own."""
+    said: dict[str, Any] = {}
     try:
-        result: Any = cli.main(args=argv, prog_name="callao", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        result: Any = cli.main(args=argv, prog_name="callao", standalone_mode=False, obj=said)
+    except _NO_ARGUMENTS as error:
+        click.echo(error.format_message(), err=True)
         return 1
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "callao"
@@ -97,11 +105,17 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    except CallaoError as error:
-        if "--debug" in (argv if argv is not None else sys.argv[1:]):
+    except (CallaoError, OSError) as error:
+        if said.get("debug"):
             raise
-        return _failed(str(error))
+        return _failed(_words(error))
     return result if isinstance(result, int) else 0
+
+
+def _words(error: CallaoError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    return str(error)
 
 
 def _failed(words: str) -> int:

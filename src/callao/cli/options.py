@@ -24,33 +24,58 @@ def boolean(*names: str, help: str) -> Callable[[F], F]:  # noqa: A002 - click's
     return click.option(*names, cls=Boolean, help=help)
 
 
+def _silent_flag(names: list[str], callback: Callable[..., None]) -> click.Option:
+    return click.Option(names, is_flag=True, hidden=True, expose_value=False, callback=callback)
+
+
 class Command(click.Command):
     """A command that also takes the options that belong before its name, as limactl's do."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
         self.params += [
-            Boolean(["--tty"], hidden=True, expose_value=False, callback=_remember("tty", 1)),
-            click.Option(
-                ["-y", "--yes"], is_flag=True, hidden=True, expose_value=False, callback=_remember("tty", 0)
-            ),
-            click.Option(["--debug"], is_flag=True, hidden=True, expose_value=False),
+            Boolean(["--tty"], hidden=True, expose_value=False, callback=remember("tty")),
+            _silent_flag(["-y", "--yes"], remember("tty", value=False)),
+            _silent_flag(["--debug"], remember("debug", value=True)),
         ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """A boolean's value only comes after ``=``: ``--plain web`` is a flag and a name."""
-        flags = {name for each in self.params if isinstance(each, Boolean) for name in each.opts}
-        end = args.index("--") if "--" in args else len(args)
-        given = [f"{each}=true" if each in flags else each for each in args[:end]]
-        return super().parse_args(ctx, [*given, *args[end:]])
+        return super().parse_args(ctx, spelled_out(self, ctx, args))
 
 
-def _remember(key: str, sign: int) -> Callable[[click.Context, click.Parameter, Any], None]:
-    def callback(ctx: click.Context, _parameter: click.Parameter, value: Any) -> None:
-        if value is not None and value is not False:
-            ctx.ensure_object(dict)[key] = bool(value) and bool(sign)
-        elif value is False and sign:
-            ctx.ensure_object(dict)[key] = False
+def spelled_out(command: click.Command, ctx: click.Context, args: list[str]) -> list[str]:
+    """``--plain`` as ``--plain=true``: a boolean's value only comes after ``=``.
+
+    Otherwise ``--plain web`` would be a flag with a value. What belongs to another command (all that
+    comes after the first name, where options may not stand there) stays as it is.
+    """
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    flags = {name for each in options if isinstance(each, Boolean) for name in each.opts}
+    valued = {name for each in options if not each.is_flag for name in each.opts} - flags
+    out: list[str] = []
+    rest = list(args)
+    while rest:
+        each = rest.pop(0)
+        if each == "--" or (not each.startswith("-") and not ctx.allow_interspersed_args):
+            return [*out, each, *rest]
+        out.append(f"{each}=true" if each in flags else each)
+        if each in valued and rest:
+            out.append(rest.pop(0))
+    return out
+
+
+def remember(
+    key: str, value: bool | None = None
+) -> Callable[[click.Context, click.Parameter, bool | None], None]:
+    """Keep a flag for :func:`callao.cli.session.session`.
+
+    :param value: what the flag means; else what it says.
+    """
+
+    def callback(ctx: click.Context, _parameter: click.Parameter, given: bool | None) -> None:
+        if given is None or (value is not None and not given):
+            return
+        ctx.ensure_object(dict)[key] = given if value is None else value
 
     return callback
 

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from callao.config import transform
-from callao.errors import CallaoError
+from callao.errors import CallaoError, ConfigError, Problem
 
 Document = dict[str, Any]
+
+_MOST = 2.0**33
+"""GiB: bytes fit into 63 bits, as in Lima."""
 
 
 def given(flags: Mapping[str, Any]) -> bool:
@@ -22,6 +26,7 @@ def overridden(document: Mapping[str, Any], flags: Mapping[str, Any]) -> Documen
 
     :raises CallaoError: naming a flag whose value cannot be.
     """
+    _contradictions(flags)
     changed: Document = dict(document)
     for name, change in _CHANGES.items():
         value = flags.get(name)
@@ -32,11 +37,32 @@ def overridden(document: Mapping[str, Any], flags: Mapping[str, Any]) -> Documen
     return changed
 
 
+def _contradictions(flags: Mapping[str, Any]) -> None:
+    for option in ("mount", "mount_only"):
+        if flags.get("mount_none") and flags.get(option):
+            raise CallaoError(f"--mount-none and --{option.replace('_', '-')} exclude each other.")
+
+
+def _entries(document: Document, key: str) -> list[Any]:
+    """The list that stands there; what was written instead is a mistake of the template's."""
+    value = document.get(key)
+    if value is not None and not isinstance(value, list):
+        raise ConfigError([Problem(key, value, "is not a list", "a list")])
+    return value or []
+
+
+def _mapping(document: Document, key: str) -> Document:
+    value = document.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise ConfigError([Problem(key, value, "is not a mapping", "a mapping")])
+    return dict(value or {})
+
+
 def _put(*path: str) -> Callable[[Document, Any], None]:
     def change(document: Document, value: Any) -> None:
         place = document
         for key in path[:-1]:
-            place[key] = dict(place.get(key) or {})
+            place[key] = _mapping(place, key)
             place = place[key]
         place[path[-1]] = value
 
@@ -45,9 +71,9 @@ def _put(*path: str) -> Callable[[Document, Any], None]:
 
 def _gib(key: str) -> Callable[[Document, Any], None]:
     def change(document: Document, value: float) -> None:
-        if value <= 0:
-            raise CallaoError(f"--{key}: {value!r} is no size (allowed: GiB above 0).")
-        document[key] = f"{value:g}GiB" if value == int(value) else int(value * 2**30)
+        if not 0 < value < _MOST:
+            raise CallaoError(f"--{key}: {value:g} is no size (allowed: GiB above 0, below {_MOST:g}).")
+        document[key] = f"{int(value)}GiB" if value == int(value) else int(value * 2**30)
 
     return change
 
@@ -58,14 +84,18 @@ def _containerd(document: Document, value: str) -> None:
 
 
 def _dns(document: Document, value: tuple[str, ...]) -> None:
-    document["dns"] = list(dict.fromkeys([*(document.get("dns") or []), *value]))
+    document["dns"] = list(dict.fromkeys([*_entries(document, "dns"), *value]))
     _put("hostResolver", "enabled")(document, False)
 
 
 def _mount(document: Document, value: tuple[str, ...]) -> None:
     new = [_shared(each) for each in value]
     places = {each["location"] for each in new}
-    old = [each for each in document.get("mounts") or [] if each.get("location") not in places]
+    old = [
+        each
+        for each in _entries(document, "mounts")
+        if not isinstance(each, dict) or each.get("location") not in places
+    ]
     document["mounts"] = [*new, *old]
 
 
@@ -79,14 +109,19 @@ def _mount_none(document: Document, value: bool) -> None:
 
 
 def _mount_writable(document: Document, value: bool) -> None:
-    document["mounts"] = [{**each, "writable": value} for each in document.get("mounts") or []]
+    document["mounts"] = [
+        {**each, "writable": value} if isinstance(each, dict) else each
+        for each in _entries(document, "mounts")
+    ]
 
 
 def _shared(text: str) -> Document:
-    location, colon, suffix = text.rpartition(":")
-    if colon and suffix == "w":
-        return {"location": location, "writable": True}
-    return {"location": text}
+    location = text.removesuffix(":w")
+    if not location:
+        raise CallaoError(f"--mount: {text!r} is no directory (allowed: DIR[:w]).")
+    if not location.startswith(("~", "{{")):
+        location = str(Path.cwd() / location)
+    return {"location": location, "writable": True} if text.endswith(":w") else {"location": location}
 
 
 def _network(document: Document, value: tuple[str, ...]) -> None:
@@ -99,26 +134,27 @@ def _network(document: Document, value: tuple[str, ...]) -> None:
             kinds.append({"lima": name})
         else:
             raise CallaoError(f"--network: {each!r} is not known (allowed: lima:NAME, vzNAT).")
-    document["networks"] = [*(document.get("networks") or []), *kinds]
+    document["networks"] = [*_entries(document, "networks"), *kinds]
 
 
 def _port_forward(document: Document, value: tuple[str, ...]) -> None:
     rules = [_rule(each) for each in value]
-    document["portForwards"] = [*rules, *(document.get("portForwards") or [])]
+    document["portForwards"] = [*rules, *_entries(document, "portForwards")]
 
 
 def _rule(text: str) -> Document:
     ports, _, rest = text.partition(",")
-    host, colon, guest = ports.rpartition(":")
-    if (
-        not colon
-        or not host.isdigit()
-        or not guest.isdigit()
-        or rest not in ("", "static=true", "static=false")
-    ):
-        raise CallaoError(f"--port-forward: {text!r} is no rule (allowed: HOST:GUEST[,static=true]).")
+    host, _, guest = ports.partition(":")
+    if not (_is_port(host) and _is_port(guest) and rest in ("", "static=true", "static=false")):
+        raise CallaoError(
+            f"--port-forward: {text!r} is no rule (allowed: HOST:GUEST[,static=true], ports 1 to 65535)."
+        )
     rule: Document = {"guestPort": int(guest), "hostPort": int(host)}
     return {**rule, "static": True} if rest == "static=true" else rule
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and 0 < int(text) < 65536
 
 
 def _rosetta(document: Document, value: bool) -> None:
@@ -132,7 +168,7 @@ def _video(document: Document, value: bool) -> None:
 def _param(document: Document, value: tuple[str, ...]) -> None:
     for each in value:
         key, equals, text = each.partition("=")
-        if not equals:
+        if not (key and equals):
             raise CallaoError(f"--param: {each!r} is no parameter (allowed: KEY=VALUE).")
         _put("param", key)(document, text)
 

@@ -12,7 +12,9 @@ from callao.cli.options import Command
 
 @click.command("schema", cls=Command)
 def command() -> None:
-    """Print the JSON Schema of lima.yaml, for editors and other tools.
+    """Print the JSON Schema of lima.yaml.
+
+    For editors, and other tools that check files.
 
     \b
       callao schema > lima.schema.json

@@ -36,7 +36,9 @@ def command(
     instance: str | None,
     arguments: tuple[str, ...],
 ) -> None:
-    """Run a command, or a shell, in an instance; the exit status is the command's.
+    """Run a command, or a shell, in an instance.
+
+    The exit status is the command's.
 
     \b
       callao shell web
@@ -45,6 +47,8 @@ def command(
     """
     run = session()
     name = instance or os.environ.get("LIMA_INSTANCE") or DEFAULT
+    if arguments[:1] == ("--",):  # as people separate a command from what comes before
+        arguments = arguments[1:]
     found = look(run, name)
     if found.status is Status.STOPPED and (start or (run.tty and _agreed(name))):
         bring(run, name, "started")
@@ -57,7 +61,7 @@ def command(
         shell=program or os.environ.get("LIMA_SHELL") or "",
         environment=preserved(os.environ) if preserve_env else {},
     )
-    options = ["-q"] if not sys.stderr.isatty() else []
+    options = []
     if sys.stdin.isatty() and sys.stdout.isatty():
         options.append("-t")
     if reconnect:
@@ -75,10 +79,14 @@ def _shared(found: Instance) -> str | None:
     """Where the guest has the host's working directory; None where it has not."""
     config = found.config
     assert config is not None
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed under us
+        return None
     for mount in sorted(config.mounts, key=lambda each: len(each.location), reverse=True):
-        if here.is_relative_to(mount.location):
-            return str(PurePosixPath(mount.mount_point) / here.relative_to(mount.location))
+        for place in (Path(mount.location), Path(mount.location).resolve()):
+            if here.is_relative_to(place):
+                return str(PurePosixPath(mount.mount_point) / here.relative_to(place))
     return None
 
 
@@ -93,6 +101,7 @@ def guest_script(
     """What the login shell in the guest is told: ssh joins its arguments to one line, see ssh(1).
 
     :param workdir: must be there; ``here`` is entered where it is.
+    :param shell: the interpreter; started with ``-l``, since dash knows no ``--login``.
     """
     lines = []
     if workdir is not None:
@@ -102,7 +111,7 @@ def guest_script(
     lines += [f"export {key}={shlex.quote(value)}" for key, value in sorted(environment.items())]
     interpreter = shlex.quote(shell) if shell else '"$SHELL"'
     if arguments:
-        lines.append(f"exec {interpreter} --login -c {shlex.quote(shlex.join(arguments))}")
+        lines.append(f"exec {interpreter} -l -c {shlex.quote(shlex.join(arguments))}")
     else:
-        lines.append(f"exec {interpreter} --login")
+        lines.append(f"exec {interpreter} -l")
     return "; ".join(lines)

@@ -15,7 +15,10 @@ from callao.cli.session import session, tell
 @click.argument("instances", nargs=-1, metavar="[INSTANCE]...")
 @click.option("-f", "--force", is_flag=True, help="Switch off without asking the guest.")
 def command(instances: tuple[str, ...], force: bool) -> None:
-    """Stop instances ("default" when none is named)."""
+    """Stop instances.
+
+    Without a name it is the instance "default".
+    """
     run = session()
     names = instances or (DEFAULT,)
     for name in names:

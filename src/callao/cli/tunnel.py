@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 
 import click
 
@@ -15,11 +15,14 @@ from callao.cli.session import session, tell
 
 @click.command("tunnel", cls=Command)
 @click.argument("instance")
-@click.option("--socks-port", type=int, default=0, help="The proxy's port; 0 is any free one.")
-def command(instance: str, socks_port: int) -> int:
-    """Open a SOCKS proxy into an instance's network, until it is interrupted.
+@click.option("--type", "_kind", type=click.Choice(["socks"]), default="socks", help="Kind of the tunnel.")
+@click.option("--socks-port", type=click.IntRange(0, 65535), default=0,
+              help="The proxy's port; 0 is any free one.")  # fmt: skip
+def command(instance: str, _kind: str, socks_port: int) -> None:
+    """Open a SOCKS proxy into an instance's network.
 
-    The host names and addresses that the guest knows can then be reached from the host:
+    It stays until it is interrupted. The host names and addresses that the guest knows can then be
+    reached from the host:
 
     \b
       curl --proxy socks5h://127.0.0.1:PORT http://lima-web.internal
@@ -33,7 +36,5 @@ def command(instance: str, socks_port: int) -> int:
     port = socks_port or any_free()
     tell(f"Open until interrupted. Set ALL_PROXY=socks5h://127.0.0.1:{port}")
     alone = ["-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ExitOnForwardFailure=yes"]
-    try:
-        return subprocess.run(client.argv(*alone, "-N", "-D", f"127.0.0.1:{port}"), check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    argv = client.argv(*alone, "-N", "-D", f"127.0.0.1:{port}")
+    os.execvp(argv[0], argv)  # noqa: S606 - ssh takes our place, so that no signal leaves it behind

@@ -16,9 +16,9 @@ from callao.errors import CallaoError, ConfigError
 @click.argument("references", nargs=-1, required=True, metavar="FILE|TEMPLATE...")
 @click.option("--fill", is_flag=True, help="Print the whole configuration, defaults included.")
 def command(references: tuple[str, ...], fill: bool) -> int:
-    """Check lima.yaml files and templates; all mistakes of all of them are told.
+    """Check lima.yaml files and templates.
 
-    Exit status 1 when there is one.
+    All mistakes of all of them are told; the exit status is 1 when there is one.
     """
     run = session()
     failed = 0
@@ -28,10 +28,10 @@ def command(references: tuple[str, ...], fill: bool) -> int:
         except ConfigError as error:
             failed = 1
             for problem in error.problems:
-                tell(f"{click.style(reference, bold=True)}: {problem}")
+                tell(problem.told_of(reference))
         except CallaoError as error:
             failed = 1
-            tell(f"{click.style(reference, bold=True)}: {error}")
+            tell(f"{reference}: {error}")
         else:
             if fill:
                 click.echo(text, nl=False)

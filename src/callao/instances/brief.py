@@ -32,7 +32,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Remembered(msgspec.Struct, array_like=True):
-    """The cache file: facts by name, with the (mtime in ns, size, inode) of the lima.yaml they are of."""
+    """The cache file: facts by name, with the (ctime in ns, size, inode) of the lima.yaml they are of."""
 
     key: str = ""
     known: dict[str, tuple[tuple[int, int, int], Facts]] = {}
@@ -75,7 +75,8 @@ def _brief(
     name = paths.name
     try:
         status = paths.lima_yaml.stat()
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        # The ctime, which nobody can set back, and which a change of permissions moves, too.
+        stamp = (status.st_ctime_ns, status.st_size, status.st_ino)
     except OSError:
         stamp = (0, 0, 0)
     remembered = known.get(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from callao.config import check_name, dump, effective
+from callao.config import check_name, check_socket_path, dump, effective
 from callao.drivers import driver_for
 from callao.errors import InstanceError
 from callao.events import Event, Reporter, Stage, State
@@ -20,7 +20,7 @@ from callao.host import Host
 from callao.instances import Instance, InstancePaths, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.lock import locked
-from callao.lifecycle.create import building_at, sweep
+from callao.lifecycle.create import LIMA_VERSION, building_at, sweep
 from callao.lifecycle.quiet import must_be_free, must_be_stopped
 from callao.ssh import host_key, known_hosts
 
@@ -40,21 +40,28 @@ def clone(
     :raises ConfigError: for a name or a document that cannot be.
     """
     check_name(name)
+    check_socket_path(home / name)
     config = effective(document, host, name=name, instance_dir=home / name)
     driver = driver_for(config.vm_type)
     with locked(source.name, home, _PATIENCE), locked(name, home, _PATIENCE):
         must_be_stopped(source, "copied")
         must_be_free(name, home)
+        files = driver.carried(source.paths)
+        if not files:
+            raise InstanceError(
+                f"instance {source.name!r} has no disk that could be copied.",
+                hint="One that Lima made keeps its disk otherwise: copy it with 'limactl clone'.",
+            )
         sweep(home, name)
         aside = building_at(home, name)
         try:
             aside.mkdir(mode=0o700)
             paths = InstancePaths(aside)
             report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
-            for file in driver.carried(source.paths):
+            for file in files:
                 _copy(file, aside / file.name)
             write_file(paths.lima_yaml, dump(document).encode())
-            shutil.copyfile(source.paths.lima_version, paths.lima_version)
+            write_file(paths.lima_version, LIMA_VERSION.encode())
             write_json(paths.callao_json, msgspec.structs.replace(source.record, created=time.time()))
             key = host_key(paths.host_key, ssh_alias(name))
             write_file(paths.known_hosts, known_hosts(ssh_alias(name), key.public).encode())

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from callao.access import Access
@@ -11,13 +12,15 @@ from callao.drivers import driver_for
 from callao.errors import InstanceBroken, InstanceError, InstanceProtected
 from callao.events import Event, Reporter, Stage, State
 from callao.images import ensure_image
-from callao.instances import Instance, InstancePaths
+from callao.instances import Instance, InstancePaths, Runtime
+from callao.instances.files import read_json
 from callao.instances.lock import locked
+from callao.instances.store import processes
 from callao.lifecycle.stop import clear_stale, stop
 
 _PATIENCE = 60.0
 _FRESH = ".reset"
-"""Where the new disk is made, within the instance's folder: the next start clears it if we are killed."""
+"""Where the new disk is made, in the instance's folder: the next start or reset clears what a kill left."""
 
 
 def factory_reset(instance: Instance, *, home: Path, access: Access, report: Reporter) -> None:
@@ -34,21 +37,30 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
         raise InstanceProtected(
             f"instance {instance.name!r} is protected.", hint=f"callao unprotect {instance.name}"
         )
+    if (instance.dir / "diffdisk").exists():
+        raise InstanceError(
+            f"instance {instance.name!r} was made by Lima, which keeps its disk otherwise.",
+            hint=f"Reset it with 'limactl factory-reset {instance.name}'.",
+        )
     config = instance.config
     image = ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
     driver = driver_for(config.vm_type)
     with locked(instance.name, home, _PATIENCE):
-        if instance.agent or instance.driver:
+        agent, driver_process = processes(instance.paths, read_json(instance.paths.runtime, Runtime))
+        instance = replace(instance, agent=agent, driver=driver_process)
+        if agent or driver_process:
             stop(instance, force=True, report=report)
         clear_stale(instance)
         fresh = InstancePaths(instance.dir / _FRESH)
         try:
             fresh.dir.mkdir()
             driver.create(fresh, config, image)
-            for old in driver.carried(instance.paths):
-                old.unlink()
-            for file in driver.carried(fresh):
+            new = driver.carried(fresh)
+            for file in new:  # over the old one: there is a disk at every moment
                 file.replace(instance.dir / file.name)
+            for old in driver.carried(instance.paths):
+                if old.name not in {file.name for file in new}:
+                    old.unlink()
             for path in (instance.paths.runtime, instance.paths.cidata_iso, instance.paths.ssh_config):
                 path.unlink(missing_ok=True)
         except OSError as error:

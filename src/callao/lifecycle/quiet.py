@@ -5,16 +5,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from callao.errors import InstanceError
-from callao.instances import Instance, Status
+from callao.errors import InstanceError, InstanceNotFound
+from callao.instances import Instance, Runtime
+from callao.instances.files import read_json
+from callao.instances.store import processes
 
 
 def must_be_stopped(instance: Instance, what: str) -> None:
     """For what can only be done to a disk that nobody writes.
 
+    Asked anew: under the instance's lock the answer stays true.
+
+    :raises InstanceNotFound: when it is gone meanwhile.
     :raises InstanceError: when the instance runs.
     """
-    if instance.status is Status.RUNNING or instance.driver is not None:
+    if not instance.dir.is_dir():
+        raise InstanceNotFound(f"instance {instance.name!r} does not exist any more.")
+    if any(processes(instance.paths, read_json(instance.paths.runtime, Runtime))):
         raise InstanceError(
             f"instance {instance.name!r} is running, and cannot be {what} now.",
             hint=f"Stop it first: callao stop {instance.name}",

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of commands is what the modules are."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import click
+import pytest
+from cli.conftest import Line
+
+import callao.cli
+from callao.cli.commands import ALIASES, COMMANDS
+from callao.cli.options import CONFIGURATION, NAMES, Command
+from callao.cli.overrides import _CHANGES
+
+
+def command_of(name: str) -> click.Command:
+    module = importlib.import_module(f"callao.cli.{COMMANDS[name].module}")
+    command: click.Command = module.command
+    return command
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_the_name_and_the_line_of_the_table(name: str) -> None:
+    command = command_of(name)
+    assert command.name == name
+    assert (command.help or "").strip().splitlines()[0] == COMMANDS[name].help
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_takes_the_common_options_behind_its_name(name: str) -> None:
+    command = command_of(name)
+    for each in command.commands.values() if isinstance(command, click.Group) else [command]:
+        assert isinstance(each, Command)
+        known = {option for parameter in each.params for option in parameter.opts}
+        assert {"--tty", "-y", "--yes", "--debug"} <= known
+
+
+def test_every_module_with_a_command_is_in_the_table() -> None:
+    modules = {path.stem for path in Path(callao.cli.__file__).parent.glob("[a-z]*.py")}
+    listed = {entry.module for entry in COMMANDS.values()}
+    assert listed <= modules
+    for name in modules - listed:
+        module = importlib.import_module(f"callao.cli.{name}")
+        assert not isinstance(getattr(module, "command", None), click.Command), name
+
+
+def test_no_alias_hides_a_command() -> None:
+    assert not set(ALIASES) & set(COMMANDS)
+    assert len(ALIASES) == sum(len(entry.aliases) for entry in COMMANDS.values())
+
+
+def test_each_configuration_flag_has_a_meaning() -> None:
+    @click.command()
+    def bare() -> None: ...
+
+    for option in reversed(CONFIGURATION):
+        bare = option(bare)
+    assert {each.name for each in bare.params} == set(NAMES)
+    assert set(NAMES) == {*_CHANGES, "expressions"}
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *ALIASES])
+def test_every_command_has_its_help(callao: Line, name: str) -> None:
+    done = callao(name, "--help")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: callao {name}")
+
+
+def test_the_help_lists_each_command_under_its_section(callao: Line) -> None:
+    out = callao("--help").out
+    for name, entry in COMMANDS.items():
+        assert f"  {', '.join((name, *entry.aliases))} " in out
+        assert f"\n{entry.section}:\n" in out
+        assert entry.help in " ".join(out.split())
