@@ -22,6 +22,9 @@ class Stream:
         """Write what fits, and say how much that was."""
         return os.write(self.outgoing, data)
 
+    def close(self) -> None:
+        """Left to the end of the process, which owns both."""
+
     def get_name(self) -> str:
         return "stdio"
 
