@@ -6,7 +6,9 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,14 @@ from callao.errors import CallaoError
 
 ARCH_ALIASES = {"amd64": "x86_64", "arm64": "aarch64", "armv6l": "armv7l", "armhf": "armv7l"}
 """What other tools call the architectures that lima.yaml names."""
+
+_VIRTIOFSD_PLACES = (
+    ("/usr/libexec/virtiofsd", False),
+    ("/usr/lib/virtiofsd", False),
+    ("/usr/lib/qemu/virtiofsd", True),
+    ("/usr/libexec/qemu/virtiofsd", True),
+)
+"""Where Debian and Fedora, Arch, and QEMU before 8.0 keep it, it is on nobody's PATH; whether it is QEMU's."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,8 @@ class Host:
     memory: int
     user: HostUser
     timezone: str
+    virtiofs: bool = False
+    """Whether there is a virtiofsd that this user can run."""
 
     @classmethod
     def detect(cls) -> Host:
@@ -51,7 +63,18 @@ class Host:
             memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             user=_user(),
             timezone=_timezone(),
+            virtiofs=any(usable for _, usable in virtiofsds()),
         )
+
+
+def virtiofsds() -> Iterator[tuple[str, bool]]:
+    """Each virtiofsd of this host, and whether this user can run it: QEMU's own, in C, needs root."""
+    root = os.geteuid() == 0
+    if named := shutil.which("virtiofsd"):
+        yield named, True
+    for path, from_qemu in _VIRTIOFSD_PLACES:
+        if Path(path).is_file():
+            yield path, root or not from_qemu
 
 
 def lima_home() -> Path:

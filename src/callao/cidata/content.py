@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from importlib import resources
 
@@ -16,6 +17,7 @@ from callao.cidata.proxies import guest_environment
 from callao.cidata.seed import Seed
 from callao.cidata.userdata import HEADING, user_data
 from callao.config.schema import Config, MountType, ProvisionMode
+from callao.config.shares import device_mounts, guest_mount
 from callao.errors import ConfigError, Problem
 
 
@@ -39,6 +41,7 @@ def content(seed: Seed) -> dict[str, bytes]:
     if not seed.config.plain:
         files["etc_environment"] = variables.pam_lines(environment)
         files["etc_hosts"] = etc_hosts(seed).encode()
+        files |= _device_mounts(seed.config)
     identity = {"instance-id": f"iid-{_digest(files)}", "local-hostname": seed.hostname}
     return {"meta-data": dump(identity), **files}
 
@@ -69,10 +72,19 @@ def _variables(seed: Seed, environment: Mapping[str, str]) -> dict[str, bytes]:
     return files
 
 
+def _device_mounts(config: Config) -> dict[str, bytes]:
+    lines = [
+        shlex.join(["mount_share", each.type, each.source, each.point, each.options])
+        for each in (guest_mount(mount, config.mount_type) for mount in device_mounts(config))
+    ]
+    return {"mounts.sh": ("\n".join(lines) + "\n").encode()} if lines else {}
+
+
 def _boot_scripts(config: Config) -> dict[str, bytes]:
     """Lima's folders: what plain instances get, too, is essential."""
     names = ["boot.sh", "blocks.sh", "boot.essential/10-alpine.sh"]
     if not config.plain:
+        names += ["boot/05-mounts.sh"] if device_mounts(config) else []
         names += ["boot/20-home.sh", "boot/30-hosts.sh", "boot/40-environment.sh", "boot/50-timezone.sh"]
         wanted = config.mounts and config.mount_type is MountType.REVERSE_SSHFS
         if wanted and not skips_default_dependencies(config):

@@ -18,12 +18,12 @@ from callao.host import Host
 
 _GIB = 2**30
 _MOUNT_TYPES = {
-    VMType.QEMU: ("reverse-sshfs",),
+    VMType.QEMU: ("9p", "virtiofs", "reverse-sshfs"),
     VMType.VZ: ("virtiofs", "reverse-sshfs"),
     VMType.KRUNKIT: ("virtiofs",),
     VMType.WSL2: ("wsl2",),
 }
-"""By driver, the best first; for QEMU the one that is built. Lima's is 9p, which few kernels have."""
+"""By driver, in Lima's order; the first that the guest's kernel and the host have is taken."""
 
 Document = dict[str, Any]
 
@@ -44,7 +44,7 @@ def fill(document: Mapping[str, Any], host: Host, *, instance_dir: Path) -> Docu
     filled["memory"] = parse_size(filled.get("memory", min(4 * _GIB, host.memory // 2 // 2**20 * 2**20)))
     filled["disk"] = parse_size(filled.get("disk", 100 * _GIB))
     filled.setdefault(
-        "mountType", default_mount_type(filled["vmType"], filled.get("mountTypesUnsupported", []))
+        "mountType", default_mount_type(filled["vmType"], filled.get("mountTypesUnsupported", []), host)
     )
     filled["user"] = _user(filled.get("user", {}), host)
     filled["mounts"] = [_mount(entry, host) for entry in filled.get("mounts", [])]
@@ -72,10 +72,11 @@ def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
     return (VMType.QEMU if foreign or legacy or document.get("mountType") == "9p" else VMType.VZ).value
 
 
-def default_mount_type(vm_type: str, unsupported: list[str]) -> str:
-    """The driver's best mount type that the guest's distribution has."""
+def default_mount_type(vm_type: str, unsupported: list[str], host: Host) -> str:
+    """The driver's best mount type that the guest's distribution has, and this host can serve."""
     types = _MOUNT_TYPES[VMType(vm_type)]
-    return next((each for each in types if each not in unsupported), types[-1])
+    lacking = [*unsupported, *(["virtiofs"] if vm_type == VMType.QEMU and not host.virtiofs else [])]
+    return next((each for each in types if each not in lacking), types[-1])
 
 
 def mac_address(instance_dir: Path, index: int) -> str:

@@ -6,7 +6,16 @@ from __future__ import annotations
 from importlib import import_module
 
 from callao.config import VMType
-from callao.drivers.base import Boot, Driver, Features, Forward, Machine, StopPolicy
+from callao.drivers.base import (
+    Boot,
+    DeviceShare,
+    Driver,
+    Features,
+    Forward,
+    Machine,
+    ShareHotPlugger,
+    StopPolicy,
+)
 from callao.errors import DriverError
 
 _FACTORIES = {VMType.QEMU: ("callao.drivers.qemu", "QemuDriver")}
@@ -33,4 +42,15 @@ def known() -> list[str]:
     return sorted(str(each) for each in _FACTORIES)
 
 
-__all__ = ["Boot", "Driver", "Features", "Forward", "Machine", "StopPolicy", "driver_for", "known"]
+__all__ = [
+    "Boot",
+    "DeviceShare",
+    "Driver",
+    "Features",
+    "Forward",
+    "Machine",
+    "ShareHotPlugger",
+    "StopPolicy",
+    "driver_for",
+    "known",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from callao.config import Arch, Config, MountType, VMType
 from callao.errors import Problem
@@ -27,6 +27,8 @@ class Features:
     arches: frozenset[Arch]
     mount_types: frozenset[MountType]
     honoured: frozenset[str]
+    hot_mount_types: frozenset[MountType] = frozenset()
+    """Types of device that a running machine can be given."""
     live_port_forwards: bool = False
     socket_networks: bool = False
     legacy_bios: bool = False
@@ -44,6 +46,23 @@ class Forward:
 
 
 @dataclass(frozen=True)
+class DeviceShare:
+    """A directory of the host that the hypervisor shares as a device with a mount tag.
+
+    One that is not ``writable`` is read-only on the host's side, whatever the guest's root does.
+    """
+
+    tag: str
+    type: MountType
+    location: str
+    writable: bool = False
+    security_model: str = "none"
+    """9p only: whose files the guest's are on the host, see qemu(1), ``-fsdev``."""
+    queue_size: int | None = None
+    """virtiofs only: requests that the device holds."""
+
+
+@dataclass(frozen=True)
 class Boot:
     """What one start needs beyond the configuration."""
 
@@ -54,6 +73,7 @@ class Boot:
     forwards: tuple[Forward, ...] = ()
     mac_address: str = ""
     """Of the first, user-mode NIC; stable over the life of the instance."""
+    shares: tuple[DeviceShare, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +115,23 @@ class Machine(Protocol):
 
     async def remove_forward(self, forward: Forward) -> None:
         """Only where ``Features.live_port_forwards``."""
+
+
+@runtime_checkable
+class ShareHotPlugger(Protocol):
+    """A machine that takes shares while it runs; only where ``Features.hot_mount_types``."""
+
+    async def plug_share(self, share: DeviceShare) -> None:
+        """Give the guest a device with ``share.tag``; it may need a moment to find it.
+
+        :raises DriverError: when no slot is free, or the hypervisor refuses; nothing is left then.
+        """
+
+    async def unplug_share(self, tag: str) -> None:
+        """Take the device away; the guest must not have it mounted any more.
+
+        :raises DriverError: when the guest keeps it; the slot stays taken.
+        """
 
 
 class Driver(Protocol):

@@ -21,13 +21,13 @@ from callao.hostagent import api, evidence, journal
 from callao.hostagent.forwards import Forwards
 from callao.hostagent.probes import check_probe
 from callao.hostagent.readiness import await_booted
-from callao.hostagent.shares import mount_all
+from callao.hostagent.mounts_api import MountsApi
+from callao.hostagent.shares import Shares
 from callao.hostagent.shutdown import shut_down
 from callao.hostagent.start import start_machine
 from callao.instances import Failure, InstancePaths, Runtime, fingerprint, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.process import identify
-from callao.mounts import Share
 from callao.ssh import Client, Endpoint, end, render
 
 _QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
@@ -35,6 +35,9 @@ _QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
 
 _UNREADY = StopPolicy(acpi=15.0, ssh=0.0, quit=10.0)
 """For a guest that is still booting: it may not hear the power button yet."""
+
+_MASTER_PAUSE = 1.0
+"""Seconds between two tries to log in again."""
 
 
 @dataclass
@@ -53,7 +56,8 @@ class Agent:
     machine: Machine | None = None
     forwards: Forwards | None = None
     master: asyncio.subprocess.Process | None = None
-    shares: list[Share] = field(default_factory=list)
+    shares: Shares | None = None
+    keeper: asyncio.Task[None] | None = None
     main: asyncio.Task[object] | None = None
     stopping: asyncio.Future[str] | None = None
 
@@ -78,6 +82,7 @@ class Agent:
         self._note(driver=identify(self.machine.pid), ssh_port=port, forwards=self.forwards.bindings())
         self._passed(Stage.DRIVER)
         self._write_ssh_config(self.config)
+        self.shares = Shares(self.machine, self.driver.features, self._client())
         server = await api.serve(self.paths.ha_sock, self._routes())
         ready = asyncio.ensure_future(self._become_ready(port))
         try:
@@ -99,12 +104,13 @@ class Agent:
 
     async def _become_ready(self, port: int) -> None:
         client, deadline = self._client(), time.monotonic() + self.timeout
+        assert self.shares is not None
         try:
             self.master = await await_booted(
                 self.paths, client, port, deadline, self._passed, self._progress
             )
-            self.shares = await mount_all(self.config, client)
-            if self.shares:
+            await self.shares.mount_configured(self.config)
+            if self.shares.mounted:
                 self._passed(Stage.MOUNTS)
             for index, probe in enumerate(self.config.probes):
                 await check_probe(index, probe, client, deadline)
@@ -117,14 +123,25 @@ class Agent:
             # A program that is missing, a full disk: whoever waits for us must hear of it.
             self._failed(Stage.SSHD, AgentError(f"the host refused: {error}."))
             return
+        self.keeper = asyncio.ensure_future(self._keep_master())
         self._note(ready=True)
         self._passed(Stage.READY, self.config.message)
         journal.write(running=True, sshLocalPort=port)
 
+    async def _keep_master(self) -> None:
+        """A guest that restarts its sshd, or a host that slept too long, ends the connection: open it anew."""
+        while self.master is not None:
+            await self.master.wait()
+            await asyncio.sleep(_MASTER_PAUSE)
+            with contextlib.suppress(AgentError, OSError):
+                self.master = await self._client().open_master(timeout=60.0)
+
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
-        for share in self.shares:
-            await share.close()
+        if self.keeper is not None:
+            self.keeper.cancel()
+        if self.shares is not None:
+            await self.shares.close()
         if self.master is not None:
             await end(self.master)
         for path in self.paths.of_processes:
@@ -143,9 +160,15 @@ class Agent:
             self.stopping = asyncio.ensure_future(shut_down(self.machine, client, policy))
 
     def _routes(self) -> api.Routes:
-        return {("GET", "/v1/info"): self._info, ("POST", "/v1/refresh"): self._refresh}
+        assert self.shares is not None
+        mounts = MountsApi(self.shares, lambda: self.config, lambda: self.runtime.ready)
+        return {
+            ("GET", "/v1/info"): self._info,
+            ("POST", "/v1/refresh"): self._refresh,
+            **mounts.routes(),
+        }
 
-    async def _info(self) -> object:
+    async def _info(self, _request: api.Request) -> object:
         """Lima's ``sshLocalPort``, and what we know beyond it."""
         return {
             "instanceName": self.paths.name,
@@ -158,7 +181,7 @@ class Agent:
             "forwards": [list(binding) for binding in self.runtime.forwards],
         }
 
-    async def _refresh(self) -> object:
+    async def _refresh(self, _request: api.Request) -> object:
         """Take over what lima.yaml says now, as far as a running machine can."""
         assert self.forwards is not None
         config = self.reload()

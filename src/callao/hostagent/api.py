@@ -6,14 +6,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 
 import h11
 import msgspec
 
-from callao.errors import CallaoError
+from callao.errors import AgentError, CallaoError
 
-Call = Callable[[], Awaitable[object]]
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked beyond the path: the query's values, and the body as decoded from JSON."""
+
+    query: Mapping[str, str]
+    body: Any = None
+
+    def text(self, key: str) -> str:
+        """A value of the query, or of the body.
+
+        :raises AgentError: when it is missing.
+        """
+        said = self.query.get(key)
+        if said is None and isinstance(self.body, dict):
+            said = self.body.get(key)
+        if not isinstance(said, str) or not said:
+            raise AgentError(f"{key}: {said!r} is not a text (allowed: one that isn't empty).")
+        return said
+
+
+Call = Callable[[Request], Awaitable[object]]
 Routes = Mapping[tuple[str, str], Call]
 """(method, path) -> what answers it; the answer is sent as JSON."""
 
@@ -43,7 +67,7 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     """One request a connection: callers are few and short."""
     http = h11.Connection(h11.SERVER)
     request: h11.Request | None = None
-    size = 0
+    body = b""
     while True:
         event = http.next_event()
         if event is h11.NEED_DATA:
@@ -51,31 +75,31 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         elif isinstance(event, h11.Request):
             request = event
         elif isinstance(event, h11.Data):
-            size += len(event.data)
-            if size > _BODY_LIMIT:
+            body += bytes(event.data)
+            if len(body) > _BODY_LIMIT:
                 return
         elif isinstance(event, h11.EndOfMessage):
             break
         else:
             return
     assert request is not None
-    status, body = await _answer(request.method.decode(), request.target.decode(), routes)
+    status, answer = await _answer(request.method.decode(), request.target.decode(), body, routes)
     headers = [
         ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
+        ("Content-Length", str(len(answer))),
         ("Connection", "close"),
     ]
     for reply in (
         h11.Response(status_code=status, headers=headers),
-        h11.Data(data=body),
+        h11.Data(data=answer),
         h11.EndOfMessage(),
     ):
         writer.write(http.send(reply) or b"")
     await writer.drain()
 
 
-async def _answer(method: str, target: str, routes: Routes) -> tuple[int, bytes]:
-    path = target.partition("?")[0]
+async def _answer(method: str, target: str, body: bytes, routes: Routes) -> tuple[int, bytes]:
+    path, _, query = target.partition("?")
     call = routes.get((method, path))
     if call is None:
         known = sorted(verb for verb, at in routes if at == path)
@@ -83,7 +107,11 @@ async def _answer(method: str, target: str, routes: Routes) -> tuple[int, bytes]
             return 405, _error(f"{method} {path}: not allowed (allowed: {', '.join(known)})")
         return 404, _error(f"{path}: no such path (known: {', '.join(sorted({at for _, at in routes}))})")
     try:
-        return 200, msgspec.json.encode(await call())
+        request = Request(dict(parse_qsl(query)), msgspec.json.decode(body) if body else None)
+    except msgspec.MsgspecError:
+        return 400, _error(f"{method} {path}: the body is no JSON")
+    try:
+        return 200, msgspec.json.encode(await call(request))
     except CallaoError as error:
         return 409, _error(str(error))
 

@@ -13,20 +13,22 @@ import msgspec
 from callao.errors import AgentError
 
 
-def call(sock: Path, method: str, path: str, *, timeout: float = 30.0) -> Any:
+def call(sock: Path, method: str, path: str, *, body: object = None, timeout: float = 30.0) -> Any:
     """One request to ``ha.sock``; returns the decoded JSON answer.
 
+    :param body: sent as JSON.
     :param timeout: seconds, for each step on the wire.
     :raises AgentError: when the agent cannot be reached, or refuses; with its words.
     """
     try:
-        status, body = _exchange(sock, method, path, timeout)
+        sent = b"" if body is None else msgspec.json.encode(body)
+        status, answered = _exchange(sock, method, path, sent, timeout)
     except (OSError, h11.ProtocolError) as error:
         raise AgentError(
             f"the host agent does not answer on {sock}: {error}.", hint="Restart the instance."
         ) from error
     try:
-        answer = msgspec.json.decode(body)
+        answer = msgspec.json.decode(answered)
     except msgspec.MsgspecError:
         raise AgentError(f"the host agent on {sock} answered {method} {path} with no JSON.") from None
     if status != 200:
@@ -35,16 +37,17 @@ def call(sock: Path, method: str, path: str, *, timeout: float = 30.0) -> Any:
     return answer
 
 
-def _exchange(sock: Path, method: str, path: str, timeout: float) -> tuple[int, bytes]:
+def _exchange(sock: Path, method: str, path: str, sent: bytes, timeout: float) -> tuple[int, bytes]:
     http = h11.Connection(h11.CLIENT)
     status, body = 0, b""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
         wire.settimeout(timeout)
         wire.connect(str(sock))
         request = h11.Request(
-            method=method, target=path, headers=[("Host", "lima"), ("Content-Length", "0")]
+            method=method, target=path, headers=[("Host", "lima"), ("Content-Length", str(len(sent)))]
         )
-        wire.sendall((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
+        for each in (request, h11.Data(data=sent), h11.EndOfMessage()):
+            wire.sendall(http.send(each) or b"")
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:

@@ -1,26 +1,125 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shared directories of a booted guest."""
+"""The shared directories of a running machine: those of lima.yaml, and those that came later."""
 
 from __future__ import annotations
 
-from callao.config import Config
-from callao.errors import AgentError, StageFailed
+from dataclasses import dataclass, field
+
+import msgspec
+
+from callao.config import Config, MountType
+from callao.config.schema import Mount
+from callao.config.shares import DEVICE_TYPES, guest_mount, mount_tag
+from callao.drivers import Features, Machine, ShareHotPlugger
+from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
-from callao.mounts import Share, mount_sshfs
+from callao.hostagent.devices import device_share, refuse_missing
+from callao.mounts import Share, mount_in_guest, mount_sshfs, unmount_in_guest
 from callao.ssh import Client
 
 
-async def mount_all(config: Config, client: Client) -> list[Share]:
-    """Mount every entry of ``mounts``, in order; all or none.
+class Mounted(msgspec.Struct, frozen=True, rename="camel"):
+    """One of them; ``hot`` when it was added while the machine ran."""
 
-    :raises StageFailed: naming the entry that could not be mounted.
-    """
-    shares: list[Share] = []
-    try:
+    location: str
+    mount_point: str
+    type: MountType
+    writable: bool
+    hot: bool = False
+
+
+@dataclass
+class Shares:
+    """What is mounted now, by mount point."""
+
+    machine: Machine
+    features: Features
+    client: Client
+    mounted: dict[str, Mounted] = field(default_factory=dict)
+    streams: dict[str, Share] = field(default_factory=dict)
+    """The sshfs ones, which have processes of ours."""
+    booted: set[tuple[str, MountType, bool]] = field(default_factory=set)
+    """Devices that the machine was started with, and keeps: (tag, type, writable)."""
+
+    async def mount_configured(self, config: Config) -> None:
+        """Every entry of ``mounts``, in order; the guest's boot scripts have mounted the devices.
+
+        :raises StageFailed: naming the entry that could not be mounted.
+        """
+        kind = config.mount_type
         for mount in config.mounts:
-            shares.append(await mount_sshfs(mount, client))
-    except AgentError as error:
-        for share in shares:
-            await share.close()
-        raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
-    return shares
+            if kind not in DEVICE_TYPES:
+                try:
+                    self.streams[mount.mount_point] = await mount_sshfs(mount, self.client)
+                except AgentError as error:
+                    raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
+            else:
+                self.booted.add((mount_tag(mount), kind, mount.writable))
+            self.mounted[mount.mount_point] = Mounted(
+                mount.location, mount.mount_point, kind, mount.writable
+            )
+
+    async def add(self, mount: Mount, kind: MountType) -> Mounted:
+        """Share one more directory; whole or not at all.
+
+        :raises CallaoError: naming what is wrong, or what the guest or the hypervisor said.
+        """
+        refuse_missing(mount.location, "location")
+        there = self.mounted.get(mount.mount_point)
+        if there is not None:
+            raise AgentError(
+                f"mount_point: {mount.mount_point!r} has {there.location!r} mounted already.",
+                hint="Remove that mount first, or choose another mount point.",
+            )
+        if kind is MountType.REVERSE_SSHFS:
+            self.streams[mount.mount_point] = await mount_sshfs(mount, self.client)
+        else:
+            await self._add_device(mount, kind)
+        added = Mounted(mount.location, mount.mount_point, kind, mount.writable, hot=True)
+        self.mounted[mount.mount_point] = added
+        return added
+
+    async def remove(self, mount_point: str) -> Mounted:
+        """Unmount in the guest, then take the directory away.
+
+        :raises CallaoError: when it is in use in the guest; then it stays as it was.
+        """
+        there = self.mounted.get(mount_point)
+        if there is None:
+            known = ", ".join(self.mounted) or "none"
+            raise AgentError(f"mount_point: nothing is mounted at {mount_point!r} (there are: {known}).")
+        await unmount_in_guest(mount_point, self.client)
+        stream = self.streams.pop(mount_point, None)
+        if stream is not None:
+            await stream.close()
+        else:
+            tag = mount_tag(Mount(location=there.location, mount_point=mount_point))
+            if (tag, there.type, there.writable) not in self.booted:
+                assert isinstance(self.machine, ShareHotPlugger)
+                await self.machine.unplug_share(tag)
+        del self.mounted[mount_point]
+        return there
+
+    async def close(self) -> None:
+        """End what serves them; the machine is off, or about to be."""
+        for stream in self.streams.values():
+            await stream.close()
+        self.streams.clear()
+
+    async def _add_device(self, mount: Mount, kind: MountType) -> None:
+        machine = self.machine
+        if kind not in self.features.hot_mount_types or not isinstance(machine, ShareHotPlugger):
+            allowed = sorted({*self.features.hot_mount_types, MountType.REVERSE_SSHFS})
+            raise AgentError(
+                f"type: {kind} cannot be mounted while the machine runs (allowed: {', '.join(allowed)})."
+            )
+        share = device_share(mount, kind)
+        if (share.tag, kind, mount.writable) in self.booted:
+            await mount_in_guest(guest_mount(mount, kind), self.client)
+            return
+        await machine.plug_share(share)
+        try:
+            await mount_in_guest(guest_mount(mount, kind), self.client)
+        except CallaoError:
+            await machine.unplug_share(share.tag)
+            raise

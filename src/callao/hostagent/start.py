@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from callao.config import Config, mac_address
+from callao.config.shares import device_mounts
 from callao.drivers import Boot, Driver, Forward, Machine
 from callao.errors import DriverError, PortTaken
 from callao.events import Event, Reporter, Stage, State
+from callao.hostagent.devices import device_share, refuse_missing
 from callao.instances import InstancePaths
 from callao.ports import any_free, holder, is_free, static_forwards
 
@@ -31,9 +33,12 @@ async def start_machine(
     forwards = [Forward(*binding) for binding in bindings]
     for forward in forwards:
         _refuse_taken(forward)
+    shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
+    for index, mount in enumerate(config.mounts):
+        refuse_missing(mount.location, f"mounts[{index}].location")
     for _ in range(_TRIES):
         port = _ssh_port(paths, config, last_port)
-        boot = Boot(paths, config, port, tuple(forwards), mac_address(paths.dir, 0))
+        boot = Boot(paths, config, port, tuple(forwards), mac_address(paths.dir, 0), shares)
         try:
             return await driver.start(boot, report), port, forwards
         except PortTaken as error:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from callao import cidata
 from callao.config import Config
 from callao.drivers import driver_for
-from callao.errors import ConfigError, DriverError
+from callao.errors import ConfigError, DriverError, Problem
 from callao.host import Host
 from callao.instances import Desired
 
@@ -29,6 +29,10 @@ def refuse_unsupported(config: Config, name: str, host: Host) -> None:
     """
     driver = driver_for(config.vm_type)
     problems = driver.validate(config, host)
+    if config.mounts and config.mount_type not in driver.features.mount_types:
+        allowed = ", ".join(sorted(driver.features.mount_types))
+        message = f"is not for vmType {config.vm_type}"
+        problems.append(Problem("mountType", config.mount_type.value, message, allowed))
     if problems:
         raise ConfigError(problems)
     missing = driver.missing(config)
@@ -47,6 +51,10 @@ def notices(wanted: Desired) -> tuple[str, ...]:
         for key, value in wanted.document.items()
         if key not in honoured and value
     ]
-    if config.mounts and config.mount_type not in features.mount_types:
-        told.append(f"mountType: {config.mount_type} is not built yet; reverse-sshfs is used.")
+    if config.mounts and "mountType" not in wanted.document and config.mount_types_unsupported:
+        lacking = ", ".join(config.mount_types_unsupported)
+        told.append(
+            f"mountType: this guest's kernel has no {lacking} (mountTypesUnsupported): "
+            f"{config.mount_type} is used."
+        )
     return tuple(told)

@@ -1,34 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``reverse-sshfs``: the host starts an ssh session whose stdin and stdout are the SFTP stream.
 
-No TCP port is opened: an SFTP server on the host and sshfs in the guest talk over one session of
-the control master, as Lima does it. See sshfs(1), option ``passive``, and sftp-server(8).
+No TCP port is opened: an SFTP server on the host and sshfs in the guest talk over one session, as Lima
+does it. See sshfs(1), option ``passive``, and sftp-server(8). A stream that breaks is opened anew.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shlex
-import shutil
 import socket
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from callao.child import die_with_parent
 from callao.config.schema import Mount
 from callao.errors import AgentError
+from callao.mounts.server import server_argv
 from callao.ssh import Client, end
-
-_PLACES = (
-    "/usr/lib/openssh/sftp-server",
-    "/usr/libexec/openssh/sftp-server",
-    "/usr/libexec/sftp-server",
-    "/usr/lib/ssh/sftp-server",
-)
-"""Where Debian, Fedora, macOS and Arch keep it: it is on nobody's PATH."""
 
 _PATIENCE = 30.0
 """Seconds for sshfs in the guest to show its mount."""
+
+_PAUSE = (0.5, 1.0, 2.0, 5.0)
+"""Seconds before each try to open a broken stream again; the last one goes on."""
+
+_SESSION = ("-o", "ControlMaster=no", "-o", "ServerAliveInterval=15")
+"""Over the control master while there is one, without it otherwise; a dead peer is noticed in a minute."""
 
 _LOOK = """\
 i=0
@@ -41,29 +39,80 @@ exit 1
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Share:
-    """One mounted directory: both ends of its stream."""
+    """One mounted directory: both ends of its stream, and who watches over it."""
 
     mount: Mount
-    server: asyncio.subprocess.Process
-    session: asyncio.subprocess.Process
+    client: Client
+    ends: list[asyncio.subprocess.Process] = field(default_factory=list)
+    keeper: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Returns when the guest shows the mount.
+
+        :raises AgentError: with the guest's words when it cannot be mounted.
+        """
+        await self._connect()
+        self.keeper = asyncio.ensure_future(self._keep())
 
     async def close(self) -> None:
         """End both; the guest's mount goes with the stream."""
-        await end(self.session)
-        await end(self.server)
+        if self.keeper is not None:
+            self.keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.keeper
+        await self._disconnect()
+
+    async def _keep(self) -> None:
+        pauses = iter(_PAUSE)
+        while True:
+            await self.ends[-1].wait()
+            await self._disconnect()
+            await asyncio.sleep(next(pauses, _PAUSE[-1]))
+            with contextlib.suppress(AgentError, OSError):
+                await self._connect()
+                pauses = iter(_PAUSE)
+
+    async def _connect(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            server = await asyncio.create_subprocess_exec(
+                *server_argv(self.mount),
+                stdin=ours.fileno(),
+                stdout=ours.fileno(),
+                stderr=asyncio.subprocess.DEVNULL,
+                cwd="/",
+                preexec_fn=die_with_parent(),
+            )
+            session = await asyncio.create_subprocess_exec(
+                *self.client.argv(*_SESSION, command=[guest_script(self.mount)]),
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=asyncio.subprocess.PIPE,
+                preexec_fn=die_with_parent(),
+            )
+        self.ends = [server, session]
+        try:
+            await _shown(self.mount, session, self.client)
+        except BaseException:
+            await end(session)
+            await end(server)
+            raise
+
+    async def _disconnect(self) -> None:
+        for process in reversed(self.ends):
+            await end(process)
 
 
-def sftp_server() -> str | None:
-    """OpenSSH's SFTP server on this host; None when there is none."""
-    found = [path for path in _PLACES if Path(path).exists()]
-    return found[0] if found else shutil.which("sftp-server")
+async def mount_sshfs(mount: Mount, client: Client) -> Share:
+    """Share one directory; returns when the guest shows it.
 
-
-def server_argv(program: str, mount: Mount) -> list[str]:
-    """A share that is not writable is read-only on the host's side, whatever the guest's root does."""
-    return [program, "-e", *([] if mount.writable else ["-R"])]
+    :raises AgentError: with the guest's words when it cannot be mounted.
+    """
+    share = Share(mount, client)
+    await share.open()
+    return share
 
 
 def guest_script(mount: Mount) -> str:
@@ -79,55 +128,24 @@ def guest_script(mount: Mount) -> str:
     )
 
 
-async def mount_sshfs(mount: Mount, client: Client) -> Share:
-    """Share one directory; returns when the guest shows it.
-
-    :raises AgentError: with the guest's words when it cannot be mounted.
-    """
-    program = sftp_server()
-    if program is None:
-        raise AgentError("there is no sftp-server on this host.", hint="Install OpenSSH's SFTP server.")
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        server = await asyncio.create_subprocess_exec(
-            *server_argv(program, mount),
-            stdin=ours.fileno(),
-            stdout=ours.fileno(),
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd="/",
-            preexec_fn=die_with_parent(),
-        )
-        session = await asyncio.create_subprocess_exec(
-            *client.argv(command=[guest_script(mount)]),
-            stdin=theirs.fileno(),
-            stdout=theirs.fileno(),
-            stderr=asyncio.subprocess.PIPE,
-            preexec_fn=die_with_parent(),
-        )
-    share = Share(mount, server, session)
-    try:
-        await _shown(share, client)
-    except BaseException:
-        await share.close()
-        raise
-    return share
-
-
-async def _shown(share: Share, client: Client) -> None:
-    point = shlex.quote(share.mount.mount_point)
-    look = _LOOK.format(tries=int(_PATIENCE * 5), point=point)
+async def _shown(mount: Mount, session: asyncio.subprocess.Process, client: Client) -> None:
+    look = _LOOK.format(tries=int(_PATIENCE * 5), point=shlex.quote(mount.mount_point))
     waiting = asyncio.ensure_future(client.run(look, timeout=_PATIENCE + 10))
-    ended = asyncio.ensure_future(share.session.wait())
+    ended = asyncio.ensure_future(session.wait())
     done, pending = await asyncio.wait({waiting, ended}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
-    if waiting in done and waiting.result().status == 0:
+    if waiting in done and _succeeded(waiting):
         return
     words = ""
-    if share.session.returncode is not None and share.session.stderr is not None:
-        words = (await share.session.stderr.read()).decode(errors="replace").strip()
+    if session.returncode is not None and session.stderr is not None:
+        words = (await session.stderr.read()).decode(errors="replace").strip()
     raise AgentError(
-        f"mounts: {share.mount.location!r} could not be mounted at {share.mount.mount_point!r}: "
+        f"mounts: {mount.location!r} could not be mounted at {mount.mount_point!r}: "
         f"{words or f'sshfs showed no mount within {_PATIENCE:.0f} s'}.",
         hint="The guest needs sshfs (fuse3).",
     )
+
+
+def _succeeded(waiting: asyncio.Future[object]) -> bool:
+    return waiting.exception() is None and getattr(waiting.result(), "status", 1) == 0

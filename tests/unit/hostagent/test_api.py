@@ -19,11 +19,11 @@ from callao.hostagent.client import call
 T = TypeVar("T")
 
 
-async def info() -> object:
+async def info(_request: api.Request) -> object:
     return {"sshLocalPort": 60022}
 
 
-async def refused() -> object:
+async def refused(_request: api.Request) -> object:
     raise PortTaken("port 80 is taken", port=80)
 
 

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import ClassVar
 
 from callao.config import Arch, Config, MountType, VMType
 from callao.drivers.base import Boot, Features, Machine
-from callao.drivers.qemu import binary, disk, firmware
+from callao.drivers.qemu import binary, disk, firmware, virtiofsd
 from callao.drivers.qemu.accel import choose
 from callao.drivers.qemu.devices import DirectKernel, Flash
 from callao.drivers.qemu.machine import MACHINES, Booting, command_line
 from callao.drivers.qemu.process import launch
+from callao.drivers.qemu.shares import log_of, socket_of
 from callao.errors import DriverError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
@@ -27,7 +29,8 @@ class QemuDriver:
     features: ClassVar[Features] = Features(
         vm_type=VMType.QEMU,
         arches=frozenset(MACHINES),
-        mount_types=frozenset({MountType.REVERSE_SSHFS}),
+        mount_types=frozenset({MountType.REVERSE_SSHFS, MountType.P9, MountType.VIRTIOFS}),
+        hot_mount_types=frozenset({MountType.P9, MountType.VIRTIOFS}),
         honoured=frozenset({"cpuType", "cpus", "memory", "disk", "firmware", "networks", "vmOpts"}),
         live_port_forwards=True,
         socket_networks=True,
@@ -64,6 +67,8 @@ class QemuDriver:
             lacking.append(f"{found} is version {have}, and {need} is needed: upgrade it.")
         if shutil.which("qemu-img") is None:
             lacking.append("qemu-img is not on PATH: install it (Debian: qemu-utils).")
+        if config.mount_type is MountType.VIRTIOFS and config.mounts and virtiofsd.find() is None:
+            lacking.append(f"mountType: virtiofs: {virtiofsd.ABSENT}")
         if _needs_uefi(config) and firmware.find(arch, _full_name(config)) is None:
             lacking.append(firmware.absence(arch))
         return lacking
@@ -100,7 +105,17 @@ class QemuDriver:
         if accel.notice:
             report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=accel.notice))
         argv = command_line(program, boot, accel, _booting(boot.paths, config))
-        return await launch(argv, boot.paths)
+        daemons: list[asyncio.subprocess.Process] = []
+        try:
+            for index, share in enumerate(boot.shares):
+                if share.type is MountType.VIRTIOFS:
+                    socket, log = socket_of(boot.paths, index), log_of(boot.paths, index)
+                    daemons.append(await virtiofsd.serve(share, socket, log))
+            return await launch(argv, boot.paths, daemons)
+        except BaseException:
+            for daemon in daemons:
+                await virtiofsd.end(daemon)
+            raise
 
 
 def _booting(paths: InstancePaths, config: Config) -> Booting:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from callao.drivers.qemu.devices import (
     SocketNetwork,
     UserNetwork,
 )
+from callao.drivers.qemu.shares import SharedMemory, Slots
+from callao.drivers.qemu.shares import parts as share_parts
 
 MACHINES = {Arch.X86_64: "q35", Arch.AARCH64: "virt"}
 """QEMU's machine type by architecture."""
@@ -53,6 +56,9 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
         *_networks(boot),
         SerialLog(paths.serial_log),
         GuestChannel(paths.ga_sock),
+        *_memory(config),
+        *share_parts(paths, boot.shares),
+        Slots(paths),
         Monitor(paths.qmp_sock),
         Devices((*_COMMON, *((_VMGENID,) if config.arch is Arch.X86_64 else ()))),
     ]
@@ -75,6 +81,11 @@ def _machine(config: Config) -> str:
     name = MACHINES[config.arch]
     crowded = config.arch is Arch.AARCH64 and config.cpus > _GICV2_CPUS
     return f"{name},gic-version=max" if crowded else name
+
+
+def _memory(config: Config) -> list[Part]:
+    """Shared always, so that virtiofs can come later: it cannot be switched at run time."""
+    return [SharedMemory(config.memory)] if sys.platform == "linux" else []
 
 
 def _networks(boot: Boot) -> list[Part]:

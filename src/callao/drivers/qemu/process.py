@@ -6,12 +6,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+from collections.abc import Mapping, Sequence
 
 from qemu.qmp import QMPClient, QMPError
 
 from callao.child import die_with_parent
-from callao.drivers.base import Forward
+from callao.drivers.base import DeviceShare, Forward
+from callao.drivers.qemu import virtiofsd
 from callao.drivers.qemu.devices import NETDEV, rule
+from callao.drivers.qemu.hotplug import HotPlug
 from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
 from callao.instances.files import write_file
@@ -23,18 +26,36 @@ _TAKEN = re.compile(r"Could not set up host forwarding rule '\w+:[^:]*:(\d+)-")
 
 
 class QemuMachine:
-    """The contract of :class:`callao.drivers.base.Machine`."""
+    """The contracts of :class:`callao.drivers.base.Machine` and ``ShareHotPlugger``."""
 
-    def __init__(self, process: asyncio.subprocess.Process, monitor: QMPClient) -> None:
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        monitor: QMPClient,
+        paths: InstancePaths,
+        daemons: Sequence[asyncio.subprocess.Process],
+    ) -> None:
         self._process = process
         self._monitor = monitor
+        self._daemons = daemons
+        self._hotplug = HotPlug(paths, monitor, self._execute)
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     async def wait(self) -> int:
-        return await self._process.wait()
+        status = await self._process.wait()
+        await self._hotplug.close()
+        for daemon in self._daemons:
+            await virtiofsd.end(daemon)
+        return status
+
+    async def plug_share(self, share: DeviceShare) -> None:
+        await self._hotplug.plug(share)
+
+    async def unplug_share(self, tag: str) -> None:
+        await self._hotplug.unplug(tag)
 
     async def power_button(self) -> None:
         await self._execute("system_powerdown")
@@ -66,16 +87,19 @@ class QemuMachine:
         """Only the human monitor knows host forwards; it answers in text, and with none when all is well."""
         return str(await self._execute("human-monitor-command", {"command-line": line})).strip()
 
-    async def _execute(self, command: str, arguments: dict[str, object] | None = None) -> object:
+    async def _execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
         try:
-            return await self._monitor.execute(command, arguments)
+            return await self._monitor.execute(command, dict(arguments or {}))
         except (QMPError, OSError, EOFError) as error:
             raise DriverError(f"QEMU's monitor does not do {command!r}: {error}") from error
 
 
-async def launch(argv: list[str], paths: InstancePaths) -> QemuMachine:
+async def launch(
+    argv: list[str], paths: InstancePaths, daemons: Sequence[asyncio.subprocess.Process] = ()
+) -> QemuMachine:
     """Start QEMU in a session of its own; returns when its monitor answers.
 
+    :param daemons: what serves its shares, to be ended with it.
     :raises PortTaken: when a host port of the command line cannot be bound.
     :raises DriverError: with QEMU's own words when it ends or hangs.
     """
@@ -91,7 +115,7 @@ async def launch(argv: list[str], paths: InstancePaths) -> QemuMachine:
         )
     try:
         write_file(paths.qemu_pid, f"{process.pid}\n".encode())
-        return QemuMachine(process, await _monitor(process, paths))
+        return QemuMachine(process, await _monitor(process, paths), paths, daemons)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a guest mounts what a hypervisor shares as a device: the tag, and mount(8)'s words. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from callao.config.schema import Config, Mount, MountType
+
+DEVICE_TYPES = frozenset({MountType.P9, MountType.VIRTIOFS})
+"""Types that are devices of the machine; the others are not the hypervisor's business."""
+
+
+@dataclass(frozen=True)
+class GuestMount:
+    """``mount -t TYPE -o OPTIONS SOURCE POINT``."""
+
+    type: str
+    source: str
+    point: str
+    options: str
+
+
+def mount_tag(mount: Mount) -> str:
+    """Lima's: the location and the mount point, hashed. Tags have at most 31 bytes (virtio-v1.2, 5.11.4)."""
+    digest = hashlib.sha256(f"{mount.location}:{mount.mount_point}".encode()).hexdigest()
+    return f"lima-{digest[:16]}"
+
+
+def guest_mount(mount: Mount, kind: MountType) -> GuestMount:
+    """For a type of :data:`DEVICE_TYPES`; see the kernel's Documentation/filesystems/9p.rst."""
+    options = ["rw" if mount.writable else "ro"]
+    if kind is MountType.P9:
+        options += [
+            "trans=virtio",
+            f"version={mount.p9.protocol_version}",
+            f"msize={mount.p9.msize}",
+            f"cache={mount.p9.cache}",
+        ]
+    return GuestMount(kind.value, mount_tag(mount), mount.mount_point, ",".join(options))
+
+
+def device_mounts(config: Config) -> tuple[Mount, ...]:
+    """The mounts that the machine is started with as devices."""
+    return config.mounts if config.mount_type in DEVICE_TYPES and not config.plain else ()

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``/v1/mounts`` on ha.sock: what is shared with the guest, and more or less of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import msgspec
+
+from callao.config import Config, MountType
+from callao.config.schema import P9, Mount
+from callao.errors import AgentError
+from callao.hostagent.api import Request, Routes
+from callao.hostagent.shares import Shares
+
+
+class _Wanted(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """The body of a POST."""
+
+    location: str
+    mount_point: str = ""
+    type: MountType | None = None
+    writable: bool = False
+
+
+@dataclass
+class MountsApi:
+    """One change at a time: a slot is looked for and taken between two awaits."""
+
+    shares: Shares
+    config: Callable[[], Config]
+    ready: Callable[[], bool]
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def routes(self) -> Routes:
+        return {
+            ("GET", "/v1/mounts"): self._list,
+            ("POST", "/v1/mounts"): self._add,
+            ("DELETE", "/v1/mounts"): self._remove,
+        }
+
+    async def _list(self, _request: Request) -> object:
+        return list(self.shares.mounted.values())
+
+    async def _add(self, request: Request) -> object:
+        self._refuse_unready()
+        try:
+            wanted = msgspec.convert(request.body, _Wanted)
+        except msgspec.ValidationError as error:
+            raise AgentError(f"POST /v1/mounts: {error}.") from None
+        point = wanted.mount_point or wanted.location
+        if not PurePosixPath(point).is_absolute():
+            raise AgentError(f"mountPoint: {point!r} is not absolute (allowed: a path in the guest).")
+        kind = wanted.type or self._usual()
+        cache = "mmap" if wanted.writable else "fscache"
+        mount = Mount(
+            location=wanted.location, mount_point=point, writable=wanted.writable, p9=P9(cache=cache)
+        )
+        async with self.lock:
+            return await self.shares.add(mount, kind)
+
+    async def _remove(self, request: Request) -> object:
+        self._refuse_unready()
+        async with self.lock:
+            return await self.shares.remove(request.text("mountPoint"))
+
+    def _usual(self) -> MountType:
+        """The machine's own type where it can be added now, else the one that always can."""
+        kind = self.config().mount_type
+        return kind if kind in self.shares.features.hot_mount_types else MountType.REVERSE_SSHFS
+
+    def _refuse_unready(self) -> None:
+        if not self.ready():
+            raise AgentError("the machine is not ready yet.", hint="Wait until it is, then try again.")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The SFTP server on the host: OpenSSH's, or our own, which keeps to the shared directory."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from callao.config.schema import Mount
+from callao.errors import AgentError
+
+_PLACES = (
+    "/usr/lib/openssh/sftp-server",
+    "/usr/libexec/openssh/sftp-server",
+    "/usr/libexec/sftp-server",
+    "/usr/lib/ssh/sftp-server",
+)
+"""Where Debian, Fedora, macOS and Arch keep it: it is on nobody's PATH."""
+
+
+def sftp_server() -> str | None:
+    """OpenSSH's SFTP server on this host; None when there is none."""
+    found = [path for path in _PLACES if Path(path).exists()]
+    return found[0] if found else shutil.which("sftp-server")
+
+
+def server_argv(mount: Mount) -> list[str]:
+    """The command line of the mount's ``sftpDriver``; Lima's default is OpenSSH's where there is one.
+
+    A share that is not writable is read-only here, on the host's side, whatever the guest's root does.
+
+    :raises AgentError: when OpenSSH's is asked for, and there is none.
+    """
+    program = sftp_server()
+    driver = mount.sshfs.sftp_driver or ("openssh-sftp-server" if program else "builtin")
+    if driver == "builtin":
+        argv = [sys.executable, "-P", "-m", "callao.sftp", "--root", mount.location]
+        argv += ["--writable"] if mount.writable else []
+        return [*argv, "--follow-symlinks"] if mount.sshfs.follow_symlinks else argv
+    if program is None:
+        raise AgentError(
+            "mounts: sshfs.sftpDriver: there is no sftp-server on this host.",
+            hint="Install OpenSSH's SFTP server, or set sftpDriver: builtin.",
+        )
+    return [program, "-e", *([] if mount.writable else ["-R"])]
