@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``mountInotify``: what the host changes in shared directories reaches inotify in the guest.
+
+9p, virtiofs and sshfs do not pass on what happens on the host. So the host watches its directories
+(:class:`Watcher`) and tells a small program in the guest (:mod:`callao.inotify.guest`, started by
+:func:`relay`), which touches the same paths there without altering them. A watcher in the guest sees:
+
+====================  ==================================================================================
+on the host           in the guest, as measured with a local file system
+====================  ==================================================================================
+file written to       IN_ATTRIB, IN_MODIFY, IN_OPEN and IN_CLOSE_WRITE on the file; its watch on the
+                      folder has them with the file's name
+file created          the same on the new file, and IN_ATTRIB (IN_ISDIR) on its folder; no IN_CREATE
+mode or owner         as for a file written to
+folder created        IN_ATTRIB on the new folder, on its folder, and the above for each file in it
+deletion              IN_ATTRIB on the folder that held it; no IN_DELETE
+renaming              what a deletion and a creation show; no IN_MOVED_*
+symlink created       IN_ATTRIB on the link itself, never on what it leads to, and on its folder
+====================  ==================================================================================
+
+With less than that:
+
+- A file that has an executable bit shows no IN_OPEN and IN_CLOSE_WRITE: opening it for writing could
+  make its execution fail (ETXTBSY).
+- On sshfs there is no IN_MODIFY, for SFTP would cut the host's mtime to whole seconds; files show
+  IN_ATTRIB, IN_OPEN and IN_CLOSE_WRITE, folders IN_ATTRIB, symlinks nothing.
+- Times can be set only by a file's owner: what belongs on the host to another user than the one who
+  shares it shows nothing, or IN_CLOSE_WRITE alone if that one may write to it.
+- What a process in the guest writes to a shared directory is a change on the host, too, and is told
+  again.
+"""
+
+from callao.inotify.change import Change, Kind, Shared
+from callao.inotify.relay import guest_command, relay
+from callao.inotify.watch import Watcher
+
+__all__ = ["Change", "Kind", "Shared", "Watcher", "guest_command", "relay"]

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What changed, and where the guest has it. All of it is pure but :func:`stamp_of`."""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+class Kind(enum.StrEnum):
+    ADDED = "added"
+    MODIFIED = "modified"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One shared directory: the host's location and the guest's mount point, both absolute."""
+
+    location: str
+    mount_point: str
+
+    def __post_init__(self) -> None:
+        """Paths are compared as text, so a trailing slash would matter."""
+        object.__setattr__(self, "location", os.path.normpath(self.location))
+        object.__setattr__(self, "mount_point", os.path.normpath(self.mount_point))
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed path. ``source`` is the host's path, ``name`` is relative to the mount point."""
+
+    kind: Kind
+    source: str
+    mount_point: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        """The guest's path."""
+        return joined(self.mount_point, self.name) if self.name else self.mount_point
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What tells a change from an echo: a touch alters nothing of it. Times are in ns."""
+
+    mode: int
+    mtime: int
+    size: int
+    inode: int
+    owner: tuple[int, int]
+    atime: int = 0
+
+
+def joined(folder: str, name: str) -> str:
+    """As by pathlib, but quicker: bursts are long."""
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def owners(path: str, shares: Iterable[Shared]) -> list[Shared]:
+    """The shares that a host's path belongs to: those with the longest location that holds it.
+
+    Several only when one location has several mount points.
+    """
+    holding = [share for share in shares if within(path, share.location)]
+    longest = max((len(share.location) for share in holding), default=0)
+    return [share for share in holding if len(share.location) == longest]
+
+
+def in_guest(kind: Kind, path: str, shares: Iterable[Shared]) -> list[Change]:
+    """The changes that a host's path means for the guest; none outside all locations."""
+    return [
+        Change(kind, path, share.mount_point, path[len(share.location) :].lstrip("/"))
+        for share in owners(path, shares)
+    ]
+
+
+def folders_of(kinds: Mapping[str, Kind], locations: Iterable[str]) -> set[str]:
+    """The folders of what came or went: in the guest, it is their touch that tells of it."""
+    places = tuple(locations)
+    folders = {path.rpartition("/")[0] or "/" for path, kind in kinds.items() if kind is not Kind.MODIFIED}
+    return {folder for folder in folders if any(within(folder, place) for place in places)}
+
+
+def merged(earlier: Kind | None, later: Kind) -> Kind:
+    """Two changes of one path as one: what came and was then written to has come."""
+    return Kind.ADDED if earlier is Kind.ADDED and later is Kind.MODIFIED else later
+
+
+def stamp_of(path: str) -> Stamp | None:
+    """A path's stamp, of the link itself if it is one; None when there is nothing to be seen."""
+    try:
+        state = os.lstat(path)
+    except (OSError, ValueError):
+        return None
+    owner = (state.st_uid, state.st_gid)
+    return Stamp(state.st_mode, state.st_mtime_ns, state.st_size, state.st_ino, owner, state.st_atime_ns)

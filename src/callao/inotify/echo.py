@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the guest was told last of each path, so that its touches are not taken for changes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+
+from callao.inotify.change import Stamp
+
+CAPACITY = 1 << 17
+"""Paths. A touch comes back within a few batches, each of a thousand paths at most."""
+
+
+class Told:
+    """The newest stamps sent; the oldest are forgotten beyond ``capacity``."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
+        self._stamps: OrderedDict[str, int] = OrderedDict()
+        self.forgetful = False
+        """Whether a stamp has been forgotten, so that an unknown one may be an echo's."""
+
+    def keep(self, path: str, stamp: Stamp) -> None:
+        """Call it before the guest hears of the path: an echo may be faster than its answer."""
+        self._stamps[path] = _digest(stamp)
+        self._stamps.move_to_end(path)
+        if len(self._stamps) > self._capacity:
+            self._stamps.popitem(last=False)
+            self.forgetful = True
+
+    def knows(self, path: str, stamp: Stamp) -> bool:
+        return self._stamps.get(path) == _digest(stamp)
+
+
+def _digest(stamp: Stamp) -> int:
+    """One number a path; the access time, which reading alters, is no part of it."""
+    return hash(replace(stamp, atime=0))

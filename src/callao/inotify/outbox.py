@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes that wait for the guest; those of one path become one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+
+from callao.inotify.change import Change, merged
+
+_FULL = 50_000
+"""Changes after which the watcher has to wait, and finds by a walk what the kernel could not hold."""
+
+_BATCH = 1_000
+"""Changes sent at once: few enough for the next ones not to wait long."""
+
+
+class Outbox:
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], Change] = {}
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def put(self, changes: Iterable[Change]) -> None:
+        """Add changes; waits afterwards, while there are too many."""
+        for change in changes:
+            self._merge(change)
+        self._tell()
+        await self._room.wait()
+
+    async def take(self) -> list[Change]:
+        """The oldest ones; waits until there are any."""
+        await self._some.wait()
+        keys = list(islice(self._waiting, _BATCH))
+        batch = [self._waiting.pop(key) for key in keys]
+        self._tell()
+        return batch
+
+    def give_back(self, changes: Iterable[Change]) -> None:
+        """Changes that did not arrive go before those that came since."""
+        since, self._waiting = self._waiting, {}
+        for change in (*changes, *since.values()):
+            self._merge(change)
+        self._tell()
+
+    def _merge(self, change: Change) -> None:
+        key = change.mount_point, change.name
+        earlier = self._waiting.get(key)
+        kind = merged(earlier.kind if earlier else None, change.kind)
+        self._waiting[key] = replace(change, kind=kind)
+
+    def _tell(self) -> None:
+        (self._some.set if self._waiting else self._some.clear)()
+        (self._room.clear if len(self._waiting) > _FULL else self._room.set)()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the watcher to the guest: one unacknowledged batch at a time, and none lost with a session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shlex
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from callao.inotify.change import Change, stamp_of
+from callao.inotify.echo import Told
+from callao.inotify.outbox import Outbox
+from callao.inotify.watch import Watcher
+from callao.ssh import end
+
+LONGEST_PAUSE = 30.0
+"""Seconds between attempts at most, when the guest's side ends again and again."""
+
+Spawn = Callable[[], Awaitable[asyncio.subprocess.Process]]
+
+
+def guest_command(python: str = "python3", file_systems: Sequence[str] = ()) -> str:
+    """A shell command for the guest, to be run as root: the guest's side, from its own text.
+
+    :param file_systems: types it may touch instead of those of shared directories; ``*`` is any.
+    """
+    text = Path(__file__).with_name("guest.py").read_text(encoding="utf-8")
+    return shlex.join([python, "-u", "-c", text, *file_systems])
+
+
+async def relay(
+    watcher: Watcher, spawn: Spawn, *, pause: float = 1.0, notice: Callable[[str], None] = lambda _: None
+) -> None:
+    """Pass changes on until cancelled.
+
+    :param spawn: starts the guest's side; stdin and stdout are pipes. Called again when it has ended.
+    :param pause: seconds before the second attempt; it doubles up to :data:`LONGEST_PAUSE`.
+    :param notice: hears of each process lost, in a sentence.
+    """
+    outbox = Outbox()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_gather(watcher, outbox))
+        tasks.create_task(_send(watcher.told, outbox, spawn, pause, notice))
+
+
+async def _gather(watcher: Watcher, outbox: Outbox) -> None:
+    async for batch in watcher:
+        await outbox.put(batch)
+
+
+async def _send(
+    told: Told, outbox: Outbox, spawn: Spawn, pause: float, notice: Callable[[str], None]
+) -> None:
+    wait, number = pause, 0
+    while True:
+        process: asyncio.subprocess.Process | None = None
+        batch: list[Change] = []
+        try:
+            process = await spawn()
+            while True:
+                batch = await outbox.take()
+                number += 1
+                await _deliver(process, number, await asyncio.to_thread(_entries, batch, told))
+                batch, wait = [], pause
+        except (OSError, EOFError) as error:
+            notice(f"mountInotify: the guest's side ended ({error}); again in {wait:.0f} s.")
+        finally:
+            outbox.give_back(batch)
+            if process is not None:
+                await end(process)
+        await asyncio.sleep(wait)
+        wait = min(wait * 2, LONGEST_PAUSE)
+
+
+def _entries(batch: Sequence[Change], told: Told) -> dict[str, list[list[str | int]]]:
+    """The batch as the guest reads it, with each path as the host has it this very moment."""
+    entries: dict[str, list[list[str | int]]] = {}
+    for change in sorted(batch, key=lambda change: change.path):
+        stamp = stamp_of(change.source)
+        attributes = [] if stamp is None else [stamp.mode, stamp.mtime, stamp.atime]
+        if stamp is not None:
+            told.keep(change.source, stamp)
+        entries.setdefault(change.mount_point, []).append([change.name, *attributes])
+    return entries
+
+
+async def _deliver(
+    process: asyncio.subprocess.Process, number: int, entries: dict[str, list[list[str | int]]]
+) -> None:
+    """Send one batch and wait until the guest has done it.
+
+    :raises OSError: or EOFError, when the process ends before.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps({"id": number, "changes": entries}).encode() + b"\n")
+    await process.stdin.drain()
+    while line := await process.stdout.readline():
+        with contextlib.suppress(ValueError):  # a login's greeting, perhaps
+            if json.loads(line) == {"done": number}:
+                return
+    raise EOFError(f"status {await process.wait()}")

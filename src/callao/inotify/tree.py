@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shared directories as the kernel tells of them. Synchronous; used by one thread at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from callao.inotify.change import (
+    Change,
+    Kind,
+    Shared,
+    folders_of,
+    in_guest,
+    joined,
+    merged,
+    owners,
+    stamp_of,
+)
+from callao.inotify.echo import Told
+from callao.inotify.folders import Folders
+from callao.inotify.kernel import Event, Flag, Inotify
+
+BATCH = 1_000
+"""Changes in one batch at most."""
+
+_HEAP = 100_000
+"""Changed paths held at most; beyond, they are found again by a walk, as after an overflow."""
+
+_MARGIN = 50_000_000
+"""ns: the kernel stamps files with a clock that ticks coarsely, behind the one we read."""
+
+_CAME = Flag.CREATE | Flag.MOVED_TO
+_WENT = Flag.DELETE | Flag.MOVED_FROM
+
+
+def _now() -> int:
+    return time.time_ns() - _MARGIN
+
+
+@dataclass
+class _Root:
+    """``known`` is when the location was last seen in its place, or asked for in the first place."""
+
+    identity: tuple[int, int] | None = None
+    known: int = field(default_factory=_now)
+
+
+class Tree:
+    """All locations in one queue. ``told`` tells the guest's echoes from changes."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._kernel = Inotify()
+        self._folders = Folders(self._kernel)
+        self._roots: dict[str, _Root] = {}
+        self._shares: tuple[Shared, ...] = ()
+        self._heap: dict[str, Kind] = {}
+        self._lost = False
+        self._complete = _now()  # all up to this time has been read
+
+    def fileno(self) -> int:
+        return self._kernel.fileno()
+
+    def close(self) -> None:
+        self._kernel.close()
+
+    @property
+    def short(self) -> bool:
+        """Whether some folders could not be watched, so that :meth:`suspect` has to be called."""
+        return self._folders.short
+
+    def add(self, share: Shared) -> None:
+        """Watch a location from now on; it need not exist yet."""
+        if share not in self._shares:
+            self._shares += (share,)
+        if share.location not in self._roots:
+            self._roots[share.location] = root = _Root()
+            self._enter(share.location, root, None)
+
+    def remove(self, share: Shared) -> None:
+        self._shares = tuple(each for each in self._shares if each != share)
+        if not any(each.location == share.location for each in self._shares):
+            self._roots.pop(share.location, None)
+        self._folders.forget_if(lambda path: not owners(path, self._shares))
+
+    def suspect(self) -> None:
+        """Let the next :meth:`take` look for changes that were not told of."""
+        self._lost = True
+
+    def read(self) -> None:
+        """Take in what the kernel has to say."""
+        started = _now()
+        while events := self._kernel.read():
+            for event in events:
+                self._note(event)
+            if len(self._heap) > _HEAP:
+                self._heap.clear()
+                self._lost = True
+        if not self._lost and not self.short:
+            self._complete = started
+
+    def take(self) -> Iterator[tuple[Change, ...]]:
+        """What has changed since the last call, in batches."""
+        self._revisit()
+        heap, self._heap = self._heap, {}
+        changes = self._settled(heap)
+        yield from _batches(changes)
+        if not self._lost:
+            return
+        self._lost = False
+        since, self._complete = self._complete, _now()
+        # With stamps forgotten, ctime would find the guest's own touches, and find them for ever.
+        found = (
+            path
+            for location in list(self._roots)
+            for path in self._folders.walk(location, since, content_only=self._told.forgetful)
+        )
+        while some := dict.fromkeys(islice(found, BATCH), Kind.MODIFIED):
+            yield from _batches(self._settled(some))
+
+    def _note(self, event: Event) -> None:
+        if event.flags & Flag.Q_OVERFLOW:
+            self._lost = True
+        for folder in self._folders.of(event.watch):
+            path = joined(folder, event.name) if event.name else folder
+            self._gather(path, _kind(event.flags))
+            if event.flags & Flag.ISDIR and event.flags & Flag.MOVED_FROM:
+                self._folders.forget_below(path)
+            if event.flags & Flag.ISDIR and event.flags & _CAME:
+                # It may have been filled before it was watched.
+                for inner in self._folders.walk(path, self._complete):
+                    self._gather(inner, Kind.ADDED)
+        if event.flags & Flag.IGNORED:
+            self._folders.ignored(event.watch)
+
+    def _gather(self, path: str, kind: Kind) -> None:
+        self._heap[path] = merged(self._heap.get(path), kind)
+
+    def _settled(self, kinds: dict[str, Kind]) -> Iterator[Change]:
+        """Each path as it is now, without echoes."""
+        folders = folders_of(kinds, self._roots)
+        for path, kind in {**dict.fromkeys(folders, Kind.MODIFIED), **kinds}.items():
+            stamp = stamp_of(path)
+            if stamp is None:
+                yield from in_guest(Kind.DELETED, path, self._shares)
+            elif kind is Kind.DELETED:
+                yield from in_guest(Kind.ADDED, path, self._shares)
+            elif kind is Kind.ADDED or path in folders or not self._told.knows(path, stamp):
+                yield from in_guest(kind, path, self._shares)
+
+    def _revisit(self) -> None:
+        """Find locations that vanished, and enter those that came back."""
+        for location, root in self._roots.items():
+            now = _now()
+            there = root.identity is not None and root.identity == _identity(location)
+            # The same inode number may be a new folder's; without watches it is not to be known.
+            if there and (location in self._folders or self.short):
+                root.known = now
+                continue
+            if root.identity is not None:
+                self._folders.forget_below(location)
+            self._enter(location, root, root.known)
+
+    def _enter(self, location: str, root: _Root, since: int | None) -> None:
+        root.identity = _identity(location)
+        if root.identity is not None:
+            for path in self._folders.walk(location, since):
+                self._gather(path, Kind.ADDED)
+
+
+def _kind(flags: int) -> Kind:
+    return Kind.ADDED if flags & _CAME else Kind.DELETED if flags & _WENT else Kind.MODIFIED
+
+
+def _identity(location: str) -> tuple[int, int] | None:
+    try:
+        state = Path(location).stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+def _batches(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
+    rest = iter(changes)
+    while batch := tuple(islice(rest, BATCH)):
+        yield batch
