@@ -18,7 +18,7 @@ from callao.cli.existing import bring, look
 from callao.cli.options import Command, configuration
 from callao.cli.session import Session, session, tell
 from callao.config import Config
-from callao.errors import CallaoError, ConfigError
+from callao.errors import CallaoError, ConfigError, InstanceBroken
 from callao.instances import Instance
 
 _PATIENCE = 60.0
@@ -50,6 +50,11 @@ def command(instance: str, **flags: Any) -> None:
     from callao.cli.overrides import given, overridden
 
     if given(flags):
+        if found.config is None:
+            raise InstanceBroken(
+                f"instance {instance!r} is broken: {'; '.join(found.errors)}.",
+                hint=f"Mend it in an editor: callao edit {instance}",
+            )
         _apply(run, found, overridden(found.document, flags))
     else:
         _in_editor(run, found)
@@ -181,18 +186,19 @@ def edited(text: str, run: Session) -> str:
     program = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("vi" if run.tty else "")
     if not program:
         raise CallaoError("EDITOR is not set, and nobody is at a terminal.", hint="Use flags or --set.")
-    with tempfile.NamedTemporaryFile("w+", suffix=_SUFFIX, encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
+    with tempfile.TemporaryDirectory(prefix="callao-") as folder:
+        file = Path(folder) / f"edit{_SUFFIX}"
+        file.write_text(text, encoding="utf-8")
         try:
-            done = subprocess.run([*shlex.split(program), file.name], check=False)
-        except OSError as error:
-            raise CallaoError(f"EDITOR: {program!r} cannot be run: {error.strerror}.") from error
+            done = subprocess.run([*shlex.split(program), str(file)], check=False)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise CallaoError(f"EDITOR: {program!r} cannot be run: {reason}.") from error
         if done.returncode != 0:
             raise CallaoError(
                 f"EDITOR: {program!r} ended with status {done.returncode}; nothing was changed."
             )
         try:
-            return Path(file.name).read_text(encoding="utf-8")
+            return file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CallaoError(f"EDITOR: what {program!r} left cannot be read: {error}.") from None

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import click
 
+from callao.errors import CallaoError
+
 _PREFIXES = ("callao-", "limactl-")
 _DESCRIPTION = re.compile(rb"<(?:limactl|callao)-desc>(.*?)</(?:limactl|callao)-desc>", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -67,7 +69,10 @@ class _Program(click.Command):
         return []
 
     def invoke(self, ctx: click.Context) -> None:
-        os.execv(self.path, [str(self.path), *ctx.args])  # noqa: S606 - an argv list, no shell
+        try:
+            os.execv(self.path, [str(self.path), *ctx.args])  # noqa: S606 - an argv list, no shell
+        except OSError as error:
+            raise CallaoError(f"{self.path} cannot be run: {error.strerror}.") from error
 
 
 def _folders() -> list[Path]:

@@ -11,6 +11,8 @@ from callao.cli import create
 from callao.cli.existing import bring, look
 from callao.cli.options import Command, configuration, timeout
 from callao.cli.session import Session, session, tell
+from callao.config.names import is_instance_name
+from callao.errors import TemplateError
 
 
 @click.command("start", cls=Command)
@@ -44,7 +46,15 @@ def command(
         _start(run, wanted, flags, timeout)
     else:
         reference = instance or create.DEFAULT
-        wanted = create.new(run, reference, name, flags, state="started", timeout=timeout)
+        try:
+            wanted = create.new(run, reference, name, flags, state="started", timeout=timeout)
+        except TemplateError as error:
+            if not is_instance_name(reference):
+                raise
+            known = ", ".join(existing) or "none"
+            raise TemplateError(
+                str(error), hint=f"There is no instance {reference!r} either (existing: {known})."
+            ) from None
     welcome(run, wanted)
 
 
