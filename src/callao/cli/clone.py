@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from callao.cli import complete
 from callao.cli.existing import bring, look
 from callao.cli.options import Command, boolean, configuration, timeout
 from callao.cli.session import session, tell
 
 
 @click.command("clone", cls=Command)
-@click.argument("source", metavar="INSTANCE")
+@click.argument("source", metavar="INSTANCE", shell_complete=complete.instances)
 @click.argument("name", metavar="NEW_NAME")
 @boolean("--start", help="Start the new instance.")
 @configuration

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 
+from callao.cli import complete
 from callao.cli.existing import look
 from callao.cli.options import Command
 from callao.cli.reach import reachable
@@ -43,7 +44,9 @@ class Place:
 @click.option("-v", "--verbose", is_flag=True, help="Let the copying program tell what it does.")
 @click.option("--backend", type=click.Choice(["auto", "rsync", "scp"]), default="auto", show_default=True,
               help="The program that copies.")  # fmt: skip
-@click.argument("places", nargs=-1, required=True, metavar="SOURCE... TARGET")
+@click.argument(
+    "places", nargs=-1, required=True, metavar="SOURCE... TARGET", shell_complete=complete.places
+)
 def command(recursive: bool, verbose: bool, backend: str, places: tuple[str, ...]) -> int:
     """Copy files between the host and instances.
 

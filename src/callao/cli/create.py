@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from callao.cli import complete
 from callao.cli.options import Command, configuration, timeout
 from callao.cli.session import Session, session, tell
 from callao.errors import CallaoError
@@ -18,7 +19,7 @@ DEFAULT = "default"
 
 
 @click.command("create", cls=Command)
-@click.argument("template", required=False)
+@click.argument("template", required=False, shell_complete=complete.templates)
 @click.option("--name", help="The instance's name (default: the template's).")
 @click.option("--list-templates", is_flag=True, help="List the templates and exit.")
 @configuration

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import click
 
+from callao.cli import complete
 from callao.cli.existing import bring, look
 from callao.cli.options import Command
 from callao.cli.session import session, tell
 
 
 @click.command("delete", cls=Command)
-@click.argument("instances", nargs=-1, required=True, metavar="INSTANCE...")
+@click.argument(
+    "instances", nargs=-1, required=True, metavar="INSTANCE...", shell_complete=complete.instances
+)
 @click.option("-f", "--force", is_flag=True, help="Delete even what is running.")
 def command(instances: tuple[str, ...], force: bool) -> None:
     """Delete instances.

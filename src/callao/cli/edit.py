@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from callao.cli import complete
 from callao.cli.create import DEFAULT
 from callao.cli.existing import bring, look
 from callao.cli.options import Command, configuration
@@ -29,7 +30,9 @@ _SUFFIX = ".lima.yaml"
 
 
 @click.command("edit", cls=Command)
-@click.argument("instance", default=DEFAULT, metavar="[INSTANCE|FILE]")
+@click.argument(
+    "instance", default=DEFAULT, metavar="[INSTANCE|FILE]", shell_complete=complete.instances_or_files
+)
 @configuration
 def command(instance: str, **flags: Any) -> None:
     """Change an instance, in an editor or by flags.

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import click
 
+from callao.cli import complete
 from callao.cli.existing import look
 from callao.cli.options import Command
 from callao.cli.session import session, tell
 
 
 @click.command("factory-reset", cls=Command)
-@click.argument("instance")
+@click.argument("instance", shell_complete=complete.instances)
 def command(instance: str) -> None:
     """Give an instance the disk it was made with.
 

@@ -20,6 +20,7 @@ def command() -> None:
     """
     import callao
     from callao.cli import external
+    from callao.cli.preserve import BLOCKED
     from callao.config import effective, to_document
     from callao.config.rules import LIMA_VERSION
     from callao.drivers import known
@@ -42,6 +43,7 @@ def command() -> None:
             name: shutil.which(name)
             for name in ("ssh", "scp", "rsync", "qemu-img", f"qemu-system-{run.host.arch}")
         },
+        "shellEnvBlock": list(BLOCKED),
         "plugins": [
             {"name": each.name, "path": str(each.path), "description": each.description}
             for each in external.discover()

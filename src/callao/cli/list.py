@@ -8,6 +8,7 @@ import json
 
 import click
 
+from callao.cli import complete
 from callao.cli.options import Command
 from callao.cli.session import Session, session, tell
 from callao.config import format_size
@@ -18,7 +19,7 @@ _ALL = (*_COLUMNS, "PROTECTED", "ERRORS")
 
 
 @click.command("list", cls=Command)
-@click.argument("patterns", nargs=-1, metavar="[INSTANCE]...")
+@click.argument("patterns", nargs=-1, metavar="[INSTANCE]...", shell_complete=complete.instances)
 @click.option("-f", "--format", "form", default="table", metavar="FORMAT",
               help="table, json, yaml, or a template: '{{.Name}}', or '{{ name }}' (Jinja2).")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The same as --format=json: one object a line.")

@@ -10,7 +10,7 @@ import fnmatch
 import re
 from collections.abc import Mapping
 
-_BLOCKED = (
+BLOCKED = (
     "BASH*", "DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "DYLD_*", "EUID", "FPATH", "GID", "GROUP", "HOME",
     "HOSTNAME", "LD_*", "LIMA_*", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL", "SSH_*", "TERM",
     "TERMINFO", "TMPDIR", "UID", "USER", "VIRTUAL_ENV", "XAUTHORITY", "XDG_*", "ZDOTDIR", "ZSH*", "_*",
@@ -25,7 +25,7 @@ def preserved(environment: Mapping[str, str]) -> dict[str, str]:
     allowed = _patterns(environment.get("LIMA_SHELLENV_ALLOW", ""))
     block = environment.get("LIMA_SHELLENV_BLOCK", "")
     blocked = [
-        *(_BLOCKED if not block or block.startswith("+") else ()),
+        *(BLOCKED if not block or block.startswith("+") else ()),
         *_patterns(block.removeprefix("+")),
     ]
 

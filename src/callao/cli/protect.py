@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import click
 
+from callao.cli import complete
 from callao.cli.existing import look
 from callao.cli.options import Command
 from callao.cli.session import session, tell
 
 
 @click.command("protect", cls=Command)
-@click.argument("instances", nargs=-1, required=True, metavar="INSTANCE...")
+@click.argument(
+    "instances", nargs=-1, required=True, metavar="INSTANCE...", shell_complete=complete.instances
+)
 def command(instances: tuple[str, ...]) -> None:
     """Keep instances from being deleted."""
     run = session()

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import click
 
+from callao.cli import complete
 from callao.cli.existing import look
 from callao.cli.options import Command
 from callao.cli.session import session, tell
 
 
 @click.command("rename", cls=Command)
-@click.argument("old", metavar="INSTANCE")
+@click.argument("old", metavar="INSTANCE", shell_complete=complete.instances)
 @click.argument("new", metavar="NEW_NAME")
 def command(old: str, new: str) -> None:
     """Give a stopped instance another name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from callao.cli import complete
 from callao.cli.create import DEFAULT
 from callao.cli.existing import bring, look
 from callao.cli.options import Command, timeout
@@ -13,7 +14,7 @@ from callao.cli.start import welcome
 
 
 @click.command("restart", cls=Command)
-@click.argument("instance", default=DEFAULT)
+@click.argument("instance", default=DEFAULT, shell_complete=complete.instances)
 @click.option("-f", "--force", is_flag=True, help="Switch off without asking the guest.")
 @timeout
 def command(instance: str, force: bool, timeout: float) -> None:

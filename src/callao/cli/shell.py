@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import click
 
+from callao.cli import complete
 from callao.cli.create import DEFAULT
 from callao.cli.existing import bring, look
 from callao.cli.options import Command
@@ -25,7 +26,7 @@ from callao.instances import Instance, Status
 @click.option("--preserve-env", is_flag=True, help="Pass the environment on, but for what must not be.")
 @click.option("--start", is_flag=True, help="Start the instance if it is stopped.")
 @click.option("--reconnect", is_flag=True, help="A new ssh connection, so that new groups count.")
-@click.argument("instance", required=False)
+@click.argument("instance", required=False, shell_complete=complete.instances)
 @click.argument("arguments", nargs=-1, metavar="[COMMAND]...", type=click.UNPROCESSED)
 def command(
     workdir: str | None,

@@ -7,6 +7,7 @@ import shlex
 
 import click
 
+from callao.cli import complete
 from callao.cli.existing import look
 from callao.cli.options import Command
 from callao.cli.session import session
@@ -17,7 +18,7 @@ _FORMATS = ("cmd", "args", "options", "config")
 
 
 @click.command("show-ssh", cls=Command)
-@click.argument("instance")
+@click.argument("instance", shell_complete=complete.instances)
 @click.option("-f", "--format", "form", type=click.Choice(_FORMATS), default="cmd", show_default=True,
               help="A command line, its arguments, its options, or the text for ssh_config(5).")  # fmt: skip
 def command(instance: str, form: str) -> None:

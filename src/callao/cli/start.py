@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from callao.cli import create
+from callao.cli import complete, create
 from callao.cli.existing import bring, look
 from callao.cli.options import Command, configuration, timeout
 from callao.cli.session import Session, session, tell
@@ -16,7 +16,9 @@ from callao.errors import TemplateError
 
 
 @click.command("start", cls=Command)
-@click.argument("instance", metavar="[INSTANCE|TEMPLATE]", required=False)
+@click.argument(
+    "instance", metavar="[INSTANCE|TEMPLATE]", required=False, shell_complete=complete.instances_or_templates
+)
 @click.option("--name", help="The name of a new instance (default: the template's).")
 @click.option("--list-templates", is_flag=True, help="List the templates and exit.")
 @configuration

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from callao.cli import complete
 from callao.cli.create import DEFAULT
 from callao.cli.existing import bring, look
 from callao.cli.options import Command
@@ -12,7 +13,7 @@ from callao.cli.session import session, tell
 
 
 @click.command("stop", cls=Command)
-@click.argument("instances", nargs=-1, metavar="[INSTANCE]...")
+@click.argument("instances", nargs=-1, metavar="[INSTANCE]...", shell_complete=complete.instances)
 @click.option("-f", "--force", is_flag=True, help="Switch off without asking the guest.")
 def command(instances: tuple[str, ...], force: bool) -> None:
     """Stop instances.

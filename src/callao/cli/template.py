@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from callao.cli import complete
 from callao.cli.options import Command
 from callao.cli.session import session, tell
 from callao.errors import CallaoError
@@ -35,7 +36,7 @@ def listed(as_json: bool) -> None:
 
 
 @command.command("show", cls=Command)
-@click.argument("reference", metavar="TEMPLATE")
+@click.argument("reference", metavar="TEMPLATE", shell_complete=complete.templates)
 @click.option("--fill", is_flag=True, help="With every default filled in.")
 @click.option("--original", is_flag=True, help="The text as it is written, bases not taken in.")
 @click.option("--query", metavar="EXPRESSION", help="Print what a jq expression finds: '.images[].arch'.")
@@ -45,7 +46,7 @@ def show(reference: str, fill: bool, original: bool, query: str | None) -> None:
 
 
 @command.command("copy", cls=Command)
-@click.argument("reference", metavar="TEMPLATE")
+@click.argument("reference", metavar="TEMPLATE", shell_complete=complete.templates)
 @click.argument("destination", metavar="FILE")
 @click.option("--fill", is_flag=True, help="With every default filled in.")
 @click.option("--embed-all", "--embed", is_flag=True, help="With its bases taken in.")

@@ -7,6 +7,7 @@ import os
 
 import click
 
+from callao.cli import complete
 from callao.cli.existing import look
 from callao.cli.options import Command
 from callao.cli.reach import reachable
@@ -14,7 +15,7 @@ from callao.cli.session import session, tell
 
 
 @click.command("tunnel", cls=Command)
-@click.argument("instance")
+@click.argument("instance", shell_complete=complete.instances)
 @click.option("--type", "_kind", type=click.Choice(["socks"]), default="socks", help="Kind of the tunnel.")
 @click.option("--socks-port", type=click.IntRange(0, 65535), default=0,
               help="The proxy's port; 0 is any free one.")  # fmt: skip

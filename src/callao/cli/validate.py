@@ -7,13 +7,16 @@ from pathlib import Path
 
 import click
 
+from callao.cli import complete
 from callao.cli.options import Command
 from callao.cli.session import Session, session, tell
 from callao.errors import CallaoError, ConfigError
 
 
 @click.command("validate", cls=Command)
-@click.argument("references", nargs=-1, required=True, metavar="FILE|TEMPLATE...")
+@click.argument(
+    "references", nargs=-1, required=True, metavar="FILE|TEMPLATE...", shell_complete=complete.templates
+)
 @click.option("--fill", is_flag=True, help="Print the whole configuration, defaults included.")
 def command(references: tuple[str, ...], fill: bool) -> int:
     """Check lima.yaml files and templates.

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from callao.config import check_name, check_socket_path, dump, effective
+from callao.config import Config, check_name, check_socket_path, dump, effective
 from callao.drivers import driver_for
-from callao.errors import InstanceError
+from callao.errors import ImmutableField, InstanceBroken, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.instances import Instance, InstancePaths, ssh_alias
@@ -41,7 +41,11 @@ def clone(
     """
     check_name(name)
     check_socket_path(home / name)
+    must_be_free(name, home)  # before the locks: two of one name would wait for each other
+    if source.config is None:
+        raise InstanceBroken(f"instance {source.name!r} is broken: {'; '.join(source.errors)}.")
     config = effective(document, host, name=name, instance_dir=home / name)
+    _must_fit(config, source.config, source.name)
     driver = driver_for(config.vm_type)
     with locked(source.name, home, _PATIENCE), locked(name, home, _PATIENCE):
         must_be_stopped(source, "copied")
@@ -71,6 +75,24 @@ def clone(
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     report(Event(stage=Stage.DISK, state=State.DONE))
+
+
+def _must_fit(config: Config, before: Config, name: str) -> None:
+    """What a disk that is there already cannot take.
+
+    :raises InstanceError: naming the field.
+    """
+    for key, was, now in (
+        ("vmType", before.vm_type.value, config.vm_type.value),
+        ("arch", before.arch.value, config.arch.value),
+    ):
+        if was != now:
+            raise ImmutableField(f"{key}: {now!r}: a copy of {name!r} keeps its {was!r}.")
+    if config.disk < before.disk:
+        raise ImmutableField(
+            f"disk: {config.disk!r}: {name!r} has {before.disk!r} bytes, and a disk cannot shrink.",
+            hint="Ask for at least what it has.",
+        )
 
 
 def _copy(source: Path, target: Path) -> None:

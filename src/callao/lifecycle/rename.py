@@ -22,6 +22,7 @@ def rename(instance: Instance, name: str, *, home: Path) -> None:
     """
     check_name(name)
     check_socket_path(home / name)
+    must_be_free(name, home)  # before the locks: two of one name would wait for each other
     with locked(instance.name, home, _PATIENCE), locked(name, home, _PATIENCE):
         must_be_stopped(instance, "renamed")
         must_be_free(name, home)
