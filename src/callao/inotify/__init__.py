@@ -6,7 +6,7 @@
 :func:`relay`), which touches the same paths there without altering them. A watcher in the guest sees:
 
 ====================  ==================================================================================
-on the host           in the guest, as measured with a local file system
+on the host           in the guest, as measured on a local file system and on sshfs
 ====================  ==================================================================================
 file written to       IN_ATTRIB, IN_MODIFY, IN_OPEN and IN_CLOSE_WRITE on the file; its watch on the
                       folder has them with the file's name
@@ -26,6 +26,11 @@ With less than that:
   IN_ATTRIB, IN_OPEN and IN_CLOSE_WRITE, folders IN_ATTRIB, symlinks nothing.
 - Times can be set only by a file's owner: what belongs on the host to another user than the one who
   shares it shows nothing, or IN_CLOSE_WRITE alone if that one may write to it.
+- A folder moved in from outside the share shows itself, not each file that came with it.
+- Where the user's inotify watches do not suffice (sysctl fs.inotify.max_user_watches), changes in
+  unwatched folders are found by a walk every few seconds.
+- A change that leaves a file's size, mtime, mode, owner and inode as they were told last is taken for
+  the guest's own touch.
 - What a process in the guest writes to a shared directory is a change on the host, too, and is told
   again.
 """

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from callao.inotify.change import Stamp
+from callao.inotify.change import Change, Kind, Shared, Stamp, folders_of, in_guest, stamp_of
 
 CAPACITY = 1 << 17
 """Paths. A touch comes back within a few batches, each of a thousand paths at most."""
@@ -31,6 +32,21 @@ class Told:
 
     def knows(self, path: str, stamp: Stamp) -> bool:
         return self._stamps.get(path) == _digest(stamp)
+
+
+def settled(
+    kinds: Mapping[str, Kind], locations: Sequence[str], shares: Sequence[Shared], told: Told
+) -> Iterator[Change]:
+    """The changes that observations mean, with each path as it is by now, and without echoes."""
+    folders = folders_of(kinds, locations)
+    for path, kind in {**dict.fromkeys(folders, Kind.MODIFIED), **kinds}.items():
+        stamp = stamp_of(path)
+        if stamp is None:
+            yield from in_guest(Kind.DELETED, path, shares)
+        elif kind is Kind.DELETED:
+            yield from in_guest(Kind.ADDED, path, shares)
+        elif kind is Kind.ADDED or path in folders or not told.knows(path, stamp):
+            yield from in_guest(kind, path, shares)
 
 
 def _digest(stamp: Stamp) -> int:

@@ -4,23 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from callao.inotify.change import (
-    Change,
-    Kind,
-    Shared,
-    folders_of,
-    in_guest,
-    joined,
-    merged,
-    owners,
-    stamp_of,
-)
-from callao.inotify.echo import Told
+from callao.inotify.change import Change, Kind, Shared, joined, merged, owners
+from callao.inotify.echo import Told, settled
 from callao.inotify.folders import Folders
 from callao.inotify.kernel import Event, Flag, Inotify
 
@@ -107,11 +97,10 @@ class Tree:
         """What has changed since the last call, in batches."""
         self._revisit()
         heap, self._heap = self._heap, {}
-        changes = self._settled(heap)
-        yield from _batches(changes)
+        yield from self._settled(heap)
         if not self._lost:
             return
-        self._lost = False
+        self._lost = self._folders.short = False
         since, self._complete = self._complete, _now()
         # With stamps forgotten, ctime would find the guest's own touches, and find them for ever.
         found = (
@@ -120,7 +109,7 @@ class Tree:
             for path in self._folders.walk(location, since, content_only=self._told.forgetful)
         )
         while some := dict.fromkeys(islice(found, BATCH), Kind.MODIFIED):
-            yield from _batches(self._settled(some))
+            yield from self._settled(some)
 
     def _note(self, event: Event) -> None:
         if event.flags & Flag.Q_OVERFLOW:
@@ -140,17 +129,10 @@ class Tree:
     def _gather(self, path: str, kind: Kind) -> None:
         self._heap[path] = merged(self._heap.get(path), kind)
 
-    def _settled(self, kinds: dict[str, Kind]) -> Iterator[Change]:
-        """Each path as it is now, without echoes."""
-        folders = folders_of(kinds, self._roots)
-        for path, kind in {**dict.fromkeys(folders, Kind.MODIFIED), **kinds}.items():
-            stamp = stamp_of(path)
-            if stamp is None:
-                yield from in_guest(Kind.DELETED, path, self._shares)
-            elif kind is Kind.DELETED:
-                yield from in_guest(Kind.ADDED, path, self._shares)
-            elif kind is Kind.ADDED or path in folders or not self._told.knows(path, stamp):
-                yield from in_guest(kind, path, self._shares)
+    def _settled(self, kinds: dict[str, Kind]) -> Iterator[tuple[Change, ...]]:
+        changes = settled(kinds, tuple(self._roots), self._shares, self._told)
+        while batch := tuple(islice(changes, BATCH)):
+            yield batch
 
     def _revisit(self) -> None:
         """Find locations that vanished, and enter those that came back."""
@@ -182,9 +164,3 @@ def _identity(location: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.st_dev, state.st_ino
-
-
-def _batches(changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
-    rest = iter(changes)
-    while batch := tuple(islice(rest, BATCH)):
-        yield batch

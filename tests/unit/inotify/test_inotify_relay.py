@@ -74,14 +74,15 @@ def test_a_burst_of_ten_thousand_files_loses_nothing_and_ends(tmp_path: Path) ->
         (tmp_path / str(number)).mkdir()
     for file in files:
         file.touch()
+    wanted = {("ATTRIB", str(file)) for file in files}
 
     async def scenario() -> None:
         async with relayed(tmp_path):
             with Spy(*(tmp_path / str(number) for number in range(10)), mask=ATTRIB) as spy:
                 for file in files:
                     file.write_bytes(b"x")
-                await spy.until(lambda: len(spy.seen) >= len(files))
-                assert {path for _, path in spy.seen} == {str(file) for file in files}
+                # The kernel's queue overflows meanwhile: folders of late may be found on the walk.
+                await spy.until(lambda: len(spy.seen) >= len(files) and wanted <= set(spy.seen))
                 spy.seen.clear()
                 files[0].write_bytes(b"yy")
                 await spy.until(lambda: bool(spy.of(files[0])))
