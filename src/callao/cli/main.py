@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -90,7 +91,9 @@ def main(argv: list[str] | None = None) -> int:
     """Returns the process's exit status: 0, 1 for an error as limactl has it, or a command's own."""
     said: dict[str, Any] = {}
     try:
-        result: Any = cli.main(args=argv, prog_name="callao", standalone_mode=False, obj=said)
+        result: Any = cli.main(
+            args=argv, prog_name="callao", standalone_mode=False, obj=said, color=_color()
+        )
     except _NO_ARGUMENTS as error:
         click.echo(error.format_message(), err=True)
         return 1
@@ -119,8 +122,13 @@ def _words(error: CallaoError | OSError) -> str:
 
 
 def _failed(words: str) -> int:
-    click.echo(click.style("callao: ", fg="red") + words, err=True)
+    click.echo(click.style("callao: ", fg="red") + words, err=True, color=_color())
     return 1
+
+
+def _color() -> bool | None:
+    """``NO_COLOR``, see no-color.org; else where there is a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 if __name__ == "__main__":

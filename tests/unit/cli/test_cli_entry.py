@@ -165,6 +165,23 @@ def test_a_reader_that_goes_away_is_no_error(callao: Line, line: str) -> None:
     assert done.stdout.strip() in ("0", "1", "141")
 
 
+@pytest.mark.parametrize(("said", "coloured"), [("", True), ("1", False)])
+def test_colour_is_for_terminals_that_want_it(callao: Line, said: str, coloured: bool) -> None:
+    import os
+    import pty
+
+    callao.write("web")
+    for line in (["start", "--timeout", "soon"], ["list", "none"]):
+        ours, theirs = pty.openpty()
+        environment = {**os.environ, "NO_COLOR": said, "TERM": "xterm"}
+        argv = [sys.executable, "-m", "callao.cli.main", *line]
+        subprocess.run(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, check=False)
+        assert (b"\x1b[" in os.read(ours, 4096)) is coloured
+        os.close(ours)
+        os.close(theirs)
+    assert "\x1b" not in callao.process("list", "none", env=dict(os.environ)).err
+
+
 def test_installed_it_is_called_callao() -> None:
     program = Path(sys.executable).with_name("callao")
     if not program.exists():
