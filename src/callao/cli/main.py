@@ -19,7 +19,7 @@ _STOPPED = 130
 """128 + SIGINT, as shells have it."""
 
 _NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
-"""click has had it since 8.2; before, it prints the help itself."""
+"""Of groups within the group. click has had it since 8.2; before, it prints the help itself."""
 
 
 class Commands(click.Group):
@@ -39,6 +39,9 @@ class Commands(click.Group):
         return external.command(cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:  # here, since versions of click differ in it
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(1)
         return super().parse_args(ctx, spelled_out(self, ctx, args))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
