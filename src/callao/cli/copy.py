@@ -83,7 +83,9 @@ def parse(text: str, known: list[str]) -> Place:
             f"{text!r}: there is no instance {before!r} (existing: {', '.join(known) or 'none'}).",
             hint=f"For a file of the host write ./{text}",
         )
-    return Place(after or ".", before)
+    # Paths begin in the home there anyway, and rsync's own quoting leaves a tilde as it is.
+    below_home = "" if after == "~" else after.removeprefix("~/")
+    return Place(below_home or ".", before)
 
 
 @contextlib.contextmanager

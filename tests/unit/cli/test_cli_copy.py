@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ from callao.errors import CallaoError
         ("web:", Place(".", "web"), "lima-web:."),
         ("web:a:b", Place("a:b", "web"), "lima-web:a:b"),
         ("a.b:x", Place("x", "a.b"), "lima-a.b:x"),
-        ("web:~/x", Place("~/x", "web"), "lima-web:~/x"),
+        ("web:~/x", Place("x", "web"), "lima-web:x"),
+        ("web:~", Place(".", "web"), "lima-web:."),
+        ("web:~/", Place(".", "web"), "lima-web:."),
+        ("web:~ann/x", Place("~ann/x", "web"), "lima-web:~ann/x"),
         ("file", Place("file"), "file"),
         ("web", Place("web"), "web"),
         ("./a:b", Place("./a:b"), "./a:b"),
@@ -78,6 +82,19 @@ def test_rsync_copies_where_both_sides_have_it(callao: Line, ran: Path) -> None:
     assert callao("copy", "-r", "a b", "web:x y").status == 3
     assert ran.read_text().splitlines()[:3] == ["rsync", "-a", "-s"]
     assert ran.read_text().splitlines()[-3:] == ["--", "a b", "lima-web:x y"]
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not here")
+@pytest.mark.parametrize("target", ["web:~/new name", "web:new name", "web:./new name"])
+def test_rsync_itself_takes_the_names(callao: Line, tmp_path: Path, target: str) -> None:
+    """Where ssh only runs what it is given, in a home of its own."""
+    there = tmp_path / "there"
+    there.mkdir()
+    callao.program("ssh", f'#!/bin/sh\nshift 3\ncd {there}; HOME={there} exec sh -c "$*"\n')
+    callao.run("web").ssh_config.write_text("")
+    (tmp_path / "it's: ü").write_text("x")
+    assert callao("copy", "--backend", "rsync", "./it's: ü", target).status == 0
+    assert [path.name for path in there.iterdir()] == ["new name"]
 
 
 def test_scp_copies_where_the_guest_has_no_rsync(
