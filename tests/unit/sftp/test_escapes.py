@@ -130,12 +130,21 @@ def test_a_root_that_is_replaced_is_not_served(here: World, guest: SFTPClient) -
     assert guest.open(here.at("file")).read() == b"ours"
 
 
-def test_a_directory_swapped_for_a_link_during_requests_is_refused(here: World, guest: SFTPClient) -> None:
+@pytest.mark.parametrize("kind", ["directory", "file"])
+def test_what_is_swapped_for_a_link_during_requests_is_refused(
+    here: World, guest: SFTPClient, kind: str
+) -> None:
     """The host swaps as fast as it can; no answer may come from outside."""
     place, real, link = here.share / "race", here.share / "real", here.share / "link"
-    real.mkdir()
-    (real / "file").write_text("ours")
-    link.symlink_to(here.secret)
+    if kind == "directory":
+        real.mkdir()
+        (real / "file").write_text("ours")
+        link.symlink_to(here.secret)
+        path = str(place / "file")
+    else:
+        real.write_text("ours")
+        link.symlink_to(here.secret / "file")
+        path = str(place)
     done = threading.Event()
 
     def swap() -> None:
@@ -148,11 +157,16 @@ def test_a_directory_swapped_for_a_link_during_requests_is_refused(here: World, 
     swapper = threading.Thread(target=swap)
     swapper.start()
     try:
-        seen = {_read(guest, str(place / "file")) for _ in range(1500)}
+        seen = {_read(guest, path) for _ in range(1500)}
     finally:
         done.set()
         swapper.join()
     assert not any(CANARY.encode() in one for one in seen)
+
+
+def test_dots_are_refused_even_when_they_stay_within(here: World, guest: SFTPClient) -> None:
+    with pytest.raises(PermissionError):
+        guest.stat(here.at("sub") + "/../file")
 
 
 def _read(sftp: SFTPClient, path: str) -> bytes:
