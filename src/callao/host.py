@@ -23,7 +23,7 @@ _VIRTIOFSD_PLACES = (
     ("/usr/lib/qemu/virtiofsd", True),
     ("/usr/libexec/qemu/virtiofsd", True),
 )
-"""Where Debian and Fedora, Arch, and QEMU before 8.0 keep it, it is on nobody's PATH; whether it is QEMU's."""
+"""Where Debian and Fedora, Arch, and QEMU before 8.0 keep it; whether it is QEMU's own."""
 
 
 @dataclass(frozen=True)

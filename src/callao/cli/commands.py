@@ -34,6 +34,7 @@ COMMANDS = {
     "unprotect": Entry("unprotect", "Let instances be deleted again.", _MANAGE),
     "factory-reset": Entry("factory_reset", "Give an instance the disk it was made with.", _MANAGE),
     "show-ssh": Entry("show_ssh", "Show how ssh reaches an instance.", _MANAGE),
+    "mount": Entry("mount", "Share directories with a running instance.", _MANAGE),
     "tunnel": Entry("tunnel", "Open a SOCKS proxy into an instance's network.", _MANAGE),
     "prune": Entry("prune", "Remove what nothing uses from the cache.", _MANAGE),
     "info": Entry("info", "Show facts about Callao and this host.", _MANAGE),

@@ -19,9 +19,9 @@ from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Event, Stage, State
 from callao.hostagent import api, evidence, journal
 from callao.hostagent.forwards import Forwards
+from callao.hostagent.mounts_api import MountsApi
 from callao.hostagent.probes import check_probe
 from callao.hostagent.readiness import await_booted
-from callao.hostagent.mounts_api import MountsApi
 from callao.hostagent.shares import Shares
 from callao.hostagent.shutdown import shut_down
 from callao.hostagent.start import start_machine
@@ -51,6 +51,8 @@ class Agent:
     last_port: int
     reload: Callable[[], Config]
     """Reads lima.yaml again."""
+    booted: Config = field(init=False)
+    """What the running machine is, as far as a start would make it different."""
     began: float = field(default_factory=time.monotonic)
     runtime: Runtime = field(default_factory=lambda: Runtime(agent=identify(os.getpid())))
     machine: Machine | None = None
@@ -63,7 +65,8 @@ class Agent:
 
     async def run(self) -> int:
         """Until the machine is off; returns the process's exit status."""
-        self._note(booted=fingerprint(self.config))
+        self.booted = self.config
+        self._note(booted=fingerprint(self.booted))
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
@@ -129,7 +132,7 @@ class Agent:
         journal.write(running=True, sshLocalPort=port)
 
     async def _keep_master(self) -> None:
-        """A guest that restarts its sshd, or a host that slept too long, ends the connection: open it anew."""
+        """What a guest that restarts its sshd, or a host that slept too long, has ended is opened anew."""
         while self.master is not None:
             await self.master.wait()
             await asyncio.sleep(_MASTER_PAUSE)
@@ -191,6 +194,9 @@ class Agent:
             self._note(forwards=self.forwards.bindings())
         self.config = config
         self._write_ssh_config(config)
+        if self.shares is not None and self.shares.are_those_of(config):
+            self.booted = msgspec.structs.replace(self.booted, mounts=config.mounts)
+            self._note(booted=fingerprint(self.booted))
         return {"notices": notices}
 
     def _client(self) -> Client:

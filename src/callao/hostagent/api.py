@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,9 @@ async def _answer(method: str, target: str, body: bytes, routes: Routes) -> tupl
         return 200, msgspec.json.encode(await call(request))
     except CallaoError as error:
         return 409, _error(str(error))
+    except Exception as error:  # a mistake of ours: the caller must hear of it, and the log keep it
+        traceback.print_exc()
+        return 500, _error(f"{method} {path}: {type(error).__name__}: {error}")
 
 
 def _error(message: str) -> bytes:

@@ -46,8 +46,9 @@ def _exchange(sock: Path, method: str, path: str, sent: bytes, timeout: float) -
         request = h11.Request(
             method=method, target=path, headers=[("Host", "lima"), ("Content-Length", str(len(sent)))]
         )
-        for each in (request, h11.Data(data=sent), h11.EndOfMessage()):
-            wire.sendall(http.send(each) or b"")
+        # In one go: the agent hangs up as soon as it has answered.
+        parts = (request, h11.Data(data=sent), h11.EndOfMessage())
+        wire.sendall(b"".join(http.send(each) or b"" for each in parts))
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:

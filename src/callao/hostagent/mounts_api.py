@@ -55,9 +55,11 @@ class MountsApi:
         if not PurePosixPath(point).is_absolute():
             raise AgentError(f"mountPoint: {point!r} is not absolute (allowed: a path in the guest).")
         kind = wanted.type or self._usual()
-        cache = "mmap" if wanted.writable else "fscache"
         mount = Mount(
-            location=wanted.location, mount_point=point, writable=wanted.writable, p9=P9(cache=cache)
+            location=wanted.location,
+            mount_point=point,
+            writable=wanted.writable,
+            p9=P9(cache="mmap" if wanted.writable else "fscache"),
         )
         async with self.lock:
             return await self.shares.add(mount, kind)

@@ -14,6 +14,7 @@ from callao.drivers import Features, Machine, ShareHotPlugger
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
 from callao.hostagent.devices import device_share, refuse_missing
+from callao.hostagent.notifier import Notifier
 from callao.mounts import Share, mount_in_guest, mount_sshfs, unmount_in_guest
 from callao.ssh import Client
 
@@ -38,6 +39,8 @@ class Shares:
     mounted: dict[str, Mounted] = field(default_factory=dict)
     streams: dict[str, Share] = field(default_factory=dict)
     """The sshfs ones, which have processes of ours."""
+    notifier: Notifier | None = None
+    """Where ``mountInotify`` is on."""
     booted: set[tuple[str, MountType, bool]] = field(default_factory=set)
     """Devices that the machine was started with, and keeps: (tag, type, writable)."""
 
@@ -58,6 +61,10 @@ class Shares:
             self.mounted[mount.mount_point] = Mounted(
                 mount.location, mount.mount_point, kind, mount.writable
             )
+        if config.mount_inotify:
+            writable = [each for each in self.mounted.values() if each.writable]
+            self.notifier = Notifier(self.client)
+            await self.notifier.start([(each.location, each.mount_point) for each in writable])
 
     async def add(self, mount: Mount, kind: MountType) -> Mounted:
         """Share one more directory; whole or not at all.
@@ -77,6 +84,8 @@ class Shares:
             await self._add_device(mount, kind)
         added = Mounted(mount.location, mount.mount_point, kind, mount.writable, hot=True)
         self.mounted[mount.mount_point] = added
+        if self.notifier is not None and mount.writable:
+            await self.notifier.add(mount.location, mount.mount_point)
         return added
 
     async def remove(self, mount_point: str) -> Mounted:
@@ -89,6 +98,8 @@ class Shares:
             known = ", ".join(self.mounted) or "none"
             raise AgentError(f"mount_point: nothing is mounted at {mount_point!r} (there are: {known}).")
         await unmount_in_guest(mount_point, self.client)
+        if self.notifier is not None and there.writable:
+            await self.notifier.remove(there.location, mount_point)
         stream = self.streams.pop(mount_point, None)
         if stream is not None:
             await stream.close()
@@ -100,8 +111,19 @@ class Shares:
         del self.mounted[mount_point]
         return there
 
+    def are_those_of(self, config: Config) -> bool:
+        """Whether a new start with ``config`` would mount what is mounted, beside what came for now only."""
+        wanted = {(each.location, each.mount_point, each.writable) for each in config.mounts}
+        live = {(each.location, each.mount_point, each.writable) for each in self.mounted.values()}
+        passing = {
+            (each.location, each.mount_point, each.writable) for each in self.mounted.values() if each.hot
+        }
+        return wanted <= live and live - wanted <= passing
+
     async def close(self) -> None:
         """End what serves them; the machine is off, or about to be."""
+        if self.notifier is not None:
+            await self.notifier.close()
         for stream in self.streams.values():
             await stream.close()
         self.streams.clear()

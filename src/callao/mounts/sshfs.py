@@ -135,7 +135,7 @@ async def _shown(mount: Mount, session: asyncio.subprocess.Process, client: Clie
     done, pending = await asyncio.wait({waiting, ended}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
-    if waiting in done and _succeeded(waiting):
+    if waiting in done and waiting.exception() is None and waiting.result().status == 0:
         return
     words = ""
     if session.returncode is not None and session.stderr is not None:
@@ -145,7 +145,3 @@ async def _shown(mount: Mount, session: asyncio.subprocess.Process, client: Clie
         f"{words or f'sshfs showed no mount within {_PATIENCE:.0f} s'}.",
         hint="The guest needs sshfs (fuse3).",
     )
-
-
-def _succeeded(waiting: asyncio.Future[object]) -> bool:
-    return waiting.exception() is None and getattr(waiting.result(), "status", 1) == 0

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``mountInotify``: the host's changes in shared directories told to a program in the guest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from callao.child import die_with_parent
+from callao.events import Event, Stage, State
+from callao.hostagent import journal
+from callao.inotify import Shared, Watcher, guest_command, relay
+from callao.ssh import Client
+
+
+@dataclass
+class Notifier:
+    """One watcher and one guest program for all writable shares of a machine."""
+
+    client: Client
+    watcher: Watcher | None = None
+    task: asyncio.Task[None] | None = None
+
+    async def start(self, shares: Iterable[tuple[str, str]]) -> None:
+        """Watch (location, mount point) pairs until :meth:`close`.
+
+        :raises AgentError: on a host whose changes cannot be watched.
+        """
+        self.watcher = Watcher([Shared(location, point) for location, point in shares])
+        await self.watcher.__aenter__()
+        self.task = asyncio.ensure_future(relay(self.watcher, self._spawn, notice=_notice))
+
+    async def add(self, location: str, point: str) -> None:
+        assert self.watcher is not None
+        await self.watcher.add(Shared(location, point))
+
+    async def remove(self, location: str, point: str) -> None:
+        assert self.watcher is not None
+        await self.watcher.remove(Shared(location, point))
+
+    async def close(self) -> None:
+        """Stop both; nothing happens when they never ran."""
+        if self.task is not None:
+            self.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.task
+        if self.watcher is not None:
+            await self.watcher.__aexit__(None, None, None)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *self.client.argv("-o", "ControlMaster=no", command=[f"exec sudo -n {guest_command()}"]),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            preexec_fn=die_with_parent(),
+        )
+
+
+def _notice(sentence: str) -> None:
+    journal.write(Event(stage=Stage.MOUNTS, state=State.NOTICE, message=f"mountInotify: {sentence}"))

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A directory shared with an instance that exists, or no longer: planned first, then done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from callao.config import MountType, dump, effective, merge
+from callao.errors import CallaoError, InstanceError
+from callao.events import Reporter
+from callao.host import Host
+from callao.instances import Instance, Status, inspect
+from callao.instances.files import write_file
+from callao.instances.lock import locked
+
+_PATIENCE = 120.0
+"""Seconds for the guest to mount, or to let go."""
+
+MOUNTED, UNMOUNTED = "mounted", "unmounted"
+
+Entry = dict[str, Any]
+"""``location``, ``mountPoint``, ``type``, ``writable`` and ``hot``, as ``/v1/mounts`` has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MountRequest:
+    """One directory as somebody wants it.
+
+    :param location: on the host; needed for ``mounted``.
+    :param mount_point: in the guest; the location's own path when empty.
+    :param type: empty for the instance's own where that can be mounted now, else reverse-sshfs.
+    :param persist: also in lima.yaml, so that the next start mounts it, too.
+    """
+
+    instance: str
+    location: str = ""
+    mount_point: str = ""
+    type: str = ""
+    writable: bool = False
+    state: str = MOUNTED
+    persist: bool = False
+
+
+@dataclass(frozen=True)
+class MountOutcome:
+    """``before`` and ``after`` are what is at the mount point, None for nothing."""
+
+    changed: bool
+    before: Entry | None = None
+    after: Entry | None = None
+
+
+def mounts_of(instance: Instance) -> list[Entry]:
+    """What is shared now with a running instance; what lima.yaml says of a stopped one."""
+    from callao.hostagent.client import call
+
+    if instance.status is Status.RUNNING and instance.ready:
+        listed: list[Entry] = call(instance.paths.ha_sock, "GET", "/v1/mounts")
+        return listed
+    if instance.config is None:
+        return []
+    kind = instance.config.mount_type.value
+    return [
+        {
+            "location": each.location,
+            "mountPoint": each.mount_point,
+            "type": kind,
+            "writable": each.writable,
+            "hot": False,
+        }
+        for each in instance.config.mounts
+    ]
+
+
+def ensure_mount(
+    request: MountRequest, *, home: Path, host: Host, check: bool, report: Reporter
+) -> MountOutcome:
+    """Bring one mount to the requested state; with ``check``, only tell what would be done.
+
+    :raises CallaoError: naming the option that is wrong, or what the guest said.
+    """
+    del report  # one step, and it is short
+    instance = inspect(request.instance, home, host)
+    wanted = _wanted(request, host)
+    running = instance.status is Status.RUNNING
+    _refuse_unfit(request, instance)
+    there = next((each for each in mounts_of(instance) if each["mountPoint"] == wanted["mountPoint"]), None)
+    live = running and _differs(there, wanted, request)
+    document = _document(instance, wanted, request) if request.persist else None
+    written = document is not None and document != instance.document
+    after = None if request.state == UNMOUNTED else {**(there or {"hot": True}), **wanted}
+    if not (live or written) or check:
+        return MountOutcome(live or written, there, after if live or written else there)
+    with locked(request.instance, home, _PATIENCE):
+        if live:
+            after = _apply(instance, there, wanted, request)
+        if written:
+            assert document is not None
+            effective(document, host, name=instance.name, instance_dir=instance.dir)
+            write_file(instance.paths.lima_yaml, dump(document).encode())
+            _refresh(instance)
+    return MountOutcome(True, there, after)
+
+
+def _wanted(request: MountRequest, host: Host) -> Entry:
+    if request.state not in (MOUNTED, UNMOUNTED):
+        raise CallaoError(f"state: {request.state!r} is not known (allowed: {MOUNTED}, {UNMOUNTED}).")
+    kinds = [MountType.REVERSE_SSHFS.value, MountType.P9.value, MountType.VIRTIOFS.value]
+    if request.type and request.type not in kinds:
+        raise CallaoError(f"type: {request.type!r} is not known (allowed: {', '.join(kinds)}).")
+    location = request.location
+    if location == "~" or location.startswith("~/"):
+        location = host.user.home + location[1:]
+    if location:
+        location = os.path.normpath(location)
+        if not location.startswith("/"):
+            raise CallaoError(f"location: {location!r} is not absolute (allowed: a path, or one below ~).")
+    point = request.mount_point or location
+    if not point:
+        raise CallaoError("mount_point: is needed (allowed: an absolute path in the guest).")
+    if not PurePosixPath(point).is_absolute():
+        raise CallaoError(f"mount_point: {point!r} is not absolute (allowed: a path in the guest).")
+    if request.state == MOUNTED:
+        if not location:
+            raise CallaoError("location: is needed to mount something (allowed: a directory of the host).")
+        if not Path(location).is_dir():
+            raise CallaoError(f"location: {location!r} is not a directory of this host.")
+    kind = {"type": request.type} if request.type else {}
+    return {
+        "location": location,
+        "mountPoint": os.path.normpath(point),
+        "writable": request.writable,
+        **kind,
+    }
+
+
+def _refuse_unfit(request: MountRequest, instance: Instance) -> None:
+    if instance.status is Status.RUNNING and instance.ready:
+        return
+    if instance.status is Status.STOPPED and (request.persist or request.state == UNMOUNTED):
+        return
+    raise InstanceError(
+        f"instance {instance.name!r} is not ready to mount something now.",
+        hint="Start it; or have it mounted at its next start with 'persist: true'.",
+    )
+
+
+def _differs(there: Entry | None, wanted: Entry, request: MountRequest) -> bool:
+    if request.state == UNMOUNTED:
+        return there is not None
+    return there is None or any(there[key] != value for key, value in wanted.items())
+
+
+def _apply(instance: Instance, there: Entry | None, wanted: Entry, request: MountRequest) -> Entry | None:
+    from callao.hostagent.client import call
+
+    sock = instance.paths.ha_sock
+    if there is not None:
+        target = f"/v1/mounts?mountPoint={quote(there['mountPoint'], safe='')}"
+        call(sock, "DELETE", target, timeout=_PATIENCE)
+    if request.state == UNMOUNTED:
+        return None
+    try:
+        added: Entry = call(sock, "POST", "/v1/mounts", body=wanted, timeout=_PATIENCE)
+    except CallaoError:
+        if there is not None:  # what was there before comes back
+            before = {key: value for key, value in there.items() if key != "hot"}
+            call(sock, "POST", "/v1/mounts", body=before, timeout=_PATIENCE)
+        raise
+    return added
+
+
+def _document(instance: Instance, wanted: Entry, request: MountRequest) -> dict[str, object]:
+    document = instance.document
+    entries = [dict(each) for each in _listed(document.get("mounts"))]
+    point = wanted["mountPoint"]
+    if request.state == UNMOUNTED:
+        kept = [each for each in entries if (each.get("mountPoint") or each.get("location")) != point]
+        return {**document, "mounts": kept} if len(kept) != len(entries) else document
+    entry = {"location": wanted["location"], "mountPoint": point, "writable": wanted["writable"]}
+    return merge([{"mounts": [entry]}, document])
+
+
+def _listed(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def _refresh(instance: Instance) -> None:
+    """The machine is what lima.yaml says already: no later run shall restart it for this."""
+    if instance.status is Status.RUNNING:
+        from callao.hostagent.client import call
+
+        call(instance.paths.ha_sock, "POST", "/v1/refresh")

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One guest that knows every mount type, shared by the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.home import Home, build_golden, temporary_home
+
+from callao.hostagent.client import call
+from callao.lifecycle.mounts import MountOutcome, MountRequest, ensure_mount
+
+NASTY = "a 'b\", ü\n$HOME"
+"""A directory's name with all that a shell, QEMU and mount(8) could stumble over."""
+
+DRIVERS = ("builtin", "openssh-sftp-server", "openssh-sftp-server", "builtin")
+"""Of the SFTP servers, where the type is reverse-sshfs."""
+
+
+@dataclass
+class Box:
+    """The guest; ``cold`` is the directory that its lima.yaml shares twice, read-only and writable."""
+
+    home: Home
+    cold: Path
+
+    def run(self, command: str) -> str:
+        """As root, in the guest; fails with the command's own words."""
+        done = self.home.ssh("box", f"sudo sh -c {quoted(command)}")
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def refuses(self, command: str) -> str:
+        """The words with which it failed."""
+        done = self.home.ssh("box", f"sudo sh -c {quoted(command)}")
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def mount(self, check: bool = False, **request: Any) -> MountOutcome:
+        host = self.home.host
+        wanted = MountRequest(instance="box", **request)
+        return ensure_mount(wanted, home=self.home.path, host=host, check=check, report=lambda _: None)
+
+    def mounts(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = call(self.home.path / "box" / "ha.sock", "GET", "/v1/mounts")
+        return listed
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+@pytest.fixture(scope="module")
+def box(request: pytest.FixtureRequest) -> Iterator[Box]:
+    """Its own ``mountType`` is the module's ``MOUNT_TYPE``."""
+    with temporary_home(build_golden("generic")) as home:
+        cold = home.path / "shared"
+        cold.mkdir()
+        (cold / "greeting").write_text("hello\n")
+        (cold / "sub").mkdir()
+        (cold / NASTY).mkdir()
+        (cold / NASTY / "inside").write_text("nasty\n")
+        mounts: list[dict[str, Any]] = [
+            {"location": str(cold), "mountPoint": "/mnt/read"},
+            {"location": str(cold), "mountPoint": "/mnt/write", "writable": True},
+            {"location": str(cold / NASTY), "mountPoint": f"/mnt/{NASTY}"},
+            {"location": str(cold / "sub"), "mountPoint": "/mnt/write/sub", "writable": True},
+        ]
+        for mount, driver in zip(mounts, DRIVERS, strict=True):
+            mount["sshfs"] = {"sftpDriver": driver}
+        extra = {
+            **home.direct(),
+            "mountType": request.module.MOUNT_TYPE,
+            "mountInotify": True,
+            "mounts": mounts,
+        }
+        if request.module.MOUNT_TYPE != "reverse-sshfs":  # devices are there before provision scripts run
+            script = "#!/bin/sh\ncat /mnt/read/greeting >/run/seen\n"
+            extra["provision"] = [{"mode": "system", "script": script}]
+        home.ensure("box", extra=extra, timeout=300)
+        yield Box(home, cold)
