@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from paramiko import SFTPClient
 from served import CANARY, REFUSED, World, client, outside
+
+from callao.sftp.tree import Tree
 
 ACTS: dict[str, Callable[[SFTPClient, str, World], object]] = {
     "read": lambda sftp, path, here: sftp.open(path).read(),
@@ -136,23 +139,26 @@ def test_what_is_swapped_for_a_link_during_requests_is_refused(
 ) -> None:
     """The host swaps as fast as it can; no answer may come from outside."""
     place, real, link = here.share / "race", here.share / "real", here.share / "link"
+    next_one = here.share / "next"
+    link.symlink_to(here.secret if kind == "directory" else here.secret / "file")
     if kind == "directory":
         real.mkdir()
         (real / "file").write_text("ours")
-        link.symlink_to(here.secret)
-        path = str(place / "file")
     else:
         real.write_text("ours")
-        link.symlink_to(here.secret / "file")
-        path = str(place)
+    path = str(place / "file" if kind == "directory" else place)
     done = threading.Event()
 
     def swap() -> None:
         for one in itertools.cycle((real, link)):
             if done.is_set():
                 return
-            one.rename(place)
-            place.rename(one)
+            if kind == "directory":
+                one.rename(place)
+                place.rename(one)
+            else:  # a file can be replaced at once, so that there is always one or the other
+                os.link(one, next_one, follow_symlinks=False)
+                next_one.rename(place)
 
     swapper = threading.Thread(target=swap)
     swapper.start()
@@ -162,6 +168,14 @@ def test_what_is_swapped_for_a_link_during_requests_is_refused(
         done.set()
         swapper.join()
     assert not any(CANARY.encode() in one for one in seen)
+
+
+def test_a_link_that_came_after_the_look_is_not_opened(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel refuses it, even when what was seen before was a file."""
+    (here.share / "link").symlink_to(here.secret / "file")
+    monkeypatch.setattr("callao.sftp.tree._regular", lambda found: None)
+    with Tree(here.at()).place(here.at("link")) as place, pytest.raises(OSError, match="symbolic links"):
+        place.opened(os.O_RDONLY)
 
 
 def test_dots_are_refused_even_when_they_stay_within(here: World, guest: SFTPClient) -> None:
