@@ -18,6 +18,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import stat
 import sys
 
@@ -26,6 +27,9 @@ SHARES = ("9p", "virtiofs", "fuse.sshfs")
 
 SECONDS_ONLY = ("fuse.sshfs",)
 """SFTP's protocol 3 has times in seconds: setting one would cut off the host's fraction."""
+
+MOST_PINS = 16384
+"""Folders of 9p shares that are held at most; each costs the guest's kernel a few KiB."""
 
 UTIME_OMIT = (1 << 30) - 2
 AT_FDCWD = -100
@@ -60,6 +64,29 @@ def opened(root: int, name: bytes) -> int:
     return here
 
 
+class Pins:
+    """Descriptors of the folders of 9p shares, held so that they stay the same inodes.
+
+    Its client forgets a folder as soon as nobody has it open, and knows it by a new inode when it is
+    looked up again: a watch on the old one would hear of nothing.
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[int, int], int] = {}
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_PINS + 64, MOST_PINS + 64))
+
+    def tree(self, root: int) -> None:
+        """Hold ``root`` and every folder below it."""
+        for _path, _folders, _files, folder in os.fwalk(".", dir_fd=root, onerror=None):
+            if len(self.held) >= MOST_PINS:
+                return
+            status = os.fstat(folder)
+            key = (status.st_dev, status.st_ino)
+            if key not in self.held:
+                self.held[key] = os.open(".", DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+
+
 def set_mtime(path: str, mtime: int, atime: int) -> None:
     """Set the modification time alone (ns): the one change of attributes that is an IN_MODIFY.
 
@@ -88,7 +115,9 @@ def touch(descriptor: int, seconds_only: bool, mode: int, mtime: int, atime: int
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
 
 
-def apply(root: int, entry: "list[object]", types: "dict[int, str]", allowed: "tuple[str, ...]") -> None:
+def apply(
+    root: int, entry: "list[object]", types: "dict[int, str]", allowed: "tuple[str, ...]", pins: Pins
+) -> None:
     """Touch what one entry names; the lookup alone renews what the guest's cache holds of a deletion."""
     name, *attributes = entry
     descriptor = opened(root, str(name).encode("utf-8", "surrogateescape"))
@@ -96,6 +125,8 @@ def apply(root: int, entry: "list[object]", types: "dict[int, str]", allowed: "t
         kind = types.get(os.fstat(descriptor).st_dev, "")
         if attributes and (kind in allowed or "*" in allowed):
             mode, mtime, atime = (int(str(number)) for number in attributes)
+            if kind == "9p" and stat.S_ISDIR(mode):
+                pins.tree(descriptor)
             touch(descriptor, kind in SECONDS_ONLY, mode, mtime, atime)
     finally:
         os.close(descriptor)
@@ -103,6 +134,8 @@ def apply(root: int, entry: "list[object]", types: "dict[int, str]", allowed: "t
 
 def main(allowed: "tuple[str, ...]") -> None:
     """Serve until stdin ends. Whatever cannot be touched (gone, refused) is passed over."""
+    pins = Pins()
+    known: set[str] = set()
     for line in sys.stdin.buffer:
         batch = json.loads(line.decode())
         types = file_systems()
@@ -111,9 +144,12 @@ def main(allowed: "tuple[str, ...]") -> None:
                 # The way to the mount point is the configuration's: symlinks in it are fine.
                 root = os.open(point.encode("utf-8", "surrogateescape"), DIRECTORY | os.O_CLOEXEC)
                 try:
+                    if point not in known and types.get(os.fstat(root).st_dev) == "9p":
+                        pins.tree(root)
+                        known.add(point)
                     for entry in entries:
                         with contextlib.suppress(OSError, ValueError):
-                            apply(root, entry, types, allowed)
+                            apply(root, entry, types, allowed, pins)
                 finally:
                     os.close(root)
         sys.stdout.write(json.dumps({"done": batch["id"]}) + "\n")

@@ -43,7 +43,7 @@ async def relay(
     outbox = Outbox()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_gather(watcher, outbox))
-        tasks.create_task(_send(watcher.told, outbox, spawn, pause, notice))
+        tasks.create_task(_send(watcher, outbox, spawn, pause, notice))
 
 
 async def _gather(watcher: Watcher, outbox: Outbox) -> None:
@@ -52,7 +52,7 @@ async def _gather(watcher: Watcher, outbox: Outbox) -> None:
 
 
 async def _send(
-    told: Told, outbox: Outbox, spawn: Spawn, pause: float, notice: Callable[[str], None]
+    watcher: Watcher, outbox: Outbox, spawn: Spawn, pause: float, notice: Callable[[str], None]
 ) -> None:
     wait, number = pause, 0
     while True:
@@ -60,10 +60,11 @@ async def _send(
         batch: list[Change] = []
         try:
             process = await spawn()
+            await _deliver(process, 0, {point: [] for point in watcher.mount_points})
             while True:
                 batch = await outbox.take()
                 number += 1
-                await _deliver(process, number, await asyncio.to_thread(_entries, batch, told))
+                await _deliver(process, number, await asyncio.to_thread(_entries, batch, watcher.told))
                 batch, wait = [], pause
         except (OSError, EOFError) as error:
             notice(f"mountInotify: the guest's side ended ({error}); again in {wait:.0f} s.")

@@ -34,6 +34,7 @@ class Watcher:
 
     def __init__(self, shares: Iterable[Shared] = ()) -> None:
         self.told = Told()
+        self.mount_points: set[str] = set()
         self._first = tuple(shares)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inotify")
         self._news = asyncio.Event()
@@ -55,10 +56,12 @@ class Watcher:
     async def add(self, share: Shared) -> None:
         """Watch one more directory; it is watched when this returns."""
         await self._run(lambda: self._tree.add(share))
+        self.mount_points.add(share.mount_point)
         self._news.set()
 
     async def remove(self, share: Shared) -> None:
         await self._run(lambda: self._tree.remove(share))
+        self.mount_points.discard(share.mount_point)
 
     async def __aiter__(self) -> AsyncIterator[tuple[Change, ...]]:
         loop = asyncio.get_running_loop()
