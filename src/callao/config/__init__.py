@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from callao.config.defaults import mac_address
 from callao.config.document import Change, changes, to_document
 from callao.config.effective import check, effective
+from callao.config.environment import with_environment
 from callao.config.expand import message
 from callao.config.merge import merge
 from callao.config.names import check_name, check_socket_path
@@ -44,6 +45,7 @@ __all__ = [
     "query_document",
     "to_document",
     "transform",
+    "with_environment",
 ]
 
 _SELDOM = {

@@ -36,7 +36,8 @@ def main() -> int:
     def read() -> Config:
         text = paths.lima_yaml.read_text(encoding="utf-8")
         document = load(text, str(paths.lima_yaml))
-        return effective(document, host, name=paths.name, instance_dir=paths.dir)
+        source = str(paths.lima_yaml)
+        return effective(document, host, name=paths.name, instance_dir=paths.dir, source=source, text=text)
 
     previous = read_json(paths.runtime, Runtime)
     try:

@@ -125,14 +125,16 @@ def _configuration(
 ) -> tuple[dict[str, object], Config | None, tuple[str, ...]]:
     document: dict[str, object] = {}
     try:
-        document = load(paths.lima_yaml.read_text(encoding="utf-8"), str(paths.lima_yaml))
-        return document, effective(document, host, name=paths.name, instance_dir=paths.dir), ()
+        text = paths.lima_yaml.read_text(encoding="utf-8")
+        document = load(text, str(paths.lima_yaml))
+        config = effective(document, host, name=paths.name, instance_dir=paths.dir, text=text)
     except ConfigError as error:
         return document, None, tuple(f"lima.yaml: {problem}" for problem in error.problems)
     except CallaoError as error:
         return document, None, (str(error),)
     except (OSError, UnicodeDecodeError) as error:
         return document, None, (f"lima.yaml cannot be read: {error}",)
+    return document, config, ()
 
 
 def _foreign_port(paths: InstancePaths) -> int | None:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from callao.config import check, effective, merge
+from callao.config import check, effective, merge, with_environment
 from callao.host import Host
 from callao.instances import Desired, Instance
 from callao.lifecycle.request import Request
@@ -81,7 +82,8 @@ def _amended(request: Request, actual: Instance | None, home: Path, host: Host) 
         if request.labels is None:
             return None
         return Desired(request.name, actual.document, actual.config, actual.template, request.labels)
-    document = _kept(_without_repeats(merge([request.config, actual.document])), actual)
+    config = with_environment(request.config, os.environ)
+    document = _kept(_without_repeats(merge([config, actual.document])), actual)
     return _settled(request, document, actual.template, home, host)
 
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from callao.access import Access
-from callao.config import load, merge
+from callao.config import load, merge, with_environment
 from callao.errors import TemplateError
 from callao.events import Reporter, silent
 from callao.templates.embed import embed
@@ -59,10 +60,11 @@ def layered(
 ) -> dict[str, object]:
     """``_config/override.yaml`` over ``document`` over ``_config/default.yaml``, where they exist.
 
-    ``_config/base.yaml`` is a base of every template: less specific than the template itself.
+    ``_config/base.yaml`` is a base of every template: less specific than the template itself. Then
+    variables of the environment are replaced where lima.yaml may have them.
     """
     over, base, default = (_optional(home, name, access) for name in ("override", "base", "default"))
-    return merge([over, document, base, default])
+    return with_environment(merge([over, document, base, default]), os.environ)
 
 
 def _optional(home: Path, name: str, access: Access) -> dict[str, object]:

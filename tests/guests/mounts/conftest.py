@@ -67,7 +67,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
         mounts: list[dict[str, Any]] = [
             {"location": str(cold), "mountPoint": "/mnt/read"},
             {"location": str(cold), "mountPoint": "/mnt/write", "writable": True},
-            {"location": str(cold / NASTY), "mountPoint": f"/mnt/{NASTY}"},
+            {"location": str(cold / NASTY).replace("$", "$$"), "mountPoint": f"/mnt/{NASTY}"},
             {"location": str(cold / "sub"), "mountPoint": "/mnt/write/sub", "writable": True},
         ]
         for mount, driver in zip(mounts, DRIVERS, strict=True):
