@@ -51,6 +51,8 @@ class MountsApi:
             wanted = msgspec.convert(request.body, _Wanted)
         except msgspec.ValidationError as error:
             raise AgentError(f"POST /v1/mounts: {error}.") from None
+        if not PurePosixPath(wanted.location).is_absolute():
+            raise AgentError(f"location: {wanted.location!r} is not absolute (allowed: a path of the host).")
         point = wanted.mount_point or wanted.location
         if not PurePosixPath(point).is_absolute():
             raise AgentError(f"mountPoint: {point!r} is not absolute (allowed: a path in the guest).")

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from callao.config import MountType, dump, effective, merge
-from callao.errors import CallaoError, InstanceError
+from callao.config import MountType, dump, effective
+from callao.errors import CallaoError, InstanceBroken, InstanceError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
@@ -56,14 +56,17 @@ class MountOutcome:
 
 
 def mounts_of(instance: Instance) -> list[Entry]:
-    """What is shared now with a running instance; what lima.yaml says of a stopped one."""
+    """What is shared now with a running instance; what lima.yaml says of a stopped one.
+
+    :raises InstanceBroken: of one that cannot be read.
+    """
     from callao.hostagent.client import call
 
+    _refuse_broken(instance)
     if instance.status is Status.RUNNING and instance.ready:
         listed: list[Entry] = call(instance.paths.ha_sock, "GET", "/v1/mounts")
         return listed
-    if instance.config is None:
-        return []
+    assert instance.config is not None
     kind = instance.config.mount_type.value
     return [
         {
@@ -89,10 +92,12 @@ def ensure_mount(
     wanted = _wanted(request, host)
     running = instance.status is Status.RUNNING
     _refuse_unfit(request, instance)
-    there = next((each for each in mounts_of(instance) if each["mountPoint"] == wanted["mountPoint"]), None)
+    there = next((each for each in mounts_of(instance) if _at(each["mountPoint"], wanted)), None)
     live = running and _differs(there, wanted, request)
-    document = _document(instance, wanted, request) if request.persist else None
-    written = document is not None and document != instance.document
+    document = _document(instance, wanted, request)
+    written = request.persist and document != instance.document
+    if live or written:  # what lima.yaml may not say, nobody gets for now only
+        effective(document, host, name=instance.name, instance_dir=instance.dir)
     after = None if request.state == UNMOUNTED else {**(there or {"hot": True}), **wanted}
     if not (live or written) or check:
         return MountOutcome(live or written, there, after if live or written else there)
@@ -100,8 +105,6 @@ def ensure_mount(
         if live:
             after = _apply(instance, there, wanted, request)
         if written:
-            assert document is not None
-            effective(document, host, name=instance.name, instance_dir=instance.dir)
             write_file(instance.paths.lima_yaml, dump(document).encode())
             _refresh(instance)
     return MountOutcome(True, there, after)
@@ -139,11 +142,21 @@ def _wanted(request: MountRequest, host: Host) -> Entry:
     }
 
 
+def _refuse_broken(instance: Instance) -> None:
+    if instance.status is Status.BROKEN:
+        raise InstanceBroken(f"instance {instance.name!r} is broken: {'; '.join(instance.errors)}.")
+
+
 def _refuse_unfit(request: MountRequest, instance: Instance) -> None:
+    _refuse_broken(instance)
     if instance.status is Status.RUNNING and instance.ready:
         return
     if instance.status is Status.STOPPED and (request.persist or request.state == UNMOUNTED):
         return
+    if instance.status is Status.RUNNING:
+        raise InstanceError(
+            f"instance {instance.name!r} is still starting.", hint="Wait until it is ready, then try again."
+        )
     raise InstanceError(
         f"instance {instance.name!r} is not ready to mount something now.",
         hint="Start it; or have it mounted at its next start with 'persist: true'.",
@@ -153,7 +166,14 @@ def _refuse_unfit(request: MountRequest, instance: Instance) -> None:
 def _differs(there: Entry | None, wanted: Entry, request: MountRequest) -> bool:
     if request.state == UNMOUNTED:
         return there is not None
-    return there is None or any(there[key] != value for key, value in wanted.items())
+    if there is None:
+        return True
+    known = {**there, **{key: os.path.normpath(there[key]) for key in ("location", "mountPoint")}}
+    return any(known[key] != value for key, value in wanted.items())
+
+
+def _at(point: str, wanted: Entry) -> bool:
+    return bool(os.path.normpath(point) == wanted["mountPoint"])
 
 
 def _apply(instance: Instance, there: Entry | None, wanted: Entry, request: MountRequest) -> Entry | None:
@@ -176,14 +196,21 @@ def _apply(instance: Instance, there: Entry | None, wanted: Entry, request: Moun
 
 
 def _document(instance: Instance, wanted: Entry, request: MountRequest) -> dict[str, object]:
+    """lima.yaml with it, or without; an entry that says so already keeps its own words."""
     document = instance.document
     entries = [dict(each) for each in _listed(document.get("mounts"))]
-    point = wanted["mountPoint"]
+    known = instance.config.mounts if instance.config is not None else ()
+    places = [index for index, each in enumerate(known) if _at(each.mount_point, wanted)]
     if request.state == UNMOUNTED:
-        kept = [each for each in entries if (each.get("mountPoint") or each.get("location")) != point]
-        return {**document, "mounts": kept} if len(kept) != len(entries) else document
-    entry = {"location": wanted["location"], "mountPoint": point, "writable": wanted["writable"]}
-    return merge([{"mounts": [entry]}, document])
+        kept = [each for index, each in enumerate(entries) if index not in places]
+        return {**document, "mounts": kept} if places else document
+    entry = {key: wanted[key] for key in ("location", "mountPoint", "writable")}
+    if not places:  # last, for it may lie below one of the others
+        return {**document, "mounts": [*entries, entry]}
+    there = known[places[0]]
+    if (os.path.normpath(there.location), there.writable) != (entry["location"], entry["writable"]):
+        entries[places[0]] |= entry
+    return {**document, "mounts": entries}
 
 
 def _listed(value: object) -> list[Mapping[str, Any]]:
