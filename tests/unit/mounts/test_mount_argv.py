@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command lines of what serves a directory: QEMU, virtiofsd, an SFTP server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callao.config import MountType, effective
+from callao.config.schema import SSHFS, Mount
+from callao.drivers import Boot, DeviceShare
+from callao.drivers.qemu import virtiofsd
+from callao.drivers.qemu.accel import Acceleration
+from callao.drivers.qemu.machine import Booting, command_line
+from callao.drivers.qemu.shares import SLOTS, Share9p, SharedMemory, ShareVirtiofs, Slots, fsdev, link, port
+from callao.drivers.qemu.virtiofsd import Program, argv
+from callao.errors import AgentError
+from callao.host import Host, HostUser
+from callao.instances import InstancePaths
+from callao.mounts import server
+
+SHARE = DeviceShare("lima-0011", MountType.P9, "/data")
+SOCKET = Path("/h/web/virtiofsd-0.sock")
+PATHS = InstancePaths(Path("/h/a,b"))
+
+RUST = Program("/v", rust=True, read_only=True)
+OLD_RUST = Program("/v", rust=True, read_only=False)
+OWN = Program("/v", rust=False, read_only=False)
+
+
+def values(words: list[str], option: str) -> list[str]:
+    return [words[index + 1] for index, word in enumerate(words) if word == option]
+
+
+@pytest.mark.parametrize(
+    ("fields", "exported"),
+    [
+        ({"writable": True}, "path=/data,security_model=none,multidevs=remap"),
+        ({}, "path=/data,security_model=none,multidevs=remap,readonly=on"),
+        ({"location": "/a,b"}, "path=/a,,b,security_model=none,multidevs=remap,readonly=on"),
+        (
+            {"security_model": "mapped-xattr", "writable": True},
+            "path=/data,security_model=mapped-xattr,multi",
+        ),
+    ],
+)
+def test_a_9p_share_is_an_export_and_a_device(fields: dict[str, Any], exported: str) -> None:
+    words = Share9p(3, replace(SHARE, **fields)).argv()
+    assert values(words, "-fsdev")[0].startswith(f"local,id=share3,{exported}")
+    assert values(words, "-device") == ["virtio-9p-pci,fsdev=share3,mount_tag=lima-0011"]
+    assert ("readonly=on" in values(words, "-fsdev")[0]) != fields.get("writable", False)
+
+
+@pytest.mark.parametrize(("queue", "tail"), [(None, ""), (512, ",queue-size=512")])
+def test_a_virtiofs_share_is_a_socket_and_a_device(queue: int | None, tail: str) -> None:
+    share = replace(SHARE, type=MountType.VIRTIOFS, queue_size=queue)
+    words = ShareVirtiofs(1, share, Path("/h/a,b/s.sock")).argv()
+    assert values(words, "-chardev") == ["socket,id=share1,path=/h/a,,b/s.sock"]
+    assert values(words, "-device") == [f"vhost-user-fs-pci,chardev=share1,tag=lima-0011{tail}"]
+
+
+def test_every_slot_is_a_port_with_two_exports_through_one_link() -> None:
+    words = Slots(PATHS).argv()
+    ports, exports = values(words, "-device"), values(words, "-fsdev")
+    assert (len(ports), len(exports)) == (SLOTS, 2 * SLOTS) == (8, 16)
+    assert len({each.partition("chassis=")[2] for each in ports}) == SLOTS
+    for slot in range(SLOTS):
+        assert ports[slot].startswith(f"pcie-root-port,id={port(slot)},")
+        writable, read_only = exports[2 * slot : 2 * slot + 2]
+        assert writable.startswith(f"local,id={fsdev(slot, writable=True)},path=/h/a,,b/9p-slot-{slot},")
+        assert "readonly" not in writable
+        assert read_only.startswith(f"local,id={fsdev(slot, writable=False)},path=/h/a,,b/9p-slot-{slot},")
+        assert read_only.endswith("readonly=on")
+        assert link(PATHS, slot) == Path(f"/h/a,b/9p-slot-{slot}")
+
+
+def test_shared_memory_is_all_of_the_guests() -> None:
+    words = SharedMemory(2**30).argv()
+    assert values(words, "-object") == ["memory-backend-memfd,id=mem,size=1024M,share=on"]
+    assert values(words, "-numa") == ["node,memdev=mem"]
+
+
+@pytest.mark.parametrize(("platform", "shared"), [("linux", 1), ("darwin", 0)])
+def test_memory_is_shared_where_there_is_a_memfd(
+    monkeypatch: pytest.MonkeyPatch, platform: str, shared: int
+) -> None:
+    document = {"images": [{"location": "/img.qcow2"}], "vmType": "qemu", "arch": "x86_64"}
+    ann = Host("linux", "x86_64", 8, 2**34, HostUser("ann", 1001, "Ann", "/home/ann"), "")
+    folder = Path("/h/web")
+    boot = Boot(InstancePaths(folder), effective(document, ann, name="web", instance_dir=folder), 40022)
+    monkeypatch.setattr(sys, "platform", platform)
+    words = command_line("qemu", boot, Acceleration("tcg", "Nehalem"), Booting())
+    assert len([each for each in words if each.startswith("memory-backend-memfd")]) == shared
+
+
+@pytest.mark.parametrize(
+    ("program", "writable", "euid", "expected"),
+    [
+        (RUST, True, 1001, ["/v", "SOCKET", "--shared-dir=/data", "--cache=auto"]),
+        (RUST, False, 1001, ["/v", "SOCKET", "--shared-dir=/data", "--cache=auto", "--readonly"]),
+        (RUST, True, 0, ["/v", "SOCKET", "--shared-dir=/data", "--cache=auto", "--sandbox=chroot"]),
+        (OLD_RUST, True, 1001, ["/v", "SOCKET", "--shared-dir=/data", "--cache=auto"]),
+        (
+            OWN, True, 0,
+            ["/v", "-f", "SOCKET", "-o", "source=/data", "-o", "cache=auto", "-o", "sandbox=chroot"],
+        ),
+    ],
+)  # fmt: skip
+def test_each_virtiofsd_is_told_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, program: Program, writable: bool, euid: int, expected: list[str]
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: euid)
+    words = argv(program, replace(SHARE, writable=writable), SOCKET)
+    assert words == [f"--socket-path={SOCKET}" if word == "SOCKET" else word for word in expected]
+
+
+@pytest.mark.parametrize(
+    ("program", "euid", "space"),
+    [
+        (OLD_RUST, 1001, ["unshare", "--mount", "--map-root-user", "--"]),
+        (OLD_RUST, 0, ["unshare", "--mount", "--"]),
+        (OWN, 0, ["unshare", "--mount", "--"]),
+    ],
+)
+def test_one_that_cannot_be_read_only_gets_a_read_only_view(
+    monkeypatch: pytest.MonkeyPatch, program: Program, euid: int, space: list[str]
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: euid)
+    share = replace(SHARE, location="/a b; $x")
+    words = argv(program, share, SOCKET)
+    served = argv(program, replace(share, writable=True), SOCKET)
+    assert words[: len(space)] == space
+    assert words[len(space) : len(space) + 2] == ["sh", "-c"]
+    assert "remount,bind,ro" in words[len(space) + 2]
+    assert "/a b; $x" not in words[len(space) + 2]  # it is an argument of the script, never its text
+    assert words[len(space) + 3 :] == ["sh", "/a b; $x", *served]
+
+
+@pytest.mark.parametrize(
+    ("location", "source"),
+    [("/a,b", "source=/a\\,b"), ("/a\\b", "source=/a\\\\b"), ("/a\\,b", "source=/a\\\\\\,b")],
+)
+def test_qemus_own_takes_commas_and_backslashes_escaped(location: str, source: str) -> None:
+    words = argv(OWN, replace(SHARE, location=location, writable=True), SOCKET)
+    assert source in values(words, "-o")
+
+
+@pytest.mark.parametrize(
+    ("help_", "rust", "read_only"),
+    [
+        ("--shared-dir <DIR> --readonly", True, True),
+        ("--shared-dir <DIR>", True, False),
+        ("-o source=PATH", False, False),
+    ],
+)
+def test_a_virtiofsd_is_known_by_its_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, help_: str, rust: bool, read_only: bool
+) -> None:
+    program = tmp_path / "virtiofsd"
+    program.write_text(f"#!/bin/sh\necho '{help_}' >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(
+        virtiofsd, "virtiofsds", lambda: iter([("/not/for/me", False), (str(program), True)])
+    )
+    virtiofsd.find.cache_clear()
+    try:
+        assert virtiofsd.find() == Program(str(program), rust, read_only)
+    finally:
+        virtiofsd.find.cache_clear()
+
+
+def sftp(monkeypatch: pytest.MonkeyPatch, program: str | None, mount: Mount) -> list[str]:
+    monkeypatch.setattr(server, "sftp_server", lambda: program)
+    return server.server_argv(mount)
+
+
+BUILTIN = [sys.executable, "-P", "-m", "callao.sftp", "--root", "/data"]
+
+
+@pytest.mark.parametrize(
+    ("program", "fields", "expected"),
+    [
+        ("/s", {}, ["/s", "-e", "-R"]),
+        ("/s", {"writable": True}, ["/s", "-e"]),
+        ("/s", {"sshfs": SSHFS(sftp_driver="openssh-sftp-server")}, ["/s", "-e", "-R"]),
+        ("/s", {"sshfs": SSHFS(sftp_driver="builtin")}, BUILTIN),
+        (None, {}, BUILTIN),
+        (None, {"writable": True}, [*BUILTIN, "--writable"]),
+        (
+            None, {"writable": True, "sshfs": SSHFS(follow_symlinks=True)},
+            [*BUILTIN, "--writable", "--follow-symlinks"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_sftp_server_is_opensshs_or_our_own(
+    monkeypatch: pytest.MonkeyPatch, program: str | None, fields: dict[str, Any], expected: list[str]
+) -> None:
+    mount = Mount(location="/data", mount_point="/srv", **fields)
+    assert sftp(monkeypatch, program, mount) == expected
+
+
+def test_opensshs_own_asked_for_where_there_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    wish = SSHFS(sftp_driver="openssh-sftp-server")
+    with pytest.raises(AgentError, match=r"no sftp-server on this host.*sftpDriver: builtin") as caught:
+        sftp(monkeypatch, None, Mount(location="/data", mount_point="/srv", sshfs=wish))
+    assert caught.value.hint
+
+
+def test_the_builtin_server_knows_its_options() -> None:
+    done = subprocess.run([*BUILTIN[:4], "--help"], capture_output=True, text=True, check=True)
+    for option in ("--root", "--writable", "--follow-symlinks"):
+        assert option in done.stdout
