@@ -85,19 +85,23 @@ class Share:
                 cwd="/",
                 preexec_fn=die_with_parent(),
             )
-            session = await asyncio.create_subprocess_exec(
-                *self.client.argv(*_SESSION, command=[guest_script(self.mount)]),
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=asyncio.subprocess.PIPE,
-                preexec_fn=die_with_parent(),
-            )
+            self.ends = [server]
+            try:
+                session = await asyncio.create_subprocess_exec(
+                    *self.client.argv(*_SESSION, command=[guest_script(self.mount)]),
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=asyncio.subprocess.PIPE,
+                    preexec_fn=die_with_parent(),
+                )
+            except BaseException:
+                await end(server)
+                raise
         self.ends = [server, session]
         try:
             await _shown(self.mount, session, self.client)
         except BaseException:
-            await end(session)
-            await end(server)
+            await self._disconnect()
             raise
 
     async def _disconnect(self) -> None:
