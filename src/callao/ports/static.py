@@ -18,15 +18,13 @@ LARGEST_RANGE = 1000
 def static_forwards(config: Config) -> tuple[list[Binding], list[str]]:
     """The forwards that ``config`` names, in order, the first of two rules winning; and notices.
 
-    A rule that cannot be kept without looking into the guest (all ports, sockets) is a notice.
+    Rules that cannot be kept without looking into the guest (all ports, sockets) are left to others.
     """
     matched: set[tuple[str, int]] = set()
     bound: dict[tuple[str, str, int], Binding] = {}
     notices: list[str] = []
     for index, rule in enumerate(config.port_forwards):
-        obstacle = "" if rule.ignore else _obstacle(rule)
-        if obstacle:
-            notices.append(f"portForwards[{index}]: {obstacle}; the rule has no effect in this version.")
+        if not rule.ignore and _needs_the_guest(rule):
             continue
         if rule.ignore and rule.guest_port_range == EVERY_PORT:
             break
@@ -48,13 +46,11 @@ def static_forwards(config: Config) -> tuple[list[Binding], list[str]]:
     return list(bound.values()), notices
 
 
-def _obstacle(rule: PortForward) -> str:
-    if rule.guest_socket or rule.host_socket:
-        return "forwarding unix sockets is not built yet"
+def _needs_the_guest(rule: PortForward) -> bool:
+    """Sockets, and ports that are only forwarded once somebody in the guest listens there."""
     first, last = rule.guest_port_range
-    if rule.guest_port_range == EVERY_PORT or last - first >= LARGEST_RANGE:
-        return "forwarding ports as the guest opens them is not built yet: name the ports"
-    return ""
+    socket = bool(rule.guest_socket or rule.host_socket)
+    return socket or rule.guest_port_range == EVERY_PORT or last - first >= LARGEST_RANGE
 
 
 def _ports(ends: tuple[int, int]) -> range:
