@@ -94,7 +94,7 @@ def ensure_mount(
     _refuse_unfit(request, instance)
     there = next((each for each in mounts_of(instance) if _at(each["mountPoint"], wanted)), None)
     live = running and _differs(there, wanted, request)
-    document = _document(instance, wanted, request)
+    document = _document(instance, wanted, request, host)
     written = request.persist and document != instance.document
     if live or written:  # what lima.yaml may not say, nobody gets for now only
         effective(document, host, name=instance.name, instance_dir=instance.dir)
@@ -149,6 +149,11 @@ def _refuse_broken(instance: Instance) -> None:
 
 def _refuse_unfit(request: MountRequest, instance: Instance) -> None:
     _refuse_broken(instance)
+    if request.persist and request.state == MOUNTED and instance.document.get("plain"):
+        raise InstanceError(
+            f"instance {instance.name!r} is plain: no start mounts anything.",
+            hint="Take 'plain' out of its configuration, or mount it without 'persist'.",
+        )
     if instance.status is Status.RUNNING and instance.ready:
         return
     if instance.status is Status.STOPPED and (request.persist or request.state == UNMOUNTED):
@@ -195,11 +200,13 @@ def _apply(instance: Instance, there: Entry | None, wanted: Entry, request: Moun
     return added
 
 
-def _document(instance: Instance, wanted: Entry, request: MountRequest) -> dict[str, object]:
+def _document(instance: Instance, wanted: Entry, request: MountRequest, host: Host) -> dict[str, object]:
     """lima.yaml with it, or without; an entry that says so already keeps its own words."""
     document = instance.document
     entries = [dict(each) for each in _listed(document.get("mounts"))]
-    known = instance.config.mounts if instance.config is not None else ()
+    # a plain one's configuration has none of what lima.yaml lists
+    whole = {**document, "plain": False}
+    known = effective(whole, host, name=instance.name, instance_dir=instance.dir).mounts
     places = [index for index, each in enumerate(known) if _at(each.mount_point, wanted)]
     if request.state == UNMOUNTED:
         kept = [each for index, each in enumerate(entries) if index not in places]

@@ -143,6 +143,15 @@ def test_one_that_is_starting_says_to_wait(web: Stopped) -> None:
         web.mount(location="~/src")
 
 
+def test_a_plain_one_keeps_nothing_but_lets_go_of_what_its_lima_yaml_lists(web: Stopped) -> None:
+    web.write({"location": "~/src", "mountPoint": "/srv"}, plain=True)
+    with pytest.raises(InstanceError, match=r"'web' is plain: no start mounts anything\. Take 'plain' out"):
+        web.mount(location="~/src")
+    assert web.points() == []
+    assert web.mount(mount_point="/srv", state="unmounted").changed
+    assert web.kept() == []
+
+
 def test_a_broken_one_says_what_is_broken(web: Stopped) -> None:
     web.write({"location": "relative"})
     with pytest.raises(InstanceBroken, match=r"mounts\[0\]\.location"):
