@@ -68,7 +68,7 @@ def packages(wanted: Recipe) -> tuple[str, ...]:
         f"linux-image-{flavour}", "systemd-sysv", "systemd-resolved", "systemd-timesyncd", "libpam-systemd",
         "dbus", "udev", "cloud-init", "cloud-guest-utils", "netplan.io", "openssh-server", "sudo",
         "ca-certificates", "iproute2", "e2fsprogs", "fdisk", "fuse3", "sshfs", "python3-apt", "procps",
-        "iputils-ping", "less", "vim-tiny", "zstd",
+        "iputils-ping", "less", "nftables", "vim-tiny", "zstd",
     )  # fmt: skip
 
 
