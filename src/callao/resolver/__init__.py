@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``hostResolver``: a DNS server on the host's loopback that answers one guest as the host would itself.
+
+- Names of ``hostResolver.hosts`` and those the caller gives are answered from there (:class:`Rules`).
+- A and AAAA of all others go to the host's getaddrinfo: hosts file, mDNS, VPN, split DNS. So does its
+  search list, also for names with dots that are not found as they are.
+- Everything else goes to the name servers of the host's resolv.conf.
+
+DNSSEC signatures come through for what is forwarded; answers of getaddrinfo have none.
+"""
+
+from callao.resolver.forwarder import Patience
+from callao.resolver.rules import Rules
+from callao.resolver.server import Resolver
+
+__all__ = ["Patience", "Resolver", "Rules"]

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who answers a question: the names known here, the host's getaddrinfo, or its name servers."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from collections.abc import Iterable
+from itertools import pairwise
+
+import dnslib
+from dnslib import RD, DNSLabel
+
+from callao.resolver import message as dns
+from callao.resolver.forwarder import Forwarder
+from callao.resolver.hostnames import HostNames
+from callao.resolver.message import Answer, Asked, Record
+from callao.resolver.names import hostname, to_label
+from callao.resolver.rules import Address, Chain, KnownNames
+
+TTL = 5
+"""Seconds, as Lima has it: the host's names may change at any time, and it keeps them itself."""
+
+_ANY_TTL = 3789  # RFC 8482 section 4.2 has this example
+_ANY = RD(b"\x07RFC8482\x00")
+_FAMILIES = {dns.A: socket.AF_INET, dns.AAAA: socket.AF_INET6}
+
+
+class Answerer:
+    def __init__(self, known: KnownNames, host: HostNames, forwarder: Forwarder, *, ipv6: bool) -> None:
+        self._known = known
+        self._host = host
+        self._forwarder = forwarder
+        self._ipv6 = ipv6
+
+    async def answer(self, asked: Asked) -> Answer:
+        question = asked.question
+        if question.qtype == dns.ANY:
+            return Answer(answers=(Record(question.name, dns.HINFO, _ANY_TTL, _ANY),))
+        if question.qtype == dns.AAAA and not self._ipv6:
+            return Answer()
+        name = hostname(question.name)
+        if name is None:
+            return await self._forwarder.answer(asked)
+        if question.qtype == dns.PTR and (names := self._known.pointers(name)):
+            return Answer(answers=tuple(_pointers(question.name, names)))
+        chain = self._known.follow(name)
+        if chain is None:
+            return Answer(dns.SERVFAIL)
+        return await self._of_chain(asked, chain)
+
+    async def _of_chain(self, asked: Asked, chain: Chain) -> Answer:
+        """The aliases, and what their end has (RFC 1034 section 4.3.2, step 3a)."""
+        qtype = asked.question.qtype
+        # The client's own spelling of its name comes first, as it has to come back in the question.
+        labels = [asked.question.name, *map(to_label, chain.names[1:])]
+        aliases = tuple(_alias(*pair) for pair in pairwise(labels))
+        if aliases and qtype == dns.CNAME:
+            return Answer(answers=aliases[:1])
+        if chain.addresses:
+            return Answer(answers=(*aliases, *_addresses(labels[-1], chain.addresses, qtype)))
+        if qtype in _FAMILIES:
+            rest = await self._from_host(labels[-1], chain.names[-1], qtype)
+        else:
+            question = dataclasses.replace(asked.question, name=labels[-1])
+            rest = await self._forwarder.answer(dataclasses.replace(asked, question=question))
+        if not aliases:
+            return rest
+        # What is said of the aliases here, nobody has signed.
+        return dataclasses.replace(rest, answers=aliases + rest.answers, authentic=False)
+
+    async def _from_host(self, label: DNSLabel, name: str, qtype: int) -> Answer:
+        found = await self._host.find(name, _FAMILIES[qtype])
+        if not found.addresses or found.name == name:
+            return Answer(found.rcode, tuple(_addresses(label, found.addresses, qtype)))
+        official = to_label(found.name)
+        return Answer(answers=(_alias(label, official), *_addresses(official, found.addresses, qtype)))
+
+
+def _alias(name: DNSLabel, target: DNSLabel) -> Record:
+    return Record(name, dns.CNAME, TTL, dnslib.CNAME(target))
+
+
+def _pointers(name: DNSLabel, targets: Iterable[str]) -> Iterable[Record]:
+    return (Record(name, dns.PTR, TTL, dnslib.PTR(to_label(target))) for target in targets)
+
+
+def _addresses(name: DNSLabel, addresses: Iterable[Address], qtype: int) -> Iterable[Record]:
+    version = {dns.A: 4, dns.AAAA: 6}.get(qtype)
+    return (
+        Record(name, qtype, TTL, RD(address.packed)) for address in addresses if address.version == version
+    )

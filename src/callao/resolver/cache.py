@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps answers of name servers for as long as they allow."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from callao.resolver import message as dns
+from callao.resolver.message import Answer, Asked, Record
+
+LONGEST = 3600
+LONGEST_NEGATIVE = 300
+MOST_RECORDS = 64
+
+
+class Cache:
+    """Of ``size`` answers; the one asked for least lately makes room."""
+
+    def __init__(self, size: int = 512, clock: Callable[[], float] = time.monotonic) -> None:
+        self._size = size
+        self._clock = clock
+        self._entries: OrderedDict[Asked, tuple[float, float, Answer]] = OrderedDict()
+
+    def put(self, asked: Asked, answer: Answer) -> None:
+        seconds = lifetime(answer)
+        if not seconds or len(answer.records) > MOST_RECORDS:
+            return
+        now = self._clock()
+        self._entries[asked] = (now, now + seconds, answer)
+        self._entries.move_to_end(asked)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+    def get(self, asked: Asked) -> Answer | None:
+        """With the TTLs that are left (RFC 1035 section 3.2.1)."""
+        stored, expires, answer = self._entries.get(asked, (0.0, 0.0, None))
+        if answer is None:
+            return None
+        now = self._clock()
+        if now >= expires:
+            del self._entries[asked]
+            return None
+        self._entries.move_to_end(asked)
+        return _aged(answer, int(now - stored))
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def lifetime(answer: Answer) -> int:
+    """Seconds; what is not there is kept as its SOA says (RFC 2308 section 5), errors not at all."""
+    if answer.rcode not in (dns.NOERROR, dns.NXDOMAIN) or answer.truncated:
+        return 0
+    shortest = min((_ttl(record) for record in answer.records), default=0)
+    if answer.answers and answer.rcode == dns.NOERROR:
+        return min(shortest, LONGEST)
+    minimum = min((r.data.times[4] for r in answer.authority if r.rtype == dns.SOA), default=0)
+    return min(shortest, minimum, LONGEST_NEGATIVE)
+
+
+def _ttl(record: Record) -> int:
+    """A TTL with the highest bit set is none (RFC 2181 section 8)."""
+    return record.ttl if record.ttl < 1 << 31 else 0
+
+
+def _aged(answer: Answer, seconds: int) -> Answer:
+    def aged(records: tuple[Record, ...]) -> tuple[Record, ...]:
+        return tuple(dataclasses.replace(record, ttl=record.ttl - seconds) for record in records)
+
+    return dataclasses.replace(
+        answer,
+        answers=aged(answer.answers),
+        authority=aged(answer.authority),
+        additional=aged(answer.additional),
+    )

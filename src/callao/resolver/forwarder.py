@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks the host's name servers, one after the other, twice round."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from callao.resolver import message as dns
+from callao.resolver.cache import Cache
+from callao.resolver.exchange import exchange
+from callao.resolver.inflight import InFlight
+from callao.resolver.message import Answer, Asked
+from callao.resolver.nameservers import NameServers, Server
+
+ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: for one server to answer, and for all of them; clients give up after five."""
+
+    server: float = 1.5
+    total: float = 4.5
+
+
+class Forwarder:
+    def __init__(self, servers: NameServers, patience: Patience, cache: Cache) -> None:
+        self._servers = servers
+        self._patience = patience
+        self._cache = cache
+        self._reads = 0
+        self._under_way: InFlight[tuple[int, Asked], Answer] = InFlight()
+
+    async def answer(self, asked: Asked) -> Answer:
+        servers = self._servers.now()
+        reads = self._servers.reads
+        if reads != self._reads:
+            self._cache.clear()
+            self._reads = reads
+        known = self._cache.get(asked)
+        if known:
+            return known
+        return await self._under_way.share((reads, asked), lambda: self._fetch(servers, reads, asked))
+
+    async def close(self) -> None:
+        await self._under_way.close()
+
+    async def _fetch(self, servers: tuple[Server, ...], reads: int, asked: Asked) -> Answer:
+        try:
+            async with asyncio.timeout(self._patience.total):
+                answer = await self._ask_all(servers, asked)
+        except TimeoutError:
+            return Answer(dns.SERVFAIL)
+        if reads == self._reads:  # other servers may say something else
+            self._cache.put(asked, answer)
+        return answer
+
+    async def _ask_all(self, servers: tuple[Server, ...], asked: Asked) -> Answer:
+        """What a server says that knows, or else the last one's reason for not knowing."""
+        silent = list(servers)
+        failure = Answer(dns.SERVFAIL)
+        for _ in range(ROUNDS):
+            for server in tuple(silent):
+                answer = await self._ask(server, asked)
+                if answer is None:
+                    continue
+                if answer.rcode in (dns.NOERROR, dns.NXDOMAIN, dns.YXDOMAIN):
+                    return answer
+                failure = Answer(answer.rcode)
+                silent.remove(server)
+        return failure
+
+    async def _ask(self, server: Server, asked: Asked) -> Answer | None:
+        try:
+            async with asyncio.timeout(self._patience.server):
+                return await exchange(server, asked)
+        except OSError:  # TimeoutError is one, too
+            return None

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a client's bytes to the bytes of the answer."""
+
+from __future__ import annotations
+
+import logging
+
+from callao.resolver import message as dns
+from callao.resolver.answers import Answerer
+from callao.resolver.message import Answer, Query
+from callao.resolver.reading import read_query
+from callao.resolver.writing import write_answer
+
+_log = logging.getLogger(__name__)
+
+
+class Responder:
+    def __init__(self, answerer: Answerer) -> None:
+        self._answerer = answerer
+
+    async def respond(self, data: bytes, *, tcp: bool) -> bytes | None:
+        """None for what has no answer."""
+        query = read_query(data)
+        if query is None:
+            return None
+        answer = await self._answer(query)
+        return write_answer(query, answer, dns.LARGEST_TCP if tcp else query.size)
+
+    async def _answer(self, query: Query) -> Answer:
+        if query.rcode or query.asked is None:
+            return Answer(query.rcode)
+        try:
+            return await self._answerer.answer(query.asked)
+        except Exception:  # one question must not end the service, nor leave its client waiting
+            _log.exception("no answer for %s", query.asked.question)
+            return Answer(dns.SERVFAIL)

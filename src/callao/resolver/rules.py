@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The names known here: ``hostResolver.hosts`` and those of the machine itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+
+from callao.resolver.names import canonical
+
+Address = IPv4Address | IPv6Address
+
+LONGEST_CHAIN = 16
+
+_LOCALHOST: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What lima.yaml and the caller say about names.
+
+    ``hosts`` leads from names to addresses or other names; a name may begin with ``*.``. ``static``
+    holds the caller's own, which ``hosts`` may override, as it does in the guest's /etc/hosts.
+    """
+
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    ipv6: bool = False
+    static: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Where a name leads: itself, its aliases, and the addresses of the last; none if not known here."""
+
+    names: tuple[str, ...]
+    addresses: tuple[Address, ...] = ()
+
+
+class KnownNames:
+    """Finds names in :class:`Rules`, whatever their case.
+
+    A plain name comes before a wildcard, a longer wildcard before a shorter. Unlike RFC 4592 section
+    4.1, a plain name hides no wildcard from the names below it.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._targets = {
+            key: target for name, target in {**rules.static, **rules.hosts}.items() if (key := _key(name))
+        }
+        self._pointers: dict[str, tuple[str, ...]] = {}
+        for name, target in self._targets.items():
+            if not name.startswith("*") and (address := _address(target)):
+                reverse = address.reverse_pointer
+                self._pointers[reverse] = (*self._pointers.get(reverse, ()), name)
+
+    def follow(self, name: str) -> Chain | None:
+        """None if the name goes round, on and on, or to what is no name."""
+        names = [name]
+        while (target := self._target(name)) is not None:
+            if address := _address(target):
+                return Chain(tuple(names), (address,))
+            following = canonical(target)
+            if following is None or following in names or len(names) > LONGEST_CHAIN:
+                return None
+            names.append(name := following)
+        return Chain(tuple(names), _LOCALHOST if _is_localhost(name) else ())
+
+    def pointers(self, reverse: str) -> tuple[str, ...]:
+        """The names of an address, which comes as ``2.5.168.192.in-addr.arpa``."""
+        return self._pointers.get(reverse, ())
+
+    def _target(self, name: str) -> str | None:
+        return next((self._targets[key] for key in _keys(name) if key in self._targets), None)
+
+
+def _keys(name: str) -> Iterator[str]:
+    yield name
+    while name:
+        name = name.partition(".")[2]
+        yield f"*.{name}".removesuffix(".")
+
+
+def _key(name: str) -> str | None:
+    if name.removesuffix(".") == "*":
+        return "*"
+    wildcard, rest = ("*.", name[2:]) if name.startswith("*.") else ("", name)
+    plain = canonical(rest)
+    return None if plain is None else wildcard + plain
+
+
+def _is_localhost(name: str) -> bool:
+    """RFC 6761 section 6.3: a guest that asks for it means itself, whatever the host would say."""
+    return name == "localhost" or name.endswith(".localhost")
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

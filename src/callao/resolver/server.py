@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts put together: one resolver for one guest, on the host's loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from callao.errors import AgentError
+from callao.resolver.answers import Answerer
+from callao.resolver.cache import Cache
+from callao.resolver.forwarder import Forwarder, Patience
+from callao.resolver.hostnames import HostNames
+from callao.resolver.listeners import Connections, Datagrams
+from callao.resolver.nameservers import NameServers
+from callao.resolver.places import Places
+from callao.resolver.responder import Responder
+from callao.resolver.rules import KnownNames, Rules
+
+LOOPBACK = "127.0.0.1"
+MOST_QUERIES = 256
+
+
+class Resolver:
+    """A DNS server for one guest.
+
+    :param gateway: the guest's address of the host. What the host's hosts file places on a loopback
+        address is answered with it; None leaves such answers as they are.
+    :param resolv_conf: names the servers that are asked for what getaddrinfo cannot tell.
+    :param upstream_port: their port.
+    :param idle: seconds after which a TCP connection without queries ends.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        gateway: IPv4Address | None = None,
+        resolv_conf: Path = Path("/etc/resolv.conf"),
+        upstream_port: int = 53,
+        patience: Patience = Patience(),  # noqa: B008 # frozen
+        idle: float = 10,
+    ) -> None:
+        ours: set[int] = set()
+        self._ours = ours
+        self._host = HostNames(gateway)
+        servers = NameServers(resolv_conf, port=upstream_port, ours=ours)
+        self._forwarder = Forwarder(servers, patience, Cache())
+        responder = Responder(Answerer(KnownNames(rules), self._host, self._forwarder, ipv6=rules.ipv6))
+        places = Places(MOST_QUERIES)
+        self._datagrams = Datagrams(responder, places)
+        self._connections = Connections(responder, places, idle=idle)
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> tuple[int, int]:
+        """Listens; gives the ports for UDP and TCP, which differ."""
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: self._datagrams, local_addr=(LOOPBACK, 0)
+            )
+            self._server = await asyncio.start_server(self._connections.accept, LOOPBACK, 0)
+        except OSError as error:
+            await self.close()
+            raise AgentError(
+                f"The resolver for the guest cannot listen on {LOOPBACK}: {error}.",
+                hint="Set hostResolver.enabled to false to go without.",
+            ) from error
+        udp = int(transport.get_extra_info("sockname")[1])
+        tcp = int(self._server.sockets[0].getsockname()[1])
+        self._ours.update((udp, tcp))
+        return udp, tcp
+
+    async def close(self) -> None:
+        """Ends at once, with what is under way; a second time, does nothing."""
+        if self._server:
+            self._server.close()
+        await self._datagrams.close()
+        await self._connections.close()
+        await self._host.close()
+        await self._forwarder.close()
