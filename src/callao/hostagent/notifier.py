@@ -14,6 +14,9 @@ from callao.hostagent import journal
 from callao.inotify import Shared, Watcher, guest_command, relay
 from callao.ssh import Client
 
+_PATIENCE = 10.0
+"""Seconds for the program in the guest to end when it is told to."""
+
 
 @dataclass
 class Notifier:
@@ -22,6 +25,8 @@ class Notifier:
     client: Client
     watcher: Watcher | None = None
     task: asyncio.Task[None] | None = None
+    process: asyncio.subprocess.Process | None = None
+    """ssh, with the guest's program at its other end."""
 
     async def start(self, shares: Iterable[tuple[str, str]]) -> None:
         """Watch (location, mount point) pairs until :meth:`close`.
@@ -30,33 +35,54 @@ class Notifier:
         """
         self.watcher = Watcher([Shared(location, point) for location, point in shares])
         await self.watcher.__aenter__()
-        self.task = asyncio.ensure_future(relay(self.watcher, self._spawn, notice=_notice))
+        self._begin(self.watcher)
 
     async def add(self, location: str, point: str) -> None:
         assert self.watcher is not None
         await self.watcher.add(Shared(location, point))
 
-    async def remove(self, location: str, point: str) -> None:
+    async def remove(self, location: str, point: str, *, held: bool) -> None:
+        """:param held: whether the guest's program has folders of it open, as it has of 9p's: nothing could
+        unmount them. It lets go of them by ending, and the next one holds those that are left.
+        """
         assert self.watcher is not None
         await self.watcher.remove(Shared(location, point))
+        if held:
+            await self._leave()
+            await self._cease()
+            self._begin(self.watcher)
 
     async def close(self) -> None:
         """Stop both; nothing happens when they never ran."""
+        await self._cease()
+        if self.watcher is not None:
+            await self.watcher.__aexit__(None, None, None)
+
+    def _begin(self, watcher: Watcher) -> None:
+        self.task = asyncio.ensure_future(relay(watcher, self._spawn, notice=_notice))
+
+    async def _cease(self) -> None:
         if self.task is not None:
             self.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self.task
-        if self.watcher is not None:
-            await self.watcher.__aexit__(None, None, None)
+
+    async def _leave(self) -> None:
+        """Returns when the guest's program is gone: ssh ends after it, unless ssh is killed."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.process.wait(), _PATIENCE)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        self.process = await asyncio.create_subprocess_exec(
             *self.client.argv("-o", "ControlMaster=no", command=[f"exec sudo -n {guest_command()}"]),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             preexec_fn=die_with_parent(),
         )
+        return self.process
 
 
 def _notice(sentence: str) -> None:

@@ -97,9 +97,15 @@ class Shares:
         if there is None:
             known = ", ".join(self.mounted) or "none"
             raise AgentError(f"mount_point: nothing is mounted at {mount_point!r} (there are: {known}).")
-        await unmount_in_guest(mount_point, self.client)
-        if self.notifier is not None and there.writable:
-            await self.notifier.remove(there.location, mount_point)
+        notifier = self.notifier if there.writable else None
+        if notifier is not None:
+            await notifier.remove(there.location, mount_point, held=there.type is MountType.P9)
+        try:
+            await unmount_in_guest(mount_point, self.client)
+        except CallaoError:
+            if notifier is not None:
+                await notifier.add(there.location, mount_point)
+            raise
         stream = self.streams.pop(mount_point, None)
         if stream is not None:
             await stream.close()
