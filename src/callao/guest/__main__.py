@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``lima-guestagent [PORT | unix:PATH]``: runs until SIGTERM."""
+
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from callao.guest.channel import Channel, Work
+from callao.guest.complaints import complain
+from callao.guest.frames import FrameError
+from callao.guest.link import Closed
+from callao.guest.transport import Transport, transport
+
+PORT = "/dev/virtio-ports/io.lima-vm.guest_agent.0"
+
+PAUSE = 0.1
+"""Seconds after each conversation, however short: nothing that a host does makes this spin."""
+
+REST = 1.0
+"""Seconds after what should not have happened."""
+
+
+class Ended(BaseException):
+    """SIGTERM came. Raised wherever it finds us, so that nothing has to wake up to look for it."""
+
+
+def _end(_number: int, _frame: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Ended
+
+
+def serve(hosts: Transport, work: Work) -> None:
+    """One conversation after another."""
+    while True:
+        try:
+            link = hosts.connect()
+            try:
+                Channel(link, work).run()
+            finally:
+                link.close()
+        except Closed:
+            time.sleep(PAUSE)
+        except FrameError as error:
+            complain(f"the host is not understood: {error}")
+            time.sleep(PAUSE)
+        except Exception as error:
+            complain(f"{type(error).__name__}: {error}")
+            time.sleep(REST)
+
+
+def main(argv: "Sequence[str]") -> int:
+    hosts = transport(argv[0] if argv else PORT)
+    work = Work()
+    try:
+        signal.signal(signal.SIGTERM, _end)
+        signal.signal(signal.SIGINT, _end)
+        work.exposure.recover()
+        serve(hosts, work)
+    except Ended:
+        pass
+    finally:
+        work.end()
+        hosts.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The conversation with one host, from its coming to its leaving."""
+
+import platform
+import time
+from pathlib import Path
+
+from callao import __version__
+from callao.guest import clock, rules
+from callao.guest.complaints import complain
+from callao.guest.containers import Containers
+from callao.guest.expose import Exposure
+from callao.guest.frames import PROTOCOL, Decoder, FrameError
+from callao.guest.link import Link
+from callao.guest.listeners import Scanner
+from callao.guest.watch import SLOW, News, Pace
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+STALE = 5.0
+"""Seconds after which the rest of a frame is not waited for: its host has left in between, and the next one
+begins anew."""
+
+
+class Work:
+    """What outlives a conversation."""
+
+    def __init__(self) -> None:
+        self.scanner = Scanner()
+        self.containers = Containers()
+        self.exposure = Exposure()
+
+    def end(self) -> None:
+        self.exposure.clear()
+        self.containers.end()
+        self.scanner.close()
+
+
+class Channel:
+    def __init__(self, link: Link, work: Work) -> None:
+        self._link = link
+        self._work = work
+        self._decoder = Decoder()
+        self._pace = Pace(time.monotonic())
+        self._news = News()
+        self._heard = time.monotonic()
+        self._answers = {
+            "hello": self._hello,
+            "ping": self._ping,
+            "time": self._time,
+            "scan": self._scan,
+            "expose": self._expose,
+        }
+
+    def run(self) -> None:
+        """:raises Closed: when the host leaves. :raises FrameError: when it cannot be understood."""
+        self._hello({})
+        while True:
+            now = time.monotonic()
+            if not self._link.pending and now >= self._pace.next:
+                self._look()
+                now = time.monotonic()
+            if self._link.wait(SLOW if self._link.pending else self._pace.wait(now)):
+                self._receive(self._link.read())
+            elif self._decoder.partial and time.monotonic() - self._heard > STALE:
+                self._decoder.reset()
+                self._log("the rest of a frame has not come")
+
+    def _receive(self, data: bytes) -> None:
+        self._heard = time.monotonic()
+        try:
+            messages = self._decoder.feed(data)
+        except FrameError as error:
+            self._log(str(error))
+            raise
+        for message in messages:
+            self._answer(message)
+        self._pace.hurry(time.monotonic())
+
+    def _answer(self, message: "dict[str, object]") -> None:
+        kind = message.get("type")
+        answer = self._answers.get(kind) if isinstance(kind, str) else None
+        if answer is None:
+            self._log(f"unknown type of message: {str(kind)[:80]!r}")
+        else:
+            answer(message)
+
+    def _log(self, text: str) -> None:
+        self._link.send({"type": "log", "message": text})
+
+    def _look(self) -> None:
+        began = time.process_time()
+        now = time.monotonic()
+        try:
+            found = self._work.scanner.scan() | self._work.containers.scan(now)
+        except (OSError, ValueError) as error:
+            complain(f"listeners cannot be found: {error}")
+            messages = []  # type: list[dict[str, object]]
+        else:
+            messages = self._news.messages(found)
+        for message in messages:
+            self._link.send(message)
+        self._pace.looked(now, bool(messages), time.process_time() - began)
+
+    def _hello(self, _: "dict[str, object]") -> None:
+        hello = {"type": "hello", "protocol": PROTOCOL, "version": __version__}  # type: dict[str, object]
+        hello["python"] = platform.python_version()
+        try:
+            hello["boot_id"] = BOOT_ID.read_text().strip()
+        except OSError:
+            hello["boot_id"] = ""
+        self._link.send(hello)
+        self._news.forget()
+        self._look()
+
+    def _ping(self, message: "dict[str, object]") -> None:
+        self._link.send({"type": "pong", "id": message.get("id"), "time": int(time.time() * 1e9)})
+
+    def _time(self, message: "dict[str, object]") -> None:
+        self._link.send(clock.follow(message.get("now")))
+
+    def _scan(self, _: "dict[str, object]") -> None:
+        self._look()
+
+    def _expose(self, message: "dict[str, object]") -> None:
+        ports, wrong = rules.wanted(message.get("ports"))
+        error = self._work.exposure.expose(ports)
+        answer = {"type": "exposed", "ports": self._work.exposure.ports}  # type: dict[str, object]
+        if wrong or error:
+            answer["error"] = error or f"not a port: {str(wrong[0])[:80]}"
+        self._link.send(answer)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ports of containers and services: what is reachable without a socket of this network namespace.
+
+A guest without a container engine pays a few stat(2) every five seconds, and starts no program.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from callao.guest import dnat, kubernetes
+from callao.guest.errand import Errand
+from callao.guest.listeners import Listener
+
+RULES_PERIOD, SERVICES_PERIOD = 5.0, 10.0
+
+ENGINES = (
+    "/run/containerd",
+    "/run/docker.sock",
+    "/run/podman",
+    "/run/netavark",
+    "/run/libpod",
+    "/run/crio",
+    "/run/k3s",
+)
+NFT_TABLES = (("inet", "netavark"), ("ip", "docker-bridges"))
+"""Netavark's and Docker's own; what iptables keeps in nftables is shown by iptables-save."""
+
+KUBECONFIGS = ("/etc/rancher/k3s/k3s.yaml", "/etc/kubernetes/admin.conf")
+
+
+class Question(NamedTuple):
+    """What to ask, what its output means, and how often."""
+
+    command: "tuple[str, ...]"
+    parse: "Callable[[str], set[Listener]]"
+    period: "float"
+    kubeconfig: "str" = ""
+
+
+class Containers:
+    """``root`` and ``which`` are for tests."""
+
+    def __init__(self, root: str = "/", which: "Callable[[str], str | None]" = shutil.which) -> None:
+        self._root = Path(root)
+        self._which = which
+        self._asked = {}  # type: dict[Question, Errand]
+        self._found = {}  # type: dict[Question, set[Listener]]
+        self._next = 0.0
+
+    def scan(self, now: float) -> "set[Listener]":
+        """What is known by now; the answers to what is asked here come with later calls."""
+        if now >= self._next:
+            self._next = now + RULES_PERIOD
+            self._choose(set(self._questions()))
+        for question, errand in self._asked.items():
+            text = errand.output(now)
+            if text is not None:
+                self._found[question] = question.parse(text)
+        return {each for found in self._found.values() for each in found}
+
+    def _choose(self, wanted: "set[Question]") -> None:
+        for question in set(self._asked) - wanted:
+            self._asked.pop(question).end()
+            self._found.pop(question, None)
+        for question in wanted - set(self._asked):
+            environment = {**os.environ, "KUBECONFIG": question.kubeconfig} if question.kubeconfig else None
+            self._asked[question] = Errand(question.command, question.period, environment)
+
+    def _questions(self) -> "Iterator[Question]":
+        if any(self._present(path) for path in ENGINES):
+            save, nft = self._which("iptables-save"), self._which("nft")
+            if save:
+                yield Question((save, "-t", "nat"), dnat.from_iptables, RULES_PERIOD)
+            for family, table in NFT_TABLES if save else (("ip", "nat"), *NFT_TABLES):
+                if nft:
+                    yield Question((nft, "-j", "list", "table", family, table), dnat.from_nft, RULES_PERIOD)
+        config = next((path for path in KUBECONFIGS if self._present(path)), "")
+        kubectl = self._which("kubectl") if config else None
+        if kubectl:
+            command = (kubectl, "--request-timeout=10s", "get", "services", "-A", "-o", "json")
+            yield Question(command, kubernetes.from_services, SERVICES_PERIOD, config)
+
+    def _present(self, path: str) -> bool:
+        return (self._root / path.lstrip("/")).exists()
+
+    def end(self) -> None:
+        self._choose(set())

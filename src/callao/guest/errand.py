@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A program that is asked now and then, and never waited for."""
+
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import IO  # noqa: F401 (in a comment)
+
+TIMEOUT = 20.0
+"""Seconds. kubectl waits for a cluster that is just coming up."""
+
+REST = 60.0
+"""Seconds until a program that failed is asked again: mostly, what it should show does not exist."""
+
+
+class Errand:
+    """One command. Its output goes to a file that has no name, so that no pipe can fill up."""
+
+    def __init__(
+        self, command: "Sequence[str]", period: float, environment: "Mapping[str, str] | None" = None
+    ) -> None:
+        self._command = command
+        self._period = period
+        self._environment = environment
+        self._due = 0.0
+        self._deadline = 0.0
+        self._process = None  # type: subprocess.Popen[bytes] | None
+        self._file = None  # type: IO[bytes] | None
+
+    def output(self, now: float) -> "str | None":
+        """Its newest output, once, when it has ended; "" when it failed. Starts it when it is time to."""
+        if self._process is None:
+            return None if now < self._due or self._start(now) else ""
+        code = self._process.poll()
+        if code is None:
+            if now >= self._deadline:
+                self._process.kill()
+            return None
+        self._process = None
+        self._due = now + (REST if code else self._period)
+        text = self._read()
+        return "" if code else text
+
+    def _start(self, now: float) -> bool:
+        self._due, self._deadline = now + REST, now + TIMEOUT
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it has been read)
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._file,
+                stderr=subprocess.DEVNULL,
+                env=self._environment,
+            )
+        except OSError:
+            return False
+        return True
+
+    def _read(self) -> str:
+        assert self._file is not None
+        with self._file as file:
+            self._file = None
+            file.seek(0)
+            return file.read().decode("utf-8", "replace")
+
+    def end(self) -> None:
+        """Leave nothing running."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes ports that listen on 127.0.0.1 reachable at the NIC's address, and undoes it."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from callao.guest import rules
+from callao.guest.complaints import complain
+from callao.guest.nic import Nic, nic
+
+TIMEOUT = 10.0
+CONF = Path("/proc/sys/net/ipv4/conf")
+
+
+class Failed(Exception):
+    """The packet filter did not take the rules."""
+
+
+class Exposure:
+    """``find`` and ``conf`` are for tests."""
+
+    def __init__(self, find: "Callable[[], Nic | None]" = nic, conf: Path = CONF) -> None:
+        self._find = find
+        self._conf = conf
+        self._localnet = None  # type: Path | None
+        self._by_iptables = False
+        self.ports = []  # type: list[tuple[str, int]]
+        """Those in effect."""
+
+    def recover(self) -> None:
+        """Undo what a predecessor left that was killed. Where it left nothing, this reads one file."""
+        found = self._find()
+        if found is None or _read(self._switch(found)) != "1":
+            return
+        if _succeeds(["nft", "list", "table", *rules.TABLE.split()]):
+            self._localnet = self._switch(found)
+        elif _succeeds(["iptables", "-w", "-t", "nat", "-S", rules.CHAIN]):
+            self._localnet, self._by_iptables = self._switch(found), True
+        self.clear()
+
+    def expose(self, ports: "list[tuple[str, int]]") -> str:
+        """Exactly these from now on. What went wrong, or ""; then those from before stay."""
+        try:
+            if ports:
+                self._apply(ports)
+            else:
+                self._undo()
+        except (Failed, OSError, subprocess.SubprocessError) as error:
+            complain(f"ports of 127.0.0.1 cannot be exposed: {error}")
+            return str(error)
+        self.ports = ports
+        return ""
+
+    def clear(self) -> None:
+        self.expose([])
+
+    def _apply(self, ports: "list[tuple[str, int]]") -> None:
+        found = self._find()
+        if found is None:
+            raise Failed("no interface has a default route or slirp's address")
+        if not shutil.which("nft") and not shutil.which("iptables-restore"):
+            raise Failed("neither nft nor iptables is there")
+        switch = self._switch(found)
+        if self._localnet not in (None, switch):  # the interface has been renamed, or is another one
+            self._close()
+        self._localnet = switch  # from here on there may be rules, whatever comes, and so something to undo
+        self._install(found, ports)
+        switch.write_text("1\n")
+
+    def _install(self, found: Nic, ports: "list[tuple[str, int]]") -> None:
+        if shutil.which("nft") and not self._by_iptables:
+            try:
+                _run(["nft", "-f", "-"], rules.nft(found, ports))
+            except Failed:  # before Linux 5.2, family inet has no NAT
+                if not shutil.which("iptables-restore"):
+                    raise
+            else:
+                return
+        self._by_iptables = True
+        _run(["iptables-restore", "--noflush"], rules.iptables(found, ports))
+        for table, builtin, chain in rules.JUMPS:
+            jump = [builtin, "-j", chain]
+            if not _succeeds(["iptables", "-w", "-t", table, "-C", *jump]):
+                _run(["iptables", "-w", "-t", table, "-I", *jump])
+
+    def _undo(self) -> None:
+        if self._localnet is None:
+            return
+        self._close()  # the door before its guard leaves
+        if self._by_iptables:
+            for table, builtin, chain in reversed(rules.JUMPS):
+                for change in (["-D", builtin, "-j", chain], ["-F", chain], ["-X", chain]):
+                    _succeeds(["iptables", "-w", "-t", table, *change])
+        else:
+            _run(["nft", "-f", "-"], rules.NFT_CLEAR)
+        self._localnet, self._by_iptables = None, False
+
+    def _close(self) -> None:
+        if self._localnet is not None and self._localnet.exists():
+            self._localnet.write_text("0\n")
+
+    def _switch(self, found: Nic) -> Path:
+        return self._conf / found.name / "route_localnet"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _run(command: "list[str]", text: str = "") -> None:
+    done = subprocess.run(
+        command, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT
+    )
+    if done.returncode != 0:
+        said = done.stdout.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise Failed(f"{command[0]} failed with status {done.returncode}: {said}")
+
+
+def _succeeds(command: "list[str]") -> bool:
+    try:
+        _run(command)
+    except (Failed, OSError, subprocess.SubprocessError):
+        return False
+    return True

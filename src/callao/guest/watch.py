@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How often to look, and what of it is news."""
+
+from callao.guest.listeners import Listener
+
+QUICK, SLOW = 0.25, 1.0
+"""Seconds. One start brings others, so a change is followed closely; all is quiet most of the time."""
+
+BATCH = 4000
+"""Listeners in one message: far below the limit of a frame, and one is enough for all but tests."""
+
+IDLE_SHARE, BUSY_SHARE, LONGEST = 0.005, 0.05, 5.0
+"""Of one CPU, with nothing new and just after a change; what that may at most delay a look, in seconds.
+Only an emulated guest, or one without netlink and with thousands of connections, comes near them."""
+
+
+class Pace:
+    """When to look next. Times are monotonic seconds."""
+
+    def __init__(self, now: float) -> None:
+        self.interval = QUICK
+        self.next = now
+
+    def looked(self, now: float, changed: bool, cost: float = 0.0) -> None:
+        """A look has ended, which took ``cost`` seconds of CPU."""
+        self.interval = QUICK if changed else min(self.interval * 2, SLOW)
+        affordable = min(cost / (BUSY_SHARE if changed else IDLE_SHARE), LONGEST)
+        self.next = now + max(self.interval, affordable)
+
+    def hurry(self, now: float) -> None:
+        """The host asked for something, and may be about to ask what came of it."""
+        self.interval = QUICK
+        self.next = min(self.next, now + QUICK)
+
+    def at_once(self, now: float) -> None:
+        self.interval = QUICK
+        self.next = now
+
+    def wait(self, now: float) -> float:
+        return max(self.next - now, 0.0)
+
+
+class News:
+    """What the host has been told, and what is new to it."""
+
+    def __init__(self) -> None:
+        self._known = set()  # type: set[Listener]
+        self._began = False
+
+    def forget(self) -> None:
+        """The host knows nothing any more."""
+        self._known = set()
+        self._began = False
+
+    def messages(self, found: "set[Listener]") -> "list[dict[str, object]]":
+        """The messages that bring the host up to date; the first time one at least, to say so."""
+        added, removed = sorted(found - self._known), sorted(self._known - found)
+        first = not self._began
+        self._known, self._began = found, True
+        return [
+            {"type": "listeners", "added": added[at : at + BATCH], "removed": removed[at : at + BATCH]}
+            for at in range(0, max(len(added), len(removed), int(first)), BATCH)
+        ]
