@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TCP connections, and how much is done at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Address
+
+import pytest
+from dnslib import DNSRecord
+from resolver.running import framed, question, read_framed, shown
+from resolver.upstream import Upstream, answer
+
+from callao.errors import AgentError
+from callao.resolver import Resolver, Rules
+from callao.resolver.listeners import Datagrams
+from callao.resolver.places import Places
+
+RULES = Rules({"a.test": "10.0.0.1", "b.test": "10.0.0.2"})
+
+
+def test_a_connection_takes_several_queries(serve) -> None:
+    with serve(RULES).connection() as connection:
+        for name, address in (("a.test", "10.0.0.1"), ("b.test", "10.0.0.2")):
+            connection.sendall(framed(question(name).pack()))
+            assert str(DNSRecord.parse(read_framed(connection)).rr[0].rdata) == address
+
+
+def test_queries_may_come_in_pieces(serve) -> None:
+    with serve(RULES).connection() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in framed(question("a.test").pack()):
+            connection.sendall(bytes([byte]))
+        assert str(DNSRecord.parse(read_framed(connection)).rr[0].rdata) == "10.0.0.1"
+
+
+def test_a_quick_answer_overtakes_a_slow_one_of_the_same_connection(forwarding) -> None:
+    go_on = threading.Event()
+
+    def script(query: DNSRecord, tcp: bool) -> list[bytes]:
+        go_on.wait(20)
+        return [answer(query, 'x.test. 60 TXT "slow"')]
+
+    running, _ = forwarding(script, RULES)
+    with running.connection() as connection:
+        slow, quick = question("x.test", "TXT"), question("a.test")
+        connection.sendall(framed(slow.pack()) + framed(quick.pack()))
+        connection.shutdown(socket.SHUT_WR)
+        first = DNSRecord.parse(read_framed(connection))
+        go_on.set()
+        second = DNSRecord.parse(read_framed(connection))
+        assert [first.header.id, second.header.id] == [quick.header.id, slow.header.id]
+        assert shown(second) == ['x.test. TXT "slow"']
+        assert read_framed(connection) == b""
+
+
+def test_an_idle_connection_ends(serve) -> None:
+    running = serve(RULES, idle=0.1)
+    with running.connection() as connection:
+        connection.sendall(b"\0")
+        assert read_framed(connection) == b""
+
+
+def test_noise_over_tcp_harms_nobody_else(serve) -> None:
+    running = serve(RULES)
+    chance = random.Random(7766)
+    for _ in range(100):
+        with running.connection() as connection:
+            connection.sendall(chance.randbytes(chance.randrange(1, 2000)))
+    assert shown(running.ask("a.test", tcp=True)) == ["a.test. A 10.0.0.1"]
+
+
+def test_pipelined_queries_beyond_all_places_are_answered_in_the_end(serve) -> None:
+    with serve(RULES).connection() as connection:
+        packet = framed(question("a.test").pack())
+        writing = threading.Thread(target=connection.sendall, args=(packet * 1000,))
+        writing.start()
+        assert all(read_framed(connection) for _ in range(1000))
+        writing.join()
+
+
+def test_many_names_at_once_all_have_their_answers(forwarding) -> None:
+    def script(query: DNSRecord, tcp: bool) -> list[bytes]:
+        return [answer(query, f'{query.q.qname} 60 TXT "{query.q.qname}"')]
+
+    running, server = forwarding(script)
+    names = [f"n{n}.test." for n in range(400)]
+    with ThreadPoolExecutor(100) as clients:
+        replies = list(clients.map(lambda name: running.ask(name, "TXT"), names))
+    assert [shown(reply) for reply in replies] == [[f'{name} TXT "{name}"'] for name in names]
+    assert isinstance(server, Upstream)
+
+
+def test_a_datagram_too_many_is_lost_and_the_others_are_answered() -> None:
+    async def answered() -> tuple[int, int]:
+        go_on, sent = asyncio.Event(), []
+
+        class Slow:
+            async def respond(self, data: bytes, *, tcp: bool) -> bytes:
+                await go_on.wait()
+                return data
+
+        class Sink(asyncio.DatagramTransport):
+            def sendto(self, data, addr=None):
+                sent.append(data)
+
+            def close(self):
+                pass
+
+        datagrams = Datagrams(Slow(), Places(256))
+        datagrams.connection_made(Sink())
+        for _ in range(300):
+            datagrams.datagram_received(b"query", ("127.0.0.1", 1))
+        go_on.set()
+        while datagrams._tasks:
+            await asyncio.sleep(0)
+        first = len(sent)
+        datagrams.datagram_received(b"later", ("127.0.0.1", 1))
+        while datagrams._tasks:
+            await asyncio.sleep(0)
+        await datagrams.close()
+        return first, len(sent)
+
+    assert asyncio.run(answered()) == (256, 257)
+
+
+def test_a_closed_resolver_leaves_nothing_behind(forwarding) -> None:
+    async def run() -> tuple[int, set[asyncio.Task]]:
+        resolver = Resolver(RULES, gateway=IPv4Address("192.168.5.2"))
+        udp, tcp = await resolver.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", tcp)
+        await resolver.close()
+        await resolver.close()
+        left = await reader.read()
+        writer.close()
+        for kind, port in ((socket.SOCK_DGRAM, udp), (socket.SOCK_STREAM, tcp)):
+            with socket.socket(socket.AF_INET, kind) as free:
+                free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                free.bind(("127.0.0.1", port))
+        return len(left), asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(run()) == (0, set())
+
+
+def test_queries_under_way_end_with_the_resolver(forwarding) -> None:
+    asked = threading.Event()
+
+    def script(query: DNSRecord, tcp: bool) -> list[bytes]:
+        asked.set()
+        return []
+
+    running, _ = forwarding(script)
+    with running.datagrams() as client:
+        client.send(question("x.test", "TXT").pack())
+        assert asked.wait(10)  # the fixture's end closes it then
+
+
+def test_a_port_that_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*args, **kwargs):
+        raise OSError(24, "Too many open files")
+
+    async def run() -> None:
+        monkeypatch.setattr(asyncio, "start_server", refuse)
+        await Resolver(RULES).start()
+
+    with pytest.raises(AgentError, match=r"cannot listen on 127\.0\.0\.1"):
+        asyncio.run(run())
