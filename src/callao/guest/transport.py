@@ -67,7 +67,7 @@ class UnixServer(Transport):
                 os.unlink(self._path)  # noqa: PTH108
             self._server = socket.socket(socket.AF_UNIX)
             self._server.bind(self._path)
-            self._server.listen(1)
+            self._server.listen(16)
         return Link(self._server.accept()[0].detach())
 
     def close(self) -> None:

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from guest_program import PATIENCE, Host
+
+from callao.guest import channel, transport
+from callao.guest.channel import Channel, Work
+from callao.guest.frames import encode
+from callao.guest.link import Closed, Link
+from callao.guest.transport import UnixServer, VirtioPort
+
+
+def test_the_rest_of_a_frame_is_not_waited_for_without_end(monkeypatch):
+    monkeypatch.setattr(channel, "STALE", 0.0)
+    near, far = socket.socketpair()
+    with near, ThreadPoolExecutor(1) as threads:
+        near.settimeout(PATIENCE)
+        link = Link(far.detach())
+        ending = threads.submit(Channel(link, Work()).run)
+        host = Host(near)
+        near.sendall(encode({"type": "ping"})[:-3])
+        assert "frame" in host.expect("log")["message"]
+        host.send(type="ping", id=1)
+        assert host.expect("pong")["id"] == 1
+        near.close()
+        with pytest.raises(Closed):
+            ending.result(PATIENCE)
+        link.close()
+
+
+def test_a_scan_that_fails_is_told_and_tried_again(monkeypatch, capfd):
+    class Broken:
+        def scan(self):
+            raise PermissionError("no /proc")
+
+    near, far = socket.socketpair()
+    work = Work()
+    with near, ThreadPoolExecutor(1) as threads:
+        near.settimeout(PATIENCE)
+        work.scanner, whole = Broken(), work.scanner
+        link = Link(far.detach())
+        ending = threads.submit(Channel(link, work).run)
+        host = Host(near)
+        host.expect("hello")
+        work.scanner = whole
+        assert host.expect("listeners")["removed"] == []
+        near.close()
+        with pytest.raises(Closed):
+            ending.result(PATIENCE)
+        link.close()
+    assert "no /proc" in capfd.readouterr().err
+
+
+def test_a_target_is_a_port_or_a_socket():
+    assert isinstance(transport.transport("unix:/run/x"), UnixServer)
+    assert isinstance(transport.transport("/dev/virtio-ports/x"), VirtioPort)
+
+
+def test_a_port_without_its_link_is_found_by_name(tmp_path: Path):
+    for number, name in enumerate(("org.qemu.guest_agent.0", "io.lima-vm.guest_agent.0")):
+        (tmp_path / f"vport1p{number}").mkdir()
+        (tmp_path / f"vport1p{number}" / "name").write_text(name + "\n")
+    path = "/dev/virtio-ports-missing/io.lima-vm.guest_agent.0"
+    assert transport.device(path, str(tmp_path)) == "/dev/vport1p1"
+    assert transport.device("/nowhere/else", str(tmp_path)) == "/nowhere/else"
+
+
+def test_a_port_that_was_replaced_is_another(tmp_path: Path):
+    port = tmp_path / "port"
+    port.touch()
+    descriptor = os.open(port, os.O_RDWR)
+    assert transport.same(descriptor, str(port))
+    (tmp_path / "new").touch()
+    (tmp_path / "new").rename(port)
+    assert not transport.same(descriptor, str(port))
+    port.unlink()
+    assert not transport.same(descriptor, str(port))
+    os.close(descriptor)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from callao.guest import complaints
+from callao.guest.clock import follow
+from callao.guest.complaints import complain
+from callao.guest.frames import encode
+from callao.guest.listeners import Listener
+from callao.guest.watch import BATCH, News, Pace
+
+A, B = Listener("tcp", "127.0.0.1", 80), Listener("udp", "::", 53)
+
+
+def test_quiet_doubles_the_interval_up_to_a_second():
+    pace, waits = Pace(0.0), []
+    for _ in range(4):
+        now = pace.next
+        pace.looked(now, False)
+        waits.append(pace.wait(now))
+    assert waits == [0.5, 1.0, 1.0, 1.0]
+
+
+def test_a_change_makes_the_next_look_come_soon():
+    pace = Pace(0.0)
+    pace.looked(0.0, False)
+    pace.looked(1.0, True)
+    assert pace.wait(1.0) == 0.25
+
+
+def test_a_request_hurries_a_look_but_never_delays_it():
+    pace = Pace(0.0)
+    for _ in range(3):
+        pace.looked(0.0, False)
+    pace.hurry(0.1)
+    assert pace.next == pytest.approx(0.35)
+    pace.hurry(0.2)
+    assert pace.next == pytest.approx(0.35)
+
+
+def test_looks_that_cost_much_come_seldom():
+    pace = Pace(0.0)
+    pace.looked(0.0, False, cost=0.015)
+    assert pace.wait(0.0) == pytest.approx(3.0)
+    pace.looked(0.0, True, cost=0.1)
+    assert pace.wait(0.0) == pytest.approx(2.0)
+    pace.looked(0.0, False, cost=60.0)
+    assert pace.wait(0.0) == 5.0
+
+
+def test_only_differences_are_told():
+    news = News()
+    assert news.messages({A}) == [{"type": "listeners", "added": [A], "removed": []}]
+    assert news.messages({A}) == []
+    assert news.messages({B}) == [{"type": "listeners", "added": [B], "removed": [A]}]
+
+
+def test_that_nobody_listens_is_told_once():
+    news = News()
+    assert news.messages(set()) == [{"type": "listeners", "added": [], "removed": []}]
+    assert news.messages(set()) == []
+
+
+def test_a_host_that_forgot_is_told_everything():
+    news = News()
+    news.messages({A})
+    news.forget()
+    assert news.messages({A}) == [{"type": "listeners", "added": [A], "removed": []}]
+
+
+def test_every_port_of_a_machine_fits_into_frames():
+    everything = {
+        Listener(proto, "ff02::1:ffff:ffff:ffff", port) for proto in ("tcp", "udp") for port in range(65536)
+    }
+    messages = News().messages(everything)
+    assert len(messages) == -(-len(everything) // BATCH)
+    assert sum(len(message["added"]) for message in messages) == len(everything)
+    assert all(encode(message) for message in messages)
+
+
+@pytest.mark.parametrize("behind", [5.0, -5.0])
+def test_a_clock_that_is_off_is_stepped(behind):
+    steps: list[float] = []
+    answer = follow(int(1e18), read=lambda: 1e9 - behind, step=steps.append)
+    assert answer == {"type": "timed", "offset": pytest.approx(behind), "stepped": True}
+    assert steps == [1e9]
+
+
+def test_a_clock_that_is_right_is_left_alone():
+    steps: list[float] = []
+    answer = follow(int(1e18), read=lambda: 1e9 - 0.9, step=steps.append)
+    assert answer == {"type": "timed", "offset": pytest.approx(0.9), "stepped": False}
+    assert steps == []
+
+
+def test_a_clock_that_may_not_be_set_is_told():
+    def refuse(_: float) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    answer = follow(int(1e18), read=lambda: 0.0, step=refuse)
+    assert not answer["stepped"]
+    assert "not permitted" in answer["error"]
+
+
+@pytest.mark.parametrize("now", [None, "today", 1.5, True, -1])
+def test_what_is_no_time_sets_nothing(now):
+    steps: list[float] = []
+    assert "error" in follow(now, read=lambda: 0.0, step=steps.append)
+    assert steps == []
+
+
+def test_the_same_problem_is_told_once_a_minute(capsys, monkeypatch):
+    monkeypatch.setattr(complaints, "_told", {})
+    for now in (0.0, 1.0, 59.0, 61.0):
+        complain("no\nport", now)
+    complain("another", 61.0)
+    assert capsys.readouterr().err.splitlines() == [
+        "lima-guestagent: no port",
+        "lima-guestagent: no port",
+        "lima-guestagent: another",
+    ]
