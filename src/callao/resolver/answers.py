@@ -16,6 +16,7 @@ from callao.resolver.forwarder import Forwarder
 from callao.resolver.hostnames import HostNames
 from callao.resolver.message import Answer, Asked, Record
 from callao.resolver.names import hostname, to_label
+from callao.resolver.places import Places
 from callao.resolver.rules import Address, Chain, KnownNames
 
 TTL = 5
@@ -27,13 +28,19 @@ _FAMILIES = {dns.A: socket.AF_INET, dns.AAAA: socket.AF_INET6}
 
 
 class Answerer:
-    def __init__(self, known: KnownNames, host: HostNames, forwarder: Forwarder, *, ipv6: bool) -> None:
+    """:param places: for the questions that others have to answer."""
+
+    def __init__(
+        self, known: KnownNames, host: HostNames, forwarder: Forwarder, places: Places, *, ipv6: bool
+    ) -> None:
         self._known = known
         self._host = host
         self._forwarder = forwarder
+        self._places = places
         self._ipv6 = ipv6
 
     async def answer(self, asked: Asked) -> Answer:
+        """Raises NoPlace when too many wait for others."""
         question = asked.question
         if question.qtype == dns.ANY:
             return Answer(answers=(Record(question.name, dns.HINFO, _ANY_TTL, _ANY),))
@@ -41,7 +48,7 @@ class Answerer:
             return Answer()
         name = hostname(question.name)
         if name is None:
-            return await self._forwarder.answer(asked)
+            return await self._from_servers(asked)
         if question.qtype == dns.PTR and (names := self._known.pointers(name)):
             return Answer(answers=tuple(_pointers(question.name, names)))
         chain = self._known.follow(name)
@@ -63,18 +70,23 @@ class Answerer:
             rest = await self._from_host(labels[-1], chain.names[-1], qtype)
         else:
             question = dataclasses.replace(asked.question, name=labels[-1])
-            rest = await self._forwarder.answer(dataclasses.replace(asked, question=question))
+            rest = await self._from_servers(dataclasses.replace(asked, question=question))
         if not aliases:
             return rest
         # What is said of the aliases here, nobody has signed.
         return dataclasses.replace(rest, answers=aliases + rest.answers, authentic=False)
 
     async def _from_host(self, label: DNSLabel, name: str, qtype: int) -> Answer:
-        found = await self._host.find(name, _FAMILIES[qtype])
+        with self._places.taken():
+            found = await self._host.find(name, _FAMILIES[qtype])
         if not found.addresses or found.name == name:
             return Answer(found.rcode, tuple(_addresses(label, found.addresses, qtype)))
         official = to_label(found.name)
         return Answer(answers=(_alias(label, official), *_addresses(official, found.addresses, qtype)))
+
+    async def _from_servers(self, asked: Asked) -> Answer:
+        with self._places.taken():
+            return await self._forwarder.answer(asked)
 
 
 def _alias(name: DNSLabel, target: DNSLabel) -> Record:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes queries over UDP and TCP (RFC 7766), as many at a time as there are places."""
+"""Takes queries over UDP and TCP (RFC 7766)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ import contextlib
 import struct
 from typing import cast
 
-from callao.resolver.places import Places
 from callao.resolver.responder import Responder
 
-MOST_CONNECTIONS = 64
+MOST_CONNECTIONS = 256
+MOST_UNANSWERED = 64
+"""Of one connection, which is not read from till there are fewer."""
 
 
 class Datagrams(asyncio.DatagramProtocol):
-    """Without a free place a query is lost, as datagrams may be: its client asks again."""
-
-    def __init__(self, responder: Responder, places: Places) -> None:
+    def __init__(self, responder: Responder) -> None:
         self._responder = responder
-        self._places = places
         self._tasks: set[asyncio.Task[None]] = set()
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -27,11 +25,9 @@ class Datagrams(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if not self._places.take_now():
-            return
         task = asyncio.create_task(self._serve(data, addr))
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         if self._transport:
@@ -43,20 +39,12 @@ class Datagrams(asyncio.DatagramProtocol):
         if answer and self._transport:
             self._transport.sendto(answer, addr)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._places.leave()
-
 
 class Connections:
-    """Without a free place a connection is not read from.
+    """:param idle: seconds without a whole query after which a connection ends."""
 
-    :param idle: seconds without a whole query after which a connection ends.
-    """
-
-    def __init__(self, responder: Responder, places: Places, *, idle: float) -> None:
+    def __init__(self, responder: Responder, *, idle: float) -> None:
         self._responder = responder
-        self._places = places
         self._idle = idle
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -76,11 +64,11 @@ class Connections:
         answering: set[asyncio.Task[None]] = set()
         try:
             while query := await self._next(reader):
-                await self._places.take()
                 task = asyncio.create_task(self._answer(query, writer))
                 answering.add(task)
                 task.add_done_callback(answering.discard)
-                task.add_done_callback(lambda _: self._places.leave())
+                if len(answering) >= MOST_UNANSWERED:
+                    await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.gather(*answering)
         finally:
             await _end(answering)

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many queries are answered at a time."""
+"""How many questions are put to others at a time."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from callao.errors import CallaoError
+
+
+class NoPlace(CallaoError):
+    """Too many wait for others already. What is known here needs no place, and is answered all the same."""
 
 
 class Places:
-    """As a semaphore, but one can also be had at once or not at all, outside of any task."""
-
     def __init__(self, limit: int) -> None:
         self._free = limit
-        self._freed = asyncio.Event()
 
-    def take_now(self) -> bool:
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Raises NoPlace rather than wait: waiting is what there is too much of."""
         if not self._free:
-            return False
+            raise NoPlace("Too many questions of the guest wait for an answer.", hint="Ask again later.")
         self._free -= 1
-        return True
-
-    async def take(self) -> None:
-        while not self.take_now():
-            self._freed.clear()
-            await self._freed.wait()
-
-    def leave(self) -> None:
-        self._free += 1
-        self._freed.set()
+        try:
+            yield
+        finally:
+            self._free += 1

@@ -8,6 +8,7 @@ import logging
 from callao.resolver import message as dns
 from callao.resolver.answers import Answerer
 from callao.resolver.message import Answer, Query
+from callao.resolver.places import NoPlace
 from callao.resolver.reading import read_query
 from callao.resolver.writing import write_answer
 
@@ -19,11 +20,19 @@ class Responder:
         self._answerer = answerer
 
     async def respond(self, data: bytes, *, tcp: bool) -> bytes | None:
-        """None for what has no answer."""
+        """None for what has no answer.
+
+        With too many queries at a time, one over UDP is lost, as datagrams may be: its client asks again.
+        """
         query = read_query(data)
         if query is None:
             return None
-        answer = await self._answer(query)
+        try:
+            answer = await self._answer(query)
+        except NoPlace:
+            if not tcp:
+                return None
+            answer = Answer(dns.SERVFAIL)
         return write_answer(query, answer, dns.LARGEST_TCP if tcp else query.size)
 
     async def _answer(self, query: Query) -> Answer:
@@ -31,6 +40,8 @@ class Responder:
             return Answer(query.rcode)
         try:
             return await self._answerer.answer(query.asked)
+        except NoPlace:
+            raise
         except Exception:  # one question must not end the service, nor leave its client waiting
             _log.exception("no answer for %s", query.asked.question)
             return Answer(dns.SERVFAIL)

@@ -47,10 +47,11 @@ class Resolver:
         self._host = HostNames(gateway)
         servers = NameServers(resolv_conf, port=upstream_port, ours=ours)
         self._forwarder = Forwarder(servers, patience, Cache())
-        responder = Responder(Answerer(KnownNames(rules), self._host, self._forwarder, ipv6=rules.ipv6))
         places = Places(MOST_QUERIES)
-        self._datagrams = Datagrams(responder, places)
-        self._connections = Connections(responder, places, idle=idle)
+        answerer = Answerer(KnownNames(rules), self._host, self._forwarder, places, ipv6=rules.ipv6)
+        responder = Responder(answerer)
+        self._datagrams = Datagrams(responder)
+        self._connections = Connections(responder, idle=idle)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> tuple[int, int]:

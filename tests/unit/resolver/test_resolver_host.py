@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 import threading
@@ -17,7 +18,7 @@ from resolver.running import question, shown
 from resolver.upstream import says
 
 from callao.resolver import Rules
-from callao.resolver.hostnames import for_guest
+from callao.resolver.hostnames import HostNames, for_guest
 
 GATEWAY = IPv4Address("192.168.5.2")
 IPV6 = Rules(ipv6=True)
@@ -174,3 +175,18 @@ def test_at_most_sixteen_names_are_looked_up_at_a_time(serve, getaddrinfo) -> No
         replies = list(clients.map(lambda n: running.ask(f"n{n}"), range(200)))
     assert all(len(reply.rr) == 1 for reply in replies)
     assert most == [16]
+
+
+def test_a_name_that_takes_too_long_fails(getaddrinfo) -> None:
+    go_on = threading.Event()
+    getaddrinfo(lambda host, family: (go_on.wait(20), []))
+
+    async def find() -> set[int]:
+        names = HostNames(None, threads=1, patience=0.05)
+        # The second does not even get a thread.
+        found = await asyncio.gather(*(names.find(name, socket.AF_INET) for name in ("one", "two")))
+        await names.close()
+        return {each.rcode for each in found}
+
+    assert asyncio.run(find()) == {RCODE.SERVFAIL}
+    go_on.set()

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 import struct
 
 import pytest
-from dnslib import CLASS, EDNS0, QTYPE, RCODE, RR, DNSBuffer, DNSLabel, DNSRecord
+from dnslib import CLASS, EDNS0, MX, QTYPE, RCODE, RR, DNSBuffer, DNSLabel, DNSRecord
 from resolver.running import question, shown
 from resolver.upstream import answer, says
 
 from callao.resolver import Rules
 from callao.resolver.buffer import NameBuffer, WireError
-from callao.resolver.reading import read_query
+from callao.resolver.message import Answer, Record
+from callao.resolver.reading import read_answer, read_query
+from callao.resolver.writing import write_answer
 
 RULES = Rules({"a.test": "10.0.0.1"})
 HEADER = struct.pack("!HHHHHH", 77, 0x0100, 1, 0, 0, 0)
@@ -54,22 +58,18 @@ def test_additional_records_go_before_an_answer_is_truncated(forwarding) -> None
     assert len(running.ask("x.test", "TXT", size=1232).ar) == 2
 
 
-def test_answers_beyond_sixteen_kilobytes_can_be_read(forwarding) -> None:
-    zone = [
-        line
-        for n in range(120)
-        for line in (f'n{n}.test. 60 TXT "{"t" * 200}"', f"n{n}.test. 60 MX 1 m{n}.test.")
-    ]
-    running, _ = forwarding(lambda query, tcp: [answer(query, *zone)] if tcp else [_truncated(query)])
-    assert [str(rr.rname) for rr in running.ask("x.test", "TXT", tcp=True).rr] == [
-        line.split()[0] for line in zone
-    ]
-
-
-def _truncated(query: DNSRecord) -> bytes:
-    reply = query.reply()
-    reply.header.tc = 1
-    return reply.pack()
+def test_answers_beyond_sixteen_kilobytes_can_be_read() -> None:
+    query = read_query(question("x.test", "MX").pack())
+    assert query is not None
+    assert query.asked is not None
+    names = [DNSLabel(f"{'n' * 50}{n}.{n % 7}.test") for n in range(600)]
+    records = tuple(Record(name, QTYPE.MX, 60, MX(name.add("mail"), 1)) for name in names)
+    packet = write_answer(query, Answer(answers=records), 65535)
+    read = read_answer(packet, query.ident, query.asked.question)
+    assert read is not None
+    assert len(packet) > 0x4000
+    assert [record.name for record in read.answers] == names
+    assert [record.data.label for record in read.answers] == [name.add("mail") for name in names]
 
 
 def test_a_client_without_edns_gets_none(serve) -> None:
@@ -123,7 +123,6 @@ def test_other_opcodes_are_not_implemented(serve, opcode: int) -> None:
         HEADER + b"\x80a\x00\x00\x01\x00\x01",
         HEADER + b"\xc0\x0c\x00\x01\x00\x01",
         HEADER + b"\xff\xff\x00\x01\x00\x01",
-        HEADER + b"\x3fa" * 5 + bytes(400),
         HEADER + (b"\x3f" + b"a" * 63) * 4 + b"\x00\x00\x01\x00\x01",
         struct.pack("!HHHHHH", 77, 0, 0, 0, 0, 0),
         struct.pack("!HHHHHH", 77, 0, 2, 0, 0, 0) + (A_TEST + b"\0\1\0\1") * 2,
@@ -175,7 +174,12 @@ def test_names_of_any_bytes_come_back_as_they_were() -> None:
     assert isinstance(read, DNSBuffer)
 
 
-def test_a_server_survives_five_thousand_packets_of_noise(forwarding) -> None:
+def test_a_server_survives_five_thousand_packets_of_noise(forwarding, monkeypatch) -> None:
+    # Names by chance are not for the real getaddrinfo, which may take its time.
+    def nothing(*args):
+        raise socket.gaierror(socket.EAI_NONAME, "")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nothing)
     running, _ = forwarding(says('x.test. 60 TXT "there"'), RULES)
     chance = random.Random(8482)
     whole = question("a.test", size=1232).pack()
@@ -183,11 +187,9 @@ def test_a_server_survives_five_thousand_packets_of_noise(forwarding) -> None:
         client.setblocking(False)
         for n in range(5000):
             client.send(_noise(chance, whole))
-            try:
+            with contextlib.suppress(BlockingIOError):
                 client.recv(4096)
-            except BlockingIOError:
-                pass
-            if n % 250 == 0:
+            if n % 25 == 0:  # before they fill the socket, and the kernel drops what follows
                 assert shown(running.ask("a.test")) == ["a.test. A 10.0.0.1"]
     assert shown(running.ask("x.test", "TXT")) == ['x.test. TXT "there"']
 

@@ -84,7 +84,10 @@ class Upstream:
                         connection.sendall(struct.pack("!H", len(reply)) + reply)
 
     def _replies(self, data: bytes, client: tuple[str, int], *, tcp: bool) -> Iterable[bytes]:
-        query = DNSRecord.parse(data)
+        try:
+            query = DNSRecord.parse(data)
+        except Exception:  # what dnslib cannot read, as odd types: REFUSED
+            return [data[:2] + b"\x81\x05" + data[4:]]
         self.asked.append(f"{query.q.qname}/{QTYPE[query.q.qtype]}/{'tcp' if tcp else 'udp'}")
         self.sources.append((client[1], query.header.id))
         return self.script(query, tcp)
