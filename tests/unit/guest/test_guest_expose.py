@@ -97,7 +97,8 @@ def fake(tmp_path, monkeypatch) -> Path:
 
 
 def put(folder: Path, name: str, status: str = "0") -> None:
-    text = f'#!/bin/sh\necho "{name} $*" >>{folder}/calls\n[ -t 0 ] || /bin/cat >>{folder}/calls\nexit {status}\n'
+    note = f'echo "{name} $*" >>{folder}/calls; [ -t 0 ] || /bin/cat >>{folder}/calls'
+    text = f"#!/bin/sh\n{note}\nexit {status}\n"
     (folder / name).write_text(text)
     (folder / name).chmod(0o755)
 
