@@ -26,8 +26,8 @@ import psutil
 from bench.figures import say, show
 from support.home import Home, build_golden, temporary_home
 
-from callao.config import MountType, effective
-from callao.config.shares import guest_mount
+from callao.config.schema import Mount
+from callao.config.shares import mount_tag
 from callao.hostagent.client import call
 from callao.instances import Runtime
 from callao.instances.files import read_json
@@ -75,8 +75,9 @@ def main() -> None:
 def compare(home: Home, kind: str, size: int, count: int) -> None:
     folder = home.path / "shared"
     folder.mkdir(exist_ok=True)
-    mount = {"location": str(folder), "mountPoint": "/mnt/callao", "writable": True}
-    home.ensure("box", extra={**home.direct(), "mountType": kind, "mounts": [mount]}, timeout=400)
+    points = ("callao",) if kind == "reverse-sshfs" else ("callao", "hand")
+    mounts = [{"location": str(folder), "mountPoint": f"/mnt/{each}", "writable": True} for each in points]
+    home.ensure("box", extra={**home.direct(), "mountType": kind, "mounts": mounts}, timeout=400)
     rooted(home, f"printf %s {shlex.quote(WORK)} >/run/work.py; mkdir -p /mnt/hand")
     with by_hand(home, kind, folder):
         figures: dict[str, list[dict[str, float]]] = {"callao": [], "hand": []}
@@ -95,12 +96,9 @@ def compare(home: Home, kind: str, size: int, count: int) -> None:
 def by_hand(home: Home, kind: str, folder: Path) -> Iterator[None]:
     """The same device mounted with the kernel's own words; for sshfs, what its manual page says."""
     if kind != "reverse-sshfs":
-        config = effective(home.config(mounts=[{"location": str(folder), "mountPoint": "/mnt/callao",
-                                                "writable": True}]),
-                           home.host, name="box", instance_dir=home.path / "box")  # fmt: skip
-        mount = guest_mount(config.mounts[0], MountType(kind))
+        source = mount_tag(Mount(location=str(folder), mount_point="/mnt/hand"))
         options = "-o trans=virtio,version=9p2000.L,msize=131072,cache=mmap" if kind == "9p" else ""
-        rooted(home, f"mount -t {kind} {options} {mount.source} /mnt/hand")
+        rooted(home, f"umount /mnt/hand && mount -t {kind} {options} {source} /mnt/hand")
         yield
         return
     ours, theirs = socket.socketpair()

@@ -5,6 +5,6 @@ from __future__ import annotations
 
 from callao.cidata.content import content
 from callao.cidata.iso import write
-from callao.cidata.seed import Seed
+from callao.cidata.seed import GATEWAY, GUEST, Seed
 
-__all__ = ["Seed", "content", "write"]
+__all__ = ["GATEWAY", "GUEST", "Seed", "content", "write"]

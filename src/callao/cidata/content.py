@@ -19,6 +19,7 @@ from callao.cidata.userdata import HEADING, user_data
 from callao.config.schema import Config, MountType, ProvisionMode
 from callao.config.shares import device_mounts, guest_mount
 from callao.errors import ConfigError, Problem
+from callao.guest.pack import zipapp_bytes
 
 
 def content(seed: Seed) -> dict[str, bytes]:
@@ -42,6 +43,7 @@ def content(seed: Seed) -> dict[str, bytes]:
         files["etc_environment"] = variables.pam_lines(environment)
         files["etc_hosts"] = etc_hosts(seed).encode()
         files |= _device_mounts(seed.config)
+        files["lima-guestagent.pyz"] = zipapp_bytes()
     identity = {"instance-id": f"iid-{_digest(files)}", "local-hostname": seed.hostname}
     return {"meta-data": dump(identity), **files}
 
@@ -86,6 +88,7 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
     if not config.plain:
         names += ["boot/05-mounts.sh"] if device_mounts(config) else []
         names += ["boot/20-home.sh", "boot/30-hosts.sh", "boot/40-environment.sh", "boot/50-timezone.sh"]
+        names += ["boot/60-guest-program.sh"]
         wanted = config.mounts and config.mount_type is MountType.REVERSE_SSHFS
         if wanted and not skips_default_dependencies(config):
             names.append("boot.packages/10-sshfs.sh")

@@ -114,7 +114,7 @@ class Machine(Protocol):
         """
 
     async def remove_forward(self, forward: Forward) -> None:
-        """Only where ``Features.live_port_forwards``."""
+        """Only where ``Features.live_port_forwards``; nothing happens when there is none."""
 
 
 @runtime_checkable

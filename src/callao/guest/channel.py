@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from callao import __version__
-from callao.guest import clock, rules
+from callao.guest import clock, dns, rules
 from callao.guest.complaints import complain
 from callao.guest.containers import Containers
 from callao.guest.expose import Exposure
@@ -30,8 +30,13 @@ class Work:
         self.containers = Containers()
         self.exposure = Exposure()
 
+        self.resolving = False
+        """Whether DNS is led to the host's resolver."""
+
     def end(self) -> None:
         self.exposure.clear()
+        if self.resolving:
+            dns.clear()
         self.containers.end()
         self.scanner.close()
 
@@ -50,6 +55,7 @@ class Channel:
             "time": self._time,
             "scan": self._scan,
             "expose": self._expose,
+            "dns": self._dns,
         }
 
     def run(self) -> None:
@@ -129,3 +135,8 @@ class Channel:
         if wrong or error:
             answer["error"] = error or f"not a port: {str(wrong[0])[:80]}"
         self._link.send(answer)
+
+    def _dns(self, message: "dict[str, object]") -> None:
+        error = dns.resolve_by(message.get("udp"), message.get("tcp"))
+        self._work.resolving = self._work.resolving or not error
+        self._link.send({"type": "resolving", "error": error})

@@ -34,9 +34,9 @@ class Exposure:
         found = self._find()
         if found is None or _read(self._switch(found)) != "1":
             return
-        if _succeeds(["nft", "list", "table", *rules.TABLE.split()]):
+        if succeeds(["nft", "list", "table", *rules.TABLE.split()]):
             self._localnet = self._switch(found)
-        elif _succeeds(["iptables", "-w", "-t", "nat", "-S", rules.CHAIN]):
+        elif succeeds(["iptables", "-w", "-t", "nat", "-S", rules.CHAIN]):
             self._localnet, self._by_iptables = self._switch(found), True
         self.clear()
 
@@ -72,18 +72,18 @@ class Exposure:
     def _install(self, found: Nic, ports: "list[tuple[str, int]]") -> None:
         if shutil.which("nft") and not self._by_iptables:
             try:
-                _run(["nft", "-f", "-"], rules.nft(found, ports))
+                run(["nft", "-f", "-"], rules.nft(found, ports))
             except Failed:  # before Linux 5.2, family inet has no NAT
                 if not shutil.which("iptables-restore"):
                     raise
             else:
                 return
         self._by_iptables = True
-        _run(["iptables-restore", "--noflush"], rules.iptables(found, ports))
+        run(["iptables-restore", "--noflush"], rules.iptables(found, ports))
         for table, builtin, chain in rules.JUMPS:
             jump = [builtin, "-j", chain]
-            if not _succeeds(["iptables", "-w", "-t", table, "-C", *jump]):
-                _run(["iptables", "-w", "-t", table, "-I", *jump])
+            if not succeeds(["iptables", "-w", "-t", table, "-C", *jump]):
+                run(["iptables", "-w", "-t", table, "-I", *jump])
 
     def _undo(self) -> None:
         if self._localnet is None:
@@ -92,9 +92,9 @@ class Exposure:
         if self._by_iptables:
             for table, builtin, chain in reversed(rules.JUMPS):
                 for change in (["-D", builtin, "-j", chain], ["-F", chain], ["-X", chain]):
-                    _succeeds(["iptables", "-w", "-t", table, *change])
+                    succeeds(["iptables", "-w", "-t", table, *change])
         else:
-            _run(["nft", "-f", "-"], rules.NFT_CLEAR)
+            run(["nft", "-f", "-"], rules.NFT_CLEAR)
         self._localnet, self._by_iptables = None, False
 
     def _close(self) -> None:
@@ -112,7 +112,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _run(command: "list[str]", text: str = "") -> None:
+def run(command: "list[str]", text: str = "") -> None:
+    """:raises Failed: with what the command said first."""
     done = subprocess.run(
         command, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT
     )
@@ -121,9 +122,9 @@ def _run(command: "list[str]", text: str = "") -> None:
         raise Failed(f"{command[0]} failed with status {done.returncode}: {said}")
 
 
-def _succeeds(command: "list[str]") -> bool:
+def succeeds(command: "list[str]", text: str = "") -> bool:
     try:
-        _run(command)
+        run(command, text)
     except (Failed, OSError, subprocess.SubprocessError):
         return False
     return True

@@ -19,7 +19,10 @@ from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Event, Stage, State
 from callao.hostagent import api, evidence, journal
 from callao.hostagent.forwards import Forwards
+from callao.hostagent.forwards_api import ForwardsApi
+from callao.hostagent.liveports import LivePorts
 from callao.hostagent.mounts_api import MountsApi
+from callao.hostagent.nameservice import start_resolver
 from callao.hostagent.probes import check_probe
 from callao.hostagent.readiness import await_booted
 from callao.hostagent.shares import Shares
@@ -28,6 +31,7 @@ from callao.hostagent.start import start_machine
 from callao.instances import Failure, InstancePaths, Runtime, fingerprint, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.process import identify
+from callao.resolver import Resolver
 from callao.ssh import Client, Endpoint, end, render
 
 _QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
@@ -59,6 +63,8 @@ class Agent:
     forwards: Forwards | None = None
     master: asyncio.subprocess.Process | None = None
     shares: Shares | None = None
+    ports: LivePorts | None = None
+    resolver: Resolver | None = None
     keeper: asyncio.Task[None] | None = None
     main: asyncio.Task[object] | None = None
     stopping: asyncio.Future[str] | None = None
@@ -66,7 +72,7 @@ class Agent:
     async def run(self) -> int:
         """Until the machine is off; returns the process's exit status."""
         self.booted = self.config
-        self._note(booted=fingerprint(self.booted))
+        self._note(booted=fingerprint(self.booted), ssh_port=self.last_port)
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
         assert task is not None
@@ -86,6 +92,8 @@ class Agent:
         self._passed(Stage.DRIVER)
         self._write_ssh_config(self.config)
         self.shares = Shares(self.machine, self.driver.features, self._client())
+        if not self.config.plain:
+            await self._open_channel(port)
         server = await api.serve(self.paths.ha_sock, self._routes())
         ready = asyncio.ensure_future(self._become_ready(port))
         try:
@@ -105,6 +113,31 @@ class Agent:
         journal.write(exiting=True, errors=[])
         return 0
 
+    async def _open_channel(self, port: int) -> None:
+        """What goes to and comes from the program in the guest."""
+        assert self.machine is not None
+        assert self.forwards is not None
+        greeting = []
+        if self.config.host_resolver.enabled:
+            try:
+                self.resolver, ask_it = await start_resolver(self.config, self.paths.name)
+                greeting.append(ask_it)
+            except AgentError as error:
+                message = f"hostResolver: {error} The hypervisor's own name server answers instead."
+                self._report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
+        self.ports = LivePorts(
+            self.machine,
+            self._client(),
+            self.config,
+            ssh_port=port,
+            channel=self.paths.ga_sock,
+            sockets=self.paths.sock_dir,
+            changed=self._note_forwards,
+            greeting=greeting,
+        )
+        self.ports.hold(self.forwards.bindings())
+        self.ports.start()
+
     async def _become_ready(self, port: int) -> None:
         client, deadline = self._client(), time.monotonic() + self.timeout
         assert self.shares is not None
@@ -112,6 +145,8 @@ class Agent:
             self.master = await await_booted(
                 self.paths, client, port, deadline, self._passed, self._progress
             )
+            if self.ports is not None:
+                await self.ports.open()
             await self.shares.mount_configured(self.config)
             if self.shares.mounted:
                 self._passed(Stage.MOUNTS)
@@ -138,11 +173,17 @@ class Agent:
             await asyncio.sleep(_MASTER_PAUSE)
             with contextlib.suppress(AgentError, OSError):
                 self.master = await self._client().open_master(timeout=60.0)
+                if self.ports is not None:
+                    await self.ports.open()
 
     async def _close(self, server: asyncio.Server) -> None:
         server.close()
         if self.keeper is not None:
             self.keeper.cancel()
+        if self.ports is not None:
+            await self.ports.close()
+        if self.resolver is not None:
+            await self.resolver.close()
         if self.shares is not None:
             await self.shares.close()
         if self.master is not None:
@@ -169,6 +210,7 @@ class Agent:
             ("GET", "/v1/info"): self._info,
             ("POST", "/v1/refresh"): self._refresh,
             **mounts.routes(),
+            **ForwardsApi(self.ports, lambda: self.runtime.forwards).routes(),
         }
 
     async def _info(self, _request: api.Request) -> object:
@@ -190,14 +232,21 @@ class Agent:
         config = self.reload()
         try:
             notices = await self.forwards.become(config)
+            if self.ports is not None:
+                await self.ports.become(config, self.forwards.bindings())
         finally:
-            self._note(forwards=self.forwards.bindings())
+            self._note_forwards()
         self.config = config
         self._write_ssh_config(config)
         if self.shares is not None and self.shares.are_those_of(config):
             self.booted = msgspec.structs.replace(self.booted, mounts=config.mounts)
             self._note(booted=fingerprint(self.booted))
         return {"notices": notices}
+
+    def _note_forwards(self) -> None:
+        held = self.forwards.bindings() if self.forwards is not None else ()
+        live = self.ports.bindings() if self.ports is not None else ()
+        self._note(forwards=(*held, *live))
 
     def _client(self) -> Client:
         return Client(

@@ -88,6 +88,22 @@ class Client:
         status = process.returncode if process.returncode is not None else 255
         return Answer(status, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
 
+    async def control(self, verb: str, *options: str) -> None:
+        """Tell the control master something: ``forward`` or ``cancel``, see ssh(1), ``-O``.
+
+        :raises AgentError: with ssh's own words.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *self.argv("-O", verb, *options),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            preexec_fn=die_with_parent(),
+        )
+        _, words = await process.communicate()
+        if process.returncode != 0:
+            raise AgentError(f"ssh -O {verb}: {words.decode(errors='replace').strip()}")
+
     async def stream(self, script: str, line: Callable[[str], None]) -> int:
         """Run a script and hand over its output a line at a time; returns its status."""
         process = await asyncio.create_subprocess_exec(

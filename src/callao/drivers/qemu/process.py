@@ -80,7 +80,7 @@ class QemuMachine:
 
     async def remove_forward(self, forward: Forward) -> None:
         said = await self._human(f"hostfwd_remove {NETDEV} {rule(forward)}")
-        if "removed" not in said:
+        if "removed" not in said and "not found" not in said:
             raise DriverError(f"portForwards: {rule(forward)} cannot be removed: {said}")
 
     async def _human(self, line: str) -> str:

@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Forward a port of a running instance, or no longer."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: port_forward
+short_description: Forward ports of a running virtual machine
+version_added: 0.2.0
+author:
+  - The Callao authors (@callao)
+description:
+  - Adds a rule to a running instance, before all rules that it has, or takes it away.
+  - A rule forwards what listens in the guest. Nothing is forwarded while nothing listens there, and
+    what appears later is forwarded then.
+  - What an instance forwards without any rule is what listens on its loopback or on all of its
+    addresses, on ports from 1024 up.
+extends_documentation_fragment:
+  - callao.lima.attributes
+attributes:
+  diff_mode:
+    support: none
+options:
+  instance:
+    description: The instance's name.
+    type: str
+    required: true
+  guest_port:
+    description: The guest's port. One of O(guest_port) and O(guest_port_range) is needed.
+    type: int
+  guest_port_range:
+    description: The guest's first and last port.
+    type: list
+    elements: int
+  guest_ip:
+    description:
+      - The guest's address that the port is open on. V(127.0.0.1) stands for what is open on all
+        addresses, too; V(0.0.0.0) for any address.
+    type: str
+    default: 127.0.0.1
+  host_port:
+    description: The host's port. The guest's when not given.
+    type: int
+  host_port_range:
+    description: The host's first and last port. The guest's when not given.
+    type: list
+    elements: int
+  host_ip:
+    description: The host's address.
+    type: str
+    default: 127.0.0.1
+  proto:
+    description: The protocol.
+    type: str
+    choices: [tcp, udp, any]
+    default: any
+  ignore:
+    description: Whether the rule keeps what it fits from being forwarded.
+    type: bool
+    default: false
+  persist:
+    description:
+      - Whether the rule stands in lima.yaml, so that later starts have it as well.
+      - Works on a stopped instance, too.
+    type: bool
+    default: false
+  state:
+    description: Whether the rule shall be there.
+    type: str
+    choices: [present, absent]
+    default: present
+seealso:
+  - module: callao.lima.port_forward_info
+  - module: callao.lima.instance
+"""
+
+EXAMPLES = r"""
+- name: Have the guest's port 80 on the host's 8080
+  callao.lima.port_forward:
+    instance: web
+    guest_port: 80
+    host_port: 8080
+
+- name: Keep the guest's database to itself
+  callao.lima.port_forward:
+    instance: web
+    guest_port: 5432
+    ignore: true
+"""
+
+RETURN = r"""
+forwards:
+  description: What is forwarded now.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    proto:
+      description: The protocol.
+      type: str
+      returned: always
+      sample: tcp
+    host_ip:
+      description: The host's address.
+      type: str
+      returned: always
+      sample: 127.0.0.1
+    host_port:
+      description: The host's port.
+      type: int
+      returned: always
+      sample: 8080
+    guest_port:
+      description: The guest's port.
+      type: int
+      returned: always
+      sample: 80
+failed:
+  description: What the rules want and cannot be, such as a port of the host that somebody else has.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    proto:
+      description: The protocol.
+      type: str
+      returned: always
+      sample: tcp
+    host_ip:
+      description: The host's address.
+      type: str
+      returned: always
+      sample: 127.0.0.1
+    host_port:
+      description: The host's port.
+      type: int
+      returned: always
+      sample: 8080
+    guest_port:
+      description: The guest's port.
+      type: int
+      returned: always
+      sample: 80
+    error:
+      description: Why.
+      type: str
+      returned: always
+      sample: tcp port 8080 on 127.0.0.1 is taken by nginx (pid 812)
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._names import snake
+
+FIELDS = {
+    "guest_port": "guestPort",
+    "guest_port_range": "guestPortRange",
+    "guest_ip": "guestIP",
+    "host_port": "hostPort",
+    "host_port_range": "hostPortRange",
+    "host_ip": "hostIP",
+    "proto": "proto",
+    "ignore": "ignore",
+}
+
+
+def ensure(module):
+    def work(_reporter, home, host):
+        from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward
+
+        params = module.params
+        request = ForwardRequest(
+            instance=params["instance"],
+            rule={FIELDS[key]: params[key] for key in FIELDS if params[key] is not None},
+            state=params["state"],
+            persist=params["persist"],
+        )
+        outcome = ensure_forward(request, home=home, host=host, check_only=module.check_mode)
+        return {
+            "changed": outcome.changed,
+            "forwards": [snake(each) for each in outcome.forwards],
+            "failed": [snake(each) for each in outcome.failed],
+        }
+
+    return work
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "instance": {"type": "str", "required": True},
+            "guest_port": {"type": "int"},
+            "guest_port_range": {"type": "list", "elements": "int"},
+            "guest_ip": {"type": "str", "default": "127.0.0.1"},
+            "host_port": {"type": "int"},
+            "host_port_range": {"type": "list", "elements": "int"},
+            "host_ip": {"type": "str", "default": "127.0.0.1"},
+            "proto": {"type": "str", "choices": ["tcp", "udp", "any"], "default": "any"},
+            "ignore": {"type": "bool", "default": False},
+            "persist": {"type": "bool", "default": False},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        required_one_of=[["guest_port", "guest_port_range"]],
+        mutually_exclusive=[["guest_port", "guest_port_range"], ["host_port", "host_port_range"]],
+        supports_check_mode=True,
+    )
+    run(module, ensure(module))
+
+
+if __name__ == "__main__":
+    main()

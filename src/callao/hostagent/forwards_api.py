@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``/v1/port-forwards`` on ha.sock: rules that come and go while the machine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from callao.config import PortForward
+from callao.errors import AgentError
+from callao.hostagent.api import Request, Routes
+from callao.hostagent.liveports import LivePorts
+from callao.ports import Binding
+
+
+@dataclass
+class ForwardsApi:
+    """``forwards`` is what is forwarded now, whoever holds it."""
+
+    ports: LivePorts | None
+    forwards: Callable[[], tuple[Binding, ...]]
+
+    def routes(self) -> Routes:
+        return {
+            ("GET", "/v1/port-forwards"): self._list,
+            ("POST", "/v1/port-forwards"): self._add,
+            ("DELETE", "/v1/port-forwards"): self._remove,
+        }
+
+    async def _list(self, _request: Request) -> object:
+        keys = ("proto", "hostIP", "hostPort", "guestPort")
+        failed = self.ports.failed if self.ports is not None else {}
+        return {
+            "forwards": [dict(zip(keys, binding, strict=True)) for binding in self.forwards()],
+            "failed": [
+                {"proto": each.proto, "hostIP": each.host_ip, "hostPort": each.host_port,
+                 "guestPort": each.guest_port, "error": words}
+                for each, words in sorted(failed.items())
+            ],
+            "rules": [msgspec.to_builtins(rule) for rule in (self.ports.extra if self.ports else ())],
+        }  # fmt: skip
+
+    async def _add(self, request: Request) -> object:
+        ports, rule = self._live(), _rule(request.body)
+        if rule not in ports.extra:
+            await ports.add(rule)
+        return await self._list(request)
+
+    async def _remove(self, request: Request) -> object:
+        ports, rule = self._live(), _rule(request.body)
+        if rule in ports.extra:
+            await ports.remove(rule)
+        return await self._list(request)
+
+    def _live(self) -> LivePorts:
+        if self.ports is None:
+            raise AgentError("a plain machine has no forwards but those it was started with.")
+        return self.ports
+
+
+def _rule(body: Any) -> PortForward:
+    try:
+        return msgspec.convert(body, PortForward)
+    except msgspec.ValidationError as error:
+        raise AgentError(f"/v1/port-forwards: {error}.") from None

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the guest has open, on the host: the channel to the guest's program, and who acts on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from callao.config import Config, PortForward
+from callao.drivers import Machine
+from callao.hostagent import journal
+from callao.hostagent.guestlink import GuestLink, Message
+from callao.hostagent.portforward import PortForwarder
+from callao.hostagent.socketforward import SocketForwards
+from callao.ports import Binding, Listener, Wanted
+from callao.ssh import Client
+
+_SETTLE = 0.05
+"""Seconds in which further news of the guest are gathered before acting on them."""
+
+
+class LivePorts:
+    """For one machine that isn't plain."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        client: Client,
+        config: Config,
+        *,
+        ssh_port: int,
+        channel: Path,
+        sockets: Path,
+        changed: Callable[[], None],
+        greeting: Sequence[Message] = (),
+    ) -> None:
+        """:param greeting: what a guest's program is told each time it has said hello."""
+        self._greeting = greeting
+        self._config = config
+        self._changed = changed
+        self._pending: asyncio.Task[None] | None = None
+        self._exposing: list[list[object]] = []
+        self._link = GuestLink(
+            channel, {"hello": self._hello, "listeners": self._listeners, "exposed": self._exposed}
+        )
+        self._ports = PortForwarder(
+            machine, client, config.port_forwards, ssh_port, self._expose, self._told
+        )
+        self._sockets = SocketForwards(client, sockets, _socket_told)
+
+    def start(self) -> None:
+        """Listen to the guest from the beginning of its boot."""
+        self._link.start()
+
+    async def open(self) -> None:
+        """The guest can be logged into, for the first time or again."""
+        await self._ports.open()
+        await self._sockets.reopen(self._config.port_forwards)
+
+    async def become(self, config: Config, held: Iterable[Binding]) -> None:
+        """The rules have changed, or what the machine holds of itself has."""
+        self._config = config
+        self._ports.rules = config.port_forwards
+        self.hold(held)
+        if self._ports.enabled:
+            await self._ports.update()
+            await self._sockets.become(config.port_forwards)
+
+    def hold(self, bindings: Iterable[Binding]) -> None:
+        """Ports that the machine forwards since its start."""
+        self._ports.held = frozenset(each[:3] for each in bindings)
+
+    async def add(self, rule: PortForward) -> None:
+        """One more rule, before all others, until the machine is off."""
+        self._ports.extra.insert(0, rule)
+        await self._ports.update()
+
+    async def remove(self, rule: PortForward) -> None:
+        """No longer that rule."""
+        self._ports.extra.remove(rule)
+        await self._ports.update()
+
+    @property
+    def extra(self) -> list[PortForward]:
+        """The rules that were added."""
+        return self._ports.extra
+
+    @property
+    def failed(self) -> dict[Wanted, str]:
+        """Forwards that are wanted and not there, and why."""
+        return self._ports.failed
+
+    def bindings(self) -> tuple[Binding, ...]:
+        """What is forwarded beside what the machine holds."""
+        return tuple(
+            (each.proto, each.host_ip, each.host_port, each.guest_port)
+            for each in sorted(self._ports.active)
+        )
+
+    async def close(self) -> None:
+        await self._link.close()
+        if self._pending is not None:
+            self._pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pending
+        await self._ports.close()
+
+    async def _hello(self, _message: Message) -> None:
+        """A guest's program that has just begun knows nothing, and tells all it finds."""
+        self._ports.listeners.clear()
+        self._ports.exposed.clear()
+        self._exposing = []
+        for message in self._greeting:
+            await self._link.send(message)
+
+    async def _listeners(self, message: Message) -> None:
+        self._ports.listeners |= set(_read(message.get("added")))
+        self._ports.listeners -= set(_read(message.get("removed")))
+        self._soon()
+
+    async def _exposed(self, message: Message) -> None:
+        ports = message.get("ports")
+        entries = ports if isinstance(ports, list) else []
+        self._ports.exposed = {(str(each[0]), int(each[1])) for each in entries if len(each) == 2}
+        self._soon()
+
+    def _soon(self) -> None:
+        """Act in a moment, in a task of its own: the channel must go on being read."""
+        if self._pending is None or self._pending.done():
+            self._pending = asyncio.ensure_future(self._act())
+
+    async def _act(self) -> None:
+        await asyncio.sleep(_SETTLE)
+        before = None
+        while before != (seen := (frozenset(self._ports.listeners), frozenset(self._ports.exposed))):
+            before = seen
+            await self._ports.update()
+
+    async def _expose(self, ports: list[list[object]]) -> None:
+        wanted = sorted(ports, key=repr)
+        if wanted != self._exposing:
+            self._exposing = wanted
+            await self._link.send({"type": "expose", "ports": wanted})
+
+    def _told(self, kind: str, wanted: Wanted, error: str) -> None:
+        guest, host = (
+            _address(wanted.guest_ip, wanted.guest_port),
+            _address(wanted.host_ip, wanted.host_port),
+        )
+        journal.write(portForward=_event(kind, wanted.proto, guest, host, error))
+        self._changed()
+
+
+def _socket_told(kind: str, guest: str, host: str, error: str) -> None:
+    journal.write(portForward=_event(kind, "unix", guest, host, error))
+
+
+def _event(kind: str, protocol: str, guest: str, host: str, error: str) -> dict[str, str]:
+    """Lima's event."""
+    event = {"type": kind, "protocol": protocol, "guestAddr": guest, "hostAddr": host}
+    return {**event, "error": error} if error else event
+
+
+def _address(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def _read(entries: object) -> Iterable[Listener]:
+    """What the guest says is taken for no more than it is: what doesn't look right is left out."""
+    for entry in entries if isinstance(entries, list) else []:
+        match entry:
+            case [str(proto), str(ip), int(port), *_] if proto in ("tcp", "udp") and 0 < port < 65536:
+                yield Listener(proto, ip.partition("%")[0], port)

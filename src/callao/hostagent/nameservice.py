@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``hostResolver``: the guest's names answered by the host, as the host itself would find them."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from callao.cidata import GATEWAY, GUEST
+from callao.config import Config
+from callao.resolver import Resolver, Rules
+
+
+async def start_resolver(config: Config, name: str) -> tuple[Resolver, dict[str, object]]:
+    """A resolver that answers, and the message that has the guest ask it.
+
+    :raises AgentError: when no port can be had.
+    """
+    hostname = f"lima-{name}".replace(".", "-").replace("_", "-")
+    static = {"host.lima.internal": GATEWAY, f"{hostname}.internal": GUEST, hostname: GUEST}
+    rules = Rules(hosts=config.host_resolver.hosts, ipv6=config.host_resolver.ipv6, static=static)
+    resolver = Resolver(rules, gateway=IPv4Address(GATEWAY))
+    udp, tcp = await resolver.start()
+    return resolver, {"type": "dns", "udp": udp, "tcp": tcp}

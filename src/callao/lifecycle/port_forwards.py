@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A port of the guest forwarded while its machine runs, or no longer: planned first, then done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from callao.config import check, dump, effective
+from callao.errors import CallaoError, InstanceError
+from callao.host import Host
+from callao.instances import Instance, Status, inspect
+from callao.instances.files import write_file
+from callao.instances.lock import locked
+
+_PATIENCE = 60.0
+PRESENT, ABSENT = "present", "absent"
+
+Rule = dict[str, Any]
+"""One entry of lima.yaml's ``portForwards``, as it is written there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardRequest:
+    """One rule as somebody wants it.
+
+    :param persist: also in lima.yaml, so that the next start has it, too.
+    """
+
+    instance: str
+    rule: Mapping[str, Any] = field(default_factory=dict)
+    state: str = PRESENT
+    persist: bool = False
+
+
+@dataclass(frozen=True)
+class ForwardOutcome:
+    """``forwards`` is what is forwarded now, ``failed`` what is wanted and cannot be."""
+
+    changed: bool
+    forwards: tuple[Rule, ...] = ()
+    failed: tuple[Rule, ...] = ()
+
+
+def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
+    """``forwards``, ``failed`` and added ``rules`` of a running instance; nothing of a stopped one."""
+    from callao.hostagent.client import call
+
+    if instance.status is not Status.RUNNING:
+        return {"forwards": [], "failed": [], "rules": []}
+    said: dict[str, list[Rule]] = call(instance.paths.ha_sock, "GET", "/v1/port-forwards")
+    return said
+
+
+def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check_only: bool) -> ForwardOutcome:
+    """Bring one rule to the requested state; with ``check_only``, only tell what would be done.
+
+    :raises CallaoError: naming what is wrong with the rule, or why it cannot be.
+    """
+    if request.state not in (PRESENT, ABSENT):
+        raise CallaoError(f"state: {request.state!r} is not known (allowed: {PRESENT}, {ABSENT}).")
+    instance = inspect(request.instance, home, host)
+    rule = dict(request.rule)
+    full = _full(rule, instance, host)
+    said = forwards_of(instance)
+    running = instance.status is Status.RUNNING
+    if not running and not request.persist:
+        raise InstanceError(
+            f"instance {instance.name!r} is not running.",
+            hint="Start it; or have the rule at its next start with 'persist: true'.",
+        )
+    there = full in said["rules"]
+    live = running and not request.persist and there != (request.state == PRESENT)
+    document = _document(instance, rule, request) if request.persist else None
+    written = document is not None and document != instance.document
+    if check_only or not (live or written):
+        return _outcome(live or written, said)
+    with locked(request.instance, home, _PATIENCE):
+        if live:
+            _live(instance, full, request.state)
+        if document is not None and written:
+            _write(instance, document, home, host)
+    return _outcome(True, forwards_of(inspect(request.instance, home, host)))
+
+
+def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
+    """The rule with every default, as the host agent has it."""
+    check({"portForwards": [rule]}, host, source="rule")
+    if instance.config is None:
+        raise InstanceError(f"instance {instance.name!r} is broken: {'; '.join(instance.errors)}.")
+    document = {**instance.document, "portForwards": [rule], "plain": False}
+    config = effective(document, host, name=instance.name, instance_dir=instance.dir)
+    full: Rule = msgspec.to_builtins(config.port_forwards[0])
+    full["guestPortRange"], full["hostPortRange"] = list(full["guestPortRange"]), list(full["hostPortRange"])
+    return full
+
+
+def _document(instance: Instance, rule: Rule, request: ForwardRequest) -> dict[str, object]:
+    said = instance.document.get("portForwards")
+    rules = list(said) if isinstance(said, list) else []
+    if request.state == ABSENT:
+        kept = [each for each in rules if each != rule]
+        return {**instance.document, "portForwards": kept} if len(kept) != len(rules) else instance.document
+    return instance.document if rule in rules else {**instance.document, "portForwards": [rule, *rules]}
+
+
+def _live(instance: Instance, full: Rule, state: str) -> None:
+    from callao.hostagent.client import call
+
+    method = "POST" if state == PRESENT else "DELETE"
+    call(instance.paths.ha_sock, method, "/v1/port-forwards", body=full, timeout=_PATIENCE)
+
+
+def _write(instance: Instance, document: dict[str, object], home: Path, host: Host) -> None:
+    """lima.yaml, and the running machine after it: what it refuses is taken back."""
+    effective(document, host, name=instance.name, instance_dir=home / instance.name)
+    before = instance.paths.lima_yaml.read_bytes()
+    write_file(instance.paths.lima_yaml, dump(document).encode())
+    if instance.status is Status.RUNNING:
+        from callao.hostagent.client import call
+
+        try:
+            call(instance.paths.ha_sock, "POST", "/v1/refresh", timeout=_PATIENCE)
+        except CallaoError:
+            write_file(instance.paths.lima_yaml, before)
+            raise
+
+
+def _outcome(changed: bool, said: Mapping[str, list[Rule]]) -> ForwardOutcome:
+    return ForwardOutcome(changed, tuple(said["forwards"]), tuple(said["failed"]))

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What listens in the guest is on the host's localhost, and goes when it goes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.home import Golden, Home, temporary_home
+
+from callao.hostagent.client import call
+from callao.instances import inspect
+from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward, forwards_of
+
+pytestmark = pytest.mark.guest
+
+SERVER = r"""
+import json, os, selectors, socket, sys
+wanted = json.loads(sys.argv[1])
+if os.fork():
+    os._exit(0)
+os.setsid()
+for fd in range(3):
+    os.close(fd)
+selector = selectors.DefaultSelector()
+for kind, address, port in wanted:
+    if kind == "unix":
+        s = socket.socket(socket.AF_UNIX); s.bind(address); os.chmod(address, 0o666)
+    else:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        s = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((address, port))
+    if kind != "udp":
+        s.listen(128)
+    s.setblocking(False)
+    selector.register(s, selectors.EVENT_READ, kind)
+while True:
+    for key, _ in selector.select():
+        if key.data == "udp":
+            data, peer = key.fileobj.recvfrom(2048)
+            key.fileobj.sendto(b"echo " + data, peer)
+        elif key.data == "open":
+            data = key.fileobj.recv(65536)
+            if data:
+                key.fileobj.sendall(b"echo " + data)
+            else:
+                selector.unregister(key.fileobj); key.fileobj.close()
+        else:
+            client, _ = key.fileobj.accept()
+            selector.register(client, selectors.EVENT_READ, "open")
+"""
+"""Echoes on each (kind, address, port) that it is given, in the background."""
+
+PATIENCE = 60.0
+
+
+@dataclass
+class Box:
+    home: Home
+
+    @property
+    def sock(self) -> Path:
+        return self.home.path / "box" / "ha.sock"
+
+    def serve(self, *wanted: tuple[str, str, int]) -> None:
+        done = self.home.ssh("box", f"sudo python3 /run/server.py {shlex.quote(json.dumps(wanted))}")
+        assert done.returncode == 0, done.stderr
+
+    def silence(self) -> None:
+        self.home.ssh("box", "sudo pkill -f '^python3 /run/[s]erver.py'; sudo rm -f /run/test.sock")
+
+    def forward(self, rule: dict[str, Any], **more: Any) -> bool:
+        request = ForwardRequest(instance="box", rule=rule, **more)
+        return ensure_forward(request, home=self.home.path, host=self.home.host, check_only=False).changed
+
+    def forwards(self) -> dict[str, list[dict[str, Any]]]:
+        return forwards_of(inspect("box", self.home.path, self.home.host))
+
+
+@pytest.fixture(scope="module")
+def machine(golden: Golden) -> Iterator[Box]:
+    with temporary_home(golden) as home:
+        rules = [{"guestSocket": "/run/test.sock", "hostSocket": "test.sock"}]
+        hosts = {"*.box.test": "10.1.2.3", "named.test": "host.lima.internal"}
+        extra = {**home.direct(), "portForwards": rules, "hostResolver": {"hosts": hosts}}
+        home.ensure("box", extra=extra, timeout=300)
+        box = Box(home)
+        done = home.ssh("box", f"printf %s {shlex.quote(SERVER)} | sudo tee /run/server.py >/dev/null")
+        assert done.returncode == 0, done.stderr
+        yield box
+
+
+@pytest.fixture
+def box(machine: Box) -> Iterator[Box]:
+    yield machine
+    machine.silence()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the host that are free; they will be the guest's, too. None is one of UDP clients."""
+    with contextlib.ExitStack() as held:
+        found: list[int] = []
+        for port in range(20000, 32000):
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == count:
+                return found
+    raise AssertionError("no free ports")
+
+
+def echoed(port: int, text: str = "hi", address: str = "127.0.0.1") -> str:
+    """What a TCP server says to ``text``; empty when none answers."""
+    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=10) as client:
+        client.settimeout(10)
+        client.sendall(text.encode())
+        return client.recv(1000).decode()
+    return ""
+
+
+def echoed_udp(port: int) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(1)
+        with contextlib.suppress(OSError):
+            client.sendto(b"hi", ("127.0.0.1", port))
+            return client.recv(1000).decode()
+    return ""
+
+
+def becomes(look: Callable[[], object], wanted: object) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while (seen := look()) != wanted:
+        assert time.monotonic() < deadline, seen
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::", "::1"])
+def test_a_server_in_the_guest_is_on_the_hosts_localhost(box: Box, address: str) -> None:
+    (port,) = free_ports(1)
+    box.serve(("tcp", address, port))
+    becomes(lambda: echoed(port), "echo hi")
+    box.silence()
+    becomes(lambda: [each for each in box.forwards()["forwards"] if each["guestPort"] == port], [])
+    assert echoed(port) == ""
+
+
+def test_udp_too(box: Box) -> None:
+    (port,) = free_ports(1)
+    box.serve(("udp", "0.0.0.0", port))
+    becomes(lambda: echoed_udp(port), "echo hi")
+
+
+def test_a_port_that_is_taken_is_told_once_with_its_holder_and_forwarded_when_it_is_free(box: Box) -> None:
+    (port,) = free_ports(1)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        box.serve(("tcp", "0.0.0.0", port))
+        becomes(lambda: [each["guestPort"] for each in box.forwards()["failed"]], [port])
+        assert "is taken by" in box.forwards()["failed"][0]["error"]
+    becomes(lambda: echoed(port), "echo hi")
+    log = (box.home.path / "box" / "ha.stdout.log").read_text().splitlines()
+    events = [json.loads(line).get("status", {}).get("portForward", {}) for line in log]
+    mine = [each["type"] for each in events if each.get("hostAddr") == f"127.0.0.1:{port}"]
+    assert mine[-2:] == ["failed", "forwarding"]
+
+
+def test_a_rule_that_comes_and_goes_while_it_runs(box: Box) -> None:
+    port, other = free_ports(2)
+    box.serve(("tcp", "0.0.0.0", port))
+    becomes(lambda: echoed(port), "echo hi")
+    rule = {"guestPort": port, "hostPort": other}
+    assert box.forward(rule)
+    assert not box.forward(rule)
+    becomes(lambda: (echoed(other), echoed(port)), ("echo hi", ""))
+    assert box.forward(rule, state="absent")
+    assert not box.forward(rule, state="absent")
+    becomes(lambda: (echoed(other), echoed(port)), ("", "echo hi"))
+
+
+def test_a_lasting_rule_is_in_lima_yaml(box: Box) -> None:
+    port, other = free_ports(2)
+    box.serve(("tcp", "127.0.0.1", port))
+    rule = {"guestPort": port, "hostPort": other}
+    assert box.forward(rule, persist=True)
+    assert not box.forward(rule, persist=True)
+    becomes(lambda: echoed(other), "echo hi")
+    assert str(other) in (box.home.path / "box" / "lima.yaml").read_text()
+    assert box.forward(rule, persist=True, state="absent")
+    becomes(lambda: echoed(port), "echo hi")
+
+
+def test_a_socket_of_the_guest_is_one_of_the_host(box: Box) -> None:
+    box.serve(("unix", "/run/test.sock", 0))
+    path = box.home.path / "box" / "sock" / "test.sock"
+
+    def ask() -> str:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(path))
+            client.sendall(b"hi")
+            return client.recv(100).decode()
+        return ""
+
+    becomes(ask, "echo hi")
+
+
+def test_two_hundred_come_and_go_with_none_missed_or_left(box: Box) -> None:
+    ports = free_ports(200)
+    box.serve(*(("tcp", "0.0.0.0", port) for port in ports))
+    becomes(lambda: {each["guestPort"] for each in box.forwards()["forwards"]} >= set(ports), True)
+    assert echoed(ports[-1]) == "echo hi"
+    box.silence()
+    becomes(lambda: {each["guestPort"] for each in box.forwards()["forwards"]} & set(ports), set())
+
+
+def test_a_thousand_connections_a_hundred_at_once(box: Box) -> None:
+    (port,) = free_ports(1)
+    box.serve(("tcp", "0.0.0.0", port))
+    becomes(lambda: echoed(port), "echo hi")
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda number: echoed(port, str(number)), range(1000)))
+    assert answers == [f"echo {number}" for number in range(1000)]
+
+
+def test_ssh_is_never_forwarded_again(box: Box) -> None:
+    assert 22 not in {each["guestPort"] for each in call(box.sock, "GET", "/v1/port-forwards")["forwards"]}
+
+
+def test_a_lost_connection_brings_its_forwards_back(box: Box) -> None:
+    (port,) = free_ports(1)
+    box.serve(("tcp", "127.0.0.1", port))
+    becomes(lambda: echoed(port), "echo hi")
+    box.home.ssh("box", "sudo pkill -9 -f 'sshd: '")
+    becomes(lambda: echoed(port), "echo hi")
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [("a.b.box.test", "10.1.2.3"), ("named.test", "192.168.5.2"), ("host.lima.internal", "192.168.5.2")],
+)
+def test_the_host_answers_for_names(box: Box, name: str, address: str) -> None:
+    """Wildcards no hosts file can have: a resolver of the host's answered."""
+    ask = f"import socket; print(socket.gethostbyname({name!r}))"
+    becomes(lambda: box.home.ssh("box", f"python3 -c {shlex.quote(ask)}").stdout.strip(), address)
+
+
+def test_a_name_that_nobody_knows_is_not_found(box: Box) -> None:
+    ask = "import socket; socket.gethostbyname('nobody.invalid')"
+    assert "gaierror" in box.home.ssh("box", f"python3 -c {shlex.quote(ask)}").stderr

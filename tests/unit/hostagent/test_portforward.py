@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who carries which forward, and what happens when a port of the host is taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from callao.config import PortForward
+from callao.drivers import Forward
+from callao.errors import AgentError, PortTaken
+from callao.hostagent import portforward
+from callao.hostagent.portforward import PortForwarder, Way
+from callao.ports import Listener, Wanted
+
+
+@dataclass
+class Machine:
+    """The hypervisor's side, and who else has ports of the host."""
+
+    forwards: list[Forward] = field(default_factory=list)
+    taken: set[int] = field(default_factory=set)
+
+    async def add_forward(self, forward: Forward) -> None:
+        if forward.host_port in self.taken:
+            raise PortTaken("taken", port=forward.host_port)
+        self.forwards.append(forward)
+
+    async def remove_forward(self, forward: Forward) -> None:
+        self.forwards.remove(forward)
+
+
+@dataclass
+class Client:
+    """ssh's side."""
+
+    open: list[str] = field(default_factory=list)
+
+    async def control(self, verb: str, _option: str, spec: str) -> None:
+        if verb == "forward":
+            self.open.append(spec)
+        elif spec in self.open:
+            self.open.remove(spec)
+        else:
+            raise AgentError("ssh -O cancel: no such forward")
+
+
+@dataclass
+class Scene:
+    machine: Machine = field(default_factory=Machine)
+    client: Client = field(default_factory=Client)
+    told: list[tuple[str, int, str]] = field(default_factory=list)
+    exposing: list[list[list[object]]] = field(default_factory=list)
+
+    def forwarder(self, *rules: PortForward) -> PortForwarder:
+        async def expose(ports: list[list[object]]) -> None:
+            self.exposing.append(ports)
+
+        def tell(kind: str, wanted: Wanted, error: str) -> None:
+            self.told.append((kind, wanted.host_port, error))
+
+        machine: Any = self.machine
+        client: Any = self.client
+        return PortForwarder(machine, client, rules, 60022, expose, tell, enabled=True)
+
+
+OPEN, LOOPBACK = Listener("tcp", "0.0.0.0", 8080), Listener("tcp", "127.0.0.1", 8081)
+
+
+@pytest.fixture(autouse=True)
+def _every_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIMA_SSH_PORT_FORWARDER", raising=False)
+    monkeypatch.setattr(portforward, "is_free", lambda *_: True)
+    monkeypatch.setattr(portforward, "holder", lambda *_: "")
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+def test_the_hypervisor_carries_what_is_open_and_ssh_what_is_not() -> None:
+    scene = Scene()
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        await ports.listening([OPEN, LOOPBACK], [])
+        assert [each.host_port for each in scene.machine.forwards] == [8080]
+        assert scene.client.open == ["127.0.0.1:8081:127.0.0.1:8081"]
+        await ports.listening([], [OPEN, LOOPBACK])
+        assert (scene.machine.forwards, scene.client.open, ports.active) == ([], [], {})
+
+    run(work())
+    assert scene.exposing[0] == [["tcp", 8081]]
+
+
+def test_what_the_guest_exposes_moves_to_the_hypervisor() -> None:
+    scene = Scene()
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        await ports.listening([LOOPBACK], [])
+        await ports.guest_exposes([("tcp", 8081)])
+        assert list(ports.active.values()) == [Way.SLIRP]
+        assert (len(scene.machine.forwards), scene.client.open) == (1, [])
+        await ports.guest_exposes([])
+        assert (scene.machine.forwards, len(scene.client.open)) == ([], 1)
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("listener", "way"),
+    [
+        (Listener("tcp", "::", 8080), Way.SLIRP),
+        (Listener("tcp", "::1", 8080), Way.SSH),
+        (Listener("udp", "0.0.0.0", 8080), Way.SLIRP),
+    ],
+)
+def test_the_way_depends_on_the_address(listener: Listener, way: Way) -> None:
+    async def work() -> None:
+        ports = Scene().forwarder()
+        await ports.listening([listener], [])
+        assert list(ports.active.values()) == [way]
+
+    run(work())
+
+
+def test_ssh_carries_all_of_tcp_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMA_SSH_PORT_FORWARDER", "true")
+
+    async def work() -> None:
+        ports = Scene().forwarder()
+        await ports.listening([OPEN, Listener("udp", "0.0.0.0", 9000)], [])
+        assert {each.proto: way for each, way in ports.active.items()} == {"tcp": Way.SSH, "udp": Way.SLIRP}
+
+    run(work())
+
+
+def test_a_taken_port_is_told_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(Machine(taken={8080}))
+    monkeypatch.setattr(portforward, "_RETRY", 0.01)
+    monkeypatch.setattr(portforward, "holder", lambda *_: "nginx (pid 812)")
+    monkeypatch.setattr(portforward, "is_free", lambda *_: not scene.machine.taken)
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        await ports.listening([OPEN], [])
+        await ports.update()
+        assert list(ports.failed.values()) == ["tcp port 8080 on 127.0.0.1 is taken by nginx (pid 812)"]
+        scene.machine.taken.clear()
+        await until(lambda: bool(ports.active))
+        assert ports.failed == {}
+        await until(lambda: ports.retry is None)
+
+    run(work())
+    assert [(kind, port) for kind, port, _ in scene.told] == [("failed", 8080), ("forwarding", 8080)]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def test_udp_on_the_loopback_needs_the_guests_help() -> None:
+    async def work() -> None:
+        ports = Scene().forwarder()
+        await ports.listening([Listener("udp", "127.0.0.1", 9000)], [])
+        assert "needs nft or iptables" in next(iter(ports.failed.values()))
+        await ports.close()
+
+    run(work())
+
+
+def test_what_the_machine_holds_since_its_start_is_left_to_it_but_for_the_loopback() -> None:
+    """What it holds leads to the guest's NIC; for a server on the loopback ssh takes its place meanwhile."""
+    held = Forward("tcp", "127.0.0.1", 8081, 8081)
+    scene = Scene(Machine([held]))
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        ports.held = frozenset({("tcp", "127.0.0.1", 8080), ("tcp", "127.0.0.1", 8081)})
+        await ports.listening([OPEN], [])
+        assert ports.active == {}
+        await ports.listening([LOOPBACK], [])
+        assert (scene.machine.forwards, len(scene.client.open)) == ([], 1)
+        await ports.listening([], [LOOPBACK])
+        assert (scene.machine.forwards, scene.client.open) == ([held], [])
+        await ports.guest_exposes([("tcp", 8081)])
+        await ports.listening([LOOPBACK], [])
+        assert (scene.machine.forwards, ports.active) == ([held], {})
+
+    run(work())
+
+
+def test_nothing_is_forwarded_before_the_guest_lets_us_in_and_all_again_after_a_break() -> None:
+    scene = Scene()
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        ports.enabled = False
+        await ports.listening([OPEN, LOOPBACK], [])
+        assert ports.active == {}
+        await ports.open()
+        assert len(ports.active) == 2
+        scene.client.open.clear()
+        await ports.open()
+        assert len(scene.client.open) == 1
+        assert len(scene.machine.forwards) == 1
+
+    run(work())
+
+
+def test_an_added_rule_goes_before_the_others() -> None:
+    scene = Scene()
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        ports.extra = [PortForward(guest_port_range=(8080, 8080), host_port_range=(9090, 9090))]
+        await ports.listening([OPEN], [])
+        assert [each.host_port for each in scene.machine.forwards] == [9090]
+
+    run(work())
