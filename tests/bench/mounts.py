@@ -82,7 +82,7 @@ def compare(home: Home, kind: str, size: int, count: int) -> None:
     with by_hand(home, kind, folder):
         figures: dict[str, list[dict[str, float]]] = {"callao": [], "hand": []}
         rooted(home, f"python3 /run/work.py /mnt/hand {size} {count}")  # the host's disk and caches wake up
-        for who in ("callao", "hand", "hand", "callao", "callao", "hand"):
+        for who in ("callao", "hand", "hand", "callao"):
             line = rooted(home, f"python3 /run/work.py /mnt/{who} {size} {count}")
             figures[who].append(json.loads(line))
     for what in figures["callao"][0]:

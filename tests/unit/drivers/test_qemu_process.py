@@ -54,8 +54,7 @@ def test_forwards_come_and_go_while_it_runs(paths: InstancePaths) -> None:
                 await machine.add_forward(tcp(port))
             await machine.remove_forward(tcp(port))
             assert is_free("tcp", "127.0.0.1", port)
-            with pytest.raises(DriverError, match="cannot be removed"):
-                await machine.remove_forward(tcp(port))
+            await machine.remove_forward(tcp(port))
         finally:
             await machine.quit()
         assert await machine.wait() == 0
