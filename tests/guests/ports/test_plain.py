@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``plain: true``: nothing of ours in the guest, and only what rules name is forwarded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.home import Home
+
+from callao.instances import inspect
+
+pytestmark = pytest.mark.guest
+
+
+def test_a_plain_guest_is_left_alone(home: Home, tmp_path: Path) -> None:
+    rules = [{"guestPort": 22, "ignore": True}, {"guestPort": 8000, "hostPort": 28000, "static": True}]
+    extra = {
+        **home.direct(),
+        "plain": True,
+        "mounts": [{"location": str(tmp_path)}],
+        "portForwards": [*rules, {"guestPort": 8001, "hostPort": 28001}],
+    }
+    home.ensure("plain", extra=extra, timeout=300)
+    instance = inspect("plain", home.path, home.host)
+    assert instance.forwards == (("tcp", "127.0.0.1", 28000, 8000), ("udp", "127.0.0.1", 28000, 8000))
+    there = "ls /usr/local/bin/lima-guestagent /etc/systemd/system/lima-guestagent.service 2>/dev/null"
+    assert home.ssh("plain", there).stdout == ""
+    assert str(tmp_path) not in home.ssh("plain", "cat /proc/mounts").stdout
+    assert home.ssh("plain", "pgrep -f lima-guestagent; command -v containerd").stdout == ""
