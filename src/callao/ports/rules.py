@@ -18,6 +18,9 @@ _LOOPBACK = ipaddress.ip_address("127.0.0.1")
 _LOOPBACK6 = ipaddress.ip_address("::1")
 
 _SSH = 22
+_LINK_LOCAL = (5353, 5355)
+"""mDNS and LLMNR (RFC 6762, RFC 4795): systemd-resolved has them open, for the guest's own link."""
+
 _UNPRIVILEGED = 1024
 _EPHEMERAL = 32768
 """From here on a UDP socket is more often a client's than a server's (ip-sysctl, ip_local_port_range)."""
@@ -59,7 +62,7 @@ def default_rules(ssh_port: int) -> tuple[PortForward, ...]:
         PortForward(
             guest_ip=str(_ZERO), guest_port_range=(port, port), host_port_range=(port, port), ignore=True
         )
-        for port in (_SSH, ssh_port)
+        for port in (_SSH, ssh_port, *_LINK_LOCAL)
         if port
     )
     tcp, udp = (_UNPRIVILEGED, 65535), (_UNPRIVILEGED, _EPHEMERAL - 1)
