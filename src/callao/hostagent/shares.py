@@ -100,14 +100,19 @@ class Shares:
         notifier = self.notifier if there.writable else None
         if notifier is not None:
             await notifier.remove(there.location, mount_point, held=there.type is MountType.P9)
+        stream = self.streams.get(mount_point)
+        if stream is not None:
+            await stream.let_go()
         try:
             await unmount_in_guest(mount_point, self.client)
         except CallaoError:
+            if stream is not None:
+                stream.watch()
             if notifier is not None:
                 await notifier.add(there.location, mount_point)
             raise
-        stream = self.streams.pop(mount_point, None)
         if stream is not None:
+            del self.streams[mount_point]
             await stream.close()
         else:
             tag = mount_tag(Mount(location=there.location, mount_point=mount_point))

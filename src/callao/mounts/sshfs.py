@@ -47,6 +47,8 @@ class Share:
     client: Client
     ends: list[asyncio.subprocess.Process] = field(default_factory=list)
     keeper: asyncio.Task[None] | None = None
+    wanted: bool = False
+    """Whether the keeper shall go on."""
 
     async def open(self) -> None:
         """Returns when the guest shows the mount.
@@ -54,23 +56,37 @@ class Share:
         :raises AgentError: with the guest's words when it cannot be mounted.
         """
         await self._connect()
+        self.watch()
+
+    def watch(self) -> None:
+        """Open the stream again whenever it breaks."""
+        self.wanted = True
         self.keeper = asyncio.ensure_future(self._keep())
 
-    async def close(self) -> None:
-        """End both; the guest's mount goes with the stream."""
+    async def let_go(self) -> None:
+        """No longer: what ends it from here on is meant. The mount stays as it is."""
+        self.wanted = False
         if self.keeper is not None:
             self.keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self.keeper
+            self.keeper = None
+
+    async def close(self) -> None:
+        """End both; the guest's mount goes with the stream."""
+        await self.let_go()
         await self._disconnect()
 
     async def _keep(self) -> None:
         pauses = iter(_PAUSE)
-        while True:
+        # Asked for each time: before Python 3.12, asyncio.wait_for() can swallow a cancellation.
+        while self.wanted:
             await self.ends[-1].wait()
             await self._disconnect()
             await asyncio.sleep(next(pauses, _PAUSE[-1]))
             with contextlib.suppress(AgentError, OSError):
+                if not self.wanted:
+                    return
                 await self._connect()
                 pauses = iter(_PAUSE)
 
@@ -136,9 +152,11 @@ async def _shown(mount: Mount, session: asyncio.subprocess.Process, client: Clie
     look = _LOOK.format(tries=int(_PATIENCE * 5), point=shlex.quote(mount.mount_point))
     waiting = asyncio.ensure_future(client.run(look, timeout=_PATIENCE + 10))
     ended = asyncio.ensure_future(session.wait())
-    done, pending = await asyncio.wait({waiting, ended}, return_when=asyncio.FIRST_COMPLETED)
-    for task in pending:
-        task.cancel()
+    try:
+        done, _ = await asyncio.wait({waiting, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        ended.cancel()
     if waiting in done and waiting.exception() is None and waiting.result().status == 0:
         return
     words = ""

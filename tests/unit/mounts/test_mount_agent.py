@@ -59,6 +59,13 @@ class Stream:
 
     def __init__(self) -> None:
         self.open = True
+        self.watched = True
+
+    def watch(self) -> None:
+        self.watched = True
+
+    async def let_go(self) -> None:
+        self.watched = False
 
     async def close(self) -> None:
         self.open = False
@@ -182,6 +189,15 @@ def test_one_in_use_in_the_guest_stays(agent: Agent, tmp_path: Path) -> None:
     with pytest.raises(AgentError, match="cannot be unmounted"):
         agent.remove("/srv")
     assert (list(agent.shares.mounted), len(agent.machine.plugged)) == (["/srv"], 1)
+
+
+def test_a_stream_in_use_is_watched_over_again(agent: Agent, tmp_path: Path) -> None:
+    agent.add(tmp_path, "/srv", SSHFS)
+    agent.guest.fails = "umount"
+    with pytest.raises(AgentError, match="cannot be unmounted"):
+        agent.remove("/srv")
+    assert (agent.streams[0].open, agent.streams[0].watched) == (True, True)
+    assert list(agent.shares.streams) == ["/srv"]
 
 
 def test_what_is_not_there_cannot_be_removed(agent: Agent, tmp_path: Path) -> None:
