@@ -17,7 +17,7 @@ from callao.lifecycle.mounts import MountOutcome, MountRequest, ensure_mount
 NASTY = "a 'b\", ü\n$HOME"
 """A directory's name with all that a shell, QEMU and mount(8) could stumble over."""
 
-DRIVERS = ("builtin", "openssh-sftp-server", "openssh-sftp-server", "builtin")
+DRIVERS = ("builtin", "openssh-sftp-server", "openssh-sftp-server", "builtin", "builtin")
 """Of the SFTP servers, where the type is reverse-sshfs."""
 
 
@@ -69,6 +69,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
             {"location": str(cold), "mountPoint": "/mnt/write", "writable": True},
             {"location": str(cold / NASTY).replace("$", "$$"), "mountPoint": f"/mnt/{NASTY}"},
             {"location": str(cold / "sub"), "mountPoint": "/mnt/write/sub", "writable": True},
+            {"location": str(home.path), "mountPoint": "/mnt/home"},
         ]
         for mount, driver in zip(mounts, DRIVERS, strict=True):
             mount["sshfs"] = {"sftpDriver": driver}

@@ -42,6 +42,11 @@ class ColdSuite:
         assert not (box.cold / "no").exists()
         assert (box.cold / "greeting").read_text() == "hello\n"
 
+    def test_the_folder_that_holds_the_instance_itself_can_be_shared(self, box: Box) -> None:
+        assert box.run("cat /mnt/home/shared/greeting /mnt/home/box/lima.yaml | head -n 1") == "hello\n"
+        box.refuses("touch /mnt/home/no")
+        box.refuses("mount -o remount,rw /mnt/home; touch /mnt/home/box/no")
+
 
 class HotSuite:
     """Mounts of a running machine."""

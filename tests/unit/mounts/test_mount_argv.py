@@ -133,12 +133,12 @@ def test_one_that_cannot_be_read_only_gets_a_read_only_view(
     monkeypatch.setattr("os.geteuid", lambda: euid)
     share = replace(SHARE, location="/a b; $x")
     words = argv(program, share, SOCKET)
-    served = argv(program, replace(share, writable=True), SOCKET)
+    served = argv(program, replace(share, location="/sys", writable=True), SOCKET)
     assert words[: len(space)] == space
     assert words[len(space) : len(space) + 2] == ["sh", "-c"]
     assert "remount,bind,ro" in words[len(space) + 2]
     assert "/a b; $x" not in words[len(space) + 2]  # it is an argument of the script, never its text
-    assert words[len(space) + 3 :] == ["sh", "/a b; $x", *served]
+    assert words[len(space) + 3 :] == ["sh", "/a b; $x", "/sys", *served]
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,15 @@ ABSENT = (
 _PATIENCE = 10.0
 """Seconds for the daemon to open its socket."""
 
-_READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
-"""Run in a mount namespace of its own, for a daemon that cannot be told to be read-only."""
+_STAGE = "/sys"
+"""Where a mount namespace of its own shows a daemon what it may only read.
+
+Every host has this folder and the daemon has no use for it. Not the folder itself: the daemon's socket may
+lie in it, where somebody shares their home.
+"""
+
+_READ_ONLY = 'mount --bind "$1" "$2" && mount -o remount,bind,ro "$2" && shift 2 && exec "$@"'
+"""Run in that namespace, for a daemon that cannot be told to be read-only."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +61,19 @@ def find() -> Program | None:
 
 def argv(program: Program, share: DeviceShare, socket: Path) -> list[str]:
     """The command line that serves ``share`` on ``socket``."""
+    staged = not (share.writable or program.read_only)
+    source = _STAGE if staged else share.location
     if program.rust:
-        words = [program.path, f"--socket-path={socket}", f"--shared-dir={share.location}", "--cache=auto"]
+        words = [program.path, f"--socket-path={socket}", f"--shared-dir={source}", "--cache=auto"]
         words += ["--sandbox=chroot"] if os.geteuid() == 0 else []
     else:
-        source = share.location.replace("\\", "\\\\").replace(",", "\\,")
+        source = source.replace("\\", "\\\\").replace(",", "\\,")
         words = [program.path, "-f", f"--socket-path={socket}", "-o", f"source={source}"]
         words += ["-o", "cache=auto", "-o", "sandbox=chroot"]
-    if share.writable:
-        return words
-    if program.read_only:
-        return [*words, "--readonly"]
+    if not staged:
+        return words if share.writable else [*words, "--readonly"]
     space = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
-    return [*space, "--", "sh", "-c", _READ_ONLY, "sh", share.location, *words]
+    return [*space, "--", "sh", "-c", _READ_ONLY, "sh", share.location, _STAGE, *words]
 
 
 async def serve(share: DeviceShare, socket: Path, log: Path) -> asyncio.subprocess.Process:
