@@ -27,4 +27,4 @@ def test_a_plain_guest_is_left_alone(home: Home, tmp_path: Path) -> None:
     there = "ls /usr/local/bin/lima-guestagent /etc/systemd/system/lima-guestagent.service 2>/dev/null"
     assert home.ssh("plain", there).stdout == ""
     assert str(tmp_path) not in home.ssh("plain", "cat /proc/mounts").stdout
-    assert home.ssh("plain", "pgrep -f lima-guestagent; command -v containerd").stdout == ""
+    assert home.ssh("plain", "pgrep -f [l]ima-guestagent; command -v containerd").stdout == ""
