@@ -112,13 +112,6 @@ CONFIGURATION: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 """The flags that change lima.yaml, in limactl's words."""
 
-NAMES = (
-    "arch", "containerd", "cpus", "memory", "disk", "dns", "mount", "mount_only", "mount_none",
-    "mount_writable", "mount_inotify", "mount_type", "network", "port_forward", "nested_virt", "rosetta",
-    "video", "plain", "ssh_port", "vm_type", "param", "expressions",
-)  # fmt: skip
-"""Their parameters."""
-
 
 def configuration(function: F) -> F:
     """All flags of :data:`CONFIGURATION`."""
