@@ -10,9 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import click
-
-from callao.cli.session import tell
+from callao.cli.session import warn
 from callao.errors import LockError
 
 
@@ -27,9 +25,9 @@ def collected(references: Iterable[str], inventories: Iterable[str] = ()) -> lis
     hosts = [in_inventory(_inventory(each), Path(each).absolute().parent) for each in inventories]
     for expression in dict.fromkeys(each for named in [*found, *hosts] for each in named.unknown):
         if not (hosts and "lima_template" in expression):
-            tell(
-                f"{click.style('!', fg='yellow')} template: {expression!r} is only known when the playbook "
-                "runs: lock what it may become by name."
+            warn(
+                f"template: {expression!r} is only known when the playbook runs: lock what it may become by "
+                "name."
             )
     return list(dict.fromkeys(each for named in [*found, *hosts] for each in named.references))
 

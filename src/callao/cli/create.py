@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from callao.cli import complete
+from callao.cli.existing import bring
 from callao.cli.options import Command, configuration, timeout
-from callao.cli.session import Session, session, tell
+from callao.cli.session import Session, session
 from callao.errors import CallaoError
 
 DEFAULT = "default"
@@ -53,7 +54,6 @@ def new(
     from callao.access import access_of_environment
     from callao.cli.overrides import overridden
     from callao.instances import names
-    from callao.lifecycle import Request, ensure
     from callao.templates import resolve, resolve_text
 
     access = access_of_environment()
@@ -71,17 +71,14 @@ def new(
             f"instance {chosen!r} exists already.",
             hint=f"Start it with 'callao start {chosen}', or choose another --name.",
         )
-    request = Request(
-        name=chosen,
-        state=state,
+    bring(
+        run,
+        chosen,
+        state,
         template=None if reference == "-" else stored(reference),
         document=overridden(resolved.document, flags),
         timeout=timeout,
-        access=access,
     )
-    outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
-    for notice in outcome.notices:
-        tell(f"{click.style('!', fg='yellow')} {notice}")
     return chosen
 
 

@@ -8,7 +8,7 @@ import click
 from callao.cli import complete
 from callao.cli.existing import bring, look
 from callao.cli.options import Command
-from callao.cli.session import session, tell
+from callao.cli.session import session, tell, warn
 
 
 @click.command("delete", cls=Command)
@@ -31,7 +31,7 @@ def command(instances: tuple[str, ...], force: bool) -> None:
         try:
             instance = look(run, name)
         except InstanceNotFound as error:
-            tell(f"{click.style('!', fg='yellow')} {error}")
+            warn(str(error))
             continue
         if not force:
             must_be_stopped(instance, "deleted")

@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
-from callao.cli.session import Session, tell
+from callao.cli.session import Session, warn
 from callao.instances import Instance, inspect
 
 
@@ -27,5 +25,5 @@ def bring(run: Session, name: str, state: str, **more: Any) -> bool:
     request = Request(name=name, state=state, access=access_of_environment(), **more)
     outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
     for notice in outcome.notices:
-        tell(f"{click.style('!', fg='yellow')} {notice}")
+        warn(notice)
     return outcome.changed

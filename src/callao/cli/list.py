@@ -10,7 +10,7 @@ import click
 
 from callao.cli import complete
 from callao.cli.options import Command
-from callao.cli.session import Session, session, tell
+from callao.cli.session import Session, session, tell, warn
 from callao.config import format_size
 from callao.instances.brief import Brief, briefs
 
@@ -71,7 +71,7 @@ def _chosen(every: list[Brief], patterns: tuple[str, ...]) -> tuple[list[Brief],
     status = 0
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(each.name, pattern) for each in every):
-            tell(f"{click.style('!', fg='yellow')} No instance matches {pattern!r}.")
+            warn(f"No instance matches {pattern!r}.")
             status = 1
     fits = [each for each in every if any(fnmatch.fnmatchcase(each.name, one) for one in patterns)]
     return fits, status

@@ -45,3 +45,8 @@ def session() -> Session:
 def tell(words: str) -> None:
     """Talk, as against data."""
     click.echo(words, err=True)
+
+
+def warn(words: str) -> None:
+    """Talk about what somebody should know, and that is no error."""
+    tell(f"{click.style('!', fg='yellow')} {words}")
