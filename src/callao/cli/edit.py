@@ -19,8 +19,9 @@ from callao.cli.existing import bring, look
 from callao.cli.options import Command, configuration
 from callao.cli.session import Session, session, tell
 from callao.config import Config
-from callao.errors import CallaoError, ConfigError, InstanceBroken
+from callao.errors import CallaoError, ConfigError
 from callao.instances import Instance
+from callao.instances.broken import usable
 
 _PATIENCE = 60.0
 """Seconds to wait for another run that changes the instance."""
@@ -53,11 +54,7 @@ def command(instance: str, **flags: Any) -> None:
     from callao.cli.overrides import given, overridden
 
     if given(flags):
-        if found.config is None:
-            raise InstanceBroken(
-                f"instance {instance!r} is broken: {'; '.join(found.errors)}.",
-                hint=f"Mend it in an editor: callao edit {instance}",
-            )
+        usable(found, f"Mend it in an editor: callao edit {instance}")
         _apply(run, found, overridden(found.document, flags))
     else:
         _in_editor(run, found)

@@ -8,12 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from callao.config import Change, Config, changes
-from callao.errors import (
-    ImmutableField,
-    InstanceBroken,
-    InstanceProtected,
-    RestartRequired,
-)
+from callao.errors import ImmutableField, InstanceProtected, RestartRequired
+from callao.instances.broken import usable
 from callao.instances.effects import Effect, effect_of, fingerprint, shrinks
 from callao.instances.store import Instance, Status
 
@@ -116,11 +112,9 @@ def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Pl
             steps=(*_delete(actual), Step.CREATE, *_from_stopped(policy.target)),
             changes=_changes(desired, actual),
         )
-    if actual.config is None:
-        raise InstanceBroken(
-            f"instance {actual.name!r} is broken: {'; '.join(actual.errors)}.",
-            hint="Mend its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'.",
-        )
+    usable(
+        actual, "Mend its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'."
+    )
     return _edit(desired, actual, policy)
 
 

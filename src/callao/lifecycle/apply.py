@@ -9,10 +9,11 @@ import msgspec
 
 from callao.config import dump
 from callao.drivers import driver_for
-from callao.errors import CallaoError, ConfigError, InstanceBroken
+from callao.errors import CallaoError, ConfigError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Plan, Step, inspect
+from callao.instances.broken import usable
 from callao.instances.files import write_file, write_json
 from callao.lifecycle.create import create, sweep
 from callao.lifecycle.delete import delete
@@ -70,10 +71,9 @@ def apply(
 
 def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
     instance = inspect(request.name, home, host)
-    if instance.config is None:
-        raise InstanceBroken(f"instance {request.name!r} is broken: {'; '.join(instance.errors)}.")
-    driver = driver_for(instance.config.vm_type)
-    problems = driver.validate(instance.config, host)
+    config = usable(instance)
+    driver = driver_for(config.vm_type)
+    problems = driver.validate(config, host)
     if problems:
         raise ConfigError(problems, source=str(instance.paths.lima_yaml))
     start(instance, driver, home, request.timeout, report)

@@ -14,10 +14,11 @@ import msgspec
 
 from callao.config import Config, check_name, check_socket_path, dump, effective
 from callao.drivers import driver_for
-from callao.errors import ImmutableField, InstanceBroken, InstanceError
+from callao.errors import ImmutableField, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.instances import Instance, InstancePaths, ssh_alias
+from callao.instances.broken import usable
 from callao.instances.files import write_file, write_json
 from callao.instances.lock import locked
 from callao.lifecycle.create import LIMA_VERSION, building_at, sweep
@@ -42,10 +43,9 @@ def clone(
     check_name(name)
     check_socket_path(home / name)
     must_be_free(name, home)  # before the locks: two of one name would wait for each other
-    if source.config is None:
-        raise InstanceBroken(f"instance {source.name!r} is broken: {'; '.join(source.errors)}.")
+    before = usable(source)
     config = effective(document, host, name=name, instance_dir=home / name)
-    _must_fit(config, source.config, source.name)
+    _must_fit(config, before, source.name)
     driver = driver_for(config.vm_type)
     with locked(source.name, home, _PATIENCE), locked(name, home, _PATIENCE):
         must_be_stopped(source, "copied")

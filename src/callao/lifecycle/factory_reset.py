@@ -9,10 +9,11 @@ from pathlib import Path
 
 from callao.access import Access
 from callao.drivers import driver_for
-from callao.errors import InstanceBroken, InstanceError, InstanceProtected
+from callao.errors import InstanceError, InstanceProtected
 from callao.events import Event, Reporter, Stage, State
 from callao.images import ensure_image
 from callao.instances import Instance, InstancePaths, Runtime
+from callao.instances.broken import usable
 from callao.instances.files import read_json
 from callao.instances.lock import locked
 from callao.instances.store import processes
@@ -31,8 +32,7 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
     :raises InstanceError: when it is protected or broken, or the disk cannot be made.
     :raises ImageError: when the image cannot be had.
     """
-    if instance.config is None:
-        raise InstanceBroken(f"instance {instance.name!r} is broken: {'; '.join(instance.errors)}.")
+    config = usable(instance)
     if instance.protected:
         raise InstanceProtected(
             f"instance {instance.name!r} is protected.", hint=f"callao unprotect {instance.name}"
@@ -42,7 +42,6 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
             f"instance {instance.name!r} was made by Lima, which keeps its disk otherwise.",
             hint=f"Reset it with 'limactl factory-reset {instance.name}'.",
         )
-    config = instance.config
     image = ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
     driver = driver_for(config.vm_type)
     with locked(instance.name, home, _PATIENCE):

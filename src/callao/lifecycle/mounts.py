@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import quote
 
 from callao.config import MountType, dump, effective
-from callao.errors import CallaoError, InstanceBroken, InstanceError
+from callao.errors import CallaoError, InstanceError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
+from callao.instances.broken import broken
 from callao.instances.files import write_file
 from callao.instances.lock import locked
 
@@ -144,7 +145,7 @@ def _wanted(request: MountRequest, host: Host) -> Entry:
 
 def _refuse_broken(instance: Instance) -> None:
     if instance.status is Status.BROKEN:
-        raise InstanceBroken(f"instance {instance.name!r} is broken: {'; '.join(instance.errors)}.")
+        raise broken(instance)
 
 
 def _refuse_unfit(request: MountRequest, instance: Instance) -> None:

@@ -14,6 +14,7 @@ from callao.config import check, dump, effective
 from callao.errors import CallaoError, InstanceError
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
+from callao.instances.broken import usable
 from callao.instances.files import write_file
 from callao.instances.lock import locked
 
@@ -90,8 +91,7 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check_onl
 def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
     """The rule with every default, as the host agent has it."""
     check({"portForwards": [rule]}, host, source="rule")
-    if instance.config is None:
-        raise InstanceError(f"instance {instance.name!r} is broken: {'; '.join(instance.errors)}.")
+    usable(instance)
     document = {**instance.document, "portForwards": [rule], "plain": False}
     config = effective(document, host, name=instance.name, instance_dir=instance.dir)
     full: Rule = msgspec.to_builtins(config.port_forwards[0])
