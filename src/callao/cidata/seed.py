@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from callao.config.names import hostname_of
 from callao.config.schema import Config
 
 GATEWAY = "192.168.5.2"
@@ -38,5 +39,4 @@ class Seed:
 
     @property
     def hostname(self) -> str:
-        """Lima's: ``lima-NAME``, with the characters that host names lack turned to ``-``."""
-        return "lima-" + self.name.replace(".", "-").replace("_", "-")
+        return hostname_of(self.name)

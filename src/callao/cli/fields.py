@@ -10,7 +10,7 @@ from typing import Any
 
 from callao.errors import CallaoError
 from callao.host import Host
-from callao.instances import Instance, ssh_alias
+from callao.instances import Instance
 
 FIELDS = {
     "Name": "name", "Hostname": "hostname", "Status": "status", "Dir": "dir", "VMType": "vmType",
@@ -33,7 +33,7 @@ _GO_ONLY = re.compile(
 
 def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
     """Plain values, as ``limactl list --json`` has them: sizes in bytes, 0 for a port or pid there isn't."""
-    from callao.config import message, to_document
+    from callao.config import hostname_of, message, to_document
 
     config = instance.config
     told = ""
@@ -41,7 +41,7 @@ def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
         told = message(config, host, name=instance.name, instance_dir=instance.dir)
     return {
         "name": instance.name,
-        "hostname": ssh_alias(instance.name).replace(".", "-").replace("_", "-"),
+        "hostname": hostname_of(instance.name),
         "status": instance.status.value,
         "dir": str(instance.dir),
         "vmType": config.vm_type.value if config else "",

@@ -9,7 +9,7 @@ from callao.config.effective import check, effective
 from callao.config.environment import with_environment
 from callao.config.expand import message
 from callao.config.merge import merge
-from callao.config.names import check_name, check_socket_path
+from callao.config.names import check_name, check_socket_path, hostname_of
 from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
 from callao.config.sizes import format_size, parse_size
 from callao.config.yamltext import dump, load
@@ -35,6 +35,7 @@ __all__ = [
     "dump",
     "effective",
     "format_size",
+    "hostname_of",
     "json_schema",
     "load",
     "locate",

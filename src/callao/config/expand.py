@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from callao.config.names import hostname_of
 from callao.config.schema import Config
 from callao.errors import Problem
 from callao.host import Host
@@ -27,10 +28,15 @@ Document = dict[str, Any]
 def expand(filled: Document, host: Host, *, name: str, instance_dir: Path) -> tuple[Document, list[Problem]]:
     """The document with its references replaced, and those that lead nowhere."""
     problems: list[Problem] = []
-    hostname = f"lima-{name}".replace(".", "-").replace("_", "-")
     parameters = {f"Param.{key}": value for key, value in filled["param"].items()}
     user = filled["user"]
-    guest = {"Name": name, "Hostname": hostname, "UID": str(user["uid"]), "User": user["name"], **parameters}
+    guest = {
+        "Name": name,
+        "Hostname": hostname_of(name),
+        "UID": str(user["uid"]),
+        "User": user["name"],
+        **parameters,
+    }
     home = _text(user["home"], guest, "user.home", problems)
     guest["Home"] = home
     here = {**_of_host(host, name, instance_dir), **parameters}
@@ -48,7 +54,7 @@ def message(config: Config, host: Host, *, name: str, instance_dir: Path) -> str
     """The template's message with its references replaced; what it does not know stays as it stands."""
     known = {
         **_of_host(host, name, instance_dir),
-        "Hostname": f"lima-{name}".replace(".", "-").replace("_", "-"),
+        "Hostname": hostname_of(name),
         "HostOS": host.os,
         "Arch": config.arch.value,
         "SSHConfigFile": str(instance_dir / "ssh.config"),

@@ -59,6 +59,11 @@ def is_instance_name(name: str) -> bool:
     return len(name) <= _LONGEST and bool(_INSTANCE.fullmatch(name))
 
 
+def hostname_of(name: str) -> str:
+    """The guest's, as Lima has it: ``lima-NAME``, with what no host name may have turned to ``-``."""
+    return f"lima-{name}".replace(".", "-").replace("_", "-")
+
+
 def is_user_name(name: str) -> bool:
     """Whether Debian's useradd and Fedora's alike would take it."""
     return bool(_USER.fullmatch(name))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from callao.cidata import GATEWAY, GUEST
-from callao.config import Config
+from callao.config import Config, hostname_of
 from callao.resolver import Resolver, Rules
 
 
@@ -15,7 +15,7 @@ async def start_resolver(config: Config, name: str) -> tuple[Resolver, dict[str,
 
     :raises AgentError: when no port can be had.
     """
-    hostname = f"lima-{name}".replace(".", "-").replace("_", "-")
+    hostname = hostname_of(name)
     static = {"host.lima.internal": GATEWAY, f"{hostname}.internal": GUEST, hostname: GUEST}
     rules = Rules(hosts=config.host_resolver.hosts, ipv6=config.host_resolver.ipv6, static=static)
     resolver = Resolver(rules, gateway=IPv4Address(GATEWAY))
