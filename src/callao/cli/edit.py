@@ -23,9 +23,6 @@ from callao.errors import CallaoError, ConfigError
 from callao.instances import Instance
 from callao.instances.broken import usable
 
-_PATIENCE = 60.0
-"""Seconds to wait for another run that changes the instance."""
-
 _SUFFIX = ".lima.yaml"
 """So that the editor's schema association finds it, see docs/lima-yaml.md."""
 
@@ -95,7 +92,7 @@ def _take(run: Session, found: Instance, text: str) -> None:
         text, document = _settled(text, document, found.config)
         if bring(run, found.name, "present", restart="never", document=document, text=text):
             return
-    with locked(found.name, run.home, _PATIENCE):
+    with locked(found.name, run.home):
         write_file(found.paths.lima_yaml, text.encode())
 
 

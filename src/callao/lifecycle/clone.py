@@ -25,9 +25,6 @@ from callao.lifecycle.create import LIMA_VERSION, building_at, sweep
 from callao.lifecycle.quiet import must_be_free, must_be_stopped
 from callao.ssh import host_key, known_hosts
 
-_PATIENCE = 60.0
-"""Seconds to wait for another run that holds one of the two."""
-
 
 def clone(
     source: Instance, name: str, document: Mapping[str, object], *, home: Path, host: Host, report: Reporter
@@ -47,7 +44,7 @@ def clone(
     config = effective(document, host, name=name, instance_dir=home / name)
     _must_fit(config, before, source.name)
     driver = driver_for(config.vm_type)
-    with locked(source.name, home, _PATIENCE), locked(name, home, _PATIENCE):
+    with locked(source.name, home), locked(name, home):
         must_be_stopped(source, "copied")
         must_be_free(name, home)
         files = driver.carried(source.paths)

@@ -19,7 +19,6 @@ from callao.instances.lock import locked
 from callao.instances.store import processes
 from callao.lifecycle.stop import clear_stale, stop
 
-_PATIENCE = 60.0
 _FRESH = ".reset"
 """Where the new disk is made, in the instance's folder: the next start or reset clears what a kill left."""
 
@@ -44,7 +43,7 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
         )
     image = ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
     driver = driver_for(config.vm_type)
-    with locked(instance.name, home, _PATIENCE):
+    with locked(instance.name, home):
         agent, driver_process = processes(instance.paths, read_json(instance.paths.runtime, Runtime))
         instance = replace(instance, agent=agent, driver=driver_process)
         if agent or driver_process:

@@ -19,6 +19,8 @@ from callao.instances.files import write_file
 from callao.instances.lock import locked
 
 _PATIENCE = 60.0
+"""Seconds for the host agent to answer."""
+
 PRESENT, ABSENT = "present", "absent"
 
 Rule = dict[str, Any]
@@ -80,7 +82,7 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check_onl
     written = document is not None and document != instance.document
     if check_only or not (live or written):
         return _outcome(live or written, said)
-    with locked(request.instance, home, _PATIENCE):
+    with locked(request.instance, home):
         if live:
             _live(instance, full, request.state)
         if document is not None and written:

@@ -11,8 +11,6 @@ from callao.instances import Instance, InstancePaths
 from callao.instances.lock import locked
 from callao.lifecycle.quiet import must_be_free, must_be_stopped
 
-_PATIENCE = 60.0
-
 
 def rename(instance: Instance, name: str, *, home: Path) -> None:
     """Its next start writes the files that hold the name: seed, ssh.config, known_hosts.
@@ -23,7 +21,7 @@ def rename(instance: Instance, name: str, *, home: Path) -> None:
     check_name(name)
     check_socket_path(home / name)
     must_be_free(name, home)  # before the locks: two of one name would wait for each other
-    with locked(instance.name, home, _PATIENCE), locked(name, home, _PATIENCE):
+    with locked(instance.name, home), locked(name, home):
         must_be_stopped(instance, "renamed")
         must_be_free(name, home)
         if instance.protected:
