@@ -112,17 +112,16 @@ mount:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._names import snake
 
 
 def ensure(module):
-    def work(reporter, home, host):
+    def work(_reporter, home, host):
         from callao.lifecycle.mounts import MountRequest, ensure_mount
 
         params = {key: value for key, value in module.params.items() if value is not None}
-        outcome = ensure_mount(
-            MountRequest(**params), home=home, host=host, check=module.check_mode, report=reporter
-        )
-        before, after = public(outcome.before), public(outcome.after)
+        outcome = ensure_mount(MountRequest(**params), home=home, host=host, check=module.check_mode)
+        before, after = snake(outcome.before), snake(outcome.after)
         return {
             "changed": outcome.changed,
             "mount": after,
@@ -130,13 +129,6 @@ def ensure(module):
         }
 
     return work
-
-
-def public(entry):
-    """Under Ansible's kind of names."""
-    if entry is None:
-        return None
-    return {"mount_point" if key == "mountPoint" else key: value for key, value in entry.items()}
 
 
 def main():

@@ -67,6 +67,7 @@ mounts:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._names import snake
 
 
 def look(module):
@@ -75,11 +76,7 @@ def look(module):
         from callao.lifecycle.mounts import mounts_of
 
         found = mounts_of(inspect(module.params["instance"], home, host))
-        mounts = [
-            {"mount_point" if key == "mountPoint" else key: value for key, value in each.items()}
-            for each in found
-        ]
-        return {"changed": False, "mounts": mounts}
+        return {"changed": False, "mounts": [snake(each) for each in found]}
 
     return work
 
