@@ -177,7 +177,7 @@ def ensure(module):
             state=params["state"],
             persist=params["persist"],
         )
-        outcome = ensure_forward(request, home=home, host=host, check_only=module.check_mode)
+        outcome = ensure_forward(request, home=home, host=host, check=module.check_mode)
         return {
             "changed": outcome.changed,
             "forwards": [snake(each) for each in outcome.forwards],

@@ -36,7 +36,6 @@ def add(
     from callao.lifecycle.mounts import MountRequest, ensure_mount
 
     run = session()
-    look(run, instance)
     request = MountRequest(
         instance=instance,
         location=os.path.abspath(os.path.expanduser(location)),  # noqa: PTH100, PTH111 - symlinks stay
@@ -45,7 +44,7 @@ def add(
         writable=writable,
         persist=persist,
     )
-    outcome = ensure_mount(request, home=run.home, host=run.host, check=False, report=run.report)
+    outcome = ensure_mount(request, home=run.home, host=run.host, check=False)
     assert outcome.after is not None
     done = "Mounted" if outcome.changed else "Mounted already:"
     kind = outcome.after.get("type", "")
@@ -61,9 +60,8 @@ def remove(instance: str, mount_point: str, persist: bool) -> None:
     from callao.lifecycle.mounts import UNMOUNTED, MountRequest, ensure_mount
 
     run = session()
-    look(run, instance)
     request = MountRequest(instance=instance, mount_point=mount_point, state=UNMOUNTED, persist=persist)
-    outcome = ensure_mount(request, home=run.home, host=run.host, check=False, report=run.report)
+    outcome = ensure_mount(request, home=run.home, host=run.host, check=False)
     tell(f"Unmounted {mount_point}." if outcome.changed else f"Nothing is mounted at {mount_point}.")
 
 

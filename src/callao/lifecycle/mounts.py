@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from callao.config import MountType, dump, effective
 from callao.errors import CallaoError, InstanceError
-from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import broken
@@ -81,14 +80,11 @@ def mounts_of(instance: Instance) -> list[Entry]:
     ]
 
 
-def ensure_mount(
-    request: MountRequest, *, home: Path, host: Host, check: bool, report: Reporter
-) -> MountOutcome:
+def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) -> MountOutcome:
     """Bring one mount to the requested state; with ``check``, only tell what would be done.
 
     :raises CallaoError: naming the option that is wrong, or what the guest said.
     """
-    del report  # one step, and it is short
     instance = inspect(request.instance, home, host)
     wanted = _wanted(request, host)
     running = instance.status is Status.RUNNING

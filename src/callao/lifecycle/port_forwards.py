@@ -59,8 +59,8 @@ def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
     return said
 
 
-def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check_only: bool) -> ForwardOutcome:
-    """Bring one rule to the requested state; with ``check_only``, only tell what would be done.
+def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bool) -> ForwardOutcome:
+    """Bring one rule to the requested state; with ``check``, only tell what would be done.
 
     :raises CallaoError: naming what is wrong with the rule, or why it cannot be.
     """
@@ -80,7 +80,7 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check_onl
     live = running and not request.persist and there != (request.state == PRESENT)
     document = _document(instance, rule, request) if request.persist else None
     written = document is not None and document != instance.document
-    if check_only or not (live or written):
+    if check or not (live or written):
         return _outcome(live or written, said)
     with locked(request.instance, home):
         if live:

@@ -43,7 +43,7 @@ class Box:
     def mount(self, check: bool = False, **request: Any) -> MountOutcome:
         host = self.home.host
         wanted = MountRequest(instance="box", **request)
-        return ensure_mount(wanted, home=self.home.path, host=host, check=check, report=lambda _: None)
+        return ensure_mount(wanted, home=self.home.path, host=host, check=check)
 
     def mounts(self) -> list[dict[str, Any]]:
         listed: list[dict[str, Any]] = call(self.home.path / "box" / "ha.sock", "GET", "/v1/mounts")

@@ -81,7 +81,7 @@ class Box:
 
     def forward(self, rule: dict[str, Any], **more: Any) -> bool:
         request = ForwardRequest(instance="box", rule=rule, **more)
-        return ensure_forward(request, home=self.home.path, host=self.home.host, check_only=False).changed
+        return ensure_forward(request, home=self.home.path, host=self.home.host, check=False).changed
 
     def forwards(self) -> dict[str, list[dict[str, Any]]]:
         return forwards_of(inspect("box", self.home.path, self.home.host))

@@ -13,7 +13,6 @@ import pytest
 
 from callao.config import dump
 from callao.errors import CallaoError, InstanceBroken, InstanceError
-from callao.events import silent
 from callao.host import Host, HostUser
 from callao.instances import InstancePaths, Runtime, inspect
 from callao.instances.files import write_json
@@ -41,7 +40,7 @@ class Stopped:
 
     def mount(self, *, check: bool = False, **request: Any) -> MountOutcome:
         wish = MountRequest(**{"instance": "web", "persist": True, **request})
-        return ensure_mount(wish, home=self.home, host=self.host, check=check, report=silent)
+        return ensure_mount(wish, home=self.home, host=self.host, check=check)
 
     def kept(self) -> Any:
         return inspect("web", self.home, self.host).document.get("mounts", [])
