@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING
 
-from callao.config.defaults import mac_address
+from callao.config.defaults import below_home, mac_address
 from callao.config.document import Change, changes, to_document
 from callao.config.effective import check, effective
 from callao.config.environment import with_environment
@@ -28,6 +28,7 @@ __all__ = [
     "PortForward",
     "Proto",
     "VMType",
+    "below_home",
     "changes",
     "check",
     "check_name",

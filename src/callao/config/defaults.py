@@ -87,6 +87,11 @@ def mac_address(instance_dir: Path, index: int) -> str:
     return "52:55:55:" + ":".join(f"{byte:02x}" for byte in tail)
 
 
+def below_home(location: str, host: Host) -> str:
+    """A path of the host with ``~`` replaced by the user's home."""
+    return host.user.home + location[1:] if location == "~" or location.startswith("~/") else location
+
+
 def _machine_id() -> str:
     """See machine-id(5); empty where there is none."""
     try:
@@ -119,9 +124,7 @@ def _user(user: Mapping[str, Any], host: Host) -> Document:
 
 
 def _mount(entry: Mapping[str, Any], host: Host) -> Document:
-    location = entry.get("location", "")
-    if location == "~" or location.startswith("~/"):
-        location = host.user.home + location[1:]
+    location = below_home(entry.get("location", ""), host)
     p9 = dict(entry.get("9p", {}))
     p9["msize"] = parse_size(p9.get("msize", "128KiB"))
     p9.setdefault("cache", "mmap" if entry.get("writable") else "fscache")

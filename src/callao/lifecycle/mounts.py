@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from callao.config import MountType, dump, effective
+from callao.config import MountType, below_home, dump, effective
 from callao.errors import CallaoError, InstanceError
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
@@ -113,9 +113,7 @@ def _wanted(request: MountRequest, host: Host) -> Entry:
     kinds = [MountType.REVERSE_SSHFS.value, MountType.P9.value, MountType.VIRTIOFS.value]
     if request.type and request.type not in kinds:
         raise CallaoError(f"type: {request.type!r} is not known (allowed: {', '.join(kinds)}).")
-    location = request.location
-    if location == "~" or location.startswith("~/"):
-        location = host.user.home + location[1:]
+    location = below_home(request.location, host)
     if location:
         location = os.path.normpath(location)
         if not location.startswith("/"):
