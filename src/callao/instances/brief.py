@@ -17,7 +17,7 @@ from callao.errors import CallaoError
 from callao.host import Host
 from callao.instances.files import Runtime, read_json, write_file
 from callao.instances.paths import InstancePaths
-from callao.instances.store import Status, inspect, names, processes
+from callao.instances.store import Status, inspect, names, processes, standing
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):
@@ -74,9 +74,9 @@ def _brief(
 ) -> Brief:
     name = paths.name
     try:
-        status = paths.lima_yaml.stat()
+        file = paths.lima_yaml.stat()
         # The ctime, which nobody can set back, and which a change of permissions moves, too.
-        stamp = (status.st_ctime_ns, status.st_size, status.st_ino)
+        stamp = (file.st_ctime_ns, file.st_size, file.st_ino)
     except OSError:
         stamp = (0, 0, 0)
     remembered = known.get(name)
@@ -86,12 +86,10 @@ def _brief(
         now[name] = (stamp, facts)
     runtime = read_json(paths.runtime, Runtime)
     agent, driver = processes(paths, runtime)
-    errors = facts.errors
-    if driver is not None and agent is None:
-        errors = (*errors, f"the machine runs (pid {driver.pid}) without its host agent")
+    status, errors = standing(facts.errors, agent, driver)
     return Brief(
         name=name,
-        status=Status.BROKEN if errors else Status.RUNNING if agent else Status.STOPPED,
+        status=status,
         dir=str(paths.dir),
         facts=facts,
         ssh_port=_port(name, paths, host, runtime) if agent else 0,

@@ -88,9 +88,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     agent, driver = processes(paths, runtime)
     live = runtime if runtime is not None and agent is not None and alive(runtime.agent) else None
     document, config, errors = _configuration(paths, host)
-    if driver is not None and agent is None:
-        errors = (*errors, f"the machine runs (pid {driver.pid}) without its host agent")
-    status = Status.BROKEN if errors else Status.RUNNING if agent else Status.STOPPED
+    status, errors = standing(errors, agent, driver)
     return Instance(
         name=name,
         paths=paths,
@@ -118,6 +116,15 @@ def processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity |
             runtime.driver if alive(runtime.driver) else None,
         )
     return from_pid_file(paths.ha_pid), from_pid_file(paths.qemu_pid)
+
+
+def standing(
+    errors: tuple[str, ...], agent: Identity | None, driver: Identity | None
+) -> tuple[Status, tuple[str, ...]]:
+    """The status, by what is wrong with lima.yaml and by who lives; with all that is wrong."""
+    if driver is not None and agent is None:
+        errors = (*errors, f"the machine runs (pid {driver.pid}) without its host agent")
+    return Status.BROKEN if errors else Status.RUNNING if agent else Status.STOPPED, errors
 
 
 def _configuration(
