@@ -8,9 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
-from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import Entry, entry, exclusive, room
+from callao.images.cache import Entry, entry, exclusive, not_kept
 
 _CHUNK = 1 << 20
 
@@ -29,9 +28,7 @@ def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
                 return place.data
             return _put(place, data, name, digest)
     except OSError as error:
-        raise ImageError(
-            f"{url} cannot be kept in {place.dir}: {error.strerror or error}.", hint=room(place.dir)
-        ) from error
+        raise not_kept(url, place, error) from error
 
 
 def _put(place: Entry, data: IO[bytes], name: str, digest: str) -> Path:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.errors import ImageError
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -60,6 +62,13 @@ def room(folder: Path) -> str:
     """How much is free where ``folder`` is or would be, for people."""
     place = next(place for place in (folder, *folder.parents) if place.exists())
     return f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free there."
+
+
+def not_kept(location: str, place: Entry, error: OSError) -> ImageError:
+    """What is said when the disk or its permissions are in the way."""
+    return ImageError(
+        f"{location} cannot be kept in {place.dir}: {error.strerror or error}.", hint=room(place.dir)
+    )
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from callao.access import Access
 from callao.errors import DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
-from callao.images.cache import Entry, entry, exclusive, room
+from callao.images.cache import Entry, entry, exclusive, not_kept
 from callao.images.download import Patience, Progress, download
 from callao.images.location import Location, parse
 
@@ -75,7 +75,7 @@ def fetch(
                 raise _not_cached(location)
             return _downloaded(cached, place, digest, name, report, patience or Patience())
     except OSError as error:
-        raise _not_kept(location, cached, error) from error
+        raise not_kept(location, cached, error) from error
 
 
 def newest(location: str, *, home: Path, report: Reporter) -> CachedFile:
@@ -89,13 +89,7 @@ def newest(location: str, *, home: Path, report: Reporter) -> CachedFile:
         with exclusive(cached.dir):
             return _downloaded(cached, place, None, digests.algorithm(None), report, Patience())
     except OSError as error:
-        raise _not_kept(location, cached, error) from error
-
-
-def _not_kept(location: str, cached: Entry, error: OSError) -> ImageError:
-    return ImageError(
-        f"{location} cannot be kept in {cached.dir}: {error.strerror or error}.", hint=room(cached.dir)
-    )
+        raise not_kept(location, cached, error) from error
 
 
 def _not_cached(location: str) -> DownloadError:
