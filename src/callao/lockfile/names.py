@@ -7,16 +7,14 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
-from callao.templates import builtin_dir
-
-_PREFIXES = ("template://", "template:")
+from callao.templates import bare_name, builtin_dir, is_path
 
 
 def key_of(reference: str, folder: Path) -> str:
     """``reference`` as the lock has it: a name bare, a path relative to the lock's folder if it is below."""
-    for prefix in _PREFIXES:
-        if reference.startswith(prefix):
-            return reference.removeprefix(prefix)
+    name = bare_name(reference)
+    if name is not None:
+        return name
     path = _path(reference)
     return _below(path, folder) if path is not None else reference
 
@@ -44,9 +42,7 @@ def _path(reference: str) -> Path | None:
         return Path(unquote(reference.removeprefix("file://")))
     if "://" in reference or reference.startswith("github:"):
         return None
-    if reference.endswith((".yaml", ".yml")) or reference.startswith((".", "/", "~")):
-        return Path(reference).expanduser()
-    return None
+    return Path(reference).expanduser() if is_path(reference) else None
 
 
 def _below(path: Path, folder: Path) -> str:

@@ -59,6 +59,19 @@ def _user_places(home: Path) -> list[Path]:
     return [home / "_templates"]
 
 
+def bare_name(reference: str) -> str | None:
+    """What stands behind ``template:``; None where that doesn't."""
+    for prefix in ("template://", "template:"):
+        if reference.startswith(prefix):
+            return reference.removeprefix(prefix)
+    return None
+
+
+def is_path(reference: str) -> bool:
+    """Whether ``reference``, which has no scheme, is a file's path, and not a name."""
+    return reference.endswith((".yaml", ".yml")) or reference.startswith((".", "/", "~"))
+
+
 def find(reference: str, home: Path, beside: Found | None = None) -> Found:
     """The place that ``reference`` means.
 
@@ -68,9 +81,9 @@ def find(reference: str, home: Path, beside: Found | None = None) -> Found:
 
     :raises TemplateError: when there is none, or it is no locator.
     """
-    for prefix in ("template://", "template:"):
-        if reference.startswith(prefix):
-            return _named(reference.removeprefix(prefix), home, reference)
+    name = bare_name(reference)
+    if name is not None:
+        return _named(name, home, reference)
     remote = beside is not None and beside.url != ""
     if reference.startswith("file://"):
         return _file(Path(unquote(reference.removeprefix("file://"))), reference, remote)
@@ -81,7 +94,7 @@ def find(reference: str, home: Path, beside: Found | None = None) -> Found:
         return Found(name_of_url(reference), url=reference)
     if _SCHEME.match(reference):
         raise TemplateError(f"template: {reference!r} is not known (allowed: {_ALLOWED}).")
-    if reference.endswith((".yaml", ".yml")) or reference.startswith((".", "/", "~")):
+    if is_path(reference):
         return find_beside(reference, beside)
     return _named(reference, home, reference)
 
