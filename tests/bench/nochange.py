@@ -69,7 +69,7 @@ def make_dummies(home: Path, process: subprocess.Popen[bytes]) -> None:
     for number in range(INSTANCES):
         name = f"dummy{number}"
         request = Request(name=name, template="debian-12", config={"cpus": 1, "memory": "1GiB"})
-        wanted = desired(request, None, home, host)
+        wanted = desired(request, None, home, host, lock=None)
         assert wanted is not None
         paths = InstancePaths(home / name)
         paths.dir.mkdir(parents=True)

@@ -7,31 +7,38 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callao.config import check, effective, merge, with_environment
 from callao.host import Host
 from callao.instances import Desired, Instance
 from callao.lifecycle.request import Request
 
+if TYPE_CHECKING:
+    from callao.lockfile import LockFile  # a task without a lock file does not pay for it
+
 DEFAULT_TEMPLATE = "default"
 
 
-def desired(request: Request, actual: Instance | None, home: Path, host: Host) -> Desired | None:
+def desired(
+    request: Request, actual: Instance | None, home: Path, host: Host, *, lock: LockFile | None
+) -> Desired | None:
     """What the instance shall be; None when the request says nothing about it and it exists.
 
     With a template, the template and ``config`` are the whole truth: what they no longer say goes
     back to its default. Without one, an existing instance keeps its lima.yaml, and ``config``
     changes only what it names.
 
+    :param lock: what the lock file says that the request names.
     :raises ConfigError: with every problem of the resulting configuration.
     :raises TemplateError: when there is no such template.
-    :raises LockError: when the request names a lock file, and it does not allow this.
+    :raises LockError: when the lock does not allow this.
     """
     check(request.config, host, source="config")
-    if request.lock is not None:
+    if lock is not None:
         from callao.lifecycle.locked import refuse
 
-        refuse(request, request.lock, actual)
+        refuse(request, lock, actual)
     fresh = actual is None or request.recreate
     if request.document is not None:
         return _whole(request, request.document, None if fresh else actual, home, host)
@@ -39,7 +46,7 @@ def desired(request: Request, actual: Instance | None, home: Path, host: Host) -
         return _amended(request, actual, home, host)
     recorded = actual.record.template if actual is not None else ""
     reference = request.template or recorded or DEFAULT_TEMPLATE
-    document = _from_template(reference, request, home)
+    document = _from_template(reference, request, home, lock)
     if actual is not None and not fresh:
         document = _kept(document, actual)
     return _settled(request, document, reference, home, host)
@@ -64,14 +71,14 @@ def _whole(
     return dataclasses.replace(settled, text="")
 
 
-def _from_template(reference: str, request: Request, home: Path) -> dict[str, object]:
+def _from_template(reference: str, request: Request, home: Path, lock: LockFile | None) -> dict[str, object]:
     from callao.templates import layered, resolve
 
     resolved = resolve(reference, home, access=request.access)
-    if request.lock is not None:
+    if lock is not None:
         from callao.lifecycle.locked import locked
 
-        return locked(request, request.lock, reference, resolved, home)
+        return locked(request, lock, reference, resolved, home)
     return layered(merge([request.config, resolved.document]), home, access=request.access)
 
 

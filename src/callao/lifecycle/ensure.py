@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callao.config import check_name
 from callao.errors import InstanceNotFound
@@ -12,6 +13,9 @@ from callao.host import Host
 from callao.instances import Desired, Instance, Plan, Status, Step, Target, inspect, plan, summary
 from callao.lifecycle.desired import desired
 from callao.lifecycle.request import Outcome, Request
+
+if TYPE_CHECKING:
+    from callao.lockfile import LockFile
 
 
 def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Reporter) -> Outcome:
@@ -41,7 +45,8 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
     actual = _look(request.name, home, host)
     if policy.target is Target.ABSENT:
         return None, actual, plan(None, actual, policy)
-    wanted = desired(request, actual, home, host)
+    lock = _lock_of(request)
+    wanted = desired(request, actual, home, host, lock=lock)
     steps = plan(wanted, actual, policy)
     config = wanted.config if wanted else actual.config if actual else None
     if config is not None and {Step.CREATE, Step.CONFIGURE, Step.START} & set(steps.steps):
@@ -50,12 +55,19 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
         refuse_unsupported(config, request.name, host)
         if wanted is not None:
             steps = Plan(steps.steps, steps.changes, (*steps.notices, *notices(wanted)))
-    if request.lock is not None:
+    if lock is not None:
         from callao.lockfile import notices as of_lock
-        from callao.lockfile import read
 
-        steps = Plan(steps.steps, steps.changes, (*steps.notices, *of_lock(read(request.lock))))
+        steps = Plan(steps.steps, steps.changes, (*steps.notices, *of_lock(lock)))
     return wanted, actual, steps
+
+
+def _lock_of(request: Request) -> LockFile | None:
+    if request.lock is None:
+        return None
+    from callao.lockfile import read
+
+    return read(request.lock)
 
 
 def _look(name: str, home: Path, host: Host) -> Instance | None:

@@ -9,16 +9,15 @@ from callao.config import merge
 from callao.errors import LockError
 from callao.instances import Instance
 from callao.lifecycle.request import Request
-from callao.lockfile import enforce, read, refuse_inputs, sealed
+from callao.lockfile import LockFile, enforce, refuse_inputs, sealed
 from callao.templates import Resolved, layered
 
 
-def refuse(request: Request, lock: Path, actual: Instance | None) -> None:
+def refuse(request: Request, file: LockFile, actual: Instance | None) -> None:
     """Raise for what no lock can vouch for, before any template is read.
 
     :raises LockError: naming it.
     """
-    file = read(lock)
     refuse_inputs(file, request.config)
     if request.document is not None and (actual is None or request.recreate):
         raise LockError(
@@ -28,13 +27,12 @@ def refuse(request: Request, lock: Path, actual: Instance | None) -> None:
 
 
 def locked(
-    request: Request, lock: Path, reference: str, resolved: Resolved, home: Path
+    request: Request, file: LockFile, reference: str, resolved: Resolved, home: Path
 ) -> dict[str, object]:
     """What the template and ``config`` say together, as the lock allows it.
 
     :raises LockError: when the template is not locked, or not what was locked.
     """
-    file = read(lock)
     document = enforce(file, reference, resolved)
     layers = layered(merge([request.config, document]), home, access=request.access)
     return sealed(file, reference, layers)

@@ -19,7 +19,7 @@ from callao.images import ensure_image
 from callao.instances import Desired, Instance, InstancePaths, Record, Status
 from callao.lifecycle import Request
 from callao.lifecycle.desired import desired
-from callao.lockfile import LockFile, notices, write
+from callao.lockfile import LockFile, notices, read, write
 
 HOST = Host.detect()
 SNAPSHOT = "https://snapshot.debian.org/archive/debian/20261121T000000Z"
@@ -29,7 +29,7 @@ def wanted(
     team: Team, lock: LockFile, template: str | None, actual: Instance | None = None, **more: Any
 ) -> Desired:
     request = Request(name="web", template=template, lock=lock.path, **more)
-    found = desired(request, actual, team.home, HOST)
+    found = desired(request, actual, team.home, HOST, lock=read(lock.path))
     assert found is not None
     return found
 
