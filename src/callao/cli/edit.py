@@ -16,6 +16,7 @@ import click
 from callao.cli import complete
 from callao.cli.create import DEFAULT
 from callao.cli.existing import bring, look
+from callao.cli.filled import filled
 from callao.cli.options import Command, configuration
 from callao.cli.session import Session, session, tell
 from callao.config import Config
@@ -166,13 +167,11 @@ def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
 
 def _check_template(run: Session, path: Path, text: str) -> None:
     from callao.access import access_of_environment
-    from callao.config import effective
-    from callao.templates import layered, resolve_text
+    from callao.templates import resolve_text
 
     access = access_of_environment()
     resolved = resolve_text(text, str(path.absolute()), run.home, access=access, report=run.report)
-    document = layered(resolved.document, run.home, access=access)
-    effective(document, run.host, name="box", instance_dir=run.home / "box")
+    filled(run, resolved.document, "box")
 
 
 def edited(text: str, run: Session) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from callao.cli import complete
+from callao.cli.filled import filled
 from callao.cli.options import Command
 from callao.cli.session import session, tell
 from callao.errors import CallaoError
@@ -70,8 +71,8 @@ def copy(reference: str, destination: str, fill: bool, embed_all: bool, force: b
 
 def _text(reference: str, *, fill: bool, original: bool, query: str | None = None) -> str:
     from callao.access import access_of_environment
-    from callao.config import dump, effective, query_document, to_document
-    from callao.templates import find, layered, resolve
+    from callao.config import dump, query_document, to_document
+    from callao.templates import find, resolve
     from callao.templates.read import Reader
 
     run = session()
@@ -81,7 +82,5 @@ def _text(reference: str, *, fill: bool, original: bool, query: str | None = Non
     resolved = resolve(reference, run.home, access=access, report=run.report)
     document = resolved.document
     if fill:
-        name = Path(resolved.name).stem
-        config = effective(layered(document, run.home), run.host, name=name, instance_dir=run.home / name)
-        document = to_document(config)
+        document = to_document(filled(run, document, Path(resolved.name).stem))
     return query_document(document, query) if query else dump(document)

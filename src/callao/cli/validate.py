@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from callao.cli import complete
+from callao.cli.filled import filled
 from callao.cli.options import Command
 from callao.cli.session import Session, session, tell
 from callao.errors import CallaoError, ConfigError
@@ -45,16 +46,14 @@ def command(references: tuple[str, ...], fill: bool) -> int:
 
 def _checked(run: Session, reference: str, fill: bool) -> str:
     from callao.access import access_of_environment
-    from callao.config import dump, effective, locate, to_document
-    from callao.templates import layered, resolve
+    from callao.config import dump, locate, to_document
+    from callao.templates import resolve
 
     path = Path(reference)
     resolved = resolve(reference, run.home, access=access_of_environment(), report=run.report)
     name = path.stem if path.stem.replace("-", "").isalnum() else "box"
     try:
-        config = effective(
-            layered(resolved.document, run.home), run.host, name=name, instance_dir=run.home / name
-        )
+        config = filled(run, resolved.document, name)
     except ConfigError as error:
         if path.is_file():
             raise ConfigError(locate(error.problems, path.read_text(encoding="utf-8"))) from None
