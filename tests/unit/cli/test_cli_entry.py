@@ -185,7 +185,7 @@ def test_colour_is_for_terminals_that_want_it(callao: Line, said: str, coloured:
 def test_installed_it_is_called_callao() -> None:
     program = Path(sys.executable).with_name("callao")
     if not program.exists():
-        pytest.skip("not installed beside this Python")
+        pytest.skip(f"Callao is not installed: there is no {program}")
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     assert done.stdout == f"callao, version {package.__version__}\n"
 
