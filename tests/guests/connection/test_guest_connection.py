@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from support.home import ROOT, Golden, Home
+from support.masters import control_folder
 from support.namespace import network_namespace
 from support.sshd import USER, Sshd, keygen
 
@@ -30,14 +31,9 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def control_dir() -> Iterator[Path]:
-    """Where control masters live, all ended after the test."""
-    folder = Path(tempfile.mkdtemp(prefix="cp-", dir="/tmp"))
-    yield folder
-    for path in folder.iterdir():
-        if path.is_socket():
-            argv = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "guest"]
-            subprocess.run(argv, capture_output=True, check=False)
-    shutil.rmtree(folder)
+    """Where control masters of the test live."""
+    with control_folder() as folder:
+        yield folder
 
 
 def run(

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.masters import control_folder
 from support.sshd import Box, Sshd, free_port, keygen
 
 REPOSITORY = Path(__file__).parents[3]
@@ -41,14 +39,9 @@ def box(tmp_path: Path) -> Iterator[Box]:
 
 @pytest.fixture
 def control_dir() -> Iterator[Path]:
-    """Where control masters of the test live, all ended after it; right under /tmp, for a short name."""
-    folder = Path(tempfile.mkdtemp(prefix="cp-", dir="/tmp"))
-    yield folder
-    for path in folder.iterdir():
-        if path.is_socket():
-            argv = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "guest"]
-            subprocess.run(argv, capture_output=True, check=False)
-    shutil.rmtree(folder)
+    """Where control masters of the test live."""
+    with control_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
