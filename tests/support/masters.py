@@ -15,9 +15,11 @@ from pathlib import Path
 def control_folder() -> Iterator[Path]:
     """All that live in it are ended at last; right under /tmp, for a short name."""
     folder = Path(tempfile.mkdtemp(prefix="cp-", dir="/tmp"))
-    yield folder
-    for path in folder.iterdir():
-        if path.is_socket():
-            argv = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "guest"]
-            subprocess.run(argv, capture_output=True, check=False)
-    shutil.rmtree(folder)
+    try:
+        yield folder
+    finally:
+        for path in folder.iterdir():
+            if path.is_socket():
+                argv = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "guest"]
+                subprocess.run(argv, capture_output=True, check=False)
+        shutil.rmtree(folder)
