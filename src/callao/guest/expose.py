@@ -2,20 +2,15 @@
 """Makes ports that listen on 127.0.0.1 reachable at the NIC's address, and undoes it."""
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from callao.guest import rules
+from callao.guest.commands import Failed, run, succeeds
 from callao.guest.complaints import complain
 from callao.guest.nic import Nic, nic
 
-TIMEOUT = 10.0
 CONF = Path("/proc/sys/net/ipv4/conf")
-
-
-class Failed(Exception):
-    """The packet filter did not take the rules."""
 
 
 class Exposure:
@@ -47,7 +42,7 @@ class Exposure:
                 self._apply(ports)
             else:
                 self._undo()
-        except (Failed, OSError, subprocess.SubprocessError) as error:
+        except (Failed, OSError) as error:
             complain(f"ports of 127.0.0.1 cannot be exposed: {error}")
             return str(error)
         self.ports = ports
@@ -110,21 +105,3 @@ def _read(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         return ""
-
-
-def run(command: "list[str]", text: str = "") -> None:
-    """:raises Failed: with what the command said first."""
-    done = subprocess.run(
-        command, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT
-    )
-    if done.returncode != 0:
-        said = done.stdout.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise Failed(f"{command[0]} failed with status {done.returncode}: {said}")
-
-
-def succeeds(command: "list[str]", text: str = "") -> bool:
-    try:
-        run(command, text)
-    except (Failed, OSError, subprocess.SubprocessError):
-        return False
-    return True
