@@ -3,12 +3,14 @@
 need to be done from within.
 
 All but :mod:`callao.guest.pack` runs on the guest's own Python, 3.6 or newer, with nothing but the standard
-library; hence the quoted annotations. A message is an object in a frame (:mod:`callao.guest.frames`):
+library; hence the quoted annotations. What is said is in frames (:mod:`callao.guest.frames`): messages, which
+are these objects, and pieces of streams (:mod:`callao.guest.streams`), which the host opens.
 
 =============================================  ===========================================================
 from the guest                                 when
 =============================================  ===========================================================
-hello: protocol, version, python, boot_id      the host came, or said hello; what was told before is void
+hello: protocol, version, python, boot_id      the host came, or said hello; what was told before is void,
+       [, answer]                              and all streams have ended; the answer is the host's id
 listeners: added, removed                      after hello (everything, even if nothing), and on changes;
                                                an entry is [proto, address, port, source]
 pong: id, time                                 for ping; the guest's time in ns since 1970
@@ -20,7 +22,7 @@ log: message                                   something was not understood
 ====================  ====================================================================================
 from the host         what it does
 ====================  ====================================================================================
-hello                 everything is told again
+hello: [id]           everything is told again
 ping: id              pong
 time: now             ns since 1970: the clock is stepped if it is off by more than a second
 scan                  looks at once

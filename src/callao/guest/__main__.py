@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``lima-guestagent [PORT | unix:PATH]``: runs until SIGTERM."""
+"""``lima-guestagent [PORT | unix:PATH | vsock:NUMBER]``: runs until SIGTERM."""
 
+import resource
 import signal
 import sys
 import time
@@ -19,6 +20,10 @@ PAUSE = 0.1
 
 REST = 1.0
 """Seconds after what should not have happened."""
+
+
+DESCRIPTORS = 4096
+"""As many as there may be streams, and some for ourselves; systemd gives 1,024."""
 
 
 class Ended(BaseException):
@@ -53,6 +58,9 @@ def serve(hosts: Transport, work: Work) -> None:
 def main(argv: "Sequence[str]") -> int:
     hosts = transport(argv[0] if argv else PORT)
     work = Work()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
     try:
         signal.signal(signal.SIGTERM, _end)
         signal.signal(signal.SIGINT, _end)

@@ -10,9 +10,10 @@ from callao.guest import clock, dns, rules
 from callao.guest.complaints import complain
 from callao.guest.containers import Containers
 from callao.guest.expose import Exposure
-from callao.guest.frames import PROTOCOL, Decoder, FrameError
+from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece
 from callao.guest.link import Link
 from callao.guest.listeners import Scanner
+from callao.guest.switch import Switch
 from callao.guest.watch import SLOW, News, Pace
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -46,6 +47,7 @@ class Channel:
         self._link = link
         self._work = work
         self._decoder = Decoder()
+        self._switch = Switch(link)
         self._pace = Pace(time.monotonic())
         self._news = News()
         self._heard = time.monotonic()
@@ -60,28 +62,35 @@ class Channel:
 
     def run(self) -> None:
         """:raises Closed: when the host leaves. :raises FrameError: when it cannot be understood."""
-        self._hello({})
-        while True:
-            now = time.monotonic()
-            if not self._link.pending and now >= self._pace.next:
-                self._look()
-                now = time.monotonic()
-            if self._link.wait(SLOW if self._link.pending else self._pace.wait(now)):
-                self._receive(self._link.read())
-            elif self._decoder.partial and time.monotonic() - self._heard > STALE:
-                self._decoder.reset()
-                self._log("the rest of a frame has not come")
-
-    def _receive(self, data: bytes) -> None:
-        self._heard = time.monotonic()
         try:
-            messages = self._decoder.feed(data)
+            self._hello({})
+            while True:
+                self._turn()
         except FrameError as error:
             self._log(str(error))
             raise
-        for message in messages:
-            self._answer(message)
-        self._pace.hurry(time.monotonic())
+        finally:
+            self._switch.close()
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if not self._link.congested and now >= self._pace.next:
+            self._look()
+            now = time.monotonic()
+        if self._link.wait(SLOW if self._link.congested else self._pace.wait(now)):
+            self._receive(self._link.read())
+        elif self._decoder.partial and not self._link.congested and time.monotonic() - self._heard > STALE:
+            self._decoder.reset()
+            self._log("the rest of a frame has not come")
+
+    def _receive(self, data: bytes) -> None:
+        self._heard = time.monotonic()
+        for message in self._decoder.feed(data):
+            if isinstance(message, Piece):
+                self._switch.take(message)
+            else:
+                self._answer(message)
+                self._pace.hurry(time.monotonic())
 
     def _answer(self, message: "dict[str, object]") -> None:
         kind = message.get("type")
@@ -108,13 +117,16 @@ class Channel:
             self._link.send(message)
         self._pace.looked(now, bool(messages), time.process_time() - began)
 
-    def _hello(self, _: "dict[str, object]") -> None:
+    def _hello(self, message: "dict[str, object]") -> None:
+        self._switch.close()
         hello = {"type": "hello", "protocol": PROTOCOL, "version": __version__}  # type: dict[str, object]
         hello["python"] = platform.python_version()
         try:
             hello["boot_id"] = BOOT_ID.read_text().strip()
         except OSError:
             hello["boot_id"] = ""
+        if "id" in message:
+            hello["answer"] = message["id"]
         self._link.send(hello)
         self._news.forget()
         self._look()

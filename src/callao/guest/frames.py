@@ -1,18 +1,60 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Frames: four bytes of length, most significant first, then a JSON object in UTF-8. Both ends use this."""
+"""Frames: four bytes of length, most significant first, then what they hold. Both ends use this.
 
+A message is a JSON object in UTF-8. Where the highest bit of the length is set, it is a piece of a stream
+(:mod:`callao.guest.streams`) instead: a byte that says which kind, four that say which stream, and bytes as
+they are.
+"""
+
+import enum
 import json
 import struct
+from typing import NamedTuple, Union
 
 PROTOCOL = 1
 LIMIT = 1 << 20
 """Bytes of JSON in one frame."""
 
 LENGTH = struct.Struct("!I")
+HEAD = struct.Struct("!BI")
+PIECE = 1 << 31
+
+SEGMENT = (1 << 15) - LENGTH.size - HEAD.size
+"""Bytes of a TCP stream in one piece: with its head, it is what a virtio port takes in one write(2)."""
+
+PIECE_LIMIT = 1 << 16
+"""Bytes in a piece; a datagram has at most 65,507."""
 
 
 class FrameError(Exception):
     """What came is no frame of ours; nothing after it can be understood either."""
+
+
+class Kind(enum.IntEnum):
+    """What a piece of a stream is."""
+
+    OPEN = 1
+    """From the host: to connect; holds where to."""
+    DATA = 2
+    """Bytes of a TCP stream, or one datagram."""
+    CREDIT = 3
+    """So many more bytes may be sent; four bytes."""
+    END = 4
+    """Nothing more comes from there; the other direction goes on."""
+    RESET = 5
+    """The stream has failed, or was refused. It is no more; there is no answer."""
+
+
+KINDS = {each.value: each for each in Kind}
+
+
+class Piece(NamedTuple):
+    kind: "Kind"
+    stream: "int"
+    data: "bytes"
+
+
+Message = Union["dict[str, object]", Piece]
 
 
 def encode(message: "dict[str, object]") -> bytes:
@@ -22,8 +64,13 @@ def encode(message: "dict[str, object]") -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
+def encode_piece(kind: Kind, stream: int, data: bytes = b"") -> bytes:
+    """``data`` has at most PIECE_LIMIT bytes."""
+    return LENGTH.pack(PIECE | (HEAD.size + len(data))) + HEAD.pack(kind, stream) + data
+
+
 class Decoder:
-    """Collects bytes until they are whole messages."""
+    """Collects bytes until they are whole frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -36,25 +83,38 @@ class Decoder:
     def reset(self) -> None:
         self._buffer.clear()
 
-    def feed(self, data: bytes) -> "list[dict[str, object]]":
-        """The messages that these bytes complete.
+    def feed(self, data: bytes) -> "list[Message]":
+        """What these bytes complete.
 
         :raises FrameError: for what is no frame; what was whole before it in the same bytes is lost with it.
         """
         self._buffer += data
-        messages = []
+        found = []
         start = 0
-        while len(self._buffer) - start >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(self._buffer, start)
-            if length > LIMIT:
-                raise FrameError(f"a frame claims {length} bytes, more than {LIMIT}")
-            end = start + LENGTH.size + length
-            if end > len(self._buffer):
-                break
-            messages.append(_message(bytes(self._buffer[start + LENGTH.size : end])))
-            start = end
+        with memoryview(self._buffer) as view:
+            while len(view) - start >= LENGTH.size:
+                (word,) = LENGTH.unpack_from(view, start)
+                start += LENGTH.size
+                length = word & ~PIECE
+                if length > (PIECE_LIMIT + HEAD.size if word & PIECE else LIMIT):
+                    raise FrameError(f"a frame claims {length} bytes, more than is allowed")
+                if start + length > len(view):
+                    start -= LENGTH.size
+                    break
+                body = bytes(view[start : start + length])
+                found.append(_piece(body) if word & PIECE else _message(body))
+                start += length
         del self._buffer[:start]
-        return messages
+        return found
+
+
+def _piece(body: bytes) -> Piece:
+    if len(body) < HEAD.size:
+        raise FrameError(f"a piece of a stream has {len(body)} bytes")
+    kind, stream = HEAD.unpack_from(body)
+    if kind not in KINDS:
+        raise FrameError(f"a piece of a stream is of the unknown kind {kind}")
+    return Piece(KINDS[kind], stream, body[HEAD.size :])
 
 
 def _message(body: bytes) -> "dict[str, object]":

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One connection to the host: a file descriptor that never blocks."""
+"""One connection to the host, a file descriptor that never blocks; and what else is waited for with it."""
 
 import math
 import os
 import select
+from collections.abc import Callable
 
-from callao.guest.frames import encode
+from callao.guest.frames import Kind, encode, encode_piece
 
 CHUNK = 1 << 16
+CROWDED = 1 << 18
+"""Bytes unsent beyond which no stream adds to them: a message waits for no more than these."""
+
 CONGESTED = 1 << 20
 """Bytes unsent beyond which nothing more is read: a host that does not read is not answered."""
 
@@ -23,22 +27,49 @@ class Link:
         self._unsent = bytearray()
         self._poll = select.poll()
         self._poll.register(descriptor, 0)
+        self._watched = {}  # type: dict[int, Callable[[int], None]]
+        self._waiting = {}  # type: dict[int, Callable[[], None]]
 
     @property
-    def pending(self) -> bool:
-        """Whether something is still to be sent."""
-        return bool(self._unsent)
+    def crowded(self) -> bool:
+        """Whether a stream has to wait."""
+        return len(self._unsent) > CROWDED
+
+    @property
+    def congested(self) -> bool:
+        """Whether the host does not read."""
+        return len(self._unsent) > CONGESTED
+
+    def watch(self, descriptor: int, events: int, ready: "Callable[[int], None]") -> None:
+        """Have ``ready`` told poll(2)'s events while we wait; instead of what was asked before."""
+        self._watched[descriptor] = ready
+        self._poll.register(descriptor, events)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Before it is closed; nothing happens when it is not watched."""
+        if self._watched.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def when_relieved(self, number: int, call: "Callable[[], None]") -> None:
+        """Call once it is not crowded any more; one call for a number."""
+        self._waiting[number] = call
 
     def wait(self, seconds: float) -> bool:
-        """Until there is something to read, or time is up. Sends what it can meanwhile.
+        """Until there is something to read, or another descriptor had its turn, or time is up. Sends what it
+        can meanwhile.
 
         :raises Closed: when the host has left.
         """
-        reading = select.POLLIN if len(self._unsent) < CONGESTED else 0
+        reading = 0 if self.congested else select.POLLIN
         writing = select.POLLOUT if self._unsent else 0
         self._poll.modify(self._descriptor, reading | writing)
         readable = False
-        for _, event in self._poll.poll(math.ceil(seconds * 1000)):
+        for descriptor, event in self._poll.poll(math.ceil(seconds * 1000)):
+            if descriptor != self._descriptor:
+                ready = self._watched.get(descriptor)  # another's turn may have ended it
+                if ready is not None:
+                    ready(event)
+                continue
             if event & select.POLLOUT:
                 self.flush()
             readable = bool(event & select.POLLIN)
@@ -47,19 +78,33 @@ class Link:
         return readable
 
     def read(self) -> bytes:
-        """What has come so far; a virtio port whose host side is closed reads as ended."""
+        """What has come so far; a virtio port whose host side is closed reads as ended.
+
+        Such a port gives a page at a time, however many it has: so it is asked until it has no more.
+        """
+        parts = []  # type: list[bytes]
+        length = 0
         try:
-            data = os.read(self._descriptor, CHUNK)
+            while length < CHUNK:
+                data = os.read(self._descriptor, CHUNK)
+                if not data and not parts:
+                    raise Closed("the host closed its side")
+                if not data:
+                    break
+                parts.append(data)
+                length += len(data)
         except BlockingIOError:
-            return b""
+            pass
         except OSError as error:
             raise Closed(str(error)) from error
-        if not data:
-            raise Closed("the host closed its side")
-        return data
+        return b"".join(parts)
 
     def send(self, message: "dict[str, object]") -> None:
         self._unsent += encode(message)
+        self.flush()
+
+    def send_piece(self, kind: Kind, stream: int, data: bytes = b"") -> None:
+        self._unsent += encode_piece(kind, stream, data)
         self.flush()
 
     def flush(self) -> None:
@@ -70,6 +115,10 @@ class Link:
             pass
         except OSError as error:
             raise Closed(str(error)) from error
+        if self._waiting and len(self._unsent) <= CROWDED // 2:
+            waiting, self._waiting = self._waiting, {}
+            for call in waiting.values():
+                call()
 
     def close(self) -> None:
         os.close(self._descriptor)

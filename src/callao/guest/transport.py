@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the host comes from: a virtio-serial port, or a Unix socket on which it calls.
+"""Where the host comes from: a virtio-serial port, or a socket on which it calls.
+
+Each has ``connect``, which waits for the host for as long as it takes, and ``close``, which leaves nothing
+behind.
 
 A virtio port (drivers/char/virtio_console.c) that has no host is readable, ended and hung up at once, so
 it cannot be polled for the host's return. Its wait queue is woken then, which edge-triggered epoll tells.
@@ -10,6 +13,7 @@ import select
 import socket
 import time
 from contextlib import suppress
+from typing import Union
 
 from callao.guest.complaints import complain
 from callao.guest.link import Link
@@ -19,17 +23,11 @@ RETRY = 1.0
 
 PORTS = "/sys/class/virtio-ports"
 
-
-class Transport:
-    def connect(self) -> Link:
-        """Wait for the host, for as long as it takes."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Leave nothing behind."""
+HOST_CID = 2
+"""VMADDR_CID_HOST, linux/vm_sockets.h."""
 
 
-class VirtioPort(Transport):
+class VirtioPort:
     def __init__(self, path: str) -> None:
         self._path = path
 
@@ -55,8 +53,13 @@ class VirtioPort(Transport):
                 edges.poll(RETRY)
         return True
 
+    def close(self) -> None:
+        """What was opened is closed with its link."""
 
-class UnixServer(Transport):
+
+class UnixServer:
+    """Whoever may write to the socket is the host: ssh, which forwards it, or the machine's own user."""
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._server = None  # type: socket.socket | None
@@ -77,10 +80,41 @@ class UnixServer(Transport):
                 os.unlink(self._path)  # noqa: PTH108
 
 
+class VsockServer:
+    """vsock(7). Anybody in the guest may call there, too: only the host's own address is let in."""
+
+    def __init__(self, port: int, host: int = HOST_CID) -> None:
+        self._port = port
+        self._host = host
+        self._server = None  # type: socket.socket | None
+
+    def connect(self) -> Link:
+        if self._server is None:
+            self._server = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+            self._server.bind((socket.VMADDR_CID_ANY, self._port))
+            self._server.listen(16)
+        while True:
+            caller, (cid, _) = self._server.accept()
+            if cid == self._host:
+                return Link(caller.detach())
+            caller.close()
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+
+Transport = Union[VirtioPort, UnixServer, VsockServer]  # noqa: UP007 (Python 3.6)
+
+
 def transport(target: str) -> Transport:
-    """``unix:PATH``, or a port's path."""
-    kind, _, path = target.partition(":")
-    return UnixServer(path) if kind == "unix" else VirtioPort(target)
+    """``unix:PATH``, ``vsock:NUMBER``, or a port's path."""
+    kind, _, rest = target.partition(":")
+    if kind == "unix":
+        return UnixServer(rest)
+    if kind == "vsock":
+        return VsockServer(int(rest))
+    return VirtioPort(target)
 
 
 def device(path: str, ports: str = PORTS) -> str:

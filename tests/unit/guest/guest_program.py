@@ -38,7 +38,7 @@ class Host:
             data = self.socket.recv(1 << 16)
             if not data:
                 raise EOFError("the program hung up")
-            self.waiting += self.decoder.feed(data)
+            self.waiting += [each for each in self.decoder.feed(data) if isinstance(each, dict)]
         message = self.waiting.pop(0)
         if message["type"] == "hello":
             self.listeners.clear()

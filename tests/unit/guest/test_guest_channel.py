@@ -13,7 +13,7 @@ from callao.guest import channel, transport
 from callao.guest.channel import Channel, Work
 from callao.guest.frames import encode
 from callao.guest.link import Closed, Link
-from callao.guest.transport import UnixServer, VirtioPort
+from callao.guest.transport import UnixServer, VirtioPort, VsockServer
 
 
 def test_the_rest_of_a_frame_is_not_waited_for_without_end(monkeypatch):
@@ -57,8 +57,44 @@ def test_a_scan_that_fails_is_told_and_tried_again(monkeypatch, capfd):
     assert "no /proc" in capfd.readouterr().err
 
 
+class VsockCallers:
+    """A listening vsock, and who calls there: (context, what it says)."""
+
+    def __init__(self, *callers: tuple[int, bytes]) -> None:
+        self.callers = [(*socket.socketpair(), context, said) for context, said in callers]
+        self.bound: tuple[int, int] | None = None
+
+    def bind(self, address: tuple[int, int]) -> None:
+        self.bound = address
+
+    def listen(self, _backlog: int) -> None:
+        assert self.bound is not None
+
+    def accept(self) -> tuple[socket.socket, tuple[int, int]]:
+        near, far, context, said = self.callers.pop(0)
+        far.sendall(said)
+        far.close()
+        return near, (context, 1023)
+
+    def close(self) -> None:
+        self.bound = None
+
+
+def test_only_the_host_is_heard_on_vsock(monkeypatch):
+    near = VsockCallers((1, b"a user of the guest"), (3, b"another guest"), (2, b"the host"))
+    monkeypatch.setattr(transport.socket, "socket", lambda family, kind: near)
+    server = transport.transport("vsock:2222")
+    link = server.connect()
+    assert link.read() == b"the host"
+    assert near.bound == (socket.VMADDR_CID_ANY, 2222)
+    link.close()
+    server.close()
+    assert near.bound is None
+
+
 def test_a_target_is_a_port_or_a_socket():
     assert isinstance(transport.transport("unix:/run/x"), UnixServer)
+    assert isinstance(transport.transport("vsock:2222"), VsockServer)
     assert isinstance(transport.transport("/dev/virtio-ports/x"), VirtioPort)
 
 

@@ -5,7 +5,17 @@ import struct
 
 import pytest
 
-from callao.guest.frames import LIMIT, Decoder, FrameError, encode
+from callao.guest.frames import (
+    LIMIT,
+    PIECE,
+    PIECE_LIMIT,
+    Decoder,
+    FrameError,
+    Kind,
+    Piece,
+    encode,
+    encode_piece,
+)
 
 
 def test_what_is_encoded_is_decoded():
@@ -18,6 +28,14 @@ def test_bytes_may_come_one_by_one():
     data = encode({"a": 1}) + encode({"b": 2})
     assert [message for byte in data for message in decoder.feed(bytes([byte]))] == [{"a": 1}, {"b": 2}]
     assert not decoder.partial
+
+
+def test_pieces_of_streams_come_between_messages_as_they_were():
+    pieces = [Piece(kind, 0xFFFFFFFF, bytes(range(256))) for kind in Kind] + [Piece(Kind.END, 0, b"")]
+    data = b"".join(encode({"n": n}) + encode_piece(*piece) for n, piece in enumerate(pieces))
+    found = Decoder().feed(data)
+    assert found[1::2] == pieces
+    assert found[::2] == [{"n": n} for n in range(len(pieces))]
 
 
 def test_a_frame_that_has_begun_is_known_as_such_and_can_be_dropped():
@@ -38,6 +56,10 @@ def test_a_frame_that_has_begun_is_known_as_such_and_can_be_dropped():
         struct.pack("!I", 3) + b"\xff\xfe\xfd",
         struct.pack("!I", 4) + b'{"a"',
         struct.pack("!I", 200_000) + b"[" * 200_000,
+        struct.pack("!I", PIECE | (PIECE_LIMIT + 6)),
+        struct.pack("!I", PIECE | 4) + b"\2\0\0\0",
+        struct.pack("!I", PIECE | 5) + b"\0\0\0\0\1",
+        struct.pack("!I", PIECE | 5) + b"\6\0\0\0\1",
     ],
 )
 def test_garbage_is_refused(garbage):

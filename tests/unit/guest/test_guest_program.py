@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import os
 import pty
+import random
 import shutil
 import signal
 import socket
@@ -14,14 +15,14 @@ import sys
 import tty
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 from guest_program import PATIENCE, Program, program
 
 from callao import __version__
-from callao.guest.frames import PROTOCOL, Decoder
+from callao.guest.frames import PROTOCOL, Decoder, Kind, encode_piece
 from callao.guest.pack import zipapp_bytes
 
 SOURCES = sorted((Path(__file__).parents[3] / "src/callao/guest").glob("*.py"))
@@ -185,6 +186,32 @@ def test_a_host_that_does_not_read_is_not_answered_without_end(running):
     with running.host() as host:
         host.send(type="ping", id=1)
         assert host.expect("pong")["id"] == 1
+
+
+def pieces_for_one_stream(chance: random.Random) -> bytes:
+    """To a port where nobody listens, to one where we do not care, or to nowhere."""
+    target = chance.choice([b"\6\0\1127.0.0.1", b"\x11\0\1::1", b"\6\0\1nowhere", b"\xff", b""])
+    number = chance.randrange(4)
+    pieces = [encode_piece(Kind.OPEN, number, target)]
+    for _ in range(20):
+        data = bytes(chance.choice([0, 4, 4, 1000, 1 << 15]))
+        pieces.append(encode_piece(chance.choice(list(Kind)), chance.randrange(4), data))
+    return b"".join(pieces)
+
+
+def test_noise_of_well_formed_pieces_ends_no_more_than_the_conversation(running):
+    chance = random.Random(1)
+    for _ in range(30):
+        with running.host() as host, suppress(EOFError, ConnectionError):
+            for _ in range(10):
+                host.socket.sendall(pieces_for_one_stream(chance))
+            host.send(type="ping", id=1)
+            host.expect("pong")
+    with running.host() as host:
+        host.send(type="ping", id=2)
+        assert host.expect("pong")["id"] == 2
+        descriptors = Path(f"/proc/{running.process.pid}/fd")
+        assert len(list(descriptors.iterdir())) < 20
 
 
 def test_time_that_is_none_is_refused(running):
