@@ -7,13 +7,17 @@ from importlib import import_module
 
 from callao.config import VMType
 from callao.drivers.base import (
+    SPARE_SLOTS,
     Boot,
     DeviceShare,
     Driver,
     Features,
     Forward,
     Machine,
+    SavedState,
+    Shape,
     ShareHotPlugger,
+    StateSaver,
     StopPolicy,
 )
 from callao.errors import DriverError
@@ -43,13 +47,17 @@ def known() -> list[str]:
 
 
 __all__ = [
+    "SPARE_SLOTS",
     "Boot",
     "DeviceShare",
     "Driver",
     "Features",
     "Forward",
     "Machine",
+    "SavedState",
+    "Shape",
     "ShareHotPlugger",
+    "StateSaver",
     "StopPolicy",
     "driver_for",
     "known",

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
+import msgspec
+
 from callao.config import Arch, Config, MountType, VMType
 from callao.errors import Problem
 from callao.events import Reporter
 from callao.host import Host
 from callao.images import Fetched
 from callao.instances.paths import InstancePaths
+
+SPARE_SLOTS = 8
+"""Directories that a running machine can be given as devices, beyond those from the start."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Features:
     live_port_forwards: bool = False
     socket_networks: bool = False
     legacy_bios: bool = False
+    saved_states: bool = False
+    """Whether a running machine can be saved and taken up again: :class:`StateSaver`."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,28 @@ class DeviceShare:
     """virtiofs only: requests that the device holds."""
 
 
+class Shape(msgspec.Struct, frozen=True):
+    """How a machine is built beyond what its configuration says; a saved state fits its like only."""
+
+    slots: int
+    """Places for shares, those from the start among them."""
+    reclaims: bool = True
+    """Whether memory that the guest frees goes back to the host at once."""
+
+
+_USUAL = Shape(SPARE_SLOTS)
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """A state to take up: the folder that :meth:`StateSaver.save` filled."""
+
+    folder: Path
+    shared_memory: bool = True
+    """Whether the memory shall be the machine's own copy, as virtiofs needs it; else it is mapped from the
+    folder as far as that can be, which must stay then."""
+
+
 @dataclass(frozen=True)
 class Boot:
     """What one start needs beyond the configuration."""
@@ -69,11 +98,14 @@ class Boot:
     paths: InstancePaths
     config: Config
     ssh_port: int
-    """The host's port, on 127.0.0.1, that leads to the guest's sshd."""
+    """The host's port, on 127.0.0.1, that leads to the guest's sshd; 0 for none yet."""
     forwards: tuple[Forward, ...] = ()
     mac_address: str = ""
     """Of the first, user-mode NIC; stable over the life of the instance."""
     shares: tuple[DeviceShare, ...] = ()
+    shape: Shape = _USUAL
+    saved: SavedState | None = None
+    """What to take up in place of booting; the machine is paused then until it is told to go on."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +150,22 @@ class Machine(Protocol):
 
 
 @runtime_checkable
+class StateSaver(Protocol):
+    """A machine whose memory and devices can be written to files; only where ``Features.saved_states``."""
+
+    async def save(self, folder: Path) -> str:
+        """Pause, leave the disk behind (the machine goes on in a file on top of it), and write memory and
+        devices into ``folder``. The machine stays paused.
+
+        :returns: the name of what the disk was left as, in the instance's folder.
+        :raises DriverError: when it cannot be saved; it may be resumed then.
+        """
+
+    async def resume(self) -> None:
+        """Go on, after a save or the take-up of a state."""
+
+
+@runtime_checkable
 class ShareHotPlugger(Protocol):
     """A machine that takes shares while it runs; only where ``Features.hot_mount_types``."""
 
@@ -154,14 +202,36 @@ class Driver(Protocol):
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
         """The files that hold a stopped machine's state: what a copy of it needs, and a reset replaces."""
 
+    def chain(self, disk: Path) -> tuple[Path, ...]:
+        """The files that a disk is made on, from the nearest to the farthest."""
+
+    def leave_disk(self, paths: InstancePaths) -> str:
+        """Keep a stopped machine's disk as it is, and go on on top of it.
+
+        :returns: the name of what it was left as, in the instance's folder.
+        :raises DriverError: when that cannot be; the disk is then as before.
+        """
+
+    def return_to(self, paths: InstancePaths, layer: str) -> None:
+        """Have a stopped machine's disk be what it was when it was left as ``layer``.
+
+        :raises DriverError: when that cannot be; the disk is then as before.
+        """
+
     def bases(self, paths: InstancePaths) -> tuple[Path, ...]:
         """Files outside of the instance's folder that its disks are made on, and need for good."""
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         """Grow the stopped instance's disk to ``config.disk``; never shrinks."""
 
+    def machine_words(self, boot: Boot) -> tuple[str, ...]:
+        """What a state that is saved of this machine is bound to, the hypervisor's version included.
+
+        :raises DriverError: when the hypervisor is missing.
+        """
+
     async def start(self, boot: Boot, report: Reporter) -> Machine:
-        """Start the hypervisor; returns once it runs guest code.
+        """Start the hypervisor; returns once it runs guest code, or, with ``boot.saved``, is about to.
 
         It must die with the calling process, however that ends.
 

@@ -12,7 +12,7 @@ import pytest
 
 from callao.config import Config, MountType, effective
 from callao.config.schema import Mount
-from callao.config.shares import mount_tag
+from callao.config.shares import device_mounts, mount_tag
 from callao.drivers import DeviceShare
 from callao.drivers.qemu.driver import QemuDriver
 from callao.errors import AgentError, CallaoError, DriverError, StageFailed
@@ -101,6 +101,7 @@ class Agent:
 
     def boot(self, **document: Any) -> None:
         self.config = config(**document)
+        self.machine.plugged += [mount_tag(mount) for mount in device_mounts(self.config)]
         asyncio.run(self.shares.mount_configured(self.config))
 
     def ask(self, method: str, body: Any = None, **query: str) -> Any:
@@ -208,19 +209,36 @@ def test_what_is_not_there_cannot_be_removed(agent: Agent, tmp_path: Path) -> No
         agent.remove("/x")
 
 
-def test_a_device_of_the_start_is_unmounted_but_kept_and_found_again(agent: Agent, tmp_path: Path) -> None:
+def test_a_device_of_the_start_goes_and_comes_like_any_other(agent: Agent, tmp_path: Path) -> None:
     agent.boot(mounts=[entry(tmp_path, "/srv")])
     agent.remove("/srv")
-    agent.add(tmp_path, "/srv")
     assert agent.machine.plugged == []
+    agent.add(tmp_path, "/srv", writable=True)
+    assert len(agent.machine.plugged) == 1
     assert any("mount -t 9p" in script for script in agent.guest.scripts)
 
 
-def test_a_device_of_the_start_is_no_writable_one(agent: Agent, tmp_path: Path) -> None:
-    agent.boot(mounts=[entry(tmp_path, "/srv")])
-    agent.remove("/srv")
-    agent.add(tmp_path, "/srv", writable=True)
-    assert len(agent.machine.plugged) == 1
+def test_all_is_let_go_for_a_moment_and_given_back_in_order(agent: Agent, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    agent.boot(mounts=[entry(tmp_path / "one", "/srv")])
+    agent.add(tmp_path / "two", "/srv/two", SSHFS)
+    before = dict(agent.shares.mounted)
+    gone = asyncio.run(agent.shares.detach())
+    assert (agent.machine.plugged, list(agent.shares.mounted)) == ([], [])
+    asyncio.run(agent.shares.attach(gone))
+    assert agent.shares.mounted == before
+    assert list(agent.shares.mounted) == ["/srv", "/srv/two"]
+
+
+def test_one_that_is_in_use_keeps_all_where_they_are(agent: Agent, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        agent.add(tmp_path / name, f"/{name}")
+    agent.guest.fails = "umount -- /one"
+    with pytest.raises(AgentError, match="'/one' cannot be unmounted"):
+        asyncio.run(agent.shares.detach())
+    assert sorted(agent.shares.mounted) == ["/one", "/two"]
 
 
 def test_a_stream_of_the_start_that_fails_is_a_failed_stage(agent: Agent) -> None:

@@ -17,7 +17,8 @@ from callao.drivers import Boot, DeviceShare
 from callao.drivers.qemu import virtiofsd
 from callao.drivers.qemu.accel import Acceleration
 from callao.drivers.qemu.machine import Booting, command_line
-from callao.drivers.qemu.shares import SLOTS, Share9p, SharedMemory, ShareVirtiofs, Slots, fsdev, link, port
+from callao.drivers.qemu.memory import MappedMemory, SharedMemory
+from callao.drivers.qemu.shares import Slots, fsdev, link, port
 from callao.drivers.qemu.virtiofsd import Program, argv
 from callao.errors import AgentError
 from callao.host import Host, HostUser
@@ -25,6 +26,7 @@ from callao.instances import InstancePaths
 from callao.mounts import server
 
 SHARE = DeviceShare("lima-0011", MountType.P9, "/data")
+SLOTS = 8
 SOCKET = Path("/h/web/virtiofsd-0.sock")
 PATHS = InstancePaths(Path("/h/a,b"))
 
@@ -38,34 +40,59 @@ def values(words: list[str], option: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("fields", "exported"),
+    ("fields", "model", "export"),
     [
-        ({"writable": True}, "path=/data,security_model=none,multidevs=remap"),
-        ({}, "path=/data,security_model=none,multidevs=remap,readonly=on"),
-        ({"location": "/a,b"}, "path=/a,,b,security_model=none,multidevs=remap,readonly=on"),
+        ({"writable": True}, "none", "hot1rw"),
+        ({}, "none", "hot1ro"),
+        ({"location": "/a,b"}, "none", "hot1ro"),
+        ({"security_model": "mapped-xattr", "writable": True}, "mapped-xattr", "hot1rw"),
+    ],
+)
+def test_a_9p_share_is_a_device_on_one_of_its_slots_exports(
+    fields: dict[str, Any], model: str, export: str
+) -> None:
+    other = replace(SHARE, tag="lima-0000")
+    words = Slots(PATHS, 3, (other, replace(SHARE, **fields))).argv()
+    assert f"virtio-9p-pci,fsdev={export},mount_tag=lima-0011,id=hotshare1,bus=hot1" in values(
+        words, "-device"
+    )
+    exports = {each.partition("id=")[2].partition(",")[0]: each for each in values(words, "-fsdev")}
+    assert f"security_model={model},multidevs=remap" in exports[export]
+    assert "security_model=none" in exports["hot2rw"]
+    assert ("readonly=on" in exports[export]) != fields.get("writable", False)
+    assert "/a,b" not in " ".join(words)  # the export leads through the slot's link
+
+
+@pytest.mark.parametrize(("queue", "size"), [(None, ""), (512, "queue-size=512,")])
+def test_a_virtiofs_share_is_a_socket_and_a_device(queue: int | None, size: str) -> None:
+    share = replace(SHARE, type=MountType.VIRTIOFS, queue_size=queue)
+    words = Slots(PATHS, 1, (share,)).argv()
+    assert values(words, "-chardev") == ["socket,id=hotchar0,path=/h/a,,b/virtiofsd-0.sock"]
+    device = f"vhost-user-fs-pci,chardev=hotchar0,tag=lima-0011,{size}id=hotshare0,bus=hot0"
+    assert values(words, "-device")[-1] == device
+
+
+@pytest.mark.parametrize(
+    ("part", "backend"),
+    [
+        (SharedMemory(2**30), "memory-backend-memfd,id=mem,size=1024M,share=on"),
+        (SharedMemory(2**30, 7), "memory-backend-file,id=mem,size=1024M,mem-path=/proc/self/fd/7,share=on"),
         (
-            {"security_model": "mapped-xattr", "writable": True},
-            "path=/data,security_model=mapped-xattr,multi",
+            MappedMemory(2**30, Path("/a,b/memory")),
+            "memory-backend-file,id=mem,size=1024M,mem-path=/a,,b/memory,share=off",
         ),
     ],
 )
-def test_a_9p_share_is_an_export_and_a_device(fields: dict[str, Any], exported: str) -> None:
-    words = Share9p(3, replace(SHARE, **fields)).argv()
-    assert values(words, "-fsdev")[0].startswith(f"local,id=share3,{exported}")
-    assert values(words, "-device") == ["virtio-9p-pci,fsdev=share3,mount_tag=lima-0011"]
-    assert ("readonly=on" in values(words, "-fsdev")[0]) != fields.get("writable", False)
-
-
-@pytest.mark.parametrize(("queue", "tail"), [(None, ""), (512, ",queue-size=512")])
-def test_a_virtiofs_share_is_a_socket_and_a_device(queue: int | None, tail: str) -> None:
-    share = replace(SHARE, type=MountType.VIRTIOFS, queue_size=queue)
-    words = ShareVirtiofs(1, share, Path("/h/a,b/s.sock")).argv()
-    assert values(words, "-chardev") == ["socket,id=share1,path=/h/a,,b/s.sock"]
-    assert values(words, "-device") == [f"vhost-user-fs-pci,chardev=share1,tag=lima-0011{tail}"]
+def test_memory_is_new_or_inherited_or_a_private_view_of_a_file(
+    part: SharedMemory | MappedMemory, backend: str
+) -> None:
+    words = part.argv()
+    assert values(words, "-object") == [backend]
+    assert values(words, "-numa") == ["node,memdev=mem"]
 
 
 def test_every_slot_is_a_port_with_two_exports_through_one_link() -> None:
-    words = Slots(PATHS).argv()
+    words = Slots(PATHS, SLOTS).argv()
     ports, exports = values(words, "-device"), values(words, "-fsdev")
     assert (len(ports), len(exports)) == (SLOTS, 2 * SLOTS) == (8, 16)
     assert len({each.partition("chassis=")[2] for each in ports}) == SLOTS

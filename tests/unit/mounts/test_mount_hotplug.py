@@ -19,12 +19,14 @@ from callao.drivers import DeviceShare
 from callao.drivers.qemu import hotplug, virtiofsd
 from callao.drivers.qemu.devices import Monitor
 from callao.drivers.qemu.hotplug import HotPlug
+from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.process import QemuMachine, launch
-from callao.drivers.qemu.shares import SLOTS, SharedMemory, Slots, link, socket_of
+from callao.drivers.qemu.shares import Slots, link, socket_of
 from callao.drivers.qemu.virtiofsd import Program
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 
+SLOTS = 8
 QEMU = shutil.which("qemu-system-x86_64") or "qemu-system-x86_64"
 Play = Callable[[QemuMachine], Awaitable[None]]
 
@@ -42,10 +44,11 @@ def share(index: int, location: Path, **fields: Any) -> DeviceShare:
 def played(paths: InstancePaths, play: Play) -> None:
     """``play`` with a machine that is never set off."""
     argv = [QEMU, "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults", "-display", "none", "-S"]
-    parts = (SharedMemory(64 * 2**20), Slots(paths), Monitor(paths.qmp_sock))
+    parts = (SharedMemory(64 * 2**20), Slots(paths, SLOTS), Monitor(paths.qmp_sock))
 
     async def run() -> None:
-        machine = await launch([*argv, *(word for part in parts for word in part.argv())], paths)
+        words = [*argv, *(word for part in parts for word in part.argv())]
+        machine = await launch(words, paths, count=SLOTS)
         try:
             await play(machine)
         finally:
@@ -181,7 +184,7 @@ def test_a_virtiofs_device_that_is_refused_takes_its_daemon_and_chardev_along(
 
     async def play() -> None:
         monitor: Any = None
-        hot = HotPlug(paths, monitor, execute)
+        hot = HotPlug(paths, monitor, execute, SLOTS)
         with pytest.raises(DriverError, match="no such device"):
             await hot.plug(share(0, tmp_path, type=MountType.VIRTIOFS))
         assert hot.slots == {}
@@ -189,7 +192,7 @@ def test_a_virtiofs_device_that_is_refused_takes_its_daemon_and_chardev_along(
     asyncio.run(play())
     assert asked == ["chardev-add", "device_add", "chardev-remove"]
     assert [each.returncode is not None for each in started] == [True]
-    assert not socket_of(paths, "hot0").exists()
+    assert not socket_of(paths, 0).exists()
     assert list(paths.dir.iterdir()) == []
 
 
@@ -211,10 +214,10 @@ def test_a_virtiofsd_that_does_not_start_says_why_and_leaves_the_slot(
 
     async def play() -> None:
         monitor: Any = None
-        hot = HotPlug(paths, monitor, execute)
+        hot = HotPlug(paths, monitor, execute, SLOTS)
         with pytest.raises(DriverError, match=words):
             await hot.plug(share(0, tmp_path, type=MountType.VIRTIOFS))
         assert hot.slots == {}
 
     asyncio.run(play())
-    assert not socket_of(paths, "hot0").exists()
+    assert not socket_of(paths, 0).exists()

@@ -115,7 +115,8 @@ class Spy:
 
 def shares(spy: Any, kind: MountType, *, writable: bool = True) -> Shares:
     there = {"/srv": Mounted("/data", "/srv", kind, writable, hot=True)}
-    return Shares(spy, QemuDriver.features, spy, mounted=there, notifier=spy)
+    wanted = {"/srv": Mount(location="/data", mount_point="/srv", writable=writable)}
+    return Shares(spy, QemuDriver.features, spy, mounted=there, wanted=wanted, notifier=spy)
 
 
 @pytest.mark.parametrize(("kind", "held"), [(MountType.P9, True), (MountType.VIRTIOFS, False)])

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from callao.errors import DriverError
 
+_MAGIC = b"QFI\xfb"
+
 _HEADER = 4096
 """Bytes; backing file names lie in the first cluster, and ours close to its beginning."""
 
@@ -27,12 +29,14 @@ def virtual_size(path: Path) -> int:
 def backing_file(path: Path) -> Path | None:
     """The file that an overlay is on (same text: its name's offset at 8, its length at 16).
 
+    One that is named without a folder lies beside the overlay.
+
     :raises DriverError: when it is no qcow2.
     """
     header = _header(path)
     offset, length = struct.unpack(">QI", header[8:20])
     name = header[offset : offset + length]
-    return Path(os.fsdecode(name)) if length and len(name) == length else None
+    return path.parent / os.fsdecode(name) if length and len(name) == length else None
 
 
 def _header(path: Path) -> bytes:
@@ -41,7 +45,7 @@ def _header(path: Path) -> bytes:
             header = file.read(_HEADER)
     except OSError as error:
         raise DriverError(f"disk {path} cannot be read: {error}.") from error
-    if len(header) < 32 or header[:4] != b"QFI\xfb":
+    if len(header) < 32 or header[:4] != _MAGIC:
         raise DriverError(f"disk {path} is no qcow2.", hint="Replace the instance with 'recreate: true'.")
     return header
 
@@ -53,6 +57,26 @@ def create_overlay(disk: Path, base: Path, size: int) -> None:
     """
     size = max(size, virtual_size(base))
     _qemu_img("create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(disk), str(size))
+
+
+def create_layer(disk: Path, below: Path) -> None:
+    """An overlay on a file of the same folder, found by its name alone: the folder may move.
+
+    ``below`` may be in use.
+
+    :raises DriverError: with qemu-img's own words.
+    """
+    size = str(virtual_size(below))
+    _qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", below.name, "-F", "qcow2", str(disk), size)
+
+
+def is_qcow2(path: Path) -> bool:
+    """By its magic number."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError as error:
+        raise DriverError(f"disk {path} cannot be read: {error}.") from error
 
 
 def grow(disk: Path, size: int) -> None:

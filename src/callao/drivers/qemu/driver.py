@@ -3,19 +3,25 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import os
 import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from callao.config import Arch, Config, MountType, VMType
 from callao.drivers.base import Boot, Features, Machine
-from callao.drivers.qemu import binary, disk, firmware, virtiofsd
+from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
 from callao.drivers.qemu.accel import choose
-from callao.drivers.qemu.devices import DirectKernel, Flash
-from callao.drivers.qemu.machine import MACHINES, Booting, command_line
+from callao.drivers.qemu.devices import DirectKernel, Flash, Part
+from callao.drivers.qemu.hotplug import Slot
+from callao.drivers.qemu.machine import MACHINES, Booting, command_line, machine_words
+from callao.drivers.qemu.memory import MappedMemory, SharedMemory, read_in
 from callao.drivers.qemu.process import launch
-from callao.drivers.qemu.shares import log_of, socket_of
+from callao.drivers.qemu.state import DEVICES, MEMORY
 from callao.errors import DriverError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
@@ -35,6 +41,7 @@ class QemuDriver:
         live_port_forwards=True,
         socket_networks=True,
         legacy_bios=True,
+        saved_states=sys.platform == "linux",
     )
 
     def validate(self, config: Config, host: Host) -> list[Problem]:  # noqa: ARG002
@@ -83,12 +90,26 @@ class QemuDriver:
                 shutil.copyfile(image.initrd, paths.initrd)
 
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
-        every = (paths.disk, paths.kernel, paths.kernel_cmdline, paths.initrd, paths.qemu_efi_vars)
-        return tuple(path for path in every if path.exists())
+        below = [path for path in self._below(paths) if path.parent == paths.dir]
+        others = (paths.kernel, paths.kernel_cmdline, paths.initrd, paths.qemu_efi_vars)
+        return tuple(path for path in (paths.disk, *below, *others) if path.exists())
 
     def bases(self, paths: InstancePaths) -> tuple[Path, ...]:
-        base = disk.backing_file(paths.disk) if paths.disk.exists() else None
-        return (base,) if base is not None else ()
+        return tuple(path for path in self._below(paths) if path.parent != paths.dir)
+
+    def _below(self, paths: InstancePaths) -> tuple[Path, ...]:
+        return self.chain(paths.disk) if paths.disk.exists() else ()
+
+    def chain(self, disk: Path) -> tuple[Path, ...]:
+        return layers.chain(disk)
+
+    def leave_disk(self, paths: InstancePaths) -> str:
+        layer = layers.named(paths.disk)
+        layers.put_on_top(layers.begin(paths.disk), paths.disk)
+        return layer.name
+
+    def return_to(self, paths: InstancePaths, layer: str) -> None:
+        layers.return_to(paths.dir / layer, paths.disk)
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         disk.grow(paths.disk, config.disk)
@@ -96,29 +117,89 @@ class QemuDriver:
     async def start(self, boot: Boot, report: Reporter) -> Machine:
         config = boot.config
         lacking = self.missing(config)
-        program = binary.find(config.arch.value)
-        if lacking or program is None:
+        if lacking:
             raise DriverError(" ".join(lacking))
-        version = ".".join(map(str, binary.version(program)))
-        cache = boot.paths.dir.parent / "_cache" / "accel.json"
-        accel = choose(config, program, version, Host.detect().arch, cache)
+        program, version = _program(config)
+        accel = choose(config, program, version, Host.detect().arch, _verdicts(boot.paths))
         if accel.notice:
             report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=accel.notice))
-        argv = command_line(program, boot, accel, _booting(boot.paths, config))
-        daemons: list[asyncio.subprocess.Process] = []
+        booting = _booting(boot.paths, config)
+        if booting.flash is not None and not boot.paths.qemu_efi_vars.exists():
+            firmware.lay_variables(_firmware(config), boot.paths.qemu_efi_vars)
+        slots: dict[int, Slot] = {}
+        with _inherited(boot) as (memory, descriptors):
+            disk = layers.named(boot.paths.disk)
+            argv = command_line(program, boot, accel, replace(booting, memory=memory, disk=disk))
+            try:
+                for index, share in enumerate(boot.shares):
+                    slots[index] = await Slot.served(index, share, boot.paths)
+                    slots[index].plugged = True
+                machine = await launch(
+                    argv, boot.paths, count=boot.shape.slots, slots=slots, inherited=descriptors, disk=disk
+                )
+            except BaseException:
+                for index, slot in slots.items():
+                    await slot.cleared(index, boot.paths)
+                raise
+            if boot.saved is not None:
+                try:
+                    await machine.state.take_up(boot.saved.folder, descriptors[0])
+                except BaseException:
+                    await machine.kill()
+                    await machine.wait()
+                    raise
+        return machine
+
+    def machine_words(self, boot: Boot) -> tuple[str, ...]:
+        config = boot.config
+        program, version = _program(config)
+        accel = choose(config, program, version, Host.detect().arch, _verdicts(boot.paths))
         try:
-            for index, share in enumerate(boot.shares):
-                if share.type is MountType.VIRTIOFS:
-                    socket, log = socket_of(boot.paths, index), log_of(boot.paths, index)
-                    daemons.append(await virtiofsd.serve(share, socket, log))
-            return await launch(argv, boot.paths, daemons)
-        except BaseException:
-            for daemon in daemons:
-                await virtiofsd.end(daemon)
-            raise
+            booting = _booting(boot.paths, config)
+        except DriverError:  # no firmware: a kernel may yet come with the image
+            booting = Booting()
+        words = machine_words(program, boot, accel, booting)
+        return ("-version", version, *words)
+
+
+@contextlib.contextmanager
+def _inherited(boot: Boot) -> Iterator[tuple[Part | None, tuple[int, ...]]]:
+    """What QEMU is handed to take up a state: its memory, and a descriptor of the devices' file."""
+    if boot.saved is None:
+        yield None, ()
+        return
+    pages, size = boot.saved.folder / MEMORY, boot.config.memory
+    try:
+        with (boot.saved.folder / DEVICES).open("rb") as stream, contextlib.ExitStack() as opened:
+            descriptors = (stream.fileno(),)
+            if not pages.exists():
+                yield SharedMemory(size), descriptors
+            elif not boot.saved.shared_memory and not boot.shape.reclaims:
+                yield MappedMemory(size, pages), descriptors
+            else:
+                copy = read_in(pages)
+                opened.callback(os.close, copy)
+                yield SharedMemory(size, copy), (*descriptors, copy)
+    except OSError as error:
+        raise DriverError(f"the saved state {boot.saved.folder} cannot be read: {error}.") from error
+
+
+def _program(config: Config) -> tuple[str, str]:
+    program = binary.find(config.arch.value)
+    if program is None:
+        raise DriverError(binary.absence(config.arch.value))
+    return program, ".".join(map(str, binary.version(program)))
+
+
+def _verdicts(paths: InstancePaths) -> Path:
+    return paths.dir.parent / "_cache" / "accel.json"
 
 
 def _booting(paths: InstancePaths, config: Config) -> Booting:
+    """What the machine boots by. Nothing is written.
+
+    :raises DriverError: when there is no firmware for it.
+    """
     if paths.kernel.exists():
         cmdline = paths.kernel_cmdline.read_text(encoding="utf-8") if paths.kernel_cmdline.exists() else ""
         return Booting(
@@ -126,12 +207,15 @@ def _booting(paths: InstancePaths, config: Config) -> Booting:
         )
     if _by_bios(config):
         return Booting()
+    found = _firmware(config)
+    return Booting(flash=Flash(found.code, paths.qemu_efi_vars, found.code_format))
+
+
+def _firmware(config: Config) -> firmware.Firmware:
     found = firmware.find(config.arch.value, _full_name(config))
     if found is None:
         raise DriverError(firmware.absence(config.arch.value))
-    if not paths.qemu_efi_vars.exists():
-        firmware.lay_variables(found, paths.qemu_efi_vars)
-    return Booting(flash=Flash(found.code, paths.qemu_efi_vars, found.code_format))
+    return found
 
 
 def _needs_uefi(config: Config) -> bool:

@@ -14,7 +14,7 @@ from qemu.qmp import EventListener, QMPClient
 from callao.config import MountType
 from callao.drivers.base import DeviceShare
 from callao.drivers.qemu import virtiofsd
-from callao.drivers.qemu.shares import SLOTS, fsdev, link, log_of, port, socket_of
+from callao.drivers.qemu.shares import chardev, device, device_id, link, log_of, point, socket_of
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 
@@ -25,33 +25,60 @@ _PATIENCE = 20.0
 
 
 @dataclass
-class _Slot:
+class Slot:
+    """One that is taken; ``daemon`` serves it where QEMU does not."""
+
     share: DeviceShare
     daemon: asyncio.subprocess.Process | None = None
     plugged: bool = False
 
+    @classmethod
+    async def served(cls, slot: int, share: DeviceShare, paths: InstancePaths) -> Slot:
+        """What a device of this share needs to be there first.
+
+        :raises DriverError: when its daemon does not start.
+        """
+        if share.type is MountType.P9:
+            point(paths, slot, Path(share.location))
+            return cls(share)
+        return cls(share, await virtiofsd.serve(share, socket_of(paths, slot), log_of(paths, slot)))
+
+    async def cleared(self, slot: int, paths: InstancePaths) -> None:
+        """The same, gone."""
+        if self.daemon is not None:
+            await virtiofsd.end(self.daemon)
+            socket_of(paths, slot).unlink(missing_ok=True)
+            log_of(paths, slot).unlink(missing_ok=True)
+        link(paths, slot).unlink(missing_ok=True)
+
 
 @dataclass
 class HotPlug:
-    """The spare slots of one machine, see :class:`callao.drivers.qemu.shares.Slots`."""
+    """The slots of one machine, see :class:`callao.drivers.qemu.shares.Slots`."""
 
     paths: InstancePaths
     monitor: QMPClient
     execute: Execute
-    slots: dict[int, _Slot] = field(default_factory=dict)
+    count: int
+    slots: dict[int, Slot] = field(default_factory=dict)
 
     async def plug(self, share: DeviceShare) -> None:
         """See :class:`callao.drivers.base.ShareHotPlugger`."""
-        free = [slot for slot in range(SLOTS) if slot not in self.slots]
+        free = [slot for slot in range(self.count) if slot not in self.slots]
         if not free:
             raise DriverError(
-                f"mounts: {share.location}: all {SLOTS} slots for further directories are taken.",
+                f"mounts: {share.location}: all {self.count} slots for directories are taken.",
                 hint="Remove a mount, or use type reverse-sshfs, which needs none.",
             )
         slot = free[0]
-        self.slots[slot] = _Slot(share)
+        self.slots[slot] = Slot(share)
         try:
-            await (self._plug_9p if share.type is MountType.P9 else self._plug_virtiofs)(slot, share)
+            self.slots[slot] = await Slot.served(slot, share, self.paths)
+            if share.type is MountType.VIRTIOFS:
+                address = {"type": "unix", "data": {"path": str(socket_of(self.paths, slot))}}
+                backend = {"type": "socket", "data": {"addr": address, "server": False}}
+                await self.execute("chardev-add", {"id": chardev(slot), "backend": backend})
+            await self.execute("device_add", device(slot, share))
             self.slots[slot].plugged = True
         except BaseException:
             await self._release(slot)
@@ -69,39 +96,20 @@ class HotPlug:
 
     async def close(self) -> None:
         """End what serves the shares; the machine is gone."""
-        for taken in self.slots.values():
-            if taken.daemon is not None:
-                await virtiofsd.end(taken.daemon)
-        for slot in range(SLOTS):
-            link(self.paths, slot).unlink(missing_ok=True)
+        for slot, taken in self.slots.items():
+            await taken.cleared(slot, self.paths)
         self.slots.clear()
-
-    async def _plug_9p(self, slot: int, share: DeviceShare) -> None:
-        _point(link(self.paths, slot), Path(share.location))
-        name = fsdev(slot, writable=share.writable)
-        device = {"driver": "virtio-9p-pci", "fsdev": name, "mount_tag": share.tag}
-        await self.execute("device_add", {**device, "id": _device(slot), "bus": port(slot)})
-
-    async def _plug_virtiofs(self, slot: int, share: DeviceShare) -> None:
-        name = f"hot{slot}"
-        socket = socket_of(self.paths, name)
-        self.slots[slot].daemon = await virtiofsd.serve(share, socket, log_of(self.paths, name))
-        address = {"type": "unix", "data": {"path": str(socket)}}
-        backend = {"type": "socket", "data": {"addr": address, "server": False}}
-        await self.execute("chardev-add", {"id": _chardev(slot), "backend": backend})
-        device = {"driver": "vhost-user-fs-pci", "chardev": _chardev(slot), "tag": share.tag}
-        await self.execute("device_add", {**device, "id": _device(slot), "bus": port(slot)})
 
     async def _delete_device(self, slot: int) -> None:
         listener = EventListener(("DEVICE_DELETED",))
         with self.monitor.listen(listener):
-            await self.execute("device_del", {"id": _device(slot)})
+            await self.execute("device_del", {"id": device_id(slot)})
             try:
                 async with asyncio.timeout(_PATIENCE):
                     async for event in listener:
                         # First it comes for the virtio backend, without a name: still in use then.
                         data = event["data"]
-                        if isinstance(data, dict) and data.get("device") == _device(slot):
+                        if isinstance(data, dict) and data.get("device") == device_id(slot):
                             return
             except TimeoutError:
                 raise DriverError(
@@ -115,24 +123,5 @@ class HotPlug:
         taken = self.slots.pop(slot)
         if taken.share.type is MountType.VIRTIOFS:
             with contextlib.suppress(DriverError):
-                await self.execute("chardev-remove", {"id": _chardev(slot)})
-        if taken.daemon is not None:
-            await virtiofsd.end(taken.daemon)
-            socket_of(self.paths, f"hot{slot}").unlink(missing_ok=True)
-            log_of(self.paths, f"hot{slot}").unlink(missing_ok=True)
-        link(self.paths, slot).unlink(missing_ok=True)
-
-
-def _device(slot: int) -> str:
-    return f"hotshare{slot}"
-
-
-def _chardev(slot: int) -> str:
-    return f"hotchar{slot}"
-
-
-def _point(link_path: Path, target: Path) -> None:
-    fresh = link_path.with_name(f".{link_path.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(link_path)
+                await self.execute("chardev-remove", {"id": chardev(slot)})
+        await taken.cleared(slot, self.paths)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from callao.config import Arch, Config
@@ -22,8 +22,9 @@ from callao.drivers.qemu.devices import (
     SocketNetwork,
     UserNetwork,
 )
-from callao.drivers.qemu.shares import SharedMemory, Slots
-from callao.drivers.qemu.shares import parts as share_parts
+from callao.drivers.qemu.memory import SharedMemory
+from callao.drivers.qemu.shares import Slots
+from callao.instances import InstancePaths
 
 MACHINES = {Arch.X86_64: "q35", Arch.AARCH64: "virt"}
 """QEMU's machine type by architecture."""
@@ -31,39 +32,50 @@ MACHINES = {Arch.X86_64: "q35", Arch.AARCH64: "virt"}
 _GICV2_CPUS = 8
 """More than these need an interrupt controller newer than the one that ``virt`` has by itself."""
 
-_COMMON = ("virtio-rng-pci", "virtio-balloon-pci,free-page-reporting=on")
+_BALLOON = "virtio-balloon-pci"
+_RECLAIM = "free-page-reporting=on"
+"""Memory that the guest has freed goes back to the host. Not where it is a file's pages: QEMU would punch
+holes into the file, which other machines read."""
+
 _VMGENID = "vmgenid,guid=auto"
 """Lets a restored guest's kernel reseed its random pool, see QEMU's docs/specs/vmgenid.txt; only on q35."""
 
 
 @dataclass(frozen=True)
 class Booting:
-    """What the machine boots by: one of UEFI and a direct kernel, or neither for BIOS."""
+    """What the machine boots by: one of UEFI and a direct kernel, or neither for BIOS.
+
+    ``memory`` is where its pages are, for one that takes up a saved state; ``disk`` the name by which
+    QEMU is to know the instance's disk.
+    """
 
     flash: Flash | None = None
     kernel: DirectKernel | None = None
+    memory: Part | None = None
+    disk: Path | None = None
 
 
 def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting) -> list[str]:
     """The whole argv."""
     config, paths = boot.config, boot.paths
-    ssh = Forward("tcp", "127.0.0.1", boot.ssh_port, 22)
+    ssh = [Forward("tcp", "127.0.0.1", boot.ssh_port, 22)] if boot.ssh_port else []
     parts: list[Part] = [each for each in (booting.flash, booting.kernel) if each is not None]
     parts += [
-        Disk("disk", paths.disk, "qcow2", boot=True),
+        Disk("disk", booting.disk or paths.disk, "qcow2", boot=True),
         Disk("cidata", paths.cidata_iso, "raw", readonly=True),
-        UserNetwork(boot.mac_address, (ssh, *boot.forwards)),
+        UserNetwork(boot.mac_address, (*ssh, *boot.forwards)),
         *_networks(boot),
         SerialLog(paths.serial_log),
         GuestChannel(paths.ga_sock),
-        *_memory(config),
-        *share_parts(paths, boot.shares),
-        Slots(paths),
+        *([booting.memory] if booting.memory is not None else _memory(config)),
+        Slots(paths, boot.shape.slots, boot.shares),
         Monitor(paths.qmp_sock),
-        Devices((*_COMMON, *((_VMGENID,) if config.arch is Arch.X86_64 else ()))),
+        Devices(_devices(boot)),
     ]
+    waiting = ["-incoming", "defer"] if boot.saved is not None else []
     return [
         binary,
+        *waiting,
         "-name", f"lima-{paths.name}",
         "-machine", _machine(config),
         "-accel", accel.option,
@@ -75,6 +87,26 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
         "-display", "none",
         *(word for part in parts for word in part.argv()),
     ]  # fmt: skip
+
+
+def machine_words(binary: str, boot: Boot, accel: Acceleration, booting: Booting) -> tuple[str, ...]:
+    """Of the command line, what a saved state is bound to: no path, no port, no name.
+
+    Two machines of which this is the same can take up each other's state.
+    """
+    neutral = replace(
+        boot, paths=InstancePaths(Path("/")), ssh_port=0, forwards=(), mac_address="", shares=()
+    )
+    flash = replace(booting.flash, variables=Path("/")) if booting.flash is not None else None
+    # A kernel that QEMU loads lies in the memory by then.
+    loaded = DirectKernel(Path("/"), None, "") if booting.kernel is not None else None
+    words = command_line(binary, neutral, accel, Booting(flash, loaded))
+    return tuple(words[words.index("-machine") :])
+
+
+def _devices(boot: Boot) -> tuple[str, ...]:
+    balloon = f"{_BALLOON},{_RECLAIM}" if boot.shape.reclaims else _BALLOON
+    return ("virtio-rng-pci", balloon, *((_VMGENID,) if boot.config.arch is Arch.X86_64 else ()))
 
 
 def _machine(config: Config) -> str:

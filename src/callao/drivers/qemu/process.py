@@ -7,14 +7,15 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from qemu.qmp import QMPClient, QMPError
 
 from callao.child import die_with_parent
 from callao.drivers.base import DeviceShare, Forward
-from callao.drivers.qemu import virtiofsd
 from callao.drivers.qemu.devices import NETDEV, rule
-from callao.drivers.qemu.hotplug import HotPlug
+from callao.drivers.qemu.hotplug import HotPlug, Slot
+from callao.drivers.qemu.state import State
 from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
 from callao.instances.files import write_file
@@ -26,19 +27,21 @@ _TAKEN = re.compile(r"Could not set up host forwarding rule '\w+:[^:]*:(\d+)-")
 
 
 class QemuMachine:
-    """The contracts of :class:`callao.drivers.base.Machine` and ``ShareHotPlugger``."""
+    """The contracts of :class:`callao.drivers.base.Machine`, ``ShareHotPlugger`` and ``StateSaver``."""
 
     def __init__(
         self,
         process: asyncio.subprocess.Process,
         monitor: QMPClient,
         paths: InstancePaths,
-        daemons: Sequence[asyncio.subprocess.Process],
+        count: int,
+        slots: Mapping[int, Slot],
+        disk: Path,
     ) -> None:
         self._process = process
         self._monitor = monitor
-        self._daemons = daemons
-        self._hotplug = HotPlug(paths, monitor, self._execute)
+        self._hotplug = HotPlug(paths, monitor, self._execute, count, dict(slots))
+        self.state = State(paths, monitor, self._execute, process.pid, disk)
 
     @property
     def pid(self) -> int:
@@ -47,9 +50,13 @@ class QemuMachine:
     async def wait(self) -> int:
         status = await self._process.wait()
         await self._hotplug.close()
-        for daemon in self._daemons:
-            await virtiofsd.end(daemon)
         return status
+
+    async def save(self, folder: Path) -> str:
+        return await self.state.save(folder)
+
+    async def resume(self) -> None:
+        await self.state.resume()
 
     async def plug_share(self, share: DeviceShare) -> None:
         await self._hotplug.plug(share)
@@ -95,11 +102,20 @@ class QemuMachine:
 
 
 async def launch(
-    argv: list[str], paths: InstancePaths, daemons: Sequence[asyncio.subprocess.Process] = ()
+    argv: list[str],
+    paths: InstancePaths,
+    *,
+    count: int = 0,
+    slots: Mapping[int, Slot] | None = None,
+    inherited: Sequence[int] = (),
+    disk: Path | None = None,
 ) -> QemuMachine:
     """Start QEMU in a session of its own; returns when its monitor answers.
 
-    :param daemons: what serves its shares, to be ended with it.
+    :param count: slots for shares that the command line has.
+    :param slots: those that have one, to be ended with the machine.
+    :param disk: the name by which the command line has the instance's disk, where it is another.
+    :param inherited: descriptors of ours that the command line, or the monitor later, names.
     :raises PortTaken: when a host port of the command line cannot be bound.
     :raises DriverError: with QEMU's own words when it ends or hangs.
     """
@@ -112,10 +128,13 @@ async def launch(
             stderr=log,
             preexec_fn=die_with_parent(),
             start_new_session=True,
+            pass_fds=inherited,
         )
     try:
         write_file(paths.qemu_pid, f"{process.pid}\n".encode())
-        return QemuMachine(process, await _monitor(process, paths), paths, daemons)
+        return QemuMachine(
+            process, await _monitor(process, paths), paths, count, slots or {}, disk or paths.disk
+        )
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The layers of a disk: left behind as they are, with a new one on top that takes what is written.
+
+The disk is ``disk``, whatever it stands on. Each layer has a second name, ``disk.N``, which is the one that
+QEMU opens it by and that the layer above it has in its header: that name is never given to another file,
+since QEMU opens a file by its name again when it goes on after a save.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callao.drivers.qemu import disk
+from callao.errors import DriverError
+
+
+def chain(path: Path) -> tuple[Path, ...]:
+    """The files that a disk is on, from the nearest to the farthest.
+
+    :raises DriverError: when one of them cannot be read.
+    """
+    found: list[Path] = []
+    below = disk.backing_file(path)
+    while below is not None:
+        found.append(below)
+        below = disk.backing_file(below) if disk.is_qcow2(below) else None
+    return tuple(found)
+
+
+def named(path: Path) -> Path:
+    """The second name of the disk as it is now.
+
+    :raises DriverError: when it cannot be given one.
+    """
+    try:
+        for each in path.parent.glob(f"{path.name}.*"):
+            if each.suffix[1:].isdigit() and each.samefile(path):
+                return each
+        fresh = _free(path)
+        fresh.hardlink_to(path)
+    except OSError as error:
+        raise DriverError(f"the disk {path} cannot be given a second name: {error}.") from error
+    return fresh
+
+
+def begin(path: Path) -> Path:
+    """An empty layer on the disk, under its own name only; :func:`put_on_top` makes it the disk.
+
+    :raises DriverError: with qemu-img's own words.
+    """
+    below = named(path)
+    fresh = _free(path)
+    disk.create_layer(fresh, below)
+    return fresh
+
+
+def put_on_top(fresh: Path, path: Path) -> None:
+    """Have ``path`` be the layer ``fresh``; there is a disk of that name at every moment.
+
+    :raises DriverError: when that cannot be; what was there is then as before.
+    """
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        aside.unlink(missing_ok=True)
+        aside.hardlink_to(fresh)
+        aside.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise DriverError(f"the disk {path} cannot be made anew: {error}.") from error
+
+
+def return_to(layer: Path, path: Path) -> None:
+    """Have ``path`` be an empty disk on ``layer``.
+
+    :raises DriverError: when that cannot be; what was there is then as before.
+    """
+    fresh = _free(path)
+    disk.create_layer(fresh, layer)
+    put_on_top(fresh, path)
+
+
+def _free(path: Path) -> Path:
+    number = 1
+    while (fresh := path.with_name(f"{path.name}.{number}")).exists():
+        number += 1
+    return fresh

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guest's memory: shared while the machine runs, copied out of it, and taken up again.
+
+On Linux it is a memfd. Its pages can be read from outside of QEMU, at the speed of a copy, so that a saved
+state is two files: the pages, and the devices as QEMU's migration writes them (capability
+``x-ignore-shared``: pages that another process can reach are left out).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_CHUNK = 1 << 26
+"""Bytes to copy at a time."""
+
+_NAME = "memory-backend-memfd"
+"""QEMU's own name of the memfd, and ours for one that it is given."""
+
+
+@dataclass(frozen=True)
+class SharedMemory:
+    """Memory where another process can map it: a virtiofsd reads requests in place."""
+
+    size: int
+    """Bytes."""
+    descriptor: int | None = None
+    """A memfd that holds the pages already; None for a new one."""
+
+    def argv(self) -> list[str]:
+        if self.descriptor is None:
+            return _memory(f"memory-backend-memfd,id=mem,size={self.size // 2**20}M,share=on")
+        path = f"/proc/self/fd/{self.descriptor}"
+        return _memory(f"memory-backend-file,id=mem,size={self.size // 2**20}M,mem-path={path},share=on")
+
+
+@dataclass(frozen=True)
+class MappedMemory:
+    """Pages of a file, read as they are needed; what the guest writes is its own and goes nowhere."""
+
+    size: int
+    """Bytes."""
+    path: Path
+
+    def argv(self) -> list[str]:
+        path = str(self.path).replace(",", ",,")
+        return _memory(f"memory-backend-file,id=mem,size={self.size // 2**20}M,mem-path={path},share=off")
+
+
+def _memory(backend: str) -> list[str]:
+    return ["-object", backend, "-numa", "node,memdev=mem"]
+
+
+@contextlib.contextmanager
+def pages_of(pid: int) -> Iterator[int | None]:
+    """The memfd of a running QEMU, opened for reading; None when its memory is private."""
+    folder = Path(f"/proc/{pid}/fd")
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(OSError):
+            if str(entry.readlink()).startswith(f"/memfd:{_NAME}"):
+                descriptor = os.open(entry, os.O_RDONLY | os.O_CLOEXEC)
+                break
+    else:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def write_out(pages: int, target: Path) -> None:
+    """Copy a memfd into a file that has holes where nothing was ever written.
+
+    :raises OSError: when there is no room.
+    """
+    target.touch(mode=0o600, exist_ok=False)
+    with target.open("r+b") as file:
+        _copy(pages, file.fileno())
+
+
+def read_in(source: Path) -> int:
+    """A memfd with a file's pages, to be inherited; the caller closes it.
+
+    :raises OSError: when the file cannot be read, or memory is short.
+    """
+    descriptor = os.memfd_create(_NAME, 0)
+    try:
+        with source.open("rb") as file:
+            _copy(file.fileno(), descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _copy(source: int, target: int) -> None:
+    size = os.fstat(source).st_size
+    os.ftruncate(target, size)
+    for begin, end in _extents(source, size):
+        os.lseek(target, begin, os.SEEK_SET)
+        while begin < end:
+            begin += os.sendfile(target, source, begin, min(_CHUNK, end - begin))
+
+
+def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Where there is data, see lseek(2), ``SEEK_DATA``."""
+    end = 0
+    while end < size:
+        try:
+            begin = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole is left
+                return
+            raise
+        end = os.lseek(descriptor, begin, os.SEEK_HOLE)
+        yield begin, end

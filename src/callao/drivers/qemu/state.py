@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine saved to files and taken up from them: QEMU's migration, into a file and out of one.
+
+See QEMU's docs/devel/migration.rst, and QMP's ``migrate``, ``migrate-incoming`` and ``blockdev-snapshot``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from qemu.qmp import QMPClient
+
+from callao.drivers.qemu import layers, memory
+from callao.errors import DriverError
+from callao.instances import InstancePaths
+
+Execute = Callable[[str, Mapping[str, object]], Awaitable[object]]
+
+DEVICES = "devices"
+"""The file with the state of the devices, and of the memory where nobody else can reach that."""
+
+MEMORY = "memory"
+"""The file with the pages of the memory."""
+
+_NODE = "disk"
+_POLL = 0.02
+_PATIENCE = 300.0
+"""Seconds for a state to be written or read; a slow disk writes a gigabyte in ten."""
+
+_STREAM = "state"
+"""The name under which QEMU is handed the file."""
+
+
+@dataclass
+class State:
+    """Saving and taking up, of one machine."""
+
+    paths: InstancePaths
+    monitor: QMPClient
+    execute: Execute
+    pid: int
+    disk: Path
+    """The layer that the guest writes now, under the name that QEMU knows."""
+    frozen: int = 0
+    """Times that the disk was left behind: each leaves QEMU a node with a name."""
+
+    async def save(self, folder: Path) -> str:
+        """See :class:`callao.drivers.base.StateSaver`."""
+        await self.execute("stop", {})
+        with memory.pages_of(self.pid) as pages:
+            _require_room(folder, pages)
+            layer = await self._leave_disk()
+            await self._share_aware(pages is not None)
+            (folder / DEVICES).touch(mode=0o600, exist_ok=False)
+            with (folder / DEVICES).open("r+b") as file:
+                self.monitor.send_fd_scm(file.fileno())
+                await self.execute("getfd", {"fdname": _STREAM})
+                await self.execute("migrate-set-parameters", {"max-bandwidth": 10**11})
+                await self.execute("migrate", {"uri": f"fd:{_STREAM}"})
+                await self._migrated("saved")
+            if pages is not None:
+                try:
+                    await asyncio.to_thread(memory.write_out, pages, folder / MEMORY)
+                except OSError as error:
+                    raise DriverError(f"the memory cannot be saved in {folder}: {error}.") from error
+        if self.paths.qemu_efi_vars.exists():
+            shutil.copyfile(self.paths.qemu_efi_vars, folder / self.paths.qemu_efi_vars.name)
+        return layer.name
+
+    async def take_up(self, folder: Path, stream: int) -> None:
+        """Into a machine that was started to wait for it; it is paused after.
+
+        :param stream: the devices' file, as the machine's own descriptor.
+        :raises DriverError: when QEMU refuses it.
+        """
+        await self._share_aware((folder / MEMORY).exists())
+        await self.execute("migrate-incoming", {"uri": f"fd:{stream}"})
+        await self._migrated("taken up")
+
+    async def resume(self) -> None:
+        await self.execute("cont", {})
+
+    async def _share_aware(self, on: bool) -> None:
+        """Whether pages that lie in a file of their own are left out."""
+        capability = {"capability": "x-ignore-shared", "state": on}
+        await self.execute("migrate-set-capabilities", {"capabilities": [capability]})
+
+    async def _migrated(self, what: str) -> None:
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        while asyncio.get_running_loop().time() < deadline:
+            said = await self.execute("query-migrate", {})
+            assert isinstance(said, Mapping)
+            match said.get("status"):
+                case "completed":
+                    return
+                case "failed" | "cancelled" | "cancelling":
+                    why = said.get("error-desc") or "QEMU gives no reason"
+                    raise DriverError(f"the state cannot be {what}: {why}")
+            await asyncio.sleep(_POLL)
+        raise DriverError(f"the state was not {what} within {_PATIENCE:.0f} s.")
+
+    async def _leave_disk(self) -> Path:
+        """On the host's side and on QEMU's. The guest is paused: both hold the same until it goes on."""
+        layer, fresh = self.disk, layers.begin(self.paths.disk)
+        node = f"{_NODE}-{(count := self.frozen + 1)}"
+        file = {"driver": "file", "filename": str(fresh)}
+        options = {"driver": "qcow2", "node-name": node, "file": file, "discard": "unmap", "backing": None}
+        try:
+            await self.execute("blockdev-add", options)
+            below = _NODE if not self.frozen else f"{_NODE}-{self.frozen}"
+            await self.execute("blockdev-snapshot", {"node": below, "overlay": node})
+        except DriverError:
+            fresh.unlink()
+            raise
+        layers.put_on_top(fresh, self.paths.disk)
+        self.frozen, self.disk = count, fresh
+        return layer
+
+
+def _require_room(folder: Path, pages: int | None) -> None:
+    """:raises DriverError: before anything is written."""
+    if pages is None:
+        return
+    needed = os.fstat(pages).st_blocks * 512
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DriverError(
+            f"the memory takes {needed / 2**30:.1f} GiB; {folder} has {free / 2**30:.1f} GiB left.",
+            hint="Make room, or save it with less memory in use.",
+        )

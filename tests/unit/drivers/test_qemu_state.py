@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Saving and taking up a real QEMU that runs no guest: layers of its disk, its memory, its devices."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from callao.drivers.qemu import layers, memory
+from callao.drivers.qemu.devices import Disk, Monitor
+from callao.drivers.qemu.memory import MappedMemory, SharedMemory
+from callao.drivers.qemu.process import QemuMachine, launch
+from callao.drivers.qemu.state import DEVICES, MEMORY
+from callao.errors import DriverError
+from callao.instances import InstancePaths
+
+QEMU = shutil.which("qemu-system-x86_64") or "qemu-system-x86_64"
+DEVICE = "/machine/peripheral-anon/device[0]/virtio-backend"
+"""By which the guest would write."""
+SIZE = 64 * 2**20
+ADDRESS = 0x2000000
+"""Of the guest, where nothing writes but us."""
+
+
+@pytest.fixture
+def paths() -> Iterator[InstancePaths]:
+    with tempfile.TemporaryDirectory(prefix="s-", dir="/tmp") as folder:
+        made = InstancePaths(Path(folder))
+        blank(made.disk)
+        yield made
+
+
+def blank(path: Path) -> None:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "16M"], check=True)
+
+
+def io(path: Path, *commands: str) -> str:
+    argv = ["qemu-io", "-f", "qcow2", *(word for each in commands for word in ("-c", each)), str(path)]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+async def started(
+    paths: InstancePaths, part: SharedMemory | MappedMemory, *words: str, inherited: tuple[int, ...] = ()
+) -> QemuMachine:
+    disk = layers.named(paths.disk)
+    argv = [QEMU, "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults", "-display", "none", *words]
+    parts = (Disk("disk", disk, "qcow2"), part, Monitor(paths.qmp_sock))
+    argv += [word for each in parts for word in each.argv()]
+    return await launch(argv, paths, inherited=inherited, disk=disk)
+
+
+async def human(machine: QemuMachine, line: str) -> str:
+    return str(await machine._execute("human-monitor-command", {"command-line": line}))
+
+
+async def ended(machine: QemuMachine) -> None:
+    await machine.quit()
+    await machine.wait()
+
+
+async def write_memory(machine: QemuMachine, text: bytes) -> None:
+    """By the same file that a save reads: the monitor has no command that writes."""
+    for entry in Path(f"/proc/{machine.pid}/fd").iterdir():
+        if "memfd:memory-backend" in str(entry.readlink()):
+            with entry.open("r+b") as pages:
+                pages.seek(ADDRESS)
+                pages.write(text)
+
+
+async def read_memory(machine: QemuMachine, length: int) -> bytes:
+    said = await human(machine, f"xp /{length}xb {ADDRESS:#x}")
+    return bytes(int(word, 16) for line in said.splitlines() for word in line.partition(":")[2].split())
+
+
+async def saved(paths: InstancePaths, folder: Path) -> str:
+    folder.mkdir()
+    machine = await started(paths, SharedMemory(SIZE), "-S")
+    await write_memory(machine, b"hello")
+    try:
+        layer = await machine.save(folder)
+        await machine.resume()
+        return layer
+    finally:
+        await ended(machine)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_machine_goes_on_from_the_memory_of_another(
+    paths: InstancePaths, tmp_path: Path, mapped: bool
+) -> None:
+    folder = tmp_path / "s"
+
+    async def play() -> None:
+        await saved(paths, folder)
+        before = (folder / MEMORY).read_bytes()
+        with (folder / DEVICES).open("rb") as stream:
+            copy = memory.read_in(folder / MEMORY)
+            part = MappedMemory(SIZE, folder / MEMORY) if mapped else SharedMemory(SIZE, copy)
+            machine = await started(paths, part, "-incoming", "defer", inherited=(stream.fileno(), copy))
+            os.close(copy)
+            try:
+                await machine.state.take_up(folder, stream.fileno())
+                assert await read_memory(machine, 5) == b"hello"
+                assert "paused" in await human(machine, "info status")
+                await machine.resume()
+                assert "running" in await human(machine, "info status")
+            finally:
+                await ended(machine)
+        assert (folder / MEMORY).read_bytes() == before
+
+    asyncio.run(play())
+
+
+def test_one_with_private_memory_is_saved_in_one_stream(paths: InstancePaths, tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.write_bytes(b"")
+    os.truncate(pages, SIZE)
+
+    async def play() -> None:
+        machine = await started(paths, MappedMemory(SIZE, pages), "-S")
+        try:
+            (tmp_path / "s").mkdir()
+            await machine.save(tmp_path / "s")
+        finally:
+            await ended(machine)
+        with (tmp_path / "s" / DEVICES).open("rb") as stream:
+            again = await started(
+                paths, SharedMemory(SIZE), "-incoming", "defer", inherited=(stream.fileno(),)
+            )
+            try:
+                await again.state.take_up(tmp_path / "s", stream.fileno())
+            finally:
+                await ended(again)
+
+    asyncio.run(play())
+    assert not (tmp_path / "s" / MEMORY).exists()
+
+
+def test_each_save_leaves_a_layer_with_what_was_written_until_then(
+    paths: InstancePaths, tmp_path: Path
+) -> None:
+    async def play() -> list[str]:
+        machine = await started(paths, SharedMemory(SIZE))
+        left = []
+        try:
+            for number in (1, 2, 3):
+                await human(machine, f'qemu-io -d {DEVICE} "write -P {number} {number}M 64k"')
+                folder = tmp_path / str(number)
+                folder.mkdir()
+                left.append(await machine.save(folder))
+                await machine.resume()
+        finally:
+            await ended(machine)
+        return left
+
+    first, second, third = (paths.dir / name for name in asyncio.run(play()))
+    assert len({first, second, third}) == 3
+    assert layers.chain(third) == (second, first)
+    assert layers.chain(paths.disk) == (third, second, first)
+    assert "verification failed" not in io(paths.disk, "read -P 1 1M 64k", "read -P 3 3M 64k")
+    assert "verification failed" not in io(first, "read -P 1 1M 64k", "read -P 0 2M 64k")
+
+
+def test_a_state_of_another_machine_is_refused_and_says_so(paths: InstancePaths, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+
+    async def play() -> None:
+        await saved(paths, folder)
+        with (folder / DEVICES).open("rb") as stream:
+            words = ("-incoming", "defer", "-device", "virtio-rng-pci")
+            copy = memory.read_in(folder / MEMORY)
+            machine = await started(
+                paths, SharedMemory(SIZE, copy), *words, inherited=(stream.fileno(), copy)
+            )
+            os.close(copy)
+            try:
+                (folder / DEVICES).write_bytes(b"no state at all")
+                await machine.state.take_up(folder, stream.fileno())
+            finally:
+                await machine.kill()
+                await machine.wait()
+
+    with pytest.raises(DriverError, match=r"state|monitor"):
+        asyncio.run(play())
+
+
+def test_a_save_without_room_is_refused_before_anything_is_written(
+    paths: InstancePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        machine = await started(paths, SharedMemory(SIZE), "-S")
+        await write_memory(machine, b"x" * 8192)
+        try:
+            with pytest.raises(DriverError, match=r"the memory takes .* GiB; .* GiB left"):
+                await machine.save(tmp_path)
+            await machine.resume()
+        finally:
+            await ended(machine)
+
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
+    asyncio.run(play())
+    assert list(tmp_path.iterdir()) == []
+    assert layers.chain(paths.disk) == ()
+
+
+def test_a_disk_keeps_its_second_name(paths: InstancePaths) -> None:
+    first = layers.named(paths.disk)
+    assert layers.named(paths.disk) == first
+    fresh = layers.begin(paths.disk)
+    layers.put_on_top(fresh, paths.disk)
+    assert layers.named(paths.disk) == fresh != first
+    layers.return_to(first, paths.disk)
+    assert layers.chain(paths.disk) == (first,)
+    assert layers.named(paths.disk) not in (first, fresh)
