@@ -119,6 +119,10 @@ class InstanceProtected(InstanceError):
     """The instance is marked as protected."""
 
 
+class SnapshotError(InstanceError):
+    """A moment that cannot be saved, found, or returned to."""
+
+
 class ImmutableField(InstanceError):
     """A change that an existing instance can never take."""
 

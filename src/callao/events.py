@@ -23,6 +23,8 @@ class Stage(enum.StrEnum):
     """The instance's folder, disk and cidata are made."""
     DRIVER = "driver"
     """The hypervisor runs the machine."""
+    IDENTITY = "identity"
+    """The guest goes on from a saved state, and is itself: only where it was not booted."""
     SSHD = "sshd"
     """sshd answers with the expected host key and lets us in."""
     CLOUD_INIT = "cloud-init"
@@ -35,6 +37,8 @@ class Stage(enum.StrEnum):
     """Every readiness probe has passed."""
     READY = "ready"
     """The box can be used."""
+    SNAPSHOT = "snapshot"
+    """A moment of the machine is kept, or returned to."""
     STOP = "stop"
     """The machine is off."""
 

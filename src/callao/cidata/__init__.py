@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from callao.cidata.content import content
+from callao.cidata.content import content, instance_id
 from callao.cidata.iso import write
 from callao.cidata.seed import GATEWAY, GUEST, Seed
 
-__all__ = ["GATEWAY", "GUEST", "Seed", "content", "write"]
+__all__ = ["GATEWAY", "GUEST", "Seed", "content", "instance_id", "write"]

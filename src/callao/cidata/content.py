@@ -44,8 +44,13 @@ def content(seed: Seed) -> dict[str, bytes]:
         files["etc_hosts"] = etc_hosts(seed).encode()
         files |= _device_mounts(seed.config)
         files["lima-guestagent.pyz"] = zipapp_bytes()
-    identity = {"instance-id": f"iid-{_digest(files)}", "local-hostname": seed.hostname}
+    identity = {"instance-id": instance_id(files), "local-hostname": seed.hostname}
     return {"meta-data": dump(identity), **files}
+
+
+def instance_id(files: Mapping[str, bytes]) -> str:
+    """cloud-init's, of a seed with this content."""
+    return f"iid-{_digest({path: data for path, data in files.items() if path != 'meta-data'})}"
 
 
 def _environment(seed: Seed) -> dict[str, str]:

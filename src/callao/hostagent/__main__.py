@@ -18,7 +18,7 @@ from callao.errors import CallaoError
 from callao.host import Host, lima_home
 from callao.hostagent import journal
 from callao.hostagent.agent import Agent
-from callao.instances import InstancePaths, Runtime
+from callao.instances import InstancePaths, Runtime, TakeUp
 from callao.instances.files import read_json, write_file
 
 
@@ -49,6 +49,7 @@ def main() -> int:
             timeout=arguments.timeout,
             last_port=previous.ssh_port if previous else 0,
             reload=read,
+            take_up=_taken(paths),
         )
     except (CallaoError, OSError) as error:
         journal.write(exiting=True, errors=[str(error)])
@@ -61,6 +62,13 @@ def main() -> int:
         return 1
     finally:
         paths.ha_pid.unlink(missing_ok=True)
+
+
+def _taken(paths: InstancePaths) -> TakeUp | None:
+    """What the start is to go on from. Once: whatever comes of it, the next start boots."""
+    found = read_json(paths.take_up, TakeUp)
+    paths.take_up.unlink(missing_ok=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -14,21 +14,23 @@ from dataclasses import dataclass, field
 import msgspec
 
 from callao.config import Config
-from callao.drivers import Driver, Machine, StopPolicy
+from callao.drivers import Driver, Machine, StateSaver, StopPolicy
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Event, Stage, State
 from callao.hostagent import api, evidence, journal
 from callao.hostagent.forwards import Forwards
 from callao.hostagent.forwards_api import ForwardsApi
+from callao.hostagent.identity import give_identity
 from callao.hostagent.liveports import LivePorts
 from callao.hostagent.mounts_api import MountsApi
 from callao.hostagent.nameservice import start_resolver
 from callao.hostagent.probes import check_probe
-from callao.hostagent.readiness import await_booted
+from callao.hostagent.readiness import await_booted, await_sshd
+from callao.hostagent.saving import Saver
 from callao.hostagent.shares import Shares
 from callao.hostagent.shutdown import shut_down
-from callao.hostagent.start import start_machine
-from callao.instances import Failure, InstancePaths, Runtime, fingerprint, ssh_alias
+from callao.hostagent.start import Started, start_machine
+from callao.instances import Failure, InstancePaths, Runtime, TakeUp, fingerprint, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.process import identify
 from callao.resolver import Resolver
@@ -55,11 +57,14 @@ class Agent:
     last_port: int
     reload: Callable[[], Config]
     """Reads lima.yaml again."""
+    take_up: TakeUp | None = None
+    """The state to go on from, in place of booting."""
     booted: Config = field(init=False)
     """What the running machine is, as far as a start would make it different."""
     began: float = field(default_factory=time.monotonic)
     runtime: Runtime = field(default_factory=lambda: Runtime(agent=identify(os.getpid())))
     machine: Machine | None = None
+    started: Started | None = None
     forwards: Forwards | None = None
     master: asyncio.subprocess.Process | None = None
     shares: Shares | None = None
@@ -80,22 +85,23 @@ class Agent:
         loop.add_signal_handler(signal.SIGINT, lambda: self._stop(StopPolicy()))
         loop.add_signal_handler(signal.SIGTERM, lambda: self._stop(_QUICK))
         try:
-            self.machine, port, forwards = await start_machine(
-                self.driver, self.paths, self.config, self.last_port, self._report
+            started = await start_machine(
+                self.driver, self.paths, self.config, self.last_port, self.take_up, self._report
             )
         except CallaoError as error:
             self._failed(Stage.DRIVER, error)
             journal.write(exiting=True, errors=[str(error)])
             return 1
-        self.forwards = Forwards(self.machine, forwards)
+        self.started, self.machine, port = started, started.machine, started.ssh_port
+        self.forwards = Forwards(self.machine, started.forwards)
         self._note(driver=identify(self.machine.pid), ssh_port=port, forwards=self.forwards.bindings())
         self._passed(Stage.DRIVER)
         self._write_ssh_config(self.config)
         self.shares = Shares(self.machine, self.driver.features, self._client())
         if not self.config.plain:
-            await self._open_channel(port)
+            await self._prepare_channel(port)
         server = await api.serve(self.paths.ha_sock, self._routes())
-        ready = asyncio.ensure_future(self._become_ready(port))
+        ready = asyncio.ensure_future(self._become_ready(started))
         try:
             status = await self.machine.wait()
         finally:
@@ -113,7 +119,7 @@ class Agent:
         journal.write(exiting=True, errors=[])
         return 0
 
-    async def _open_channel(self, port: int) -> None:
+    async def _prepare_channel(self, port: int) -> None:
         """What goes to and comes from the program in the guest."""
         assert self.machine is not None
         assert self.forwards is not None
@@ -136,18 +142,26 @@ class Agent:
             greeting=greeting,
         )
         self.ports.hold(self.forwards.bindings())
-        self.ports.start()
 
-    async def _become_ready(self, port: int) -> None:
-        client, deadline = self._client(), time.monotonic() + self.timeout
+    async def _become_ready(self, started: Started) -> None:
+        client, deadline, port = self._client(), time.monotonic() + self.timeout, started.ssh_port
         assert self.shares is not None
         try:
-            self.master = await await_booted(
-                self.paths, client, port, deadline, self._passed, self._progress
-            )
+            if self.take_up is not None:
+                await self._go_on(started, self.take_up)
+            if self.ports is not None:
+                self.ports.start()
+            if self.take_up is None:
+                self.master = await await_booted(
+                    self.paths, client, port, deadline, self._passed, self._progress
+                )
+            else:
+                self.master = await await_sshd(self.paths, client, port, deadline)
+                self._passed(Stage.SSHD)
             if self.ports is not None:
                 await self.ports.open()
-            await self.shares.mount_configured(self.config)
+            bring = self.shares.mount_configured if self.take_up is None else self.shares.take_on
+            await bring(self.config)
             if self.shares.mounted:
                 self._passed(Stage.MOUNTS)
             for index, probe in enumerate(self.config.probes):
@@ -165,6 +179,17 @@ class Agent:
         self._note(ready=True)
         self._passed(Stage.READY, self.config.message)
         journal.write(running=True, sshLocalPort=port)
+
+    async def _go_on(self, started: Started, take_up: TakeUp) -> None:
+        """Let the machine run on; one that is a copy is told who it is before anybody can reach it."""
+        machine = started.machine
+        assert isinstance(machine, StateSaver)
+        await machine.resume()
+        if take_up.instance_id:
+            await give_identity(self.paths, take_up.hostname, take_up.instance_id)
+        for forward in started.deferred:
+            await machine.add_forward(forward)
+        self._passed(Stage.IDENTITY)
 
     async def _keep_master(self) -> None:
         """What a guest that restarts its sshd, or a host that slept too long, has ended is opened anew."""
@@ -205,11 +230,16 @@ class Agent:
 
     def _routes(self) -> api.Routes:
         assert self.shares is not None
+        assert self.started is not None
         mounts = MountsApi(self.shares, lambda: self.config, lambda: self.runtime.ready)
+        saver = Saver(
+            self.started.machine, self.driver, self.started.boot, self.shares, self._client(), mounts.lock
+        )
         return {
             ("GET", "/v1/info"): self._info,
             ("POST", "/v1/refresh"): self._refresh,
             **mounts.routes(),
+            **saver.routes(),
             **ForwardsApi(self.ports, lambda: self.runtime.forwards).routes(),
         }
 

@@ -68,7 +68,7 @@ async def await_booted(
     :param deadline: on :func:`time.monotonic`'s clock, for all of it.
     :raises StageFailed: naming the stage that failed, with the lines that explain it.
     """
-    master = await _sshd(paths, client, port, deadline)
+    master = await await_sshd(paths, client, port, deadline)
     passed(Stage.SSHD)
     try:
         watched, master = await _watch(paths, client, port, master, deadline, passed, note)
@@ -83,9 +83,13 @@ async def await_booted(
     return master
 
 
-async def _sshd(
+async def await_sshd(
     paths: InstancePaths, client: Client, port: int, deadline: float
 ) -> asyncio.subprocess.Process:
+    """Wait until sshd lets us in; returns the ssh master.
+
+    :raises StageFailed: when it does not by the deadline, or is not the one that we know.
+    """
     last = "no answer on the ssh port"
     while (left := deadline - time.monotonic()) > 0:
         if not (await banner(port)).startswith("SSH-"):
@@ -132,7 +136,7 @@ async def _watch(
         if told.code:
             return Watched(tuple(told.errors), told.code, tuple(told.failed)), master
         await end(master)
-        master = await _sshd(paths, client, port, deadline)
+        master = await await_sshd(paths, client, port, deadline)
 
 
 @dataclass

@@ -41,8 +41,8 @@ class Shares:
     """The sshfs ones, which have processes of ours."""
     notifier: Notifier | None = None
     """Where ``mountInotify`` is on."""
-    booted: set[tuple[str, MountType, bool]] = field(default_factory=set)
-    """Devices that the machine was started with, and keeps: (tag, type, writable)."""
+    wanted: dict[str, Mount] = field(default_factory=dict)
+    """As each was asked for, by mount point."""
 
     async def mount_configured(self, config: Config) -> None:
         """Every entry of ``mounts``, in order; the guest's boot scripts have mounted the devices.
@@ -56,17 +56,50 @@ class Shares:
                     self.streams[mount.mount_point] = await mount_sshfs(mount, self.client)
                 except AgentError as error:
                     raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
-            else:
-                self.booted.add((mount_tag(mount), kind, mount.writable))
+            self.wanted[mount.mount_point] = mount
             self.mounted[mount.mount_point] = Mounted(
                 mount.location, mount.mount_point, kind, mount.writable
             )
+        await self._notify(config)
+
+    async def take_on(self, config: Config) -> None:
+        """The same for a machine that goes on from a saved state, which has no share in it.
+
+        :raises StageFailed: naming the entry that could not be mounted.
+        """
+        for mount in config.mounts:
+            try:
+                await self.add(mount, config.mount_type, hot=False)
+            except CallaoError as error:
+                raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
+        await self._notify(config)
+
+    async def detach(self) -> list[Mounted]:
+        """Let go of everything for a moment, for :meth:`attach`: a state cannot be saved with it.
+
+        :raises CallaoError: when one is in use in the guest; all are there again then.
+        """
+        gone: list[Mounted] = []
+        try:
+            for point in reversed(list(self.mounted)):
+                gone.append(await self._remove(point))
+        except CallaoError:
+            await self.attach(gone)
+            raise
+        return gone
+
+    async def attach(self, gone: list[Mounted]) -> None:
+        """Those again, in the order in which they came."""
+        for each in reversed(gone):
+            await self.add(self.wanted[each.mount_point], each.type, hot=each.hot)
+
+    async def _notify(self, config: Config) -> None:
         if config.mount_inotify:
             writable = [each for each in self.mounted.values() if each.writable]
             self.notifier = Notifier(self.client)
             await self.notifier.start([(each.location, each.mount_point) for each in writable])
 
-    async def add(self, mount: Mount, kind: MountType) -> Mounted:
+    async def add(self, mount: Mount, kind: MountType, *, hot: bool = True) -> Mounted:
         """Share one more directory; whole or not at all.
 
         :raises CallaoError: naming what is wrong, or what the guest or the hypervisor said.
@@ -82,8 +115,9 @@ class Shares:
             self.streams[mount.mount_point] = await mount_sshfs(mount, self.client)
         else:
             await self._add_device(mount, kind)
-        added = Mounted(mount.location, mount.mount_point, kind, mount.writable, hot=True)
+        added = Mounted(mount.location, mount.mount_point, kind, mount.writable, hot=hot)
         self.mounted[mount.mount_point] = added
+        self.wanted[mount.mount_point] = mount
         if self.notifier is not None and mount.writable:
             await self.notifier.add(mount.location, mount.mount_point)
         return added
@@ -93,6 +127,11 @@ class Shares:
 
         :raises CallaoError: when it is in use in the guest; then it stays as it was.
         """
+        gone = await self._remove(mount_point)
+        del self.wanted[mount_point]
+        return gone
+
+    async def _remove(self, mount_point: str) -> Mounted:
         there = self.mounted.get(mount_point)
         if there is None:
             known = ", ".join(self.mounted) or "none"
@@ -115,10 +154,8 @@ class Shares:
             del self.streams[mount_point]
             await stream.close()
         else:
-            tag = mount_tag(Mount(location=there.location, mount_point=mount_point))
-            if (tag, there.type, there.writable) not in self.booted:
-                assert isinstance(self.machine, ShareHotPlugger)
-                await self.machine.unplug_share(tag)
+            assert isinstance(self.machine, ShareHotPlugger)
+            await self.machine.unplug_share(mount_tag(self.wanted[mount_point]))
         del self.mounted[mount_point]
         return there
 
@@ -147,9 +184,6 @@ class Shares:
                 f"type: {kind} cannot be mounted while the machine runs (allowed: {', '.join(allowed)})."
             )
         share = device_share(mount, kind)
-        if (share.tag, kind, mount.writable) in self.booted:
-            await mount_in_guest(guest_mount(mount, kind), self.client)
-            return
         await machine.plug_share(share)
         try:
             await mount_in_guest(guest_mount(mount, kind), self.client)

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 from callao.config import Config, mac_address
 from callao.config.shares import device_mounts
-from callao.drivers import Boot, Driver, Forward, Machine
+from callao.drivers import SPARE_SLOTS, Boot, Driver, Forward, Machine, SavedState, Shape
 from callao.errors import DriverError, PortTaken
 from callao.events import Event, Reporter, Stage, State
 from callao.hostagent.devices import device_share, refuse_missing
-from callao.instances import InstancePaths
+from callao.instances import InstancePaths, Record, TakeUp
+from callao.instances.files import read_json
 from callao.ports import any_free, holder, is_free, static_forwards
 
 _DEFAULT_PORT = 60022
@@ -19,12 +23,33 @@ _TRIES = 5
 """For a free port that somebody else takes between our look and the hypervisor's bind."""
 
 
+@dataclass(frozen=True)
+class Started:
+    """A machine that runs, or is about to take up its state.
+
+    ``forwards`` are those it keeps, ``deferred`` those that it gets when it is itself: a guest that still
+    is another must not be reached.
+    """
+
+    machine: Machine
+    boot: Boot
+    ssh_port: int
+    forwards: list[Forward]
+    deferred: tuple[Forward, ...] = ()
+
+
 async def start_machine(
-    driver: Driver, paths: InstancePaths, config: Config, last_port: int, report: Reporter
-) -> tuple[Machine, int, list[Forward]]:
-    """Start the hypervisor; returns the machine, its ssh port, and the forwards it keeps.
+    driver: Driver,
+    paths: InstancePaths,
+    config: Config,
+    last_port: int,
+    take_up: TakeUp | None,
+    report: Reporter,
+) -> Started:
+    """Start the hypervisor.
 
     :param last_port: the ssh port of the start before, 0 when there was none.
+    :param take_up: the state that it goes on from.
     :raises DriverError: when a port is taken (naming who has it), or the hypervisor refuses.
     """
     bindings, notices = static_forwards(config)
@@ -33,18 +58,37 @@ async def start_machine(
     forwards = [Forward(*binding) for binding in bindings]
     for forward in forwards:
         _refuse_taken(forward)
-    shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
     for index, mount in enumerate(config.mounts):
         refuse_missing(mount.location, f"mounts[{index}].location")
     for _ in range(_TRIES):
         port = _ssh_port(paths, config, last_port)
-        boot = Boot(paths, config, port, tuple(forwards), mac_address(paths.dir, 0), shares)
+        boot = boot_of(paths, config, port, tuple(forwards), take_up)
+        deferred: tuple[Forward, ...] = ()
+        if take_up is not None and take_up.instance_id:
+            deferred = (Forward("tcp", "127.0.0.1", port, 22), *forwards)
+            boot = replace(boot, ssh_port=0, forwards=())
         try:
-            return await driver.start(boot, report), port, forwards
+            return Started(await driver.start(boot, report), boot, port, forwards, deferred)
         except PortTaken as error:
             if error.port != port or config.ssh.local_port:
                 raise
     raise DriverError(f"no free port for ssh on 127.0.0.1 in {_TRIES} tries.")
+
+
+def boot_of(
+    paths: InstancePaths, config: Config, port: int, forwards: tuple[Forward, ...], take_up: TakeUp | None
+) -> Boot:
+    """A boot with every device from the start, or the take-up of a state, which gets its shares later."""
+    record = read_json(paths.callao_json, Record) or Record()
+    mac = record.mac_address or mac_address(paths.dir, 0)
+    if take_up is not None:
+        shape = Shape(take_up.slots, take_up.reclaims)
+        saved = SavedState(Path(take_up.folder), take_up.shared_memory)
+        return Boot(paths, config, port, forwards, mac, (), shape, saved)
+    shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
+    return Boot(
+        paths, config, port, forwards, mac, shares, Shape(SPARE_SLOTS + len(shares), record.reclaims)
+    )
 
 
 def _ssh_port(paths: InstancePaths, config: Config, last_port: int) -> int:

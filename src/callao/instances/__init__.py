@@ -2,7 +2,7 @@
 """Instances: what is on disk, and the plan from there to what is wanted."""
 
 from callao.instances.effects import fingerprint
-from callao.instances.files import Failure, Record, Runtime
+from callao.instances.files import Failure, Record, Runtime, TakeUp
 from callao.instances.paths import InstancePaths
 from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
 from callao.instances.store import Instance, Status, inspect, names
@@ -20,6 +20,7 @@ __all__ = [
     "Runtime",
     "Status",
     "Step",
+    "TakeUp",
     "Target",
     "fingerprint",
     "inspect",

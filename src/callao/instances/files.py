@@ -26,6 +26,24 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     image_digest: str = ""
     created: float = msgspec.field(default_factory=time.time)
     engine: str = ""
+    mac_address: str = ""
+    """Of the first NIC, where it is not the folder's: a copy of a running machine keeps that of the source.
+    The user-mode network has this machine only, and the guest's lease goes on."""
+
+    reclaims: bool = True
+    """Whether memory that the guest frees goes back to the host at once; not where copies will map it."""
+
+
+class TakeUp(msgspec.Struct, frozen=True, kw_only=True):
+    """take-up.json: the saved state that the next start goes on from."""
+
+    folder: str
+    slots: int
+    reclaims: bool
+    shared_memory: bool
+    hostname: str = ""
+    instance_id: str = ""
+    """The identity to take, as the seed has it; empty for the machine that was saved itself."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

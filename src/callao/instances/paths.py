@@ -110,6 +110,16 @@ class InstancePaths:
         return self.dir / "callao.json"
 
     @property
+    def take_up(self) -> Path:
+        """Ours: the state that the next start takes up in place of booting, once."""
+        return self.dir / "take-up.json"
+
+    @property
+    def snapshots(self) -> Path:
+        """Ours: a folder a snapshot; the layers of the disk lie beside the disk."""
+        return self.dir / "snapshots"
+
+    @property
     def runtime(self) -> Path:
         """Ours: the processes of the last start, their start times, the ports, how far it came."""
         return self.dir / "runtime.json"

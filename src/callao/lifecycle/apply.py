@@ -48,6 +48,18 @@ def apply(
                 delete(actual, report)
             case Step.CREATE:
                 assert wanted is not None
+                if request.warm and Step.START in steps.steps:
+                    from callao.lifecycle.warm import bring
+
+                    bring(
+                        wanted,
+                        home=home,
+                        host=host,
+                        access=request.access,
+                        timeout=request.timeout,
+                        report=report,
+                    )
+                    return
                 create(wanted, home, report, request.access)
             case Step.CONFIGURE:
                 assert wanted is not None

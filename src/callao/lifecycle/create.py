@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import callao
@@ -12,7 +13,7 @@ from callao.config import dump
 from callao.drivers import driver_for
 from callao.errors import InstanceError
 from callao.events import Event, Reporter, Stage, State
-from callao.images import ensure_image
+from callao.images import Fetched, ensure_image
 from callao.instances import Desired, InstancePaths, Record, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.ssh import host_key, known_hosts, user_key
@@ -21,14 +22,39 @@ LIMA_VERSION = "2.0.0"
 """The Lima whose files and lima.yaml we are compatible with; written for Lima's own tools."""
 
 
-def create(wanted: Desired, home: Path, report: Reporter, access: Access = Access.ONLINE) -> None:
+@dataclass(frozen=True)
+class Beginning:
+    """How an instance begins that is not made from its image alone.
+
+    ``image`` is another disk to make its own on, ``files`` are copied into its folder; the rest is
+    :class:`callao.instances.Record`'s.
+    """
+
+    image: Fetched | None = None
+    files: tuple[Path, ...] = ()
+    mac_address: str = ""
+    reclaims: bool = True
+
+
+_BY_ITS_IMAGE = Beginning()
+
+
+def create(
+    wanted: Desired,
+    home: Path,
+    report: Reporter,
+    access: Access = Access.ONLINE,
+    begin: Beginning = _BY_ITS_IMAGE,
+) -> None:
     """Make the folder of a new instance, with its disk.
 
     :raises ImageError: when no image can be had.
     :raises CallaoError: when something cannot be made; nothing is left of it then.
     """
     config = wanted.config
-    image = ensure_image(config.images, config.arch.value, home=home, report=report, access=access)
+    image = begin.image or ensure_image(
+        config.images, config.arch.value, home=home, report=report, access=access
+    )
     report(Event(stage=Stage.IMAGE, state=State.DONE))
     aside = building_at(home, wanted.name)
     try:
@@ -42,12 +68,16 @@ def create(wanted: Desired, home: Path, report: Reporter, access: Access = Acces
             image=image.location,
             image_digest=image.digest,
             engine=callao.__version__,
+            mac_address=begin.mac_address,
+            reclaims=begin.reclaims,
         )
         write_json(paths.callao_json, record)
         user_key(home)
         alias = ssh_alias(wanted.name)
         key = host_key(paths.host_key, alias)
         write_file(paths.known_hosts, known_hosts(alias, key.public).encode())
+        for file in begin.files:
+            shutil.copyfile(file, aside / file.name)
         driver_for(config.vm_type).create(paths, config, image)
         aside.rename(home / wanted.name)
     except OSError as error:

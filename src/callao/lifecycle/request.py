@@ -22,6 +22,8 @@ class Request:
         where it came from.
     :param text: that document as somebody wrote it, comments and all.
     :param labels: None leaves an existing instance's labels alone.
+    :param warm: have a new instance go on from the memory of one like it, in place of booting, where that
+        can be; the first of its kind boots, and is kept for those to come.
     :param lock: a lock file that the template has to be in, unchanged; its images and packages count.
     :param access: whether templates and images may be had from the network.
     :param timeout: seconds, for the start to become ready, and for another run's lock.
@@ -38,6 +40,7 @@ class Request:
     recreate: bool = False
     restart: str = "auto"
     timeout: float = 600.0
+    warm: bool = False
     lock: Path | None = None
     access: Access = Access.ONLINE
 

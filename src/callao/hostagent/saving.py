@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machine saved while it runs: what it shares with the host let go first, and given back after."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from callao.drivers import Boot, Driver, Machine, StateSaver
+from callao.errors import AgentError
+from callao.hostagent import api
+from callao.hostagent.shares import Shares
+from callao.snapshots import Bound
+from callao.ssh import Client
+
+_LET_GO = """\
+sync
+umount /mnt/lima-cidata 2>/dev/null
+blockdev --flushbufs /dev/disk/by-label/cidata 2>/dev/null
+:
+"""
+"""The seed is another one when a copy goes on: the guest must not remember this one."""
+
+
+class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``go_on`` is whether the machine does."""
+
+    folder: str
+    go_on: bool
+
+
+class SaveAnswer(msgspec.Struct, frozen=True):
+    """``layer`` is what the disk was left as, in the instance's folder."""
+
+    layer: str
+    bound: Bound
+
+
+@dataclass
+class Saver:
+    """Of one machine."""
+
+    machine: Machine
+    driver: Driver
+    boot: Boot
+    shares: Shares
+    client: Client
+    lock: asyncio.Lock
+    """Held while the shares are changed by anybody."""
+
+    def routes(self) -> api.Routes:
+        return {("POST", "/v1/save"): self._save}
+
+    async def _save(self, request: api.Request) -> SaveAnswer:
+        wanted = msgspec.convert(request.body, SaveRequest)
+        if not isinstance(self.machine, StateSaver):
+            raise AgentError(f"vmType: {self.boot.config.vm_type} machines cannot be saved while they run.")
+        async with self.lock:
+            shared = await self.shares.detach()
+            try:
+                if not wanted.go_on:
+                    await self.client.run(_LET_GO, timeout=60.0, interpreter="sudo -n /bin/sh")
+                try:
+                    layer = await self.machine.save(Path(wanted.folder))
+                finally:
+                    if wanted.go_on:
+                        await self.machine.resume()
+            finally:
+                if wanted.go_on:
+                    await self.shares.attach(shared)
+        words = self.driver.machine_words(self.boot)
+        shape = self.boot.shape
+        return SaveAnswer(layer, Bound(words=words, slots=shape.slots, reclaims=shape.reclaims))

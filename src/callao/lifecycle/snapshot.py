@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moments of an instance: kept, returned to, and removed."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from callao.drivers import Driver, driver_for
+from callao.errors import InstanceError, SnapshotError
+from callao.events import Event, Reporter, Stage, State
+from callao.host import Host
+from callao.hostagent.client import call
+from callao.hostagent.saving import SaveAnswer, SaveRequest
+from callao.hostagent.start import boot_of
+from callao.instances import Instance, Runtime, TakeUp, inspect
+from callao.instances.broken import usable
+from callao.instances.files import read_json, write_json
+from callao.instances.lock import locked
+from callao.instances.store import processes
+from callao.lifecycle.start import go_on
+from callao.lifecycle.stop import clear_stale, stop
+from callao.snapshots import Snapshot, check_snapshot_name, differences, find, is_layer, listed
+from callao.snapshots.store import RECORD
+
+_SAVING = 600.0
+"""Seconds for the host agent to save a machine; a slow disk writes a gigabyte in ten."""
+
+
+def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, report: Reporter) -> Snapshot:
+    """Keep this moment of an instance: disk and memory of a running one, the disk of a stopped one.
+
+    :raises SnapshotError: when there is one of that name, or this machine cannot be saved.
+    """
+    check_snapshot_name(snapshot)
+    with locked(name, home, timeout):
+        instance = inspect(name, home, host)
+        config = usable(instance)
+        paths = instance.paths
+        if any(each.name == snapshot for each in listed(paths)):
+            raise SnapshotError(
+                f"instance {name!r} has a snapshot {snapshot!r} already.",
+                hint="Choose another name, or delete that one first.",
+            )
+        driver = driver_for(config.vm_type)
+        if instance.agent and not instance.ready:
+            raise SnapshotError(f"instance {name!r} is not ready yet.", hint="Wait until it is.")
+        if instance.agent and not driver.features.saved_states:
+            raise SnapshotError(
+                f"instance {name!r}: a running {config.vm_type} machine cannot be saved on this host.",
+                hint="Stop it first: then its disk can be.",
+            )
+        aside = paths.snapshots / f".{snapshot}.new"
+        report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
+        try:
+            shutil.rmtree(aside, ignore_errors=True)
+            aside.mkdir(parents=True, mode=0o700)
+            bound = None
+            if instance.agent:
+                asked = SaveRequest(folder=str(aside), go_on=True)
+                said = call(paths.ha_sock, "POST", "/v1/save", body=asked, timeout=_SAVING)
+                saved = msgspec.convert(said, SaveAnswer)
+                layer, bound = saved.layer, saved.bound
+            else:
+                clear_stale(instance)
+                layer = driver.leave_disk(paths)
+                _copy(paths.qemu_efi_vars, aside)
+            _copy(paths.cidata_iso, aside)
+            made = Snapshot(name=snapshot, layer=layer, bound=bound)
+            write_json(aside / RECORD, made)
+            aside.rename(paths.snapshots / snapshot)
+        except OSError as error:
+            raise SnapshotError(f"instance {name!r} cannot be saved: {error}.") from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            _sweep_layers(instance, driver)
+        report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
+        return made
+
+
+def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, report: Reporter) -> None:
+    """Return an instance to a moment. One that ran then runs after, and one that was off is off.
+
+    What happened since is gone.
+
+    :raises SnapshotError: when there is no such moment, or the machine is not the one that was saved.
+    :raises StageFailed: when it does not come back; it is stopped then, with the disk of that moment.
+    """
+    with locked(name, home, timeout):
+        instance = inspect(name, home, host)
+        config = usable(instance)
+        paths = instance.paths
+        driver = driver_for(config.vm_type)
+        found = find(paths, snapshot)
+        take_up = _take_up(instance, driver, found) if found.bound is not None else None
+        report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
+        if instance.agent or instance.driver:
+            stop(instance, force=True, report=report)
+        folder = paths.snapshots / found.name
+        try:
+            driver.return_to(paths, found.layer)
+            for file in (paths.qemu_efi_vars, paths.cidata_iso):
+                if (folder / file.name).exists():
+                    shutil.copyfile(folder / file.name, file)
+        except OSError as error:
+            raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
+        _sweep_layers(instance, driver)
+        report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
+        if take_up is not None:
+            agent, machine = processes(paths, read_json(paths.runtime, Runtime))
+            go_on(replace(instance, agent=agent, driver=machine), take_up, home, timeout, report)
+
+
+def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) -> None:
+    """Forget a moment. Layers of the disk that later ones stand on stay.
+
+    :raises SnapshotError: when there is no such moment.
+    """
+    with locked(name, home, timeout):
+        instance = inspect(name, home, host)
+        found = find(instance.paths, snapshot)
+        folder = instance.paths.snapshots / found.name
+        away = folder.with_name(f".{found.name}.deleting")
+        try:
+            folder.rename(away)
+            shutil.rmtree(away)
+        except OSError as error:
+            raise InstanceError(f"snapshot {snapshot!r} of {name!r} cannot be removed: {error}.") from error
+        _sweep_layers(instance, driver_for(usable(instance).vm_type))
+
+
+def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
+    """:raises SnapshotError: when the machine would be another than the one that was saved."""
+    assert instance.config is not None
+    assert snapshot.bound is not None
+    bound = snapshot.bound
+    take_up = TakeUp(
+        folder=str(instance.paths.snapshots / snapshot.name),
+        slots=bound.slots,
+        reclaims=bound.reclaims,
+        shared_memory=True,
+    )
+    now = driver.machine_words(boot_of(instance.paths, instance.config, 0, (), take_up))
+    other = differences(bound.words, now)
+    if other:
+        raise SnapshotError(
+            f"instance {instance.name!r} cannot return to {snapshot.name!r}: "
+            f"the machine is another now: {other}.",
+            hint="Make it what it was then, or delete the snapshot.",
+        )
+    return take_up
+
+
+def _copy(file: Path, folder: Path) -> None:
+    if file.exists():
+        shutil.copyfile(file, folder / file.name)
+
+
+def _sweep_layers(instance: Instance, driver: Driver) -> None:
+    """Remove the layers that neither the disk nor a snapshot stands on."""
+    paths = instance.paths
+    tops = [paths.disk, *(paths.dir / each.layer for each in listed(paths))]
+    needed = {below for top in tops if top.exists() for below in (top, *driver.chain(top))}
+    for path in paths.dir.glob("disk.*"):
+        if is_layer(path) and path not in needed and not path.samefile(paths.disk):
+            path.unlink()

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A new instance that goes on from the memory of one like it, in place of booting.
+
+The first of a kind boots, provisions, and is saved under a key of all that went into it. Every later one
+is a layer on its disk, a copy or a mapping of its memory, and an identity of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from callao import cidata
+from callao.access import Access
+from callao.config import Config, MountType, effective, mac_address
+from callao.config.schema import SSH
+from callao.drivers import SPARE_SLOTS, Boot, Shape, driver_for
+from callao.errors import CallaoError, InstanceError
+from callao.events import Event, Reporter, Stage, State
+from callao.host import Host
+from callao.hostagent.client import call
+from callao.hostagent.saving import SaveAnswer, SaveRequest
+from callao.images import Fetched, ensure_image
+from callao.instances import Desired, InstancePaths, Record, inspect
+from callao.instances.files import read_json
+from callao.lifecycle.create import Beginning, create
+from callao.lifecycle.delete import delete
+from callao.lifecycle.start import Origin, authorized_keys, start
+from callao.snapshots.cache import Entry, Place
+
+_OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost"})
+"""Fields of lima.yaml that are about one machine and its host: a copy has its own."""
+
+_GOLDEN = "golden"
+"""The name of the instance that is saved, in a LIMA_HOME of its own."""
+
+_SAVING = 600.0
+
+
+def bring(
+    wanted: Desired, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
+) -> None:
+    """Create the instance and have it ready; by a cold boot, with a notice, where it cannot be warm.
+
+    :raises CallaoError: when even that fails.
+    """
+    why = _obstacle(wanted, host)
+    if not why:
+        try:
+            _warm(wanted, home=home, host=host, access=access, timeout=timeout, report=report)
+            return
+        except (CallaoError, TimeoutError) as error:
+            why = str(error)
+            if (home / wanted.name).exists():
+                delete(inspect(wanted.name, home, host), report)
+    report(Event(stage=Stage.DISK, state=State.NOTICE, message=f"warm: booting instead: {why}"))
+    create(wanted, home, report, access)
+    instance = inspect(wanted.name, home, host)
+    start(instance, driver_for(wanted.config.vm_type), home, timeout, report)
+
+
+def _obstacle(wanted: Desired, host: Host) -> str:
+    """Why it cannot be warm; empty when it can."""
+    config = wanted.config
+    if not driver_for(config.vm_type).features.saved_states:
+        return f"a {config.vm_type} machine cannot be saved while it runs on this host."
+    if config.plain:
+        return "plain: there is no program in the guest to give a copy its identity."
+    if config.networks:
+        return "networks: a copy would have the same addresses there."
+    if len(config.mounts) > SPARE_SLOTS:
+        return f"mounts: {len(config.mounts)} do not fit in {SPARE_SLOTS} slots."
+    if _shared(config) != _shared(_golden_config(wanted, host, Path("/"))):
+        return "the configuration contains the instance's name or folder, so that it is no other's."
+    return ""
+
+
+def _warm(
+    wanted: Desired, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
+) -> None:
+    config = wanted.config
+    image = ensure_image(config.images, config.arch.value, home=home, report=report, access=access)
+    place = Place(home, _key(config, image, home))
+    with place.locked(timeout):
+        entry = place.entry()
+        if entry is None:
+            report(
+                Event(
+                    stage=Stage.DISK,
+                    state=State.NOTICE,
+                    message="warm: the first of its kind: it boots once, and is kept for those to come.",
+                )
+            )
+            entry = _prepare(place, wanted, host, access, timeout, report)
+        variables = InstancePaths(place.folder).qemu_efi_vars
+        begin = Beginning(
+            image=_image(place, entry, image.arch),
+            mac_address=entry.mac_address,
+            files=(variables,) if variables.exists() else (),
+        )
+        create(wanted, home, report, access, begin)
+    place.used()
+    shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
+    origin = Origin(place.folder, entry.bound, shared_memory=shared)
+    instance = inspect(wanted.name, home, host)
+    start(instance, driver_for(config.vm_type), home, timeout, report, origin)
+
+
+def _prepare(
+    place: Place, wanted: Desired, host: Host, access: Access, timeout: float, report: Reporter
+) -> Entry:
+    """Boot one of this kind to the end, and keep it."""
+    nest = place.home / "_warm" / place.key[:8]
+    _sweep(nest, host, report)
+    nest.mkdir(parents=True, mode=0o700)
+    for shared in ("_config", "_cache"):
+        (place.home / shared).mkdir(exist_ok=True, mode=0o700)
+        (nest / shared).symlink_to(place.home / shared)
+    aside = place.folder.with_name(f".{place.key}.new")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        golden = Desired(
+            _GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, nest), wanted.template
+        )
+        create(golden, nest, report, access, Beginning(reclaims=False))
+        driver = driver_for(golden.config.vm_type)
+        start(inspect(_GOLDEN, nest, host), driver, nest, timeout, report)
+        aside.mkdir(mode=0o700)
+        entry = _saved(inspect(_GOLDEN, nest, host).paths, aside, report)
+        place.keep(aside, entry)
+    except OSError as error:
+        raise InstanceError(f"the machine cannot be kept in {place.folder}: {error}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        _sweep(nest, host, report)
+    return entry
+
+
+def _saved(paths: InstancePaths, aside: Path, report: Reporter) -> Entry:
+    report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
+    said = call(
+        paths.ha_sock, "POST", "/v1/save", body=SaveRequest(folder=str(aside), go_on=False), timeout=_SAVING
+    )
+    answer = msgspec.convert(said, SaveAnswer)
+    (paths.dir / answer.layer).replace(aside / "disk")
+    for file in (paths.kernel, paths.initrd):
+        if file.exists():
+            shutil.copyfile(file, aside / file.name)
+    record = read_json(paths.callao_json, Record) or Record()
+    cmdline = paths.kernel_cmdline.read_text(encoding="utf-8") if paths.kernel_cmdline.exists() else ""
+    report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
+    return Entry(
+        bound=answer.bound,
+        mac_address=mac_address(paths.dir, 0),
+        image=record.image,
+        image_digest=record.image_digest,
+        cmdline=cmdline,
+    )
+
+
+def _image(place: Place, entry: Entry, arch: str) -> Fetched:
+    """The kept machine's disk, as the image that a copy is made from."""
+    kernel, initrd = place.folder / "kernel", place.folder / "initrd"
+    return Fetched(
+        disk=place.disk,
+        location=entry.image,
+        arch=arch,
+        digest=entry.image_digest,
+        kernel=kernel if kernel.exists() else None,
+        initrd=initrd if initrd.exists() else None,
+        cmdline=entry.cmdline,
+    )
+
+
+def _key(config: Config, image: Fetched, home: Path) -> str:
+    """A digest of all that the machine is made of: the image, what the guest is told, and the hypervisor.
+
+    :raises DriverError: when the hypervisor is missing.
+    """
+    status = image.disk.stat()
+    paths = InstancePaths(home / _GOLDEN)
+    boot = Boot(paths, config, 0, shape=Shape(SPARE_SLOTS, reclaims=False))
+    ours = _shared(config)
+    seed = cidata.Seed(
+        name=_GOLDEN,
+        config=ours,
+        authorized_keys=authorized_keys(config, home),
+        host_key="",
+        host_key_pub="",
+        mac_address="",
+        environment=dict(os.environ),
+    )
+    parts = (
+        [str(image.disk), status.st_size, status.st_mtime_ns, image.digest, str(image.kernel)],
+        driver_for(config.vm_type).machine_words(boot),
+        cidata.instance_id(cidata.content(seed)),
+        ours,
+    )
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
+
+
+def _shared(config: Config) -> Config:
+    """What of a configuration a copy has from the one that was saved; the rest is its own."""
+    return msgspec.structs.replace(
+        config,
+        images=(),
+        minimum_lima_version=None,
+        mounts=(),
+        mount_type=MountType.REVERSE_SSHFS,
+        mount_types_unsupported=(),
+        mount_inotify=False,
+        port_forwards=(),
+        probes=(),
+        message="",
+        copy_to_host=(),
+        ssh=SSH(load_dot_ssh_pub_keys=config.ssh.load_dot_ssh_pub_keys),
+    )
+
+
+def _golden_config(wanted: Desired, host: Host, nest: Path) -> Config:
+    return effective(_without_own(wanted.document), host, name=_GOLDEN, instance_dir=nest / _GOLDEN)
+
+
+def _without_own(document: Mapping[str, object]) -> dict[str, object]:
+    """Without what a copy adds for itself when it goes on."""
+    return {key: value for key, value in document.items() if key not in _OWN}
+
+
+def _sweep(nest: Path, host: Host, report: Reporter) -> None:
+    """Remove what a run of ours, or one that was killed, has left."""
+    if (nest / _GOLDEN).exists():
+        delete(inspect(_GOLDEN, nest, host), report)
+    shutil.rmtree(nest, ignore_errors=True)

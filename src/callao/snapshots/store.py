@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The snapshots of one instance, as they lie in its folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from callao.errors import ConfigError, Problem, SnapshotError
+from callao.instances import InstancePaths
+from callao.instances.files import read_json
+from callao.snapshots.record import Snapshot
+
+RECORD = "snapshot.json"
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
+_ALLOWED = "1 to 64 letters, digits, '.', '_' and '-', first and last a letter or a digit"
+_LAYER = re.compile(r"disk\.[0-9]+")
+
+
+def check_snapshot_name(name: str) -> None:
+    """:raises ConfigError: when ``name`` cannot be a snapshot's."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError([Problem("name", name, "cannot be a snapshot's name", _ALLOWED)])
+
+
+def listed(paths: InstancePaths) -> list[Snapshot]:
+    """All of them, the oldest first."""
+    if not paths.snapshots.is_dir():
+        return []
+    found = [read_json(each / RECORD, Snapshot) for each in paths.snapshots.iterdir()]
+    return sorted((each for each in found if each is not None), key=lambda each: each.created)
+
+
+def find(paths: InstancePaths, name: str) -> Snapshot:
+    """:raises SnapshotError: naming those that there are."""
+    check_snapshot_name(name)
+    every = listed(paths)
+    for each in every:
+        if each.name == name:
+            return each
+    known = ", ".join(each.name for each in every) or "none"
+    raise SnapshotError(f"instance {paths.name!r} has no snapshot {name!r} (there are: {known}).")
+
+
+def size(paths: InstancePaths, snapshot: Snapshot) -> int:
+    """Bytes that it takes on the disk: memory, devices, and its own layer."""
+    files = [*(paths.snapshots / snapshot.name).iterdir(), paths.dir / snapshot.layer]
+    return sum(each.lstat().st_blocks * 512 for each in files if each.exists())
+
+
+def is_layer(path: Path) -> bool:
+    """Whether a file of an instance's folder is a layer of its disk."""
+    return _LAYER.fullmatch(path.name) is not None
