@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from callao.guest.frames import PROTOCOL, Decoder, FrameError, encode
+from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece, encode
+from callao.hostagent.switch import Switch
 
 Message = Mapping[str, Any]
 Handler = Callable[[Message], Awaitable[None]]
@@ -22,19 +23,31 @@ _PAUSE = 1.0
 _HEARTBEAT = 30.0
 """Seconds between pings: what tells that the guest's clock is off, after the host has slept."""
 
-_CLOCK_SLACK = 1.0
-"""Seconds by which the guest's clock may differ."""
+_CLOCK_SLACK = 1_000_000_000
+"""Nanoseconds by which the guest's clock may differ."""
+
+
+_DEAF = 1 << 22
+"""Bytes unread by the guest beyond which the channel is closed, and opened again: it may begin anew."""
 
 
 @dataclass
 class GuestLink:
-    """One per machine. The guest's end may come and go: each time it says hello first."""
+    """One per machine. The guest's end may come and go, and says hello each time.
+
+    Nothing counts before it has answered our own hello: what it says until then may be meant for another
+    that was there before, and what we say may be lost.
+    """
 
     socket: Path
     handlers: Mapping[str, Handler]
     """By the message's type."""
+    switch: Switch = field(default_factory=Switch)
+    """What is done with pieces of streams."""
     connected: bool = False
-    """Whether the guest has said hello since the channel was opened."""
+    """Whether the guest has answered our hello."""
+    hellos: int = 0
+    """How many we have said; an answer tells which it is for."""
     writer: asyncio.StreamWriter | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -48,19 +61,22 @@ class GuestLink:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        self.switch.end()
 
     async def send(self, message: Message) -> None:
-        """Nothing happens while nobody is there: the guest's hello makes us say all again."""
+        """Nothing happens while nobody is there: the guest's hello makes us say all again.
+
+        Not waited for: a guest that waits for us to read would wait for ever.
+        """
         if self.writer is not None and self.connected:
-            with contextlib.suppress(OSError):
-                self.writer.write(encode(dict(message)))
-                await self.writer.drain()
+            self.writer.write(encode(dict(message)))
 
     async def _read(self) -> None:
         while True:
             with contextlib.suppress(OSError, FrameError, EOFError):
                 await self._converse()
             self.connected, self.writer = False, None
+            self.switch.end()
             await asyncio.sleep(_PAUSE)
 
     async def _converse(self) -> None:
@@ -68,28 +84,50 @@ class GuestLink:
         self.writer = writer
         decoder = Decoder()
         try:
-            writer.write(encode({"type": "hello", "protocol": PROTOCOL}))
+            self._say_hello(writer)
             while data := await reader.read(1 << 16):
+                if writer.transport.get_write_buffer_size() > _DEAF:
+                    raise FrameError("the guest speaks, and does not listen")
                 for message in decoder.feed(data):
-                    await self._handle(message)
+                    if isinstance(message, Piece):
+                        self.switch.take(message)
+                    else:
+                        await self._handle(message)
         finally:
             writer.close()
 
+    def _say_hello(self, writer: asyncio.StreamWriter) -> None:
+        self.connected = False
+        self.switch.end()
+        self.hellos += 1
+        writer.write(encode({"type": "hello", "protocol": PROTOCOL, "id": self.hellos}))
+
     async def _handle(self, message: Message) -> None:
         kind = message.get("type")
-        if kind == "hello":
-            if message.get("protocol") != PROTOCOL:
-                return
-            self.connected = True
-        elif kind == "pong":
+        if kind == "hello" and not self._greeted(message):
+            return
+        if kind == "pong":
             await self._set_clock(message)
         handler = self.handlers.get(str(kind))
         if handler is not None:
             await handler(message)
 
+    def _greeted(self, hello: Message) -> bool:
+        """Whether it is the answer to our last hello; a program that has just begun is told another."""
+        assert self.writer is not None
+        if hello.get("protocol") != PROTOCOL:
+            return False
+        if "answer" not in hello:
+            self._say_hello(self.writer)
+        elif hello["answer"] == self.hellos and not self.connected:
+            self.connected = True
+            self.switch.begin(self.writer)
+            return True
+        return False
+
     async def _set_clock(self, message: Message) -> None:
         theirs = message.get("time")
-        if isinstance(theirs, int) and abs(time.time() - theirs / 1e9) > _CLOCK_SLACK:
+        if type(theirs) is int and abs(time.time_ns() - theirs) > _CLOCK_SLACK:
             await self.send({"type": "time", "now": time.time_ns()})
 
     async def _beat(self) -> None:

@@ -5,20 +5,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from callao.config import Config, PortForward
 from callao.drivers import Machine
 from callao.hostagent import journal
+from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
 from callao.hostagent.guestlink import GuestLink, Message
 from callao.hostagent.portforward import PortForwarder
 from callao.hostagent.socketforward import SocketForwards
-from callao.ports import Binding, Listener, Wanted
+from callao.ports import Binding, Listener, Wanted, Way, preference
 from callao.ssh import Client
 
 _SETTLE = 0.05
 """Seconds in which further news of the guest are gathered before acting on them."""
+
+
+_PROTOS = ("tcp", "udp")
 
 
 class LivePorts:
@@ -45,8 +51,13 @@ class LivePorts:
         self._link = GuestLink(
             channel, {"hello": self._hello, "listeners": self._listeners, "exposed": self._exposed}
         )
+        carriers: dict[Way, Carrier] = {
+            Way.SLIRP: BySlirp(machine),
+            Way.SSH: BySsh(client),
+            Way.AGENT: ByAgent(self._link.switch),
+        }
         self._ports = PortForwarder(
-            machine, client, config.port_forwards, ssh_port, self._expose, self._told
+            carriers, config.port_forwards, ssh_port, self._expose, self._told, preference(os.environ)
         )
         self._sockets = SocketForwards(client, sockets, _socket_told)
 
@@ -100,30 +111,26 @@ class LivePorts:
         )
 
     async def close(self) -> None:
-        await self._link.close()
         if self._pending is not None:
             self._pending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._pending
         await self._ports.close()
+        await self._link.close()
 
     async def _hello(self, _message: Message) -> None:
         """A guest's program that has just begun knows nothing, and tells all it finds."""
-        self._ports.listeners.clear()
-        self._ports.exposed.clear()
+        self._ports.forget()
         self._exposing = []
         for message in self._greeting:
             await self._link.send(message)
 
     async def _listeners(self, message: Message) -> None:
-        self._ports.listeners |= set(_read(message.get("added")))
-        self._ports.listeners -= set(_read(message.get("removed")))
+        self._ports.listening(_listeners(message.get("added")), _listeners(message.get("removed")))
         self._soon()
 
     async def _exposed(self, message: Message) -> None:
-        ports = message.get("ports")
-        entries = ports if isinstance(ports, list) else []
-        self._ports.exposed = {(str(each[0]), int(each[1])) for each in entries if len(each) == 2}
+        self._ports.guest_exposes(_ports(message.get("ports")))
         self._soon()
 
     def _soon(self) -> None:
@@ -133,10 +140,7 @@ class LivePorts:
 
     async def _act(self) -> None:
         await asyncio.sleep(_SETTLE)
-        before = None
-        while before != (seen := (frozenset(self._ports.listeners), frozenset(self._ports.exposed))):
-            before = seen
-            await self._ports.update()
+        await self._ports.settle()
 
     async def _expose(self, ports: list[list[object]]) -> None:
         wanted = sorted(ports, key=repr)
@@ -167,9 +171,19 @@ def _address(ip: str, port: int) -> str:
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
-def _read(entries: object) -> Iterable[Listener]:
-    """What the guest says is taken for no more than it is: what doesn't look right is left out."""
+# What the guest says is taken for no more than it is: what doesn't look right is left out.
+
+
+def _listeners(entries: object) -> Iterable[Listener]:
     for entry in entries if isinstance(entries, list) else []:
         match entry:
-            case [str(proto), str(ip), int(port), *_] if proto in ("tcp", "udp") and 0 < port < 65536:
-                yield Listener(proto, ip.partition("%")[0], port)
+            case [str(proto), str(ip), int(port), *_] if proto in _PROTOS and 0 < port < 65536:
+                with contextlib.suppress(ValueError):
+                    yield Listener(proto, str(ipaddress.ip_address(ip.partition("%")[0])), port)
+
+
+def _ports(entries: object) -> Iterable[tuple[str, int]]:
+    for entry in entries if isinstance(entries, list) else []:
+        match entry:
+            case [str(proto), int(port)] if proto in _PROTOS and 0 < port < 65536:
+                yield proto, port

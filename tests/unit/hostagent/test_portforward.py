@@ -13,9 +13,10 @@ import pytest
 from callao.config import PortForward
 from callao.drivers import Forward
 from callao.errors import AgentError, PortTaken
-from callao.hostagent import portforward
-from callao.hostagent.portforward import PortForwarder, Way
-from callao.ports import Listener, Wanted
+from callao.hostagent import carriers, portforward
+from callao.hostagent.carriers import BySlirp, BySsh
+from callao.hostagent.portforward import PortForwarder
+from callao.ports import Listener, Preference, Wanted, Way
 
 
 @dataclass
@@ -50,9 +51,24 @@ class Client:
 
 
 @dataclass
+class Inside:
+    """The guest's program's side."""
+
+    open_now: list[Wanted] = field(default_factory=list)
+
+    async def open(self, wanted: Wanted) -> None:
+        self.open_now.append(wanted)
+
+    async def close(self, wanted: Wanted) -> None:
+        self.open_now.remove(wanted)
+
+
+@dataclass
 class Scene:
     machine: Machine = field(default_factory=Machine)
     client: Client = field(default_factory=Client)
+    inside: Inside = field(default_factory=Inside)
+    prefer: Preference = Preference.QUICKEST
     told: list[tuple[str, int, str]] = field(default_factory=list)
     exposing: list[list[list[object]]] = field(default_factory=list)
 
@@ -65,7 +81,18 @@ class Scene:
 
         machine: Any = self.machine
         client: Any = self.client
-        return PortForwarder(machine, client, rules, 60022, expose, tell, enabled=True)
+        ways = {Way.SLIRP: BySlirp(machine), Way.SSH: BySsh(client), Way.AGENT: self.inside}
+        return PortForwarder(ways, rules, 60022, expose, tell, self.prefer, enabled=True)
+
+
+async def news(ports: PortForwarder, added: list[Listener], removed: list[Listener]) -> None:
+    ports.listening(added, removed)
+    await ports.settle()
+
+
+async def exposes(ports: PortForwarder, *exposed: tuple[str, int]) -> None:
+    ports.guest_exposes(exposed)
+    await ports.settle()
 
 
 OPEN, LOOPBACK = Listener("tcp", "0.0.0.0", 8080), Listener("tcp", "127.0.0.1", 8081)
@@ -73,8 +100,8 @@ OPEN, LOOPBACK = Listener("tcp", "0.0.0.0", 8080), Listener("tcp", "127.0.0.1", 
 
 @pytest.fixture(autouse=True)
 def _every_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LIMA_SSH_PORT_FORWARDER", raising=False)
-    monkeypatch.setattr(portforward, "is_free", lambda *_: True)
+    for module in (carriers, portforward):
+        monkeypatch.setattr(module, "is_free", lambda *_: True)
     monkeypatch.setattr(portforward, "holder", lambda *_: "")
 
 
@@ -82,16 +109,16 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(work)
 
 
-def test_the_hypervisor_carries_what_is_open_and_ssh_what_is_not() -> None:
+def test_the_hypervisor_carries_what_is_open_and_the_guests_program_what_is_not() -> None:
     scene = Scene()
 
     async def work() -> None:
         ports = scene.forwarder()
-        await ports.listening([OPEN, LOOPBACK], [])
+        await news(ports, [OPEN, LOOPBACK], [])
         assert [each.host_port for each in scene.machine.forwards] == [8080]
-        assert scene.client.open == ["127.0.0.1:8081:127.0.0.1:8081"]
-        await ports.listening([], [OPEN, LOOPBACK])
-        assert (scene.machine.forwards, scene.client.open, ports.active) == ([], [], {})
+        assert [each.host_port for each in scene.inside.open_now] == [8081]
+        await news(ports, [], [OPEN, LOOPBACK])
+        assert (scene.machine.forwards, scene.inside.open_now, ports.active) == ([], [], {})
 
     run(work())
     assert scene.exposing[0] == [["tcp", 8081]]
@@ -102,40 +129,26 @@ def test_what_the_guest_exposes_moves_to_the_hypervisor() -> None:
 
     async def work() -> None:
         ports = scene.forwarder()
-        await ports.listening([LOOPBACK], [])
-        await ports.guest_exposes([("tcp", 8081)])
+        await news(ports, [LOOPBACK], [])
+        await exposes(ports, ("tcp", 8081))
         assert list(ports.active.values()) == [Way.SLIRP]
-        assert (len(scene.machine.forwards), scene.client.open) == (1, [])
-        await ports.guest_exposes([])
-        assert (scene.machine.forwards, len(scene.client.open)) == ([], 1)
+        assert (len(scene.machine.forwards), scene.inside.open_now) == (1, [])
+        await exposes(ports)
+        assert (scene.machine.forwards, len(scene.inside.open_now)) == ([], 1)
 
     run(work())
 
 
-@pytest.mark.parametrize(
-    ("listener", "way"),
-    [
-        (Listener("tcp", "::", 8080), Way.SLIRP),
-        (Listener("tcp", "::1", 8080), Way.SSH),
-        (Listener("udp", "0.0.0.0", 8080), Way.SLIRP),
-    ],
-)
-def test_the_way_depends_on_the_address(listener: Listener, way: Way) -> None:
-    async def work() -> None:
-        ports = Scene().forwarder()
-        await ports.listening([listener], [])
-        assert list(ports.active.values()) == [way]
-
-    run(work())
-
-
-def test_ssh_carries_all_of_tcp_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIMA_SSH_PORT_FORWARDER", "true")
+def test_ssh_carries_all_of_tcp_where_the_user_says_so() -> None:
+    scene = Scene(prefer=Preference.SSH)
 
     async def work() -> None:
-        ports = Scene().forwarder()
-        await ports.listening([OPEN, Listener("udp", "0.0.0.0", 9000)], [])
+        ports = scene.forwarder()
+        await news(ports, [OPEN, LOOPBACK, Listener("udp", "0.0.0.0", 9000)], [])
         assert {each.proto: way for each, way in ports.active.items()} == {"tcp": Way.SSH, "udp": Way.SLIRP}
+        assert scene.client.open == ["127.0.0.1:8080:127.0.0.1:8080", "127.0.0.1:8081:127.0.0.1:8081"]
+        await ports.close()
+        assert scene.client.open == []
 
     run(work())
 
@@ -148,7 +161,7 @@ def test_a_taken_port_is_told_once_and_tried_again(monkeypatch: pytest.MonkeyPat
 
     async def work() -> None:
         ports = scene.forwarder()
-        await ports.listening([OPEN], [])
+        await news(ports, [OPEN], [])
         await ports.update()
         assert list(ports.failed.values()) == ["tcp port 8080 on 127.0.0.1 is taken by nginx (pid 812)"]
         scene.machine.taken.clear()
@@ -166,44 +179,35 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_udp_on_the_loopback_needs_the_guests_help() -> None:
-    async def work() -> None:
-        ports = Scene().forwarder()
-        await ports.listening([Listener("udp", "127.0.0.1", 9000)], [])
-        assert "needs nft or iptables" in next(iter(ports.failed.values()))
-        await ports.close()
-
-    run(work())
-
-
 def test_what_the_machine_holds_since_its_start_is_left_to_it_but_for_the_loopback() -> None:
-    """What it holds leads to the guest's NIC; for a server on the loopback ssh takes its place meanwhile."""
+    """What it holds leads to the guest's NIC; a loopback server needs another meanwhile."""
     held = Forward("tcp", "127.0.0.1", 8081, 8081)
     scene = Scene(Machine([held]))
 
     async def work() -> None:
         ports = scene.forwarder()
         ports.held = frozenset({("tcp", "127.0.0.1", 8080), ("tcp", "127.0.0.1", 8081)})
-        await ports.listening([OPEN], [])
+        await news(ports, [OPEN], [])
         assert ports.active == {}
-        await ports.listening([LOOPBACK], [])
-        assert (scene.machine.forwards, len(scene.client.open)) == ([], 1)
-        await ports.listening([], [LOOPBACK])
-        assert (scene.machine.forwards, scene.client.open) == ([held], [])
-        await ports.guest_exposes([("tcp", 8081)])
-        await ports.listening([LOOPBACK], [])
+        await news(ports, [LOOPBACK], [])
+        assert (scene.machine.forwards, len(scene.inside.open_now)) == ([], 1)
+        await news(ports, [], [LOOPBACK])
+        assert (scene.machine.forwards, scene.inside.open_now) == ([held], [])
+        await exposes(ports, ("tcp", 8081))
+        await news(ports, [LOOPBACK], [])
         assert (scene.machine.forwards, ports.active) == ([held], {})
 
     run(work())
 
 
 def test_nothing_is_forwarded_before_the_guest_lets_us_in_and_all_again_after_a_break() -> None:
-    scene = Scene()
+    scene = Scene(prefer=Preference.SSH)
+    datagrams = Listener("udp", "0.0.0.0", 9000)
 
     async def work() -> None:
         ports = scene.forwarder()
         ports.enabled = False
-        await ports.listening([OPEN, LOOPBACK], [])
+        await news(ports, [OPEN, datagrams], [])
         assert ports.active == {}
         await ports.open()
         assert len(ports.active) == 2
@@ -221,7 +225,7 @@ def test_an_added_rule_goes_before_the_others() -> None:
     async def work() -> None:
         ports = scene.forwarder()
         ports.extra = [PortForward(guest_port_range=(8080, 8080), host_port_range=(9090, 9090))]
-        await ports.listening([OPEN], [])
+        await news(ports, [OPEN], [])
         assert [each.host_port for each in scene.machine.forwards] == [9090]
 
     run(work())

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What opens and closes one forward, for each way that bytes can go."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from callao.drivers import Forward, Machine
+from callao.errors import PortTaken
+from callao.guest.streams import Target
+from callao.hostagent.switch import Switch
+from callao.hostagent.tcpforward import listen_tcp
+from callao.hostagent.udpforward import UdpPort
+from callao.ports import Wanted, from_within, is_free
+from callao.ssh import Client
+
+
+class Carrier(Protocol):
+    async def open(self, wanted: Wanted) -> None:
+        """:raises CallaoError: when the host's port cannot be had, or the guest not be reached."""
+
+    async def close(self, wanted: Wanted) -> None:
+        """One that was opened.
+
+        :raises CallaoError: when it could not be.
+        """
+
+
+class BySlirp:
+    """The hypervisor."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def open(self, wanted: Wanted) -> None:
+        await self._machine.add_forward(of_machine(wanted))
+
+    async def close(self, wanted: Wanted) -> None:
+        await self._machine.remove_forward(of_machine(wanted))
+
+
+class BySsh:
+    """The control master opens and closes listeners at run time: ssh(1), ``-O``."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def open(self, wanted: Wanted) -> None:
+        if not is_free("tcp", wanted.host_ip, wanted.host_port):
+            raise PortTaken("the port is taken", port=wanted.host_port)
+        await self._client.control("forward", "-L", _specification(wanted))
+
+    async def close(self, wanted: Wanted) -> None:
+        await self._client.control("cancel", "-L", _specification(wanted))
+
+
+class ByAgent:
+    """Listeners of our own, and streams to the guest's program. Connections outlive their listener."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._open: dict[Wanted, asyncio.Server | UdpPort] = {}
+
+    async def open(self, wanted: Wanted) -> None:
+        target = Target(wanted.proto, from_within(wanted.guest_ip), wanted.guest_port)
+        at = (wanted.host_ip, wanted.host_port)
+        try:
+            if wanted.proto == "tcp":
+                self._open[wanted] = await listen_tcp(self._switch, *at, target)
+            else:
+                self._open[wanted] = UdpPort(self._switch, *at, target)
+        except OSError as error:
+            message = f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip}: {error.strerror}"
+            raise PortTaken(message, port=wanted.host_port) from error
+
+    async def close(self, wanted: Wanted) -> None:
+        self._open.pop(wanted).close()
+
+
+def of_machine(wanted: Wanted) -> Forward:
+    """The same in the driver's words; it leads to the guest's NIC."""
+    return Forward(wanted.proto, wanted.host_ip, wanted.host_port, wanted.guest_port)
+
+
+def _specification(wanted: Wanted) -> str:
+    host, guest = (f"[{ip}]" if ":" in ip else ip for ip in (wanted.host_ip, from_within(wanted.guest_ip)))
+    return f"{host}:{wanted.host_port}:{guest}:{wanted.guest_port}"

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who carries the bytes of a forward. Pure."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+from collections.abc import Collection, Mapping
+
+from callao.ports.rules import Wanted
+
+NIC = "192.168.5.15"
+"""The guest's address in the hypervisor's user-mode network: where its forwards lead."""
+
+_OPEN = ("0.0.0.0", "::", NIC)  # noqa: S104 - compared with, not bound
+_LOOPBACK = "127.0.0.1"
+"""What the guest can lead its NIC's packets to."""
+
+
+class Way(enum.StrEnum):
+    SLIRP = "slirp"
+    """The hypervisor's own user-mode network: no process, no copy of ours."""
+    AGENT = "agent"
+    """A stream on the channel to the guest's program, which connects from within."""
+    SSH = "ssh"
+    """The control master. TCP."""
+
+
+class Preference(enum.Enum):
+    """What ``LIMA_SSH_PORT_FORWARDER`` asks for."""
+
+    QUICKEST = enum.auto()
+    """The hypervisor where it reaches, else the guest's program. Lima's ``false``, and its default."""
+    SSH = enum.auto()
+    """ssh for all of TCP."""
+
+
+def preference(environment: Mapping[str, str]) -> Preference:
+    """Lima's variable, with Go's words for true."""
+    text = environment.get("LIMA_SSH_PORT_FORWARDER", "")
+    return Preference.SSH if text.lower() in ("1", "t", "true") else Preference.QUICKEST
+
+
+def way(wanted: Wanted, exposed: Collection[tuple[str, int]], prefer: Preference) -> Way:
+    """:param exposed: (proto, port) of the guest's 127.0.0.1 that are reachable at its NIC."""
+    if wanted.proto == "tcp" and prefer is Preference.SSH:
+        return Way.SSH
+    reachable = wanted.guest_ip in _OPEN or (
+        wanted.guest_ip == _LOOPBACK and (wanted.proto, wanted.guest_port) in exposed
+    )
+    return Way.SLIRP if reachable and ":" not in wanted.host_ip else Way.AGENT
+
+
+def to_expose(wanted: Wanted) -> bool:
+    """Whether it takes a rule in the guest to reach it at the NIC."""
+    return wanted.guest_ip == _LOOPBACK
+
+
+def from_within(guest_ip: str) -> str:
+    """The address at which the guest itself finds a server that listens on ``guest_ip``."""
+    ip = ipaddress.ip_address(guest_ip)
+    if not ip.is_unspecified:
+        return guest_ip
+    return "127.0.0.1" if ip.version == 4 else "::1"

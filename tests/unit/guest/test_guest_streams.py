@@ -1,0 +1,469 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connections by the guest's program: the program as a process, and the host's end as the agent has it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from guest_program import program
+
+from callao.errors import PortTaken
+from callao.guest.streams import WINDOW
+from callao.hostagent import guestlink, udpforward
+from callao.hostagent.carriers import ByAgent
+from callao.hostagent.guestlink import GuestLink
+from callao.ports import Wanted, any_free
+
+PATIENCE = 60.0
+BULK = os.urandom(1 << 16) * 64
+
+
+@dataclass
+class Server:
+    """One of the guest's: what it does with a connection is the test's."""
+
+    port: int
+    kept: list[socket.socket] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def server(work: Callable[[socket.socket], None], address: str = "127.0.0.1") -> Iterator[Server]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, 0), family=family, backlog=512)
+
+    def serve(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            work(connection)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    with listener:
+        yield Server(listener.getsockname()[1])
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def echo(connection: socket.socket) -> None:
+    while data := connection.recv(1 << 16):
+        connection.sendall(data)
+
+
+def echo_at_the_end(connection: socket.socket) -> None:
+    parts = []
+    while data := connection.recv(1 << 16):
+        parts.append(data)
+    connection.sendall(b"".join(parts))
+
+
+def pour(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(BULK)
+
+
+@dataclass
+class Scene:
+    link: GuestLink
+    agent: ByAgent
+
+    @contextlib.asynccontextmanager
+    async def forward(
+        self, port: int, proto: str = "tcp", guest_ip: str = "127.0.0.1", host_ip: str = "127.0.0.1"
+    ) -> AsyncIterator[int]:
+        wanted = Wanted(proto, host_ip, any_free(), guest_ip, port)
+        await self.agent.open(wanted)
+        try:
+            yield wanted.host_port
+        finally:
+            await self.agent.close(wanted)
+
+
+def with_guest(folder: Path, work: Callable[[Scene], Awaitable[None]], python: str = sys.executable) -> None:
+    async def run(path: Path) -> None:
+        async with linked(path) as scene, asyncio.timeout(PATIENCE):
+            await work(scene)
+
+    with program(folder, python=python) as running:
+        asyncio.run(run(running.path))
+
+
+@contextlib.asynccontextmanager
+async def linked(path: Path) -> AsyncIterator[Scene]:
+    link = GuestLink(path, {})
+    link.start()
+    await until(lambda: link.connected)
+    try:
+        yield Scene(link, ByAgent(link.switch))
+    finally:
+        await link.close()
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guestlink, "_PAUSE", 0.01)
+
+
+@pytest.mark.parametrize("python", [sys.executable, "python3.6", "python3.8"])
+def test_bytes_arrive_as_they_were_and_the_end_of_one_direction_leaves_the_other(
+    tmp_path: Path, python: str
+) -> None:
+    found = shutil.which(python)
+    if found is None or os.system(f"{found} -V >/dev/null 2>&1"):
+        pytest.skip(f"no {python} here")
+
+    async def work(scene: Scene) -> None:
+        with server(echo_at_the_end) as guest:
+            async with scene.forward(guest.port) as port:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(BULK)
+                writer.write_eof()
+                assert await reader.read() == BULK
+                writer.close()
+
+    with_guest(tmp_path, work, found)
+
+
+def test_both_directions_at_once(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        with server(echo) as guest:
+            async with scene.forward(guest.port) as port:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(BULK)
+                assert await reader.readexactly(len(BULK)) == BULK
+                writer.close()
+
+    with_guest(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("guest_ip", "host_ip"), [("::1", "127.0.0.1"), ("127.0.0.1", "::1"), ("::", "::1")]
+)
+def test_ipv6_on_either_side(tmp_path: Path, guest_ip: str, host_ip: str) -> None:
+    async def work(scene: Scene) -> None:
+        with server(echo, guest_ip) as guest:
+            async with scene.forward(guest.port, guest_ip=guest_ip, host_ip=host_ip) as port:
+                reader, writer = await asyncio.open_connection(host_ip, port)
+                writer.write(b"hi")
+                assert await reader.readexactly(2) == b"hi"
+                writer.close()
+
+    with_guest(tmp_path, work)
+
+
+def test_a_refused_connection_is_reset(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        async with scene.forward(any_free()) as port:
+            reader, _writer = await asyncio.open_connection("127.0.0.1", port)
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+
+    with_guest(tmp_path, work)
+
+
+def test_a_server_that_resets_resets_the_client_and_a_client_the_server(tmp_path: Path) -> None:
+    ends: list[str] = []
+
+    def abort(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    def wait(connection: socket.socket) -> None:
+        connection.sendall(b"x")
+        try:
+            connection.recv(1)
+            connection.sendall(b"y")
+            connection.sendall(connection.recv(1) or b"z")
+        except OSError:
+            pass
+        ends.append("gone")
+
+    async def work(scene: Scene) -> None:
+        with server(abort) as guest:
+            async with scene.forward(guest.port) as port:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"xy")
+                with pytest.raises(ConnectionResetError):
+                    await reader.read()
+        with server(wait) as guest:
+            async with scene.forward(guest.port) as port:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                await reader.readexactly(1)
+                writer.transport.abort()
+                await until(lambda: ends)
+        await until(lambda: not scene.link.switch.busy)
+
+    with_guest(tmp_path, work)
+
+
+def test_a_client_that_does_not_read_holds_up_no_other_and_fills_no_memory(tmp_path: Path) -> None:
+    poured: list[int] = []
+
+    def pour_and_count(connection: socket.socket) -> None:
+        while True:
+            poured.append(connection.send(BULK))
+
+    async def work(scene: Scene) -> None:
+        with server(pour_and_count) as much, server(echo) as little:
+            async with scene.forward(much.port) as stuck, scene.forward(little.port) as port:
+                with socket.create_connection(("127.0.0.1", stuck)):
+                    seen = -1
+                    while seen != sum(poured) or not seen:
+                        seen = sum(poured)
+                        await asyncio.sleep(0.5)
+                    for _ in range(20):
+                        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                        writer.write(b"hi")
+                        assert await reader.readexactly(2) == b"hi"
+                        writer.close()
+        kernels = 16 << 20  # what two pairs of sockets hold at most
+        assert sum(poured) < kernels + 2 * WINDOW
+
+    with_guest(tmp_path, work)
+
+
+def test_a_server_that_does_not_read_stops_its_client(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        done = threading.Event()
+        with server(lambda _: done.wait(PATIENCE) and None) as guest:
+            async with scene.forward(guest.port) as port:
+                _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                for _ in range(16):
+                    writer.write(BULK)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await writer.drain()
+                writer.transport.abort()
+        done.set()
+
+    with_guest(tmp_path, work)
+
+
+def test_a_thousand_connections_a_hundred_at_once(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        at_once = asyncio.Semaphore(100)
+        with server(echo) as guest:
+            async with scene.forward(guest.port) as port:
+
+                async def ask(number: int) -> bytes:
+                    async with at_once:
+                        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                        writer.write(str(number).encode())
+                        writer.write_eof()
+                        said = await reader.read()
+                        writer.close()
+                        return said
+
+                said = await asyncio.gather(*(ask(number) for number in range(1000)))
+        assert said == [str(number).encode() for number in range(1000)]
+        await until(lambda: not scene.link.switch.busy)
+
+    with_guest(tmp_path, work)
+
+
+def test_a_message_waits_for_no_stream(tmp_path: Path) -> None:
+    """While one pours as much as it can."""
+    pongs = asyncio.Queue[object]
+
+    async def run(path: Path) -> None:
+        answered = pongs()
+
+        async def pong(message: object) -> None:
+            answered.put_nowait(message)
+
+        link = GuestLink(path, {"pong": pong})
+        link.start()
+        await until(lambda: link.connected)
+        agent = ByAgent(link.switch)
+        with server(pour) as guest:
+            wanted = Wanted("tcp", "127.0.0.1", any_free(), "127.0.0.1", guest.port)
+            await agent.open(wanted)
+            reader, writer = await asyncio.open_connection("127.0.0.1", wanted.host_port)
+
+            async def drink() -> None:
+                while await reader.read(1 << 16):
+                    pass
+
+            drinking = asyncio.ensure_future(drink())
+            for number in range(10):
+                async with asyncio.timeout(5):
+                    await link.send({"type": "ping", "id": number})
+                    await answered.get()
+            drinking.cancel()
+            writer.transport.abort()
+            await agent.close(wanted)
+        await link.close()
+
+    with program(tmp_path) as running:
+        asyncio.run(run(running.path))
+
+
+def test_a_channel_that_closes_ends_all_and_the_next_serves_again(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        with server(echo) as guest:
+            async with scene.forward(guest.port) as port:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"hi")
+                await reader.readexactly(2)
+                assert scene.link.writer is not None
+                scene.link.writer.close()
+                with pytest.raises(ConnectionResetError):
+                    await reader.read()
+                await until(lambda: scene.link.connected)
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"hi")
+                assert await reader.readexactly(2) == b"hi"
+                writer.close()
+
+    with_guest(tmp_path, work)
+
+
+def test_without_the_guests_program_a_client_is_reset(tmp_path: Path) -> None:
+    async def work() -> None:
+        link = GuestLink(tmp_path / "nobody.sock", {})
+        agent = ByAgent(link.switch)
+        wanted = Wanted("tcp", "127.0.0.1", any_free(), "127.0.0.1", 80)
+        await agent.open(wanted)
+        reader, _ = await asyncio.open_connection("127.0.0.1", wanted.host_port)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        await agent.close(wanted)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("proto", ["tcp", "udp"])
+def test_a_port_that_somebody_has_is_taken(tmp_path: Path, proto: str) -> None:
+    async def work() -> None:
+        agent = ByAgent(GuestLink(tmp_path / "nobody.sock", {}).switch)
+        kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
+        with socket.socket(socket.AF_INET, kind) as other:
+            other.bind(("127.0.0.1", 0))
+            with pytest.raises(PortTaken):
+                await agent.open(Wanted(proto, "127.0.0.1", other.getsockname()[1], "127.0.0.1", 80))
+
+    asyncio.run(work())
+
+
+class Asker(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def datagram_received(self, data: bytes, _address: object) -> None:
+        self.heard.put_nowait(data)
+
+
+async def asker(port: int, host_ip: str) -> tuple[asyncio.DatagramTransport, Asker]:
+    loop = asyncio.get_running_loop()
+    return await loop.create_datagram_endpoint(Asker, remote_addr=(host_ip, port))
+
+
+@contextlib.contextmanager
+def echo_udp(address: str) -> Iterator[int]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    bound.bind((address, 0))
+
+    def serve() -> None:
+        while (said := bound.recvfrom(1 << 16)) and said[0] != b"stop":
+            bound.sendto(b"echo " + said[0], said[1])
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield bound.getsockname()[1]
+    with socket.socket(family, socket.SOCK_DGRAM) as last:
+        last.sendto(b"stop", bound.getsockname())
+    thread.join()
+    bound.close()
+
+
+@pytest.mark.parametrize(
+    ("guest_ip", "host_ip"), [("127.0.0.1", "127.0.0.1"), ("::1", "127.0.0.1"), ("127.0.0.1", "::1")]
+)
+def test_datagrams_go_to_the_server_and_answers_to_who_asked(
+    tmp_path: Path, guest_ip: str, host_ip: str
+) -> None:
+    async def work(scene: Scene) -> None:
+        with echo_udp(guest_ip) as server_port:
+            async with scene.forward(server_port, "udp", guest_ip, host_ip) as port:
+                askers = [await asker(port, host_ip) for _ in range(5)]
+                for number, (transport, _) in enumerate(askers):
+                    transport.sendto(b"%d" % number)
+                for number, (transport, protocol) in enumerate(askers):
+                    assert await protocol.heard.get() == b"echo %d" % number
+                    transport.close()
+
+    with_guest(tmp_path, work)
+
+
+def test_a_large_datagram_and_an_empty_one_stay_whole(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        with echo_udp("127.0.0.1") as server_port:
+            async with scene.forward(server_port, "udp") as port:
+                transport, protocol = await asker(port, "127.0.0.1")
+                transport.sendto(BULK[:60_000])
+                assert await protocol.heard.get() == b"echo " + BULK[:60_000]
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                    client.sendto(b"", ("127.0.0.1", port))
+                    client.setblocking(False)
+                    answer = await asyncio.get_running_loop().sock_recv(client, 100)
+                assert answer == b"echo "
+                transport.close()
+
+    with_guest(tmp_path, work)
+
+
+def test_a_client_of_datagrams_that_falls_silent_is_forgotten_and_welcome_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udpforward, "IDLE", 0.2)
+
+    async def work(scene: Scene) -> None:
+        with echo_udp("127.0.0.1") as server_port:
+            async with scene.forward(server_port, "udp") as port:
+                transport, protocol = await asker(port, "127.0.0.1")
+                for _ in range(2):
+                    transport.sendto(b"a")
+                    assert await protocol.heard.get() == b"echo a"
+                    assert scene.link.switch.busy
+                    await until(lambda: not scene.link.switch.busy)
+                transport.close()
+
+    with_guest(tmp_path, work)
+
+
+def test_more_clients_of_datagrams_than_there_may_be_push_out_the_oldest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udpforward, "CLIENTS", 3)
+
+    async def work(scene: Scene) -> None:
+        with echo_udp("127.0.0.1") as server_port:
+            async with scene.forward(server_port, "udp") as port:
+                for _ in range(10):
+                    transport, protocol = await asker(port, "127.0.0.1")
+                    transport.sendto(b"a")
+                    assert await protocol.heard.get() == b"echo a"
+                    transport.close()
+                assert scene.link.switch.busy == 3
+            assert scene.link.switch.busy == 0
+
+    with_guest(tmp_path, work)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who carries what."""
+
+from __future__ import annotations
+
+import pytest
+
+from callao.ports import Preference, Wanted, Way, from_within, preference, to_expose, way
+
+EXPOSED = {("tcp", 80)}
+
+
+def wanted(proto: str, host_ip: str, guest_ip: str) -> Wanted:
+    return Wanted(proto, host_ip, 8080, guest_ip, 80)
+
+
+@pytest.mark.parametrize(
+    ("forward", "exposed", "expected"),
+    [
+        (wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Way.SLIRP),
+        (wanted("udp", "127.0.0.1", "0.0.0.0"), (), Way.SLIRP),
+        (wanted("tcp", "127.0.0.1", "::"), (), Way.SLIRP),
+        (wanted("tcp", "0.0.0.0", "192.168.5.15"), (), Way.SLIRP),
+        (wanted("tcp", "127.0.0.1", "127.0.0.1"), EXPOSED, Way.SLIRP),
+        (wanted("tcp", "127.0.0.1", "127.0.0.1"), (), Way.AGENT),
+        (wanted("udp", "127.0.0.1", "127.0.0.1"), EXPOSED, Way.AGENT),
+        (wanted("tcp", "127.0.0.1", "127.0.0.53"), EXPOSED, Way.AGENT),
+        (wanted("tcp", "127.0.0.1", "::1"), EXPOSED, Way.AGENT),
+        (wanted("udp", "127.0.0.1", "::1"), (), Way.AGENT),
+        (wanted("tcp", "::1", "0.0.0.0"), (), Way.AGENT),
+        (wanted("tcp", "127.0.0.1", "10.88.0.1"), (), Way.AGENT),
+    ],
+)
+def test_the_hypervisor_carries_what_it_reaches(
+    forward: Wanted, exposed: set[tuple[str, int]], expected: Way
+) -> None:
+    assert way(forward, exposed, Preference.QUICKEST) is expected
+
+
+def test_ssh_carries_tcp_where_it_is_asked_for() -> None:
+    assert way(wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH) is Way.SSH
+    assert way(wanted("udp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH) is Way.SLIRP
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("true", Preference.SSH),
+        ("1", Preference.SSH),
+        ("TRUE", Preference.SSH),
+        ("false", Preference.QUICKEST),
+        ("", Preference.QUICKEST),
+        ("perhaps", Preference.QUICKEST),
+    ],
+)
+def test_limas_variable_asks_for_ssh_or_not(text: str, expected: Preference) -> None:
+    assert preference({"LIMA_SSH_PORT_FORWARDER": text}) is expected
+    assert preference({}) is Preference.QUICKEST
+
+
+def test_only_the_address_that_is_led_to_is_exposed() -> None:
+    found = [
+        ip for ip in ("127.0.0.1", "127.0.0.53", "::1", "0.0.0.0") if to_expose(wanted("tcp", "::1", ip))
+    ]
+    assert found == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("listens", "found"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("::1", "::1"), ("10.88.0.1", "10.88.0.1")],
+)
+def test_a_server_is_found_from_within_where_it_listens(listens: str, found: str) -> None:
+    assert from_within(listens) == found
