@@ -157,7 +157,7 @@ def fetched(module):
         arch = module.params["arch"] or host.arch
         access = access_of(module.params["offline"])
         document = {"images": candidates(module.params, home, arch, access)}
-        check(document, host, source=module.params["template"] or "")
+        check(document, source=module.params["template"] or "")
         images = convert(document["images"], list[Image])
         if module.check_mode and (there := foretold(images, arch, home)) is not None:
             return {"changed": not there, "arch": arch, "from_cache": there}

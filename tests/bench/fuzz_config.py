@@ -131,7 +131,7 @@ def main(inputs: int, seed: int) -> int:
     def use(document: dict[str, Any], text: str) -> None:
         merge([document, SEED_DOCUMENT, document])
         try:
-            check(document, HOST, source="x.yaml", text=text)
+            check(document, source="x.yaml", text=text)
         finally:
             effective(document, HOST, name="web", instance_dir=DIR, source="x.yaml", text=text)
 

@@ -22,13 +22,7 @@ _STAND_IN: dict[str, Any] = {"images": [{"location": "/"}]}
 """For a required field whose own problem is told already."""
 
 
-def check(
-    document: Mapping[str, object],
-    host: Host,  # noqa: ARG001
-    *,
-    source: str = "",
-    text: str = "",
-) -> None:
+def check(document: Mapping[str, object], *, source: str = "", text: str = "") -> None:
     """The shape of a partial document: keys, types, sets and ranges.
 
     :param source: where the document is from, for messages.

@@ -34,7 +34,7 @@ def desired(
     :raises TemplateError: when there is no such template.
     :raises LockError: when the lock does not allow this.
     """
-    check(request.config, host, source="config")
+    check(request.config, source="config")
     if lock is not None:
         from callao.lifecycle.locked import refuse
 

@@ -92,7 +92,7 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
 
 def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
     """The rule with every default, as the host agent has it."""
-    check({"portForwards": [rule]}, host, source="rule")
+    check({"portForwards": [rule]}, source="rule")
     usable(instance)
     document = {**instance.document, "portForwards": [rule], "plain": False}
     config = effective(document, host, name=instance.name, instance_dir=instance.dir)

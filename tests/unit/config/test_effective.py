@@ -252,6 +252,6 @@ TREES = st.recursive(
 def test_nothing_but_its_own_error_comes_of_any_document(document: dict[str, Any]) -> None:
     for each in (document, {**IMAGE, **document}):
         with contextlib.suppress(ConfigError):
-            check(each, HOST)
+            check(each)
         with contextlib.suppress(ConfigError):
             effective(each, HOST, name="web", instance_dir=Path("/h/web"))

@@ -89,7 +89,7 @@ def test_errors_of_shape_and_of_rules_begin_with_file_line_and_column() -> None:
     text = "images: []\nportForwards:\n- guestIP: x\n  proto: sctp\n"
     document = load(text, "/x/lima.yaml")
     with pytest.raises(ConfigError) as caught:
-        check(document, HOST, source="/x/lima.yaml", text=text)
+        check(document, source="/x/lima.yaml", text=text)
     assert str(caught.value) == (
         "/x/lima.yaml:4:3: portForwards[0].proto: 'sctp': is not known (allowed: tcp, udp, any)"
     )
@@ -103,7 +103,7 @@ def test_errors_of_shape_and_of_rules_begin_with_file_line_and_column() -> None:
 
 def test_without_a_text_the_source_is_named_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        check({"cpus": 0, "disk": "x"}, HOST, source="config")
+        check({"cpus": 0, "disk": "x"}, source="config")
     assert str(caught.value).startswith("config: cpus: 0: is out of range")
     assert str(caught.value).count("config: ") == 1
 

@@ -91,7 +91,7 @@ def outcome(document: dict[str, Any], text: str = "") -> Config | ConfigError:
 def told_or_taken(document: dict[str, Any]) -> None:
     """Whatever is wrong is told, by the one kind of error; what is right means the same again."""
     with contextlib.suppress(ConfigError):
-        check(document, HOST)
+        check(document)
     found = outcome(document)
     if isinstance(found, Config):
         assert outcome(to_document(found)) == found
