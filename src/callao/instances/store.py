@@ -118,6 +118,11 @@ def processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity |
     return from_pid_file(paths.ha_pid), from_pid_file(paths.qemu_pid)
 
 
+def living(paths: InstancePaths) -> tuple[Identity | None, Identity | None]:
+    """The same, by what a start has written down until now."""
+    return processes(paths, read_json(paths.runtime, Runtime))
+
+
 def standing(
     errors: tuple[str, ...], agent: Identity | None, driver: Identity | None
 ) -> tuple[Status, tuple[str, ...]]:

@@ -12,11 +12,10 @@ from callao.drivers import driver_for
 from callao.errors import InstanceError, InstanceProtected
 from callao.events import Event, Reporter, Stage, State
 from callao.images import ensure_image
-from callao.instances import Instance, InstancePaths, Runtime
+from callao.instances import Instance, InstancePaths
 from callao.instances.broken import usable
-from callao.instances.files import read_json
 from callao.instances.lock import locked
-from callao.instances.store import processes
+from callao.instances.store import living
 from callao.lifecycle.stop import clear_stale, stop
 
 _FRESH = ".reset"
@@ -44,9 +43,9 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
     image = ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
     driver = driver_for(config.vm_type)
     with locked(instance.name, home):
-        agent, driver_process = processes(instance.paths, read_json(instance.paths.runtime, Runtime))
-        instance = replace(instance, agent=agent, driver=driver_process)
-        if agent or driver_process:
+        agent, machine = living(instance.paths)
+        instance = replace(instance, agent=agent, driver=machine)
+        if agent or machine:
             stop(instance, force=True, report=report)
         clear_stale(instance)
         fresh = InstancePaths(instance.dir / _FRESH)

@@ -6,9 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.errors import InstanceError, InstanceNotFound
-from callao.instances import Instance, Runtime
-from callao.instances.files import read_json
-from callao.instances.store import processes
+from callao.instances import Instance
+from callao.instances.store import living
 
 
 def must_be_stopped(instance: Instance, what: str) -> None:
@@ -21,7 +20,7 @@ def must_be_stopped(instance: Instance, what: str) -> None:
     """
     if not instance.dir.is_dir():
         raise InstanceNotFound(f"instance {instance.name!r} does not exist any more.")
-    if any(processes(instance.paths, read_json(instance.paths.runtime, Runtime))):
+    if any(living(instance.paths)):
         raise InstanceError(
             f"instance {instance.name!r} is running, and cannot be {what} now.",
             hint=f"Stop it first: callao stop {instance.name}",
