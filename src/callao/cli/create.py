@@ -12,7 +12,7 @@ import click
 
 from callao.cli import complete
 from callao.cli.existing import bring
-from callao.cli.options import Command, configuration, timeout
+from callao.cli.options import Command, configuration, list_templates, timeout
 from callao.cli.session import Session, session
 from callao.errors import CallaoError
 
@@ -22,12 +22,10 @@ DEFAULT = "default"
 @click.command("create", cls=Command)
 @click.argument("template", required=False, shell_complete=complete.templates)
 @click.option("--name", help="The instance's name (default: the template's).")
-@click.option("--list-templates", is_flag=True, help="List the templates and exit.")
+@list_templates
 @configuration
 @timeout
-def command(
-    template: str | None, name: str | None, list_templates: bool, timeout: float, **flags: Any
-) -> None:
+def command(template: str | None, name: str | None, timeout: float, **flags: Any) -> None:
     """Create an instance without starting it.
 
     TEMPLATE is a template's name (see 'callao template list'), a file, an https:// address,
@@ -36,11 +34,6 @@ def command(
     \b
       callao create --name web debian-12 --cpus 2 --memory 2
     """
-    if list_templates:
-        from callao.templates import names
-
-        click.echo("\n".join(names()))
-        return
     new(session(), template or DEFAULT, name, flags, state="present", timeout=timeout)
 
 

@@ -69,7 +69,7 @@ def _in_editor(run: Session, found: Instance) -> None:
         try:
             _take(run, found, text)
         except CallaoError as error:
-            words = _told(error, text)
+            words = _told(error, text, "lima.yaml")
             if not run.tty:
                 raise CallaoError(words, hint=_kept(text)) from None
             tell(click.style("callao: ", fg="red") + words)
@@ -114,12 +114,12 @@ def _settled(text: str, document: Mapping[str, object], config: Config) -> tuple
     return (longer, {**document, **lacking}) if same else (text, document)
 
 
-def _told(error: CallaoError, text: str) -> str:
+def _told(error: CallaoError, text: str, source: str) -> str:
     """The mistakes with their places in the text that was edited."""
     from callao.config import locate
 
     if isinstance(error, ConfigError):
-        return str(ConfigError(locate(error.problems, text), source="lima.yaml"))
+        return str(ConfigError(locate(error.problems, text), source=source))
     return str(error)
 
 
@@ -148,7 +148,7 @@ def _apply(run: Session, found: Instance, document: Mapping[str, object]) -> Non
 def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
     """A lima.yaml that no instance has yet."""
     from callao.cli.overrides import given, overridden
-    from callao.config import dump, locate
+    from callao.config import dump
     from callao.instances.files import write_file
 
     before = path.read_text(encoding="utf-8")
@@ -159,7 +159,7 @@ def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
     try:
         _check_template(run, path, text)
     except ConfigError as error:
-        words = str(ConfigError(locate(error.problems, text), source=str(path)))
+        words = _told(error, text, str(path))
         raise CallaoError(words, hint="" if given(flags) else _kept(text)) from None
     write_file(path, text.encode(), mode=path.stat().st_mode & 0o777)
     tell(f"Changed {path}.")

@@ -120,6 +120,22 @@ def configuration(function: F) -> F:
     return function
 
 
+def list_templates(function: F) -> F:
+    """``--list-templates``, which does nothing else."""
+    return click.option(
+        "--list-templates", is_flag=True, is_eager=True, expose_value=False, callback=_listed,
+        help="List the templates and exit.",
+    )(function)  # fmt: skip
+
+
+def _listed(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given and not ctx.resilient_parsing:
+        from callao.templates import names
+
+        click.echo("\n".join(names()))
+        ctx.exit()
+
+
 def timeout(function: F) -> F:
     """``--timeout`` in seconds or as Go writes durations."""
     return click.option(

@@ -9,7 +9,7 @@ import click
 
 from callao.cli import complete, create
 from callao.cli.existing import bring, look
-from callao.cli.options import Command, configuration, timeout
+from callao.cli.options import Command, configuration, list_templates, timeout
 from callao.cli.session import Session, session, tell
 from callao.config.names import is_instance_name
 from callao.errors import TemplateError
@@ -20,12 +20,10 @@ from callao.errors import TemplateError
     "instance", metavar="[INSTANCE|TEMPLATE]", required=False, shell_complete=complete.instances_or_templates
 )
 @click.option("--name", help="The name of a new instance (default: the template's).")
-@click.option("--list-templates", is_flag=True, help="List the templates and exit.")
+@list_templates
 @configuration
 @timeout
-def command(
-    instance: str | None, name: str | None, list_templates: bool, timeout: float, **flags: Any
-) -> None:
+def command(instance: str | None, name: str | None, timeout: float, **flags: Any) -> None:
     """Start an instance; create it first where there is none.
 
     \b
@@ -36,11 +34,6 @@ def command(
     """
     from callao.instances import names
 
-    if list_templates:
-        from callao.templates import names as templates
-
-        click.echo("\n".join(templates()))
-        return
     run = session()
     existing = names(run.home)
     wanted = name or instance or create.DEFAULT
