@@ -12,7 +12,8 @@ from the guest                                 when
 hello: protocol, version, python, boot_id      the host came, or said hello; what was told before is void,
        [, answer]                              and all streams have ended; the answer is the host's id
 listeners: added, removed                      after hello (everything, even if nothing), and on changes;
-                                               an entry is [proto, address, port, source]
+                                               an entry is [proto, address, port, source]; the source is
+                                               socket, v6only (:: without IPv4) or dnat (containers)
 pong: id, time                                 for ping; the guest's time in ns since 1970
 timed: offset, stepped[, error]                for time; seconds that the guest was behind
 exposed: ports[, error]                        for expose; the ports that are in effect by now

@@ -3,6 +3,7 @@
 
 import socket
 import struct
+from typing import NamedTuple
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
@@ -13,6 +14,20 @@ HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 REQUEST = struct.Struct("=BBBxI48s")  # family, protocol, extensions, padding, states, socket id
 ANSWER = struct.Struct("=BBBB2s2s16s")  # family, state, timer, retransmissions, ports, source address
 ERROR = struct.Struct("=i")
+ATTRIBUTE = struct.Struct("=HH")  # length, type; its value follows, and up to three bytes of padding
+ANSWER_SIZE = 72
+"""Of struct inet_diag_msg, with what is of no interest here."""
+
+SKV6ONLY = 11
+"""INET_DIAG_SKV6ONLY: whether the socket takes IPv6 alone; only told of those that listen."""
+
+
+class Socket(NamedTuple):
+    address: "bytes"
+    """In network order."""
+    port: "int"
+    v6only: "bool"
+
 
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 SIZES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
@@ -29,16 +44,16 @@ def request(family: int, proto: str, state: int, sequence: int) -> bytes:
     return HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, sequence, 0) + body
 
 
-def parse(data: bytes, sequence: int) -> "tuple[list[tuple[bytes, int]], bool]":
-    """Addresses and ports of one datagram, and whether it was the last.
+def parse(data: bytes, sequence: int) -> "tuple[list[Socket], bool]":
+    """The sockets of one datagram, and whether it was the last.
 
     :raises OSError: for the kernel's refusal: ENOENT means that it has no module for this protocol.
     """
-    found = []  # type: list[tuple[bytes, int]]
+    found = []  # type: list[Socket]
     at = 0
     while at + HEADER.size <= len(data):
         length, kind, flags, number, _ = HEADER.unpack_from(data, at)
-        body = at + HEADER.size
+        body, end = at + HEADER.size, at + length
         if length < HEADER.size:
             raise OSError("netlink: a message shorter than its header")
         at += (length + 3) & ~3
@@ -53,8 +68,20 @@ def parse(data: bytes, sequence: int) -> "tuple[list[tuple[bytes, int]], bool]":
             return found, True
         family, _, _, _, port, _, address = ANSWER.unpack_from(data, body)
         if port != b"\0\0":
-            found.append((address[: SIZES[family]], int.from_bytes(port, "big")))
+            alone = family == socket.AF_INET6 and v6only(data[body + ANSWER_SIZE : end])
+            found.append(Socket(address[: SIZES[family]], int.from_bytes(port, "big"), alone))
     return found, False
+
+
+def v6only(attributes: bytes) -> bool:
+    """What the attributes of an answer say of it."""
+    at = 0
+    while at + ATTRIBUTE.size <= len(attributes):
+        length, kind = ATTRIBUTE.unpack_from(attributes, at)
+        if kind == SKV6ONLY:
+            return any(attributes[at + ATTRIBUTE.size : at + length])
+        at += max((length + 3) & ~3, ATTRIBUTE.size)
+    return False
 
 
 class Diag:
@@ -65,8 +92,8 @@ class Diag:
         self._socket.settimeout(2)
         self._sequence = 0
 
-    def sockets(self, family: int, proto: str, state: int) -> "list[tuple[bytes, int]]":
-        """Packed addresses and ports of all sockets of a family and protocol in that state."""
+    def sockets(self, family: int, proto: str, state: int) -> "list[Socket]":
+        """All of a family and protocol in that state."""
         for _ in range(TRIES - 1):
             try:
                 return self._dump(family, proto, state)
@@ -74,10 +101,10 @@ class Diag:
                 continue
         return self._dump(family, proto, state)
 
-    def _dump(self, family: int, proto: str, state: int) -> "list[tuple[bytes, int]]":
+    def _dump(self, family: int, proto: str, state: int) -> "list[Socket]":
         self._sequence += 1
         self._socket.send(request(family, proto, state, self._sequence))
-        found = []  # type: list[tuple[bytes, int]]
+        found = []  # type: list[Socket]
         last = False
         while not last:
             some, last = parse(self._socket.recv(1 << 16), self._sequence)

@@ -2,7 +2,7 @@
 """Which sockets listen: TCP in state LISTEN, UDP bound to a port and connected to nobody.
 
 An IPv4 address mapped into IPv6 is told as the IPv4 address it is. ``::`` takes IPv4 as well, unless its
-socket is IPV6_V6ONLY, which /proc does not show and which is therefore not told apart.
+socket is IPV6_V6ONLY: that has a source of its own, which netlink tells and /proc does not.
 """
 
 import socket
@@ -19,6 +19,9 @@ PATIENCE = 3
 """Failures in a row after which netlink is not asked again."""
 
 MAPPED = bytes(10) + b"\xff\xff"
+
+V6ONLY = "v6only"
+"""The source of what listens on all addresses of IPv6 alone."""
 
 
 class Listener(NamedTuple):
@@ -71,10 +74,10 @@ def by_proc() -> "set[Listener]":
 def by_netlink(diag: Diag) -> "set[Listener]":
     """:raises OSError: when this kernel cannot tell."""
     return {
-        Listener(proto, readable(packed), port)
+        Listener(proto, readable(packed), port, V6ONLY if alone and not any(packed) else "socket")
         for proto, state in STATES.items()
         for family in (socket.AF_INET, socket.AF_INET6)
-        for packed, port in diag.sockets(family, proto, state)
+        for packed, port, alone in diag.sockets(family, proto, state)
     }
 
 

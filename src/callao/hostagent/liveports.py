@@ -12,6 +12,7 @@ from pathlib import Path
 
 from callao.config import Config, PortForward
 from callao.drivers import Machine
+from callao.guest.listeners import V6ONLY
 from callao.hostagent import journal
 from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
 from callao.hostagent.guestlink import GuestLink, Message
@@ -177,9 +178,10 @@ def _address(ip: str, port: int) -> str:
 def _listeners(entries: object) -> Iterable[Listener]:
     for entry in entries if isinstance(entries, list) else []:
         match entry:
-            case [str(proto), str(ip), int(port), *_] if proto in _PROTOS and 0 < port < 65536:
+            case [str(proto), str(ip), int(port), *source] if proto in _PROTOS and 0 < port < 65536:
                 with contextlib.suppress(ValueError):
-                    yield Listener(proto, str(ipaddress.ip_address(ip.partition("%")[0])), port)
+                    ip = str(ipaddress.ip_address(ip.partition("%")[0]))
+                    yield Listener(proto, ip, port, v6only=ip == "::" and source[:1] == [V6ONLY])
 
 
 def _ports(entries: object) -> Iterable[tuple[str, int]]:

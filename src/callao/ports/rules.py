@@ -35,6 +35,8 @@ class Listener:
     proto: str
     ip: str
     port: int
+    v6only: bool = False
+    """Of ``::``: that it takes no IPv4."""
 
     @property
     def loopback_only(self) -> bool:
@@ -100,7 +102,8 @@ def _forward(rules: Sequence[PortForward], listener: Listener) -> Wanted | None:
                 continue
             return None
         host_port = rule.host_port_range[0] + listener.port - rule.guest_port_range[0]
-        return Wanted(listener.proto, rule.host_ip, host_port, listener.ip, listener.port)
+        guest_ip = str(_LOOPBACK6) if listener.v6only else listener.ip
+        return Wanted(listener.proto, rule.host_ip, host_port, guest_ip, listener.port)
     return None
 
 

@@ -76,11 +76,12 @@ def reply(kind: int, body: bytes, *, sequence: int = 7, flags: int = 2) -> bytes
     return data + bytes(-len(data) % 4)
 
 
-def answer(family: int, state: int, port: int, address: bytes) -> bytes:
+def answer(family: int, state: int, port: int, address: bytes, v6only: int = 0) -> bytes:
     fixed = diag.ANSWER.pack(
         family, state, 0, 0, struct.pack("!H", port), bytes(2), address.ljust(16, b"\0")
     )
-    return reply(diag.SOCK_DIAG_BY_FAMILY, fixed + bytes(72 - len(fixed)) + b"\5\0\10\0\1")
+    attributes = b"\5\0\10\0\1\0\0\0" + bytes([5, 0, diag.SKV6ONLY, 0, v6only, 0, 0, 0])
+    return reply(diag.SOCK_DIAG_BY_FAMILY, fixed + bytes(72 - len(fixed)) + attributes)
 
 
 DONE = reply(diag.NLMSG_DONE, bytes(4))
@@ -88,7 +89,9 @@ DONE = reply(diag.NLMSG_DONE, bytes(4))
 
 def test_netlink_messages_are_read_until_the_last():
     some = answer(socket.AF_INET, 10, 80, bytes(4)) + answer(socket.AF_INET6, 10, 443, bytes(15) + b"\1")
-    assert diag.parse(some, 7) == ([(bytes(4), 80), (bytes(15) + b"\1", 443)], False)
+    some += answer(socket.AF_INET6, 10, 81, bytes(16), v6only=1)
+    found = [(bytes(4), 80, False), (bytes(15) + b"\1", 443, False), (bytes(16), 81, True)]
+    assert diag.parse(some, 7) == (found, False)
     assert diag.parse(DONE, 7) == ([], True)
 
 
@@ -99,6 +102,11 @@ def test_what_belongs_to_an_earlier_request_is_passed_over():
 def test_a_list_that_changed_meanwhile_is_not_believed():
     with pytest.raises(diag.Interrupted):
         diag.parse(reply(diag.NLMSG_DONE, bytes(4), flags=2 | diag.NLM_F_DUMP_INTR), 7)
+
+
+@pytest.mark.parametrize("attributes", [b"", b"\0", b"\0\0\0\0", b"\4\0\13\0", b"\xff\xff\1\0"])
+def test_attributes_that_make_no_sense_say_nothing(attributes):
+    assert not diag.v6only(attributes)
 
 
 @pytest.mark.parametrize("kind", [diag.NLMSG_ERROR, diag.NLMSG_DONE])

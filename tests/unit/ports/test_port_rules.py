@@ -100,3 +100,8 @@ def test_the_order_of_listeners_makes_no_difference(heard: list[Listener], chanc
     assert wanted == wanted_forwards(rules, shuffled)
     assert len({(each.proto, each.host_ip, each.host_port) for each in wanted}) == len(wanted)
     assert all(isinstance(each, Wanted) and each.host_port not in (22, SSH) for each in wanted)
+
+
+def test_what_takes_ipv6_alone_is_looked_for_there() -> None:
+    (wanted,) = wanted_forwards(default_rules(SSH), [Listener("tcp", "::", 8080, v6only=True)])
+    assert wanted.guest_ip == "::1"
