@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the platforms of a molecule.yml to instances, and from instances to what Molecule is told of them.
+
+Pure; the playbooks use it as filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from callao.molecule.names import OWNER_LABEL, instance_name, owner
+
+Values = Mapping[str, Any]
+
+PASSED_ON = (
+    "arch",
+    "cpus",
+    "disk",
+    "memory",
+    "mounts",
+    "offline",
+    "port_forwards",
+    "provision",
+    "template",
+    "timeout",
+    "vm_type",
+    "warm",
+)
+"""Keys of a platform that are options of the module ``callao.lima.instance``, under the same name."""
+
+
+def boxes(platforms: Iterable[Values], project: str, scenario: str, folder: str) -> list[dict[str, Any]]:
+    """One box for each platform: ``platform``, its name there, and ``options``, the module's.
+
+    :param folder: the scenario's; paths that begin with a dot are relative to it.
+    """
+    return [_box(platform, project, scenario, Path(folder)) for platform in platforms]
+
+
+def owned(boxes: Iterable[Values], instances: Iterable[Values]) -> list[str]:
+    """Names of the boxes that exist and were made for this project.
+
+    :param instances: as ``callao.lima.instance_info`` returns them.
+    """
+    labels = {instance["name"]: instance["labels"].get(OWNER_LABEL) for instance in instances}
+    wanted = [box["options"] for box in boxes]
+    return [each["name"] for each in wanted if labels.get(each["name"]) == each["labels"][OWNER_LABEL]]
+
+
+def records(pairs: Iterable[tuple[Values, Values]]) -> list[dict[str, Any]]:
+    """Molecule's instance_config.yml, of each box and the instance that it became.
+
+    An instance is as ``callao.lima.instance`` returns it.
+    """
+    return [_record(box, instance) for box, instance in pairs]
+
+
+def _record(box: Values, instance: Values) -> dict[str, Any]:
+    ssh = instance["ssh"]
+    return {
+        "instance": box["platform"],
+        "owner": box["options"]["labels"][OWNER_LABEL],
+        "lima_instance": instance["name"],
+        "lima_home": str(Path(instance["dir"]).parent),
+        "address": ssh["address"],
+        "port": ssh["port"],
+        "user": ssh["user"],
+        "identity_file": ssh["identity_file"],
+        "host_key_alias": ssh["host_key_alias"],
+        "config_file": ssh["config_file"],
+    }
+
+
+def _box(platform: Values, project: str, scenario: str, folder: Path) -> dict[str, Any]:
+    options = {key: platform[key] for key in PASSED_ON if key in platform}
+    if "template" in options:
+        options["template"] = _located(options["template"], folder)
+    config = dict(platform.get("config", {}))
+    if platform.get("image"):
+        config["images"] = [{"location": _located(platform["image"], folder)}]
+    options |= {
+        "name": instance_name(project, scenario, platform["name"]),
+        "config": config,
+        "labels": {
+            OWNER_LABEL: owner(project),
+            "molecule_project": str(Path(project).resolve()),
+            "molecule_scenario": scenario,
+        },
+    }
+    return {"platform": platform["name"], "options": options}
+
+
+def _located(place: str, folder: Path) -> str:
+    return str((folder / place).resolve()) if place.startswith(("./", "../")) else place

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The driver itself. An error while this is imported would break every Molecule command of everybody."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from molecule import util
+from molecule.api import Driver
+from molecule.exceptions import MoleculeError, ScenarioFailureError
+from molecule.logger import get_logger
+
+from callao.molecule.names import owner
+
+LOG = get_logger(__name__)
+
+
+class Callao(Driver):
+    """Platforms as instances of Callao.
+
+    It is made without a configuration where drivers are only listed, and asked about instances before
+    there are any.
+    """
+
+    title = "Linux virtual machines described by lima.yaml."
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__(config)
+        self._name = "molecule-callao"
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._name = value
+
+    @property
+    def login_cmd_template(self) -> str:
+        return "ssh -t -F {config_file} {host_key_alias}"
+
+    def login_options(self, instance_name: str) -> dict[str, str]:
+        entry = self._entry(instance_name)
+        return {"instance": instance_name} | {key: shlex.quote(str(value)) for key, value in entry.items()}
+
+    def ansible_connection_options(self, instance_name: str) -> dict[str, Any]:
+        """Nothing of the address: the connection plugin reads it where it is true, also after a restart."""
+        entry = self._entry(instance_name)
+        if not entry:
+            return {}
+        return {
+            "ansible_connection": "callao.lima.instance",
+            "lima_instance": entry["lima_instance"],
+            "lima_home": entry["lima_home"],
+        }
+
+    @property
+    def default_ssh_connection_options(self) -> list[str]:
+        """None: an instance's ssh.config has them, and its host key."""
+        return []
+
+    @property
+    def default_safe_files(self) -> list[str]:
+        return []
+
+    def schema_file(self) -> str:
+        return str(Path(__file__).parent / "schema" / "driver.json")
+
+    def sanity_checks(self) -> None:
+        """See to it that what Molecule remembers is of this project.
+
+        :raises ScenarioFailureError: when another checkout of the same folder name left it there.
+        """
+        strange = [entry for entry in self._entries() if not self._is_ours(entry)]
+        if strange:
+            raise ScenarioFailureError(
+                f"{self.instance_config} is of another project, whose folder has the same name, and by that "
+                "alone Molecule tells projects apart: run molecule destroy there first, or set "
+                "MOLECULE_EPHEMERAL_DIRECTORY to a folder of this project's own."
+            )
+
+    def reset(self) -> None:
+        """Remove every instance that was made for this project.
+
+        Molecule asks all drivers there are, one after the other: what goes wrong here stops none of them.
+        """
+        project = os.environ.get("MOLECULE_PROJECT_DIRECTORY", os.getcwd())  # noqa: PTH109 - as Molecule has it
+        try:
+            from callao.molecule.reset import remove_all
+
+            remove_all(owner(project), LOG.info)
+        except Exception as error:
+            LOG.warning("molecule-callao could not remove this project's instances: %s", error)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """What create.yml wrote; nothing before that, and nothing where it cannot be read."""
+        try:
+            found = util.safe_load_file(self.instance_config)
+        except (OSError, MoleculeError):
+            return []
+        return found if isinstance(found, list) else []
+
+    def _entry(self, instance_name: str) -> dict[str, Any]:
+        for entry in self._entries():
+            if entry.get("instance") == instance_name and self._is_ours(entry):
+                return entry
+        return {}
+
+    def _is_ours(self, entry: dict[str, Any]) -> bool:
+        return bool(entry.get("owner") == owner(self._config.project_directory))

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a platform's instance is called, and whose it is. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+OWNER_LABEL = "molecule"
+"""The label that says which project an instance was made for; nothing without it is ever removed."""
+
+_SLUG = 12
+_DIGITS = 10
+
+
+def owner(project: str | Path) -> str:
+    """Which project this is, in a word.
+
+    Molecule itself tells projects apart by the last part of their path alone; two checkouts of one
+    repository are two projects here.
+    """
+    return _digest(str(Path(project).resolve()))
+
+
+def instance_name(project: str | Path, scenario: str, platform: str) -> str:
+    """The name of a platform's instance: always the same, and nobody else's.
+
+    At most 27 characters, so that a ``LIMA_HOME`` of 50 bytes still leaves room for its unix sockets.
+    """
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", platform)[:_SLUG].strip("-")
+    words = ["mol", slug, _digest(f"{Path(project).resolve()}\0{scenario}\0{platform}")]
+    return "-".join(word for word in words if word)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

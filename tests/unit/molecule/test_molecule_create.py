@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The create playbook, with a stand-in for the module that makes an instance."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from molecule_project import Project
+
+from callao.molecule.names import instance_name
+
+STANDIN = str(Path(__file__).parent / "standin")
+SCRIPT = "#!/bin/sh\necho '{{ nothing_to_template }}'\n"
+
+
+@pytest.fixture
+def created(project: Project) -> Project:
+    platforms = [
+        {
+            "name": "web",
+            "groups": ["servers"],
+            "cpus": 2,
+            "provision": [{"mode": "system", "script": SCRIPT}],
+        },
+        {"name": "late", "timeout": 1},
+    ]
+    project.scenario(driver={"name": "molecule-callao"}, platforms=platforms)
+    assert project.run("create", ANSIBLE_COLLECTIONS_PATH=STANDIN).returncode != 0
+    return project
+
+
+def given(project: Project, platform: str) -> dict[str, Any]:
+    name = instance_name(project.path, "default", platform)
+    return json.loads((project.lima / name / "given.json").read_text())
+
+
+def test_each_platform_becomes_an_instance_and_the_record_is_private(created: Project) -> None:
+    assert given(created, "web")["cpus"] == 2
+    assert given(created, "late")["timeout"] == 1
+    # What a guest is to run is its own business: nothing in it is Ansible's to fill in.
+    assert given(created, "web")["provision"][0]["script"] == SCRIPT
+
+    (record,) = (created.ansible / "tmp").glob("molecule.*/instance_config.yml")
+    assert stat.S_IMODE(record.stat().st_mode) == 0o600
+    # The other did not come up.
+    assert [entry["instance"] for entry in yaml.safe_load(record.read_text())] == ["web"]
