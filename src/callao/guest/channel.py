@@ -73,15 +73,15 @@ class Channel:
             self._switch.close()
 
     def _turn(self) -> None:
-        now = time.monotonic()
-        if not self._link.congested and now >= self._pace.next:
-            self._look()
-            now = time.monotonic()
-        if self._link.wait(SLOW if self._link.congested else self._pace.wait(now)):
+        began = time.process_time()
+        if self._link.wait(SLOW if self._link.congested else self._pace.wait(time.monotonic())):
             self._receive(self._link.read())
+            began = time.process_time()
         elif self._decoder.partial and not self._link.congested and time.monotonic() - self._heard > STALE:
             self._decoder.reset()
             self._log("the rest of a frame has not come")
+        if not self._link.congested and time.monotonic() >= self._pace.next:
+            self._look(began)
 
     def _receive(self, data: bytes) -> None:
         self._heard = time.monotonic()
@@ -103,8 +103,8 @@ class Channel:
     def _log(self, text: str) -> None:
         self._link.send({"type": "log", "message": text})
 
-    def _look(self) -> None:
-        began = time.process_time()
+    def _look(self, began: float) -> None:
+        """``began`` is the CPU's time at which this became our work: to sleep and wake up costs, too."""
         now = time.monotonic()
         try:
             found = self._work.scanner.scan() | self._work.containers.scan(now)
@@ -129,7 +129,7 @@ class Channel:
             hello["answer"] = message["id"]
         self._link.send(hello)
         self._news.forget()
-        self._look()
+        self._look(time.process_time())
 
     def _ping(self, message: "dict[str, object]") -> None:
         self._link.send({"type": "pong", "id": message.get("id"), "time": int(time.time() * 1e9)})
@@ -138,7 +138,7 @@ class Channel:
         self._link.send(clock.follow(message.get("now")))
 
     def _scan(self, _: "dict[str, object]") -> None:
-        self._look()
+        self._look(time.process_time())
 
     def _expose(self, message: "dict[str, object]") -> None:
         ports, wrong = rules.wanted(message.get("ports"))

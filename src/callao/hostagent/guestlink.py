@@ -122,6 +122,7 @@ class GuestLink:
         elif hello["answer"] == self.hellos and not self.connected:
             self.connected = True
             self.switch.begin(self.writer)
+            self.writer.write(encode({"type": "ping", "id": 0}))  # the first look at its clock
             return True
         return False
 
