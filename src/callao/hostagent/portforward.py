@@ -121,11 +121,14 @@ class PortForwarder:
         return (wanted.proto, wanted.host_ip, wanted.host_port) in self.held
 
     async def _add(self, wanted: Wanted, by: Way) -> None:
+        held = self._is_held(wanted)  # it leads to the guest's NIC, where nobody listens
         try:
-            if self._is_held(wanted):  # it leads to the guest's NIC, where nobody listens
+            if held:
                 await self.carriers[Way.SLIRP].close(wanted)
             await self.carriers[by].open(wanted)
         except CallaoError as error:
+            if held:
+                await self._hold(wanted)
             if wanted not in self.failed:
                 self.failed[wanted] = _why(wanted, error)
                 self.tell("failed", wanted, self.failed[wanted])
@@ -138,9 +141,14 @@ class PortForwarder:
         del self.active[wanted]
         with contextlib.suppress(CallaoError):
             await self.carriers[by].close(wanted)
-            if self._is_held(wanted):
-                await self.carriers[Way.SLIRP].open(wanted)
+        if self._is_held(wanted):
+            await self._hold(wanted)
         self.tell("stopping", wanted, "")
+
+    async def _hold(self, wanted: Wanted) -> None:
+        """Have the machine forward again what it forwards since its start."""
+        with contextlib.suppress(CallaoError):
+            await self.carriers[Way.SLIRP].open(wanted)
 
     async def _try_again(self) -> None:
         while self.failed:

@@ -55,8 +55,11 @@ class Inside:
     """The guest's program's side."""
 
     open_now: list[Wanted] = field(default_factory=list)
+    taken: set[int] = field(default_factory=set)
 
     async def open(self, wanted: Wanted) -> None:
+        if wanted.host_port in self.taken:
+            raise PortTaken("taken", port=wanted.host_port)
         self.open_now.append(wanted)
 
     async def close(self, wanted: Wanted) -> None:
@@ -198,6 +201,21 @@ def test_what_the_machine_holds_since_its_start_is_left_to_it_but_for_the_loopba
         assert (scene.machine.forwards, ports.active) == ([held], {})
 
     run(work())
+
+
+def test_what_the_machine_holds_is_not_lost_where_no_other_can_take_its_place() -> None:
+    held = Forward("tcp", "127.0.0.1", 8081, 8081)
+    scene = Scene(Machine([held]), inside=Inside(taken={8081}))
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        ports.held = frozenset({("tcp", "127.0.0.1", 8081)})
+        await news(ports, [LOOPBACK], [])
+        await ports.close()
+
+    run(work())
+    assert scene.machine.forwards == [held]
+    assert [kind for kind, _, _ in scene.told] == ["failed"]
 
 
 def test_nothing_is_forwarded_before_the_guest_lets_us_in_and_all_again_after_a_break() -> None:
