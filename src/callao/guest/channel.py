@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from callao import __version__
-from callao.guest import clock, dns, rules
+from callao.guest import clock, dns, identity, rules
 from callao.guest.complaints import complain
 from callao.guest.containers import Containers
 from callao.guest.expose import Exposure
@@ -58,6 +58,7 @@ class Channel:
             "scan": self._scan,
             "expose": self._expose,
             "dns": self._dns,
+            "become": self._become,
         }
 
     def run(self) -> None:
@@ -147,6 +148,9 @@ class Channel:
         if wrong or error:
             answer["error"] = error or f"not a port: {str(wrong[0])[:80]}"
         self._link.send(answer)
+
+    def _become(self, message: "dict[str, object]") -> None:
+        self._link.send(identity.become(message))
 
     def _dns(self, message: "dict[str, object]") -> None:
         error = dns.resolve_by(message.get("udp"), message.get("tcp"))
