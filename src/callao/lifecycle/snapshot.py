@@ -22,7 +22,7 @@ from callao.instances.files import read_json, write_json
 from callao.instances.lock import locked
 from callao.instances.store import processes
 from callao.lifecycle.start import go_on
-from callao.lifecycle.stop import clear_stale, stop
+from callao.lifecycle.stop import clear_stale, cut_off
 from callao.snapshots import Snapshot, check_snapshot_name, differences, find, is_layer, listed
 from callao.snapshots.store import RECORD
 
@@ -96,9 +96,13 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
         driver = driver_for(config.vm_type)
         found = find(paths, snapshot)
         take_up = _take_up(instance, driver, found) if found.bound is not None else None
+        if take_up is None and instance.agent:
+            raise SnapshotError(
+                f"snapshot {snapshot!r} of {name!r} is of its disk alone, and it runs.", hint="Stop it first."
+            )
         report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
         if instance.agent or instance.driver:
-            stop(instance, force=True, report=report)
+            cut_off(instance)
         folder = paths.snapshots / found.name
         try:
             driver.return_to(paths, found.layer)

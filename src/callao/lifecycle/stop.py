@@ -44,6 +44,18 @@ def stop(instance: Instance, *, force: bool, report: Reporter) -> None:
     report(Event(stage=Stage.STOP, state=State.DONE))
 
 
+def cut_off(instance: Instance) -> None:
+    """End the machine at once, for one whose state is thrown away.
+
+    :raises AgentError: when a process survives even that.
+    """
+    for identity in (instance.driver, instance.agent):
+        terminate(identity, signal.SIGKILL)
+        if not wait_gone(identity, 5.0):
+            raise AgentError(f"instance {instance.name!r}: process {identity} cannot be ended.")
+    clear_stale(instance)
+
+
 def clear_stale(instance: Instance) -> None:
     """Remove what processes that are gone have left: sockets, pid files, files half written."""
     paths = instance.paths

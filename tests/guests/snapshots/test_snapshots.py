@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Moments of a real guest: kept while it runs and while it is off, returned to, refused, forgotten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.home import Home, build_golden, temporary_home
+
+from callao.config import dump
+from callao.errors import CallaoError, SnapshotError
+from callao.events import silent
+from callao.instances import InstancePaths, inspect
+from callao.lifecycle import snapshot
+from callao.snapshots import Snapshot, listed, size
+
+pytestmark = pytest.mark.guest
+
+
+class Box:
+    """The guest, and its snapshots."""
+
+    def __init__(self, home: Home, shared: Path) -> None:
+        self.home, self.shared = home, shared
+        self.place: dict[str, Any] = {"home": home.path, "host": home.host, "timeout": 300.0}
+
+    @property
+    def paths(self) -> InstancePaths:
+        return InstancePaths(self.home.path / "box")
+
+    def run(self, command: str) -> str:
+        done = self.home.ssh("box", command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def take(self, name: str) -> Snapshot:
+        return snapshot.take("box", name, **self.place, report=silent)
+
+    def apply(self, name: str) -> None:
+        snapshot.apply("box", name, **self.place, report=silent)
+
+    def delete(self, name: str) -> None:
+        snapshot.delete("box", name, **self.place)
+
+    def names(self) -> list[str]:
+        return [each.name for each in listed(self.paths)]
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    with temporary_home(build_golden()) as home:
+        shared = tmp_path_factory.mktemp("shared")
+        (shared / "greeting").write_text("hello\n")
+        mounts = [{"location": str(shared), "mountPoint": "/mnt/shared", "writable": True}]
+        home.ensure("box", extra={**home.direct(), "mounts": mounts, "mountType": "virtiofs"}, timeout=400)
+        yield Box(home, shared)
+
+
+def test_a_running_box_returns_to_a_moment_memory_and_disk(box: Box) -> None:
+    box.run("echo before >/tmp/memory; echo before >disk; sync")
+    box.run("sudo sh -c 'nohup sleep 9999 >/dev/null 2>&1 &'")
+    taken = box.take("pristine")
+    assert taken.bound is not None
+    assert size(box.paths, taken) > 50 * 2**20
+    assert box.run("cat /mnt/shared/greeting") == "hello\n"  # let go for the moment, and given back
+    box.run("echo after >/tmp/memory; rm disk; sudo pkill -x sleep")
+    for _ in range(2):
+        box.apply("pristine")
+        assert box.run("cat /tmp/memory disk; pgrep -x sleep | wc -l") == "before\nbefore\n1\n"
+        assert box.run("cat /mnt/shared/greeting") == "hello\n"
+        assert abs(float(box.run("date +%s")) - time.time()) < 5
+        box.run("rm /tmp/memory disk; sudo pkill -x sleep")
+
+
+def test_moments_stand_on_each_other_and_go_one_by_one(box: Box) -> None:
+    box.apply("pristine")
+    box.run("echo two >disk; sync")
+    box.take("second")
+    box.run("echo three >disk; sync")
+    assert box.names() == ["pristine", "second"]
+    box.apply("pristine")
+    assert box.run("cat disk") == "before\n"
+    box.apply("second")
+    assert box.run("cat disk") == "two\n"
+    box.delete("pristine")
+    assert box.names() == ["second"]
+    box.apply("second")
+    assert box.run("cat disk") == "two\n"
+
+
+def test_what_is_in_use_on_a_share_refuses_and_leaves_all_as_it_was(box: Box) -> None:
+    box.run("sudo setsid sh -c 'cd /mnt/shared && exec sleep 600' >/dev/null 2>&1 & sleep 0.5")
+    with pytest.raises(CallaoError, match=r"/mnt/shared.*cannot be unmounted"):
+        box.take("no")
+    assert "no" not in box.names()
+    assert [path.name for path in box.paths.snapshots.iterdir()] == ["second"]
+    assert box.run("cat /mnt/shared/greeting") == "hello\n"
+    box.run("sudo pkill -x sleep")
+
+
+def test_another_machine_is_refused_with_what_differs(box: Box) -> None:
+    with pytest.raises(SnapshotError, match="already"):
+        box.take("second")
+    with pytest.raises(SnapshotError, match=r"has no snapshot 'third' \(there are: second\)"):
+        box.apply("third")
+    document = box.paths.lima_yaml.read_text()
+    config = dict(inspect("box", box.home.path, box.home.host).document)
+    box.paths.lima_yaml.write_text(dump({**config, "cpus": 1}))
+    with pytest.raises(SnapshotError, match=r"the machine is another now: -smp was 2 and is 1"):
+        box.apply("second")
+    box.paths.lima_yaml.write_text(document)
+    assert box.run("cat disk") == "two\n"  # it still runs, untouched
+
+
+def test_a_box_that_is_off_keeps_its_disk(box: Box) -> None:
+    box.home.ensure("box", template=None, state="stopped")
+    assert box.take("off").bound is None
+    box.home.ensure("box", template=None, timeout=400)
+    box.run("echo changed >disk; sync")
+    assert "pristine" not in box.names()
+    with pytest.raises(SnapshotError, match="Stop it first"):
+        box.apply("off")
+    box.home.ensure("box", template=None, state="stopped", force=True)
+    box.apply("second")  # one with memory sets it off
+    assert box.run("cat disk; cat /mnt/shared/greeting") == "two\nhello\n"
+    box.home.ensure("box", template=None, state="stopped", force=True)
+    box.apply("off")
+    assert inspect("box", box.home.path, box.home.host).status.value == "Stopped"
+    box.delete("second")
+    box.delete("off")
+    assert [path.name for path in box.paths.dir.glob("disk.*")] != []

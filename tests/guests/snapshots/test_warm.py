@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of a machine that ran: each is itself before anybody can reach it, and all they share is work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support.home import Home, build_golden, temporary_home
+
+from callao.events import Event, State
+from callao.ports import any_free
+
+pytestmark = pytest.mark.guest
+
+SCRIPT = "#!/bin/sh\n[ -e /etc/provisioned ] || date +%s.%N >/etc/provisioned\n"
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    with temporary_home(build_golden(), cache=None) as home:
+        yield home
+
+
+def make(home: Home, name: str, **extra: object) -> list[Event]:
+    """One of the kind; the events that somebody would see."""
+    events: list[Event] = []
+    document = {**home.direct(), "provision": [{"mode": "system", "script": SCRIPT}], **extra}
+    template = home.path / f"{name}.yaml"
+    template.write_text(Path(home.template(**document)).read_text())
+    home.ensure(name, template=str(template), warm=True, timeout=400, events=events)
+    return events
+
+
+def notices(events: list[Event]) -> str:
+    return " ".join(each.message for each in events if each.state is State.NOTICE)
+
+
+def told(home: Home, name: str, command: str) -> str:
+    done = home.ssh(name, command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_first_boots_and_is_kept(home: Home) -> None:
+    assert "the first of its kind" in notices(make(home, "one"))
+    assert not list((home.path / "_warm").iterdir())
+    assert home.processes() != []
+
+
+def test_later_ones_go_on_from_it_and_are_themselves(home: Home) -> None:
+    shared = home.path / "shared"
+    shared.mkdir()
+    (shared / "greeting").write_text("hello\n")
+    mounts = [{"location": str(shared), "mountPoint": "/mnt/s"}]
+    events = make(home, "two", mounts=mounts, mountType="virtiofs")
+    assert "first of its kind" not in notices(events)
+    assert "booting instead" not in notices(events)
+    assert told(home, "two", "cat /mnt/s/greeting") == "hello"
+    asked = {
+        "provisioned": "cat /etc/provisioned",
+        "machine": "cat /etc/machine-id",
+        "instance": "cat /var/lib/cloud/data/instance-id",
+        "key": "cat /etc/ssh/ssh_host_ed25519_key.pub",
+        "random": "head -c 16 /dev/urandom | od -An -tx1",
+        "name": "hostname; hostname -f; cat /etc/hostname",
+        "seed": "sudo cat /mnt/lima-cidata/meta-data",
+    }
+    one, two = ({key: told(home, name, line) for key, line in asked.items()} for name in ("one", "two"))
+    assert one["provisioned"] == two["provisioned"]
+    assert [key for key in asked if one[key] == two[key]] == ["provisioned"]
+    for name, said in (("one", one), ("two", two)):
+        assert set(said["name"].split()) == {f"lima-{name}"}
+        assert said["instance"] in said["seed"]
+        assert said["key"] == (home.path / name / "ssh_host_ed25519_key.pub").read_text().strip()
+        assert abs(float(told(home, name, "date +%s")) - time.time()) < 5
+    assert told(home, "two", "journalctl -q -n 1 --no-pager | wc -l") == "1"
+
+
+def test_nobody_ever_hears_another_ones_host_key(home: Home) -> None:
+    """Asked all the while that it comes up: no answer at all, or its own."""
+    port, heard, done = any_free(), set[str](), threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            argv = ["ssh-keyscan", "-T", "1", "-t", "ed25519", "-p", str(port), "127.0.0.1"]
+            said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+            heard.update(re.findall(r"ssh-ed25519 (\S+)", said))
+            time.sleep(0.05)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        make(home, "three", ssh={"localPort": port})
+        time.sleep(0.5)
+    finally:
+        done.set()
+        asking.join()
+    assert heard == {(home.path / "three" / "ssh_host_ed25519_key.pub").read_text().split()[1]}
+
+
+def test_a_copy_boots_like_any_other_machine_later(home: Home) -> None:
+    before = told(home, "two", "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; hostname")
+    home.ensure("two", template=None, state="restarted", timeout=400)
+    assert told(home, "two", "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; hostname") == before
+    assert told(home, "two", "cat /mnt/s/greeting") == "hello"
+
+
+def test_four_at_once(home: Home) -> None:
+    for name in ("one", "three"):
+        home.delete(name)
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(lambda name: notices(make(home, name)), ["a", "b", "c", "d"]))
+    assert not any("first of its kind" in each or "booting instead" in each for each in said)
+    assert len({told(home, name, "cat /etc/machine-id") for name in "abcd"}) == 4
+    for name in "abcd":
+        home.delete(name)
+
+
+@pytest.mark.parametrize("damage", ["devices", "memory"])
+def test_what_is_damaged_is_booted_in_its_place_and_told(home: Home, damage: str) -> None:
+    (kept,) = (home.path / "_cache" / "warm").glob("[0-9a-f]*")
+    whole = (kept / damage).read_bytes()[: 1 << 20] if damage == "devices" else b""
+    size = (kept / damage).stat().st_size
+    try:
+        (kept / damage).rename(kept / "aside")
+        (kept / damage).write_bytes(whole[: len(whole) // 2])
+        assert "booting instead" in notices(make(home, "cold"))
+        assert told(home, "cold", "hostname") == "lima-cold"
+    finally:
+        (kept / "aside").replace(kept / damage)
+        assert (kept / damage).stat().st_size == size
+        home.delete("cold")

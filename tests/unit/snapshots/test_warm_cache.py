@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cache of machines that are ready to go: kept whole, dropped by age, never from under an instance."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from callao.snapshots import Bound
+from callao.snapshots.cache import Entry, Place, size, trim
+
+ENTRY = Entry(
+    bound=Bound(words=("-smp", "2"), slots=8, reclaims=False), mac_address="52:55:55:00:00:01", image="/i"
+)
+MIB = 2**20
+
+
+def kept(home: Path, key: str, age: float) -> Place:
+    place = Place(home, key)
+    with place.locked(1.0):
+        aside = place.folder.with_name(f".{key}.new")
+        aside.mkdir()
+        (aside / "disk").write_bytes(b"x" * MIB)
+        place.keep(aside, ENTRY)
+    os.utime(place.folder, (age, age))
+    return place
+
+
+def test_what_was_kept_is_there_for_all(tmp_path: Path) -> None:
+    assert Place(tmp_path, "a").entry() is None
+    place = kept(tmp_path, "a", 1)
+    assert place.entry() == ENTRY
+    assert place.disk.stat().st_size == MIB
+    kept(tmp_path, "a", 2)  # made anew, it replaces what is there
+    assert place.entry() == ENTRY
+
+
+def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
+    old, young, middle = (kept(tmp_path, key, age) for key, age in (("a", 1), ("b", 3), ("c", 2)))
+    assert trim(tmp_path, 10 * MIB, ()) == []
+    assert trim(tmp_path, 2 * size(young.folder), ()) == [old.folder]
+    young.used()
+    assert trim(tmp_path, 0, ()) == [middle.folder, young.folder]
+    assert trim(tmp_path, 0, ()) == []
+
+
+def test_what_an_instance_stands_on_stays(tmp_path: Path) -> None:
+    old, young = kept(tmp_path, "a", 1), kept(tmp_path, "b", 2)
+    assert trim(tmp_path, 0, [old.disk]) == [young.folder]
+    assert old.entry() == ENTRY
+
+
+def test_what_another_run_is_at_stays(tmp_path: Path) -> None:
+    place = kept(tmp_path, "a", 1)
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with place.locked(1.0):
+            inside.set()
+            leave.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    inside.wait(10)
+    try:
+        assert trim(tmp_path, 0, ()) == []
+        with pytest.raises(TimeoutError, match="another run prepares the same machine"), place.locked(0.1):
+            pass
+    finally:
+        leave.set()
+        holder.join()
+    assert trim(tmp_path, 0, ()) == [place.folder]
