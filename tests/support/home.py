@@ -22,6 +22,7 @@ from callao.events import Event, silent
 from callao.host import Host
 from callao.instances import names
 from callao.lifecycle import Outcome, Request, ensure
+from callao.testing.home import link_cache
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("CALLAO_TEST_CACHE", ROOT / ".cache" / "lima-home"))
@@ -47,21 +48,11 @@ class Home:
 
     def config(self, **extra: Any) -> dict[str, Any]:
         """A small guest from the golden image."""
-        return {
-            "images": [{"location": str(self.golden.disk), "arch": self.host.arch}],
-            "cpus": 2,
-            "memory": "1GiB",
-            "disk": "6GiB",
-            "mountType": "reverse-sshfs",
-            **extra,
-        }
+        return small(self.golden, self.host, **extra)
 
     def direct(self) -> dict[str, Any]:
         """The golden image, booted without firmware: the quickest way."""
-        kernel = {"location": str(self.golden.kernel), "cmdline": "root=LABEL=root ro console=ttyS0 quiet"}
-        initrd = {"location": str(self.golden.initrd)}
-        disk = str(self.golden.disk)
-        return {"images": [{"location": disk, "kernel": kernel, "initrd": initrd}]}
+        return direct(self.golden)
 
     def template(self, **extra: Any) -> str:
         """The same as a template file; returns its path."""
@@ -104,6 +95,32 @@ class Home:
         return found
 
 
+def small(golden: Golden, host: Host, **extra: Any) -> dict[str, Any]:
+    """A small guest from the golden image."""
+    return {
+        "images": [{"location": str(golden.disk), "arch": host.arch}],
+        "cpus": 2,
+        "memory": "1GiB",
+        "disk": "6GiB",
+        "mountType": "reverse-sshfs",
+        **extra,
+    }
+
+
+def direct(golden: Golden) -> dict[str, Any]:
+    """The golden image, booted without firmware: the quickest way."""
+    kernel = {"location": str(golden.kernel), "cmdline": "root=LABEL=root ro console=ttyS0 quiet"}
+    initrd = {"location": str(golden.initrd)}
+    return {"images": [{"location": str(golden.disk), "kernel": kernel, "initrd": initrd}]}
+
+
+def write_template(golden: Golden, path: Path) -> str:
+    """A small guest that boots the quickest way, as a template file; returns its path."""
+    document = small(golden, Host.detect(), **direct(golden))
+    path.write_text(dump(load(json.dumps(document), "test")))
+    return str(path)
+
+
 def build_golden(kernel: str = "cloud") -> Golden:
     """The Debian 12 image, built once and kept in the project's cache (content-keyed).
 
@@ -117,12 +134,16 @@ def build_golden(kernel: str = "cloud") -> Golden:
 
 
 @contextmanager
-def temporary_home(golden: Golden) -> Iterator[Home]:
+def temporary_home(golden: Golden, cache: Path | None = CACHE) -> Iterator[Home]:
     """A home whose instances are deleted and whose processes are counted at the end.
 
     It lies right under /tmp: unix sockets have short names.
+
+    :param cache: the LIMA_HOME whose warm machines it has; None for a home with none.
     """
     folder = Path(tempfile.mkdtemp(prefix="callao-", dir="/tmp"))
+    if cache is not None:
+        link_cache(folder, cache)
     home = Home(folder, golden, Host.detect())
     try:
         yield home

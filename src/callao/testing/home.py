@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A LIMA_HOME for one run of tests: its own instances, and a cache of warm machines that runs share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from callao.events import Reporter, silent
+from callao.host import Host
+from callao.instances import names
+from callao.instances.files import read_json, write_json
+from callao.instances.process import Identity, alive, identify
+from callao.lifecycle import Request, ensure
+from callao.testing.guest import Guest
+
+_PREFIX = "callao-"
+_OWNER = "owner.json"
+
+
+@dataclass
+class TestHome:
+    """Where the guests of one run are. ``path`` is short: unix sockets have short names."""
+
+    __test__ = False  # to pytest, a class of this name is one of tests
+
+    path: Path
+    host: Host = field(default_factory=Host.detect)
+
+    def bring(
+        self,
+        name: str,
+        template: str,
+        config: Mapping[str, object] | None = None,
+        *,
+        timeout: float,
+        report: Reporter = silent,
+    ) -> Guest:
+        """A guest that is ready; warm, where there was one like it before.
+
+        :param config: lima.yaml content, merged over the template.
+        :param timeout: seconds.
+        :raises CallaoError: when it does not come up; with the stage and the reason.
+        """
+        request = Request(
+            name=name, template=template, config=config or {}, timeout=timeout, warm=True,
+            labels={"callao.owner": str(self.path)},
+        )  # fmt: skip
+        ensure(request, home=self.path, host=self.host, check=False, report=report)
+        return Guest(name, self.path)
+
+    def remove(self, name: str) -> None:
+        """The guest, and all that it had."""
+        request = Request(name=name, state="absent", force=True)
+        ensure(request, home=self.path, host=self.host, check=False, report=silent)
+
+
+@contextmanager
+def test_home(cache: Path) -> Iterator[TestHome]:
+    """A home whose guests are gone at the end; those of runs that were killed go at the beginning.
+
+    :param cache: the LIMA_HOME whose ssh key and warm machines are used.
+    """
+    temporary = Path(tempfile.gettempdir())
+    sweep(temporary)
+    home = TestHome(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=temporary)))
+    try:
+        write_json(home.path / _OWNER, identify(os.getpid()))
+        link_cache(home.path, cache)
+        yield home
+    finally:
+        _emptied(home)
+
+
+def link_cache(home: Path, cache: Path) -> None:
+    """Have a home use another's ssh key and warm machines."""
+    for shared in ("_config", "_cache/warm"):
+        (cache / shared).mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / shared).parent.mkdir(exist_ok=True, mode=0o700)
+        (home / shared).symlink_to(cache / shared)
+
+
+def sweep(temporary: Path) -> None:
+    """Remove the homes whose run is gone; others are left alone, whatever they look like."""
+    for folder in temporary.glob(f"{_PREFIX}*"):
+        owner = read_json(folder / _OWNER, Identity)
+        if owner is not None and not alive(owner):
+            _emptied(TestHome(folder))
+
+
+def _emptied(home: TestHome) -> None:
+    for name in names(home.path):
+        home.remove(name)
+    shutil.rmtree(home.path)
+
+
+test_home.__test__ = False  # type: ignore[attr-defined]
