@@ -18,8 +18,9 @@ from callao.guest.streams import Target
 CROWDED = 1 << 18
 """Bytes unsent beyond which no stream adds to them: a message waits for no more than these."""
 
-MOST = 1000
-"""Streams at a time: a window for each is what a guest can have us keep in memory."""
+MOST = 900
+"""Streams at a time. A window for each is what a guest can have us keep in memory, and a descriptor for each
+is less than the 1,024 that a process usually has."""
 
 _NUMBERS = 1 << 32
 

@@ -21,7 +21,7 @@ from callao.drivers import Forward
 from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_piece
 from callao.guest.streams import CREDIT
 from callao.host import Host, HostUser
-from callao.hostagent import guestlink
+from callao.hostagent import guestlink, switch
 from callao.hostagent.carriers import ByAgent
 from callao.hostagent.guestlink import GuestLink
 from callao.hostagent.liveports import LivePorts
@@ -311,3 +311,20 @@ def test_what_a_message_should_not_hold_is_left_out_and_the_next_is_understood(
 
     asyncio.run(run())
     assert {each.guest_port for each in machine.forwards} <= {8080, 9000}
+
+
+def test_there_is_an_end_to_how_many_streams_are_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(switch, "MOST", 3)
+
+    async def work(found: Scene) -> None:
+        await found.guest()
+        clients = [await asyncio.open_connection("127.0.0.1", found.port) for _ in range(4)]
+        await until(lambda: found.link.switch.busy == 3)
+        with pytest.raises(ConnectionResetError):
+            await clients[3][0].read()
+        for _, writer in clients:
+            writer.transport.abort()
+
+    play(tmp_path, work)
