@@ -8,7 +8,7 @@ kube-proxy's rules for services end in DNAT without a port, and are no business 
 import json
 import shlex
 
-from callao.guest.listeners import Listener
+from callao.guest.listeners import DNAT, Listener
 
 OURS = "CALLAO"
 ANYWHERE = "0.0.0.0"  # noqa: S104 (told, not bound)
@@ -54,7 +54,7 @@ def _spans(text: str) -> "list[tuple[int, int]]":
 def _listeners(proto: str, addresses: "list[str]", spans: "list[tuple[int, int]]") -> "set[Listener]":
     ports = [port for low, high in spans if high - low < LIMIT for port in range(low, high + 1)]
     hosts = [_host(address) for address in addresses]
-    return {Listener(proto, host, port, "dnat") for host in hosts for port in ports if 0 < port < 65536}
+    return {Listener(proto, host, port, DNAT) for host in hosts for port in ports if 0 < port < 65536}
 
 
 def _host(address: str) -> str:

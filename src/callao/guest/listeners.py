@@ -23,6 +23,9 @@ MAPPED = bytes(10) + b"\xff\xff"
 V6ONLY = "v6only"
 """The source of what listens on all addresses of IPv6 alone."""
 
+DNAT = "dnat"
+"""The source of what the packet filter leads elsewhere: to containers."""
+
 
 class Listener(NamedTuple):
     proto: "str"

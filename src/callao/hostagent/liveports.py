@@ -12,7 +12,7 @@ from pathlib import Path
 
 from callao.config import Config, PortForward
 from callao.drivers import Machine
-from callao.guest.listeners import V6ONLY
+from callao.guest.listeners import DNAT, V6ONLY
 from callao.hostagent import journal
 from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
 from callao.hostagent.guestlink import GuestLink, Message
@@ -180,8 +180,9 @@ def _listeners(entries: object) -> Iterable[Listener]:
         match entry:
             case [str(proto), str(ip), int(port), *source] if proto in _PROTOS and 0 < port < 65536:
                 with contextlib.suppress(ValueError):
-                    ip = str(ipaddress.ip_address(ip.partition("%")[0]))
-                    yield Listener(proto, ip, port, v6only=ip == "::" and source[:1] == [V6ONLY])
+                    address = ipaddress.ip_address(ip.partition("%")[0])
+                    inside = source[:1] == [DNAT if address.is_loopback else V6ONLY]
+                    yield Listener(proto, str(address), port, inside)
 
 
 def _ports(entries: object) -> Iterable[tuple[str, int]]:

@@ -35,8 +35,9 @@ class Listener:
     proto: str
     ip: str
     port: int
-    v6only: bool = False
-    """Of ``::``: that it takes no IPv4."""
+    inside: bool = False
+    """Whether only a connection from within the guest finds it: ``::`` without IPv4, or a container's port
+    that is led to it from the loopback."""
 
     @property
     def loopback_only(self) -> bool:
@@ -53,6 +54,8 @@ class Wanted:
     host_port: int
     guest_ip: str
     guest_port: int
+    inside: bool = False
+    """As the listener's."""
 
 
 def default_rules(ssh_port: int) -> tuple[PortForward, ...]:
@@ -87,9 +90,11 @@ def wanted_forwards(rules: Sequence[PortForward], listeners: Iterable[Listener])
     return sorted(found.values())
 
 
-def _openness(listener: Listener) -> tuple[bool, Listener]:
-    """Those that can be reached from outside come first: forwarding to them takes less."""
-    return listener.loopback_only, listener
+def _openness(listener: Listener) -> tuple[bool, bool, Listener]:
+    """Those that can be reached from outside come first: forwarding to them takes less. On the loopback a
+    container's port comes before the socket by which its engine keeps others off.
+    """
+    return listener.loopback_only, listener.loopback_only and not listener.inside, listener
 
 
 def _forward(rules: Sequence[PortForward], listener: Listener) -> Wanted | None:
@@ -102,8 +107,7 @@ def _forward(rules: Sequence[PortForward], listener: Listener) -> Wanted | None:
                 continue
             return None
         host_port = rule.host_port_range[0] + listener.port - rule.guest_port_range[0]
-        guest_ip = str(_LOOPBACK6) if listener.v6only else listener.ip
-        return Wanted(listener.proto, rule.host_ip, host_port, guest_ip, listener.port)
+        return Wanted(listener.proto, rule.host_ip, host_port, listener.ip, listener.port, listener.inside)
     return None
 
 

@@ -45,15 +45,15 @@ def way(wanted: Wanted, exposed: Collection[tuple[str, int]], prefer: Preference
     """:param exposed: (proto, port) of the guest's 127.0.0.1 that are reachable at its NIC."""
     if wanted.proto == "tcp" and prefer is Preference.SSH:
         return Way.SSH
-    reachable = wanted.guest_ip in _OPEN or (
-        wanted.guest_ip == _LOOPBACK and (wanted.proto, wanted.guest_port) in exposed
-    )
-    return Way.SLIRP if reachable and ":" not in wanted.host_ip else Way.AGENT
+    if wanted.inside or ":" in wanted.host_ip:
+        return Way.AGENT
+    led_there = to_expose(wanted) and (wanted.proto, wanted.guest_port) in exposed
+    return Way.SLIRP if wanted.guest_ip in _OPEN or led_there else Way.AGENT
 
 
 def to_expose(wanted: Wanted) -> bool:
     """Whether it takes a rule in the guest to reach it at the NIC."""
-    return wanted.guest_ip == _LOOPBACK
+    return wanted.guest_ip == _LOOPBACK and not wanted.inside
 
 
 def from_within(guest_ip: str) -> str:

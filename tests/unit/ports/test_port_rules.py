@@ -102,6 +102,13 @@ def test_the_order_of_listeners_makes_no_difference(heard: list[Listener], chanc
     assert all(isinstance(each, Wanted) and each.host_port not in (22, SSH) for each in wanted)
 
 
-def test_what_takes_ipv6_alone_is_looked_for_there() -> None:
-    (wanted,) = wanted_forwards(default_rules(SSH), [Listener("tcp", "::", 8080, v6only=True)])
-    assert wanted.guest_ip == "::1"
+def test_a_containers_port_on_the_loopback_comes_before_the_socket_that_keeps_it() -> None:
+    kept, led = Listener("tcp", "127.0.0.1", 8080), Listener("tcp", "127.0.0.1", 8080, inside=True)
+    (wanted,) = wanted_forwards(default_rules(SSH), [kept, led])
+    assert wanted.inside
+
+
+def test_what_takes_ipv4_too_comes_before_what_does_not() -> None:
+    both = [Listener("tcp", "::", 8080, inside=True), Listener("tcp", "0.0.0.0", 8080)]
+    (wanted,) = wanted_forwards(default_rules(SSH), both)
+    assert wanted.guest_ip == "0.0.0.0"

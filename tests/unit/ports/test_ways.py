@@ -10,8 +10,8 @@ from callao.ports import Preference, Wanted, Way, from_within, preference, to_ex
 EXPOSED = {("tcp", 80)}
 
 
-def wanted(proto: str, host_ip: str, guest_ip: str) -> Wanted:
-    return Wanted(proto, host_ip, 8080, guest_ip, 80)
+def wanted(proto: str, host_ip: str, guest_ip: str, *, inside: bool = False) -> Wanted:
+    return Wanted(proto, host_ip, 8080, guest_ip, 80, inside)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ def wanted(proto: str, host_ip: str, guest_ip: str) -> Wanted:
         (wanted("udp", "127.0.0.1", "::1"), (), Way.AGENT),
         (wanted("tcp", "::1", "0.0.0.0"), (), Way.AGENT),
         (wanted("tcp", "127.0.0.1", "10.88.0.1"), (), Way.AGENT),
+        (wanted("tcp", "127.0.0.1", "127.0.0.1", inside=True), EXPOSED, Way.AGENT),
+        (wanted("tcp", "127.0.0.1", "::", inside=True), (), Way.AGENT),
     ],
 )
 def test_the_hypervisor_carries_what_it_reaches(
@@ -63,6 +65,7 @@ def test_only_the_address_that_is_led_to_is_exposed() -> None:
         ip for ip in ("127.0.0.1", "127.0.0.53", "::1", "0.0.0.0") if to_expose(wanted("tcp", "::1", ip))
     ]
     assert found == ["127.0.0.1"]
+    assert not to_expose(wanted("tcp", "127.0.0.1", "127.0.0.1", inside=True))
 
 
 @pytest.mark.parametrize(
