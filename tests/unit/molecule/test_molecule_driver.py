@@ -82,7 +82,7 @@ def test_this_projects_boxes_pass(driver: Callao) -> None:
     driver.sanity_checks()
 
 
-@pytest.mark.parametrize("step", ["create", "destroy", "prepare"])
+@pytest.mark.parametrize("step", ["create", "destroy"])
 def test_it_brings_playbooks(driver: Callao, step: str) -> None:
     assert Path(driver.get_playbook(step) or "").is_file()
 
