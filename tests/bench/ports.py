@@ -148,11 +148,10 @@ def download(port: int, size: int) -> None:
 
 
 def ask(port: int) -> bytes:
-    """Empty when there is no answer. libslirp's backlog is one: the kernel calls again, later each time, for
-    those of a burst that find no place, so they need patience."""
+    """Empty when there is no answer."""
     with (
         contextlib.suppress(OSError),
-        socket.create_connection(("127.0.0.1", port), timeout=2 * PATIENCE) as near,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE / 2) as near,
     ):
         near.sendall(b"?")
         return near.recv(1)

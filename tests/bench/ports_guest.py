@@ -33,6 +33,7 @@ def serve(connection: socket.socket) -> None:
             connection.sendall(count.to_bytes(8, "big"))
         elif what:
             connection.sendall(what)
+            connection.recv(1)  # the client leaves first
 
 
 def accept(listener: socket.socket, work: object) -> None:
