@@ -3,8 +3,7 @@
 need to be done from within.
 
 All but :mod:`callao.guest.pack` runs on the guest's own Python, 3.6 or newer, with nothing but the standard
-library; hence the quoted annotations. What is said is in frames (:mod:`callao.guest.frames`): messages, these
-objects, and pieces of streams (:mod:`callao.guest.streams`), which the host opens.
+library; hence the quoted annotations. Frames (:mod:`callao.guest.frames`) hold messages, these objects, and pieces of streams (:mod:`callao.guest.streams`), which the host opens.
 
 =============================================  ===========================================================
 from the guest                                 when
