@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import shlex
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +19,12 @@ from typing import Any
 import pytest
 from support.home import Golden, Home, temporary_home
 
+from callao.hostagent.carriers import ByAgent
 from callao.hostagent.client import call
+from callao.hostagent.guestlink import GuestLink, Message
 from callao.instances import inspect
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward, forwards_of
+from callao.ports import Wanted
 
 pytestmark = pytest.mark.guest
 
@@ -37,7 +42,9 @@ for kind, address, port in wanted:
         s = socket.socket(socket.AF_UNIX); s.bind(address); os.chmod(address, 0o666)
     else:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        s = socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+        s = socket.socket(family, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+        if kind == "v6only":
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         s.bind((address, port))
     if kind != "udp":
@@ -79,6 +86,11 @@ class Box:
     def silence(self) -> None:
         self.home.ssh("box", "sudo pkill -f '^python3 /run/[s]erver.py'; sudo rm -f /run/test.sock")
 
+    def ssh(self, *words: str) -> None:
+        """ssh's own commands to the control master."""
+        config = str(self.home.path / "box" / "ssh.config")
+        subprocess.run(["ssh", "-F", config, *words, "lima-box"], check=True, capture_output=True)
+
     def forward(self, rule: dict[str, Any], **more: Any) -> bool:
         request = ForwardRequest(instance="box", rule=rule, **more)
         return ensure_forward(request, home=self.home.path, host=self.home.host, check=False).changed
@@ -89,13 +101,15 @@ class Box:
 
 @pytest.fixture(scope="module")
 def machine(golden: Golden) -> Iterator[Box]:
+    """Its clock is an hour behind from the beginning, as after a sleep; the last test looks at it."""
     with temporary_home(golden) as home:
         rules = [{"guestSocket": "/run/test.sock", "hostSocket": "test.sock"}]
         hosts = {"*.box.test": "10.1.2.3", "named.test": "host.lima.internal"}
         extra = {**home.direct(), "portForwards": rules, "hostResolver": {"hosts": hosts}}
         home.ensure("box", extra=extra, timeout=300)
         box = Box(home)
-        done = home.ssh("box", f"printf %s {shlex.quote(SERVER)} | sudo tee /run/server.py >/dev/null")
+        behind = "sudo date -s '1 hour ago'"
+        done = home.ssh("box", f"printf %s {shlex.quote(SERVER)} | sudo tee /run/server.py && {behind}")
         assert done.returncode == 0, done.stderr
         yield box
 
@@ -155,10 +169,44 @@ def test_a_server_in_the_guest_is_on_the_hosts_localhost(box: Box, address: str)
     assert echoed(port) == ""
 
 
-def test_udp_too(box: Box) -> None:
+@pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::1"])
+def test_udp_too(box: Box, address: str) -> None:
     (port,) = free_ports(1)
-    box.serve(("udp", "0.0.0.0", port))
+    box.serve(("udp", address, port))
     becomes(lambda: echoed_udp(port), "echo hi")
+
+
+def test_a_server_of_ipv6_alone(box: Box) -> None:
+    (port,) = free_ports(1)
+    box.serve(("v6only", "::", port))
+    becomes(lambda: echoed(port), "echo hi")
+
+
+def test_the_hosts_address_may_be_one_of_ipv6(box: Box) -> None:
+    (port,) = free_ports(1)
+    box.serve(("tcp", "0.0.0.0", port))
+    rule = {"guestPort": port, "hostIP": "::1"}
+    assert box.forward(rule)
+    becomes(lambda: echoed(port, address="::1"), "echo hi")
+    assert box.forward(rule, state="absent")
+    becomes(lambda: (echoed(port, address="::1"), echoed(port)), ("", "echo hi"))
+
+
+def test_a_client_of_a_server_that_refuses_is_reset_and_others_go_on(box: Box) -> None:
+    """By the guest's program: nobody listens on ::1 by the time somebody calls."""
+    port, other = free_ports(2)
+    box.serve(("tcp", "::1", port), ("tcp", "::1", other))
+    becomes(lambda: (echoed(port), echoed(other)), ("echo hi", "echo hi"))
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda number: echoed(port, str(number)), range(200)))
+    assert answers == [f"echo {number}" for number in range(200)]
+    with socket.create_connection(("127.0.0.1", other), timeout=10) as client:
+        client.sendall(b"a")
+        assert client.recv(100) == b"echo a"
+        box.silence()
+        client.settimeout(30)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(100) == b""
 
 
 def test_a_port_that_is_taken_is_told_once_with_its_holder_and_forwarded_when_it_is_free(box: Box) -> None:
@@ -259,3 +307,106 @@ def test_the_host_answers_for_names(box: Box, name: str, address: str) -> None:
 def test_a_name_that_nobody_knows_is_not_found(box: Box) -> None:
     ask = "import socket; socket.gethostbyname('nobody.invalid')"
     assert "gaierror" in box.home.ssh("box", f"python3 -c {shlex.quote(ask)}").stderr
+
+
+CONTAINER = """set -e
+ip netns add box; ip link add veth-box type veth peer name eth0 netns box
+ip address add 10.99.0.1/24 dev veth-box; ip link set veth-box up
+ip -n box address add 10.99.0.2/24 dev eth0; ip -n box link set eth0 up; ip -n box link set lo up
+ip -n box route add default via 10.99.0.1
+echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/veth-box/route_localnet
+mkdir -p /run/netavark
+nft -f - <<END
+table inet netavark {
+  chain published {
+    ip daddr 127.0.0.1 tcp dport PRIVATE dnat ip to 10.99.0.2:80
+    tcp dport PUBLIC dnat ip to 10.99.0.2:80
+  }
+  chain arriving { type nat hook prerouting priority -100; fib daddr type local jump published; }
+  chain own { type nat hook output priority -100; fib daddr type local jump published; }
+  chain leaving {
+    type nat hook postrouting priority 100; ip saddr 127.0.0.0/8 oifname "veth-box" masquerade;
+  }
+}
+END
+ip netns exec box python3 /run/server.py '[["tcp", "0.0.0.0", 80]]'
+"""
+"""What Podman does with netavark, without either: a namespace, and rules that lead to it."""
+
+KEPT = "import socket, time; s = socket.create_server(('127.0.0.1', PRIVATE)); time.sleep(1000)"
+"""How Podman keeps others off a port that it publishes. Nobody ever answers there."""
+
+
+def test_a_containers_port_is_on_the_hosts_localhost_too(box: Box) -> None:
+    public, private = free_ports(2)
+    script, kept = (
+        text.replace("PUBLIC", str(public)).replace("PRIVATE", str(private)) for text in (CONTAINER, KEPT)
+    )
+    done = box.home.ssh("box", f"sudo sh -c {shlex.quote(script)}")
+    assert done.returncode == 0, done.stderr
+    box.home.ssh("box", f"setsid python3 -c {shlex.quote(kept)} >/dev/null 2>&1 </dev/null & sleep 0.5")
+    becomes(lambda: echoed(public), "echo hi")
+    becomes(lambda: echoed(private), "echo hi")
+    end = (
+        "nft delete table inet netavark; ip netns delete box; rmdir /run/netavark; pkill -f '[s]leep(1000)'"
+    )
+    box.home.ssh("box", f"sudo sh -c {shlex.quote(end)}")
+
+
+def test_another_way_to_the_program_is_a_socket_that_ssh_forwards(box: Box, tmp_path: Path) -> None:
+    """A second program, for it is the transport that is looked at, of the user that logs in."""
+    near, far = tmp_path / "ga.sock", "/tmp/other.sock"
+    start = f"setsid python3 /usr/local/bin/lima-guestagent unix:{far} >/dev/null 2>&1 </dev/null &"
+    box.home.ssh("box", f"{start} while ! [ -S {far} ]; do sleep 0.2; done")
+    box.ssh("-O", "forward", "-L", f"{near}:{far}")
+    port, host_port = free_ports(2)
+    box.serve(("tcp", "127.0.0.1", port))
+    heard: list[Message] = []
+
+    async def hear(message: Message) -> None:
+        heard.append(message)
+
+    async def work() -> str:
+        link = GuestLink(near, {"hello": hear, "listeners": hear})
+        agent = ByAgent(link.switch)
+        link.start()
+        async with asyncio.timeout(PATIENCE):
+            while not any(port in each for message in heard for each in message.get("added", ())):
+                await asyncio.sleep(0.1)
+            await agent.open(Wanted("tcp", "127.0.0.1", host_port, "127.0.0.1", port))
+            said = await asyncio.to_thread(echoed, host_port)
+        await link.close()
+        return said
+
+    assert asyncio.run(work()) == "echo hi"
+    box.ssh("-O", "cancel", "-L", f"{near}:{far}")
+    box.home.ssh("box", f"pkill -f '[o]ther.sock'; rm -f {far}")
+
+
+VSOCK = r"""
+import socket, sys, threading
+sys.path.insert(0, "/usr/local/bin/lima-guestagent")
+from callao.guest.transport import VsockServer
+def call():
+    with socket.socket(socket.AF_VSOCK) as client:
+        client.connect((1, 4321)); client.sendall(b"hi")
+server = VsockServer(4321, host=1)  # we are our own host
+threading.Timer(0.5, call).start()
+print(server.connect().read().decode())
+server.close()
+"""
+
+
+def test_another_is_vsock(box: Box) -> None:
+    """The kernel's loopback; the hypervisor has no vhost-vsock everywhere."""
+    if box.home.ssh("box", "sudo modprobe vsock_loopback").returncode:
+        pytest.skip("the guest's kernel has no vsock_loopback")
+    done = box.home.ssh("box", f"python3 -c {shlex.quote(VSOCK)}")
+    assert done.stdout.strip() == "hi", done.stderr
+
+
+def test_a_clock_that_was_behind_is_right_again(machine: Box) -> None:
+    def late() -> bool:
+        return abs(float(machine.home.ssh("box", "date +%s").stdout) - time.time()) > 10
+
+    becomes(late, False)
