@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 
@@ -13,8 +13,10 @@ from callao.config import Arch, Config, MountType, VMType
 from callao.errors import Problem
 from callao.events import Reporter
 from callao.host import Host
-from callao.images import Fetched
 from callao.instances.paths import InstancePaths
+
+if TYPE_CHECKING:
+    from callao.images import Fetched  # a download has no part in running a machine
 
 SPARE_SLOTS = 8
 """Directories that a running machine can be given as devices, beyond those from the start."""

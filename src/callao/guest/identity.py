@@ -42,11 +42,18 @@ def become(message: "dict[str, object]", root: "Path" = Path("/")) -> "dict[str,
         return {**said, "error": f"the clock cannot be set: {timed['error']}"}
     try:
         stir(base64.b64decode(str(message["entropy"]), validate=True))
+        # What others do takes longest: it is begun first.
+        before = listening_on_ssh(root)
+        replace_host_key(str(message["host_key"]), str(message["host_key_pub"]), root)
+        servers = reread_keys(root)
+        mounting = remount_seed(root)
         rename_host(str(message["hostname"]), root)
         renumber_machine(str(message["machine_id"]), root)
         renumber_instance(str(message["instance_id"]), root)
-        replace_host_key(str(message["host_key"]), str(message["host_key_pub"]), root)
-        remount_seed(root)
+        if mounting is not None:
+            mounting.wait()
+        if servers and before:
+            await_anew(before, root)
     except (OSError, ValueError) as error:
         return {**said, "error": str(error)}
     return {**said, **now(root)}
@@ -112,15 +119,23 @@ def renumber_instance(identifier: str, root: "Path") -> None:
 
 
 def replace_host_key(private: str, public: str, root: "Path") -> None:
-    """And have sshd read it. Returns when nobody answers with the old one any more."""
+    """sshd_config(5), HostKey."""
     write(root / _HOST_KEY, private, mode=0o600)
     write(root / f"{_HOST_KEY}.pub", public.strip() + "\n")
+
+
+def reread_keys(root: "Path") -> "list[int]":
+    """Have each sshd begin anew, which it does on SIGHUP; see sshd(8)."""
     servers = sshd_listeners(root)
-    before = listening_on_ssh(root)
     for pid in servers:
         os.kill(pid, signal.SIGHUP)
+    return servers
+
+
+def await_anew(before: "set[str]", root: "Path") -> None:
+    """Returns when nobody answers with the old keys any more: other sockets listen than ``before``."""
     deadline = time.monotonic() + PATIENCE
-    while servers and before:
+    while True:
         after = listening_on_ssh(root)
         if after and not after & before:
             return
@@ -129,12 +144,13 @@ def replace_host_key(private: str, public: str, root: "Path") -> None:
         time.sleep(0.01)
 
 
-def remount_seed(root: "Path") -> None:
+def remount_seed(root: "Path") -> "subprocess.Popen[bytes] | None":
     """The seed is another one now. It was unmounted before the save, so nothing of it is cached."""
     mounted = root / SEED.lstrip("/")
     if mounted.is_dir() and not os.path.ismount(str(mounted)):
         device = "/dev/disk/by-label/cidata"
-        subprocess.call(["mount", "-t", "iso9660", "-o", "ro,exec", device, str(mounted)])
+        return subprocess.Popen(["mount", "-t", "iso9660", "-o", "ro,exec", device, str(mounted)])
+    return None
 
 
 def sshd_listeners(root: "Path") -> "list[int]":

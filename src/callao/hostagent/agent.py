@@ -20,7 +20,7 @@ from callao.events import Event, Stage, State
 from callao.hostagent import api, evidence, journal
 from callao.hostagent.forwards import Forwards
 from callao.hostagent.forwards_api import ForwardsApi
-from callao.hostagent.identity import give_identity
+from callao.hostagent.identity import Newcomer
 from callao.hostagent.liveports import LivePorts
 from callao.hostagent.mounts_api import MountsApi
 from callao.hostagent.nameservice import start_resolver
@@ -184,9 +184,13 @@ class Agent:
         """Let the machine run on; one that is a copy is told who it is before anybody can reach it."""
         machine = started.machine
         assert isinstance(machine, StateSaver)
-        await machine.resume()
         if take_up.instance_id:
-            await give_identity(self.paths, take_up.hostname, take_up.instance_id)
+            newcomer = Newcomer(self.paths, take_up.hostname, take_up.instance_id)
+            await newcomer.meet()
+            await machine.resume()
+            await newcomer.introduce()
+        else:
+            await machine.resume()
         for forward in started.deferred:
             await machine.add_forward(forward)
         self._passed(Stage.IDENTITY)

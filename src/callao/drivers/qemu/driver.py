@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from callao.config import Arch, Config, MountType, VMType
 from callao.drivers.base import Boot, Features, Machine
@@ -25,8 +25,10 @@ from callao.drivers.qemu.state import DEVICES, MEMORY
 from callao.errors import DriverError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.images import Fetched
 from callao.instances import InstancePaths
+
+if TYPE_CHECKING:
+    from callao.images import Fetched  # a download has no part in running a machine
 
 
 class QemuDriver:
