@@ -2,8 +2,9 @@
 """The program that runs inside the guest: it tells the host who listens, and does the few things that
 need to be done from within.
 
-All but :mod:`callao.guest.pack` runs on the guest's own Python, 3.6 or newer, with nothing but the standard
-library; hence the quoted annotations. Frames (:mod:`callao.guest.frames`) hold messages, these objects, and pieces of streams (:mod:`callao.guest.streams`), which the host opens.
+All but :mod:`callao.guest.pack` runs on the guest's own Python, 3.6 or newer, with nothing but the
+standard library; hence the quoted annotations. Frames (:mod:`callao.guest.frames`) hold messages, which
+are these objects, and pieces of streams (:mod:`callao.guest.streams`), which the host opens.
 
 =============================================  ===========================================================
 from the guest                                 when
