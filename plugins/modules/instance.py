@@ -111,6 +111,15 @@ options:
       - Whether to leave out mounts, forwards and everything else that needs help from inside the
         guest. Short for C(plain) in O(config).
     type: bool
+  warm:
+    description:
+      - Whether a new instance goes on from the memory of one like it, in place of booting. The first of
+        its kind boots, and is kept for those to come. Where that cannot be, the instance boots, and a
+        warning says why.
+      - It counts where an instance is made and started by one task. An instance that exists does not
+        notice it.
+      - When not given, C(warm) in lima.yaml decides, and without that the instance boots.
+    type: bool
   labels:
     description:
       - Words of your own about the instance. They are kept beside its lima.yaml.
@@ -395,6 +404,7 @@ def outcome_of(module):
             recreate=params["recreate"],
             restart=params["restart"],
             timeout=params["timeout"],
+            warm=params["warm"],
             lock=Path(params["lock"]) if params["lock"] else None,
             access=access_of(params["offline"]),
         )
@@ -443,6 +453,7 @@ def main():
             "user": {"type": "dict"},
             "ssh": {"type": "dict"},
             "plain": {"type": "bool"},
+            "warm": {"type": "bool"},
             "labels": {"type": "dict"},
             "restart": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
             "force": {"type": "bool", "default": False},

@@ -12,7 +12,7 @@ import click
 
 from callao.cli import complete
 from callao.cli.existing import bring
-from callao.cli.options import Command, configuration, list_templates, timeout
+from callao.cli.options import Command, configuration, list_templates, timeout, warm
 from callao.cli.session import Session, session
 from callao.errors import CallaoError
 
@@ -24,6 +24,7 @@ DEFAULT = "default"
 @click.option("--name", help="The instance's name (default: the template's).")
 @list_templates
 @configuration
+@warm
 @timeout
 def command(template: str | None, name: str | None, timeout: float, **flags: Any) -> None:
     """Create an instance without starting it.

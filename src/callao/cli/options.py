@@ -120,6 +120,11 @@ def configuration(function: F) -> F:
     return function
 
 
+def warm(function: F) -> F:
+    """``--warm``, for the commands that make an instance."""
+    return boolean("--warm", help="Go on from the memory of one like it, in place of booting.")(function)
+
+
 def list_templates(function: F) -> F:
     """``--list-templates``, which does nothing else."""
     return click.option(

@@ -195,4 +195,5 @@ _CHANGES: dict[str, Callable[[Document, Any], None]] = {
     "ssh_port": _put("ssh", "localPort"),
     "vm_type": _put("vmType"),
     "param": _param,
+    "warm": _put("warm"),
 }

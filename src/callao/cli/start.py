@@ -9,8 +9,8 @@ import click
 
 from callao.cli import complete, create
 from callao.cli.existing import bring, look
-from callao.cli.options import Command, configuration, list_templates, timeout
-from callao.cli.session import Session, session, tell
+from callao.cli.options import Command, configuration, list_templates, timeout, warm
+from callao.cli.session import Session, session, tell, warn
 from callao.config.names import is_instance_name
 from callao.errors import TemplateError
 
@@ -22,6 +22,7 @@ from callao.errors import TemplateError
 @click.option("--name", help="The name of a new instance (default: the template's).")
 @list_templates
 @configuration
+@warm
 @timeout
 def command(instance: str | None, name: str | None, timeout: float, **flags: Any) -> None:
     """Start an instance; create it first where there is none.
@@ -56,6 +57,8 @@ def command(instance: str | None, name: str | None, timeout: float, **flags: Any
 def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> None:
     from callao.cli.overrides import given, overridden
 
+    if flags.pop("warm"):
+        warn(f"--warm: only a new instance can be, and {name} exists.")
     more: dict[str, Any] = {}
     if given(flags):
         more["document"] = overridden(look(run, name).document, flags)

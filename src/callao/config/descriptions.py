@@ -61,6 +61,8 @@ DESCRIPTIONS: dict[type, dict[str, str]] = {
         "user": "The user that is made in the guest.",
         "tpm": "Whether the machine has a TPM 2.0.",
         "osOpts": "Options of one operating system each.",
+        "warm": "Whether a new instance goes on from the memory of one like it, in place of booting. "
+        "Callao's own: Lima does not know it.",
     },
     s.File: _FILE,
     s.Kernel: {**_FILE, "cmdline": "Command line of the kernel."},

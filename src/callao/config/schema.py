@@ -310,3 +310,5 @@ class Config(Record, frozen=True, kw_only=True):
     user: User
     tpm: bool = False
     os_opts: OSOpts = OSOpts()
+    warm: bool = False
+    """Callao's own."""

@@ -31,6 +31,7 @@ _EFFECTS = {
     "user": Effect.NEVER,
     "images": Effect.AT_CREATE,
     "minimumLimaVersion": Effect.AT_CREATE,
+    "warm": Effect.AT_CREATE,
     "portForwards": Effect.LIVE,
     "message": Effect.LIVE,
     "probes": Effect.LIVE,
@@ -71,4 +72,6 @@ def fingerprint(config: Config) -> str:
             config.ssh, forward_agent=False, forward_x11=False, forward_x11_trusted=False
         ),
     )
-    return hashlib.sha256(msgspec.json.encode(settled, order="sorted")).hexdigest()
+    read = msgspec.to_builtins(settled)
+    del read["warm"]  # and not blanked: machines that run now were started when there was no such field
+    return hashlib.sha256(msgspec.json.encode(read, order="sorted")).hexdigest()

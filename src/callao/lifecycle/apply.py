@@ -48,7 +48,7 @@ def apply(
                 delete(actual, report)
             case Step.CREATE:
                 assert wanted is not None
-                if request.warm and Step.START in steps.steps:
+                if request.is_warm(wanted.config) and Step.START in steps.steps:
                     from callao.lifecycle.warm import bring
 
                     bring(

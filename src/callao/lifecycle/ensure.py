@@ -54,12 +54,24 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
 
         refuse_unsupported(config, request.name, host)
         if wanted is not None:
-            steps = Plan(steps.steps, steps.changes, (*steps.notices, *notices(wanted)))
+            told = (*notices(wanted), *_of_warm(request, wanted, steps))
+            steps = Plan(steps.steps, steps.changes, (*steps.notices, *told))
     if lock is not None:
         from callao.lockfile import notices as of_lock
 
         steps = Plan(steps.steps, steps.changes, (*steps.notices, *of_lock(lock)))
     return wanted, actual, steps
+
+
+def _of_warm(request: Request, wanted: Desired, steps: Plan) -> tuple[str, ...]:
+    if Step.CREATE not in steps.steps or not request.is_warm(wanted.config):
+        return ()
+    if Step.START not in steps.steps:
+        return (f"{wanted.name}: warm: counts only where it is made and started at once: it will boot.",)
+    from callao.lifecycle.warm_cache import cache_size
+
+    cache_size()  # a value that is none is told before anything is made
+    return ()
 
 
 def _lock_of(request: Request) -> LockFile | None:

@@ -1,36 +1,66 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image cache pruned, with an eye on what the instances need of it."""
+"""The cache pruned, with an eye on what the instances need of it."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from callao.config import Config, VMType
 from callao.drivers import driver_for, known
+from callao.errors import InstanceNotFound
 from callao.host import Host
 from callao.images.prune import Pruned, prune
-from callao.instances import InstancePaths, inspect, names
+from callao.instances import Instance, InstancePaths, inspect, names
 from callao.lifecycle.create import building_at
+from callao.lifecycle.nests import clear_abandoned
+from callao.snapshots.cache import places, trim
 
 _QCOW2 = b"QFI\xfb"
 
 
 def prune_cache(home: Path, host: Host, *, keep_referred: bool) -> Pruned:
-    """Remove what no instance's disk is made on.
+    """Remove what no instance's disk is made on: warm machines, and then images.
+
+    An image under a warm machine that stays does so, too. What killed runs have left goes.
 
     :param keep_referred: keep the images that an instance's lima.yaml names, too.
     """
-    used: list[Path] = []
+    abandoned = clear_abandoned(home, host)
+    warm = trim(home, 0, lambda: in_use(home, host))
+    used = in_use(home, host)
+    for place in places(home):
+        used += _bases(InstancePaths(place.folder), VMType.QEMU)
+        used += _bases(InstancePaths(place.aside), VMType.QEMU)
     referred: list[str] = []
+    if keep_referred:
+        for instance in _instances(home, host):
+            referred += _locations(instance.config) if instance.config is not None else []
+    images = prune(home, used=used, referred=referred)
+    parts = (abandoned, warm, images)
+    return Pruned(tuple(path for part in parts for path in part.paths), sum(part.size for part in parts))
+
+
+def in_use(home: Path, host: Host) -> list[Path]:
+    """Files that the disks of instances are made on, and those of instances that another run makes.
+
+    :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
+    """
+    used: list[Path] = []
+    for place in (home, *(home / "_warm").glob("*")):
+        for instance in _instances(place, host):
+            kind = instance.config.vm_type if instance.config is not None else VMType.QEMU
+            used += _bases(instance.paths, kind)
+        for aside in place.glob(building_at(place, "*").name):
+            used += _bases(InstancePaths(aside), VMType.QEMU)
+    return used
+
+
+def _instances(home: Path, host: Host) -> Iterator[Instance]:
     for name in names(home):
-        instance = inspect(name, home, host)
-        kind = instance.config.vm_type if instance.config is not None else VMType.QEMU
-        used += _bases(instance.paths, kind)
-        if keep_referred and instance.config is not None:
-            referred += _locations(instance.config)
-    for aside in home.glob(building_at(home, "*").name):  # another run makes an instance
-        used += _bases(InstancePaths(aside), VMType.QEMU)
-    return prune(home, used=used, referred=referred)
+        with contextlib.suppress(InstanceNotFound):  # another run has just deleted it
+            yield inspect(name, home, host)
 
 
 def _bases(paths: InstancePaths, kind: VMType) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from callao.access import Access
+from callao.config import Config
 from callao.errors import CallaoError
 from callao.instances import Policy, Restart, Target
 
@@ -23,7 +24,7 @@ class Request:
     :param text: that document as somebody wrote it, comments and all.
     :param labels: None leaves an existing instance's labels alone.
     :param warm: have a new instance go on from the memory of one like it, in place of booting, where that
-        can be; the first of its kind boots, and is kept for those to come.
+        can be; the first of its kind boots, and is kept for those to come. None: as its lima.yaml says.
     :param lock: a lock file that the template has to be in, unchanged; its images and packages count.
     :param access: whether templates and images may be had from the network.
     :param timeout: seconds, for the start to become ready, and for another run's lock.
@@ -40,7 +41,7 @@ class Request:
     recreate: bool = False
     restart: str = "auto"
     timeout: float = 600.0
-    warm: bool = False
+    warm: bool | None = None
     lock: Path | None = None
     access: Access = Access.ONLINE
 
@@ -57,6 +58,10 @@ class Request:
             force=self.force,
             recreate=self.recreate,
         )
+
+    def is_warm(self, config: Config) -> bool:
+        """Whether a new instance of this configuration is to be warm."""
+        return config.warm if self.warm is None else self.warm
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,13 @@ from callao.instances import Desired, InstancePaths, Record, inspect
 from callao.instances.files import read_json
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
+from callao.lifecycle.nests import GOLDEN, clear
 from callao.lifecycle.start import Origin, authorized_keys, start
+from callao.lifecycle.warm_cache import keep_within
 from callao.snapshots.cache import Entry, Place
 
 _OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost"})
 """Fields of lima.yaml that are about one machine and its host: a copy has its own."""
-
-_GOLDEN = "golden"
-"""The name of the instance that is saved, in a LIMA_HOME of its own."""
 
 _SAVING = 600.0
 
@@ -105,6 +104,7 @@ def _warm(
         )
         create(wanted, home, report, access, begin)
     place.used()
+    keep_within(home, host, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
     origin = Origin(place.folder, entry.bound, shared_memory=shared)
     instance = inspect(wanted.name, home, host)
@@ -115,29 +115,29 @@ def _prepare(
     place: Place, wanted: Desired, host: Host, access: Access, timeout: float, report: Reporter
 ) -> Entry:
     """Boot one of this kind to the end, and keep it."""
-    nest = place.home / "_warm" / place.key[:8]
-    _sweep(nest, host, report)
+    nest = place.nest
+    clear(nest, host, report)
     nest.mkdir(parents=True, mode=0o700)
     for shared in ("_config", "_cache"):
         (place.home / shared).mkdir(exist_ok=True, mode=0o700)
         (nest / shared).symlink_to(place.home / shared)
-    aside = place.folder.with_name(f".{place.key}.new")
+    aside = place.aside
     shutil.rmtree(aside, ignore_errors=True)
     try:
         golden = Desired(
-            _GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, nest), wanted.template
+            GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, nest), wanted.template
         )
         create(golden, nest, report, access, Beginning(reclaims=False))
         driver = driver_for(golden.config.vm_type)
-        start(inspect(_GOLDEN, nest, host), driver, nest, timeout, report)
+        start(inspect(GOLDEN, nest, host), driver, nest, timeout, report)
         aside.mkdir(mode=0o700)
-        entry = _saved(inspect(_GOLDEN, nest, host).paths, aside, report)
+        entry = _saved(inspect(GOLDEN, nest, host).paths, aside, report)
         place.keep(aside, entry)
     except OSError as error:
         raise InstanceError(f"the machine cannot be kept in {place.folder}: {error}.") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-        _sweep(nest, host, report)
+        clear(nest, host, report)
     return entry
 
 
@@ -183,11 +183,11 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
     :raises DriverError: when the hypervisor is missing.
     """
     status = image.disk.stat()
-    paths = InstancePaths(home / _GOLDEN)
+    paths = InstancePaths(home / GOLDEN)
     boot = Boot(paths, config, 0, shape=Shape(SPARE_SLOTS, reclaims=False))
     ours = _shared(config)
     seed = cidata.Seed(
-        name=_GOLDEN,
+        name=GOLDEN,
         config=ours,
         authorized_keys=authorized_keys(config, home),
         host_key="",
@@ -218,21 +218,15 @@ def _shared(config: Config) -> Config:
         probes=(),
         message="",
         copy_to_host=(),
+        warm=False,
         ssh=SSH(load_dot_ssh_pub_keys=config.ssh.load_dot_ssh_pub_keys),
     )
 
 
 def _golden_config(wanted: Desired, host: Host, nest: Path) -> Config:
-    return effective(_without_own(wanted.document), host, name=_GOLDEN, instance_dir=nest / _GOLDEN)
+    return effective(_without_own(wanted.document), host, name=GOLDEN, instance_dir=nest / GOLDEN)
 
 
 def _without_own(document: Mapping[str, object]) -> dict[str, object]:
     """Without what a copy adds for itself when it goes on."""
     return {key: value for key, value in document.items() if key not in _OWN}
-
-
-def _sweep(nest: Path, host: Host, report: Reporter) -> None:
-    """Remove what a run of ours, or one that was killed, has left."""
-    if (nest / _GOLDEN).exists():
-        delete(inspect(_GOLDEN, nest, host), report)
-    shutil.rmtree(nest, ignore_errors=True)

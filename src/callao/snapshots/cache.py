@@ -7,13 +7,14 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from filelock import FileLock, Timeout
 
+from callao.images.prune import Pruned
 from callao.instances.files import read_json, write_json
 from callao.snapshots.record import Bound
 
@@ -46,6 +47,16 @@ class Place:
     def disk(self) -> Path:
         return self.folder / "disk"
 
+    @property
+    def aside(self) -> Path:
+        """Where its files are put together; a run that was killed leaves this."""
+        return self.folder.with_name(f".{self.key}.new")
+
+    @property
+    def nest(self) -> Path:
+        """The LIMA_HOME in which the first of its kind boots; short, since unix sockets have short names."""
+        return self.home / "_warm" / self.key[:8]
+
     @contextlib.contextmanager
     def locked(self, timeout: float) -> Iterator[None]:
         """Against other runs that want the same machine.
@@ -75,24 +86,36 @@ class Place:
         aside.rename(self.folder)
 
 
-def trim(home: Path, limit: int, used: Collection[Path]) -> list[Path]:
+def places(home: Path) -> list[Place]:
+    """All that a run has ever had a lock for, or a nest."""
+    keys = [each.name[1 : -len(".lock")] for each in _cache(home).glob(".*.lock")]
+    nests = [each.name for each in (home / "_warm").glob("*")]
+    known = {key[:8] for key in keys}
+    return [Place(home, key) for key in sorted([*keys, *(name for name in nests if name not in known)])]
+
+
+def trim(home: Path, limit: int, used: Callable[[], Collection[Path]]) -> Pruned:
     """Remove what was used longest ago until the rest takes ``limit`` bytes at most.
 
-    :param used: files that instances' disks are made on: their entries stay.
-    :returns: the folders that are gone.
+    A cache that is a link belongs to another LIMA_HOME, of whose instances nobody knows here: it stays.
+
+    :param used: the files that instances' disks are made on: their entries stay. Asked under an entry's
+        lock, for another run may just have made an instance on it.
     """
-    kept = {path.resolve().parent for path in used}
-    entries = [each for each in _entries(home) if each.resolve() not in kept]
-    total = sum(size(each) for each in _entries(home))
+    if _cache(home).is_symlink():
+        return Pruned((), 0)
+    entries = _entries(home)
+    total = sum(size(each) for each in entries)
     gone: list[Path] = []
+    freed = 0
     for folder in sorted(entries, key=lambda each: each.stat().st_mtime):
-        if total <= limit:
+        if total - freed <= limit:
             break
-        freed = size(folder)
-        if _removed(folder):
-            total -= freed
+        held = size(folder)
+        if _removed(folder, used):
+            freed += held
             gone.append(folder)
-    return gone
+    return Pruned(tuple(gone), freed)
 
 
 def size(folder: Path) -> int:
@@ -100,9 +123,11 @@ def size(folder: Path) -> int:
     return sum(each.lstat().st_blocks * 512 for each in folder.iterdir())
 
 
-def _removed(folder: Path) -> bool:
+def _removed(folder: Path, used: Callable[[], Collection[Path]]) -> bool:
     try:
         with FileLock(_lock(folder), timeout=0):
+            if folder.resolve() in {path.resolve().parent for path in used()}:
+                return False
             shutil.rmtree(folder)
     except (Timeout, OSError):  # another run is at it just now
         return False

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,14 @@ import pytest
 from cli.conftest import Line
 from filelock import FileLock
 
-from callao.drivers.qemu.disk import backing_file
+from callao.config import dump
+from callao.drivers.qemu.disk import backing_file, create_layer, create_overlay
 from callao.images.cache import entry
+from callao.instances import Runtime
+from callao.instances.files import write_json
+from callao.instances.process import alive, identify
+from callao.snapshots import Bound
+from callao.snapshots.cache import Entry, Place
 
 Box = Callable[..., Path]
 URL = "https://example.com/image.qcow2"
@@ -114,3 +121,107 @@ def test_the_memory_of_lists_is_no_image(callao: Line) -> None:
     callao("list")
     assert callao("prune").out == ""
     assert (callao.home / "_cache" / "instances.json").exists()
+
+
+def warm(callao: Line, key: str, base: Path) -> Place:
+    """A machine that is ready to go, on an image."""
+    place = Place(callao.home, key)
+    with place.locked(1.0):
+        place.aside.mkdir()
+        create_overlay(place.aside / "disk", base, 0)
+        bound = Bound(words=(), slots=8, reclaims=False)
+        place.keep(place.aside, Entry(bound=bound, mac_address="", image=str(base)))
+    return place
+
+
+@pytest.fixture
+def based(callao: Line, box: Box) -> Path:
+    """The image that an instance ``web`` is on."""
+    assert callao("create", "--name", "web", str(box())).status == 0
+    base = backing_file(callao.home / "web" / "disk")
+    assert base is not None
+    return base
+
+
+def stand(callao: Line, name: str, place: Place) -> Path:
+    """Put an instance's disk on a warm machine; it has a layer in between, as snapshots leave it."""
+    folder = callao.home / name
+    folder.mkdir(exist_ok=True)
+    (folder / "disk").unlink(missing_ok=True)
+    create_overlay(folder / "disk.1", place.disk, 0)
+    create_layer(folder / "disk", folder / "disk.1")
+    return folder
+
+
+def test_a_warm_machine_goes_that_no_instance_stands_on(callao: Line, based: Path) -> None:
+    idle, used = warm(callao, "a" * 32, based), warm(callao, "b" * 32, based)
+    stand(callao, "web", used)
+    assert callao("prune").out == f"{idle.folder}\n"
+    assert used.disk.exists()
+    assert converted(callao) == [based]  # only the warm machine needs it
+    assert callao("delete", "web").status == 0
+    assert callao("prune").out == f"{used.folder}\n{based}\n"
+
+
+def test_a_warm_machine_stays_under_one_that_is_being_made(callao: Line, based: Path) -> None:
+    place = warm(callao, "a" * 32, based)
+    stand(callao, "web", place).rename(callao.home / ".web.creating")
+    assert callao("prune").out == ""
+    assert place.disk.exists()
+
+
+def test_a_warm_machine_that_another_run_is_at_stays_and_so_does_its_image(
+    callao: Line, based: Path
+) -> None:
+    place = warm(callao, "a" * 32, based)
+    assert callao("delete", "web").status == 0
+    with place.locked(1.0):
+        assert callao("prune").out == ""
+    assert callao("prune").out == f"{place.folder}\n{based}\n"
+
+
+def nest(callao: Line, place: Place) -> Path:
+    """A first one of its kind, half-way: its instance runs, and its files are being put together."""
+    folder = place.nest / "golden"
+    folder.mkdir(parents=True)
+    (folder / "lima.yaml").write_text(
+        dump({"images": [{"location": "/i"}], "vmType": "qemu", "arch": "x86_64"})
+    )
+    (place.nest / "_cache").symlink_to(callao.home / "_cache")
+    place.aside.mkdir()
+    (place.aside / "memory").write_bytes(b"x" * 100_000)
+    return folder
+
+
+def test_what_a_killed_run_has_left_goes_with_its_processes(callao: Line, based: Path) -> None:
+    place = Place(callao.home, "c" * 32)
+    with place.locked(1.0):
+        pass
+    golden = nest(callao, place)
+    callao.sleepers.append(subprocess.Popen(["sleep", "600"]))
+    process = identify(callao.sleepers[-1].pid)
+    assert process is not None
+    write_json(golden / "runtime.json", Runtime(agent=process, driver=process))
+    done = callao("prune")
+    callao.sleepers[-1].wait(10)
+    assert not alive(process)
+    assert done.out == f"{place.aside}\n{place.nest}\n"
+    assert list((callao.home / "_warm").iterdir()) == []
+    assert converted(callao) == [based]
+
+
+def test_what_a_run_is_at_stays_with_the_image_that_it_boots(callao: Line, based: Path) -> None:
+    place = Place(callao.home, "c" * 32)
+    with place.locked(1.0):
+        golden = nest(callao, place)
+        (callao.home / "web" / "disk").rename(golden / "disk")
+        assert callao("delete", "web").status == 0
+        assert callao("prune").out == ""
+    assert golden.exists()
+    assert converted(callao) == [based]
+
+
+def test_a_nest_whose_lock_went_with_the_cache_goes(callao: Line) -> None:
+    place = Place(callao.home, "d" * 32)
+    place.nest.mkdir(parents=True)
+    assert callao("prune").out == f"{place.nest}\n"

@@ -12,7 +12,7 @@ from cli.conftest import Line
 
 import callao.cli
 from callao.cli.commands import ALIASES, COMMANDS
-from callao.cli.options import CONFIGURATION, Command
+from callao.cli.options import CONFIGURATION, Command, warm
 from callao.cli.overrides import _CHANGES
 
 
@@ -56,7 +56,7 @@ def test_each_configuration_flag_has_a_meaning() -> None:
     @click.command()
     def bare() -> None: ...
 
-    for option in reversed(CONFIGURATION):
+    for option in reversed((*CONFIGURATION, warm)):
         bare = option(bare)
     assert {each.name for each in bare.params} == {*_CHANGES, "expressions"}
 

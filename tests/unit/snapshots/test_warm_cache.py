@@ -29,6 +29,10 @@ def kept(home: Path, key: str, age: float) -> Place:
     return place
 
 
+def gone(home: Path, limit: int, *used: Path) -> list[Path]:
+    return list(trim(home, limit, lambda: used).paths)
+
+
 def test_what_was_kept_is_there_for_all(tmp_path: Path) -> None:
     assert Place(tmp_path, "a").entry() is None
     place = kept(tmp_path, "a", 1)
@@ -40,17 +44,43 @@ def test_what_was_kept_is_there_for_all(tmp_path: Path) -> None:
 
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
     old, young, middle = (kept(tmp_path, key, age) for key, age in (("a", 1), ("b", 3), ("c", 2)))
-    assert trim(tmp_path, 10 * MIB, ()) == []
-    assert trim(tmp_path, 2 * size(young.folder), ()) == [old.folder]
+    assert gone(tmp_path, 10 * MIB) == []
+    assert gone(tmp_path, 2 * size(young.folder)) == [old.folder]
     young.used()
-    assert trim(tmp_path, 0, ()) == [middle.folder, young.folder]
-    assert trim(tmp_path, 0, ()) == []
+    assert gone(tmp_path, 0) == [middle.folder, young.folder]
+    assert gone(tmp_path, 0) == []
 
 
 def test_what_an_instance_stands_on_stays(tmp_path: Path) -> None:
     old, young = kept(tmp_path, "a", 1), kept(tmp_path, "b", 2)
-    assert trim(tmp_path, 0, [old.disk]) == [young.folder]
+    assert gone(tmp_path, 0, old.disk) == [young.folder]
     assert old.entry() == ENTRY
+
+
+def test_what_an_instance_came_to_stand_on_meanwhile_stays(tmp_path: Path) -> None:
+    old = kept(tmp_path, "a", 1)
+    made: list[Path] = []
+
+    def used() -> list[Path]:
+        made.append(old.disk)
+        return made
+
+    assert trim(tmp_path, 0, used).paths == ()
+    assert old.entry() == ENTRY
+
+
+def test_what_went_is_counted(tmp_path: Path) -> None:
+    held = size(kept(tmp_path, "a", 1).folder)
+    assert held >= MIB
+    assert trim(tmp_path, 0, tuple).size == held
+
+
+def test_a_cache_of_another_home_is_left_alone(tmp_path: Path) -> None:
+    place = kept(tmp_path / "theirs", "a", 1)
+    (tmp_path / "ours" / "_cache").mkdir(parents=True)
+    (tmp_path / "ours" / "_cache" / "warm").symlink_to(tmp_path / "theirs" / "_cache" / "warm")
+    assert gone(tmp_path / "ours", 0) == []
+    assert place.entry() == ENTRY
 
 
 def test_what_another_run_is_at_stays(tmp_path: Path) -> None:
@@ -66,10 +96,10 @@ def test_what_another_run_is_at_stays(tmp_path: Path) -> None:
     holder.start()
     inside.wait(10)
     try:
-        assert trim(tmp_path, 0, ()) == []
+        assert gone(tmp_path, 0) == []
         with pytest.raises(TimeoutError, match="another run prepares the same machine"), place.locked(0.1):
             pass
     finally:
         leave.set()
         holder.join()
-    assert trim(tmp_path, 0, ()) == [place.folder]
+    assert gone(tmp_path, 0) == [place.folder]

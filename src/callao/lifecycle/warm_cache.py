@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How large the cache of warm machines may be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from callao.config import parse_size
+from callao.config.sizes import ALLOWED
+from callao.errors import CallaoError
+from callao.events import Event, Reporter, Stage, State
+from callao.host import Host
+from callao.lifecycle.prune import in_use
+from callao.snapshots.cache import trim
+
+_DEFAULT = "20GiB"
+
+
+def cache_size() -> int:
+    """``CALLAO_WARM_CACHE_SIZE`` in bytes.
+
+    :raises CallaoError: when it is no size.
+    """
+    said = os.environ.get("CALLAO_WARM_CACHE_SIZE") or _DEFAULT
+    try:
+        return parse_size(said)
+    except ValueError:
+        raise CallaoError(f"CALLAO_WARM_CACHE_SIZE: {said!r} is no size (allowed: {ALLOWED}).") from None
+
+
+def keep_within(home: Path, host: Host, report: Reporter) -> None:
+    """Remove the warm machines that were used longest ago, until the cache is as small as it should be.
+
+    What instances stand on stays. That it cannot be done is no reason to fail: it is told.
+    """
+    try:
+        trim(home, cache_size(), lambda: in_use(home, host))
+    except (CallaoError, OSError) as error:
+        message = f"warm: the cache may have become too large: {error}"
+        report(Event(stage=Stage.DISK, state=State.NOTICE, message=message))
