@@ -78,6 +78,8 @@ def _box(platform: Values, project: str, scenario: str, folder: Path) -> dict[st
     if "template" in options:
         options["template"] = _located(options["template"], folder)
     config = dict(platform.get("config", {}))
+    if "warm" not in config:
+        options.setdefault("warm", True)
     if platform.get("image"):
         config["images"] = [{"location": _located(platform["image"], folder)}]
     options |= {

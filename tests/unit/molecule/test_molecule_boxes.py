@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from callao.molecule.boxes import PASSED_ON, boxes, owned, records
 from callao.molecule.names import instance_name, owner
 
 ROOM = Path(callao.molecule.__file__).parent
+MODULE = Path(__file__).parents[3] / "plugins" / "modules" / "instance.py"
 PLATFORM = {"name": "web", "groups": ["servers"]}
 INSTANCE = {
     "name": "mol-web-1",
@@ -49,7 +51,13 @@ def test_a_box_knows_its_platform_and_whose_it_is() -> None:
 
 def test_what_the_platform_says_is_passed_on_and_nothing_else() -> None:
     assert options(cpus=2, memory="1GiB", provision=[]).items() >= {"cpus": 2, "memory": "1GiB"}.items()
-    assert set(options()) == {"name", "config", "labels"}
+    assert set(options()) == {"name", "config", "labels", "warm"}
+
+
+def test_a_box_is_warm_unless_somebody_says_otherwise() -> None:
+    assert options()["warm"] is True
+    assert options(warm=False)["warm"] is False
+    assert "warm" not in options(config={"warm": False})
 
 
 def test_an_image_goes_before_the_templates_own() -> None:
@@ -106,6 +114,16 @@ def handed_on() -> dict[str, Any]:
 
 def test_the_create_playbook_hands_on_every_option() -> None:
     assert set(handed_on()) == {*PASSED_ON, "name", "config", "labels"}
+
+
+def test_the_module_has_every_option_that_is_handed_on() -> None:
+    spec = importlib.util.spec_from_file_location("instance_module", MODULE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    assert set(handed_on()) <= set(documented)
 
 
 def test_the_schema_has_every_key_that_is_passed_on() -> None:
