@@ -17,7 +17,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.callao.lima.plugins.module_utils._engine import EVENTS_KEY
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch, reader
 
-TOLD = {"callao.lima.image", "callao.lima.instance"}
+TOLD = {"callao.lima.image", "callao.lima.instance", "callao.lima.snapshot"}
 """The modules that take long and tell how far they are."""
 
 
@@ -64,7 +64,12 @@ class ActionModule(ActionBase):
 
 def subject(arguments: dict[str, Any]) -> str:
     """Whom the story is about."""
-    named = arguments.get("name") or arguments.get("template") or arguments.get("location")
+    named = (
+        arguments.get("instance")
+        or arguments.get("name")
+        or arguments.get("template")
+        or arguments.get("location")
+    )
     return posixpath.basename(str(named)) if named else "image"
 
 

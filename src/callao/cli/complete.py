@@ -23,6 +23,18 @@ def instances(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> l
     return []
 
 
+def tags(ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Names of the snapshots of the instance that stands before."""
+    from callao.host import lima_home
+    from callao.instances import InstancePaths
+    from callao.snapshots import listed
+
+    with contextlib.suppress(CallaoError, OSError):
+        paths = InstancePaths(lima_home() / (ctx.params.get("instance") or "."))
+        return [each.name for each in listed(paths) if each.name.startswith(begun)]
+    return []
+
+
 def templates(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Names of templates, the user's own too; files where none fits."""
     from callao.host import lima_home

@@ -71,15 +71,21 @@ def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
     }
 
 
-def renderer(form: str) -> Callable[[Mapping[str, Any]], str]:
+def renderer(
+    form: str,
+    fields: Mapping[str, str] = FIELDS,
+    known: str = "'callao list --list-fields' names the fields.",
+) -> Callable[[Mapping[str, Any]], str]:
     """A function that prints an instance by ``form``: ``{{.Field}}`` as Go has it, or Jinja2.
 
+    :param fields: those of something else than an instance.
+    :param known: where they are named.
     :raises CallaoError: for a field that there isn't, or a template that isn't one.
     """
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
 
-    text = _FIELD.sub(_as_jinja, form).replace("\\t", "\t").replace("\\n", "\n")
+    text = _FIELD.sub(lambda match: _as_jinja(match, fields), form).replace("\\t", "\t").replace("\\n", "\n")
     if _GO_ONLY.search(text):
         raise CallaoError(
             f"--format: {form!r}: of Go's templates only {{{{.Field}}}} is known.",
@@ -98,9 +104,7 @@ def renderer(form: str) -> Callable[[Mapping[str, Any]], str]:
         try:
             return template.render(values)
         except jinja2.UndefinedError as error:
-            raise CallaoError(
-                f"--format: {form!r}: {error}.", hint="'callao list --list-fields' names the fields."
-            ) from None
+            raise CallaoError(f"--format: {form!r}: {error}.", hint=known) from None
         except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise CallaoError(f"--format: {form!r}: {error}.") from None
 
@@ -112,14 +116,14 @@ def _printed(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _as_jinja(match: re.Match[str]) -> str:
+def _as_jinja(match: re.Match[str], fields: Mapping[str, str]) -> str:
     before, path, after = match.groups()
     first, *rest = path.split(".")
-    if first not in FIELDS:
+    if first not in fields:
         raise CallaoError(
-            f"--format: there is no field {first!r} (allowed: {', '.join(FIELDS)}).",
+            f"--format: there is no field {first!r} (allowed: {', '.join(fields)}).",
         )
-    found = FIELDS[first]
+    found = fields[first]
     for key in rest:
         found = f"_entry({found}, {key!r})"
     return f"{{{{{before} {found} {after}}}}}"

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 
 import click
 
 from callao.cli import complete
 from callao.cli.options import Command
+from callao.cli.output import show_all, show_table
 from callao.cli.session import Session, session, tell, warn
 from callao.config import format_size
 from callao.instances.brief import Brief, briefs
@@ -82,10 +82,7 @@ def _table(run: Session, found: list[Brief], columns: tuple[str, ...], status: i
         if not status:
             tell(f"There is no instance in {run.home} yet. Make one: callao start")
         return
-    rows = [columns, *(tuple(_cell(each, column) for column in columns) for each in found)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(columns))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    show_table([columns, *([_cell(each, column) for column in columns] for each in found)])
 
 
 def _cell(each: Brief, column: str) -> str:
@@ -120,15 +117,4 @@ def _formatted(run: Session, found: list[Brief], form: str) -> None:
     from callao.instances import inspect
 
     every = [described(inspect(each.name, run.home, run.host), run.home, run.host) for each in found]
-    if form == "json":
-        for each in every:
-            click.echo(json.dumps(each))
-    elif form == "yaml":
-        from callao.config import dump
-
-        for each in every:
-            click.echo("---\n" + dump(each), nl=False)
-    else:
-        render = renderer(form)
-        for each in every:
-            click.echo(render(each))
+    show_all(every, form, renderer)

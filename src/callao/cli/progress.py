@@ -26,6 +26,8 @@ _WORDS = {
     "mounts": "shared directories",
     "probes": "readiness probes",
     "ready": "ready",
+    "identity": "an identity of its own",
+    "snapshot": "snapshot",
     "stop": "stopping",
 }
 

@@ -6,20 +6,37 @@ from __future__ import annotations
 import click
 
 from callao.cli.options import Command
-from callao.cli.session import session, tell
+from callao.cli.session import Session, session, tell
 
 
 @click.command("prune", cls=Command)
 @click.option("--keep-referred", is_flag=True, help="Keep images that an instance's lima.yaml names.")
-def command(keep_referred: bool) -> None:
+@click.option("--orphans", is_flag=True,
+              help="Delete instances made for a folder that is gone; leave the cache alone.")  # fmt: skip
+def command(keep_referred: bool, orphans: bool) -> None:
     """Remove what nothing uses from the cache.
 
-    An image that an instance's disk is made on always stays.
+    Images and warm machines that an instance's disk is made on always stay. With --orphans, instances go
+    whose label callao.owner, or the Molecule driver's, names a folder that does not exist any more.
     """
+    if keep_referred and orphans:
+        raise click.UsageError("--keep-referred and --orphans exclude each other.")
+    run = session()
+    if orphans:
+        _orphans(run)
+        return
     from callao.lifecycle.prune import prune_cache
 
-    run = session()
     pruned = prune_cache(run.home, run.host, keep_referred=keep_referred)
     for path in pruned.paths:
         click.echo(path)
     tell(f"Freed {pruned.size / 2**20:.0f} MiB.")
+
+
+def _orphans(run: Session) -> None:
+    from callao.lifecycle.orphans import remove_orphans
+
+    removed = remove_orphans(run.home, run.host, run.report)
+    for name in removed:
+        click.echo(name)
+    tell(f"Deleted {len(removed)} of the instances.")

@@ -3,6 +3,7 @@
 
 from callao.snapshots.record import Bound, Snapshot, differences
 from callao.snapshots.store import check_snapshot_name, find, is_layer, listed, size
+from callao.snapshots.summary import summary
 
 __all__ = [
     "Bound",
@@ -13,4 +14,5 @@ __all__ = [
     "is_layer",
     "listed",
     "size",
+    "summary",
 ]

@@ -1,0 +1,161 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keep a moment of an instance, return to it, or forget it."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: snapshot
+short_description: Keep moments of a virtual machine and return to them
+version_added: 0.2.0
+author:
+  - The Callao authors (@callao)
+description:
+  - Takes a snapshot of an instance. Of one that runs, disk and memory are kept; of one that is stopped,
+    the disk.
+  - A return to a snapshot with memory takes no boot. The machine runs afterwards as it ran then, with the
+    time of now, and what happened since is gone.
+extends_documentation_fragment:
+  - callao.lima.attributes
+  - callao.lima.stages
+attributes:
+  check_mode:
+    details:
+      - Whether the machine can be saved, or is still the one that was saved, is only known when it is tried.
+  diff_mode:
+    support: full
+    details:
+      - Shows the snapshot before and after; with O(state=applied), the status of the instance.
+  idempotent:
+    support: partial
+    details:
+      - With O(state=applied), the instance returns to the snapshot each time.
+options:
+  instance:
+    description: The instance's name.
+    type: str
+    required: true
+  name:
+    description:
+      - The snapshot's name. 1 to 64 letters, digits, dots, dashes and underscores, first and last a letter
+        or a digit.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) takes it where there is none of that name. One that is there stays as it is.
+      - V(applied) returns the instance to it, each time. One with memory needs the machine as it was, with
+        the same C(cpus), C(memory) and devices, and the same version of QEMU; one of the disk alone needs
+        the instance stopped.
+      - V(absent) forgets it. The instance and other snapshots stay.
+    type: str
+    choices: [present, applied, absent]
+    default: present
+  timeout:
+    description: How long another run, or the return of the machine, may take, in seconds.
+    type: float
+    default: 600
+seealso:
+  - module: callao.lima.snapshot_info
+  - module: callao.lima.instance
+"""
+
+EXAMPLES = r"""
+- name: Keep the box as it is now
+  callao.lima.snapshot:
+    instance: web
+    name: pristine
+
+- name: Return to that moment
+  callao.lima.snapshot:
+    instance: web
+    name: pristine
+    state: applied
+
+- name: Forget it
+  callao.lima.snapshot:
+    instance: web
+    name: pristine
+    state: absent
+"""
+
+RETURN = r"""
+snapshot:
+  description: The snapshot; null when there is none any more.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+      sample: pristine
+    created:
+      description: When it was taken, in UTC.
+      type: str
+      returned: unless it would be taken, in check mode
+      sample: "2026-01-31T12:00:00Z"
+    age:
+      description: Seconds since then.
+      type: int
+      returned: unless it would be taken, in check mode
+      sample: 3600
+    memory:
+      description: Whether the memory is in it, too, so that a return to it takes no boot.
+      type: bool
+      returned: always
+      sample: true
+    size:
+      description: Bytes that it takes on the disk.
+      type: int
+      returned: unless it would be taken, in check mode
+      sample: 322961408
+instance:
+  description: The instance as it is now, as RV(callao.lima.instance#module:instance) has it.
+  returned: success
+  type: dict
+  sample:
+    name: web
+    status: Running
+    ready: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.callao.lima.plugins.module_utils._engine import run
+
+
+def ensure(module):
+    def work(reporter, home, host):
+        from callao.lifecycle.moments import SnapshotRequest, ensure_snapshot
+
+        options = {key: value for key, value in module.params.items() if key != "events_file"}
+        outcome = ensure_snapshot(
+            SnapshotRequest(**options), home=home, host=host, check=module.check_mode, report=reporter
+        )
+        return {
+            "changed": outcome.changed,
+            "snapshot": outcome.snapshot,
+            "instance": outcome.instance,
+            "diff": {"before": outcome.before or {}, "after": outcome.after or {}},
+        }
+
+    return work
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "instance": {"type": "str", "required": True},
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "applied", "absent"], "default": "present"},
+            "timeout": {"type": "float", "default": 600},
+            "events_file": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    run(module, ensure(module))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A snapshot brought to the state that somebody wants: planned first, then done."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callao.errors import CallaoError
+from callao.events import Reporter
+from callao.host import Host
+from callao.instances import Instance, Status, inspect
+from callao.instances import summary as summary_of
+from callao.instances.broken import usable
+from callao.lifecycle import snapshot as moments
+from callao.snapshots import Snapshot, check_snapshot_name, find, listed, summary
+
+Entry = dict[str, Any]
+
+
+class SnapshotState(enum.StrEnum):
+    """The module's ``state``."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    APPLIED = "applied"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotRequest:
+    """One snapshot as somebody wants it.
+
+    :param timeout: seconds, for another run's lock, and for a machine to be ready again.
+    """
+
+    instance: str
+    name: str
+    state: str = SnapshotState.PRESENT
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True)
+class SnapshotOutcome:
+    """What changed (or would, in check mode).
+
+    ``snapshot`` is :func:`callao.snapshots.summary`'s, of one that would be taken only ``name`` and
+    ``memory``, None of one that is gone; ``instance`` is :func:`callao.instances.summary`'s. ``before`` and
+    ``after`` are the snapshot's; for one that is applied, what it makes of the instance.
+    """
+
+    changed: bool
+    instance: Entry
+    snapshot: Entry | None = None
+    before: Entry | None = None
+    after: Entry | None = None
+
+
+def ensure_snapshot(
+    request: SnapshotRequest, *, home: Path, host: Host, check: bool, report: Reporter
+) -> SnapshotOutcome:
+    """Bring the snapshot to the requested state; with ``check``, only tell what would be done.
+
+    :raises SnapshotError: when the machine cannot be saved, or cannot return to that moment.
+    :raises StageFailed: when it returns to it and does not become ready.
+    """
+    if not request.timeout > 0:
+        raise CallaoError(f"timeout: {request.timeout!r} is no time (allowed: seconds above 0).")
+    state = _state(request.state)
+    check_snapshot_name(request.name)
+    instance = inspect(request.instance, home, host)
+    usable(instance)
+    there = _there(instance, request.name)
+    place: Entry = {"home": home, "host": host, "timeout": request.timeout}
+    match state:
+        case SnapshotState.PRESENT:
+            return _present(request, instance, there, place, check, report)
+        case SnapshotState.ABSENT:
+            return _absent(request, instance, there, place, check)
+        case SnapshotState.APPLIED:
+            return _applied(request, instance, place, check, report)
+
+
+def snapshots_of(instance: Instance, name: str | None = None) -> list[Entry]:
+    """What there is of an instance, the oldest first; one that is not there is left out.
+
+    :raises ConfigError: when ``name`` cannot be a snapshot's.
+    """
+    if name is not None:
+        check_snapshot_name(name)
+    every = listed(instance.paths)
+    return [summary(instance.paths, each) for each in every if name in (None, each.name)]
+
+
+def _present(
+    request: SnapshotRequest,
+    instance: Instance,
+    there: Snapshot | None,
+    place: Entry,
+    check: bool,
+    report: Reporter,
+) -> SnapshotOutcome:
+    if there is not None:
+        same = summary(instance.paths, there)
+        return SnapshotOutcome(False, summary_of(instance), same, same, same)
+    intended = {"name": request.name, "memory": instance.agent is not None}
+    if check:
+        return SnapshotOutcome(True, summary_of(instance), intended, None, intended)
+    made = moments.take(request.instance, request.name, report=report, **place)
+    now = inspect(request.instance, place["home"], place["host"])
+    return SnapshotOutcome(True, summary_of(now), summary(now.paths, made), None, intended)
+
+
+def _absent(
+    request: SnapshotRequest, instance: Instance, there: Snapshot | None, place: Entry, check: bool
+) -> SnapshotOutcome:
+    if there is None:
+        return SnapshotOutcome(False, summary_of(instance))
+    before = {"name": there.name, "memory": there.bound is not None}
+    if not check:
+        moments.delete(request.instance, request.name, **place)
+    return SnapshotOutcome(True, summary_of(instance), None, before, None)
+
+
+def _applied(
+    request: SnapshotRequest, instance: Instance, place: Entry, check: bool, report: Reporter
+) -> SnapshotOutcome:
+    found = find(instance.paths, request.name)
+    before = {"status": instance.status.value}
+    status = Status.STOPPED if found.bound is None else Status.RUNNING
+    after = {"status": status.value, "snapshot": found.name}
+    if not check:
+        moments.apply(request.instance, request.name, report=report, **place)
+        instance = inspect(request.instance, place["home"], place["host"])
+    described = summary(instance.paths, found)
+    return SnapshotOutcome(True, summary_of(instance), described, before, after)
+
+
+def _there(instance: Instance, name: str) -> Snapshot | None:
+    return next((each for each in listed(instance.paths) if each.name == name), None)
+
+
+def _state(value: str) -> SnapshotState:
+    try:
+        return SnapshotState(value)
+    except ValueError:
+        raise CallaoError(f"state: {value!r} is not known (allowed: {', '.join(SnapshotState)}).") from None

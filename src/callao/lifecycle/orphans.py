@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Instances that were made for a folder which is gone."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from callao.errors import InstanceNotFound
+from callao.events import Event, Reporter, Stage, State
+from callao.host import Host
+from callao.instances import Instance, inspect, names
+from callao.lifecycle.ensure import ensure
+from callao.lifecycle.request import Request
+
+OWNER_LABELS = ("callao.owner", "molecule_project")
+"""Labels that name the folder an instance was made for: anybody's, and the Molecule driver's."""
+
+_PATIENCE = 60.0
+"""Seconds for another run's lock."""
+
+
+def orphans(home: Path, host: Host) -> list[Instance]:
+    """Those with such a label whose every folder is gone. One without the label is nobody's orphan."""
+    found: list[Instance] = []
+    for name in names(home):
+        with contextlib.suppress(InstanceNotFound):  # another run has just deleted it
+            instance = inspect(name, home, host)
+            owners = [instance.labels[key] for key in OWNER_LABELS if key in instance.labels]
+            if owners and all(map(_is_gone, owners)):
+                found.append(instance)
+    return found
+
+
+def remove_orphans(home: Path, host: Host, report: Reporter) -> list[str]:
+    """Delete them; returns their names. A protected one stays, and is told.
+
+    :raises CallaoError: when one of them cannot be removed.
+    """
+    removed: list[str] = []
+    for instance in orphans(home, host):
+        if instance.protected:
+            message = f"{instance.name}: its folder is gone, and it is protected: it stays."
+            report(Event(stage=Stage.STOP, state=State.NOTICE, message=message))
+            continue
+        request = Request(name=instance.name, state="absent", force=True, timeout=_PATIENCE)
+        ensure(request, home=home, host=host, check=False, report=report)
+        removed.append(instance.name)
+    return removed
+
+
+def _is_gone(folder: str) -> bool:
+    """Only what is known not to be there: a folder that cannot be looked at, or is no path, is not gone."""
+    if not Path(folder).is_absolute():
+        return False
+    try:
+        Path(folder).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
