@@ -15,6 +15,7 @@ from callao.images.prune import Pruned, prune
 from callao.instances import Instance, InstancePaths, inspect, names
 from callao.lifecycle.create import building_at
 from callao.lifecycle.nests import clear_abandoned
+from callao.snapshots import is_layer
 from callao.snapshots.cache import places, trim
 
 _QCOW2 = b"QFI\xfb"
@@ -66,14 +67,25 @@ def _instances(home: Path, host: Host) -> Iterator[Instance]:
 def _bases(paths: InstancePaths, kind: VMType) -> tuple[Path, ...]:
     """Asked of the disk itself: a lima.yaml that cannot be understood frees nothing.
 
-    :raises DriverError: when the disk cannot be read; then nobody knows what it needs.
+    The layers of snapshots may stand on something else than the disk does, after a factory reset.
+
+    :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
     """
-    if not paths.disk.is_file() or str(kind) not in known():
+    if str(kind) not in known():
         return ()
-    with paths.disk.open("rb") as file:
-        if file.read(len(_QCOW2)) != _QCOW2:  # raw, as vz has them: on nothing
-            return ()
-    return driver_for(kind).bases(paths)
+    driver = driver_for(kind)
+    layers = [path for path in paths.dir.glob(f"{paths.disk.name}.*") if is_layer(path)]
+    below = [file for layer in layers if _is_qcow2(layer) for file in driver.chain(layer)]
+    bases = driver.bases(paths) if _is_qcow2(paths.disk) else ()
+    return (*bases, *(file for file in below if file.parent != paths.dir))
+
+
+def _is_qcow2(path: Path) -> bool:
+    """One that is raw, as vz has them, is on nothing."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_QCOW2)) == _QCOW2
 
 
 def _locations(config: Config) -> list[str]:

@@ -180,6 +180,18 @@ def test_a_warm_machine_that_another_run_is_at_stays_and_so_does_its_image(
     assert callao("prune").out == f"{place.folder}\n{based}\n"
 
 
+def test_a_warm_machine_stays_under_a_snapshot_of_an_instance_that_was_reset(
+    callao: Line, based: Path
+) -> None:
+    place = warm(callao, "a" * 32, based)
+    stand(callao, "web", place)
+    assert callao("snapshot", "create", "web", "--tag", "a").status == 0
+    assert callao("factory-reset", "web").status == 0
+    assert backing_file(callao.home / "web" / "disk") == based
+    assert callao("prune").out == ""
+    assert callao("snapshot", "apply", "web", "--tag", "a").status == 0
+
+
 def nest(callao: Line, place: Place) -> Path:
     """A first one of its kind, half-way: its instance runs, and its files are being put together."""
     folder = place.nest / "golden"
