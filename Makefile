@@ -41,7 +41,7 @@ sanity: bootstrap-test
 	$(BIN)/nox -s sanity "unit(ansible-core-2.20)" "unit(ansible-core-2.21)"
 
 bench: bootstrap-test
-	for each in nochange validate commands fuzz_config cold agent connection mounts ports; do $(BIN)/python tests/bench/$$each.py; done
+	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py; done
 
 bootstrap-up:
 	@scripts/bootstrap.sh up

@@ -185,10 +185,9 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
     status = image.disk.stat()
     paths = InstancePaths(home / GOLDEN)
     boot = Boot(paths, config, 0, shape=Shape(SPARE_SLOTS, reclaims=False))
-    ours = _shared(config)
     seed = cidata.Seed(
         name=GOLDEN,
-        config=ours,
+        config=_shared(config),
         authorized_keys=authorized_keys(config, home),
         host_key="",
         host_key_pub="",
@@ -199,7 +198,7 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
         [str(image.disk), status.st_size, status.st_mtime_ns, image.digest, str(image.kernel)],
         driver_for(config.vm_type).machine_words(boot),
         cidata.instance_id(cidata.content(seed)),
-        ours,
+        config.disk,
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
 

@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from support.home import Home, build_golden, temporary_home
 
+from callao.config import dump
 from callao.events import Event, State
 from callao.ports import any_free
 
@@ -33,7 +33,7 @@ def make(home: Home, name: str, **extra: object) -> list[Event]:
     events: list[Event] = []
     document = {**home.direct(), "provision": [{"mode": "system", "script": SCRIPT}], **extra}
     template = home.path / f"{name}.yaml"
-    template.write_text(Path(home.template(**document)).read_text())
+    template.write_text(dump(home.config(**document)))
     home.ensure(name, template=str(template), warm=True, timeout=400, events=events)
     return events
 
@@ -89,7 +89,7 @@ def test_nobody_ever_hears_another_ones_host_key(home: Home) -> None:
 
     def ask() -> None:
         while not done.is_set():
-            argv = ["ssh-keyscan", "-T", "1", "-t", "ed25519", "-p", str(port), "127.0.0.1"]
+            argv = ["ssh-keyscan", "-T", "20", "-t", "ed25519", "-p", str(port), "127.0.0.1"]
             said = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
             heard.update(re.findall(r"ssh-ed25519 (\S+)", said))
             time.sleep(0.05)
@@ -98,7 +98,9 @@ def test_nobody_ever_hears_another_ones_host_key(home: Home) -> None:
     asking.start()
     try:
         make(home, "three", ssh={"localPort": port})
-        time.sleep(0.5)
+        deadline = time.monotonic() + 60
+        while not heard and time.monotonic() < deadline:
+            time.sleep(0.1)
     finally:
         done.set()
         asking.join()
@@ -123,17 +125,9 @@ def test_four_at_once(home: Home) -> None:
         home.delete(name)
 
 
-@pytest.mark.parametrize("damage", ["devices", "memory"])
-def test_what_is_damaged_is_booted_in_its_place_and_told(home: Home, damage: str) -> None:
+def test_what_is_damaged_is_booted_in_its_place_and_told(home: Home) -> None:
     (kept,) = (home.path / "_cache" / "warm").glob("[0-9a-f]*")
-    whole = (kept / damage).read_bytes()[: 1 << 20] if damage == "devices" else b""
-    size = (kept / damage).stat().st_size
-    try:
-        (kept / damage).rename(kept / "aside")
-        (kept / damage).write_bytes(whole[: len(whole) // 2])
-        assert "booting instead" in notices(make(home, "cold"))
-        assert told(home, "cold", "hostname") == "lima-cold"
-    finally:
-        (kept / "aside").replace(kept / damage)
-        assert (kept / damage).stat().st_size == size
-        home.delete("cold")
+    devices = kept / "devices"
+    devices.write_bytes(devices.read_bytes()[: devices.stat().st_size // 2])
+    assert "booting instead" in notices(make(home, "cold"))
+    assert told(home, "cold", "hostname") == "lima-cold"

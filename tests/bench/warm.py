@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Warm machines: a copy's start against a cold one, the return to a snapshot, many copies, Molecule.
+
+    python tests/bench/warm.py [ROUNDS [CYCLES]]
+
+Targets: a warm create at least 12 times as quick as a cold one, the return to a snapshot of a running box
+2.5 s at most, ``molecule test`` 4 s beyond Molecule's own time and the role's, and after CYCLES copies
+(50) made and removed nothing left.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import psutil
+from bench.figures import say, seconds, show
+from support.home import ROOT, Home, build_golden, temporary_home
+
+from callao.events import silent
+from callao.lifecycle import snapshot
+
+FOUR = ("w1", "w2", "w3", "w4")
+
+
+def make(home: Home, name: str, *, warm: bool) -> None:
+    home.ensure(name, template=str(home.path / "template.yaml"), warm=warm, timeout=600)
+
+
+def cold_and_warm(home: Home, rounds: int) -> None:
+    make(home, "first", warm=True)
+    cold, warm = [], []
+    for _ in range(rounds):
+        cold.append(seconds(lambda: make(home, "cold", warm=False)))
+        home.delete("cold")
+        for _ in range(3):
+            warm.append(seconds(lambda: make(home, "warm", warm=True)))
+            home.delete("warm")
+        say(f"  cold {cold[-1]:.1f} s, warm {', '.join(told(each) for each in warm[-3:])}")
+    ratio = statistics.median(cold) / statistics.median(warm)
+    show("cold create / warm create", f"{ratio:.1f}x", ">= 12x", ratio >= 12)
+
+
+def resets(home: Home, rounds: int) -> None:
+    where = {"home": home.path, "host": home.host, "timeout": 300.0, "report": silent}
+    took = seconds(lambda: snapshot.take("first", "pristine", **where))
+    show("a running box saved", told(took), "-", True)
+    times = [seconds(lambda: snapshot.apply("first", "pristine", **where)) for _ in range(2 * rounds)]
+    middle = statistics.median(times)
+    show("a running box set back", f"{told(middle)} (worst {told(max(times))})", "<= 2.5 s", middle <= 2.5)
+    home.delete("first")
+
+
+def four_at_once(home: Home) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        took = list(pool.map(lambda name: seconds(lambda: make(home, name, warm=True)), FOUR))
+    show("four copies at once, each", ", ".join(told(each) for each in sorted(took)), "-", True)
+    for name in FOUR:
+        home.delete(name)
+
+
+def cycles(home: Home, count: int) -> None:
+    """Everything of this home and of this process that could pile up, before and after."""
+
+    def left() -> dict[str, int]:
+        me = psutil.Process()
+        files = sum(len(names) for _, _, names in os.walk(home.path))
+        ports = sum(each.status == psutil.CONN_LISTEN for each in psutil.net_connections("inet"))
+        return {
+            "processes": len(home.processes()),
+            "files": files,
+            "descriptors": me.num_fds(),
+            "ports": ports,
+        }
+
+    make(home, "warm", warm=True)
+    home.delete("warm")
+    before = left()
+    took = seconds(lambda: [(make(home, "warm", warm=True), home.delete("warm")) for _ in range(count)])
+    after = left()
+    grown = {key: after[key] - before[key] for key in before if after[key] > before[key]}
+    said = f"{told(took / count)} each, left: {grown or 'nothing'}"
+    show(f"{count} copies made and removed", said, "nothing", not grown)
+
+
+ELSEWHERE = """\
+driver: {name: default, options: {managed: false}}
+ansible: {executor: {args: {ansible_playbook: ["--inventory=${MOLECULE_SCENARIO_DIRECTORY}/hosts.yml"]}}}
+verifier: {name: testinfra}
+"""
+HOSTS = "all: {hosts: {box: {ansible_connection: callao.lima.instance, lima_instance: beside}}}\n"
+NOTHING = "- {hosts: localhost, gather_facts: false, tasks: []}\n"
+
+
+def molecule(home: Home, rounds: int) -> None:
+    """The scenario ``service`` by the driver, and the same on a box that runs already, where Molecule's own
+    time and the role's are all there is."""
+    make(home, "beside", warm=True)
+    with tempfile.TemporaryDirectory(prefix="callao-", dir="/tmp") as folder:
+        scenarios = Path(folder) / "molecule"
+        for name in ("ours", "cold", "beside"):
+            shutil.copytree(ROOT / "extensions" / "molecule" / "service", scenarios / name)
+        (Path(folder) / ".config" / "molecule").mkdir(parents=True)
+        shutil.copy(ROOT / "extensions" / "molecule" / "config.yml", Path(folder) / ".config" / "molecule")
+        described = (scenarios / "cold" / "molecule.yml").read_text()
+        (scenarios / "cold" / "molecule.yml").write_text(
+            described.replace("    cpus: 1\n", "    cpus: 1\n    warm: false\n")
+        )
+        (scenarios / "beside" / "molecule.yml").write_text(ELSEWHERE)
+        (scenarios / "beside" / "hosts.yml").write_text(HOSTS)
+        for step in ("create", "destroy"):
+            (scenarios / "beside" / f"{step}.yml").write_text(NOTHING)
+        environment = {
+            **{
+                key: value
+                for key, value in os.environ.items()
+                if not key.startswith(("ANSIBLE_", "MOLECULE_"))
+            },
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "LIMA_HOME": str(home.path),
+            "ANSIBLE_HOME": f"{folder}/ansible",
+            "CALLAO_SCENARIO_TEMPLATE": str(home.path / "template.yaml"),
+        }
+
+        def test(scenario: str) -> float:
+            argv = [sys.executable, "-m", "molecule", "test", "-s", scenario]
+            return seconds(
+                lambda: subprocess.run(argv, cwd=folder, env=environment, check=True, capture_output=True)
+            )
+
+        test("ours")  # the first of its kind boots
+        warm, beside = [], []
+        for _ in range(rounds):
+            warm.append(test("ours"))
+            beside.append(test("beside"))
+        cold = test("cold")
+    middle, own = statistics.median(warm), statistics.median(beside)
+    show("molecule test: cold, warm", f"{told(cold)}, {told(middle)}: {cold / middle:.1f}x", "-", True)
+    beyond = f"{told(middle)} - {told(own)} = {told(middle - own)}"
+    show("beyond the same on a box that runs", beyond, "<= 4 s", middle - own <= 4)
+    home.delete("beside")
+
+
+def run(argv: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """With its words, where it fails."""
+    done = subprocess.run(argv, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
+
+
+def told(each: float) -> str:
+    return f"{each:.1f} s"
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    with temporary_home(build_golden(), cache=None) as home:
+        home.template(**home.direct())
+        cold_and_warm(home, rounds)
+        resets(home, rounds)
+        four_at_once(home)
+        molecule(home, rounds)
+        cycles(home, count)
+
+
+if __name__ == "__main__":
+    main()
