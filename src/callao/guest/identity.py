@@ -21,6 +21,9 @@ from callao.guest import clock
 RNDRESEEDCRNG = 0x5207
 """ioctl of /dev/urandom, see linux/random.h: take over at once what was written to the pool."""
 
+BLKFLSBUF = 0x1261
+"""ioctl of a block device, see linux/fs.h: forget what is cached of it."""
+
 PATIENCE = 10.0
 """Seconds for sshd to read its keys again."""
 
@@ -145,10 +148,14 @@ def await_anew(before: "set[str]", root: "Path") -> None:
 
 
 def remount_seed(root: "Path") -> "subprocess.Popen[bytes] | None":
-    """The seed is another one now. It was unmounted before the save, so nothing of it is cached."""
+    """The seed is another one now, and what the guest remembers of the old one is forgotten."""
     mounted = root / SEED.lstrip("/")
-    if mounted.is_dir() and not os.path.ismount(str(mounted)):
+    if mounted.is_dir():
         device = "/dev/disk/by-label/cidata"
+        if os.path.ismount(str(mounted)):
+            subprocess.call(["umount", "--lazy", str(mounted)])
+            with open(device, "rb") as disk:  # noqa: PTH123
+                fcntl.ioctl(disk, BLKFLSBUF)
         return subprocess.Popen(["mount", "-t", "iso9660", "-o", "ro,exec", device, str(mounted)])
     return None
 

@@ -48,6 +48,19 @@ def apply(
                 delete(actual, report)
             case Step.CREATE:
                 assert wanted is not None
+                if request.origin:
+                    from callao.lifecycle.branch import bring_from
+
+                    bring_from(
+                        request.origin,
+                        wanted,
+                        home=home,
+                        host=host,
+                        runs=Step.START in steps.steps,
+                        timeout=request.timeout,
+                        report=report,
+                    )
+                    return
                 if request.is_warm(wanted.config) and Step.START in steps.steps:
                     from callao.lifecycle.warm import bring
 

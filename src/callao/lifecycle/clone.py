@@ -42,7 +42,7 @@ def clone(
     must_be_free(name, home)  # before the locks: two of one name would wait for each other
     before = usable(source)
     config = effective(document, host, name=name, instance_dir=home / name)
-    _must_fit(config, before, source.name)
+    must_fit(config, before, source.name)
     driver = driver_for(config.vm_type)
     with locked(source.name, home), locked(name, home):
         must_be_stopped(source, "copied")
@@ -63,7 +63,10 @@ def clone(
                 _copy(file, aside / file.name)
             write_file(paths.lima_yaml, dump(document).encode())
             write_file(paths.lima_version, LIMA_VERSION.encode())
-            write_json(paths.callao_json, msgspec.structs.replace(source.record, created=time.time()))
+            renewed = msgspec.structs.replace(
+                source.record, created=time.time(), mac_address="", reclaims=True
+            )
+            write_json(paths.callao_json, renewed)
             key = host_key(paths.host_key, ssh_alias(name))
             write_file(paths.known_hosts, known_hosts(ssh_alias(name), key.public).encode())
             aside.rename(home / name)
@@ -74,7 +77,7 @@ def clone(
     report(Event(stage=Stage.DISK, state=State.DONE))
 
 
-def _must_fit(config: Config, before: Config, name: str) -> None:
+def must_fit(config: Config, before: Config, name: str) -> None:
     """What a disk that is there already cannot take.
 
     :raises InstanceError: naming the field.

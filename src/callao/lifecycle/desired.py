@@ -44,6 +44,8 @@ def desired(
         return _whole(request, request.document, None if fresh else actual, home, host)
     if not fresh and request.template is None:
         return _amended(request, actual, home, host)
+    if fresh and request.origin and request.template is None:
+        return _like(request, home, host)
     recorded = actual.record.template if actual is not None else ""
     reference = request.template or recorded or DEFAULT_TEMPLATE
     document = _from_template(reference, request, home, lock)
@@ -69,6 +71,15 @@ def _whole(
         host,
     )
     return dataclasses.replace(settled, text="")
+
+
+def _like(request: Request, home: Path, host: Host) -> Desired:
+    """The configuration of the instance that a new one begins as, and ``config`` over it."""
+    from callao.lifecycle.branch import Source
+
+    source = Source.of(request.origin, home, host).instance
+    document = _without_repeats(merge([with_environment(request.config, os.environ), source.document]))
+    return _settled(request, document, source.template, home, host)
 
 
 def _from_template(reference: str, request: Request, home: Path, lock: LockFile | None) -> dict[str, object]:

@@ -25,6 +25,7 @@ class Request:
     :param labels: None leaves an existing instance's labels alone.
     :param warm: have a new instance go on from the memory of one like it, in place of booting, where that
         can be; the first of its kind boots, and is kept for those to come. None: as its lima.yaml says.
+    :param origin: ``NAME`` or ``NAME@SNAPSHOT``: the instance that a new one begins as.
     :param lock: a lock file that the template has to be in, unchanged; its images and packages count.
     :param access: whether templates and images may be had from the network.
     :param timeout: seconds, for the start to become ready, and for another run's lock.
@@ -42,6 +43,7 @@ class Request:
     restart: str = "auto"
     timeout: float = 600.0
     warm: bool | None = None
+    origin: str = ""
     lock: Path | None = None
     access: Access = Access.ONLINE
 

@@ -98,7 +98,8 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
         take_up = _take_up(instance, driver, found) if found.bound is not None else None
         if take_up is None and instance.agent:
             raise SnapshotError(
-                f"snapshot {snapshot!r} of {name!r} is of its disk alone, and it runs.", hint="Stop it first."
+                f"snapshot {snapshot!r} of {name!r} is of its disk alone, and it runs.",
+                hint="Stop it first.",
             )
         report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
         if instance.agent or instance.driver:

@@ -19,7 +19,7 @@ from callao import cidata
 from callao.access import Access
 from callao.config import Config, MountType, effective, mac_address
 from callao.config.schema import SSH
-from callao.drivers import SPARE_SLOTS, Boot, Shape, driver_for
+from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Shape, driver_for
 from callao.errors import CallaoError, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
@@ -184,7 +184,7 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
     """
     status = image.disk.stat()
     paths = InstancePaths(home / GOLDEN)
-    boot = Boot(paths, config, 0, shape=Shape(SPARE_SLOTS, reclaims=False))
+    boot = Boot(paths, config, 0, shape=Shape(WARM_SLOTS, reclaims=False))
     seed = cidata.Seed(
         name=GOLDEN,
         config=_shared(config),

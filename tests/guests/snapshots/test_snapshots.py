@@ -76,6 +76,18 @@ def test_a_running_box_returns_to_a_moment_memory_and_disk(box: Box) -> None:
         box.run("rm /tmp/memory disk; sudo pkill -x sleep")
 
 
+def test_a_new_box_begins_at_a_moment_as_itself(box: Box) -> None:
+    assert box.home.ensure("twin", template=None, origin="box@pristine", timeout=400).changed
+    look = "cat /tmp/memory disk /mnt/shared/greeting; hostname; sudo cat /mnt/lima-cidata/meta-data"
+    twin = box.home.ssh("twin", look)
+    assert twin.stdout.splitlines()[:4] == ["before", "before", "hello", "lima-twin"], twin.stderr
+    assert "lima-twin" in twin.stdout.splitlines()[-1]
+    assert box.home.ssh("twin", "cat /etc/machine-id").stdout != box.run("cat /etc/machine-id")
+    assert not box.home.ensure("twin", template=None, origin="box@pristine").changed
+    box.home.delete("twin")
+    assert box.names() == ["pristine"]
+
+
 def test_moments_stand_on_each_other_and_go_one_by_one(box: Box) -> None:
     box.apply("pristine")
     box.run("echo two >disk; sync")

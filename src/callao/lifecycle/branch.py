@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A new instance that begins where another one is, or was: ``from: NAME[@SNAPSHOT]``."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from callao.config import check_name, dump, mac_address
+from callao.drivers import Boot, Driver, Shape, driver_for
+from callao.errors import ConfigError, InstanceError, Problem
+from callao.events import Event, Reporter, Stage, State
+from callao.host import Host
+from callao.instances import Desired, Instance, InstancePaths, Record, inspect, ssh_alias
+from callao.instances.broken import usable
+from callao.instances.files import read_json, write_file, write_json
+from callao.instances.lock import locked
+from callao.lifecycle.clone import clone, must_fit
+from callao.lifecycle.create import LIMA_VERSION, building_at
+from callao.lifecycle.start import Origin, start
+from callao.snapshots import Bound, Snapshot, differences, find
+from callao.ssh import host_key, known_hosts
+
+_ALLOWED = "an instance's name, or NAME@SNAPSHOT"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a new instance begins: another's disk as it is, or one of its moments."""
+
+    instance: Instance
+    snapshot: Snapshot | None
+
+    @classmethod
+    def of(cls, text: str, home: Path, host: Host) -> Source:
+        """From what a user writes.
+
+        :raises ConfigError: when it cannot be a name.
+        :raises InstanceNotFound: when there is none of that name.
+        :raises SnapshotError: when it has no such moment.
+        """
+        name, at, moment = text.partition("@")
+        if at and not moment:
+            raise ConfigError([Problem("from", text, "names no snapshot", _ALLOWED)])
+        check_name(name)
+        instance = inspect(name, home, host)
+        return cls(instance, find(instance.paths, moment) if at else None)
+
+
+def create_from(
+    source: Source, wanted: Desired, *, home: Path, host: Host, report: Reporter
+) -> Origin | None:
+    """Make the instance; its disk is a copy of a stopped one's, or stands on the layers of a moment.
+
+    :returns: what its start goes on from; None for a boot.
+    :raises InstanceError: when the source runs and no moment of it was named, or cannot be copied.
+    """
+    if source.snapshot is None:
+        clone(source.instance, wanted.name, wanted.document, home=home, host=host, report=report)
+        path = InstancePaths(home / wanted.name).callao_json
+        record = read_json(path, Record) or Record()
+        write_json(path, msgspec.structs.replace(record, labels=dict(wanted.labels or {})))
+        return None
+    config, before = wanted.config, usable(source.instance)
+    must_fit(config, before, source.instance.name)
+    driver = driver_for(config.vm_type)
+    bound = source.snapshot.bound
+    why = "" if bound is None else _obstacle(wanted, bound, driver, source.instance)
+    if why:
+        report(Event(stage=Stage.DISK, state=State.NOTICE, message=f"from: booting instead: {why}"))
+    memory = bound if bound is not None and not why else None
+    with locked(source.instance.name, home):
+        _build(source, source.snapshot, wanted, home, driver, goes_on=memory is not None)
+    report(Event(stage=Stage.DISK, state=State.DONE))
+    if memory is None:
+        return None
+    return Origin(source.instance.paths.snapshots / source.snapshot.name, memory, shared_memory=True)
+
+
+def bring_from(
+    text: str, wanted: Desired, *, home: Path, host: Host, runs: bool, timeout: float, report: Reporter
+) -> None:
+    """Create the instance, and have it ready where it shall run.
+
+    :raises CallaoError: when that cannot be.
+    """
+    origin = create_from(Source.of(text, home, host), wanted, home=home, host=host, report=report)
+    if runs:
+        instance = inspect(wanted.name, home, host)
+        start(instance, driver_for(wanted.config.vm_type), home, timeout, report, origin)
+
+
+def _obstacle(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:
+    """Why the memory cannot be taken up; empty when it can."""
+    config = wanted.config
+    if config.networks:
+        return "networks: a copy would have the same addresses there."
+    if len(config.mounts) > bound.slots:
+        return f"mounts: {len(config.mounts)} do not fit in the {bound.slots} slots that it was saved with."
+    shape = Shape(bound.slots, bound.reclaims)
+    now = driver.machine_words(Boot(source.paths, config, 0, shape=shape))
+    other = differences(bound.words, now)
+    return f"the machine is another: {other}." if other else ""
+
+
+def _build(
+    source: Source, snapshot: Snapshot, wanted: Desired, home: Path, driver: Driver, *, goes_on: bool
+) -> None:
+    """Layers never change: the two share theirs, under the same names."""
+    old, aside = source.instance.paths, building_at(home, wanted.name)
+    record = msgspec.structs.replace(
+        source.instance.record,
+        created=time.time(),
+        labels=dict(wanted.labels or {}),
+        mac_address=(source.instance.record.mac_address or mac_address(old.dir, 0)) if goes_on else "",
+        reclaims=True,
+    )
+    layer = old.dir / snapshot.layer
+    try:
+        aside.mkdir(mode=0o700)
+        paths = InstancePaths(aside)
+        for file in (layer, *(each for each in driver.chain(layer) if each.parent == old.dir)):
+            (aside / file.name).hardlink_to(file)
+        for file in (old.kernel, old.kernel_cmdline, old.initrd):
+            if file.exists():
+                shutil.copyfile(file, aside / file.name)
+        variables = old.snapshots / snapshot.name / old.qemu_efi_vars.name
+        if variables.exists():
+            shutil.copyfile(variables, paths.qemu_efi_vars)
+        driver.return_to(paths, snapshot.layer)
+        write_file(paths.lima_yaml, dump(wanted.document).encode())
+        write_file(paths.lima_version, LIMA_VERSION.encode())
+        write_json(paths.callao_json, record)
+        alias = ssh_alias(wanted.name)
+        key = host_key(paths.host_key, alias)
+        write_file(paths.known_hosts, known_hosts(alias, key.public).encode())
+        aside.rename(home / wanted.name)
+    except OSError as error:
+        raise InstanceError(f"instance {wanted.name!r} cannot be made in {home}: {error}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
