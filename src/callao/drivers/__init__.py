@@ -8,6 +8,7 @@ from importlib import import_module
 from callao.config import VMType
 from callao.drivers.base import (
     SPARE_SLOTS,
+    WARM_SLOTS,
     Boot,
     DeviceShare,
     Driver,
@@ -59,6 +60,7 @@ __all__ = [
     "ShareHotPlugger",
     "StateSaver",
     "StopPolicy",
+    "WARM_SLOTS",
     "driver_for",
     "known",
 ]

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 SPARE_SLOTS = 8
 """Directories that a running machine can be given as devices, beyond those from the start."""
 
+WARM_SLOTS = 2 * SPARE_SLOTS
+"""The same of a machine that copies are made of: they get those of their configuration later, too."""
+
 
 @dataclass(frozen=True)
 class Features:

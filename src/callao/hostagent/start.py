@@ -8,7 +8,7 @@ from pathlib import Path
 
 from callao.config import Config, mac_address
 from callao.config.shares import device_mounts
-from callao.drivers import SPARE_SLOTS, Boot, Driver, Forward, Machine, SavedState, Shape
+from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Driver, Forward, Machine, SavedState, Shape
 from callao.errors import DriverError, PortTaken
 from callao.events import Event, Reporter, Stage, State
 from callao.hostagent.devices import device_share, refuse_missing
@@ -86,9 +86,9 @@ def boot_of(
         saved = SavedState(Path(take_up.folder), take_up.shared_memory)
         return Boot(paths, config, port, forwards, mac, (), shape, saved)
     shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
-    return Boot(
-        paths, config, port, forwards, mac, shares, Shape(SPARE_SLOTS + len(shares), record.reclaims)
-    )
+    spare = SPARE_SLOTS if record.reclaims else WARM_SLOTS
+    shape = Shape(spare + len(shares), record.reclaims)
+    return Boot(paths, config, port, forwards, mac, shares, shape)
 
 
 def _ssh_port(paths: InstancePaths, config: Config, last_port: int) -> int:
