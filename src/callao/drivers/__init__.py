@@ -49,6 +49,7 @@ def known() -> list[str]:
 
 __all__ = [
     "SPARE_SLOTS",
+    "WARM_SLOTS",
     "Boot",
     "DeviceShare",
     "Driver",
@@ -60,7 +61,6 @@ __all__ = [
     "ShareHotPlugger",
     "StateSaver",
     "StopPolicy",
-    "WARM_SLOTS",
     "driver_for",
     "known",
 ]
