@@ -120,6 +120,14 @@ options:
         notice it.
       - When not given, C(warm) in lima.yaml decides, and without that the instance boots.
     type: bool
+  from:
+    description:
+      - The instance that a new one begins as, V(NAME) or V(NAME@SNAPSHOT). V(NAME) has to be stopped, and
+        its disk is copied. With a snapshot that has memory, the new instance goes on from that moment in
+        place of booting, as itself; where that cannot be, it boots, and a warning says why.
+      - Without O(template), the other's configuration is the new one's, with O(config) over it.
+      - An instance that exists does not notice it.
+    type: str
   labels:
     description:
       - Words of your own about the instance. They are kept beside its lima.yaml.
@@ -405,6 +413,7 @@ def outcome_of(module):
             restart=params["restart"],
             timeout=params["timeout"],
             warm=params["warm"],
+            origin=params["from"] or "",
             lock=Path(params["lock"]) if params["lock"] else None,
             access=access_of(params["offline"]),
         )
@@ -454,6 +463,7 @@ def main():
             "ssh": {"type": "dict"},
             "plain": {"type": "bool"},
             "warm": {"type": "bool"},
+            "from": {"type": "str"},
             "labels": {"type": "dict"},
             "restart": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
             "force": {"type": "bool", "default": False},

@@ -19,7 +19,7 @@ from callao.instances import Desired, Instance, InstancePaths, Record, inspect, 
 from callao.instances.broken import usable
 from callao.instances.files import read_json, write_file, write_json
 from callao.instances.lock import locked
-from callao.lifecycle.clone import clone, must_fit
+from callao.lifecycle.clone import copy, must_fit
 from callao.lifecycle.create import LIMA_VERSION, building_at
 from callao.lifecycle.start import Origin, start
 from callao.snapshots import Bound, Snapshot, differences, find
@@ -51,22 +51,21 @@ class Source:
         return cls(instance, find(instance.paths, moment) if at else None)
 
 
-def create_from(
-    source: Source, wanted: Desired, *, home: Path, host: Host, report: Reporter
-) -> Origin | None:
+def create_from(source: Source, wanted: Desired, *, home: Path, report: Reporter) -> Origin | None:
     """Make the instance; its disk is a copy of a stopped one's, or stands on the layers of a moment.
 
     :returns: what its start goes on from; None for a boot.
     :raises InstanceError: when the source runs and no moment of it was named, or cannot be copied.
     """
+    config, before = wanted.config, usable(source.instance)
+    must_fit(config, before, source.instance.name)
     if source.snapshot is None:
-        clone(source.instance, wanted.name, wanted.document, home=home, host=host, report=report)
+        with locked(source.instance.name, home):
+            copy(source.instance, wanted.name, wanted.document, home=home, report=report)
         path = InstancePaths(home / wanted.name).callao_json
         record = read_json(path, Record) or Record()
         write_json(path, msgspec.structs.replace(record, labels=dict(wanted.labels or {})))
         return None
-    config, before = wanted.config, usable(source.instance)
-    must_fit(config, before, source.instance.name)
     driver = driver_for(config.vm_type)
     bound = source.snapshot.bound
     why = "" if bound is None else _obstacle(wanted, bound, driver, source.instance)
@@ -88,7 +87,7 @@ def bring_from(
 
     :raises CallaoError: when that cannot be.
     """
-    origin = create_from(Source.of(text, home, host), wanted, home=home, host=host, report=report)
+    origin = create_from(Source.of(text, home, host), wanted, home=home, report=report)
     if runs:
         instance = inspect(wanted.name, home, host)
         start(instance, driver_for(wanted.config.vm_type), home, timeout, report, origin)

@@ -43,37 +43,44 @@ def clone(
     before = usable(source)
     config = effective(document, host, name=name, instance_dir=home / name)
     must_fit(config, before, source.name)
-    driver = driver_for(config.vm_type)
     with locked(source.name, home), locked(name, home):
-        must_be_stopped(source, "copied")
-        must_be_free(name, home)
-        files = driver.carried(source.paths)
-        if not files:
-            raise InstanceError(
-                f"instance {source.name!r} has no disk that could be copied.",
-                hint="One that Lima made keeps its disk otherwise: copy it with 'limactl clone'.",
-            )
-        sweep(home, name)
-        aside = building_at(home, name)
-        try:
-            aside.mkdir(mode=0o700)
-            paths = InstancePaths(aside)
-            report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
-            for file in files:
-                _copy(file, aside / file.name)
-            write_file(paths.lima_yaml, dump(document).encode())
-            write_file(paths.lima_version, LIMA_VERSION.encode())
-            renewed = msgspec.structs.replace(
-                source.record, created=time.time(), mac_address="", reclaims=True
-            )
-            write_json(paths.callao_json, renewed)
-            key = host_key(paths.host_key, ssh_alias(name))
-            write_file(paths.known_hosts, known_hosts(ssh_alias(name), key.public).encode())
-            aside.rename(home / name)
-        except OSError as error:
-            raise InstanceError(f"instance {name!r} cannot be made in {home}: {error}.") from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        copy(source, name, document, home=home, report=report)
+
+
+def copy(
+    source: Instance, name: str, document: Mapping[str, object], *, home: Path, report: Reporter
+) -> None:
+    """The same, for a caller who holds both locks and knows that ``document`` fits.
+
+    :raises InstanceError: when the source runs, the name is taken, or there is no room.
+    """
+    must_be_stopped(source, "copied")
+    must_be_free(name, home)
+    files = driver_for(usable(source).vm_type).carried(source.paths)
+    if not files:
+        raise InstanceError(
+            f"instance {source.name!r} has no disk that could be copied.",
+            hint="One that Lima made keeps its disk otherwise: copy it with 'limactl clone'.",
+        )
+    sweep(home, name)
+    aside = building_at(home, name)
+    try:
+        aside.mkdir(mode=0o700)
+        paths = InstancePaths(aside)
+        report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
+        for file in files:
+            _copy(file, aside / file.name)
+        write_file(paths.lima_yaml, dump(document).encode())
+        write_file(paths.lima_version, LIMA_VERSION.encode())
+        renewed = msgspec.structs.replace(source.record, created=time.time(), mac_address="", reclaims=True)
+        write_json(paths.callao_json, renewed)
+        key = host_key(paths.host_key, ssh_alias(name))
+        write_file(paths.known_hosts, known_hosts(ssh_alias(name), key.public).encode())
+        aside.rename(home / name)
+    except OSError as error:
+        raise InstanceError(f"instance {name!r} cannot be made in {home}: {error}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     report(Event(stage=Stage.DISK, state=State.DONE))
 
 
