@@ -54,6 +54,7 @@ class Box:
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     with temporary_home(build_golden()) as home:
         shared = tmp_path_factory.mktemp("shared")
+        shared.chmod(0o755)  # virtiofs has the host's permissions, for the guest's user, too
         (shared / "greeting").write_text("hello\n")
         mounts = [{"location": str(shared), "mountPoint": "/mnt/shared", "writable": True}]
         home.ensure("box", extra={**home.direct(), "mounts": mounts, "mountType": "virtiofs"}, timeout=400)
