@@ -274,11 +274,17 @@ def test_two_hundred_come_and_go_with_none_missed_or_left(box: Box) -> None:
 
 
 def test_a_thousand_connections_a_hundred_at_once(box: Box) -> None:
+    """slirp listens with a backlog of one: on a busy host a client may have to knock again."""
     (port,) = free_ports(1)
     box.serve(("tcp", "0.0.0.0", port))
     becomes(lambda: echoed(port), "echo hi")
+
+    def knock(number: int) -> str:
+        answers = (echoed(port, str(number)) for _ in range(5))
+        return next((answer for answer in answers if answer), "")
+
     with ThreadPoolExecutor(100) as pool:
-        answers = list(pool.map(lambda number: echoed(port, str(number)), range(1000)))
+        answers = list(pool.map(knock, range(1000)))
     assert answers == [f"echo {number}" for number in range(1000)]
 
 
@@ -374,7 +380,8 @@ def test_another_way_to_the_program_is_a_socket_that_ssh_forwards(box: Box, tmp_
             while not any(port in each for message in heard for each in message.get("added", ())):
                 await asyncio.sleep(0.1)
             await agent.open(Wanted("tcp", "127.0.0.1", host_port, "127.0.0.1", port))
-            said = await asyncio.to_thread(echoed, host_port)
+            while not (said := await asyncio.to_thread(echoed, host_port)):
+                await asyncio.sleep(0.1)
         await link.close()
         return said
 
