@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-import msgspec
-
 from callao.config import Arch, Config, MountType, VMType
 from callao.errors import Problem
 from callao.events import Reporter
 from callao.host import Host
-from callao.instances.paths import InstancePaths
+from callao.instances import InstancePaths, Shape
 
 if TYPE_CHECKING:
     from callao.images import Fetched  # a download has no part in running a machine
@@ -72,15 +70,6 @@ class DeviceShare:
     """9p only: whose files the guest's are on the host, see qemu(1), ``-fsdev``."""
     queue_size: int | None = None
     """virtiofs only: requests that the device holds."""
-
-
-class Shape(msgspec.Struct, frozen=True):
-    """How a machine is built beyond what its configuration says; a saved state fits its like only."""
-
-    slots: int
-    """Places for shares, those from the start among them."""
-    reclaims: bool = True
-    """Whether memory that the guest frees goes back to the host at once."""
 
 
 _USUAL = Shape(SPARE_SLOTS)

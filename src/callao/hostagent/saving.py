@@ -72,5 +72,4 @@ class Saver:
                 if wanted.go_on:
                     await self.shares.attach(shared)
         words = self.driver.machine_words(self.boot)
-        shape = self.boot.shape
-        return SaveAnswer(layer, Bound(words=words, slots=shape.slots, reclaims=shape.reclaims))
+        return SaveAnswer(layer, Bound(words=words, shape=self.boot.shape))

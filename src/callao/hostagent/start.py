@@ -8,11 +8,11 @@ from pathlib import Path
 
 from callao.config import Config, mac_address
 from callao.config.shares import device_mounts
-from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Driver, Forward, Machine, SavedState, Shape
+from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Driver, Forward, Machine, SavedState
 from callao.errors import DriverError, PortTaken
 from callao.events import Event, Reporter, Stage, State
 from callao.hostagent.devices import device_share, refuse_missing
-from callao.instances import InstancePaths, Record, TakeUp
+from callao.instances import InstancePaths, Record, Shape, TakeUp
 from callao.instances.files import read_json
 from callao.ports import any_free, holder, is_free, static_forwards
 
@@ -82,9 +82,8 @@ def boot_of(
     record = read_json(paths.callao_json, Record) or Record()
     mac = record.mac_address or mac_address(paths.dir, 0)
     if take_up is not None:
-        shape = Shape(take_up.slots, take_up.reclaims)
         saved = SavedState(Path(take_up.folder), take_up.shared_memory)
-        return Boot(paths, config, port, forwards, mac, (), shape, saved)
+        return Boot(paths, config, port, forwards, mac, (), take_up.shape, saved)
     shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
     spare = SPARE_SLOTS if record.reclaims else WARM_SLOTS
     shape = Shape(spare + len(shares), record.reclaims)

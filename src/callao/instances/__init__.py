@@ -5,6 +5,7 @@ from callao.instances.effects import fingerprint
 from callao.instances.files import Failure, Record, Runtime, TakeUp
 from callao.instances.paths import InstancePaths
 from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
+from callao.instances.shape import Shape
 from callao.instances.store import Instance, Status, inspect, names
 from callao.instances.summary import ssh_alias, summary
 
@@ -18,6 +19,7 @@ __all__ = [
     "Record",
     "Restart",
     "Runtime",
+    "Shape",
     "Status",
     "Step",
     "TakeUp",

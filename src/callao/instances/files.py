@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from callao.instances.process import Identity
+from callao.instances.shape import Shape
 
 T = TypeVar("T")
 
@@ -38,8 +39,7 @@ class TakeUp(msgspec.Struct, frozen=True, kw_only=True):
     """take-up.json: the saved state that the next start goes on from."""
 
     folder: str
-    slots: int
-    reclaims: bool
+    shape: Shape
     shared_memory: bool
     hostname: str = ""
     instance_id: str = ""

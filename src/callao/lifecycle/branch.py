@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from callao.config import check_name, dump, mac_address
-from callao.drivers import Boot, Driver, Shape, driver_for
+from callao.drivers import Boot, Driver, driver_for
 from callao.errors import ConfigError, InstanceError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
@@ -98,10 +98,10 @@ def _obstacle(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -
     config = wanted.config
     if config.networks:
         return "networks: a copy would have the same addresses there."
-    if len(config.mounts) > bound.slots:
-        return f"mounts: {len(config.mounts)} do not fit in the {bound.slots} slots that it was saved with."
-    shape = Shape(bound.slots, bound.reclaims)
-    now = driver.machine_words(Boot(source.paths, config, 0, shape=shape))
+    slots = bound.shape.slots
+    if len(config.mounts) > slots:
+        return f"mounts: {len(config.mounts)} do not fit in the {slots} slots that it was saved with."
+    now = driver.machine_words(Boot(source.paths, config, 0, shape=bound.shape))
     other = differences(bound.words, now)
     return f"the machine is another: {other}." if other else ""
 

@@ -144,8 +144,7 @@ def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
     bound = snapshot.bound
     take_up = TakeUp(
         folder=str(instance.paths.snapshots / snapshot.name),
-        slots=bound.slots,
-        reclaims=bound.reclaims,
+        shape=bound.shape,
         shared_memory=True,
     )
     now = driver.machine_words(boot_of(instance.paths, instance.config, 0, (), take_up))

@@ -35,8 +35,7 @@ class Origin:
         """With the identity of the one that goes on from it."""
         return TakeUp(
             folder=str(self.folder),
-            slots=self.bound.slots,
-            reclaims=self.bound.reclaims,
+            shape=self.bound.shape,
             shared_memory=self.shared_memory,
             hostname=hostname,
             instance_id=instance_id,

@@ -19,14 +19,14 @@ from callao import cidata
 from callao.access import Access
 from callao.config import Config, MountType, effective, mac_address
 from callao.config.schema import SSH
-from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Shape, driver_for
+from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
 from callao.errors import CallaoError, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.hostagent.client import call
 from callao.hostagent.saving import SaveAnswer, SaveRequest
 from callao.images import Fetched, ensure_image
-from callao.instances import Desired, InstancePaths, Record, inspect
+from callao.instances import Desired, InstancePaths, Record, Shape, inspect
 from callao.instances.files import read_json
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete

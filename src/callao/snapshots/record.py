@@ -8,14 +8,15 @@ from collections.abc import Sequence
 
 import msgspec
 
+from callao.instances import Shape
+
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
     """What a state with memory is bound to: only a machine of which this is the same can go on from it."""
 
     words: tuple[str, ...]
     """The hypervisor's version and command line, see :meth:`callao.drivers.base.Driver.machine_words`."""
-    slots: int
-    reclaims: bool
+    shape: Shape
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from filelock import FileLock
 from callao.config import dump
 from callao.drivers.qemu.disk import backing_file, create_layer, create_overlay
 from callao.images.cache import entry
-from callao.instances import Runtime
+from callao.instances import Runtime, Shape
 from callao.instances.files import write_json
 from callao.instances.process import alive, identify
 from callao.snapshots import Bound
@@ -129,7 +129,7 @@ def warm(callao: Line, key: str, base: Path) -> Place:
     with place.locked(1.0):
         place.aside.mkdir()
         create_overlay(place.aside / "disk", base, 0)
-        bound = Bound(words=(), slots=8, reclaims=False)
+        bound = Bound(words=(), shape=Shape(8, reclaims=False))
         place.keep(place.aside, Entry(bound=bound, mac_address="", image=str(base)))
     return place
 

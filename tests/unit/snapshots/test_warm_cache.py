@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from callao.instances import Shape
 from callao.snapshots import Bound
 from callao.snapshots.cache import Entry, Place, size, trim
 
 ENTRY = Entry(
-    bound=Bound(words=("-smp", "2"), slots=8, reclaims=False), mac_address="52:55:55:00:00:01", image="/i"
+    bound=Bound(words=("-smp", "2"), shape=Shape(8, reclaims=False)),
+    mac_address="52:55:55:00:00:01",
+    image="/i",
 )
 MIB = 2**20
 
