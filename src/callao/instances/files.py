@@ -41,6 +41,7 @@ class TakeUp(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     shape: Shape
     shared_memory: bool
+    """Whether virtiofs needs the memory to be this machine's own."""
     hostname: str = ""
     instance_id: str = ""
     """The identity to take, as the seed has it; empty for the machine that was saved itself."""

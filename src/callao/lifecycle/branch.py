@@ -15,13 +15,13 @@ from callao.drivers import Boot, Driver, driver_for
 from callao.errors import ConfigError, InstanceError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.instances import Desired, Instance, InstancePaths, Record, inspect, ssh_alias
+from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, inspect, ssh_alias
 from callao.instances.broken import usable
 from callao.instances.files import read_json, write_file, write_json
 from callao.instances.lock import locked
 from callao.lifecycle.clone import copy, must_fit
 from callao.lifecycle.create import LIMA_VERSION, building_at
-from callao.lifecycle.start import Origin, start
+from callao.lifecycle.start import start
 from callao.snapshots import Bound, Snapshot, differences, find
 from callao.ssh import host_key, known_hosts
 
@@ -51,7 +51,7 @@ class Source:
         return cls(instance, find(instance.paths, moment) if at else None)
 
 
-def create_from(source: Source, wanted: Desired, *, home: Path, report: Reporter) -> Origin | None:
+def create_from(source: Source, wanted: Desired, *, home: Path, report: Reporter) -> TakeUp | None:
     """Make the instance; its disk is a copy of a stopped one's, or stands on the layers of a moment.
 
     :returns: what its start goes on from; None for a boot.
@@ -77,7 +77,8 @@ def create_from(source: Source, wanted: Desired, *, home: Path, report: Reporter
     report(Event(stage=Stage.DISK, state=State.DONE))
     if memory is None:
         return None
-    return Origin(source.instance.paths.snapshots / source.snapshot.name, memory, shared_memory=True)
+    folder = source.instance.paths.snapshots / source.snapshot.name
+    return TakeUp(folder=str(folder), shape=memory.shape, shared_memory=True)
 
 
 def bring_from(

@@ -6,8 +6,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from callao import cidata
 from callao.config import Config, mac_address
@@ -18,28 +19,7 @@ from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.lifecycle.follow import follow_agent
 from callao.lifecycle.stop import clear_stale
-from callao.snapshots import Bound
 from callao.ssh import dot_ssh_public_keys, host_key, known_hosts, user_key
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A saved state of another machine: its folder, and what it is bound to."""
-
-    folder: Path
-    bound: Bound
-    shared_memory: bool
-    """Whether virtiofs needs the memory to be this machine's own."""
-
-    def taken_up(self, hostname: str, instance_id: str) -> TakeUp:
-        """With the identity of the one that goes on from it."""
-        return TakeUp(
-            folder=str(self.folder),
-            shape=self.bound.shape,
-            shared_memory=self.shared_memory,
-            hostname=hostname,
-            instance_id=instance_id,
-        )
 
 
 def start(
@@ -48,12 +28,13 @@ def start(
     home: Path,
     timeout: float,
     report: Reporter,
-    origin: Origin | None = None,
+    origin: TakeUp | None = None,
 ) -> None:
     """Start a stopped instance and wait until it is ready.
 
     :param timeout: seconds.
-    :param origin: the saved state of another machine to go on from, in place of booting.
+    :param origin: the saved state of another machine to go on from, in place of booting; the identity is
+        the instance's own.
     :raises StageFailed: naming the stage, with the lines that explain it; the machine stays up
         where it can be looked into.
     """
@@ -65,9 +46,9 @@ def start(
     cidata.write(content, instance.paths.cidata_iso)
     if origin is not None:
         identifier = cidata.instance_id(content)
-        write_json(instance.paths.take_up, origin.taken_up(seed.hostname, identifier))
-    agent = _spawn(instance.paths, home, timeout)
-    follow_agent(instance.paths, agent, timeout, report)
+        own = msgspec.structs.replace(origin, hostname=seed.hostname, instance_id=identifier)
+        write_json(instance.paths.take_up, own)
+    _run(instance.paths, home, timeout, report)
 
 
 def go_on(instance: Instance, take_up: TakeUp, home: Path, timeout: float, report: Reporter) -> None:
@@ -77,8 +58,7 @@ def go_on(instance: Instance, take_up: TakeUp, home: Path, timeout: float, repor
     """
     clear_stale(instance)
     write_json(instance.paths.take_up, take_up)
-    agent = _spawn(instance.paths, home, timeout)
-    follow_agent(instance.paths, agent, timeout, report)
+    _run(instance.paths, home, timeout, report)
 
 
 def _seed(instance: Instance, config: Config, home: Path) -> cidata.Seed:
@@ -101,6 +81,12 @@ def authorized_keys(config: Config, home: Path) -> tuple[str, ...]:
     """Whom the guest lets in: this home's key, and the user's own where they are wanted."""
     extra = dot_ssh_public_keys(Path.home()) if config.ssh.load_dot_ssh_pub_keys else ()
     return (user_key(home).public, *extra)
+
+
+def _run(paths: InstancePaths, home: Path, timeout: float, report: Reporter) -> None:
+    """The host agent, from its start until the box is ready."""
+    agent = _spawn(paths, home, timeout)
+    follow_agent(paths, agent, timeout, report)
 
 
 def _spawn(paths: InstancePaths, home: Path, timeout: float) -> subprocess.Popen[bytes]:

@@ -26,12 +26,12 @@ from callao.host import Host
 from callao.hostagent.client import call
 from callao.hostagent.saving import SaveAnswer, SaveRequest
 from callao.images import Fetched, ensure_image
-from callao.instances import Desired, InstancePaths, Record, Shape, inspect
+from callao.instances import Desired, InstancePaths, Record, Shape, TakeUp, inspect
 from callao.instances.files import read_json
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.nests import GOLDEN, clear
-from callao.lifecycle.start import Origin, authorized_keys, start
+from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm_cache import keep_within
 from callao.snapshots.cache import Entry, Place
 
@@ -106,7 +106,7 @@ def _warm(
     place.used()
     keep_within(home, host, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
-    origin = Origin(place.folder, entry.bound, shared_memory=shared)
+    origin = TakeUp(folder=str(place.folder), shape=entry.bound.shape, shared_memory=shared)
     instance = inspect(wanted.name, home, host)
     start(instance, driver_for(config.vm_type), home, timeout, report, origin)
 
