@@ -10,20 +10,19 @@ from pathlib import Path
 
 import msgspec
 
-from callao.config import check_name, dump, mac_address
+from callao.config import check_name, mac_address
 from callao.drivers import Boot, Driver, driver_for
-from callao.errors import ConfigError, InstanceError, Problem
+from callao.errors import ConfigError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, inspect, ssh_alias
+from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, inspect
 from callao.instances.broken import usable
-from callao.instances.files import read_json, write_file, write_json
+from callao.instances.files import read_json, write_json
 from callao.instances.lock import locked
+from callao.lifecycle.aside import building
 from callao.lifecycle.clone import copy, must_fit
-from callao.lifecycle.create import LIMA_VERSION, building_at
 from callao.lifecycle.start import start
 from callao.snapshots import Bound, Snapshot, differences, find
-from callao.ssh import host_key, known_hosts
 
 _ALLOWED = "an instance's name, or NAME@SNAPSHOT"
 
@@ -111,7 +110,7 @@ def _build(
     source: Source, snapshot: Snapshot, wanted: Desired, home: Path, driver: Driver, *, goes_on: bool
 ) -> None:
     """Layers never change: the two share theirs, under the same names."""
-    old, aside = source.instance.paths, building_at(home, wanted.name)
+    old = source.instance.paths
     record = msgspec.structs.replace(
         source.instance.record,
         created=time.time(),
@@ -120,26 +119,13 @@ def _build(
         reclaims=True,
     )
     layer = old.dir / snapshot.layer
-    try:
-        aside.mkdir(mode=0o700)
-        paths = InstancePaths(aside)
+    with building(wanted.name, wanted.document, record, home) as paths:
         for file in (layer, *(each for each in driver.chain(layer) if each.parent == old.dir)):
-            (aside / file.name).hardlink_to(file)
+            (paths.dir / file.name).hardlink_to(file)
         for file in (old.kernel, old.kernel_cmdline, old.initrd):
             if file.exists():
-                shutil.copyfile(file, aside / file.name)
+                shutil.copyfile(file, paths.dir / file.name)
         variables = old.snapshots / snapshot.name / old.qemu_efi_vars.name
         if variables.exists():
             shutil.copyfile(variables, paths.qemu_efi_vars)
         driver.return_to(paths, snapshot.layer)
-        write_file(paths.lima_yaml, dump(wanted.document).encode())
-        write_file(paths.lima_version, LIMA_VERSION.encode())
-        write_json(paths.callao_json, record)
-        alias = ssh_alias(wanted.name)
-        key = host_key(paths.host_key, alias)
-        write_file(paths.known_hosts, known_hosts(alias, key.public).encode())
-        aside.rename(home / wanted.name)
-    except OSError as error:
-        raise InstanceError(f"instance {wanted.name!r} cannot be made in {home}: {error}.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
@@ -12,18 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from callao.config import Config, check_name, check_socket_path, dump, effective
+from callao.config import Config, check_name, check_socket_path, effective
 from callao.drivers import driver_for
 from callao.errors import ImmutableField, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.instances import Instance, InstancePaths, ssh_alias
+from callao.instances import Instance
 from callao.instances.broken import usable
-from callao.instances.files import write_file, write_json
 from callao.instances.lock import locked
-from callao.lifecycle.create import LIMA_VERSION, building_at, sweep
+from callao.lifecycle.aside import building, sweep
 from callao.lifecycle.quiet import must_be_free, must_be_stopped
-from callao.ssh import host_key, known_hosts
 
 
 def clone(
@@ -63,24 +60,11 @@ def copy(
             hint="One that Lima made keeps its disk otherwise: copy it with 'limactl clone'.",
         )
     sweep(home, name)
-    aside = building_at(home, name)
-    try:
-        aside.mkdir(mode=0o700)
-        paths = InstancePaths(aside)
+    record = msgspec.structs.replace(source.record, created=time.time(), mac_address="", reclaims=True)
+    with building(name, document, record, home) as paths:
         report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
         for file in files:
-            _copy(file, aside / file.name)
-        write_file(paths.lima_yaml, dump(document).encode())
-        write_file(paths.lima_version, LIMA_VERSION.encode())
-        renewed = msgspec.structs.replace(source.record, created=time.time(), mac_address="", reclaims=True)
-        write_json(paths.callao_json, renewed)
-        key = host_key(paths.host_key, ssh_alias(name))
-        write_file(paths.known_hosts, known_hosts(ssh_alias(name), key.public).encode())
-        aside.rename(home / name)
-    except OSError as error:
-        raise InstanceError(f"instance {name!r} cannot be made in {home}: {error}.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+            _copy(file, paths.dir / file.name)
     report(Event(stage=Stage.DISK, state=State.DONE))
 
 

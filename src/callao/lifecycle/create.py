@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new instance: built aside, then renamed into place, so that there is never half a one."""
+"""A new instance, made from an image."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from pathlib import Path
 
 import callao
 from callao.access import Access
-from callao.config import dump
 from callao.drivers import driver_for
-from callao.errors import InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import Fetched, ensure_image
-from callao.instances import Desired, InstancePaths, Record, ssh_alias
-from callao.instances.files import write_file, write_json
-from callao.ssh import host_key, known_hosts, user_key
-
-LIMA_VERSION = "2.0.0"
-"""The Lima whose files and lima.yaml we are compatible with; written for Lima's own tools."""
+from callao.instances import Desired, Record
+from callao.lifecycle.aside import building
+from callao.ssh import user_key
 
 
 @dataclass(frozen=True)
@@ -56,48 +51,18 @@ def create(
         config.images, config.arch.value, home=home, report=report, access=access
     )
     report(Event(stage=Stage.IMAGE, state=State.DONE))
-    aside = building_at(home, wanted.name)
-    try:
-        aside.mkdir(mode=0o700, parents=True)
-        paths = InstancePaths(aside)
-        write_file(paths.lima_yaml, dump(wanted.document).encode())
-        write_file(paths.lima_version, LIMA_VERSION.encode())
-        record = Record(
-            template=wanted.template,
-            labels=dict(wanted.labels or {}),
-            image=image.location,
-            image_digest=image.digest,
-            engine=callao.__version__,
-            mac_address=begin.mac_address,
-            reclaims=begin.reclaims,
-        )
-        write_json(paths.callao_json, record)
+    record = Record(
+        template=wanted.template,
+        labels=dict(wanted.labels or {}),
+        image=image.location,
+        image_digest=image.digest,
+        engine=callao.__version__,
+        mac_address=begin.mac_address,
+        reclaims=begin.reclaims,
+    )
+    with building(wanted.name, wanted.document, record, home) as paths:
         user_key(home)
-        alias = ssh_alias(wanted.name)
-        key = host_key(paths.host_key, alias)
-        write_file(paths.known_hosts, known_hosts(alias, key.public).encode())
         for file in begin.files:
-            shutil.copyfile(file, aside / file.name)
+            shutil.copyfile(file, paths.dir / file.name)
         driver_for(config.vm_type).create(paths, config, image)
-        aside.rename(home / wanted.name)
-    except OSError as error:
-        raise InstanceError(f"instance {wanted.name!r} cannot be made in {home}: {error}.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     report(Event(stage=Stage.DISK, state=State.DONE))
-
-
-def building_at(home: Path, name: str) -> Path:
-    """Where an instance is built; a run that was killed leaves this."""
-    return home / f".{name}.creating"
-
-
-def removing_at(home: Path, name: str) -> Path:
-    """Where an instance is removed from; a run that was killed leaves this."""
-    return home / f".{name}.deleting"
-
-
-def sweep(home: Path, name: str) -> None:
-    """Remove what killed runs have left of this name; the caller holds its lock."""
-    for path in (building_at(home, name), removing_at(home, name)):
-        shutil.rmtree(path, ignore_errors=True)

@@ -8,7 +8,7 @@ import shutil
 from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.instances import Instance
-from callao.lifecycle.create import removing_at
+from callao.lifecycle.aside import removing_at
 from callao.lifecycle.stop import stop
 
 

@@ -13,7 +13,7 @@ from callao.errors import InstanceNotFound
 from callao.host import Host
 from callao.images.prune import Pruned, prune
 from callao.instances import Instance, InstancePaths, inspect, names
-from callao.lifecycle.create import building_at
+from callao.lifecycle.aside import building_at
 from callao.lifecycle.nests import clear_abandoned
 from callao.snapshots import is_layer
 from callao.snapshots.cache import places, trim

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance's folder, built aside and then renamed into place, so that there is never half a one."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from callao.config import dump
+from callao.errors import InstanceError
+from callao.instances import InstancePaths, Record, ssh_alias
+from callao.instances.files import write_file, write_json
+from callao.ssh import host_key, known_hosts
+
+LIMA_VERSION = "2.0.0"
+"""The Lima whose files and lima.yaml we are compatible with; written for Lima's own tools."""
+
+
+@contextlib.contextmanager
+def building(
+    name: str, document: Mapping[str, object], record: Record, home: Path
+) -> Iterator[InstancePaths]:
+    """A folder with what every instance has; it becomes the instance ``name`` when the block has ended.
+
+    :raises InstanceError: when something cannot be made; nothing is left of it then.
+    """
+    aside = building_at(home, name)
+    paths = InstancePaths(aside)
+    try:
+        aside.mkdir(mode=0o700, parents=True)
+        write_file(paths.lima_yaml, dump(document).encode())
+        write_file(paths.lima_version, LIMA_VERSION.encode())
+        write_json(paths.callao_json, record)
+        alias = ssh_alias(name)
+        key = host_key(paths.host_key, alias)
+        write_file(paths.known_hosts, known_hosts(alias, key.public).encode())
+        yield paths
+        aside.rename(home / name)
+    except OSError as error:
+        raise InstanceError(f"instance {name!r} cannot be made in {home}: {error}.") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def building_at(home: Path, name: str) -> Path:
+    """Where an instance is built; a run that was killed leaves this."""
+    return home / f".{name}.creating"
+
+
+def removing_at(home: Path, name: str) -> Path:
+    """Where an instance is removed from; a run that was killed leaves this."""
+    return home / f".{name}.deleting"
+
+
+def sweep(home: Path, name: str) -> None:
+    """Remove what killed runs have left of this name; the caller holds its lock."""
+    for path in (building_at(home, name), removing_at(home, name)):
+        shutil.rmtree(path, ignore_errors=True)
