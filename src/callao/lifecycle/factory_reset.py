@@ -47,7 +47,7 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
         instance = replace(instance, agent=agent, driver=machine)
         if agent or machine:
             stop(instance, force=True, report=report)
-        clear_stale(instance)
+        clear_stale(instance.paths)
         fresh = InstancePaths(instance.dir / _FRESH)
         try:
             fresh.dir.mkdir()

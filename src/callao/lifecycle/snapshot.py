@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -16,11 +15,10 @@ from callao.host import Host
 from callao.hostagent.client import call
 from callao.hostagent.saving import SaveAnswer, SaveRequest
 from callao.hostagent.start import boot_of
-from callao.instances import Instance, Runtime, TakeUp, inspect
+from callao.instances import Instance, TakeUp, inspect
 from callao.instances.broken import usable
-from callao.instances.files import read_json, write_json
+from callao.instances.files import write_json
 from callao.instances.lock import locked
-from callao.instances.store import processes
 from callao.lifecycle.start import go_on
 from callao.lifecycle.stop import clear_stale, cut_off
 from callao.snapshots import Snapshot, check_snapshot_name, differences, find, is_layer, listed
@@ -65,7 +63,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
                 saved = msgspec.convert(said, SaveAnswer)
                 layer, bound = saved.layer, saved.bound
             else:
-                clear_stale(instance)
+                clear_stale(paths)
                 layer = driver.leave_disk(paths)
                 _copy(paths.qemu_efi_vars, aside)
             _copy(paths.cidata_iso, aside)
@@ -115,8 +113,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
         _sweep_layers(instance, driver)
         report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
         if take_up is not None:
-            agent, machine = processes(paths, read_json(paths.runtime, Runtime))
-            go_on(replace(instance, agent=agent, driver=machine), take_up, home, timeout, report)
+            go_on(paths, take_up, home, timeout, report)
 
 
 def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) -> None:

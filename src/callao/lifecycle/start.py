@@ -39,7 +39,7 @@ def start(
         where it can be looked into.
     """
     assert instance.config is not None
-    clear_stale(instance)
+    clear_stale(instance.paths)
     driver.resize(instance.paths, instance.config)
     seed = _seed(instance, instance.config, home)
     content = cidata.content(seed)
@@ -51,14 +51,14 @@ def start(
     _run(instance.paths, home, timeout, report)
 
 
-def go_on(instance: Instance, take_up: TakeUp, home: Path, timeout: float, report: Reporter) -> None:
+def go_on(paths: InstancePaths, take_up: TakeUp, home: Path, timeout: float, report: Reporter) -> None:
     """Have a stopped instance return to a moment of its own, and wait until it is ready.
 
     :raises StageFailed: naming the stage.
     """
-    clear_stale(instance)
-    write_json(instance.paths.take_up, take_up)
-    _run(instance.paths, home, timeout, report)
+    clear_stale(paths)
+    write_json(paths.take_up, take_up)
+    _run(paths, home, timeout, report)
 
 
 def _seed(instance: Instance, config: Config, home: Path) -> cidata.Seed:

@@ -9,7 +9,7 @@ import signal
 from callao.drivers import StopPolicy
 from callao.errors import AgentError
 from callao.events import Event, Reporter, Stage, State
-from callao.instances import Instance
+from callao.instances import Instance, InstancePaths
 from callao.instances.process import terminate, wait_gone
 
 _GRACE = 15.0
@@ -40,7 +40,7 @@ def stop(instance: Instance, *, force: bool, report: Reporter) -> None:
             terminate(identity, signal.SIGKILL)
             if not wait_gone(identity, 5.0):
                 raise AgentError(f"instance {instance.name!r}: process {identity} cannot be ended.")
-    clear_stale(instance)
+    clear_stale(instance.paths)
     report(Event(stage=Stage.STOP, state=State.DONE))
 
 
@@ -53,12 +53,11 @@ def cut_off(instance: Instance) -> None:
         terminate(identity, signal.SIGKILL)
         if not wait_gone(identity, 5.0):
             raise AgentError(f"instance {instance.name!r}: process {identity} cannot be ended.")
-    clear_stale(instance)
+    clear_stale(instance.paths)
 
 
-def clear_stale(instance: Instance) -> None:
+def clear_stale(paths: InstancePaths) -> None:
     """Remove what processes that are gone have left: sockets, pid files, files half written."""
-    paths = instance.paths
     for path in (paths.ha_pid, *paths.of_processes):
         path.unlink(missing_ok=True)
     for path in paths.dir.glob(".*"):
