@@ -62,7 +62,7 @@ async def start_machine(
         refuse_missing(mount.location, f"mounts[{index}].location")
     for _ in range(_TRIES):
         port = _ssh_port(paths, config, last_port)
-        boot = boot_of(paths, config, port, tuple(forwards), take_up)
+        boot = _boot_of(paths, config, port, tuple(forwards), take_up)
         deferred: tuple[Forward, ...] = ()
         if take_up is not None and take_up.instance_id:
             deferred = (Forward("tcp", "127.0.0.1", port, 22), *forwards)
@@ -75,7 +75,7 @@ async def start_machine(
     raise DriverError(f"no free port for ssh on 127.0.0.1 in {_TRIES} tries.")
 
 
-def boot_of(
+def _boot_of(
     paths: InstancePaths, config: Config, port: int, forwards: tuple[Forward, ...], take_up: TakeUp | None
 ) -> Boot:
     """A boot with every device from the start, or the take-up of a state, which gets its shares later."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from callao.config import check_name, mac_address
-from callao.drivers import Boot, Driver, driver_for
+from callao.drivers import Driver, driver_for
 from callao.errors import ConfigError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
@@ -21,8 +21,9 @@ from callao.instances.files import read_json, write_json
 from callao.instances.lock import locked
 from callao.lifecycle.aside import building
 from callao.lifecycle.clone import copy, must_fit
+from callao.lifecycle.saved import uncopiable, unlike
 from callao.lifecycle.start import start
-from callao.snapshots import Bound, Snapshot, differences, find
+from callao.snapshots import Bound, Snapshot, find
 
 _ALLOWED = "an instance's name, or NAME@SNAPSHOT"
 
@@ -96,13 +97,9 @@ def bring_from(
 def _obstacle(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:
     """Why the memory cannot be taken up; empty when it can."""
     config = wanted.config
-    if config.networks:
-        return "networks: a copy would have the same addresses there."
-    slots = bound.shape.slots
-    if len(config.mounts) > slots:
-        return f"mounts: {len(config.mounts)} do not fit in the {slots} slots that it was saved with."
-    now = driver.machine_words(Boot(source.paths, config, 0, shape=bound.shape))
-    other = differences(bound.words, now)
+    if why := uncopiable(config, bound.shape.slots):
+        return why
+    other = unlike(bound, source.paths, config, driver)
     return f"the machine is another: {other}." if other else ""
 
 

@@ -6,26 +6,19 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import msgspec
-
 from callao.drivers import Driver, driver_for
 from callao.errors import InstanceError, SnapshotError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.hostagent.client import call
-from callao.hostagent.saving import SaveAnswer, SaveRequest
-from callao.hostagent.start import boot_of
 from callao.instances import Instance, TakeUp, inspect
 from callao.instances.broken import usable
 from callao.instances.files import write_json
 from callao.instances.lock import locked
+from callao.lifecycle.saved import save, unlike
 from callao.lifecycle.start import go_on
 from callao.lifecycle.stop import clear_stale, cut_off
-from callao.snapshots import Snapshot, check_snapshot_name, differences, find, is_layer, listed
+from callao.snapshots import Snapshot, check_snapshot_name, find, is_layer, listed
 from callao.snapshots.store import RECORD
-
-_SAVING = 600.0
-"""Seconds for the host agent to save a machine; a slow disk writes a gigabyte in ten."""
 
 
 def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, report: Reporter) -> Snapshot:
@@ -58,9 +51,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
             aside.mkdir(parents=True, mode=0o700)
             bound = None
             if instance.agent:
-                asked = SaveRequest(folder=str(aside), go_on=True)
-                said = call(paths.ha_sock, "POST", "/v1/save", body=asked, timeout=_SAVING)
-                saved = msgspec.convert(said, SaveAnswer)
+                saved = save(paths, aside, go_on=True)
                 layer, bound = saved.layer, saved.bound
             else:
                 clear_stale(paths)
@@ -139,20 +130,15 @@ def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
     assert instance.config is not None
     assert snapshot.bound is not None
     bound = snapshot.bound
-    take_up = TakeUp(
-        folder=str(instance.paths.snapshots / snapshot.name),
-        shape=bound.shape,
-        shared_memory=True,
-    )
-    now = driver.machine_words(boot_of(instance.paths, instance.config, 0, (), take_up))
-    other = differences(bound.words, now)
+    other = unlike(bound, instance.paths, instance.config, driver)
     if other:
         raise SnapshotError(
             f"instance {instance.name!r} cannot return to {snapshot.name!r}: "
             f"the machine is another now: {other}.",
             hint="Make it what it was then, or delete the snapshot.",
         )
-    return take_up
+    folder = instance.paths.snapshots / snapshot.name
+    return TakeUp(folder=str(folder), shape=bound.shape, shared_memory=True)
 
 
 def _copy(file: Path, folder: Path) -> None:

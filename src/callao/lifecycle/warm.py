@@ -23,22 +23,19 @@ from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
 from callao.errors import CallaoError, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.hostagent.client import call
-from callao.hostagent.saving import SaveAnswer, SaveRequest
 from callao.images import Fetched, ensure_image
 from callao.instances import Desired, InstancePaths, Record, Shape, TakeUp, inspect
 from callao.instances.files import read_json
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.nests import GOLDEN, clear
+from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm_cache import keep_within
 from callao.snapshots.cache import Entry, Place
 
 _OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost"})
 """Fields of lima.yaml that are about one machine and its host: a copy has its own."""
-
-_SAVING = 600.0
 
 
 def bring(
@@ -70,10 +67,8 @@ def _obstacle(wanted: Desired, host: Host) -> str:
         return f"a {config.vm_type} machine cannot be saved while it runs on this host."
     if config.plain:
         return "plain: there is no program in the guest to give a copy its identity."
-    if config.networks:
-        return "networks: a copy would have the same addresses there."
-    if len(config.mounts) > SPARE_SLOTS:
-        return f"mounts: {len(config.mounts)} do not fit in {SPARE_SLOTS} slots."
+    if why := uncopiable(config, SPARE_SLOTS):
+        return why
     if _shared(config) != _shared(_golden_config(wanted, host, Path("/"))):
         return "the configuration contains the instance's name or folder, so that it is no other's."
     return ""
@@ -143,10 +138,7 @@ def _prepare(
 
 def _saved(paths: InstancePaths, aside: Path, report: Reporter) -> Entry:
     report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
-    said = call(
-        paths.ha_sock, "POST", "/v1/save", body=SaveRequest(folder=str(aside), go_on=False), timeout=_SAVING
-    )
-    answer = msgspec.convert(said, SaveAnswer)
+    answer = save(paths, aside, go_on=False)
     (paths.dir / answer.layer).replace(aside / "disk")
     for file in (paths.kernel, paths.initrd):
         if file.exists():

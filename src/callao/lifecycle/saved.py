@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine saved while it runs, and who can go on from what was saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from callao.config import Config
+from callao.drivers import Boot, Driver
+from callao.hostagent.client import call
+from callao.hostagent.saving import SaveAnswer, SaveRequest
+from callao.instances import InstancePaths
+from callao.snapshots import Bound, differences
+
+_PATIENCE = 600.0
+"""Seconds for the host agent to save a machine; a slow disk writes a gigabyte in ten."""
+
+
+def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
+    """Have the host agent write memory and devices into ``folder``.
+
+    :param go_on: whether the machine does.
+    :raises AgentError: when it cannot be saved.
+    """
+    asked = SaveRequest(folder=str(folder), go_on=go_on)
+    said = call(paths.ha_sock, "POST", "/v1/save", body=asked, timeout=_PATIENCE)
+    return msgspec.convert(said, SaveAnswer)
+
+
+def uncopiable(config: Config, slots: int) -> str:
+    """Why one like this cannot go on as a copy of another; empty when it can."""
+    if config.networks:
+        return "networks: a copy would have the same addresses there."
+    if len(config.mounts) > slots:
+        return f"mounts: {len(config.mounts)} do not fit in {slots} slots."
+    return ""
+
+
+def unlike(bound: Bound, paths: InstancePaths, config: Config, driver: Driver) -> str:
+    """What of the machine is another than what was saved is bound to; empty when nothing is."""
+    return differences(bound.words, driver.machine_words(Boot(paths, config, 0, shape=bound.shape)))
