@@ -6,7 +6,7 @@ from callao.instances.files import Failure, Record, Runtime, TakeUp
 from callao.instances.paths import InstancePaths
 from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
 from callao.instances.shape import Shape
-from callao.instances.store import Instance, Status, inspect, names
+from callao.instances.store import Instance, Status, every, inspect, names
 from callao.instances.summary import ssh_alias, summary
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Step",
     "TakeUp",
     "Target",
+    "every",
     "fingerprint",
     "inspect",
     "names",

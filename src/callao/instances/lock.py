@@ -9,12 +9,12 @@ from pathlib import Path
 
 from callao.errors import InstanceBusy
 
-_PATIENCE = 60.0
+PATIENCE = 60.0
 """Seconds to wait for another run that changes the instance, where nobody said how long."""
 
 
 @contextlib.contextmanager
-def locked(name: str, home: Path, timeout: float = _PATIENCE) -> Iterator[None]:
+def locked(name: str, home: Path, timeout: float = PATIENCE) -> Iterator[None]:
     """Hold the instance's lock; the kernel frees it when the process ends, however it ends.
 
     The lock lies beside the instances, not in one, so that it outlives a delete.

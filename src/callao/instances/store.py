@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,6 +108,13 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
         timings=live.timings if live else {},
         forwards=live.forwards if live else (),
     )
+
+
+def every(home: Path, host: Host) -> Iterator[Instance]:
+    """The instances under ``home``, sorted by name, without one that another run deletes meanwhile."""
+    for name in names(home):
+        with contextlib.suppress(InstanceNotFound):
+            yield inspect(name, home, host)
 
 
 def processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity | None, Identity | None]:

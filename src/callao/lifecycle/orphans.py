@@ -3,32 +3,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
-from callao.errors import InstanceNotFound
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.instances import Instance, inspect, names
+from callao.instances import Instance, every
+from callao.instances.lock import PATIENCE
 from callao.lifecycle.ensure import ensure
 from callao.lifecycle.request import Request
 
 OWNER_LABELS = ("callao.owner", "molecule_project")
 """Labels that name the folder an instance was made for: anybody's, and the Molecule driver's."""
 
-_PATIENCE = 60.0
-"""Seconds for another run's lock."""
-
 
 def orphans(home: Path, host: Host) -> list[Instance]:
     """Those with such a label whose every folder is gone. One without the label is nobody's orphan."""
     found: list[Instance] = []
-    for name in names(home):
-        with contextlib.suppress(InstanceNotFound):  # another run has just deleted it
-            instance = inspect(name, home, host)
-            owners = [instance.labels[key] for key in OWNER_LABELS if key in instance.labels]
-            if owners and all(map(_is_gone, owners)):
-                found.append(instance)
+    for instance in every(home, host):
+        owners = [instance.labels[key] for key in OWNER_LABELS if key in instance.labels]
+        if owners and all(map(_is_gone, owners)):
+            found.append(instance)
     return found
 
 
@@ -43,7 +37,7 @@ def remove_orphans(home: Path, host: Host, report: Reporter) -> list[str]:
             message = f"{instance.name}: its folder is gone, and it is protected: it stays."
             report(Event(stage=Stage.STOP, state=State.NOTICE, message=message))
             continue
-        request = Request(name=instance.name, state="absent", force=True, timeout=_PATIENCE)
+        request = Request(name=instance.name, state="absent", force=True, timeout=PATIENCE)
         ensure(request, home=home, host=host, check=False, report=report)
         removed.append(instance.name)
     return removed

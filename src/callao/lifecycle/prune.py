@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from callao.config import Config, VMType
 from callao.drivers import driver_for, known
-from callao.errors import InstanceNotFound
 from callao.host import Host
 from callao.images.prune import Pruned, prune
-from callao.instances import Instance, InstancePaths, inspect, names
+from callao.instances import InstancePaths, every
 from callao.lifecycle.aside import building_at
 from callao.lifecycle.nests import clear_abandoned
 from callao.snapshots import is_layer
@@ -36,7 +33,7 @@ def prune_cache(home: Path, host: Host, *, keep_referred: bool) -> Pruned:
         used += _bases(InstancePaths(place.aside), VMType.QEMU)
     referred: list[str] = []
     if keep_referred:
-        for instance in _instances(home, host):
+        for instance in every(home, host):
             referred += _locations(instance.config) if instance.config is not None else []
     images = prune(home, used=used, referred=referred)
     parts = (abandoned, warm, images)
@@ -50,18 +47,12 @@ def in_use(home: Path, host: Host) -> list[Path]:
     """
     used: list[Path] = []
     for place in (home, *(home / "_warm").glob("*")):
-        for instance in _instances(place, host):
+        for instance in every(place, host):
             kind = instance.config.vm_type if instance.config is not None else VMType.QEMU
             used += _bases(instance.paths, kind)
         for aside in place.glob(building_at(place, "*").name):
             used += _bases(InstancePaths(aside), VMType.QEMU)
     return used
-
-
-def _instances(home: Path, host: Host) -> Iterator[Instance]:
-    for name in names(home):
-        with contextlib.suppress(InstanceNotFound):  # another run has just deleted it
-            yield inspect(name, home, host)
 
 
 def _bases(paths: InstancePaths, kind: VMType) -> tuple[Path, ...]:
