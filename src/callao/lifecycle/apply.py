@@ -9,7 +9,7 @@ import msgspec
 
 from callao.config import dump
 from callao.drivers import driver_for
-from callao.errors import CallaoError, ConfigError
+from callao.errors import ConfigError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Plan, Step, inspect
@@ -19,6 +19,7 @@ from callao.lifecycle.aside import sweep
 from callao.lifecycle.create import create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.follow import follow
+from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
 from callao.lifecycle.start import start
 from callao.lifecycle.stop import stop
@@ -92,7 +93,7 @@ def apply(
             case Step.AWAIT:
                 follow(inspect(request.name, home, host), request.timeout, report)
             case Step.REFRESH:
-                _refresh(paths, before)
+                refresh(paths, before)
 
 
 def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
@@ -103,14 +104,3 @@ def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
     if problems:
         raise ConfigError(problems, source=str(instance.paths.lima_yaml))
     start(instance, driver, home, request.timeout, report)
-
-
-def _refresh(paths: InstancePaths, before: bytes) -> None:
-    """Have the agent read lima.yaml; what it refuses is taken back, so that the next run tries again."""
-    from callao.hostagent.client import call
-
-    try:
-        call(paths.ha_sock, "POST", "/v1/refresh")
-    except CallaoError:
-        write_file(paths.lima_yaml, before)
-        raise

@@ -17,6 +17,7 @@ from callao.instances import Instance, Status, inspect
 from callao.instances.broken import usable
 from callao.instances.files import write_file
 from callao.instances.lock import locked
+from callao.lifecycle.refresh import refresh
 
 _PATIENCE = 60.0
 """Seconds for the host agent to answer."""
@@ -118,18 +119,12 @@ def _live(instance: Instance, full: Rule, state: str) -> None:
 
 
 def _write(instance: Instance, document: dict[str, object], home: Path, host: Host) -> None:
-    """lima.yaml, and the running machine after it: what it refuses is taken back."""
+    """lima.yaml, and the running machine after it."""
     effective(document, host, name=instance.name, instance_dir=home / instance.name)
     before = instance.paths.lima_yaml.read_bytes()
     write_file(instance.paths.lima_yaml, dump(document).encode())
     if instance.status is Status.RUNNING:
-        from callao.hostagent.client import call
-
-        try:
-            call(instance.paths.ha_sock, "POST", "/v1/refresh", timeout=_PATIENCE)
-        except CallaoError:
-            write_file(instance.paths.lima_yaml, before)
-            raise
+        refresh(instance.paths, before)
 
 
 def _outcome(changed: bool, said: Mapping[str, list[Rule]]) -> ForwardOutcome:

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running machine after its lima.yaml has changed."""
+
+from __future__ import annotations
+
+from callao.errors import CallaoError
+from callao.instances import InstancePaths
+from callao.instances.files import write_file
+
+_PATIENCE = 60.0
+"""Seconds for the host agent to answer."""
+
+
+def refresh(paths: InstancePaths, before: bytes) -> None:
+    """Have the agent read lima.yaml; what it refuses is taken back, so that the next run tries again.
+
+    :param before: the lima.yaml that it has read until now.
+    :raises AgentError: when it refuses.
+    """
+    from callao.hostagent.client import call
+
+    try:
+        call(paths.ha_sock, "POST", "/v1/refresh", timeout=_PATIENCE)
+    except CallaoError:
+        write_file(paths.lima_yaml, before)
+        raise
