@@ -89,6 +89,11 @@ def lima_home() -> Path:
     return path
 
 
+def identity_file(home: Path) -> Path:
+    """Lima's ssh identity for all instances of one LIMA_HOME: the private key."""
+    return home / "_config" / "user"
+
+
 def _user() -> HostUser:
     import pwd
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.errors import CallaoError
-from callao.host import Host
+from callao.host import Host, identity_file
 from callao.instances import Instance
 
 FIELDS = {
@@ -63,7 +63,7 @@ def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
         "HostOS": host.os,
         "HostArch": host.arch,
         "LimaHome": str(home),
-        "IdentityFile": str(home / "_config" / "user"),
+        "IdentityFile": str(identity_file(home)),
         "template": instance.template,
         "labels": dict(instance.labels),
         "ready": instance.ready,

@@ -24,6 +24,7 @@ def command() -> None:
     from callao.config import effective, to_document
     from callao.config.rules import LIMA_VERSION
     from callao.drivers import known
+    from callao.host import identity_file
     from callao.templates import find, names, resolve
 
     run = session()
@@ -38,7 +39,7 @@ def command() -> None:
         "vmTypes": known(),
         "templates": [{"name": name, "location": find(name, run.home).location} for name in names()],
         "defaultTemplate": to_document(template),
-        "identityFile": str(run.home / "_config" / "user"),
+        "identityFile": str(identity_file(run.home)),
         "programs": {
             name: shutil.which(name)
             for name in ("ssh", "scp", "rsync", "qemu-img", f"qemu-system-{run.host.arch}")

@@ -17,6 +17,7 @@ from callao.config import Config
 from callao.drivers import Driver, Machine, StateSaver, StopPolicy
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Event, Stage, State
+from callao.host import identity_file
 from callao.hostagent import api, evidence, journal
 from callao.hostagent.forwards import Forwards
 from callao.hostagent.forwards_api import ForwardsApi
@@ -292,7 +293,7 @@ class Agent:
             alias=ssh_alias(self.paths.name),
             port=self.runtime.ssh_port,
             user=config.user.name,
-            identity=self.paths.dir.parent / "_config" / "user",
+            identity=identity_file(self.paths.dir.parent),
             known_hosts=self.paths.known_hosts,
             control_path=self.paths.ssh_sock,
             forward_agent=config.ssh.forward_agent,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from callao.host import identity_file
 from callao.instances.store import Instance
 
 
@@ -34,7 +35,7 @@ def summary(instance: Instance) -> dict[str, object]:
             "address": "127.0.0.1",
             "port": instance.ssh_port,
             "user": config.user.name if config else None,
-            "identity_file": str(instance.dir.parent / "_config" / "user"),
+            "identity_file": str(identity_file(instance.dir.parent)),
             "known_hosts_file": str(paths.known_hosts),
             "host_key_alias": ssh_alias(instance.name),
             "config_file": str(paths.ssh_config),

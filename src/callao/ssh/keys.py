@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.errors import CallaoError
+from callao.host import identity_file
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,13 @@ class KeyPair:
 
 
 def user_key(home: Path) -> KeyPair:
-    """Lima's identity for all instances, ``_config/user``; made on first use.
+    """Lima's identity for all instances; made on first use.
 
     :raises CallaoError: when ssh-keygen is missing or fails.
     """
-    folder = home / "_config"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _ensure(folder / "user", comment="lima")
+    path = identity_file(home)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _ensure(path, comment="lima")
 
 
 def host_key(path: Path, comment: str) -> KeyPair:
