@@ -23,7 +23,8 @@ Document = Mapping[str, Any]
 Found = Iterator[Problem]
 
 LIMA_VERSION = "2.1.0"
-"""The Lima whose lima.yaml this is; ``minimumLimaVersion`` is compared with it."""
+"""The Lima whose lima.yaml this is; ``minimumLimaVersion`` is compared with it. Each instance's lima-version
+says so, too: Lima's own tools fill in that version's defaults, such as where the user's home is."""
 
 _VERSION = re.compile(r"v?\d+(\.\d+){0,2}([-+].*)?")
 _FS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")

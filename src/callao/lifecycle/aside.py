@@ -9,13 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from callao.config import dump
+from callao.config.rules import LIMA_VERSION
 from callao.errors import InstanceError
 from callao.instances import InstancePaths, Record, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.ssh import host_key, known_hosts
-
-LIMA_VERSION = "2.0.0"
-"""The Lima whose files and lima.yaml we are compatible with; written for Lima's own tools."""
 
 
 @contextlib.contextmanager

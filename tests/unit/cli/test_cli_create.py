@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -46,6 +47,13 @@ def test_from_a_file_named_after_it(callao: Line, box: Box) -> None:
     assert callao.names() == ["box"]
     assert template_of(callao, "box") == str(path)
     assert callao("list").out.splitlines()[1].split()[1] == "Stopped"
+
+
+def test_a_new_one_tells_limas_own_tools_whose_defaults_it_has(callao: Line, box: Box) -> None:
+    box()
+    assert callao("create", "box.yaml").status == 0
+    followed = json.loads(callao("info").out)["limaVersion"]
+    assert callao("list", "--format", "{{.LimaVersion}}").out == f"{followed}\n"
 
 
 def test_from_a_file_with_a_name_of_its_own(callao: Line, box: Box) -> None:
