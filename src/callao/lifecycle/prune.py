@@ -15,8 +15,6 @@ from callao.lifecycle.nests import clear_abandoned
 from callao.snapshots import is_layer
 from callao.snapshots.cache import places, trim
 
-_QCOW2 = b"QFI\xfb"
-
 
 def prune_cache(home: Path, host: Host, *, keep_referred: bool) -> Pruned:
     """Remove what no instance's disk is made on: warm machines, and then images.
@@ -66,17 +64,8 @@ def _bases(paths: InstancePaths, kind: VMType) -> tuple[Path, ...]:
         return ()
     driver = driver_for(kind)
     layers = [path for path in paths.dir.glob(f"{paths.disk.name}.*") if is_layer(path)]
-    below = [file for layer in layers if _is_qcow2(layer) for file in driver.chain(layer)]
-    bases = driver.bases(paths) if _is_qcow2(paths.disk) else ()
-    return (*bases, *(file for file in below if file.parent != paths.dir))
-
-
-def _is_qcow2(path: Path) -> bool:
-    """One that is raw, as vz has them, is on nothing."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(_QCOW2)) == _QCOW2
+    below = [file for layer in layers if layer.exists() for file in driver.chain(layer)]
+    return (*driver.bases(paths), *(file for file in below if file.parent != paths.dir))
 
 
 def _locations(config: Config) -> list[str]:

@@ -15,15 +15,14 @@ from callao.errors import DriverError
 
 
 def chain(path: Path) -> tuple[Path, ...]:
-    """The files that a disk is on, from the nearest to the farthest.
+    """The files that a disk is on, from the nearest to the farthest; one that is raw is on nothing.
 
     :raises DriverError: when one of them cannot be read.
     """
     found: list[Path] = []
-    below = disk.backing_file(path)
-    while below is not None:
+    while disk.is_qcow2(path) and (below := disk.backing_file(path)) is not None:
         found.append(below)
-        below = disk.backing_file(below) if disk.is_qcow2(below) else None
+        path = below
     return tuple(found)
 
 
