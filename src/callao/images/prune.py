@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from callao.errors import ImageError
 from callao.images.cache import converted_at
 from callao.images.fetch import lookup
+from callao.room import taken
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ def _removed(path: Path) -> int | None:
     try:
         with lock:
             if path.is_dir():
-                size = sum(_size(file) for file in path.rglob("*"))
+                size = taken(path.rglob("*"))
                 shutil.rmtree(path)
             else:
-                size = _size(path)
+                size = taken([path])
                 path.unlink()
     except (Timeout, OSError):
         return None
@@ -78,8 +79,3 @@ def _entries(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return [each for each in folder.iterdir() if not each.name.startswith(".")]
-
-
-def _size(path: Path) -> int:
-    status = path.lstat()
-    return getattr(status, "st_blocks", 0) * 512 or status.st_size

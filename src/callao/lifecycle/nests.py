@@ -12,6 +12,7 @@ from callao.host import Host
 from callao.images.prune import Pruned
 from callao.instances import inspect
 from callao.lifecycle.delete import delete
+from callao.room import taken
 from callao.snapshots.cache import places
 
 GOLDEN = "golden"
@@ -38,14 +39,9 @@ def clear_abandoned(home: Path, host: Host) -> Pruned:
         left = [each for each in (place.aside, place.nest) if each.exists()]
         if left:
             with contextlib.suppress(TimeoutError), place.locked(0.0):
-                held = sum(map(_size, left))
+                held = sum(taken(folder.rglob("*")) for folder in left)
                 clear(place.nest, host, silent)
                 shutil.rmtree(place.aside, ignore_errors=True)
                 gone += left
                 freed += held
     return Pruned(tuple(gone), freed)
-
-
-def _size(folder: Path) -> int:
-    """Bytes on the disk; what is linked is not in it."""
-    return sum(each.lstat().st_blocks * 512 for each in folder.rglob("*"))

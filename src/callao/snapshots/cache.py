@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from callao.images.prune import Pruned
 from callao.instances.files import read_json, write_json
+from callao.room import taken
 from callao.snapshots.record import Bound
 
 _RECORD = "warm.json"
@@ -120,7 +121,7 @@ def trim(home: Path, limit: int, used: Callable[[], Collection[Path]]) -> Pruned
 
 def size(folder: Path) -> int:
     """Bytes on the disk."""
-    return sum(each.lstat().st_blocks * 512 for each in folder.iterdir())
+    return taken(folder.iterdir())
 
 
 def _removed(folder: Path, used: Callable[[], Collection[Path]]) -> bool:

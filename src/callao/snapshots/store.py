@@ -9,6 +9,7 @@ from pathlib import Path
 from callao.errors import ConfigError, Problem, SnapshotError
 from callao.instances import InstancePaths
 from callao.instances.files import read_json
+from callao.room import taken
 from callao.snapshots.record import Snapshot
 
 RECORD = "snapshot.json"
@@ -46,7 +47,7 @@ def find(paths: InstancePaths, name: str) -> Snapshot:
 def size(paths: InstancePaths, snapshot: Snapshot) -> int:
     """Bytes that it takes on the disk: memory, devices, and its own layer."""
     files = [*(paths.snapshots / snapshot.name).iterdir(), paths.dir / snapshot.layer]
-    return sum(each.lstat().st_blocks * 512 for each in files if each.exists())
+    return taken(each for each in files if each.exists())
 
 
 def is_layer(path: Path) -> bool:
