@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.drivers.qemu.devices import escaped
+
 _CHUNK = 1 << 26
 """Bytes to copy at a time."""
 
@@ -47,8 +49,8 @@ class MappedMemory:
     path: Path
 
     def argv(self) -> list[str]:
-        path = str(self.path).replace(",", ",,")
-        return _memory(f"memory-backend-file,id=mem,size={self.size // 2**20}M,mem-path={path},share=off")
+        backend = f"memory-backend-file,id=mem,size={self.size // 2**20}M,mem-path={escaped(self.path)}"
+        return _memory(f"{backend},share=off")
 
 
 def _memory(backend: str) -> list[str]:
