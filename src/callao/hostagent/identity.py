@@ -54,9 +54,6 @@ class Newcomer:
                 answer = await self._told()
         except TimeoutError:
             raise _failed(f"the guest's program did not answer within {_PATIENCE:.0f} s.") from None
-        finally:
-            if self._writer is not None:
-                self._writer.close()
         if answer.get("error"):
             raise _failed(f"the guest could not take its identity: {answer['error']}.")
         wrong = [key for key, value in self._wanted.items() if answer.get(key) != value]
@@ -76,21 +73,19 @@ class Newcomer:
     async def _converse(self) -> Mapping[str, object]:
         assert self._reader is not None
         assert self._writer is not None
-        secret = {
-            "host_key": self._paths.host_key.read_text(encoding="ascii"),
-            "entropy": base64.b64encode(os.urandom(256)).decode(),
-            "now": time.time_ns(),
-        }
-        decoder = Decoder()
-        try:
+        with contextlib.closing(self._writer):
+            secret = {
+                "host_key": self._paths.host_key.read_text(encoding="ascii"),
+                "entropy": base64.b64encode(os.urandom(256)).decode(),
+                "now": time.time_ns(),
+            }
+            decoder = Decoder()
             self._writer.write(encode({"type": "become", **secret, **self._wanted}))
             while data := await self._reader.read(1 << 16):
                 for said in decoder.feed(data):
                     if isinstance(said, dict) and said.get("type") == "became":
                         return said
             raise EOFError
-        finally:
-            self._writer.close()
 
 
 def _failed(message: str) -> StageFailed:
