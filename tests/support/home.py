@@ -22,6 +22,7 @@ from callao.events import Event, silent
 from callao.host import Host
 from callao.instances import names
 from callao.lifecycle import Outcome, Request, ensure
+from callao.testing import Guest
 from callao.testing.home import link_cache
 
 ROOT = Path(__file__).parents[2]
@@ -77,8 +78,7 @@ class Home:
 
     def ssh(self, name: str, command: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command in the guest as a user would: by the instance's ssh.config alone."""
-        argv = ["ssh", "-F", str(self.path / name / "ssh.config"), f"lima-{name}", command]
-        return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
+        return Guest(name, self.path).run(command, timeout=timeout)
 
     def processes(self) -> list[str]:
         """Command lines of everything that still runs for this home."""
