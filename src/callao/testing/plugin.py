@@ -8,7 +8,6 @@ pytest on a machine that has callao.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,14 +155,14 @@ def guest_host(guest: Guest) -> Any:
 
 def _lacking(driver: str) -> str:
     """Why no test can run with ``driver`` here; empty when nothing is known to be missing."""
-    from callao.drivers import known
+    from callao.config import effective
+    from callao.drivers import driver_for, known
+    from callao.host import Host
 
     if driver not in known():
         return f"vmType {driver}: this version of Callao has no such driver (it has: {', '.join(known())})."
-    if driver == "qemu":
-        import shutil
-
-        machine = os.uname().machine
-        if shutil.which(f"qemu-system-{machine}") is None:
-            return f"vmType qemu: qemu-system-{machine} is not on PATH."
-    return ""
+    image = {"location": "/", "kernel": {"location": "/"}}  # firmware is the template's affair
+    least = {"vmType": driver, "images": [image]}
+    config = effective(least, Host.detect(), name="guest", instance_dir=Path("/"))
+    missing = driver_for(config.vm_type).missing(config)
+    return f"vmType {driver}: {' '.join(missing)}" if missing else ""
