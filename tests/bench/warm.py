@@ -132,9 +132,7 @@ def molecule(home: Home, rounds: int) -> None:
 
         def test(scenario: str) -> float:
             argv = [sys.executable, "-m", "molecule", "test", "-s", scenario]
-            return seconds(
-                lambda: subprocess.run(argv, cwd=folder, env=environment, check=True, capture_output=True)
-            )
+            return seconds(lambda: run(argv, Path(folder), environment))
 
         test("ours")  # the first of its kind boots
         warm, beside = [], []
