@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.waiting import PATIENCE
+
 from callao.guest.frames import Decoder, encode
 from callao.guest.pack import zipapp_bytes
-
-PATIENCE = 60.0
-"""Seconds after which a test fails instead of hanging."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from guest_program import program
+from support.waiting import PATIENCE, until
 
 from callao.errors import PortTaken
 from callao.guest.streams import WINDOW
@@ -24,7 +25,6 @@ from callao.hostagent.carriers import ByAgent
 from callao.hostagent.guestlink import GuestLink
 from callao.ports import Wanted, any_free
 
-PATIENCE = 60.0
 BULK = os.urandom(1 << 16) * 64
 
 
@@ -109,12 +109,6 @@ async def linked(path: Path) -> AsyncIterator[Scene]:
         yield Scene(link, ByAgent(link.switch))
     finally:
         await link.close()
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import PATIENCE, until
 
 from callao.config import effective
 from callao.drivers import Forward
@@ -29,7 +30,6 @@ from callao.ports import Wanted, any_free
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")
 CONFIG = effective({"images": [{"location": "/x"}]}, HOST, name="web", instance_dir=Path("/h/web"))
-PATIENCE = 30.0
 
 
 @dataclass
@@ -110,12 +110,6 @@ def play(folder: Path, work: Callable[[Scene], Awaitable[None]], proto: str = "t
             await work(found)
 
     asyncio.run(run())
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

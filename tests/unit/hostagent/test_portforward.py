@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from support.waiting import until
 
 from callao.config import PortForward
 from callao.drivers import Forward
@@ -174,12 +175,6 @@ def test_a_taken_port_is_told_once_and_tried_again(monkeypatch: pytest.MonkeyPat
 
     run(work())
     assert [(kind, port) for kind, port, _ in scene.told] == [("failed", 8080), ("forwarding", 8080)]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 def test_what_the_machine_holds_since_its_start_is_left_to_it_but_for_the_loopback() -> None:

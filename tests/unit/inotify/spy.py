@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
+from support.waiting import until
+
 from callao.inotify import Shared, Watcher, guest_command, relay
 
 MODIFY, ATTRIB, CLOSE_WRITE, OPEN, CREATE, DELETE = 0x2, 0x4, 0x8, 0x20, 0x100, 0x200
 ALL = MODIFY | ATTRIB | CLOSE_WRITE | OPEN | CREATE | DELETE | 0xC0
 NAMES = {MODIFY: "MODIFY", ATTRIB: "ATTRIB", CLOSE_WRITE: "CLOSE_WRITE", OPEN: "OPEN"}
 WRITTEN = {"ATTRIB", "MODIFY", "OPEN", "CLOSE_WRITE"}
-
-PATIENCE = 25.0
 
 
 class Spy:
@@ -64,12 +64,6 @@ class Spy:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await until(lambda: (self.look(), condition())[1])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def guest(*file_systems: str) -> asyncio.subprocess.Process:

@@ -8,7 +8,8 @@ import os
 import shutil
 from pathlib import Path
 
-from inotify.spy import ATTRIB, WRITTEN, Spy, guest, relayed, until
+from inotify.spy import ATTRIB, WRITTEN, Spy, guest, relayed
+from support.waiting import until
 
 from callao.inotify import Shared, Watcher, relay
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from inotify.spy import PATIENCE, same, until
+from inotify.spy import same
+from support.waiting import PATIENCE, until
 
 from callao.inotify import Kind, Shared, Watcher, watch
 from callao.inotify.change import stamp_of
