@@ -16,16 +16,13 @@ description:
   - A directory that is not O(writable) is read-only on the host's side, whatever the guest's root does.
 extends_documentation_fragment:
   - callao.lima.attributes
+  - callao.lima.of_instance
 attributes:
   diff_mode:
     support: full
     details:
       - Shows what is at the mount point, before and after.
 options:
-  instance:
-    description: The instance's name.
-    type: str
-    required: true
   location:
     description:
       - The directory on the host, absolute or below V(~).

@@ -15,11 +15,7 @@ description:
   - Returns what is mounted in a running instance now, and of a stopped one what lima.yaml says.
 extends_documentation_fragment:
   - callao.lima.attributes.info
-options:
-  instance:
-    description: The instance's name.
-    type: str
-    required: true
+  - callao.lima.of_instance
 seealso:
   - module: callao.lima.mount
 """

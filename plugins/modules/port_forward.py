@@ -19,14 +19,11 @@ description:
     addresses, on ports from 1024 up.
 extends_documentation_fragment:
   - callao.lima.attributes
+  - callao.lima.of_instance
 attributes:
   diff_mode:
     support: none
 options:
-  instance:
-    description: The instance's name.
-    type: str
-    required: true
   guest_port:
     description: The guest's port. One of O(guest_port) and O(guest_port_range) is needed.
     type: int

@@ -15,11 +15,7 @@ description:
   - Returns what is forwarded now from a running instance, and what cannot be and why.
 extends_documentation_fragment:
   - callao.lima.attributes.info
-options:
-  instance:
-    description: The instance's name.
-    type: str
-    required: true
+  - callao.lima.of_instance
 seealso:
   - module: callao.lima.port_forward
 """

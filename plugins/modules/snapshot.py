@@ -19,6 +19,7 @@ description:
 extends_documentation_fragment:
   - callao.lima.attributes
   - callao.lima.stages
+  - callao.lima.of_instance
 attributes:
   check_mode:
     details:
@@ -32,10 +33,6 @@ attributes:
     details:
       - With O(state=applied), the instance returns to the snapshot each time.
 options:
-  instance:
-    description: The instance's name.
-    type: str
-    required: true
   name:
     description:
       - The snapshot's name. 1 to 64 letters, digits, dots, dashes and underscores, first and last a letter

@@ -15,11 +15,8 @@ description:
   - Returns the snapshots of an instance, whether it runs or not, the oldest first.
 extends_documentation_fragment:
   - callao.lima.attributes.info
+  - callao.lima.of_instance
 options:
-  instance:
-    description: The instance's name.
-    type: str
-    required: true
   name:
     description:
       - The snapshot to look at. One that does not exist is left out.
