@@ -163,6 +163,8 @@ class Agent:
                 await self.ports.open()
             bring = self.shares.mount_configured if self.take_up is None else self.shares.take_on
             await bring(self.config)
+            if self.ports is not None and self.take_up is not None:
+                await self.ports.on_time()
             if self.shares.mounted:
                 self._passed(Stage.MOUNTS)
             for index, probe in enumerate(self.config.probes):

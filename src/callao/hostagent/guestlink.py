@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece, encode
+from callao.hostagent.clock import GuestClock, Message
 from callao.hostagent.switch import Switch
 
-Message = Mapping[str, Any]
 Handler = Callable[[Message], Awaitable[None]]
 
 _PAUSE = 1.0
@@ -22,10 +20,6 @@ _PAUSE = 1.0
 
 _HEARTBEAT = 30.0
 """Seconds between pings: what tells that the guest's clock is off, after the host has slept."""
-
-_CLOCK_SLACK = 1_000_000_000
-"""Nanoseconds by which the guest's clock may differ."""
-
 
 _DEAF = 1 << 22
 """Bytes unread by the guest beyond which the channel is closed, and opened again: it may begin anew."""
@@ -44,6 +38,7 @@ class GuestLink:
     """By the message's type."""
     switch: Switch = field(default_factory=Switch)
     """What is done with pieces of streams."""
+    clock: GuestClock = field(default_factory=GuestClock)
     connected: bool = False
     """Whether the guest has answered our hello."""
     hellos: int = 0
@@ -106,8 +101,8 @@ class GuestLink:
         kind = message.get("type")
         if kind == "hello" and not self._greeted(message):
             return
-        if kind == "pong":
-            await self._set_clock(message)
+        if kind in ("pong", "timed") and (reply := self.clock.heard(message)):
+            await self.send(reply)
         handler = self.handlers.get(str(kind))
         if handler is not None:
             await handler(message)
@@ -122,18 +117,13 @@ class GuestLink:
         elif hello["answer"] == self.hellos and not self.connected:
             self.connected = True
             self.switch.begin(self.writer)
-            self.writer.write(encode({"type": "ping", "id": 0}))  # the first look at its clock
+            self.writer.write(encode(dict(self.clock.ping(0))))
             return True
         return False
-
-    async def _set_clock(self, message: Message) -> None:
-        theirs = message.get("time")
-        if type(theirs) is int and abs(time.time_ns() - theirs) > _CLOCK_SLACK:
-            await self.send({"type": "time", "now": time.time_ns()})
 
     async def _beat(self) -> None:
         number = 0
         while True:
             await asyncio.sleep(_HEARTBEAT)
             number += 1
-            await self.send({"type": "ping", "id": number})
+            await self.send(self.clock.ping(number))

@@ -15,7 +15,8 @@ from callao.drivers import Machine
 from callao.guest.listeners import DNAT, V6ONLY
 from callao.hostagent import journal
 from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
-from callao.hostagent.guestlink import GuestLink, Message
+from callao.hostagent.clock import Message
+from callao.hostagent.guestlink import GuestLink
 from callao.hostagent.portforward import PortForwarder
 from callao.hostagent.socketforward import SocketForwards
 from callao.ports import Binding, Listener, Wanted, Way, preference
@@ -24,6 +25,8 @@ from callao.ssh import Client
 _SETTLE = 0.05
 """Seconds in which further news of the guest are gathered before acting on them."""
 
+_CLOCK = 10.0
+"""Seconds for a machine that went on to have its clock set."""
 
 _PROTOS = ("tcp", "udp")
 
@@ -70,6 +73,12 @@ class LivePorts:
         """The guest can be logged into, for the first time or again."""
         await self._ports.open()
         await self._sockets.reopen(self._config.port_forwards)
+
+    async def on_time(self) -> None:
+        """Wait until the guest's clock is right; a program that isn't there is not waited for long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOCK):
+                await self._link.clock.right.wait()
 
     async def become(self, config: Config, held: Iterable[Binding]) -> None:
         """The rules have changed, or what the machine holds of itself has."""
