@@ -11,6 +11,7 @@ from callao.guest.complaints import complain
 from callao.guest.containers import Containers
 from callao.guest.expose import Exposure
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece
+from callao.guest.glance import Glance
 from callao.guest.link import Link
 from callao.guest.listeners import Scanner
 from callao.guest.switch import Switch
@@ -27,6 +28,7 @@ class Work:
     """What outlives a conversation."""
 
     def __init__(self) -> None:
+        self.glance = Glance()
         self.scanner = Scanner()
         self.containers = Containers()
         self.exposure = Exposure()
@@ -40,6 +42,7 @@ class Work:
             dns.clear()
         self.containers.end()
         self.scanner.close()
+        self.glance.close()
 
 
 class Channel:
@@ -81,8 +84,12 @@ class Channel:
         elif self._decoder.partial and not self._link.congested and time.monotonic() - self._heard > STALE:
             self._decoder.reset()
             self._log("the rest of a frame has not come")
-        if not self._link.congested and time.monotonic() >= self._pace.next:
-            self._look(began)
+        now = time.monotonic()
+        if not self._link.congested and now >= self._pace.next:
+            if self._pace.due(now, self._work.containers.asking or self._work.glance.differs()):
+                self._look(began)
+            else:
+                self._pace.glanced(now)
 
     def _receive(self, data: bytes) -> None:
         self._heard = time.monotonic()
@@ -107,6 +114,7 @@ class Channel:
     def _look(self, began: float) -> None:
         """``began`` is the CPU's time at which this became our work: to sleep and wake up costs, too."""
         now = time.monotonic()
+        self._work.glance.remember()
         try:
             found = self._work.scanner.scan() | self._work.containers.scan(now)
         except (OSError, ValueError) as error:

@@ -50,6 +50,11 @@ class Containers:
         self._found = {}  # type: dict[Question, set[Listener]]
         self._next = 0.0
 
+    @property
+    def asking(self) -> bool:
+        """Whether an answer is on its way."""
+        return any(errand.running for errand in self._asked.values())
+
     def scan(self, now: float) -> "set[Listener]":
         """What is known by now; the answers to what is asked here come with later calls."""
         if now >= self._next:

@@ -27,6 +27,11 @@ class Errand:
         self._process = None  # type: subprocess.Popen[bytes] | None
         self._file = None  # type: IO[bytes] | None
 
+    @property
+    def running(self) -> bool:
+        """Whether its output is still to be had."""
+        return self._process is not None
+
     def output(self, now: float) -> "str | None":
         """Its newest output, once, when it has ended; "" when it failed. Starts it when it is time to."""
         if self._process is None:

@@ -3,8 +3,9 @@
 
 from callao.guest.listeners import Listener
 
-QUICK, SLOW = 0.25, 1.0
-"""Seconds. One start brings others, so a change is followed closely; all is quiet most of the time."""
+QUICK, SLOW, RARE = 0.25, 0.5, 4.0
+"""Seconds between glances: one start brings others, so a change is followed closely, and all is quiet most
+of the time. And between looks when no glance found a reason."""
 
 BATCH = 4000
 """Listeners in one message: far below the limit of a frame, and one is enough for all but tests."""
@@ -15,26 +16,34 @@ Only an emulated guest, or one without netlink and with thousands of connections
 
 
 class Pace:
-    """When to look next. Times are monotonic seconds."""
+    """When to glance next, and when to look. Times are monotonic seconds."""
 
     def __init__(self, now: float) -> None:
         self.interval = QUICK
         self.next = now
+        self._soonest = self._latest = now
+
+    def due(self, now: float, suspicious: bool) -> bool:
+        """Whether to look now."""
+        return now >= (self._soonest if suspicious else self._latest)
 
     def looked(self, now: float, changed: bool, cost: float = 0.0) -> None:
         """A look has ended, which took ``cost`` seconds of CPU."""
+        self._soonest = now + min(cost / (BUSY_SHARE if changed else IDLE_SHARE), LONGEST)
+        self._latest = max(now + RARE, self._soonest)
         self.interval = QUICK if changed else min(self.interval * 2, SLOW)
-        affordable = min(cost / (BUSY_SHARE if changed else IDLE_SHARE), LONGEST)
-        self.next = now + max(self.interval, affordable)
+        self.next = now + self.interval
+
+    def glanced(self, now: float) -> None:
+        """There was no reason to look."""
+        self.interval = min(self.interval * 2, SLOW)
+        self.next = now + self.interval
 
     def hurry(self, now: float) -> None:
         """The host asked for something, and may be about to ask what came of it."""
         self.interval = QUICK
         self.next = min(self.next, now + QUICK)
-
-    def at_once(self, now: float) -> None:
-        self.interval = QUICK
-        self.next = now
+        self._latest = min(self._latest, self.next)
 
     def wait(self, now: float) -> float:
         return max(self.next - now, 0.0)

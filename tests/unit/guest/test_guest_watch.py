@@ -13,40 +13,48 @@ from callao.guest.watch import BATCH, News, Pace
 A, B = Listener("tcp", "127.0.0.1", 80), Listener("udp", "::", 53)
 
 
-def test_quiet_doubles_the_interval_up_to_a_second():
-    pace, waits = Pace(0.0), []
-    for _ in range(4):
-        now = pace.next
-        pace.looked(now, False)
-        waits.append(pace.wait(now))
-    assert waits == [0.5, 1.0, 1.0, 1.0]
-
-
-def test_a_change_makes_the_next_look_come_soon():
+def test_quiet_doubles_the_interval_up_to_half_a_second():
     pace = Pace(0.0)
+    assert pace.wait(0.0) == 0.0
+    pace.looked(0.0, True)
+    waits = [pace.wait(0.0)]
+    for _ in range(3):
+        now = pace.next
+        pace.glanced(now)
+        waits.append(pace.wait(now))
+    assert waits == [0.25, 0.5, 0.5, 0.5]
+
+
+def test_with_no_reason_a_look_comes_seldom():
+    pace = Pace(0.0)
+    assert pace.due(0.0, False)
     pace.looked(0.0, False)
-    pace.looked(1.0, True)
-    assert pace.wait(1.0) == 0.25
+    assert not pace.due(3.9, False)
+    assert pace.due(4.0, False)
+    assert pace.due(0.5, True)
 
 
 def test_a_request_hurries_a_look_but_never_delays_it():
     pace = Pace(0.0)
-    for _ in range(3):
-        pace.looked(0.0, False)
+    pace.looked(0.0, False)
     pace.hurry(0.1)
     assert pace.next == pytest.approx(0.35)
     pace.hurry(0.2)
     assert pace.next == pytest.approx(0.35)
+    assert pace.due(pace.next, False)
 
 
 def test_looks_that_cost_much_come_seldom():
     pace = Pace(0.0)
     pace.looked(0.0, False, cost=0.015)
-    assert pace.wait(0.0) == pytest.approx(3.0)
+    assert not pace.due(2.9, True)
+    assert pace.due(3.0, True)
     pace.looked(0.0, True, cost=0.1)
-    assert pace.wait(0.0) == pytest.approx(2.0)
+    assert not pace.due(1.9, True)
+    assert pace.due(2.0, True)
     pace.looked(0.0, False, cost=60.0)
-    assert pace.wait(0.0) == 5.0
+    assert not pace.due(4.9, True)
+    assert pace.due(5.0, False)
 
 
 def test_only_differences_are_told():
