@@ -15,26 +15,30 @@ _SLACK = 1_000_000_000
 
 
 class GuestClock:
-    """Asked by pings. What sets it is late by the time that it takes to arrive, so it is asked again."""
+    """Told the time first, asked by pings later; what was long on its way is asked after."""
 
     def __init__(self) -> None:
         self.right = asyncio.Event()
         """Set when it was found right, or the guest cannot set it."""
-        self._asked = 0
+        self._said = 0
+
+    def tell(self) -> Message:
+        """To be sent now; what sets it where it is off."""
+        self._said = time.time_ns()
+        return {"type": "time", "now": self._said}
 
     def ping(self, number: int) -> Message:
         """To be sent now."""
-        self._asked = time.time_ns()
+        self._said = time.time_ns()
         return {"type": "ping", "id": number}
 
     def heard(self, message: Message) -> Message | None:
         """What to say to a ``pong`` or a ``timed``, if anything."""
-        if message.get("type") == "timed" and message.get("stepped") is True:
-            return self.ping(0)
-        theirs = message.get("time")
-        if message.get("type") == "pong" and type(theirs) is int:
-            now = time.time_ns()
-            if not self._asked - _SLACK <= theirs <= now + _SLACK:
-                return {"type": "time", "now": now}
+        now, theirs = time.time_ns(), message.get("time")
+        if message.get("type") == "timed":
+            if message.get("stepped") is True and now - self._said > _SLACK:
+                return self.ping(0)
+        elif type(theirs) is int and not self._said - _SLACK <= theirs <= now + _SLACK:
+            return self.tell()
         self.right.set()
         return None

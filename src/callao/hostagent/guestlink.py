@@ -117,7 +117,7 @@ class GuestLink:
         elif hello["answer"] == self.hellos and not self.connected:
             self.connected = True
             self.switch.begin(self.writer)
-            self.writer.write(encode(dict(self.clock.ping(0))))
+            self.writer.write(encode(dict(self.clock.tell())))
             return True
         return False
 

@@ -25,7 +25,7 @@ def test_a_clock_that_is_right_is_left_alone(off: float) -> None:
 
 
 @pytest.mark.parametrize("off", [3600, 3, -3, -(10**6)])
-def test_one_that_is_off_is_set_and_asked_again(off: float) -> None:
+def test_one_that_is_off_is_set(off: float) -> None:
     clock = GuestClock()
     clock.ping(0)
     said = clock.heard(pong(off))
@@ -33,9 +33,21 @@ def test_one_that_is_off_is_set_and_asked_again(off: float) -> None:
     assert said["type"] == "time"
     assert abs(said["now"] - time.time_ns()) < SECOND
     assert not clock.right.is_set()
+    assert clock.heard({"type": "timed", "stepped": True}) is None
+    assert clock.right.is_set()
+
+
+def test_one_that_was_set_late_is_asked_and_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = GuestClock()
+    clock.tell()
+    later = time.time_ns() + 5 * SECOND
+    monkeypatch.setattr(time, "time_ns", lambda: later)
     assert clock.heard({"type": "timed", "stepped": True}) == {"type": "ping", "id": 0}
     assert not clock.right.is_set()
-    assert clock.heard(pong(0)) is None
+    again = clock.heard({"type": "pong", "id": 0, "time": later - 5 * SECOND})
+    assert again is not None
+    assert again["type"] == "time"
+    assert clock.heard({"type": "timed", "stepped": True}) is None
     assert clock.right.is_set()
 
 
