@@ -17,7 +17,7 @@ from callao.drivers.qemu import layers, memory
 from callao.drivers.qemu.devices import Disk, Monitor
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory
 from callao.drivers.qemu.process import QemuMachine, launch
-from callao.drivers.qemu.state import DEVICES, MEMORY
+from callao.drivers.qemu.state import DEVICES, MEMORY, WHOLE
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 
@@ -106,7 +106,7 @@ def test_a_machine_goes_on_from_the_memory_of_another(
             machine = await started(paths, part, "-incoming", "defer", inherited=(stream.fileno(), copy))
             os.close(copy)
             try:
-                await machine.state.take_up(folder, stream.fileno())
+                await machine.state.take_up(stream.fileno(), apart=True)
                 assert await read_memory(machine, 5) == b"hello"
                 assert "paused" in await human(machine, "info status")
                 await machine.resume()
@@ -118,29 +118,42 @@ def test_a_machine_goes_on_from_the_memory_of_another(
     asyncio.run(play())
 
 
-def test_one_with_private_memory_is_saved_in_one_stream(paths: InstancePaths, tmp_path: Path) -> None:
-    pages = tmp_path / "pages"
-    pages.write_bytes(b"")
+def test_one_with_private_memory_is_saved_whole_and_laid_apart_when_it_is_taken_up(
+    paths: InstancePaths, tmp_path: Path
+) -> None:
+    folder, pages = tmp_path / "s", tmp_path / "pages"
+    folder.mkdir()
+    pages.write_bytes(bytes(ADDRESS) + b"hello")
     os.truncate(pages, SIZE)
+
+    async def taken_up(*inherited: int, memory: MappedMemory | SharedMemory, apart: bool) -> bytes:
+        machine = await started(paths, memory, "-incoming", "defer", inherited=inherited)
+        try:
+            await machine.state.take_up(inherited[0], apart=apart)
+            if not apart:
+                await machine.state.lay_apart(folder)
+            said = await read_memory(machine, 5)
+            await machine.resume()
+            assert "running" in await human(machine, "info status")
+            return said
+        finally:
+            await ended(machine)
 
     async def play() -> None:
         machine = await started(paths, MappedMemory(SIZE, pages), "-S")
         try:
-            (tmp_path / "s").mkdir()
-            await machine.save(tmp_path / "s")
+            await machine.save(folder)
         finally:
             await ended(machine)
-        with (tmp_path / "s" / DEVICES).open("rb") as stream:
-            again = await started(
-                paths, SharedMemory(SIZE), "-incoming", "defer", inherited=(stream.fileno(),)
-            )
-            try:
-                await again.state.take_up(tmp_path / "s", stream.fileno())
-            finally:
-                await ended(again)
+        assert [path.name for path in folder.iterdir()] == [WHOLE]
+        with (folder / WHOLE).open("rb") as stream:
+            assert await taken_up(stream.fileno(), memory=SharedMemory(SIZE), apart=False) == b"hello"
+        assert {path.name for path in folder.iterdir()} == {DEVICES, MEMORY}
+        with (folder / DEVICES).open("rb") as stream:
+            mapped = MappedMemory(SIZE, folder / MEMORY)
+            assert await taken_up(stream.fileno(), memory=mapped, apart=True) == b"hello"
 
     asyncio.run(play())
-    assert not (tmp_path / "s" / MEMORY).exists()
 
 
 def test_each_save_leaves_a_layer_with_what_was_written_until_then(
@@ -182,7 +195,7 @@ def test_a_state_of_another_machine_is_refused_and_says_so(paths: InstancePaths,
             os.close(copy)
             try:
                 (folder / DEVICES).write_bytes(b"no state at all")
-                await machine.state.take_up(folder, stream.fileno())
+                await machine.state.take_up(stream.fileno(), apart=True)
             finally:
                 await machine.kill()
                 await machine.wait()

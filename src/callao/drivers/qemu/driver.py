@@ -21,7 +21,7 @@ from callao.drivers.qemu.hotplug import Slot
 from callao.drivers.qemu.machine import MACHINES, Booting, command_line, machine_words
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory, read_in
 from callao.drivers.qemu.process import launch
-from callao.drivers.qemu.state import DEVICES, MEMORY
+from callao.drivers.qemu.state import DEVICES, MEMORY, WHOLE
 from callao.errors import DriverError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
@@ -129,7 +129,8 @@ class QemuDriver:
         if booting.flash is not None and not boot.paths.qemu_efi_vars.exists():
             firmware.lay_variables(_firmware(config), boot.paths.qemu_efi_vars)
         slots: dict[int, Slot] = {}
-        with _inherited(boot) as (memory, descriptors):
+        apart = boot.saved is not None and (boot.saved.folder / DEVICES).exists()
+        with _inherited(boot, apart=apart) as (memory, descriptors):
             disk = layers.named(boot.paths.disk)
             argv = command_line(program, boot, accel, replace(booting, memory=memory, disk=disk))
             try:
@@ -145,7 +146,9 @@ class QemuDriver:
                 raise
             if boot.saved is not None:
                 try:
-                    await machine.state.take_up(boot.saved.folder, descriptors[0])
+                    await machine.state.take_up(descriptors[0], apart=apart)
+                    if not apart:
+                        await machine.state.lay_apart(boot.saved.folder)
                 except BaseException:
                     await machine.kill()
                     await machine.wait()
@@ -165,16 +168,17 @@ class QemuDriver:
 
 
 @contextlib.contextmanager
-def _inherited(boot: Boot) -> Iterator[tuple[Part | None, tuple[int, ...]]]:
-    """What QEMU is handed to take up a state: its memory, and a descriptor of the devices' file."""
+def _inherited(boot: Boot, *, apart: bool) -> Iterator[tuple[Part | None, tuple[int, ...]]]:
+    """What QEMU is handed to take up a state: its memory, and a descriptor of the file with the rest."""
     if boot.saved is None:
         yield None, ()
         return
     pages, size = boot.saved.folder / MEMORY, boot.config.memory
     try:
-        with (boot.saved.folder / DEVICES).open("rb") as stream, contextlib.ExitStack() as opened:
+        with contextlib.ExitStack() as opened:
+            stream = opened.enter_context((boot.saved.folder / (DEVICES if apart else WHOLE)).open("rb"))
             descriptors = (stream.fileno(),)
-            if not pages.exists():
+            if not apart:
                 yield SharedMemory(size), descriptors
             elif not boot.saved.shared_memory and not boot.shape.reclaims:
                 yield MappedMemory(size, pages), descriptors

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,11 @@ from callao.instances import InstancePaths
 
 Execute = Callable[[str, Mapping[str, object]], Awaitable[object]]
 
-DEVICES = "devices"
-"""The file with the state of the devices, and of the memory where nobody else can reach that."""
+DEVICES, MEMORY = "devices", "memory"
+"""The files with the state of the devices, and with the pages of the memory."""
 
-MEMORY = "memory"
-"""The file with the pages of the memory."""
+WHOLE = "whole"
+"""The file with both, in the place of those: of a machine whose memory nobody else can reach."""
 
 _NODE = "disk"
 _POLL = 0.02
@@ -55,32 +56,53 @@ class State:
         with memory.pages_of(self.pid) as pages:
             _require_room(folder, pages)
             layer = await self._leave_disk()
-            await self._share_aware(pages is not None)
-            (folder / DEVICES).touch(mode=0o600, exist_ok=False)
-            with (folder / DEVICES).open("r+b") as file:
-                self.monitor.send_fd_scm(file.fileno())
-                await self.execute("getfd", {"fdname": _STREAM})
-                await self.execute("migrate-set-parameters", {"max-bandwidth": 10**11})
-                await self.execute("migrate", {"uri": f"fd:{_STREAM}"})
-                await self._migrated("saved")
-            if pages is not None:
-                try:
-                    await asyncio.to_thread(memory.write_out, pages, folder / MEMORY)
-                except OSError as error:
-                    raise DriverError(f"the memory cannot be saved in {folder}: {error}.") from error
+            await self._write(pages, folder / (WHOLE if pages is None else DEVICES), folder / MEMORY)
         if self.paths.qemu_efi_vars.exists():
             shutil.copyfile(self.paths.qemu_efi_vars, folder / self.paths.qemu_efi_vars.name)
         return layer.name
 
-    async def take_up(self, folder: Path, stream: int) -> None:
+    async def take_up(self, stream: int, *, apart: bool) -> None:
         """Into a machine that was started to wait for it; it is paused after.
 
-        :param stream: the devices' file, as the machine's own descriptor.
+        :param stream: the file, as the machine's own descriptor.
+        :param apart: whether the memory is in place, and not in that file.
         :raises DriverError: when QEMU refuses it.
         """
-        await self._share_aware((folder / MEMORY).exists())
+        await self._share_aware(apart)
         await self.execute("migrate-incoming", {"uri": f"fd:{stream}"})
         await self._migrated("taken up")
+
+    async def lay_apart(self, folder: Path) -> None:
+        """Write what was just taken up as a whole once more, in two files: that is taken up much sooner.
+
+        Nothing happens where there is no room for it.
+        """
+        with memory.pages_of(self.pid) as pages, tempfile.TemporaryDirectory(dir=folder) as aside:
+            devices, copy = Path(aside) / DEVICES, Path(aside) / MEMORY
+            try:
+                _require_room(folder, pages)
+                await self._write(pages, devices, copy)
+            except DriverError:
+                return
+            copy.rename(folder / MEMORY)
+            devices.rename(folder / DEVICES)  # from here on the two count
+            (folder / WHOLE).unlink(missing_ok=True)
+
+    async def _write(self, pages: int | None, stream: Path, target: Path) -> None:
+        """:raises DriverError: when QEMU refuses, or there is no room."""
+        await self._share_aware(pages is not None)
+        stream.touch(mode=0o600, exist_ok=False)
+        with stream.open("r+b") as file:
+            self.monitor.send_fd_scm(file.fileno())
+            await self.execute("getfd", {"fdname": _STREAM})
+            await self.execute("migrate-set-parameters", {"max-bandwidth": 10**11})
+            await self.execute("migrate", {"uri": f"fd:{_STREAM}"})
+            await self._migrated("saved")
+        if pages is not None:
+            try:
+                await asyncio.to_thread(memory.write_out, pages, target)
+            except OSError as error:
+                raise DriverError(f"the memory cannot be saved in {target.parent}: {error}.") from error
 
     async def resume(self) -> None:
         await self.execute("cont", {})
