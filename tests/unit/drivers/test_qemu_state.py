@@ -156,6 +156,17 @@ def test_one_with_private_memory_is_saved_whole_and_laid_apart_when_it_is_taken_
     asyncio.run(play())
 
 
+def test_what_was_never_written_takes_no_room(tmp_path: Path) -> None:
+    pages = os.memfd_create("pages")
+    os.ftruncate(pages, SIZE)
+    os.pwrite(pages, bytes(SIZE // 2), 0)  # the kernel has pages for it
+    os.pwrite(pages, b"hello", ADDRESS)
+    memory.write_out(pages, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == os.pread(pages, SIZE, 0)
+    assert (tmp_path / "out").stat().st_blocks * 512 <= 2**20
+    os.close(pages)
+
+
 def test_each_save_leaves_a_layer_with_what_was_written_until_then(
     paths: InstancePaths, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from pathlib import Path
 
 from callao.drivers.qemu.devices import escaped
 
-_CHUNK = 1 << 26
-"""Bytes to copy at a time."""
+_CHUNK, _BLOCK = 1 << 26, 1 << 16
+"""Bytes to copy at a time, without a look and with one."""
 
 _NAME = "memory-backend-memfd"
 """QEMU's own name of the memfd, and ours for one that it is given."""
@@ -76,13 +77,19 @@ def pages_of(pid: int) -> Iterator[int | None]:
 
 
 def write_out(pages: int, target: Path) -> None:
-    """Copy a memfd into a file that has holes where nothing was ever written.
+    """Copy a memfd into a file with holes where there are only zeros: what was only read has pages, too.
 
     :raises OSError: when there is no room.
     """
+    size, nothing = os.fstat(pages).st_size, bytes(_BLOCK)
     target.touch(mode=0o600, exist_ok=False)
-    with target.open("r+b") as file:
-        _copy(pages, file.fileno())
+    with target.open("r+b") as file, mmap.mmap(pages, size, prot=mmap.PROT_READ) as memory:
+        os.ftruncate(file.fileno(), size)
+        for begin, end in _extents(pages, size):
+            for at in range(begin, end, _BLOCK):
+                block = memory[at : min(at + _BLOCK, end)]
+                if block != nothing[: len(block)]:
+                    os.pwrite(file.fileno(), block, at)
 
 
 def read_in(source: Path) -> int:
@@ -93,20 +100,16 @@ def read_in(source: Path) -> int:
     descriptor = os.memfd_create(_NAME, 0)
     try:
         with source.open("rb") as file:
-            _copy(file.fileno(), descriptor)
+            size = os.fstat(file.fileno()).st_size
+            os.ftruncate(descriptor, size)
+            for begin, end in _extents(file.fileno(), size):
+                os.lseek(descriptor, begin, os.SEEK_SET)
+                while begin < end:
+                    begin += os.sendfile(descriptor, file.fileno(), begin, min(_CHUNK, end - begin))
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _copy(source: int, target: int) -> None:
-    size = os.fstat(source).st_size
-    os.ftruncate(target, size)
-    for begin, end in _extents(source, size):
-        os.lseek(target, begin, os.SEEK_SET)
-        while begin < end:
-            begin += os.sendfile(target, source, begin, min(_CHUNK, end - begin))
 
 
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
