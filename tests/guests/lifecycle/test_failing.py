@@ -23,13 +23,9 @@ def failing_home(golden: Golden) -> Iterator[Home]:
         yield home
 
 
-BIOS = {"firmware": {"legacyBIOS": True}}
-"""These boots prove the BIOS way in passing; the other tests boot by UEFI, and directly."""
-
-
 def attempt(home: Home, **extra: Any) -> StageFailed:
     with pytest.raises(StageFailed) as caught:
-        home.ensure("bad", extra={**BIOS, **extra}, timeout=300)
+        home.ensure("bad", extra={**home.direct(), **extra}, timeout=300)
     return caught.value
 
 
@@ -43,7 +39,6 @@ def test_a_failing_provision_script_is_named_with_its_output(failing_home: Home)
 
 
 def test_the_next_run_mends_it(failing_home: Home) -> None:
-    outcome = failing_home.ensure("bad", extra=BIOS, timeout=300)
+    outcome = failing_home.ensure("bad", extra=failing_home.direct(), timeout=300)
     assert outcome.actions == ("configure", "stop", "start")
     assert inspect("bad", failing_home.path, failing_home.host).ready
-    assert not (failing_home.path / "bad" / "qemu-efi-vars.fd").exists()

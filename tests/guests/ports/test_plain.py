@@ -16,13 +16,14 @@ pytestmark = pytest.mark.guest
 def test_a_plain_guest_is_left_alone(home: Home, tmp_path: Path) -> None:
     rules = [{"guestPort": 22, "ignore": True}, {"guestPort": 8000, "hostPort": 28000, "static": True}]
     extra = {
-        **home.direct(),
+        "firmware": {"legacyBIOS": True},  # proves that way in passing; others boot by UEFI, and directly
         "plain": True,
         "mounts": [{"location": str(tmp_path)}],
         "portForwards": [*rules, {"guestPort": 8001, "hostPort": 28001}],
     }
     home.ensure("plain", extra=extra, timeout=300)
     instance = inspect("plain", home.path, home.host)
+    assert not (instance.dir / "qemu-efi-vars.fd").exists()
     assert instance.forwards == (("tcp", "127.0.0.1", 28000, 8000), ("udp", "127.0.0.1", 28000, 8000))
     there = "ls /usr/local/bin/lima-guestagent /etc/systemd/system/lima-guestagent.service 2>/dev/null"
     assert home.ssh("plain", there).stdout == ""

@@ -106,7 +106,7 @@ def machine(golden: Golden) -> Iterator[Box]:
         rules = [{"guestSocket": "/run/test.sock", "hostSocket": "test.sock"}]
         hosts = {"*.box.test": "10.1.2.3", "named.test": "host.lima.internal"}
         extra = {**home.direct(), "portForwards": rules, "hostResolver": {"hosts": hosts}}
-        home.ensure("box", extra=extra, timeout=300)
+        home.ensure("box", extra=extra, warm=True, timeout=300)
         box = Box(home)
         behind = "sudo date -s '1 hour ago'"
         done = home.ssh("box", f"printf %s {shlex.quote(SERVER)} | sudo tee /run/server.py && {behind}")

@@ -57,7 +57,8 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         shared.chmod(0o755)  # virtiofs has the host's permissions, for the guest's user, too
         (shared / "greeting").write_text("hello\n")
         mounts = [{"location": str(shared), "mountPoint": "/mnt/shared", "writable": True}]
-        home.ensure("box", extra={**home.direct(), "mounts": mounts, "mountType": "virtiofs"}, timeout=400)
+        extra = {**home.direct(), "mounts": mounts, "mountType": "virtiofs"}
+        home.ensure("box", extra=extra, warm=True, timeout=400)
         yield Box(home, shared)
 
 
