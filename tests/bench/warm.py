@@ -92,12 +92,14 @@ def cycles(home: Home, count: int) -> None:
 
 
 ELSEWHERE = """\
-driver: {name: default, options: {managed: false}}
-ansible: {executor: {args: {ansible_playbook: ["--inventory=${MOLECULE_SCENARIO_DIRECTORY}/hosts.yml"]}}}
+driver:
+  name: default
+  options:
+    managed: false
+    ansible_connection_options: {ansible_connection: callao.lima.instance, lima_instance: beside}
+platforms: [{name: box}]
 verifier: {name: testinfra}
 """
-HOSTS = "all: {hosts: {box: {ansible_connection: callao.lima.instance, lima_instance: beside}}}\n"
-NOTHING = "- {hosts: localhost, gather_facts: false, tasks: []}\n"
 
 
 def molecule(home: Home, rounds: int) -> None:
@@ -115,9 +117,6 @@ def molecule(home: Home, rounds: int) -> None:
             described.replace("    cpus: 1\n", "    cpus: 1\n    warm: false\n")
         )
         (scenarios / "beside" / "molecule.yml").write_text(ELSEWHERE)
-        (scenarios / "beside" / "hosts.yml").write_text(HOSTS)
-        for step in ("create", "destroy"):
-            (scenarios / "beside" / f"{step}.yml").write_text(NOTHING)
         environment = {
             **{
                 key: value
