@@ -31,8 +31,9 @@ from callao.lifecycle import snapshot
 FOUR = ("w1", "w2", "w3", "w4")
 
 
-def make(home: Home, name: str, *, warm: bool) -> None:
-    home.ensure(name, template=str(home.path / "template.yaml"), warm=warm, timeout=600)
+def make(home: Home, name: str, *, warm: bool, **config: object) -> None:
+    template = str(home.path / "template.yaml")
+    home.ensure(name, template=template, config=config, warm=warm, timeout=600)
 
 
 def cold_and_warm(home: Home, rounds: int) -> None:
@@ -92,20 +93,18 @@ def cycles(home: Home, count: int) -> None:
 
 
 ELSEWHERE = """\
-driver:
-  name: default
-  options:
-    managed: false
-    ansible_connection_options: {ansible_connection: callao.lima.instance, lima_instance: beside}
-platforms: [{name: box}]
-verifier: {name: testinfra}
+driver: {name: default}
+ansible: {executor: {args: {ansible_playbook: ["--inventory=${MOLECULE_SCENARIO_DIRECTORY}/hosts.yml"]}}}
+verifier: {name: testinfra, options: {ansible-inventory: "${MOLECULE_SCENARIO_DIRECTORY}/hosts.yml"}}
 """
+HOSTS = "all: {hosts: {box: {ansible_connection: callao.lima.instance, lima_instance: beside}}}\n"
+NOTHING = "- {hosts: localhost, gather_facts: false, tasks: []}\n"
 
 
 def molecule(home: Home, rounds: int) -> None:
     """The scenario ``service`` by the driver, and the same on a box that runs already, where Molecule's own
     time and the role's are all there is."""
-    make(home, "beside", warm=True)
+    make(home, "beside", warm=True, cpus=1, memory="512MiB")  # as the scenario's
     with tempfile.TemporaryDirectory(prefix="callao-", dir="/tmp") as folder:
         scenarios = Path(folder) / "molecule"
         for name in ("ours", "cold", "beside"):
@@ -117,6 +116,9 @@ def molecule(home: Home, rounds: int) -> None:
             described.replace("    cpus: 1\n", "    cpus: 1\n    warm: false\n")
         )
         (scenarios / "beside" / "molecule.yml").write_text(ELSEWHERE)
+        (scenarios / "beside" / "hosts.yml").write_text(HOSTS)
+        for step in ("create", "destroy"):
+            (scenarios / "beside" / f"{step}.yml").write_text(NOTHING)
         environment = {
             **{
                 key: value
