@@ -87,6 +87,13 @@ def test_destroy_removes_what_was_made_for_the_scenario_and_nothing_else(project
     assert all(folder.exists() for folder in kept)
 
 
+def test_destroy_starts_no_module_where_there_is_nothing_to_remove(project: Project) -> None:
+    project.scenario(driver={"name": "molecule-callao"}, platforms=[{"name": "web"}])
+    project.instance("web")
+    shown = project.molecule("destroy")
+    assert shown.count("skipping: [localhost]") == 3, shown
+
+
 def test_reset_removes_what_was_made_for_the_project_and_nothing_else(project: Project) -> None:
     project.scenario(driver={"name": "molecule-callao"}, platforms=[{"name": "web"}])
     made = [project.instance(name, molecule=owner(project.path)) for name in ("mol-web-1", "mol-older-2")]
