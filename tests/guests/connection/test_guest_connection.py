@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.home import ROOT, Golden, Home
+from support.home import ROOT, Golden, Home, temporary_home
 from support.masters import control_folder
 from support.namespace import network_namespace
 from support.sshd import USER, Sshd, keygen
@@ -103,11 +101,11 @@ def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_me
 
 @pytest.mark.skipif(os.getuid() != 0, reason="a network namespace needs root")
 def test_a_box_on_another_machine_comes_up_there_and_is_reached_through_it(
-    golden: Golden, home: Home, control_dir: Path, tmp_path: Path
+    golden: Golden, control_dir: Path, tmp_path: Path
 ) -> None:
-    far = Path(tempfile.mkdtemp(prefix="far-", dir="/tmp"))
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, far)
+        home = stack.enter_context(temporary_home(golden, cache=None))  # with keys of its own
+        far = stack.enter_context(temporary_home(golden)).path
         namespace, address = stack.enter_context(network_namespace())
         key = keygen(tmp_path / "admin")
         sshd = Sshd(
@@ -138,7 +136,8 @@ def test_a_box_on_another_machine_comes_up_there_and_is_reached_through_it(
         inventory["devboxes"]["vars"] |= {
             "lima_host": "hv",
             "lima_home": str(far),
-            "lima_template": home.template(),
+            "lima_template": home.template(**home.direct()),
+            "lima_warm": True,
             "lima_golden": "never",
         }
 
