@@ -137,7 +137,6 @@ def test_a_box_on_another_machine_comes_up_there_and_is_reached_through_it(
             "lima_host": "hv",
             "lima_home": str(far),
             "lima_template": home.template(**home.direct()),
-            "lima_warm": True,
             "lima_golden": "never",
         }
 
