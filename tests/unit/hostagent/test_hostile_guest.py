@@ -313,12 +313,13 @@ def test_there_is_an_end_to_how_many_streams_are_open(
     monkeypatch.setattr(switch, "MOST", 3)
 
     async def work(found: Scene) -> None:
-        await found.guest()
+        guest = await found.guest()
         clients = [await asyncio.open_connection("127.0.0.1", found.port) for _ in range(4)]
         await until(lambda: found.link.switch.busy == 3)
         with pytest.raises(ConnectionResetError):
             await clients[3][0].read()
         for _, writer in clients:
             writer.transport.abort()
+        guest.writer.close()
 
     play(tmp_path, work)
