@@ -18,7 +18,7 @@ class Glance:
 
     def __init__(self, tables: "tuple[str, ...]" = TABLES) -> None:
         self._tables = []  # type: list[int]
-        self._seen = []  # type: list[list[bytes]]
+        self._seen = []  # type: list[bytes]
         for path in tables:
             try:
                 self._tables.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
@@ -31,10 +31,11 @@ class Glance:
 
     def differs(self) -> bool:
         """Whether the counts are others than before the last look."""
-        return self._read() != self._seen
+        now = self._read()
+        return now != self._seen and [counts(each) for each in now] != [counts(each) for each in self._seen]
 
-    def _read(self) -> "list[list[bytes]]":
-        return [counts(os.pread(table, 4096, 0)) for table in self._tables]
+    def _read(self) -> "list[bytes]":
+        return [os.pread(table, 4096, 0) for table in self._tables]
 
     def close(self) -> None:
         for table in self._tables:

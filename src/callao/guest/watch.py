@@ -3,7 +3,7 @@
 
 from callao.guest.listeners import Listener
 
-QUICK, SLOW, RARE = 0.25, 0.5, 4.0
+QUICK, SLOW, RARE = 0.25, 0.75, 5.0
 """Seconds between glances: one start brings others, so a change is followed closely, and all is quiet most
 of the time. And between looks when no glance found a reason."""
 
