@@ -399,7 +399,9 @@ def call():
         client.connect((1, 4321)); client.sendall(b"hi")
 server = VsockServer(4321, host=1)  # we are our own host
 threading.Timer(0.5, call).start()
-print(server.connect().read().decode())
+link = server.connect()
+link.wait(20)  # who has called has not yet said anything
+print(link.read().decode())
 server.close()
 """
 
