@@ -49,6 +49,9 @@ class QemuMachine:
 
     async def wait(self) -> int:
         status = await self._process.wait()
+        # It hears here that QEMU has gone; unheard, asyncio would complain of that at any later time.
+        with contextlib.suppress(QMPError, OSError, EOFError):
+            await self._monitor.disconnect()
         await self._hotplug.close()
         return status
 
