@@ -7,6 +7,7 @@ See QEMU's docs/devel/migration.rst, and QMP's ``migrate``, ``migrate-incoming``
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
@@ -75,17 +76,15 @@ class State:
     async def lay_apart(self, folder: Path) -> None:
         """Write what was just taken up as a whole once more, in two files: that is taken up much sooner.
 
-        Nothing happens where there is no room for it.
+        Nothing happens where it cannot be written: the machine has what it needs.
         """
-        with memory.pages_of(self.pid) as pages, tempfile.TemporaryDirectory(dir=folder) as aside:
-            devices, copy = Path(aside) / DEVICES, Path(aside) / MEMORY
-            try:
-                _require_room(folder, pages)
+        with contextlib.suppress(DriverError, OSError), memory.pages_of(self.pid) as pages:
+            _require_room(folder, pages)
+            with tempfile.TemporaryDirectory(dir=folder) as aside:
+                devices, copy = Path(aside) / DEVICES, Path(aside) / MEMORY
                 await self._write(pages, devices, copy)
-            except DriverError:
-                return
-            copy.rename(folder / MEMORY)
-            devices.rename(folder / DEVICES)  # from here on the two count
+                copy.rename(folder / MEMORY)
+                devices.rename(folder / DEVICES)  # from here on the two count
             (folder / WHOLE).unlink(missing_ok=True)
 
     async def _write(self, pages: int | None, stream: Path, target: Path) -> None:
