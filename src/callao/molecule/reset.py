@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from callao.events import silent
 from callao.host import Host, lima_home
-from callao.instances import inspect, names
+from callao.instances import every
 from callao.lifecycle import Request, ensure
 from callao.molecule.names import OWNER_LABEL
 
@@ -18,9 +18,8 @@ def remove_all(owner: str, tell: Callable[[str], object]) -> None:
     :raises CallaoError: when one of them cannot be removed.
     """
     home, host = lima_home(), Host.detect()
-    for name in names(home):
-        if inspect(name, home, host).labels.get(OWNER_LABEL) != owner:
-            continue
-        tell(f"Removing instance {name}")
-        request = Request(name=name, state="absent", force=True)
-        ensure(request, home=home, host=host, check=False, report=silent)
+    for instance in every(home, host):
+        if instance.labels.get(OWNER_LABEL) == owner:
+            tell(f"Removing instance {instance.name}")
+            request = Request(name=instance.name, state="absent", force=True)
+            ensure(request, home=home, host=host, check=False, report=silent)
