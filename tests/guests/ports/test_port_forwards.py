@@ -321,7 +321,6 @@ ip address add 10.99.0.1/24 dev veth-box; ip link set veth-box up
 ip -n box address add 10.99.0.2/24 dev eth0; ip -n box link set eth0 up; ip -n box link set lo up
 ip -n box route add default via 10.99.0.1
 echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv4/conf/veth-box/route_localnet
-mkdir -p /run/netavark
 nft -f - <<END
 table inet netavark {
   chain published {
@@ -335,9 +334,11 @@ table inet netavark {
   }
 }
 END
+mkdir -p /run/netavark
 ip netns exec box python3 /run/server.py '[["tcp", "0.0.0.0", 80]]'
 """
-"""What Podman does with netavark, without either: a namespace, and rules that lead to it."""
+"""What Podman does with netavark, without either: a namespace, and rules that lead to it. The folder says
+that there are some, and comes last: who finds none asks again after a minute."""
 
 KEPT = "import socket, time; s = socket.create_server(('127.0.0.1', PRIVATE)); time.sleep(1000)"
 """How Podman keeps others off a port that it publishes. Nobody ever answers there."""
