@@ -36,7 +36,8 @@ unit: bootstrap-test
 
 # What takes longest goes first: the others fill up what is left at the end.
 guests: bootstrap-test
-	$(BIN)/pytest tests/guests tests/unit -n 2 --dist loadfile --no-loadscope-reorder -q --cov --cov-report=term
+	$(BIN)/pytest tests/guests tests/unit -n 2 --dist loadfile --no-loadscope-reorder -q --cov --cov-report=
+	@printf 'covered by the tests: %s %%; file by file: .venv/bin/coverage report\n' "$$($(BIN)/coverage report --format=total)"
 
 sanity: bootstrap-test
 	$(BIN)/nox -s sanity "unit(ansible-core-2.20)" "unit(ansible-core-2.21)"
