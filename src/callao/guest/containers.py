@@ -26,7 +26,10 @@ ENGINES = (
     "/run/k3s",
 )
 NFT_TABLES = (("inet", "netavark"), ("ip", "docker-bridges"))
-"""Netavark's and Docker's own; what iptables keeps in nftables is shown by iptables-save."""
+"""Netavark's and Docker's own; what iptables keeps in nftables is shown by iptables-save.
+
+They come with the first container. To ask for one that is not there fails: which are there is asked first.
+"""
 
 KUBECONFIGS = ("/etc/rancher/k3s/k3s.yaml", "/etc/kubernetes/admin.conf")
 
@@ -48,23 +51,38 @@ class Containers:
         self._which = which
         self._asked = {}  # type: dict[Question, Errand]
         self._found = {}  # type: dict[Question, set[Listener]]
+        self._listed = None  # type: Errand | None
+        self._tables = set()  # type: set[tuple[str, str]]
         self._next = 0.0
 
     @property
     def asking(self) -> bool:
         """Whether an answer is on its way."""
-        return any(errand.running for errand in self._asked.values())
+        return any(errand.running for errand in (*self._asked.values(), self._listed) if errand)
 
     def scan(self, now: float) -> "set[Listener]":
         """What is known by now; the answers to what is asked here come with later calls."""
         if now >= self._next:
             self._next = now + RULES_PERIOD
+            self._look_for_engines()
+            self._choose(set(self._questions()))
+        listed = self._listed.output(now) if self._listed else None
+        if listed is not None:
+            self._tables = dnat.tables(listed)
             self._choose(set(self._questions()))
         for question, errand in self._asked.items():
             text = errand.output(now)
             if text is not None:
                 self._found[question] = question.parse(text)
         return {each for found in self._found.values() for each in found}
+
+    def _look_for_engines(self) -> None:
+        nft = self._which("nft") if any(self._present(path) for path in ENGINES) else None
+        if nft and not self._listed:
+            self._listed = Errand((nft, "-j", "list", "tables"), RULES_PERIOD)
+        elif not nft and self._listed:
+            self._listed.end()
+            self._listed, self._tables = None, set()
 
     def _choose(self, wanted: "set[Question]") -> None:
         for question in set(self._asked) - wanted:
@@ -80,7 +98,7 @@ class Containers:
             if save:
                 yield Question((save, "-t", "nat"), dnat.from_iptables, RULES_PERIOD)
             for family, table in NFT_TABLES if save else (("ip", "nat"), *NFT_TABLES):
-                if nft:
+                if nft and (family, table) in self._tables:
                     yield Question((nft, "-j", "list", "table", family, table), dnat.from_nft, RULES_PERIOD)
         config = next((path for path in KUBECONFIGS if self._present(path)), "")
         kubectl = self._which("kubectl") if config else None
@@ -93,3 +111,5 @@ class Containers:
 
     def end(self) -> None:
         self._choose(set())
+        if self._listed:
+            self._listed.end()

@@ -63,6 +63,15 @@ def _host(address: str) -> str:
     return host if bits in ("", "32", "128") else ANYWHERE
 
 
+def tables(text: str) -> "set[tuple[str, str]]":
+    """The families and names of ``nft -j list tables``."""
+    try:
+        entries = json.loads(text)["nftables"]
+        return {(entry["table"]["family"], entry["table"]["name"]) for entry in entries if "table" in entry}
+    except (ValueError, TypeError, KeyError):
+        return set()
+
+
 def from_nft(text: str) -> "set[Listener]":
     """From ``nft -j list table FAMILY NAME`` (libnftables-json(5))."""
     try:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -228,31 +229,41 @@ def test_an_errand_that_hangs_is_ended():
     assert errand.output(1000.0) == ""
 
 
-def programs(folder: Path, **texts: str) -> dict[str, str]:
-    for name, text in texts.items():
+def listing(*tables: tuple[str, str]) -> str:
+    return json.dumps({"nftables": [{"table": {"family": family, "name": name}} for family, name in tables]})
+
+
+def programs(folder: Path, **bodies: str) -> dict[str, str]:
+    for name, body in bodies.items():
         path = folder / name.replace("_", "-")
-        path.write_text(f"#!/bin/sh\necho \"$0 $*\" >>{folder}/calls\ncat <<'EOF'\n{text}\nEOF\n")
+        path.write_text(f'#!/bin/sh\necho "$0 $*" >>{folder}/calls\n{body}\n')
         path.chmod(0o755)
-    return {name.replace("_", "-"): str(folder / name.replace("_", "-")) for name in texts}
+    return {name.replace("_", "-"): str(folder / name.replace("_", "-")) for name in bodies}
+
+
+def says(text: str) -> str:
+    return f"cat <<'EOF'\n{text}\nEOF"
 
 
 def scan_until_answered(containers: Containers, now: float) -> set[Listener]:
-    containers.scan(now)
-    for errand in containers._asked.values():
-        if errand._process is not None:
-            errand._process.wait()
-    return containers.scan(now)
+    found = containers.scan(now)
+    while containers.asking:
+        time.sleep(0.01)
+        found = containers.scan(now)
+    return found
 
 
 def test_nothing_is_started_where_no_engine_runs(tmp_path):
-    found = programs(tmp_path, iptables_save=DOCKER, nft=ruleset(), kubectl=json.dumps(SERVICES))
+    found = programs(
+        tmp_path, iptables_save=says(DOCKER), nft=says(listing()), kubectl=says(json.dumps(SERVICES))
+    )
     containers = Containers(str(tmp_path), found.get)
     assert scan_until_answered(containers, 100.0) == set()
     assert not (tmp_path / "calls").exists()
 
 
 def test_an_engine_s_ports_come_with_it_and_go_with_it(tmp_path):
-    containers = Containers(str(tmp_path), programs(tmp_path, iptables_save=DOCKER).get)
+    containers = Containers(str(tmp_path), programs(tmp_path, iptables_save=says(DOCKER)).get)
     (tmp_path / "run/containerd").mkdir(parents=True)
     assert len(scan_until_answered(containers, 100.0)) == 3
     (tmp_path / "run/containerd").rmdir()
@@ -260,18 +271,25 @@ def test_an_engine_s_ports_come_with_it_and_go_with_it(tmp_path):
     assert containers.scan(105.0) == set()
 
 
-def test_nft_is_asked_for_the_engines_own_tables(tmp_path):
+def test_nft_is_asked_for_the_engines_own_tables_once_they_are_there(tmp_path):
     rule = [match(payload("tcp", "dport"), 8080), TARGET]
-    containers = Containers(str(tmp_path), programs(tmp_path, nft=ruleset(rule)).get)
+    (tmp_path / "table").write_text(ruleset(rule))
+    (tmp_path / "tables").write_text(listing(("inet", "filter")))
+    nft = f'[ "$3" = tables ] && exec cat {tmp_path}/tables\nexec cat {tmp_path}/table'
+    containers = Containers(str(tmp_path), programs(tmp_path, nft=nft).get)
     (tmp_path / "run/podman").mkdir(parents=True)
-    assert scan_until_answered(containers, 100.0) == dnat(("tcp", "0.0.0.0", 8080))
-    calls = (tmp_path / "calls").read_text().split("\n")
-    tables = {call.partition("list table ")[2] for call in calls if call}
-    assert tables == {"ip nat", "inet netavark", "ip docker-bridges"}
+    assert scan_until_answered(containers, 100.0) == set()
+    (tmp_path / "tables").write_text(listing(("inet", "filter"), ("inet", "netavark"), ("ip", "nat")))
+    assert scan_until_answered(containers, 105.0) == dnat(("tcp", "0.0.0.0", 8080))
+    (tmp_path / "tables").write_text(listing())
+    assert scan_until_answered(containers, 110.0) == set()
+    calls = [call.partition("list ")[2] for call in (tmp_path / "calls").read_text().splitlines()]
+    assert calls.count("tables") == 3
+    assert set(calls) == {"tables", "table ip nat", "table inet netavark"}
 
 
 def test_services_are_asked_for_where_a_kubeconfig_is(tmp_path):
-    containers = Containers(str(tmp_path), programs(tmp_path, kubectl=json.dumps(SERVICES)).get)
+    containers = Containers(str(tmp_path), programs(tmp_path, kubectl=says(json.dumps(SERVICES))).get)
     (tmp_path / "etc/kubernetes").mkdir(parents=True)
     (tmp_path / "etc/kubernetes/admin.conf").touch()
     assert len(scan_until_answered(containers, 100.0)) == 3
