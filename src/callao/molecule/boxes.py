@@ -39,14 +39,13 @@ def boxes(platforms: Iterable[Values], project: str, scenario: str, folder: str)
     return [_box(platform, project, scenario, Path(folder)) for platform in platforms]
 
 
-def owned(boxes: Iterable[Values], instances: Iterable[Values]) -> list[str]:
+def owned(boxes: Iterable[Values], labels: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Names of the boxes that exist and were made for this project.
 
-    :param instances: as ``callao.lima.instance_info`` returns them.
+    :param labels: of each instance that exists, by its name.
     """
-    labels = {instance["name"]: instance["labels"].get(OWNER_LABEL) for instance in instances}
-    wanted = [box["options"] for box in boxes]
-    return [each["name"] for each in wanted if labels.get(each["name"]) == each["labels"][OWNER_LABEL]]
+    wanted = [(box["options"]["name"], box["options"]["labels"][OWNER_LABEL]) for box in boxes]
+    return [name for name, ours in wanted if labels.get(name, {}).get(OWNER_LABEL) == ours]
 
 
 def records(pairs: Iterable[tuple[Values, Values]]) -> list[dict[str, Any]]:

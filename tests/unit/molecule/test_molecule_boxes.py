@@ -87,12 +87,12 @@ def test_only_what_was_made_for_this_project_is_its_own() -> None:
     platforms = [{"name": name} for name in ("mine", "theirs", "unlabelled", "missing")]
     planned = boxes(platforms, "/src/shop", "default", "/src/shop/molecule/default")
     mine, theirs, unlabelled, _ = (box["options"]["name"] for box in planned)
-    there = [
-        {"name": mine, "labels": {"molecule": owner("/src/shop")}},
-        {"name": theirs, "labels": {"molecule": owner("/src/other")}},
-        {"name": unlabelled, "labels": {}},
-        {"name": "someones", "labels": {"molecule": owner("/src/shop")}},
-    ]
+    there = {
+        mine: {"molecule": owner("/src/shop")},
+        theirs: {"molecule": owner("/src/other")},
+        unlabelled: {},
+        "someones": {"molecule": owner("/src/shop")},
+    }
     assert owned(planned, there) == [mine]
 
 

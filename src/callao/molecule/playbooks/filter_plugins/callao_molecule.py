@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from callao.host import lima_home
+from callao.errors import InstanceNotFound
+from callao.host import Host, lima_home
+from callao.instances import inspect
 from callao.molecule import boxes
 
 
@@ -16,13 +19,19 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
             "callao_boxes": boxes.boxes,
-            "callao_owned": boxes.owned,
-            "callao_present": present,
+            "callao_owned": owned,
             "callao_records": boxes.records,
         }
 
 
-def present(wanted: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Names of the boxes that exist, whose ever they are."""
-    home = lima_home()
-    return [name for box in wanted if (home / (name := box["options"]["name"])).exists()]
+def owned(wanted: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names of the boxes that exist and were made for this project.
+
+    Read here, since a module takes longer to start than all else takes where there is little to remove.
+    """
+    home, host = lima_home(), Host.detect()
+    planned, labels = list(wanted), {}
+    for name in (box["options"]["name"] for box in planned):
+        with contextlib.suppress(InstanceNotFound):
+            labels[name] = inspect(name, home, host).labels
+    return boxes.owned(planned, labels)
