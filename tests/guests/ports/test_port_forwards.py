@@ -316,6 +316,7 @@ def test_a_name_that_nobody_knows_is_not_found(box: Box) -> None:
 
 
 CONTAINER = """set -e
+mkdir -p /run/netavark; sleep 6
 ip netns add box; ip link add veth-box type veth peer name eth0 netns box
 ip address add 10.99.0.1/24 dev veth-box; ip link set veth-box up
 ip -n box address add 10.99.0.2/24 dev eth0; ip -n box link set eth0 up; ip -n box link set lo up
@@ -334,11 +335,10 @@ table inet netavark {
   }
 }
 END
-mkdir -p /run/netavark
 ip netns exec box python3 /run/server.py '[["tcp", "0.0.0.0", 80]]'
 """
 """What Podman does with netavark, without either: a namespace, and rules that lead to it. The folder says
-that there are some, and comes last: who finds none asks again after a minute."""
+that an engine runs, and is looked at every five seconds; there are no rules before the first container."""
 
 KEPT = "import socket, time; s = socket.create_server(('127.0.0.1', PRIVATE)); time.sleep(1000)"
 """How Podman keeps others off a port that it publishes. Nobody ever answers there."""
