@@ -10,8 +10,7 @@ _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 def is_free(proto: str, address: str, port: int) -> bool:
     """Whether ``port`` can be bound now, the way the hypervisor would bind it."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, _KINDS[proto]) as probe:
+    with socket.socket(_family(address), _KINDS[proto]) as probe:
         if proto == "tcp":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -23,12 +22,16 @@ def is_free(proto: str, address: str, port: int) -> bool:
     return True
 
 
-def any_free() -> int:
-    """A TCP port on 127.0.0.1 that the kernel says is free."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
+def any_free(proto: str = "tcp", address: str = "127.0.0.1") -> int:
+    """A port that the kernel says is free."""
+    with socket.socket(_family(address), _KINDS[proto]) as probe:
+        probe.bind((address, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 def holder(proto: str, port: int) -> str:

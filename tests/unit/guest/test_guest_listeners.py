@@ -126,10 +126,10 @@ def test_both_ways_agree_on_this_machine():
             Listener("tcp", "127.0.0.1", tcp.getsockname()[1]),
             Listener("udp", "::1", udp.getsockname()[1]),
         }
-        ports = {*(each.port for each in ours), client.getsockname()[1]}
+        ports = {*((each.proto, each.port) for each in ours), ("tcp", client.getsockname()[1])}
         kernel = diag.Diag()
         for found in (by_netlink(kernel), by_proc()):
-            assert {each for each in found if each.port in ports} == ours
+            assert {each for each in found if (each.proto, each.port) in ports} == ours
         kernel.close()
 
 

@@ -83,7 +83,7 @@ class Scene:
     async def forward(
         self, port: int, proto: str = "tcp", guest_ip: str = "127.0.0.1", host_ip: str = "127.0.0.1"
     ) -> AsyncIterator[int]:
-        wanted = Wanted(proto, host_ip, any_free(), guest_ip, port)
+        wanted = Wanted(proto, host_ip, any_free(proto, host_ip), guest_ip, port)
         await self.agent.open(wanted)
         try:
             yield wanted.host_port

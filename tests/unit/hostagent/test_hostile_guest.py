@@ -96,7 +96,7 @@ async def scene(folder: Path, proto: str) -> AsyncIterator[Scene]:
     link = GuestLink(folder / "ga.sock", {})
     link.start()
     agent = ByAgent(link.switch)
-    wanted = Wanted(proto, "127.0.0.1", any_free(), "127.0.0.1", 80)
+    wanted = Wanted(proto, "127.0.0.1", any_free(proto), "127.0.0.1", 80)
     await agent.open(wanted)
     yield Scene(link, wanted.host_port, guests)
     await agent.close(wanted)
