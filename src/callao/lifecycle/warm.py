@@ -24,11 +24,12 @@ from callao.errors import CallaoError, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.images import Fetched, ensure_image
-from callao.instances import Desired, InstancePaths, Record, Shape, TakeUp, inspect
+from callao.instances import Desired, Instance, InstancePaths, Record, Shape, TakeUp, inspect
 from callao.instances.files import read_json
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.nests import GOLDEN, clear
+from callao.lifecycle.rest import come_to_rest
 from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm_cache import keep_within
@@ -126,7 +127,7 @@ def _prepare(
         driver = driver_for(golden.config.vm_type)
         start(inspect(GOLDEN, nest, host), driver, nest, timeout, report)
         aside.mkdir(mode=0o700)
-        entry = _saved(inspect(GOLDEN, nest, host).paths, aside, report)
+        entry = _saved(inspect(GOLDEN, nest, host), aside, report)
         place.keep(aside, entry)
     except OSError as error:
         raise InstanceError(f"the machine cannot be kept in {place.folder}: {error}.") from error
@@ -136,8 +137,11 @@ def _prepare(
     return entry
 
 
-def _saved(paths: InstancePaths, aside: Path, report: Reporter) -> Entry:
+def _saved(instance: Instance, aside: Path, report: Reporter) -> Entry:
     report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
+    paths = instance.paths
+    if instance.driver is not None:
+        come_to_rest(instance.driver)
     answer = save(paths, aside, go_on=False)
     (paths.dir / answer.layer).replace(aside / "disk")
     for file in (paths.kernel, paths.initrd):
