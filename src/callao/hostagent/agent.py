@@ -26,7 +26,7 @@ from callao.hostagent.liveports import LivePorts
 from callao.hostagent.mounts_api import MountsApi
 from callao.hostagent.nameservice import start_resolver
 from callao.hostagent.probes import check_probe
-from callao.hostagent.readiness import await_booted, await_sshd
+from callao.hostagent.readiness import await_booted, await_return
 from callao.hostagent.saving import Saver
 from callao.hostagent.shares import Shares
 from callao.hostagent.shutdown import shut_down
@@ -157,14 +157,14 @@ class Agent:
                     self.paths, client, port, deadline, self._passed, self._progress
                 )
             else:
-                self.master = await await_sshd(self.paths, client, port, deadline)
+                self.master = await await_return(self.paths, client, port, deadline)
                 self._passed(Stage.SSHD)
             if self.ports is not None:
                 await self.ports.open()
             bring = self.shares.mount_configured if self.take_up is None else self.shares.take_on
             await bring(self.config)
             if self.ports is not None and self.take_up is not None:
-                await self.ports.on_time()
+                await self.ports.caught_up()
             if self.shares.mounted:
                 self._passed(Stage.MOUNTS)
             for index, probe in enumerate(self.config.probes):

@@ -25,8 +25,8 @@ from callao.ssh import Client
 _SETTLE = 0.05
 """Seconds in which further news of the guest are gathered before acting on them."""
 
-_CLOCK = 10.0
-"""Seconds for a machine that went on to have its clock set."""
+_CATCH_UP = 10.0
+"""Seconds for a machine that went on to have its clock set, and to ask another resolver."""
 
 _PROTOS = ("tcp", "udp")
 
@@ -52,9 +52,14 @@ class LivePorts:
         self._changed = changed
         self._pending: asyncio.Task[None] | None = None
         self._exposing: list[list[object]] = []
-        self._link = GuestLink(
-            channel, {"hello": self._hello, "listeners": self._listeners, "exposed": self._exposed}
-        )
+        self._resolving = asyncio.Event()
+        handlers = {
+            "hello": self._hello,
+            "listeners": self._listeners,
+            "exposed": self._exposed,
+            "resolving": self._resolves,
+        }
+        self._link = GuestLink(channel, handlers)
         carriers: dict[Way, Carrier] = {
             Way.SLIRP: BySlirp(machine),
             Way.SSH: BySsh(client),
@@ -74,11 +79,14 @@ class LivePorts:
         await self._ports.open()
         await self._sockets.reopen(self._config.port_forwards)
 
-    async def on_time(self) -> None:
-        """Wait until the guest's clock is right; a program that isn't there is not waited for long."""
+    async def caught_up(self) -> None:
+        """Wait until the guest's clock is right, and it asks the resolver of this run, not one that has
+        ended; a program that isn't there is not waited for long."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOCK):
+            async with asyncio.timeout(_CATCH_UP):
                 await self._link.clock.right.wait()
+                if any(message["type"] == "dns" for message in self._greeting):
+                    await self._resolving.wait()
 
     async def become(self, config: Config, held: Iterable[Binding]) -> None:
         """The rules have changed, or what the machine holds of itself has."""
@@ -138,6 +146,9 @@ class LivePorts:
     async def _listeners(self, message: Message) -> None:
         self._ports.listening(_listeners(message.get("added")), _listeners(message.get("removed")))
         self._soon()
+
+    async def _resolves(self, _message: Message) -> None:
+        self._resolving.set()
 
     async def _exposed(self, message: Message) -> None:
         self._ports.guest_exposes(_ports(message.get("ports")))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -20,6 +21,9 @@ Note = Callable[[Stage, str], None]
 
 _BANNER_INTERVAL = 0.25
 """Seconds between looks at the ssh port while the guest boots; a look costs the guest nothing."""
+
+_FIRST_LOGIN = 20.0
+"""Seconds for the first login to a guest that goes on; an emulated one needs half a second."""
 
 _BOOT_DONE_GRACE = 60.0
 """Seconds that our boot scripts may end after cloud-init says that it is done."""
@@ -108,6 +112,20 @@ async def await_sshd(
         evidence=evidence.of_machine(paths),
         hint="Raise 'timeout' if the guest was still booting.",
     )
+
+
+async def await_return(
+    paths: InstancePaths, client: Client, port: int, deadline: float
+) -> asyncio.subprocess.Process:
+    """The same of a guest that goes on, whose sshd listened before: the first login needs no look, which
+    would cost a process there.
+
+    :raises StageFailed: when it does not by the deadline, or is not the one that we know.
+    """
+    left = deadline - time.monotonic()
+    with contextlib.suppress(AgentError):
+        return await client.open_master(timeout=max(1.0, min(left, _FIRST_LOGIN)))
+    return await await_sshd(paths, client, port, deadline)
 
 
 async def _watch(

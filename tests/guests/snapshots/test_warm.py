@@ -62,6 +62,8 @@ def test_later_ones_go_on_from_it_and_are_themselves(home: Home) -> None:
     events = make(home, "two", mounts=mounts, mountType="virtiofs")
     assert "first of its kind" not in notices(events)
     assert "booting instead" not in notices(events)
+    # Its own resolver knows its name: the one that was asked before has ended.
+    assert told(home, "two", "getent ahostsv4 lima-two.internal").startswith("192.168.5.15 ")
     assert told(home, "two", "cat /mnt/s/greeting") == "hello"
     asked = {
         "provisioned": "cat /etc/provisioned",
