@@ -53,6 +53,7 @@ class Containers:
         self._found = {}  # type: dict[Question, set[Listener]]
         self._listed = None  # type: Errand | None
         self._tables = set()  # type: set[tuple[str, str]]
+        self._engine = False
         self._next = 0.0
 
     @property
@@ -67,8 +68,9 @@ class Containers:
             self._look_for_engines()
             self._choose(set(self._questions()))
         listed = self._listed.output(now) if self._listed else None
-        if listed is not None:
-            self._tables = dnat.tables(listed)
+        tables = self._tables if listed is None else dnat.tables(listed)
+        if tables != self._tables:
+            self._tables = tables
             self._choose(set(self._questions()))
         for question, errand in self._asked.items():
             text = errand.output(now)
@@ -77,7 +79,8 @@ class Containers:
         return {each for found in self._found.values() for each in found}
 
     def _look_for_engines(self) -> None:
-        nft = self._which("nft") if any(self._present(path) for path in ENGINES) else None
+        self._engine = any(self._present(path) for path in ENGINES)
+        nft = self._which("nft") if self._engine else None
         if nft and not self._listed:
             self._listed = Errand((nft, "-j", "list", "tables"), RULES_PERIOD)
         elif not nft and self._listed:
@@ -93,7 +96,7 @@ class Containers:
             self._asked[question] = Errand(question.command, question.period, environment)
 
     def _questions(self) -> "Iterator[Question]":
-        if any(self._present(path) for path in ENGINES):
+        if self._engine:
             save, nft = self._which("iptables-save"), self._which("nft")
             if save:
                 yield Question((save, "-t", "nat"), dnat.from_iptables, RULES_PERIOD)
