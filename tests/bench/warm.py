@@ -142,6 +142,9 @@ def molecule(home: Home, rounds: int) -> None:
         test("ours")  # the first of its kind boots
         warm, beside = [], []
         for _ in range(rounds):
+            home.ensure(
+                "beside", template=None, state="stopped", force=True
+            )  # nothing runs beside the other
             warm.append(test("ours"))
             snapshot.apply("beside", "pristine", **where(home))
             beside.append(test("beside"))
