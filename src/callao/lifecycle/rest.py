@@ -29,7 +29,5 @@ def come_to_rest(hypervisor: Identity) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(hypervisor.pid)
         while alive(hypervisor) and time.monotonic() < deadline:
-            process.cpu_percent()
-            time.sleep(_LOOK)
-            if process.cpu_percent() < 100 * _IDLE:
+            if process.cpu_percent(_LOOK) < 100 * _IDLE:
                 return
