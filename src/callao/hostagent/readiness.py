@@ -20,7 +20,7 @@ Passed = Callable[[Stage], None]
 Note = Callable[[Stage, str], None]
 
 _BANNER_INTERVAL = 0.25
-"""Seconds between looks at the ssh port while the guest boots; a look costs the guest nothing."""
+"""Seconds between looks at the ssh port while the guest boots; a look costs nothing until sshd listens."""
 
 _FIRST_LOGIN = 20.0
 """Seconds for the first login to a guest that goes on; an emulated one needs half a second."""
@@ -72,7 +72,7 @@ async def await_booted(
     :param deadline: on :func:`time.monotonic`'s clock, for all of it.
     :raises StageFailed: naming the stage that failed, with the lines that explain it.
     """
-    master = await await_sshd(paths, client, port, deadline)
+    master = await _await_sshd(paths, client, port, deadline)
     passed(Stage.SSHD)
     try:
         watched, master = await _watch(paths, client, port, master, deadline, passed, note)
@@ -87,7 +87,7 @@ async def await_booted(
     return master
 
 
-async def await_sshd(
+async def _await_sshd(
     paths: InstancePaths, client: Client, port: int, deadline: float
 ) -> asyncio.subprocess.Process:
     """Wait until sshd lets us in; returns the ssh master.
@@ -125,7 +125,7 @@ async def await_return(
     left = deadline - time.monotonic()
     with contextlib.suppress(AgentError):
         return await client.open_master(timeout=max(1.0, min(left, _FIRST_LOGIN)))
-    return await await_sshd(paths, client, port, deadline)
+    return await _await_sshd(paths, client, port, deadline)
 
 
 async def _watch(
@@ -154,7 +154,7 @@ async def _watch(
         if told.code:
             return Watched(tuple(told.errors), told.code, tuple(told.failed)), master
         await end(master)
-        master = await await_sshd(paths, client, port, deadline)
+        master = await _await_sshd(paths, client, port, deadline)
 
 
 @dataclass
