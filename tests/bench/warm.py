@@ -142,9 +142,8 @@ def molecule(home: Home, rounds: int) -> None:
         test("ours")  # the first of its kind boots
         warm, beside = [], []
         for _ in range(rounds):
-            home.ensure(
-                "beside", template=None, state="stopped", force=True
-            )  # nothing runs beside the other
+            # Off meanwhile: the two would share the host's cores.
+            home.ensure("beside", template=None, state="stopped", force=True)
             warm.append(test("ours"))
             snapshot.apply("beside", "pristine", **where(home))
             beside.append(test("beside"))
