@@ -12,26 +12,21 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
 
-from callao.guest import clock
+from callao.guest import clock, seed
 
 RNDRESEEDCRNG = 0x5207
 """ioctl of /dev/urandom, see linux/random.h: take over at once what was written to the pool."""
 
-BLKFLSBUF = 0x1261
-"""ioctl of a block device, see linux/fs.h: forget what is cached of it."""
-
 PATIENCE = 10.0
 """Seconds for sshd to read its keys again."""
-
-SEED = "/mnt/lima-cidata"
 
 _NEEDED = ("hostname", "machine_id", "instance_id", "host_key", "host_key_pub", "entropy")
 _HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
 _LISTEN = "0A"
+_WORD = re.compile(r"[\w.-]+")
 
 
 def become(message: "dict[str, object]", root: "Path" = Path("/")) -> "dict[str, object]":
@@ -45,17 +40,15 @@ def become(message: "dict[str, object]", root: "Path" = Path("/")) -> "dict[str,
         return {**said, "error": f"the clock cannot be set: {timed['error']}"}
     try:
         stir(base64.b64decode(str(message["entropy"]), validate=True))
-        # What others do takes longest: it is begun first.
-        before = listening_on_ssh(root)
+        # What sshd does takes longest: it is begun first.
         replace_host_key(str(message["host_key"]), str(message["host_key_pub"]), root)
-        servers = reread_keys(root)
-        mounting = remount_seed(root)
+        before = listening_on_ssh(root) if sshd_keeps_keys(root) else set()
+        servers = reread_keys(root) if before else []
+        seed.remount(root)
         rename_host(str(message["hostname"]), root)
         renumber_machine(str(message["machine_id"]), root)
         renumber_instance(str(message["instance_id"]), root)
-        if mounting is not None:
-            mounting.wait()
-        if servers and before:
+        if servers:
             await_anew(before, root)
     except (OSError, ValueError) as error:
         return {**said, "error": str(error)}
@@ -85,13 +78,16 @@ def rename_host(name: str, root: "Path") -> None:
     write(root / "etc/hostname", f"{name}\n")
     hosts = root / "etc/hosts"
     if hosts.exists():
-        word = re.compile(rf"(?<![\w.-]){re.escape(before)}(?![\w-])")
-        write(hosts, word.sub(name, hosts.read_text()))
+
+        def renamed(word: "re.Match[str]") -> str:
+            return name + word[0][len(before) :] if f"{word[0]}.".startswith(f"{before}.") else word[0]
+
+        write(hosts, _WORD.sub(renamed, hosts.read_text()))
     socket.sethostname(name)
 
 
 def renumber_machine(identifier: str, root: "Path") -> None:
-    """machine-id(5). The journal's folder has this name, and journald has it open: both names lead there."""
+    """machine-id(5). The journal's folder has this name, and journald writes there: now both lead to it."""
     path = root / "etc/machine-id"
     before = read(path)
     write(path, f"{identifier}\n", mode=0o444)
@@ -100,8 +96,7 @@ def renumber_machine(identifier: str, root: "Path") -> None:
         write(dbus, f"{identifier}\n", mode=0o444)
     for journal in (root / "run/log/journal", root / "var/log/journal"):
         if before and (journal / before).is_dir():
-            (journal / before).rename(journal / identifier)
-            (journal / before).symlink_to(identifier)
+            (journal / identifier).symlink_to(before)
 
 
 def renumber_instance(identifier: str, root: "Path") -> None:
@@ -127,6 +122,17 @@ def replace_host_key(private: str, public: str, root: "Path") -> None:
     write(root / f"{_HOST_KEY}.pub", public.strip() + "\n")
 
 
+def sshd_keeps_keys(root: "Path") -> bool:
+    """Whether it reads them but once: since OpenSSH 9.8, when sshd-session took over the connections.
+
+    Before that, each connection has a sshd of its own, which reads them for itself.
+    """
+    try:
+        return b"sshd-session" in (root / "usr/sbin/sshd").read_bytes()
+    except OSError:
+        return True
+
+
 def reread_keys(root: "Path") -> "list[int]":
     """Have each sshd begin anew, which it does on SIGHUP; see sshd(8)."""
     servers = sshd_listeners(root)
@@ -145,19 +151,6 @@ def await_anew(before: "set[str]", root: "Path") -> None:
         if time.monotonic() > deadline:
             raise OSError(f"sshd did not read its keys again within {PATIENCE:.0f} s")
         time.sleep(0.01)
-
-
-def remount_seed(root: "Path") -> "subprocess.Popen[bytes] | None":
-    """The seed is another one now, and what the guest remembers of the old one is forgotten."""
-    mounted = root / SEED.lstrip("/")
-    if mounted.is_dir():
-        device = "/dev/disk/by-label/cidata"
-        if os.path.ismount(str(mounted)):
-            subprocess.call(["umount", "--lazy", str(mounted)])
-            with open(device, "rb") as disk:  # noqa: PTH123
-                fcntl.ioctl(disk, BLKFLSBUF)
-        return subprocess.Popen(["mount", "-t", "iso9660", "-o", "ro,exec", device, str(mounted)])
-    return None
 
 
 def sshd_listeners(root: "Path") -> "list[int]":
@@ -190,13 +183,11 @@ def read(path: "Path") -> str:
 
 
 def write(path: "Path", text: str, mode: int = 0o644) -> None:
-    """As a whole, or not at all."""
+    """In place: a copy that does not get to its end is not kept, and a new file would cost the disk more."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()
-    descriptor = os.open(str(fresh), os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(descriptor, "w") as file:  # noqa: PTH123
-        file.write(text)
+    data = text.encode()
+    descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT, mode)
+    with open(descriptor, "wb") as file:  # noqa: PTH123
+        file.write(data)
+        file.truncate()
         os.fchmod(descriptor, mode)
-    fresh.replace(path)

@@ -91,6 +91,17 @@ def test_a_new_box_begins_at_a_moment_as_itself(box: Box) -> None:
     assert box.names() == ["pristine"]
 
 
+def test_a_sshd_that_keeps_its_keys_is_made_to_read_them_again(box: Box) -> None:
+    """As those from OpenSSH 9.8 on do. This one is older; a word in its file has it taken for such a one."""
+    box.run("sudo sh -c 'cd /usr/sbin && cp -p sshd new && printf sshd-session >>new && mv new sshd'")
+    box.take("keeping")
+    assert box.home.ensure("twin", template=None, origin="box@keeping", timeout=400).changed
+    log = box.home.ssh("twin", "sudo journalctl -q --no-pager -t sshd").stdout
+    assert "Received SIGHUP; restarting." in log
+    box.home.delete("twin")
+    box.delete("keeping")
+
+
 def test_moments_stand_on_each_other_and_go_one_by_one(box: Box) -> None:
     box.apply("pristine")
     box.run("echo two >disk; sync")

@@ -82,6 +82,12 @@ def test_it_is_another_in_every_place(root: Path, told: list[Any]) -> None:
     assert (key.read_text(), key.stat().st_mode & 0o777) == ("PRIVATE\n", 0o600)
 
 
+def test_a_shorter_name_leaves_nothing_of_the_longer_one(root: Path, told: list[Any]) -> None:
+    become(root, hostname="b")
+    assert (root / "etc/hostname").read_text() == "b\n"
+    assert (root / "etc/hosts").read_text().splitlines()[1] == "127.0.1.1 b b.internal"
+
+
 def test_cloud_init_finds_its_work_done(root: Path, told: list[Any]) -> None:
     become(root)
     assert (root / "var/lib/cloud/instance/user-data.txt").read_text() == "data"
@@ -160,6 +166,25 @@ def test_sshd_is_asked_to_read_its_keys_and_waited_for(
     monkeypatch.setattr("time.sleep", rest)
     assert "error" not in become(root)
     assert (asked, len(looks)) == ([70], 4)
+
+
+@pytest.mark.parametrize(("program", "asked"), [("/usr/lib/openssh/sshd-session", [70]), ("sshd -R", [])])
+def test_only_a_sshd_that_keeps_its_keys_is_asked(
+    root: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch, program: str, asked: list[int]
+) -> None:
+    stat(root, 70, "sshd", 1)
+    listening(root, 1000)
+    (root / "usr/sbin").mkdir(parents=True)
+    (root / "usr/sbin/sshd").write_bytes(b"\x7fELF\0" + program.encode() + b"\0")
+    said: list[int] = []
+
+    def kill(pid: int, _signal: int) -> None:
+        said.append(pid)
+        listening(root, 2000)
+
+    monkeypatch.setattr("os.kill", kill)
+    assert "error" not in become(root)
+    assert said == asked
 
 
 def test_a_sshd_that_keeps_the_old_key_is_told(
