@@ -12,17 +12,26 @@ import msgspec
 from callao.drivers import Boot, Driver, Machine, StateSaver
 from callao.errors import AgentError
 from callao.hostagent import api
+from callao.hostagent.rest import come_to_rest
 from callao.hostagent.shares import Shares
+from callao.instances.process import identify
 from callao.snapshots import Bound
 from callao.ssh import Client
 
 _LET_GO = """\
 sync
-umount /mnt/lima-cidata 2>/dev/null
-blockdev --flushbufs /dev/disk/by-label/cidata 2>/dev/null
+if umount /mnt/lima-cidata; then
+  blockdev --flushbufs /dev/disk/by-label/cidata
+  for _ in 1 2 3 4 5; do  # systemd may not have heard yet that it was unmounted
+    sleep 0.5
+    systemd-mount --automount=yes --timeout-idle-sec=0 --fsck=no --type=iso9660 --options=ro \\
+      /dev/disk/by-label/cidata /mnt/lima-cidata && break
+  done
+fi 2>/dev/null
 :
 """
-"""The seed is another one when a copy goes on: the guest must not remember this one."""
+"""The seed is another one when a copy goes on: the guest must not remember this one. Where there is systemd,
+it mounts the other when somebody looks: a mount takes an emulated guest a quarter of a second."""
 
 
 class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,6 +72,7 @@ class Saver:
             try:
                 if not wanted.go_on:
                     await self.client.run(_LET_GO, timeout=60.0, interpreter="sudo -n /bin/sh")
+                    await asyncio.to_thread(come_to_rest, identify(self.machine.pid))
                 try:
                     layer = await self.machine.save(Path(wanted.folder))
                 finally:

@@ -29,7 +29,6 @@ from callao.instances.files import read_json
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.nests import GOLDEN, clear
-from callao.lifecycle.rest import come_to_rest
 from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm_cache import keep_within
@@ -140,8 +139,6 @@ def _prepare(
 def _saved(instance: Instance, aside: Path, report: Reporter) -> Entry:
     report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
     paths = instance.paths
-    if instance.driver is not None:
-        come_to_rest(instance.driver)
     answer = save(paths, aside, go_on=False)
     (paths.dir / answer.layer).replace(aside / "disk")
     for file in (paths.kernel, paths.initrd):

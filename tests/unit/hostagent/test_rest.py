@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from callao.hostagent.rest import come_to_rest
 from callao.instances.process import identify
-from callao.lifecycle.rest import come_to_rest
 
 BUSY = """
 import pathlib, sys, time
