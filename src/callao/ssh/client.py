@@ -33,17 +33,24 @@ class Client:
     def argv(self, *options: str, command: Sequence[str] = ()) -> list[str]:
         return ["ssh", "-F", str(self.config), *options, self.alias, *command]
 
-    async def open_master(self, timeout: float) -> asyncio.subprocess.Process:
+    async def open_master(self, timeout: float, options: Sequence[str] = ()) -> asyncio.subprocess.Process:
         """Log in once and keep the connection for all that follows.
 
         :param timeout: seconds for the login.
+        :param options: more of ssh's, for this login.
         :returns: the master's process; the caller ends it.
         :raises AgentError: with ssh's own words when the guest doesn't let us in.
         """
         self.socket.unlink(missing_ok=True)
         master = await asyncio.create_subprocess_exec(
             *self.argv(
-                "-M", "-N", "-o", "ControlPersist=no", "-o", f"ConnectTimeout={max(1, int(timeout))}"
+                "-M",
+                "-N",
+                "-o",
+                "ControlPersist=no",
+                "-o",
+                f"ConnectTimeout={max(1, int(timeout))}",
+                *options,
             ),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -59,7 +66,7 @@ class Client:
                         words = (await master.stderr.read()).decode(errors="replace").strip()
                         raise AgentError(f"ssh: {words or f'ended with status {master.returncode}'}")
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(asyncio.shield(master.wait()), 0.05)
+                        await asyncio.wait_for(asyncio.shield(master.wait()), 0.02)
         except BaseException as error:
             await end(master)
             if isinstance(error, TimeoutError):
