@@ -12,18 +12,19 @@ from callao.ssh import Client
 
 
 async def shut_down(machine: Machine, client: Client | None, policy: StopPolicy) -> str:
-    """Switch the machine off; each way gets its time from ``policy``.
+    """Switch the machine off; each way gets its time from ``policy``, and one with none is not tried.
 
     :param client: None while nobody can log in.
     :returns: the way that worked: ``acpi``, ``ssh``, ``quit`` or ``kill``.
     """
     off = asyncio.ensure_future(machine.wait())
     try:
-        with contextlib.suppress(DriverError):
-            await machine.power_button()
-            if await _within(off, policy.acpi):
-                return "acpi"
-        if client is not None:
+        if policy.acpi:
+            with contextlib.suppress(DriverError):
+                await machine.power_button()
+                if await _within(off, policy.acpi):
+                    return "acpi"
+        if policy.ssh and client is not None:
             with contextlib.suppress(TimeoutError):
                 await client.run("sudo -n poweroff || sudo -n systemctl poweroff\n", timeout=policy.ssh)
             if await _within(off, policy.ssh):

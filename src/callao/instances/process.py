@@ -70,7 +70,7 @@ def wait_gone(identity: Identity | None, seconds: float) -> bool:
     while alive(identity):
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(0.02)
     return True
 
 

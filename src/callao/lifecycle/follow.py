@@ -15,7 +15,7 @@ from callao.instances import Instance, InstancePaths, Runtime
 from callao.instances.files import read_json
 from callao.instances.process import alive
 
-_INTERVAL = 0.05
+_INTERVAL = 0.02
 """Seconds between two looks at the journal's end."""
 
 _GRACE = 60.0
