@@ -70,8 +70,6 @@ class State:
         :raises DriverError: when QEMU refuses it.
         """
         await self._share_aware(apart)
-        # Nobody has to learn where it went: it would be busy with telling, and is where it was.
-        await self.execute("migrate-set-parameters", {"announce-rounds": 0})
         await self.execute("migrate-incoming", {"uri": f"fd:{stream}"})
         await self._migrated("taken up")
 
