@@ -42,13 +42,14 @@ def become(message: "dict[str, object]", root: "Path" = Path("/")) -> "dict[str,
         stir(base64.b64decode(str(message["entropy"]), validate=True))
         # What sshd does takes longest: it is begun first.
         replace_host_key(str(message["host_key"]), str(message["host_key_pub"]), root)
-        before = listening_on_ssh(root) if sshd_keeps_keys(root) else set()
-        servers = reread_keys(root) if before else []
+        keeps = sshd_keeps_keys(root)
+        before = listening_on_ssh(root) if keeps else set()
+        servers = reread_keys(root) if keeps else []
         seed.remount(root)
         rename_host(str(message["hostname"]), root)
         renumber_machine(str(message["machine_id"]), root)
         renumber_instance(str(message["instance_id"]), root)
-        if servers:
+        if servers and before:
             await_anew(before, root)
     except (OSError, ValueError) as error:
         return {**said, "error": str(error)}
@@ -188,6 +189,6 @@ def write(path: "Path", text: str, mode: int = 0o644) -> None:
     data = text.encode()
     descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT, mode)
     with open(descriptor, "wb") as file:  # noqa: PTH123
+        os.fchmod(descriptor, mode)
         file.write(data)
         file.truncate()
-        os.fchmod(descriptor, mode)

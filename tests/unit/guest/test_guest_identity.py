@@ -187,6 +187,16 @@ def test_only_a_sshd_that_keeps_its_keys_is_asked(
     assert said == asked
 
 
+def test_a_sshd_on_another_port_is_asked_too(
+    root: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat(root, 70, "sshd", 1)
+    asked: list[int] = []
+    monkeypatch.setattr("os.kill", lambda pid, _signal: asked.append(pid))
+    assert "error" not in become(root)
+    assert asked == [70]
+
+
 def test_a_sshd_that_keeps_the_old_key_is_told(
     root: Path, told: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
