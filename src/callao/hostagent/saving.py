@@ -19,15 +19,18 @@ from callao.snapshots import Bound
 from callao.ssh import Client
 
 _LET_GO = """\
+exec 2>/dev/null
 sync
-if umount /mnt/lima-cidata; then
-  blockdev --flushbufs /dev/disk/by-label/cidata
+umount /mnt/lima-cidata
+unmounted=$?
+blockdev --flushbufs /dev/disk/by-label/cidata
+if [ "$unmounted" = 0 ] && command -v systemd-mount; then
   for _ in 1 2 3 4 5; do  # systemd may not have heard yet that it was unmounted
     sleep 0.5
     systemd-mount --automount=yes --timeout-idle-sec=0 --fsck=no --type=iso9660 --options=ro \\
       /dev/disk/by-label/cidata /mnt/lima-cidata && break
   done
-fi 2>/dev/null
+fi
 :
 """
 """The seed is another one when a copy goes on: the guest must not remember this one. Where there is systemd,
