@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one door on the controller, for all of the collection's modules.
 
-It picks the interpreter that has the engine, and shows the stages while the module runs.
+It picks the interpreter that has the engine, runs the module from where it is installed if it can, and shows
+the stages while the module runs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ansible.constants import config
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.callao.lima.plugins.module_utils._engine import EVENTS_KEY
+from ansible_collections.callao.lima.plugins.plugin_utils._near import built
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch, reader
 
 TOLD = {"callao.lima.image", "callao.lima.instance", "callao.lima.snapshot"}
@@ -39,6 +41,27 @@ class ActionModule(ActionBase):
             result.update(self._execute_module(task_vars=variables))
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
+
+    def _configure_module(
+        self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
+    ) -> tuple[Any, str]:
+        """Ansible's own, but where the module is on this very machine, for this Python: nothing to pack."""
+        if self._is_near(task_vars):
+            loader = self._shared_loader_obj.module_loader
+            path = loader.find_plugin_with_context(self._task.resolved_action, ".py").plugin_resolved_path
+            if module := built(path, module_args, task_vars["ansible_playbook_python"]):
+                return module, path
+        configured: tuple[Any, str] = super()._configure_module(module_name, module_args, task_vars)
+        return configured
+
+    def _is_near(self, variables: dict[str, Any]) -> bool:
+        # One in the background has a second module, Ansible's own, around it.
+        if self._connection.transport != "local" or self._connection.become or self._task.async_val:
+            return False
+        delegate = self._task.delegate_to
+        target = variables["ansible_delegated_vars"][delegate] if delegate else variables
+        chosen = self._templar.template(config.get_config_value("INTERPRETER_PYTHON", variables=target))
+        return bool(chosen == variables["ansible_playbook_python"])
 
     def _is_told(self, variables: dict[str, Any]) -> bool:
         if self._task.resolved_action not in TOLD or self._task.no_log or "events_file" in self._task.args:

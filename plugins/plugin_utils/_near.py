@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A module of ours run from where it is installed, where that is all it takes. Private to the collection.
+
+Ansible packs a module with all that it imports, for a machine that has none of it, and the Python there
+unpacks and compiles that anew for each task. On the controller, for the controller's own Python, the same
+files are there already, compiled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ansible
+from ansible.module_utils.common.json import Direction, get_module_encoder
+
+try:
+    from ansible.executor.module_common import _BuiltModule
+except ImportError:  # an Ansible that hands its modules on in another shape: it packs ours as any other
+    _BuiltModule = None
+
+PROFILE = "legacy"
+"""How Ansible and a module that says nothing about it write JSON to each other."""
+
+SCRIPT = """\
+import os
+import runpy
+import sys
+import types
+
+# A module beside this script, or in the working directory, must not stand in for the standard library's.
+beside = os.path.dirname(os.path.realpath(__file__)) if "__file__" in globals() else ""
+sys.path[:] = [path for path in sys.path if path not in ("", ".", beside)]
+sys.path.append({ansible!r})
+collections = types.ModuleType("ansible_collections")
+collections.__path__ = [{collections!r}]
+sys.modules["ansible_collections"] = collections
+
+from ansible.module_utils import basic
+
+basic._ANSIBLE_ARGS = {arguments!r}
+basic._ANSIBLE_PROFILE = {profile!r}
+runpy.run_module({name!r}, run_name="__main__", alter_sys=True)
+"""
+
+
+def built(path: str, arguments: dict[str, Any], python: str) -> Any:
+    """What Ansible's own ``modify_module`` returns, for a module of ours at *path*; None where this Ansible
+    wants it in another shape."""
+    if _BuiltModule is None:
+        return None
+    module = Path(path)
+    namespace = module.parents[4]  # ansible_collections/callao/lima/plugins/modules/NAME.py
+    encoder = get_module_encoder(PROFILE, Direction.CONTROLLER_TO_MODULE)
+    script = SCRIPT.format(
+        ansible=str(Path(ansible.__file__).parents[1]),
+        collections=str(namespace),
+        arguments=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}, cls=encoder).encode(),
+        profile=PROFILE,
+        name=f"ansible_collections.callao.lima.plugins.modules.{module.stem}",
+    )
+    return _BuiltModule(
+        b_module_data=f"#!{python}\n{script}".encode(),
+        module_style="new",
+        shebang=f"#!{python}",
+        serialization_profile=PROFILE,
+    )
