@@ -10,6 +10,8 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,24 +20,27 @@ from callao.drivers import Driver, Machine, StateSaver, StopPolicy
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Event, Stage, State
 from callao.host import identity_file
-from callao.hostagent import api, evidence, journal
-from callao.hostagent.forwards import Forwards
-from callao.hostagent.forwards_api import ForwardsApi
+from callao.hostagent import evidence, journal
 from callao.hostagent.identity import Newcomer
-from callao.hostagent.liveports import LivePorts
-from callao.hostagent.mounts_api import MountsApi
-from callao.hostagent.nameservice import start_resolver
 from callao.hostagent.probes import check_probe
 from callao.hostagent.readiness import await_booted, await_return
-from callao.hostagent.saving import Saver
-from callao.hostagent.shares import Shares
 from callao.hostagent.shutdown import shut_down
 from callao.hostagent.start import Started, start_machine
 from callao.instances import Failure, InstancePaths, Runtime, TakeUp, fingerprint, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.process import identify
-from callao.resolver import Resolver
 from callao.ssh import Client, Endpoint, end, render
+
+if TYPE_CHECKING:
+    from callao.hostagent import api
+    from callao.hostagent.forwards import Forwards
+    from callao.hostagent.liveports import LivePorts
+    from callao.hostagent.shares import Shares
+    from callao.resolver import Resolver
+
+_LATER = ("api", "forwards_api", "mounts_api", "nameservice", "saving")
+"""What only a machine that runs has a use for, and half of what there is to load: it is loaded while the
+hypervisor starts."""
 
 _QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
 """For SIGTERM: no time for the guest, but the disks are flushed."""
@@ -85,6 +90,7 @@ class Agent:
         self.main = task
         loop.add_signal_handler(signal.SIGINT, lambda: self._stop(StopPolicy()))
         loop.add_signal_handler(signal.SIGTERM, lambda: self._stop(_QUICK))
+        loading = asyncio.ensure_future(asyncio.to_thread(_load_later))
         try:
             started = await start_machine(
                 self.driver, self.paths, self.config, self.last_port, self.take_up, self._report
@@ -94,6 +100,11 @@ class Agent:
             journal.write(exiting=True, errors=[str(error)])
             return 1
         self.started, self.machine, port = started, started.machine, started.ssh_port
+        await loading
+        from callao.hostagent import api
+        from callao.hostagent.forwards import Forwards
+        from callao.hostagent.shares import Shares
+
         self.forwards = Forwards(self.machine, started.forwards)
         self._note(driver=identify(self.machine.pid), ssh_port=port, forwards=self.forwards.bindings())
         self._passed(Stage.DRIVER)
@@ -122,6 +133,9 @@ class Agent:
 
     async def _prepare_channel(self, port: int) -> None:
         """What goes to and comes from the program in the guest."""
+        from callao.hostagent.liveports import LivePorts
+        from callao.hostagent.nameservice import start_resolver
+
         assert self.machine is not None
         assert self.forwards is not None
         greeting = []
@@ -236,6 +250,10 @@ class Agent:
             self.stopping = asyncio.ensure_future(shut_down(self.machine, client, policy))
 
     def _routes(self) -> api.Routes:
+        from callao.hostagent.forwards_api import ForwardsApi
+        from callao.hostagent.mounts_api import MountsApi
+        from callao.hostagent.saving import Saver
+
         assert self.shares is not None
         assert self.started is not None
         mounts = MountsApi(self.shares, lambda: self.config, lambda: self.runtime.ready)
@@ -327,3 +345,8 @@ class Agent:
     def _note(self, **values: object) -> None:
         self.runtime = msgspec.structs.replace(self.runtime, **values)
         write_json(self.paths.runtime, self.runtime)
+
+
+def _load_later() -> None:
+    for name in _LATER:
+        import_module(f"callao.hostagent.{name}")
