@@ -87,11 +87,12 @@ def test_destroy_removes_what_was_made_for_the_scenario_and_nothing_else(project
     assert all(folder.exists() for folder in kept)
 
 
-def test_destroy_starts_no_module_where_there_is_nothing_to_remove(project: Project) -> None:
+def test_destroy_starts_no_task_where_there_is_nothing_to_remove(project: Project) -> None:
     project.scenario(driver={"name": "molecule-callao"}, platforms=[{"name": "web"}])
     project.instance("web")
     shown = project.molecule("destroy")
-    assert shown.count("skipping: [localhost]") == 2, shown
+    assert "TASK [End where there is nothing to remove]" in shown
+    assert shown.count("TASK [") == 1, shown
 
 
 def test_reset_removes_what_was_made_for_the_project_and_nothing_else(project: Project) -> None:
