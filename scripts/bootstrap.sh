@@ -19,7 +19,7 @@ apt_packages() {
   echo python3 python3-venv qemu-system-x86 qemu-utils ovmf openssh-client openssh-sftp-server
   echo mmdebstrap debian-archive-keyring grub-common grub-pc-bin grub-efi-amd64-bin mtools fdisk e2fsprogs
   [ "$(id -u)" = 0 ] || echo uidmap
-  [ "$purpose" = up ] || echo shellcheck openssh-server iproute2 sudo util-linux qemu-system-arm binutils busybox-static dash rsync
+  [ "$purpose" = up ] || echo shellcheck openssh-server iproute2 sudo util-linux qemu-system-arm binutils busybox-static dash rsync nftables
 }
 
 as_root() {

@@ -7,7 +7,6 @@ import ast
 import os
 import pty
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from guest_program import PATIENCE, Program, program
+from support.pythons import python
 
 from callao import __version__
 from callao.guest.frames import PROTOCOL, Decoder, Kind, encode_piece
@@ -77,14 +77,11 @@ def test_the_host_s_own_module_is_not_packed(tmp_path):
     assert "callao/guest/pack.py" not in names
 
 
-@pytest.mark.parametrize("python", [sys.executable, "python3.6", "python3.8", "python3.9", "python3.13"])
-def test_hello_comes_first_and_then_all_listeners(tmp_path, python):
-    found = shutil.which(python)
-    if not found or subprocess.run([found, "-V"], capture_output=True).returncode:
-        pytest.skip(f"no {python} here")
+@pytest.mark.parametrize("name", [sys.executable, "python3.6", "python3.8", "python3.9", "python3.13"])
+def test_hello_comes_first_and_then_all_listeners(tmp_path, name):
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
-        program(tmp_path, python=found) as running,
+        program(tmp_path, python=python(name)) as running,
         running.connected() as host,
     ):
         hello = host.next()

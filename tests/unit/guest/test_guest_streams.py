@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import socket
 import sys
 import threading
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from guest_program import program
+from support.pythons import python
 from support.waiting import PATIENCE, until
 
 from callao.errors import PortTaken
@@ -116,13 +116,11 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guestlink, "_PAUSE", 0.01)
 
 
-@pytest.mark.parametrize("python", [sys.executable, "python3.6", "python3.8"])
+@pytest.mark.parametrize("name", [sys.executable, "python3.6", "python3.8"])
 def test_bytes_arrive_as_they_were_and_the_end_of_one_direction_leaves_the_other(
-    tmp_path: Path, python: str
+    tmp_path: Path, name: str
 ) -> None:
-    found = shutil.which(python)
-    if found is None or os.system(f"{found} -V >/dev/null 2>&1"):
-        pytest.skip(f"no {python} here")
+    found = python(name)
 
     async def work(scene: Scene) -> None:
         with server(echo_at_the_end) as guest:
