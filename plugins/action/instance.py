@@ -58,9 +58,7 @@ class ActionModule(ActionBase):
         # One in the background has a second module, Ansible's own, around it.
         if self._connection.transport != "local" or self._connection.become or self._task.async_val:
             return False
-        delegate = self._task.delegate_to
-        target = variables["ansible_delegated_vars"][delegate] if delegate else variables
-        chosen = self._templar.template(config.get_config_value("INTERPRETER_PYTHON", variables=target))
+        chosen = self._templar.template(chosen_python(target_of(variables, self._task.delegate_to)))
         return bool(chosen == variables["ansible_playbook_python"])
 
     def _is_told(self, variables: dict[str, Any]) -> bool:
@@ -103,9 +101,8 @@ def with_interpreter(variables: dict[str, Any], delegate_to: str | None, connect
     """
     if connection.transport != "local":
         return variables
-    target = variables["ansible_delegated_vars"][delegate_to] if delegate_to else variables
-    chosen = config.get_config_value("INTERPRETER_PYTHON", variables=target)
-    if not str(chosen).startswith("auto"):
+    target = target_of(variables, delegate_to)
+    if not str(chosen_python(target)).startswith("auto"):
         return variables
     target = {**target, "ansible_python_interpreter": variables["ansible_playbook_python"]}
     if not delegate_to:
@@ -114,3 +111,14 @@ def with_interpreter(variables: dict[str, Any], delegate_to: str | None, connect
         **variables,
         "ansible_delegated_vars": {**variables["ansible_delegated_vars"], delegate_to: target},
     }
+
+
+def target_of(variables: dict[str, Any], delegate_to: str | None) -> dict[str, Any]:
+    """The variables of the machine that the task is for."""
+    target: dict[str, Any] = variables["ansible_delegated_vars"][delegate_to] if delegate_to else variables
+    return target
+
+
+def chosen_python(target: dict[str, Any]) -> object:
+    """As somebody wrote it, a template perhaps; ``auto`` or its like where Ansible is to look for one."""
+    return config.get_config_value("INTERPRETER_PYTHON", variables=target)
