@@ -21,6 +21,9 @@ _INTERVAL = 0.02
 _GRACE = 60.0
 """Seconds that the agent gets beyond the timeout that it keeps itself, to say what failed."""
 
+_END = 10.0
+"""Seconds that an agent gets to end in, once it has said what failed."""
+
 
 def follow_agent(
     paths: InstancePaths, agent: subprocess.Popen[bytes], timeout: float, report: Reporter
@@ -41,6 +44,7 @@ def follow(instance: Instance, timeout: float, report: Reporter) -> None:
 def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, report: Reporter) -> None:
     for event in _events(paths.ha_stdout, lives, time.monotonic() + timeout + _GRACE):
         if event.state is State.FAILED:
+            _let_end(paths, lives)
             raise _failure(paths, event)
         report(event)
         if event.stage is Stage.READY and event.state is State.DONE:
@@ -70,6 +74,14 @@ def _events(path: Path, lives: Callable[[], bool], deadline: float) -> Iterator[
                 if not living:
                     return
                 time.sleep(_INTERVAL)
+
+
+def _let_end(paths: InstancePaths, lives: Callable[[], bool]) -> None:
+    """An agent without a machine ends; until it has, whoever looks takes the instance for a running one."""
+    runtime = read_json(paths.runtime, Runtime)
+    deadline = time.monotonic() + _END
+    while (runtime is None or not alive(runtime.driver)) and lives() and time.monotonic() < deadline:
+        time.sleep(_INTERVAL)
 
 
 def _failure(paths: InstancePaths, event: Event) -> StageFailed:
