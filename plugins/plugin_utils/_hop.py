@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection.ssh import Connection as SSHConnection
 from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import FILES, Endpoint, NotRunning, parse
 
+# Ansible ends a worker that is slow to end by its process group, of which a command of ssh's would be; the
+# control master, which left it, would lose its way then, and the next run would have to log in again.
+_APART = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"
 _MARK = "==callao=="
 _LOOK = r"""
 home=$1 name=$2; shift 2
@@ -99,6 +103,10 @@ class Hop:
     def proxy_command(self, port: int) -> str:
         """For ssh_config(5)'s ProxyCommand: joins us with 127.0.0.1:``port`` over there."""
         command = [
+            sys.executable,
+            "-IS",
+            "-c",
+            _APART,
             self.argv[0],
             "-o",
             "ControlMaster=no",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from support.namespace import network_namespace
 from support.sshd import USER, Box, Sshd, free_port, keygen
@@ -131,6 +132,16 @@ def test_only_the_first_task_logs_in(machine: Machine, environment: dict[str, st
         assert raw(machine, environment, tmp_path, "true").returncode == 0
     for sshd in (machine.sshd, machine.guest):
         assert (sshd.folder / "sshd.log").read_text().count("Accepted publickey") == 1
+
+
+def test_the_way_there_is_in_no_process_group_of_ansibles(
+    machine: Machine, environment: dict[str, str], tmp_path: Path
+) -> None:
+    # Ansible ends a worker that is slow to end by its group, at the end of a run.
+    assert raw(machine, environment, tmp_path, "true").returncode == 0
+    there = f"127.0.0.1:{machine.guest.port}"
+    (way,) = [each.pid for each in psutil.process_iter(["cmdline"]) if there in (each.info["cmdline"] or [])]
+    assert os.getsid(way) == way
 
 
 def test_a_new_start_on_another_port_with_another_key_is_found(
