@@ -31,7 +31,6 @@ from callao.lifecycle.delete import delete
 from callao.lifecycle.nests import GOLDEN, clear
 from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
-from callao.lifecycle.warm_cache import keep_within
 from callao.snapshots.cache import Entry, Place
 
 _OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost"})
@@ -81,8 +80,8 @@ def _warm(
     image = ensure_image(config.images, config.arch.value, home=home, report=report, access=access)
     place = Place(home, _key(config, image, home))
     with place.locked(timeout):
-        entry = place.entry()
-        if entry is None:
+        found = place.entry()
+        if found is None:
             report(
                 Event(
                     stage=Stage.DISK,
@@ -90,7 +89,7 @@ def _warm(
                     message="warm: the first of its kind: it boots once, and is kept for those to come.",
                 )
             )
-            entry = _prepare(place, wanted, host, access, timeout, report)
+        entry = found or _prepare(place, wanted, host, access, timeout, report)
         variables = InstancePaths(place.folder).qemu_efi_vars
         begin = Beginning(
             image=_image(place, entry, image.arch),
@@ -99,7 +98,10 @@ def _warm(
         )
         create(wanted, home, report, access, begin)
     place.used()
-    keep_within(home, host, report)
+    if found is None:
+        from callao.lifecycle.warm_cache import keep_within
+
+        keep_within(home, host, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
     origin = TakeUp(folder=str(place.folder), shape=entry.bound.shape, shared_memory=shared)
     instance = inspect(wanted.name, home, host)
