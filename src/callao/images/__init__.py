@@ -2,11 +2,10 @@
 """Disk images: fetched once, verified while they stream, kept in the cache as qcow2."""
 
 from callao.images.adopt import adopt
-from callao.images.download import Patience
 from callao.images.ensure import ensure_image
 from callao.images.fetch import CachedFile, fetch, forget, lookup, newest
 from callao.images.fetched import Fetched
-from callao.images.size import size_of
+from callao.images.patience import Patience
 
 __all__ = [
     "CachedFile",
@@ -18,5 +17,4 @@ __all__ = [
     "forget",
     "lookup",
     "newest",
-    "size_of",
 ]

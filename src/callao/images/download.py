@@ -11,8 +11,6 @@ import hashlib
 import os
 import re
 import urllib.request
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,22 +20,11 @@ import urllib3
 import callao
 from callao.errors import DownloadError
 from callao.images.cache import Entry
+from callao.images.patience import Patience, Progress
 
 _CHUNK = 64 * 1024
 """Bytes: what a stall in the middle of a chunk loses."""
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-
-Progress = Callable[[int, int | None], None]
-"""Told (bytes so far, bytes in all or None) as they come."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Seconds without a byte before a server counts as stalled, and how often to go on after a break."""
-
-    connect: float = 15.0
-    read: float = 60.0
-    tries: int = 4
 
 
 def download(entry: Entry, algorithm: str, patience: Patience, progress: Progress) -> str:

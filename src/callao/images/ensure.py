@@ -12,9 +12,9 @@ from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormat
 from callao.events import Event, Reporter, Stage, State
 from callao.images.cache import converted_at, exclusive, room
 from callao.images.convert import to_qcow2, usable_as_is
-from callao.images.download import Patience
 from callao.images.fetch import CachedFile, fetch, forget
 from callao.images.fetched import Fetched
+from callao.images.patience import Patience
 
 
 def ensure_image(

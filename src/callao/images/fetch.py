@@ -14,8 +14,8 @@ from callao.errors import DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
 from callao.images.cache import Entry, entry, exclusive, not_kept
-from callao.images.download import Patience, Progress, download
 from callao.images.location import Location, parse
+from callao.images.patience import Patience, Progress
 
 _INTERVAL = 0.5
 """Seconds between two lines of progress."""
@@ -128,6 +128,8 @@ def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFi
 def _downloaded(
     cached: Entry, place: Location, digest: str | None, name: str, report: Reporter, patience: Patience
 ) -> CachedFile:
+    from callao.images.download import download
+
     cached.dir.mkdir(parents=True, exist_ok=True)
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")
     found = download(cached, name, patience, _progress(place.name, report))

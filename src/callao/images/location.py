@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from urllib3.exceptions import LocationParseError
-from urllib3.util import parse_url
-
 from callao.errors import ImageError
 
 _REMOTE = ("http", "https")
@@ -42,6 +39,9 @@ def parse(text: str) -> Location:
     if scheme not in _REMOTE:
         allowed = ", ".join((*_REMOTE, "file"))
         raise ImageError(f"location: {text!r} cannot be fetched (allowed: {allowed}, or a path).")
+    from urllib3.exceptions import LocationParseError
+    from urllib3.util import parse_url
+
     try:
         host = parse_url(text).host
     except LocationParseError:

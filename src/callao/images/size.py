@@ -7,8 +7,9 @@ import urllib3
 
 import callao
 from callao.errors import DownloadError
-from callao.images.download import Patience, pool_for, redirects, words
+from callao.images.download import pool_for, redirects, words
 from callao.images.location import parse
+from callao.images.patience import Patience
 
 _NOT_ALLOWED = (405, 501)
 """What servers say that do not know HEAD."""

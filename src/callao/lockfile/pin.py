@@ -14,7 +14,8 @@ from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, LockError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
-from callao.images import fetch, lookup, newest, size_of
+from callao.images import fetch, lookup, newest
+from callao.images.size import size_of
 from callao.lockfile.model import ANY_ARCH, LockedFile, LockedImage, LockedKernel
 
 

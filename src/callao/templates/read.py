@@ -84,7 +84,7 @@ class Reader:
 
     def _fetched(self, url: str, digest: str | None) -> Path:
         """With a digest the cache will do; without one, only the server knows what is there now."""
-        from callao.images import fetch, newest  # urllib3 is a load that local templates need not pay
+        from callao.images import fetch, newest  # a load that local templates need not pay
 
         if digest or self.access is Access.OFFLINE:
             return fetch(url, digest=digest, home=self.home, report=self.report, access=self.access).path

@@ -7,6 +7,8 @@ import base64
 import hashlib
 import multiprocessing
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -323,3 +325,11 @@ def test_a_folder_that_cannot_be_written_is_named(server: Server, tmp_path: Path
     (tmp_path / "_cache").write_text("a file where a folder should be")
     with pytest.raises(CallaoError, match="_cache"):
         get(server.serve("/a.img", BODY), tmp_path)
+
+
+def test_the_library_for_the_network_is_loaded_by_a_download_alone() -> None:
+    program = (
+        "import sys, callao.lifecycle.apply; print([name for name in sys.modules if 'urllib3' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -10,7 +10,8 @@ import pytest
 from images.conftest import Server, sha256
 
 from callao.errors import DigestMismatch, DownloadError, ImageError
-from callao.images import adopt, lookup, size_of
+from callao.images import adopt, lookup
+from callao.images.size import size_of
 
 
 def test_a_server_that_knows_no_head_is_asked_another_way(server: Server) -> None:

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a download may stall, and how it tells how far it is.
+
+Apart from the download itself, whose library takes as long to load as half of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Progress = Callable[[int, int | None], None]
+"""Told (bytes so far, bytes in all or None) as they come."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds without a byte before a server counts as stalled, and how often to go on after a break."""
+
+    connect: float = 15.0
+    read: float = 60.0
+    tries: int = 4
