@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that was made for a project removed, by the engine alone."""
+"""Instances that were made for a project removed, by the engine alone."""
 
 from __future__ import annotations
 
@@ -17,9 +17,16 @@ def remove_all(owner: str, tell: Callable[[str], object]) -> None:
 
     :raises CallaoError: when one of them cannot be removed.
     """
-    home, host = lima_home(), Host.detect()
-    for instance in every(home, host):
+    for instance in every(lima_home(), Host.detect()):
         if instance.labels.get(OWNER_LABEL) == owner:
             tell(f"Removing instance {instance.name}")
-            request = Request(name=instance.name, state="absent", force=True)
-            ensure(request, home=home, host=host, check=False, report=silent)
+            remove(instance.name)
+
+
+def remove(name: str) -> None:
+    """Remove one instance. Its disk goes, so that there is nothing to shut down in peace.
+
+    :raises CallaoError: when it cannot be removed.
+    """
+    request = Request(name=name, state="absent", force=True)
+    ensure(request, home=lima_home(), host=Host.detect(), check=False, report=silent)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Platforms to instances and back; and that the create playbook hands on what there is."""
+"""Platforms to instances and back; and that the engine is asked for all that a platform says."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 import yaml
 
 import callao.molecule
+from callao.access import Access
+from callao.lifecycle import Request
 from callao.molecule.boxes import PASSED_ON, boxes, owned, records
+from callao.molecule.bring import request_of
 from callao.molecule.names import instance_name, owner
 
 ROOM = Path(callao.molecule.__file__).parent
@@ -105,25 +109,49 @@ def test_a_record_says_how_to_reach_a_box() -> None:
     assert {"address", "user", "port", "identity_file"} <= set(entry)
 
 
-def handed_on() -> dict[str, Any]:
-    """The options that create.yml gives the module."""
-    plays = yaml.safe_load((ROOM / "playbooks" / "create.yml").read_text())
-    tasks = [task for play in plays for task in play["tasks"]]
-    return next(task["callao.lima.instance"] for task in tasks if "callao.lima.instance" in task)
+EXAMPLES = {
+    "arch": "aarch64",
+    "cpus": 3,
+    "disk": "9GiB",
+    "memory": "3GiB",
+    "mounts": [{"location": "/srv"}],
+    "offline": True,
+    "port_forwards": [{"guestPort": 80}],
+    "provision": [{"mode": "user", "script": "true"}],
+    "template": "alpine",
+    "timeout": 7.0,
+    "vm_type": "krunkit",
+    "warm": False,
+}
 
 
-def test_the_create_playbook_hands_on_every_option() -> None:
-    assert set(handed_on()) == {*PASSED_ON, "name", "config", "labels"}
+@pytest.mark.parametrize("key", PASSED_ON)
+def test_every_option_that_is_passed_on_is_asked_for(key: str) -> None:
+    plain, asked = request_of(options()), request_of(options(**{key: EXAMPLES[key]}))
+    named = [getattr(asked, field.name) for field in fields(Request)]
+    assert asked != plain
+    assert EXAMPLES[key] in [*named, *asked.config.values(), asked.access is Access.OFFLINE]
 
 
-def test_the_module_has_every_option_that_is_handed_on() -> None:
+def test_what_is_asked_for_is_what_the_module_asks_for() -> None:
+    module = instance_module()
+    given = options(**EXAMPLES, config={"cpus": 1, "timezone": "UTC"})
+    params = {key: given.get(key) for key in module.SHORTCUTS} | {"config": given["config"]}
+    assert request_of(given).config == module.desired(params)
+
+
+def test_the_module_has_every_option_that_is_passed_on() -> None:
+    documented = yaml.safe_load(instance_module().DOCUMENTATION)["options"]
+    assert {*PASSED_ON, "name", "config", "labels"} <= set(documented)
+
+
+def instance_module() -> Any:
     spec = importlib.util.spec_from_file_location("instance_module", MODULE)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
-    assert set(handed_on()) <= set(documented)
+    return module
 
 
 def test_the_schema_has_every_key_that_is_passed_on() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The create playbook, with a stand-in for the module that makes an instance."""
+"""The create playbook, with a stand-in for the engine that makes an instance."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def created(project: Project) -> Project:
         {"name": "late", "timeout": 1},
     ]
     project.scenario(driver={"name": "molecule-callao"}, platforms=platforms)
-    assert project.run("create", ANSIBLE_COLLECTIONS_PATH=STANDIN).returncode != 0
+    done = project.run("create", PYTHONPATH=STANDIN)
+    assert done.returncode != 0
+    assert "late: it did not start in time." in done.stdout + done.stderr
     return project
 
 
@@ -40,10 +42,10 @@ def given(project: Project, platform: str) -> dict[str, Any]:
 
 
 def test_each_platform_becomes_an_instance_and_the_record_is_private(created: Project) -> None:
-    assert given(created, "web")["cpus"] == 2
+    assert given(created, "web")["config"]["cpus"] == 2
     assert given(created, "late")["timeout"] == 1
     # What a guest is to run is its own business: nothing in it is Ansible's to fill in.
-    assert given(created, "web")["provision"][0]["script"] == SCRIPT
+    assert given(created, "web")["config"]["provision"][0]["script"] == SCRIPT
 
     (record,) = (created.ansible / "tmp").glob("molecule.*/instance_config.yml")
     assert stat.S_IMODE(record.stat().st_mode) == 0o600

@@ -20,7 +20,6 @@ class FilterModule:
         return {
             "callao_boxes": boxes.boxes,
             "callao_owned": owned,
-            "callao_records": boxes.records,
         }
 
 

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A box brought up by the engine alone: a module would have to start a Python of its own for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from callao.access import Access, access_of_environment
+from callao.config import merge
+from callao.events import Reporter
+from callao.host import Host, lima_home
+from callao.lifecycle import Outcome, Request, ensure
+
+_KEYS = {
+    "arch": "arch",
+    "cpus": "cpus",
+    "disk": "disk",
+    "memory": "memory",
+    "mounts": "mounts",
+    "port_forwards": "portForwards",
+    "provision": "provision",
+    "vm_type": "vmType",
+}
+"""Options that stand for one key of lima.yaml."""
+
+
+def request_of(options: Mapping[str, Any]) -> Request:
+    """What is asked for by a box's options, which mean what those of ``callao.lima.instance`` do.
+
+    :raises CallaoError: when ``CALLAO_OFFLINE`` is no word for yes or no.
+    """
+    shortcuts = {key: options[option] for option, key in _KEYS.items() if option in options}
+    offline = options.get("offline")
+    access = Access.OFFLINE if offline else Access.ONLINE
+    return Request(
+        name=options["name"],
+        template=options.get("template"),
+        config=merge([shortcuts, options["config"]]),
+        labels=options["labels"],
+        timeout=options.get("timeout", Request.timeout),
+        warm=options.get("warm"),
+        access=access_of_environment() if offline is None else access,
+    )
+
+
+def bring_up(options: Mapping[str, Any], report: Reporter) -> Outcome:
+    """The instance made and started, or as it is where that is all it should be.
+
+    :raises CallaoError: when it does not come up.
+    """
+    return ensure(request_of(options), home=lima_home(), host=Host.detect(), check=False, report=report)
