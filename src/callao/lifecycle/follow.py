@@ -13,7 +13,7 @@ from callao.events import Event, Reporter, Stage, State
 from callao.hostagent import evidence, journal
 from callao.instances import Instance, InstancePaths, Runtime
 from callao.instances.files import read_json
-from callao.instances.process import alive
+from callao.instances.process import alive, wait_gone
 
 _INTERVAL = 0.02
 """Seconds between two looks at the journal's end."""
@@ -44,7 +44,6 @@ def follow(instance: Instance, timeout: float, report: Reporter) -> None:
 def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, report: Reporter) -> None:
     for event in _events(paths.ha_stdout, lives, time.monotonic() + timeout + _GRACE):
         if event.state is State.FAILED:
-            _let_end(paths, lives)
             raise _failure(paths, event)
         report(event)
         if event.stage is Stage.READY and event.state is State.DONE:
@@ -76,16 +75,11 @@ def _events(path: Path, lives: Callable[[], bool], deadline: float) -> Iterator[
                 time.sleep(_INTERVAL)
 
 
-def _let_end(paths: InstancePaths, lives: Callable[[], bool]) -> None:
-    """An agent without a machine ends; until it has, whoever looks takes the instance for a running one."""
-    runtime = read_json(paths.runtime, Runtime)
-    deadline = time.monotonic() + _END
-    while (runtime is None or not alive(runtime.driver)) and lives() and time.monotonic() < deadline:
-        time.sleep(_INTERVAL)
-
-
 def _failure(paths: InstancePaths, event: Event) -> StageFailed:
     runtime = read_json(paths.runtime, Runtime)
+    if runtime is not None and not alive(runtime.driver):
+        # An agent without a machine ends; until it has, whoever looks takes the instance for a running one.
+        wait_gone(runtime.agent, _END)
     lines = runtime.failure.evidence if runtime is not None and runtime.failure is not None else ""
     return StageFailed(
         f"instance {paths.name!r}: {event.stage}: {event.message}", stage=event.stage, evidence=lines

@@ -54,6 +54,7 @@ def test_an_agent_without_a_machine_has_ended_when_its_failure_is_told(
     paths: InstancePaths, agent: Agent
 ) -> None:
     process = agent(1)
+    write_json(paths.runtime, Runtime(agent=identify(process.pid)))
     with pytest.raises(StageFailed, match="refused"):
         follow_agent(paths, process, 60, silent)
     assert process.poll() == 0
