@@ -103,16 +103,14 @@ def _result(ledger: _Ledger, work: Callable[[Reporter, Path, Host], dict[str, An
     except CallaoError as error:
         return {"failed": True, **describe(error)}
     except OSError as error:
-        return {"failed": True, "msg": _refused(error)}
+        return {"failed": True, "msg": refused(error)}
 
 
 def access_of(offline: bool | None) -> Access:
     """The option ``offline``, and where nobody has set it what the environment says."""
-    from callao.access import Access, access_of_environment
+    from callao import access
 
-    if offline is None:
-        return access_of_environment()
-    return Access.OFFLINE if offline else Access.ONLINE
+    return access.access_of(offline)
 
 
 def describe(error: CallaoError) -> dict[str, Any]:
@@ -144,6 +142,7 @@ def _missing(error: ImportError) -> dict[str, Any]:
     return {"msg": f"{message} ({error})", "exception": traceback.format_exc()}
 
 
-def _refused(error: OSError) -> str:
+def refused(error: OSError) -> str:
+    """What the operating system would not do, as one sentence."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}."

@@ -30,3 +30,13 @@ def access_of_environment() -> Access:
     if said not in _YES + _NO:
         raise CallaoError(f"CALLAO_OFFLINE: {said!r} is not known (allowed: {', '.join(_YES + _NO[1:])}).")
     return Access.OFFLINE if said in _YES else Access.ONLINE
+
+
+def access_of(offline: bool | None) -> Access:
+    """Somebody's wish, and where there is none what the environment says.
+
+    :raises CallaoError: as :func:`access_of_environment` does.
+    """
+    if offline is None:
+        return access_of_environment()
+    return Access.OFFLINE if offline else Access.ONLINE

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from callao.access import Access, access_of_environment
+from callao.access import access_of
 from callao.config import merge
 from callao.events import Reporter
 from callao.host import Host, lima_home
@@ -31,8 +31,6 @@ def request_of(options: Mapping[str, Any]) -> Request:
     :raises CallaoError: when ``CALLAO_OFFLINE`` is no word for yes or no.
     """
     shortcuts = {key: options[option] for option, key in _KEYS.items() if option in options}
-    offline = options.get("offline")
-    access = Access.OFFLINE if offline else Access.ONLINE
     return Request(
         name=options["name"],
         template=options.get("template"),
@@ -40,7 +38,7 @@ def request_of(options: Mapping[str, Any]) -> Request:
         labels=options["labels"],
         timeout=options.get("timeout", Request.timeout),
         warm=options.get("warm"),
-        access=access_of_environment() if offline is None else access,
+        access=access_of(options.get("offline")),
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import msgspec
 import yaml
 from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action import ActionBase
-from ansible_collections.callao.lima.plugins.module_utils._engine import describe
+from ansible_collections.callao.lima.plugins.module_utils._engine import describe, refused
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch
 
 from callao.errors import CallaoError
@@ -61,6 +62,7 @@ class Bringer:
         self.outcome: Outcome | None = None
         self.failure: dict[str, Any] = {}
         self.notices: list[str] = []
+        self._begun = time.monotonic()
         self._events: list[dict[str, object]] = []
         # From here: a thread of the pool has not got Ansible's context.
         self._watch = Watch(box["options"]["name"], self._written) if shown else None
@@ -72,7 +74,7 @@ class Bringer:
         except CallaoError as error:
             self.failure = describe(error)
         except OSError as error:
-            self.failure = {"msg": f"the host refused: {error}."}
+            self.failure = {"msg": refused(error)}
         finally:
             if self._watch is not None:
                 self._watch.end(self._events)
@@ -80,6 +82,8 @@ class Bringer:
     def _report(self, event: Event) -> None:
         if event.state is State.NOTICE:
             self.notices.append(event.message)
+        if event.seconds is None:
+            event = msgspec.structs.replace(event, seconds=time.monotonic() - self._begun)
         self._events.append(msgspec.to_builtins(event))
 
     def _written(self) -> str:
