@@ -128,7 +128,7 @@ def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFi
 def _downloaded(
     cached: Entry, place: Location, digest: str | None, name: str, report: Reporter, patience: Patience
 ) -> CachedFile:
-    from callao.images.download import download
+    from callao.images.download import download  # with urllib3, which nothing else needs
 
     cached.dir.mkdir(parents=True, exist_ok=True)
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")

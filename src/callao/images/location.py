@@ -39,7 +39,7 @@ def parse(text: str) -> Location:
     if scheme not in _REMOTE:
         allowed = ", ".join((*_REMOTE, "file"))
         raise ImageError(f"location: {text!r} cannot be fetched (allowed: {allowed}, or a path).")
-    from urllib3.exceptions import LocationParseError
+    from urllib3.exceptions import LocationParseError  # half of the engine's load, for a URL alone
     from urllib3.util import parse_url
 
     try:

@@ -31,6 +31,7 @@ from callao.lifecycle.delete import delete
 from callao.lifecycle.nests import GOLDEN, clear
 from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
+from callao.lifecycle.warm_cache import keep_within
 from callao.snapshots.cache import Entry, Place
 
 _OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost"})
@@ -99,8 +100,6 @@ def _warm(
         create(wanted, home, report, access, begin)
     place.used()
     if found is None:
-        from callao.lifecycle.warm_cache import keep_within
-
         keep_within(home, host, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
     origin = TakeUp(folder=str(place.folder), shape=entry.bound.shape, shared_memory=shared)
