@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from callao.access import access_of
@@ -40,6 +41,15 @@ def request_of(options: Mapping[str, Any]) -> Request:
         warm=options.get("warm"),
         access=access_of(options.get("offline")),
     )
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What became of one box: its outcome or its failure, and what its owner should know."""
+
+    outcome: Outcome | None = None
+    failure: dict[str, Any] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
 
 
 def bring_up(options: Mapping[str, Any], report: Reporter) -> Outcome:

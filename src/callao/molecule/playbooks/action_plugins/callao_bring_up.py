@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch
 from callao.errors import CallaoError
 from callao.events import Event, State
 from callao.instances.files import write_file
-from callao.lifecycle import Outcome
+from callao.molecule.apart import Lost, each
 from callao.molecule.boxes import records
-from callao.molecule.bring import bring_up
+from callao.molecule.bring import Brought, bring_up
 
 _ENCODER = get_module_encoder("legacy", Direction.CONTROLLER_TO_MODULE)
 
@@ -39,52 +39,56 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(task_vars=task_vars)
         # As a module would get them: nothing of Ansible's own about the values.
         boxes = json.loads(json.dumps(self._task.args["boxes"], cls=_ENCODER))
-        bringers = [Bringer(box, shown=not self._task.no_log) for box in boxes]
-        with ThreadPoolExecutor(len(bringers)) as pool:
-            list(pool.map(Bringer.run, bringers))
-        up = [(each.box, each.outcome.instance) for each in bringers if each.outcome is not None]
+        bring = partial(_bring, shown=not self._task.no_log)
+        brought = [(box, _of(answer)) for box, answer in zip(boxes, each(bring, boxes), strict=True)]
+        up = [(box, one.outcome.instance) for box, one in brought if one.outcome is not None]
         content = yaml.safe_dump(records((box, instance) for box, instance in up if instance is not None))
         write_file(Path(self._task.args["record"]), content.encode(), mode=0o600)
-        result["changed"] = any(each.outcome.changed for each in bringers if each.outcome is not None)
-        result["warnings"] = list(dict.fromkeys(notice for each in bringers for notice in each.notices))
-        failures = {each.box["platform"]: each.failure for each in bringers if each.failure}
+        result["changed"] = any(one.outcome.changed for _, one in brought if one.outcome is not None)
+        result["warnings"] = list(dict.fromkeys(notice for _, one in brought for notice in one.notices))
+        failures = {box["platform"]: one.failure for box, one in brought if one.failure}
         if failures:
             told = [f"{platform}: {failure['msg']}" for platform, failure in failures.items()]
             result.update(failed=True, msg="\n".join(told), failures=failures)
         return result
 
 
-class Bringer:
-    """Brings up one box, and tells how far it is."""
+def _of(answer: Brought | Lost) -> Brought:
+    if isinstance(answer, Lost):
+        return Brought(failure={"msg": answer.reason, "exception": answer.trace})
+    return answer
 
-    def __init__(self, box: dict[str, Any], *, shown: bool) -> None:
-        self.box = box
-        self.outcome: Outcome | None = None
-        self.failure: dict[str, Any] = {}
-        self.notices: list[str] = []
+
+def _bring(box: dict[str, Any], *, shown: bool) -> Brought:
+    """The box brought up, in a process of its own, which tells how far it is."""
+    ledger = _Ledger()
+    watch = Watch(box["options"]["name"], ledger.written) if shown else None
+    try:
+        outcome = bring_up(box["options"], ledger.report)
+        return Brought(outcome, notices=[*ledger.notices, *outcome.notices])
+    except CallaoError as error:
+        return Brought(failure=describe(error), notices=ledger.notices)
+    except OSError as error:
+        return Brought(failure={"msg": refused(error)}, notices=ledger.notices)
+    finally:
+        if watch is not None:
+            watch.end(ledger.events)
+
+
+class _Ledger:
+    """What the engine has told of one box so far."""
+
+    def __init__(self) -> None:
         self._begun = time.monotonic()
-        self._events: list[dict[str, object]] = []
-        # From here: a thread of the pool has not got Ansible's context.
-        self._watch = Watch(box["options"]["name"], self._written) if shown else None
+        self.events: list[dict[str, object]] = []
+        self.notices: list[str] = []
 
-    def run(self) -> None:
-        try:
-            self.outcome = bring_up(self.box["options"], self._report)
-            self.notices += self.outcome.notices
-        except CallaoError as error:
-            self.failure = describe(error)
-        except OSError as error:
-            self.failure = {"msg": refused(error)}
-        finally:
-            if self._watch is not None:
-                self._watch.end(self._events)
-
-    def _report(self, event: Event) -> None:
+    def report(self, event: Event) -> None:
         if event.state is State.NOTICE:
             self.notices.append(event.message)
         if event.seconds is None:
             event = msgspec.structs.replace(event, seconds=time.monotonic() - self._begun)
-        self._events.append(msgspec.to_builtins(event))
+        self.events.append(msgspec.to_builtins(event))
 
-    def _written(self) -> str:
-        return "".join(f"{json.dumps(event)}\n" for event in self._events)
+    def written(self) -> str:
+        return "".join(f"{json.dumps(event)}\n" for event in self.events)
