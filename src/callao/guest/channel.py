@@ -33,12 +33,12 @@ class Work:
         self.containers = Containers()
         self.exposure = Exposure()
 
-        self.resolving = False
-        """Whether DNS is led to the host's resolver."""
+        self.resolver = ()  # type: tuple[object, ...]
+        """The host's ports that DNS is led to. In a copy, they are those of the machine that was saved."""
 
     def end(self) -> None:
         self.exposure.clear()
-        if self.resolving:
+        if self.resolver:
             dns.clear()
         self.containers.end()
         self.scanner.close()
@@ -161,6 +161,8 @@ class Channel:
         self._link.send(identity.become(message))
 
     def _dns(self, message: "dict[str, object]") -> None:
-        error = dns.resolve_by(message.get("udp"), message.get("tcp"))
-        self._work.resolving = self._work.resolving or not error
+        wanted, error = (message.get("udp"), message.get("tcp")), ""
+        if wanted != self._work.resolver:  # to say the same again would take an emulated guest 0.2 s
+            error = dns.resolve_by(*wanted)
+            self._work.resolver = self._work.resolver if error else wanted
         self._link.send({"type": "resolving", "error": error})

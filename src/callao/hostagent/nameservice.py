@@ -9,6 +9,10 @@ from callao.cidata import GATEWAY, GUEST
 from callao.config import Config, hostname_of
 from callao.resolver import Resolver, Rules
 
+_PORTS = (*range(61053, 61085), 0)
+"""The first that is free; Linux gives these away to nobody by itself, see ip(7), ip_local_port_range. So a
+copy is mostly led where the saved machine was, and its rules stay: others take an emulated guest 0.2 s."""
+
 
 async def start_resolver(config: Config, name: str) -> tuple[Resolver, dict[str, object]]:
     """A resolver that answers, and the message that has the guest ask it.
@@ -18,6 +22,6 @@ async def start_resolver(config: Config, name: str) -> tuple[Resolver, dict[str,
     hostname = hostname_of(name)
     static = {"host.lima.internal": GATEWAY, f"{hostname}.internal": GUEST, hostname: GUEST}
     rules = Rules(hosts=config.host_resolver.hosts, ipv6=config.host_resolver.ipv6, static=static)
-    resolver = Resolver(rules, gateway=IPv4Address(GATEWAY))
+    resolver = Resolver(rules, gateway=IPv4Address(GATEWAY), ports=_PORTS)
     udp, tcp = await resolver.start()
     return resolver, {"type": "dns", "udp": udp, "tcp": tcp}

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TypeVar
 
 from callao.errors import AgentError
 from callao.resolver.answers import Answerer
@@ -21,6 +24,8 @@ from callao.resolver.rules import KnownNames, Rules
 LOOPBACK = "127.0.0.1"
 MOST_QUERIES = 256
 
+Listener = TypeVar("Listener")
+
 
 class Resolver:
     """A DNS server for one guest.
@@ -30,12 +35,14 @@ class Resolver:
     :param resolv_conf: names the servers that are asked for what getaddrinfo cannot tell.
     :param upstream_port: their port.
     :param idle: seconds after which a TCP connection without queries ends.
+    :param ports: of ours, the first that can be had; 0 is any.
     """
 
     def __init__(
         self,
         rules: Rules,
         *,
+        ports: Sequence[int] = (0,),
         gateway: IPv4Address | None = None,
         resolv_conf: Path = Path("/etc/resolv.conf"),
         upstream_port: int = 53,
@@ -53,15 +60,13 @@ class Resolver:
         self._datagrams = Datagrams(responder)
         self._connections = Connections(responder, idle=idle)
         self._server: asyncio.Server | None = None
+        self._ports = ports
 
     async def start(self) -> tuple[int, int]:
-        """Listens; gives the ports for UDP and TCP, which differ."""
-        loop = asyncio.get_running_loop()
+        """Listens; gives the ports for UDP and TCP, which may differ."""
         try:
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda: self._datagrams, local_addr=(LOOPBACK, 0)
-            )
-            self._server = await asyncio.start_server(self._connections.accept, LOOPBACK, 0)
+            transport = await _first(self._ports, self._listen_udp)
+            self._server = await _first(self._ports, self._listen_tcp)
         except OSError as error:
             await self.close()
             raise AgentError(
@@ -73,6 +78,14 @@ class Resolver:
         self._ours.update((udp, tcp))
         return udp, tcp
 
+    async def _listen_udp(self, port: int) -> asyncio.DatagramTransport:
+        loop, here = asyncio.get_running_loop(), (LOOPBACK, port)
+        transport, _ = await loop.create_datagram_endpoint(lambda: self._datagrams, local_addr=here)
+        return transport
+
+    async def _listen_tcp(self, port: int) -> asyncio.Server:
+        return await asyncio.start_server(self._connections.accept, LOOPBACK, port)
+
     async def close(self) -> None:
         """Ends at once, with what is under way; a second time, does nothing."""
         if self._server:
@@ -81,3 +94,15 @@ class Resolver:
         await self._connections.close()
         await self._host.close()
         await self._forwarder.close()
+
+
+async def _first(ports: Sequence[int], listen: Callable[[int], Awaitable[Listener]]) -> Listener:
+    """:raises OSError: when each of them is taken, or anything else is wrong."""
+    *others, last = ports
+    for port in others:
+        try:
+            return await listen(port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    return await listen(last)

@@ -34,6 +34,34 @@ def test_the_rest_of_a_frame_is_not_waited_for_without_end(monkeypatch):
         link.close()
 
 
+def test_names_are_led_anew_only_where_they_lead_elsewhere(monkeypatch):
+    """Else a copy's rules are those of the machine that was saved, and to say them again takes time."""
+    led = []
+
+    def resolve_by(udp, tcp):
+        led.append((udp, tcp))
+        return "nft failed" if tcp == 3 else ""
+
+    monkeypatch.setattr(channel.dns, "resolve_by", resolve_by)
+    monkeypatch.setattr(channel.dns, "clear", lambda: led.append("cleared"))
+    near, far = socket.socketpair()
+    work = Work()
+    with near, ThreadPoolExecutor(1) as threads:
+        near.settimeout(PATIENCE)
+        link = Link(far.detach())
+        ending = threads.submit(Channel(link, work).run)
+        host = Host(near)
+        for udp, tcp in ((1, 2), (1, 2), (1, 3), (1, 3), (1, 2)):
+            host.send(type="dns", udp=udp, tcp=tcp)
+            assert host.expect("resolving")["error"] == ("nft failed" if tcp == 3 else "")
+        near.close()
+        with pytest.raises(Closed):
+            ending.result(PATIENCE)
+        link.close()
+    work.end()
+    assert led == [(1, 2), (1, 3), (1, 3), "cleared"]
+
+
 def test_a_scan_that_fails_is_told_and_tried_again(monkeypatch, capfd):
     class Broken:
         failed = False

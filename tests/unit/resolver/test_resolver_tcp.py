@@ -180,3 +180,30 @@ def test_a_port_that_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(AgentError, match=r"cannot listen on 127\.0\.0\.1"):
         asyncio.run(run())
+
+
+def test_the_first_of_the_ports_that_is_free_is_taken() -> None:
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as held:
+            port, free = taken.getsockname()[1], held.getsockname()[1]
+            held.close()
+            resolver = Resolver(RULES, ports=(port, free))
+            # The other protocol has the first.
+            assert await resolver.start() == (port, free)
+            second = Resolver(RULES, ports=(port, free, 0))
+            udp, tcp = await second.start()
+            await second.close()
+            await resolver.close()
+        assert udp == free
+        assert tcp not in (port, free)
+
+    asyncio.run(run())
+
+
+def test_without_a_free_one_it_is_told() -> None:
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            await Resolver(RULES, ports=(taken.getsockname()[1],)).start()
+
+    with pytest.raises(AgentError, match=r"(?i)address already in use"):
+        asyncio.run(run())
