@@ -70,6 +70,9 @@ class State:
         :raises DriverError: when QEMU refuses it.
         """
         await self._share_aware(apart)
+        # Once is enough: nothing on the host has to learn where this machine is now, while in the guest
+        # networkd and resolved look around each time.
+        await self.execute("migrate-set-parameters", {"announce-rounds": 1})
         await self.execute("migrate-incoming", {"uri": f"fd:{stream}"})
         await self._migrated("taken up")
 
