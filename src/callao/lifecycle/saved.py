@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from callao.config import Config
 from callao.drivers import Boot, Driver
-from callao.hostagent.client import call
-from callao.hostagent.saving import SaveAnswer, SaveRequest
 from callao.instances import InstancePaths
 from callao.snapshots import Bound, differences
+
+if TYPE_CHECKING:
+    from callao.hostagent.saving import SaveAnswer
 
 _PATIENCE = 600.0
 """Seconds for the host agent to save a machine; a slow disk writes a gigabyte in ten."""
@@ -24,6 +26,10 @@ def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
     :param go_on: whether the machine does.
     :raises AgentError: when it cannot be saved.
     """
+    # With half of the host agent, which who goes on from something saved has no use for.
+    from callao.hostagent.client import call
+    from callao.hostagent.saving import SaveAnswer, SaveRequest
+
     asked = SaveRequest(folder=str(folder), go_on=go_on)
     said = call(paths.ha_sock, "POST", "/v1/save", body=asked, timeout=_PATIENCE)
     return msgspec.convert(said, SaveAnswer)

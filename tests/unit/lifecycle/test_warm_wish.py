@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,3 +102,9 @@ def test_a_cache_that_cannot_be_trimmed_is_told_and_no_failure(
     keep_within(home, HOST, events.append)
     (event,) = events
     assert (event.state, "disk x is no qcow2" in event.message) == (State.NOTICE, True)
+
+
+def test_what_saves_a_machine_is_not_loaded_to_go_on_from_one() -> None:
+    program = "import sys, callao.lifecycle.warm; print('callao.hostagent.saving' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
