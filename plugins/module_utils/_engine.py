@@ -54,10 +54,9 @@ class _Ledger:
             self.warn(event.message)
         if self._file is None:
             return
-        from msgspec import json, structs, to_builtins
+        from msgspec import json, to_builtins
 
-        if event.seconds is None:
-            event = structs.replace(event, seconds=time.monotonic() - self._begun)
+        event = event.timed(time.monotonic() - self._begun)
         os.write(self._file, json.encode(event) + b"\n")
         self.events.append(to_builtins(event))
 

@@ -69,6 +69,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fraction: float | None = None
     """0..1 where PROGRESS can be counted."""
 
+    def timed(self, seconds: float) -> Event:
+        """It, *seconds* after the beginning, where it does not say itself how long that is."""
+        return self if self.seconds is not None else msgspec.structs.replace(self, seconds=seconds)
+
 
 Reporter = Callable[[Event], None]
 

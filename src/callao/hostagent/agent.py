@@ -338,9 +338,7 @@ class Agent:
         journal.write(degraded=True, errors=[message])
 
     def _report(self, event: Event) -> None:
-        if event.seconds is None:
-            event = msgspec.structs.replace(event, seconds=round(time.monotonic() - self.began, 3))
-        journal.write(event)
+        journal.write(event.timed(round(time.monotonic() - self.began, 3)))
 
     def _note(self, **values: object) -> None:
         self.runtime = msgspec.structs.replace(self.runtime, **values)

@@ -86,9 +86,7 @@ class _Ledger:
     def report(self, event: Event) -> None:
         if event.state is State.NOTICE:
             self.notices.append(event.message)
-        if event.seconds is None:
-            event = msgspec.structs.replace(event, seconds=time.monotonic() - self._begun)
-        self.events.append(msgspec.to_builtins(event))
+        self.events.append(msgspec.to_builtins(event.timed(time.monotonic() - self._begun)))
 
     def written(self) -> str:
         return "".join(f"{json.dumps(event)}\n" for event in self.events)
