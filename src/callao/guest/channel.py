@@ -164,5 +164,6 @@ class Channel:
         wanted, error = (message.get("udp"), message.get("tcp")), ""
         if wanted != self._work.resolver:  # to say the same again would take an emulated guest 0.2 s
             error = dns.resolve_by(*wanted)
-            self._work.resolver = self._work.resolver if error else wanted
+            if not error:
+                self._work.resolver = wanted
         self._link.send({"type": "resolving", "error": error})
