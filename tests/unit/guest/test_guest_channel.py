@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,22 +18,28 @@ from callao.guest.link import Closed, Link
 from callao.guest.transport import UnixServer, VirtioPort, VsockServer
 
 
-def test_the_rest_of_a_frame_is_not_waited_for_without_end(monkeypatch):
-    monkeypatch.setattr(channel, "STALE", 0.0)
+@contextmanager
+def conversation(work: Work) -> Iterator[tuple[socket.socket, Host]]:
+    """Our end of a channel, and who speaks there; the guest's ends when we leave."""
     near, far = socket.socketpair()
     with near, ThreadPoolExecutor(1) as threads:
         near.settimeout(PATIENCE)
         link = Link(far.detach())
-        ending = threads.submit(Channel(link, Work()).run)
-        host = Host(near)
-        near.sendall(encode({"type": "ping"})[:-3])
-        assert "frame" in host.expect("log")["message"]
-        host.send(type="ping", id=1)
-        assert host.expect("pong")["id"] == 1
+        ending = threads.submit(Channel(link, work).run)
+        yield near, Host(near)
         near.close()
         with pytest.raises(Closed):
             ending.result(PATIENCE)
         link.close()
+
+
+def test_the_rest_of_a_frame_is_not_waited_for_without_end(monkeypatch):
+    monkeypatch.setattr(channel, "STALE", 0.0)
+    with conversation(Work()) as (near, host):
+        near.sendall(encode({"type": "ping"})[:-3])
+        assert "frame" in host.expect("log")["message"]
+        host.send(type="ping", id=1)
+        assert host.expect("pong")["id"] == 1
 
 
 def test_names_are_led_anew_only_where_they_lead_elsewhere(monkeypatch):
@@ -44,20 +52,11 @@ def test_names_are_led_anew_only_where_they_lead_elsewhere(monkeypatch):
 
     monkeypatch.setattr(channel.dns, "resolve_by", resolve_by)
     monkeypatch.setattr(channel.dns, "clear", lambda: led.append("cleared"))
-    near, far = socket.socketpair()
     work = Work()
-    with near, ThreadPoolExecutor(1) as threads:
-        near.settimeout(PATIENCE)
-        link = Link(far.detach())
-        ending = threads.submit(Channel(link, work).run)
-        host = Host(near)
+    with conversation(work) as (_, host):
         for udp, tcp in ((1, 2), (1, 2), (1, 3), (1, 3), (1, 2)):
             host.send(type="dns", udp=udp, tcp=tcp)
             assert host.expect("resolving")["error"] == ("nft failed" if tcp == 3 else "")
-        near.close()
-        with pytest.raises(Closed):
-            ending.result(PATIENCE)
-        link.close()
     work.end()
     assert led == [(1, 2), (1, 3), (1, 3), "cleared"]
 
@@ -75,21 +74,12 @@ def test_a_scan_that_fails_is_told_and_tried_again(monkeypatch, capfd):
         def close(self):
             pass
 
-    near, far = socket.socketpair()
     work = Work()
-    with near, ThreadPoolExecutor(1) as threads:
-        near.settimeout(PATIENCE)
-        work.scanner.close()
-        work.scanner = Broken()
-        link = Link(far.detach())
-        ending = threads.submit(Channel(link, work).run)
-        host = Host(near)
+    work.scanner.close()
+    work.scanner = Broken()
+    with conversation(work) as (_, host):
         host.expect("hello")
         assert host.expect("listeners")["removed"] == []
-        near.close()
-        with pytest.raises(Closed):
-            ending.result(PATIENCE)
-        link.close()
     assert "no /proc" in capfd.readouterr().err
 
 
