@@ -13,6 +13,7 @@ from callao.errors import ConfigError, Problem
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_MERGE = "tag:yaml.org,2002:merge"
 _MOST_LEAVES = 100_000
 _DEEPEST = 64
 _UNREADABLE = (
@@ -31,16 +32,37 @@ class _Strict(_Loader):  # type: ignore[misc]
         self._flat: set[int] = set()
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Replaces ``<<`` by what it names, so a node has its own keys alone only the first time."""
-        if id(node) not in self._flat:
-            self._flat.add(id(node))
-            self._refuse_repeats(node)
-        super().flatten_mapping(node)
+        """Replaces ``<<`` by what it names, below the mapping's own keys: the last of a name is taken.
+
+        Not left to PyYAML: 6.0.4 tells merged keys apart by the ``id()`` of their text, which CPython
+        gives to equal short texts alike, so of ``&y {<<: *x, a: 2}`` it keeps the ``a`` of ``x`` and
+        drops the later one wherever ``*y`` is merged into a third mapping.
+        """
+        if id(node) in self._flat:
+            return
+        self._flat.add(id(node))
+        self._refuse_repeats(node)
+        own = [pair for pair in node.value if pair[0].tag != _MERGE]
+        merged: list[Any] = []
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                # Of several, the earlier one wins.
+                for each in reversed(value.value if isinstance(value, yaml.SequenceNode) else [value]):
+                    merged += self._merged(each)
+        node.value = merged + own
+
+    def _merged(self, node: yaml.Node) -> list[Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"<< takes mappings, not {type(node).__name__}", node.start_mark
+            )
+        self.flatten_mapping(node)
+        return list(node.value)
 
     def _refuse_repeats(self, node: yaml.MappingNode) -> None:
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
+            if key_node.tag == _MERGE:
                 continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, Hashable) and key in seen:

@@ -84,6 +84,27 @@ def test_a_merged_key_may_be_said_again() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "merged"),
+    [
+        ("x: &x {a: 1}\ny: &y {<<: *x, a: 2}\nc: {<<: *y}\n", {"a": 2}),
+        ("x: &x {a: 1}\ny: &y {a: 2, <<: *x}\nc: {<<: *y}\n", {"a": 2}),
+        ("x: &x {a: 1, b: 1}\ny: &y {a: 2}\nc: {<<: [*y, *x]}\n", {"a": 2, "b": 1}),
+        ("x: &x {a: 1}\ny: &y {<<: *x}\nz: &z {<<: *y, a: 3}\nc: {<<: [*z, *x], b: 4}\n", {"a": 3, "b": 4}),
+        ("c: {<<: {a: 1, <<: {a: 2, b: 2}}, b: 3}\n", {"a": 1, "b": 3}),
+        ("c: {<<: []}\n", {}),
+    ],
+)
+def test_what_is_merged_is_below_what_a_mapping_says_itself(text: str, merged: dict[str, int]) -> None:
+    assert load(text, "x")["c"] == merged
+
+
+@pytest.mark.parametrize("value", ["1", "[1]", "[[{a: 1}]]", "text"])
+def test_what_is_no_mapping_is_not_merged(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"^x:1:\d+: .*<< takes mappings"):
+        load(f"a: {{<<: {value}}}\n", "x")
+
+
+@pytest.mark.parametrize(
     ("text", "number"),
     [
         (1024, 1024), ("1024", 1024), ("1KiB", 1024), ("1K", 1024), ("1kb", 1024), ("4GiB", 4 * 2**30),
