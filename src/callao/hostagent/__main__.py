@@ -15,8 +15,9 @@ import sys
 from callao.config import Config, effective, load
 from callao.drivers import driver_for
 from callao.errors import CallaoError
+from callao.events import Event, Stage, State
 from callao.host import Host, lima_home
-from callao.hostagent import journal
+from callao.hostagent import journal, unexpected
 from callao.hostagent.agent import Agent
 from callao.instances import InstancePaths, Runtime, TakeUp
 from callao.instances.files import read_json, write_file
@@ -51,8 +52,10 @@ def main() -> int:
             reload=read,
             take_up=_taken(paths),
         )
-    except (CallaoError, OSError) as error:
-        journal.write(exiting=True, errors=[str(error)])
+    except Exception as error:  # whoever started us waits for a word
+        told = error if isinstance(error, CallaoError) else unexpected.failure(error)
+        journal.write(Event(stage=Stage.DRIVER, state=State.FAILED, message=str(told)))
+        journal.write(exiting=True, errors=[str(told)])
         return 1
     write_file(paths.ha_pid, f"{os.getpid()}\n".encode())
     try:

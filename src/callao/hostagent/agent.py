@@ -20,12 +20,13 @@ from callao.drivers import Driver, Machine, StateSaver, StopPolicy
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Event, Stage, State
 from callao.host import identity_file
-from callao.hostagent import evidence, journal
+from callao.hostagent import evidence, journal, unexpected
 from callao.hostagent.identity import Newcomer
 from callao.hostagent.probes import check_probe
 from callao.hostagent.readiness import await_booted, await_return
 from callao.hostagent.shutdown import shut_down
 from callao.hostagent.start import Started, start_machine
+from callao.hostagent.unexpected import attempt
 from callao.instances import Failure, InstancePaths, Runtime, TakeUp, fingerprint, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.process import identify
@@ -77,11 +78,29 @@ class Agent:
     ports: LivePorts | None = None
     resolver: Resolver | None = None
     keeper: asyncio.Task[None] | None = None
+    server: asyncio.Server | None = None
+    ready: asyncio.Task[None] | None = None
+    off: asyncio.Future[int] | None = None
     main: asyncio.Task[object] | None = None
     stopping: asyncio.Future[str] | None = None
 
     async def run(self) -> int:
-        """Until the machine is off; returns the process's exit status."""
+        """Until the machine is off; returns the process's exit status.
+
+        However it ends, that is told, and nothing is left running.
+        """
+        try:
+            return await self._live()
+        except CallaoError as error:
+            self._failed(Stage.DRIVER, error)
+            return 1
+        except Exception as error:  # a full disk, or a mistake of ours: whoever waits for us must hear of it
+            self._failed(Stage.DRIVER, unexpected.failure(error))
+            return 1
+        finally:
+            await self._close()
+
+    async def _live(self) -> int:
         self.booted = self.config
         self._note(booted=fingerprint(self.booted), ssh_port=self.last_port)
         loop = asyncio.get_running_loop()
@@ -91,15 +110,11 @@ class Agent:
         loop.add_signal_handler(signal.SIGINT, lambda: self._stop(StopPolicy()))
         loop.add_signal_handler(signal.SIGTERM, lambda: self._stop(_QUICK))
         loading = asyncio.ensure_future(asyncio.to_thread(_load_later))
-        try:
-            started = await start_machine(
-                self.driver, self.paths, self.config, self.last_port, self.take_up, self._report
-            )
-        except CallaoError as error:
-            self._failed(Stage.DRIVER, error)
-            journal.write(exiting=True, errors=[str(error)])
-            return 1
+        started = await start_machine(
+            self.driver, self.paths, self.config, self.last_port, self.take_up, self._report
+        )
         self.started, self.machine, port = started, started.machine, started.ssh_port
+        self.off = asyncio.ensure_future(self.machine.wait())
         await loading
         from callao.hostagent import api
         from callao.hostagent.forwards import Forwards
@@ -112,15 +127,10 @@ class Agent:
         self.shares = Shares(self.machine, self.driver.features, self._client())
         if not self.config.plain:
             await self._prepare_channel(port)
-        server = await api.serve(self.paths.ha_sock, self._routes())
-        ready = asyncio.ensure_future(self._become_ready(started))
-        try:
-            status = await self.machine.wait()
-        finally:
-            ready.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await ready
-            await self._close(server)
+        self.server = await api.serve(self.paths.ha_sock, self._routes())
+        self.ready = asyncio.ensure_future(self._become_ready(started))
+        status = await self.off
+        await self._close()
         if not self.runtime.ready and self.stopping is None and self.runtime.failure is None:
             message = f"the machine went off (status {status}) before it was ready."
             self._failed(
@@ -184,18 +194,17 @@ class Agent:
             for index, probe in enumerate(self.config.probes):
                 await check_probe(index, probe, client, deadline)
             self._passed(Stage.PROBES)
+            self._note(ready=True)
+            self._passed(Stage.READY, self.config.message)
+            journal.write(running=True, sshLocalPort=port)
         except CallaoError as error:
             stage = Stage(error.stage) if isinstance(error, StageFailed) else Stage.SSHD
             self._failed(stage, error)
             return
-        except OSError as error:
-            # A program that is missing, a full disk: whoever waits for us must hear of it.
-            self._failed(Stage.SSHD, AgentError(f"the host refused: {error}."))
+        except Exception as error:  # whatever a guest, the host or a mistake of ours brings about
+            self._failed(Stage.SSHD, unexpected.failure(error))
             return
         self.keeper = asyncio.ensure_future(self._keep_master())
-        self._note(ready=True)
-        self._passed(Stage.READY, self.config.message)
-        journal.write(running=True, sshLocalPort=port)
 
     async def _go_on(self, started: Started, take_up: TakeUp) -> None:
         """Let the machine run on; one that is a copy is told who it is before anybody can reach it."""
@@ -217,25 +226,43 @@ class Agent:
         while self.master is not None:
             await self.master.wait()
             await asyncio.sleep(_MASTER_PAUSE)
-            with contextlib.suppress(AgentError, OSError):
+            try:
                 self.master = await self._client().open_master(timeout=60.0)
                 if self.ports is not None:
                     await self.ports.open()
+            except (AgentError, OSError):
+                continue
+            except Exception as error:  # the next connection may do better
+                unexpected.tell("a new connection to the guest", error)
 
-    async def _close(self, server: asyncio.Server) -> None:
-        server.close()
-        if self.keeper is not None:
-            self.keeper.cancel()
+    async def _close(self) -> None:
+        """End what serves the machine, and the machine where it still runs; nothing the second time."""
+        for task in (self.ready, self.keeper):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if self.server is not None:
+            self.server.close()
         if self.ports is not None:
-            await self.ports.close()
+            await attempt("the end of the port forwards", self.ports.close())
         if self.resolver is not None:
-            await self.resolver.close()
+            await attempt("the end of the resolver", self.resolver.close())
         if self.shares is not None:
-            await self.shares.close()
+            await attempt("the end of the mounts", self.shares.close())
         if self.master is not None:
-            await end(self.master)
+            await attempt("the end of the ssh master", end(self.master))
+        if self.machine is not None and self.off is not None and not self.off.done():
+            await attempt("the end of the machine", self._end_machine(self.machine, self.off))
+        self.ready = self.keeper = self.server = self.ports = self.resolver = self.shares = None
+        self.master = None
         for path in self.paths.of_processes:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the folder may be gone, or another's
+                path.unlink()
+
+    async def _end_machine(self, machine: Machine, off: asyncio.Future[int]) -> None:
+        await shut_down(machine, None, _QUICK)
+        await off
 
     def _stop(self, policy: StopPolicy) -> None:
         """From a signal. A second, quicker one overtakes the first."""
@@ -333,9 +360,15 @@ class Agent:
     def _failed(self, stage: Stage, error: CallaoError) -> None:
         lines = getattr(error, "evidence", "")
         message = f"{error.message} {error.hint}".strip()
-        self._note(failure=Failure(stage=stage.value, message=message, evidence=lines))
-        self._report(Event(stage=stage, state=State.FAILED, message=message))
-        journal.write(degraded=True, errors=[message])
+        with contextlib.suppress(OSError):
+            self._note(failure=Failure(stage=stage.value, message=message, evidence=lines))
+        try:
+            self._report(Event(stage=stage, state=State.FAILED, message=message))
+            journal.write(degraded=True, errors=[message])
+        except OSError:
+            # The disk is full. Who waits for us hears nothing but our end.
+            if self.machine is not None:
+                self._stop(_QUICK)
 
     def _report(self, event: Event) -> None:
         journal.write(event.timed(round(time.monotonic() - self.began, 3)))

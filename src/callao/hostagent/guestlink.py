@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece, encode
+from callao.hostagent import unexpected
 from callao.hostagent.clock import GuestClock, Message
 from callao.hostagent.switch import Switch
 
@@ -68,8 +69,12 @@ class GuestLink:
 
     async def _read(self) -> None:
         while True:
-            with contextlib.suppress(OSError, FrameError, EOFError):
+            try:
                 await self._converse()
+            except (OSError, FrameError, EOFError):
+                pass
+            except Exception as error:  # a guest may have found a mistake of ours: its next words are heard
+                unexpected.tell("the channel to the guest", error)
             self.connected, self.writer = False, None
             self.switch.end()
             await asyncio.sleep(_PAUSE)

@@ -13,7 +13,7 @@ from pathlib import Path
 from callao.config import Config, PortForward
 from callao.drivers import Machine
 from callao.guest.listeners import DNAT, V6ONLY
-from callao.hostagent import journal
+from callao.hostagent import journal, unexpected
 from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
 from callao.hostagent.clock import Message
 from callao.hostagent.guestlink import GuestLink
@@ -161,7 +161,10 @@ class LivePorts:
 
     async def _act(self) -> None:
         await asyncio.sleep(_SETTLE)
-        await self._ports.settle()
+        try:
+            await self._ports.settle()
+        except Exception as error:  # the guest's next listener has another try
+            unexpected.tell("port forwards", error)
 
     async def _expose(self, ports: list[list[object]]) -> None:
         wanted = sorted(ports, key=repr)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from callao.child import die_with_parent
 from callao.events import Event, Stage, State
-from callao.hostagent import journal
+from callao.hostagent import journal, unexpected
 from callao.inotify import Shared, Watcher, guest_command, relay
 from callao.ssh import Client
 
@@ -59,7 +59,13 @@ class Notifier:
             await self.watcher.__aexit__(None, None, None)
 
     def _begin(self, watcher: Watcher) -> None:
-        self.task = asyncio.ensure_future(relay(watcher, self._spawn, notice=_notice))
+        self.task = asyncio.ensure_future(self._relay(watcher))
+
+    async def _relay(self, watcher: Watcher) -> None:
+        try:
+            await relay(watcher, self._spawn, notice=_notice)
+        except Exception as error:  # of the watcher: the mounts go on without it
+            unexpected.tell("mountInotify: changes are not told to the guest any more", error)
 
     async def _cease(self) -> None:
         if self.task is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from callao.config import PortForward
 from callao.errors import CallaoError
+from callao.hostagent import unexpected
 from callao.hostagent.carriers import Carrier
 from callao.ports import (
     Listener,
@@ -114,7 +115,7 @@ class PortForwarder:
             self.retry.cancel()
         for forward, by in list(self.active.items()):
             if by is not Way.SLIRP:
-                await self._remove(forward, by)
+                await unexpected.attempt("the end of a port forward", self._remove(forward, by))
 
     def _is_held(self, wanted: Wanted) -> bool:
         """Whether the machine forwards it since its start."""
@@ -151,14 +152,17 @@ class PortForwarder:
             await self.carriers[Way.SLIRP].open(wanted)
 
     async def _try_again(self) -> None:
-        while self.failed:
-            await asyncio.sleep(_RETRY)
-            if any(is_free(each.proto, each.host_ip, each.host_port) for each in self.failed):
-                self.retry = None
-                await self.update()
-                if self.retry is not None:  # update() has begun another
-                    return
-                self.retry = asyncio.current_task()
+        try:
+            while self.failed:
+                await asyncio.sleep(_RETRY)
+                if any(is_free(each.proto, each.host_ip, each.host_port) for each in self.failed):
+                    self.retry = None
+                    await self.update()
+                    if self.retry is not None:  # update() has begun another
+                        return
+                    self.retry = asyncio.current_task()
+        except Exception as error:  # the next update begins another
+            unexpected.tell("port forwards", error)
         self.retry = None
 
 

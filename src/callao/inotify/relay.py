@@ -66,7 +66,7 @@ async def _send(
                 number += 1
                 await _deliver(process, number, await asyncio.to_thread(_entries, batch, watcher.told))
                 batch, wait = [], pause
-        except (OSError, EOFError) as error:
+        except Exception as error:  # it has ended, or answers with what nobody can read
             notice(f"mountInotify: the guest's side ended ({error}); again in {wait:.0f} s.")
         finally:
             outbox.give_back(batch)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ _INTERVAL = 0.02
 
 _GRACE = 60.0
 """Seconds that the agent gets beyond the timeout that it keeps itself, to say what failed."""
+
+_FULL = 1 << 20
+"""Bytes free below which a disk is full: an agent that cannot write its events ends."""
 
 _END = 10.0
 """Seconds that an agent gets to end in, once it has said what failed."""
@@ -54,7 +58,11 @@ def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, rep
             hint="Stop the instance with 'force: true' and start it again.",
         )
     words = evidence.tail(paths.ha_stderr) or evidence.tail(paths.ha_stdout, 3)
-    raise AgentError(f"the host agent of {paths.name!r} ended before the box was ready.", hint=words)
+    if shutil.disk_usage(paths.dir).free < _FULL:
+        words = f"The disk that {paths.dir} is on is full: make room, then start the instance again. {words}"
+    raise AgentError(
+        f"the host agent of {paths.name!r} ended before the instance was ready.", hint=words.strip()
+    )
 
 
 def _events(path: Path, lives: Callable[[], bool], deadline: float) -> Iterator[Event]:

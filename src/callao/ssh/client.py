@@ -11,11 +11,18 @@ from pathlib import Path
 
 from callao.child import die_with_parent
 from callao.errors import AgentError
+from callao.ssh.output import last_bytes, lines
+
+_BANNER_LIMIT = 1 << 10
+"""Bytes of a first line; RFC 4253 allows an sshd 255."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command in the guest left; ssh itself failed when ``status`` is 255."""
+    """What a command in the guest left; ssh itself failed when ``status`` is 255.
+
+    Of each output, the last :data:`callao.ssh.output.OUTPUT_LIMIT` bytes.
+    """
 
     status: int
     stdout: str
@@ -87,9 +94,16 @@ class Client:
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=die_with_parent(),
         )
+        assert process.stdout is not None
+        assert process.stderr is not None
         try:
             async with asyncio.timeout(timeout):
-                stdout, stderr = await process.communicate(script.encode())
+                _, stdout, stderr, _ = await asyncio.gather(
+                    _said(process, script),
+                    last_bytes(process.stdout),
+                    last_bytes(process.stderr),
+                    process.wait(),
+                )
         finally:
             await end(process)
         status = process.returncode if process.returncode is not None else 255
@@ -112,26 +126,32 @@ class Client:
             raise AgentError(f"ssh -O {verb}: {words.decode(errors='replace').strip()}")
 
     async def stream(self, script: str, line: Callable[[str], None]) -> int:
-        """Run a script and hand over its output a line at a time; returns its status."""
+        """Run a script and hand over its output a line at a time, cut off at
+        :data:`callao.ssh.output.LINE_LIMIT`; returns its status."""
         process = await asyncio.create_subprocess_exec(
             *self.argv(command=["/bin/sh"]),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             preexec_fn=die_with_parent(),
-            limit=1 << 20,
         )
-        assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(script.encode())
-            await process.stdin.drain()
-            process.stdin.close()
-            async for raw in process.stdout:
-                line(raw.decode(errors="replace").rstrip("\r\n"))
+            await _said(process, script)
+            async for text in lines(process.stdout):
+                line(text)
             return await process.wait()
         finally:
             await end(process)
+
+
+async def _said(process: asyncio.subprocess.Process, script: str) -> None:
+    """Send the script; a command that does not read to the end of it has ended."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(script.encode())
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
@@ -156,9 +176,9 @@ async def banner(port: int) -> str:
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(5.0):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=_BANNER_LIMIT)
             return (await reader.readline()).decode(errors="replace").strip()
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):  # the last: a longer line than sshd's
         return ""
     finally:
         if writer is not None:

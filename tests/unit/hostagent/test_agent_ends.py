@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""However the host agent's life ends, that is told, and nothing is left running. The machine is a real QEMU
+without a guest; what answers on its ssh port is the test's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.waiting import PATIENCE, until
+
+from callao.config import effective
+from callao.drivers import Boot, Machine
+from callao.drivers.qemu.devices import GuestChannel, Monitor
+from callao.drivers.qemu.driver import QemuDriver
+from callao.drivers.qemu.process import launch
+from callao.errors import StageFailed
+from callao.events import Event, Reporter, Stage, State
+from callao.host import Host, HostUser
+from callao.hostagent import agent as agents
+from callao.hostagent import journal
+from callao.hostagent.agent import Agent
+from callao.hostagent.readiness import _await_sshd
+from callao.instances import InstancePaths, Runtime
+from callao.instances.files import read_json
+from callao.instances.process import alive
+from callao.ssh import Client
+
+HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")
+QEMU = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults"]
+
+
+class Driver(QemuDriver):
+    """Its machines have no disk, and never boot."""
+
+    async def start(self, boot: Boot, report: Reporter) -> Machine:
+        argv = [*QEMU, "-display", "none", "-S", *Monitor(boot.paths.qmp_sock).argv()]
+        return await launch([*argv, *GuestChannel(boot.paths.ga_sock).argv()], boot.paths)
+
+
+@pytest.fixture
+def paths() -> Iterator[InstancePaths]:
+    with tempfile.TemporaryDirectory(prefix="a-", dir="/tmp") as home:
+        (Path(home) / "web").mkdir()
+        yield InstancePaths(Path(home) / "web")
+
+
+def an_agent(paths: InstancePaths, timeout: float = 60.0) -> Agent:
+    document = {"images": [{"location": "/x"}], "hostResolver": {"enabled": False}, "mounts": []}
+    config = effective(document, HOST, name="web", instance_dir=paths.dir)
+    return Agent(paths, config, Driver(), timeout, 0, lambda: config)
+
+
+def events(text: str) -> list[Event]:
+    lines = [journal.read(line.encode()) for line in text.splitlines()]
+    return [line.callao for line in lines if line is not None and line.callao is not None]
+
+
+def failures(text: str) -> list[str]:
+    return [event.message for event in events(text) if event.state is State.FAILED]
+
+
+def runs(agent: Agent, then: Callable[[], Awaitable[object]]) -> int:
+    """The exit status of an agent that is told to end once ``then`` has returned."""
+
+    async def play() -> int:
+        life = asyncio.ensure_future(agent.run())
+        await then()
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(PATIENCE):
+            return await life
+
+    return asyncio.run(play())
+
+
+def assert_nothing_left(agent: Agent) -> None:
+    assert agent.machine is not None
+    assert not alive(agent.runtime.driver)
+    assert [path for path in agent.paths.of_processes if path.exists() and not path.is_dir()] == []
+
+
+def test_an_unexpected_exception_while_becoming_ready_is_told_and_the_machine_stays(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(*_: object) -> None:
+        raise ValueError("chunk exceed the limit")
+
+    monkeypatch.setattr(agents, "await_booted", fails)
+    agent, lived = an_agent(paths), []
+
+    async def failed() -> None:
+        await until(lambda: agent.runtime.failure is not None)
+        lived.append(alive(agent.runtime.driver))
+
+    assert runs(agent, failed) == 0
+    assert lived == [True]
+    found = read_json(paths.runtime, Runtime)
+    assert found is not None
+    assert found.failure is not None
+    assert "ValueError: chunk exceed the limit" in found.failure.message
+    said = capsys.readouterr()
+    assert failures(said.out) == [found.failure.message]
+    assert "Traceback" in said.err
+    assert_nothing_left(agent)
+
+
+def test_what_fails_between_the_machines_start_and_its_service_ends_both(
+    paths: InstancePaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths.ha_sock.mkdir()
+    agent = an_agent(paths)
+    assert asyncio.run(agent.run()) == 1
+    assert "the host refused" in failures(capsys.readouterr().out)[0]
+    assert_nothing_left(agent)
+
+
+def test_an_agent_that_cannot_tell_its_events_ends_with_its_machine(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = an_agent(paths)
+    full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115, PTH123 (closed below)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(full, write_through=True))
+    with full:
+        assert asyncio.run(agent.run()) == 1
+        monkeypatch.undo()
+    assert_nothing_left(agent)
+
+
+def test_a_step_of_the_clean_up_that_fails_does_not_keep_the_next_from_being_done(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = an_agent(paths)
+
+    async def begun() -> None:
+        await until(lambda: agent.shares is not None and agent.ready is not None)
+
+        async def fails() -> None:
+            raise RuntimeError("no way")
+
+        for each in (agent.ports, agent.shares):
+            monkeypatch.setattr(each, "close", fails)
+
+    assert runs(agent, begun) == 0
+    notices = [each.message for each in events(capsys.readouterr().out) if each.state is State.NOTICE]
+    assert [each.partition(":")[0] for each in notices] == [
+        "the end of the port forwards",
+        "the end of the mounts",
+    ]
+    assert_nothing_left(agent)
+
+
+@pytest.mark.parametrize("greeting", [b"x" * (1 << 17), b"\0" * 5000 + b"\n", b"SSH-2.0-\xff\r\n"])
+def test_a_first_line_that_is_no_sshds_is_waited_out(paths: InstancePaths, greeting: bytes) -> None:
+    """A guest may have anything listen where sshd is expected."""
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            writer.write(greeting)
+            await writer.drain()
+            writer.close()
+
+    async def play() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        client: Any = Client(paths.ssh_config, "lima-web", paths.ssh_sock)
+        try:
+            await _await_sshd(paths, client, port, asyncio.get_running_loop().time() + 1.0)
+        finally:
+            server.close()
+
+    with pytest.raises(StageFailed) as caught:
+        asyncio.run(play())
+    assert caught.value.stage == Stage.SSHD
