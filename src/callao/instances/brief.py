@@ -17,6 +17,7 @@ from callao.errors import CallaoError
 from callao.host import Host
 from callao.instances.files import Runtime, read_json, write_file
 from callao.instances.paths import InstancePaths
+from callao.instances.process import Identity
 from callao.instances.store import Status, inspect, names, processes, standing
 
 
@@ -92,7 +93,7 @@ def _brief(
         status=status,
         dir=str(paths.dir),
         facts=facts,
-        ssh_port=_port(name, paths, host, runtime) if agent else 0,
+        ssh_port=_port(name, paths, host, runtime, agent) if agent else 0,
         protected=paths.protected.exists(),
         errors=errors,
     )
@@ -106,8 +107,8 @@ def _facts(name: str, home: Path, host: Host) -> Facts:
     return Facts(config.vm_type.value, config.arch.value, config.cpus, config.memory, config.disk)
 
 
-def _port(name: str, paths: InstancePaths, host: Host, runtime: Runtime | None) -> int:
-    if runtime is not None:
+def _port(name: str, paths: InstancePaths, host: Host, runtime: Runtime | None, agent: Identity) -> int:
+    if runtime is not None and runtime.agent == agent:
         return runtime.ssh_port
     return inspect(name, paths.dir.parent, host).ssh_port or 0
 

@@ -88,7 +88,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     record = read_json(paths.callao_json, Record) or Record()
     runtime = read_json(paths.runtime, Runtime)
     agent, driver = processes(paths, runtime)
-    live = runtime if runtime is not None and agent is not None and alive(runtime.agent) else None
+    live = runtime if runtime is not None and agent == runtime.agent else None
     document, config, errors = _configuration(paths, host)
     status, errors = standing(errors, agent, driver)
     return Instance(
@@ -118,13 +118,16 @@ def every(home: Path, host: Host) -> Iterator[Instance]:
 
 
 def processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity | None, Identity | None]:
-    """The host agent and the hypervisor, as far as they live."""
-    if runtime is not None:
-        return (
-            runtime.agent if alive(runtime.agent) else None,
-            runtime.driver if alive(runtime.driver) else None,
-        )
-    return from_pid_file(paths.ha_pid), from_pid_file(paths.qemu_pid)
+    """The host agent and the hypervisor, as far as they live.
+
+    Those that a start of ours wrote down, else those that the pid files name: another tool may have started
+    the machine since, as limactl does on the same folder.
+    """
+    agent, driver = (runtime.agent, runtime.driver) if runtime is not None else (None, None)
+    return (
+        agent if alive(agent) else from_pid_file(paths.ha_pid),
+        driver if alive(driver) else from_pid_file(paths.qemu_pid),
+    )
 
 
 def living(paths: InstancePaths) -> tuple[Identity | None, Identity | None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from callao.errors import InstanceError, InstanceNotFound
 from callao.instances import Instance
+from callao.instances.inuse import must_be_unused
 from callao.instances.store import living
 
 
@@ -25,6 +26,7 @@ def must_be_stopped(instance: Instance, what: str) -> None:
             f"instance {instance.name!r} is running, and cannot be {what} now.",
             hint=f"Stop it first: callao stop {instance.name}",
         )
+    must_be_unused(instance.paths, what)
 
 
 def must_be_free(name: str, home: Path) -> None:

@@ -10,6 +10,7 @@ from callao.drivers import StopPolicy
 from callao.errors import AgentError
 from callao.events import Event, Reporter, Stage, State
 from callao.instances import Instance, InstancePaths
+from callao.instances.inuse import must_be_unused
 from callao.instances.process import terminate, wait_gone
 
 _GRACE = 15.0
@@ -57,7 +58,11 @@ def cut_off(instance: Instance) -> None:
 
 
 def clear_stale(paths: InstancePaths) -> None:
-    """Remove what processes that are gone have left: sockets, pid files, files half written."""
+    """Remove what processes that are gone have left: sockets, pid files, files half written.
+
+    :raises InstanceError: when a process that no pid file names is not gone.
+    """
+    must_be_unused(paths, "started or changed")
     for path in (paths.ha_pid, *paths.of_processes):
         path.unlink(missing_ok=True)
     for path in paths.dir.glob(".*"):

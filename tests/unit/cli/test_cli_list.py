@@ -189,7 +189,7 @@ def test_a_machine_without_its_agent_is_broken(callao: Line) -> None:
     runtime = read_json(paths.runtime, Runtime)
     assert runtime is not None
     assert runtime.driver is not None
-    dead = Identity(pid=runtime.driver.pid, started=1.0)
+    dead = Identity(pid=runtime.driver.pid, started=1)
     write_json(paths.runtime, Runtime(agent=dead, driver=runtime.driver))
     out = callao("list", "--all-fields").out
     assert "Broken" in out

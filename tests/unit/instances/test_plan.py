@@ -27,7 +27,7 @@ from callao.instances import (
 from callao.instances.process import Identity
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "Europe/Lisbon")
-SOMEBODY = Identity(pid=1, started=1.0)
+SOMEBODY = Identity(pid=1, started=1)
 BASE = {"images": [{"location": "/img.qcow2"}], "vmType": "qemu", "cpus": 2, "disk": "10GiB"}
 
 

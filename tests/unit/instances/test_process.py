@@ -4,11 +4,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from callao.instances import Runtime
+from callao.instances.files import read_json, write_json
 from callao.instances.process import Identity, alive, from_pid_file, identify, terminate, wait_gone
 
 
@@ -31,6 +35,61 @@ def test_a_zombie_is_not_alive() -> None:
     process.kill()
     assert wait_gone(identity, 5.0)
     process.wait()
+
+
+def test_one_of_another_boot_is_somebody_else() -> None:
+    me = identify(os.getpid())
+    assert not alive(msgspec.structs.replace(me, boot="11111111-2222-3333-4444-555555555555"))
+
+
+def test_a_record_with_a_start_time_of_the_clock_is_no_record(tmp_path: Path) -> None:
+    """As the versions before had them: whoever reads one goes by the pid files."""
+    old = tmp_path / "runtime.json"
+    old.write_text('{"agent": {"pid": 1, "started": 1764317911.25}, "ssh_port": 60022}')
+    assert read_json(old, Runtime) is None
+
+
+@pytest.mark.parametrize("seconds", [-10, -5, 5, 10])
+def test_a_step_of_the_clock_makes_nobody_somebody_else(tmp_path: Path, seconds: int) -> None:
+    """In a mount namespace whose /proc/stat says that the host booted at another time."""
+    with sleeper() as process:
+        write_json(tmp_path / "it", identify(process.pid))
+        (tmp_path / "pid").write_text(f"{process.pid}\n")
+        said = Path("/proc/stat").read_text()
+        (booted,) = (int(line.split()[1]) for line in said.splitlines() if line.startswith("btime"))
+        (tmp_path / "stat").write_text(said.replace(f"btime {booted}", f"btime {booted + seconds}"))
+        code = (
+            "import sys, psutil; from pathlib import Path\n"
+            "from callao.instances.files import read_json\n"
+            "from callao.instances.process import Identity, alive, from_pid_file\n"
+            "folder = Path(sys.argv[1])\n"
+            "print(int(psutil.boot_time()), alive(read_json(folder / 'it', Identity)),\n"
+            "      from_pid_file(folder / 'pid') == read_json(folder / 'it', Identity))\n"
+        )
+        script = 'mount --bind "$1/stat" /proc/stat && exec "$2" -c "$3" "$1"'
+        argv = ["unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path), sys.executable, code]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True)
+        process.kill()
+    assert done.stdout.split() == [str(booted + seconds), "True", "True"]
+
+
+def test_a_pid_file_that_a_step_of_the_clock_made_older_is_believed_of_who_names_the_instance(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "web"
+    folder.mkdir()
+    path = folder / "qemu.pid"
+    long_ago = time.time() - 1000
+    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with (
+        subprocess.Popen([*argv, f"-chardev=socket,path={folder}/ga.sock"]) as ours,
+        subprocess.Popen([*argv, f"{folder}2/disk"]) as other,
+    ):
+        for process, found in ((ours, identify(ours.pid)), (other, None)):
+            path.write_text(f"{process.pid}\n")
+            os.utime(path, (long_ago, long_ago))
+            assert from_pid_file(path) == found
+            process.kill()
 
 
 def test_a_later_process_with_the_same_pid_is_somebody_else() -> None:
