@@ -21,6 +21,11 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def line(text: str) -> None:
+    """A line of figures, on standard output."""
+    print(text, flush=True)  # noqa: T201
+
+
 def show(name: str, value: str, target: str, met: bool) -> None:
     """One figure beside its target."""
     print(f"{name:<58} {value:>16}   target {target:<12} {'met' if met else 'MISSED'}", flush=True)  # noqa: T201

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from callao.cli.existing import bring
 from callao.cli.options import Command, configuration, list_templates, timeout, warm
 from callao.cli.session import Session, session
 from callao.errors import CallaoError
+
+if TYPE_CHECKING:
+    from callao.templates import Resolved
 
 DEFAULT = "default"
 
@@ -55,9 +58,7 @@ def new(
         resolved = resolve_text(sys.stdin.read(), "-", run.home, access=access, report=run.report)
     else:
         resolved = resolve(reference, run.home, access=access, report=run.report)
-    chosen = name or (
-        "" if reference == "-" else Path(resolved.name).stem if "/" in resolved.name else resolved.name
-    )
+    chosen = name or ("" if reference == "-" else instance_name(resolved))
     if not chosen:
         raise CallaoError("--name: is needed with a template from standard input.")
     if chosen in names(run.home):
@@ -74,6 +75,11 @@ def new(
         timeout=timeout,
     )
     return chosen
+
+
+def instance_name(resolved: Resolved) -> str:
+    """What an instance made from the template is called where nobody says."""
+    return Path(resolved.name).stem if "/" in resolved.name else resolved.name
 
 
 def stored(reference: str) -> str:
