@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes asked after, signalled and awaited, each told apart from a later one with the same pid.
+
+What a quick command imports: nothing here needs msgspec, see :mod:`callao.instances.process`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from callao.instances import kernel
+
+_FILE_SLACK = 2.0
+"""Seconds by which a pid file may seem older than its process: the two are counted by two clocks."""
+
+_POLL = 0.02
+"""Seconds between two looks, where the kernel does not tell of a process's end."""
+
+
+class Known(Protocol):
+    """What tells a process apart: see :class:`callao.instances.process.Identity`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def started(self) -> int: ...
+
+    @property
+    def boot(self) -> str: ...
+
+
+class Process(NamedTuple):
+    """The same, without the means to be read from and written to a file."""
+
+    pid: int
+    started: int
+    boot: str = ""
+
+
+def found(pid: int) -> Process:
+    """The living process that has the pid now.
+
+    :raises ProcessLookupError: when there is none.
+    """
+    started = kernel.start_ticks(pid)
+    if started is None:
+        raise ProcessLookupError(f"no process {pid}")
+    return Process(pid, started, kernel.boot_id())
+
+
+def named_by(path: Path) -> Process | None:
+    """Whom a pid file of an instance's folder names, if that process can have written it.
+
+    It is no younger than the file; or it is for this instance by its command line, since after a step of the
+    clock the two times do not compare.
+    """
+    try:
+        pid = int(path.read_text().strip())
+        written = path.stat().st_mtime
+        process = found(pid)
+    except (OSError, ValueError, OverflowError):
+        return None
+    if kernel.epoch(process.started) <= written + _FILE_SLACK or _is_for(pid, path.parent):
+        return process
+    return None
+
+
+def alive(process: Known | None) -> bool:
+    """Whether exactly this process lives; a zombie does not."""
+    if process is None or kernel.start_ticks(process.pid) != process.started:
+        return False
+    return process.boot == kernel.boot_id()
+
+
+def terminate(process: Known | None, sig: signal.Signals) -> None:
+    """Signal exactly this process; nothing happens when it is gone.
+
+    :raises PermissionError: when it is another user's.
+    """
+    if process is None:
+        return
+    with contextlib.suppress(ProcessLookupError), _held(process.pid) as descriptor:
+        if not alive(process):
+            return
+        if descriptor is None:
+            os.kill(process.pid, sig)
+        else:
+            signal.pidfd_send_signal(descriptor, sig)
+
+
+def wait_gone(process: Known | None, seconds: float) -> bool:
+    """Wait until the process is gone; False when it outlived ``seconds``."""
+    deadline = time.monotonic() + seconds
+    if process is None:
+        return True
+    try:
+        with _held(process.pid) as descriptor:
+            while alive(process):
+                left = deadline - time.monotonic()
+                if left < 0:
+                    return False
+                if descriptor is None:
+                    time.sleep(_POLL)
+                else:
+                    poll = select.poll()
+                    poll.register(descriptor, select.POLLIN)
+                    poll.poll(left * 1000 + 1)
+    except ProcessLookupError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def _held(pid: int) -> Iterator[int | None]:
+    """A descriptor of whoever has the pid now: as long as it is open, no other process is meant by it.
+
+    None where the kernel has none.
+
+    :raises ProcessLookupError: when nobody has it.
+    """
+    try:
+        descriptor = os.pidfd_open(pid) if sys.platform == "linux" else None
+    except ProcessLookupError:
+        raise
+    except OSError:  # an old kernel, or a sandbox that does not let it through
+        descriptor = None
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _is_for(pid: int, folder: Path) -> bool:
+    """Whether a command line names the instance's folder, or is our host agent's for that name."""
+    words = kernel.arguments(pid)
+    if "callao.hostagent" in words and folder.name in words:
+        return True
+    places = {f"{folder}/", f"{folder.resolve()}/"}
+    return any(place in word for place in places for word in words)
