@@ -3,21 +3,22 @@
 
 from typing import TYPE_CHECKING
 
-from callao.config.defaults import below_home, mac_address
-from callao.config.document import Change, changes, to_document
-from callao.config.effective import check, effective
-from callao.config.environment import with_environment
-from callao.config.expand import message
-from callao.config.merge import merge
-from callao.config.names import check_name, check_socket_path, hostname_of
-from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
-from callao.config.sizes import format_size, parse_size
-from callao.config.yamltext import dump, load
+from callao.deferred import defer
 
 if TYPE_CHECKING:
+    from callao.config.defaults import below_home, mac_address
+    from callao.config.document import Change, changes, to_document
+    from callao.config.effective import check, effective
+    from callao.config.environment import with_environment
+    from callao.config.expand import message
     from callao.config.expression import query_document, transform
     from callao.config.jsonschema import json_schema
+    from callao.config.merge import merge
+    from callao.config.names import check_name, check_socket_path, hostname_of
     from callao.config.positions import locate
+    from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
+    from callao.config.sizes import format_size, parse_size
+    from callao.config.yamltext import dump, load
 
 __all__ = [
     "Arch",
@@ -50,18 +51,21 @@ __all__ = [
     "with_environment",
 ]
 
-_SELDOM = {
-    "json_schema": "jsonschema",
-    "locate": "positions",
-    "query_document": "expression",
-    "transform": "expression",
-}
-"""Names that only errors and tools ask for, and their modules: no task shall pay for importing them."""
-
-
-def __getattr__(name: str) -> object:
-    if name not in _SELDOM:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_SELDOM[name]}"), name)
+__getattr__ = defer(
+    __name__,
+    {
+        "defaults": ("below_home", "mac_address"),
+        "document": ("Change", "changes", "to_document"),
+        "effective": ("check", "effective"),
+        "environment": ("with_environment",),
+        "expand": ("message",),
+        "expression": ("query_document", "transform"),
+        "jsonschema": ("json_schema",),
+        "merge": ("merge",),
+        "names": ("check_name", "check_socket_path", "hostname_of"),
+        "positions": ("locate",),
+        "schema": ("Arch", "Config", "Image", "MountType", "PortForward", "Proto", "VMType"),
+        "sizes": ("format_size", "parse_size"),
+        "yamltext": ("dump", "load"),
+    },
+)

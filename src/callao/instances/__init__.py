@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Instances: what is on disk, and the plan from there to what is wanted."""
 
-from callao.instances.effects import fingerprint
-from callao.instances.files import Failure, Record, Runtime, TakeUp
-from callao.instances.paths import InstancePaths
-from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
-from callao.instances.shape import Shape
-from callao.instances.store import Instance, Status, every, inspect, names
-from callao.instances.summary import ssh_alias, summary
+from typing import TYPE_CHECKING
+
+from callao.deferred import defer
+
+if TYPE_CHECKING:
+    from callao.instances.effects import fingerprint
+    from callao.instances.files import Failure, Record, Runtime, TakeUp
+    from callao.instances.paths import InstancePaths
+    from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
+    from callao.instances.shape import Shape
+    from callao.instances.store import Instance, Status, every, inspect, names
+    from callao.instances.summary import ssh_alias, summary
 
 __all__ = [
     "Desired",
@@ -32,3 +37,16 @@ __all__ = [
     "ssh_alias",
     "summary",
 ]
+
+__getattr__ = defer(
+    __name__,
+    {
+        "effects": ("fingerprint",),
+        "files": ("Failure", "Record", "Runtime", "TakeUp"),
+        "paths": ("InstancePaths",),
+        "plan": ("Desired", "Plan", "Policy", "Restart", "Step", "Target", "plan"),
+        "shape": ("Shape",),
+        "store": ("Instance", "Status", "every", "inspect", "names"),
+        "summary": ("ssh_alias", "summary"),
+    },
+)

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """OpenSSH's client as our way into the guest: keys, configuration, connections."""
 
-from callao.ssh.client import Answer, Client, banner, end
-from callao.ssh.config import Endpoint, known_hosts, render
-from callao.ssh.keys import KeyPair, dot_ssh_public_keys, host_key, user_key
+from typing import TYPE_CHECKING
+
+from callao.deferred import defer
+
+if TYPE_CHECKING:
+    from callao.ssh.client import Answer, Client, banner, end
+    from callao.ssh.config import Endpoint, known_hosts, render
+    from callao.ssh.keys import KeyPair, dot_ssh_public_keys, host_key, user_key
 
 __all__ = [
     "Answer",
@@ -18,3 +23,12 @@ __all__ = [
     "render",
     "user_key",
 ]
+
+__getattr__ = defer(
+    __name__,
+    {
+        "client": ("Answer", "Client", "banner", "end"),
+        "config": ("Endpoint", "known_hosts", "render"),
+        "keys": ("KeyPair", "dot_ssh_public_keys", "host_key", "user_key"),
+    },
+)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages that re-export names without importing the modules that hold them.
+
+A quick command needs one small module of a package, and must not pay for all the others.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+
+
+def defer(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
+    """A ``__getattr__`` for ``package`` (PEP 562) that imports a name's module when it is first asked for.
+
+    :param modules: of each module of the package, the names that the package offers.
+    """
+    itself = sys.modules[package]
+    homes = {name: module for module, names in modules.items() for name in names}
+
+    def find(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{package}.{homes[name]}"), name)
+        setattr(itself, name, value)
+        return value
+
+    if any(name == module for name, module in homes.items()):
+        itself.__class__ = _Package
+    return find
+
+
+class _Package(ModuleType):
+    """One that offers a name which a module of it has, too: ``plan`` of ``callao.instances.plan``."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Python's import sets the attribute to the module: the public name wins, as if it were imported."""
+        if isinstance(value, ModuleType) and name in self.__all__:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
