@@ -20,7 +20,7 @@ from callao.host import Host, lima_home
 from callao.hostagent import journal, unexpected
 from callao.hostagent.agent import Agent
 from callao.instances import InstancePaths, Runtime, TakeUp
-from callao.instances.files import read_json, write_file
+from callao.instances.files import read_json, write_volatile
 
 
 def main() -> int:
@@ -57,7 +57,7 @@ def main() -> int:
         journal.write(Event(stage=Stage.DRIVER, state=State.FAILED, message=str(told)))
         journal.write(exiting=True, errors=[str(told)])
         return 1
-    write_file(paths.ha_pid, f"{os.getpid()}\n".encode())
+    write_volatile(paths.ha_pid, f"{os.getpid()}\n".encode())
     try:
         return asyncio.run(agent.run())
     except asyncio.CancelledError:

@@ -28,7 +28,7 @@ from callao.hostagent.shutdown import shut_down
 from callao.hostagent.start import Started, start_machine
 from callao.hostagent.unexpected import attempt
 from callao.instances import Failure, InstancePaths, Runtime, TakeUp, fingerprint, ssh_alias
-from callao.instances.files import write_file, write_json
+from callao.instances.files import json_text, write_volatile
 from callao.instances.process import identify
 from callao.ssh import Client, Endpoint, end, render
 
@@ -347,7 +347,7 @@ class Agent:
             forward_x11=config.ssh.forward_x11,
             forward_x11_trusted=config.ssh.forward_x11_trusted,
         )
-        write_file(self.paths.ssh_config, render(endpoint).encode(), mode=0o600)
+        write_volatile(self.paths.ssh_config, render(endpoint).encode(), mode=0o600)
 
     def _passed(self, stage: Stage, message: str = "") -> None:
         seconds = round(time.monotonic() - self.began, 3)
@@ -375,7 +375,7 @@ class Agent:
 
     def _note(self, **values: object) -> None:
         self.runtime = msgspec.structs.replace(self.runtime, **values)
-        write_json(self.paths.runtime, self.runtime)
+        write_volatile(self.paths.runtime, json_text(self.runtime), mode=0o600)
 
 
 def _load_later() -> None:

@@ -15,7 +15,7 @@ from callao.hostagent import api
 from callao.hostagent.rest import come_to_rest
 from callao.hostagent.shares import Shares
 from callao.instances.process import identify
-from callao.snapshots import Bound
+from callao.snapshots import Bound, sweep
 from callao.ssh import Client
 
 _LET_GO = """\
@@ -64,7 +64,14 @@ class Saver:
     """Held while the shares are changed by anybody."""
 
     def routes(self) -> api.Routes:
-        return {("POST", "/v1/save"): self._save}
+        return {("POST", "/v1/save"): self._save, ("POST", "/v1/layers/sweep"): self._sweep}
+
+    async def _sweep(self, _request: api.Request) -> object:
+        """Remove the layers of the disk that nobody needs. While the machine runs nobody else does: a run
+        that is interrupted does not know which file the machine has come to write."""
+        async with self.lock:
+            sweep(self.boot.paths, self.driver.chain)
+        return {}
 
     async def _save(self, request: api.Request) -> SaveAnswer:
         wanted = msgspec.convert(request.body, SaveRequest)

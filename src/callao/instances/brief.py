@@ -15,7 +15,7 @@ import msgspec
 import callao
 from callao.errors import CallaoError
 from callao.host import Host
-from callao.instances.files import Runtime, read_json, write_file
+from callao.instances.files import Runtime, read_json, write_volatile
 from callao.instances.paths import InstancePaths
 from callao.instances.process import Identity
 from callao.instances.store import Status, inspect, names, processes, standing
@@ -123,4 +123,4 @@ def _recall(place: Path) -> _Remembered:
 def _remember(place: Path, remembered: _Remembered) -> None:
     with contextlib.suppress(OSError):  # a list must work where nothing can be written
         place.parent.mkdir(parents=True, exist_ok=True)
-        write_file(place, msgspec.json.encode(remembered))
+        write_volatile(place, msgspec.json.encode(remembered))

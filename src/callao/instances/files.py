@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,18 +82,45 @@ def read_json(path: Path, kind: type[T]) -> T | None:
 
 
 def write_json(path: Path, record: msgspec.Struct) -> None:
-    """Atomic, mode 0600."""
-    write_file(path, msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n", mode=0o600)
+    """As :func:`write_file` does, mode 0600."""
+    write_file(path, json_text(record), mode=0o600)
+
+
+def json_text(record: msgspec.Struct) -> bytes:
+    """A record as our files have it."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Replace ``path`` as a whole or not at all."""
+    """Replace ``path`` as a whole or not at all, also where the power fails."""
+    _replace(path, data, mode, os.fsync)
+    sync_folder(path.parent)
+
+
+def write_volatile(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Replace ``path`` as a whole or not at all; for what means nothing after the host's next boot."""
+    _replace(path, data, mode, lambda _descriptor: None)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder survive a power failure, where the file system can do that."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, data: bytes, mode: int, sync: Callable[[int], None]) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             os.fchmod(file.fileno(), mode)
+            file.flush()
+            sync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -3,21 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from pathlib import Path
 
 from callao.drivers import Driver, driver_for
-from callao.errors import InstanceError, SnapshotError
+from callao.errors import AgentError, InstanceError, SnapshotError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.instances import Instance, TakeUp, inspect
 from callao.instances.broken import usable
-from callao.instances.files import write_json
+from callao.instances.files import sync_folder, write_json
 from callao.instances.lock import locked
+from callao.instances.store import living
 from callao.lifecycle.saved import save, unlike
 from callao.lifecycle.start import go_on
 from callao.lifecycle.stop import clear_stale, cut_off
-from callao.snapshots import Snapshot, check_snapshot_name, find, is_layer, listed
+from callao.snapshots import Snapshot, check_snapshot_name, find, sweep, unreadable
 from callao.snapshots.store import RECORD
 
 
@@ -31,7 +34,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
         instance = inspect(name, home, host)
         config = usable(instance)
         paths = instance.paths
-        if any(each.name == snapshot for each in listed(paths)):
+        if (paths.snapshots / snapshot).exists():
             raise SnapshotError(
                 f"instance {name!r} has a snapshot {snapshot!r} already.",
                 hint="Choose another name, or delete that one first.",
@@ -60,12 +63,13 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
             _copy(paths.cidata_iso, aside)
             made = Snapshot(name=snapshot, layer=layer, bound=bound)
             write_json(aside / RECORD, made)
+            _sync(aside)
             aside.rename(paths.snapshots / snapshot)
+            sync_folder(paths.snapshots)
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be saved: {error}.") from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-            _sweep_layers(instance, driver)
         report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
         return made
 
@@ -101,7 +105,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
                     shutil.copyfile(folder / file.name, file)
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
-        _sweep_layers(instance, driver)
+        sweep(paths, driver.chain)
         report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
         if take_up is not None:
             go_on(paths, take_up, home, timeout, report)
@@ -112,17 +116,20 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
 
     :raises SnapshotError: when there is no such moment.
     """
+    check_snapshot_name(snapshot)
     with locked(name, home, timeout):
         instance = inspect(name, home, host)
-        found = find(instance.paths, snapshot)
-        folder = instance.paths.snapshots / found.name
-        away = folder.with_name(f".{found.name}.deleting")
+        if snapshot not in unreadable(instance.paths):
+            find(instance.paths, snapshot)
+        folder = instance.paths.snapshots / snapshot
+        away = folder.with_name(f".{snapshot}.deleting")
         try:
+            shutil.rmtree(away, ignore_errors=True)
             folder.rename(away)
             shutil.rmtree(away)
         except OSError as error:
             raise InstanceError(f"snapshot {snapshot!r} of {name!r} cannot be removed: {error}.") from error
-        _sweep_layers(instance, driver_for(usable(instance).vm_type))
+        _free_layers(instance, driver_for(usable(instance).vm_type))
 
 
 def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
@@ -141,16 +148,27 @@ def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
     return TakeUp(folder=str(folder), shape=bound.shape, shared_memory=True)
 
 
+def _sync(folder: Path) -> None:
+    """Have what was saved survive a power failure, before a record says that it is there."""
+    for file in folder.iterdir():
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _copy(file: Path, folder: Path) -> None:
     if file.exists():
         shutil.copyfile(file, folder / file.name)
 
 
-def _sweep_layers(instance: Instance, driver: Driver) -> None:
-    """Remove the layers that neither the disk nor a snapshot stands on."""
-    paths = instance.paths
-    tops = [paths.disk, *(paths.dir / each.layer for each in listed(paths))]
-    needed = {below for top in tops if top.exists() for below in (top, *driver.chain(top))}
-    for path in paths.dir.glob("disk.*"):
-        if is_layer(path) and path not in needed and not path.samefile(paths.disk):
-            path.unlink()
+def _free_layers(instance: Instance, driver: Driver) -> None:
+    """Remove the layers of the disk that nobody needs; where the host agent cannot be asked, they stay."""
+    if not any(living(instance.paths)):
+        sweep(instance.paths, driver.chain)
+        return
+    from callao.hostagent.client import call
+
+    with contextlib.suppress(AgentError):
+        call(instance.paths.ha_sock, "POST", "/v1/layers/sweep")

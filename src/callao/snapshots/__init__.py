@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Moments of a machine that it can return to, or that others can begin with."""
 
+from callao.snapshots.layers import sweep
 from callao.snapshots.record import Bound, Snapshot, differences
-from callao.snapshots.store import check_snapshot_name, find, is_layer, listed, size
+from callao.snapshots.store import check_snapshot_name, find, is_layer, listed, size, unreadable
 from callao.snapshots.summary import summary
 
 __all__ = [
@@ -15,4 +16,6 @@ __all__ = [
     "listed",
     "size",
     "summary",
+    "sweep",
+    "unreadable",
 ]

@@ -26,11 +26,29 @@ def check_snapshot_name(name: str) -> None:
 
 
 def listed(paths: InstancePaths) -> list[Snapshot]:
-    """All of them, the oldest first."""
-    if not paths.snapshots.is_dir():
-        return []
-    found = [read_json(each / RECORD, Snapshot) for each in paths.snapshots.iterdir()]
+    """All whose record can be read, the oldest first."""
+    found = [read_json(each / RECORD, Snapshot) for each in _folders(paths)]
     return sorted((each for each in found if each is not None), key=lambda each: each.created)
+
+
+def unreadable(paths: InstancePaths) -> list[str]:
+    """The names of those whose record cannot be read: nobody knows which layer they stand on."""
+    return sorted(each.name for each in _folders(paths) if read_json(each / RECORD, Snapshot) is None)
+
+
+def _folders(paths: InstancePaths) -> list[Path]:
+    """Without those that a run is just making or removing.
+
+    :raises SnapshotError: when the folder cannot be read.
+    """
+    try:
+        return [each for each in paths.snapshots.iterdir() if not each.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise SnapshotError(
+            f"instance {paths.name!r}: {paths.snapshots} cannot be read: {error}."
+        ) from error
 
 
 def find(paths: InstancePaths, name: str) -> Snapshot:
@@ -40,6 +58,11 @@ def find(paths: InstancePaths, name: str) -> Snapshot:
     for each in every:
         if each.name == name:
             return each
+    if name in unreadable(paths):
+        raise SnapshotError(
+            f"snapshot {name!r} of {paths.name!r}: {paths.snapshots / name / RECORD} cannot be read.",
+            hint="Bring the file back from a backup, or delete the snapshot.",
+        )
     known = ", ".join(each.name for each in every) or "none"
     raise SnapshotError(f"instance {paths.name!r} has no snapshot {name!r} (there are: {known}).")
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from callao.drivers.qemu.process import QemuMachine, launch
 from callao.drivers.qemu.state import DEVICES, MEMORY, WHOLE
 from callao.errors import DriverError
 from callao.instances import InstancePaths
+from callao.snapshots import sweep
 
 QEMU = shutil.which("qemu-system-x86_64") or "qemu-system-x86_64"
 DEVICE = "/machine/peripheral-anon/device[0]/virtio-backend"
@@ -244,3 +245,65 @@ def test_a_disk_keeps_its_second_name(paths: InstancePaths) -> None:
     layers.return_to(first, paths.disk)
     assert layers.chain(paths.disk) == (first,)
     assert layers.named(paths.disk) not in (first, fresh)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_written_after_a_disk_could_not_be_renamed_is_not_lost(
+    paths: InstancePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """The guest writes to the new layer already: it becomes the disk with the next save, or at the end."""
+
+    def full(path: Path) -> None:
+        raise DriverError(f"the disk {path} cannot be made anew: no space.")
+
+    async def play() -> None:
+        machine = await started(paths, SharedMemory(SIZE))
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(layers, "settle", full)
+                with pytest.raises(DriverError, match="cannot be made anew"):
+                    await machine.save(folder(tmp_path / "1"))
+            await machine.resume()
+            await human(machine, f'qemu-io -d {DEVICE} "write -P 7 1M 64k"')
+            sweep(paths, layers.chain)
+            if again:
+                await machine.save(folder(tmp_path / "2"))
+                await machine.resume()
+        finally:
+            await ended(machine)
+
+    asyncio.run(play())
+    assert "verification failed" not in io(paths.disk, "read -P 7 1M 64k")
+    assert len(layers.chain(paths.disk)) == (2 if again else 1)
+
+
+def test_a_layer_that_qemu_refuses_is_gone_and_the_next_save_works(
+    paths: InstancePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        machine = await started(paths, SharedMemory(SIZE))
+        execute = machine.state.execute
+
+        async def refusing(command: str, arguments: Mapping[str, object]) -> object:
+            if command == "blockdev-snapshot":
+                arguments = {**arguments, "node": "no-such-node"}
+            return await execute(command, arguments)
+
+        try:
+            with monkeypatch.context() as patch:
+                patch.setattr(machine.state, "execute", refusing)
+                with pytest.raises(DriverError, match="no-such-node"):
+                    await machine.save(folder(tmp_path / "1"))
+            assert len(list(paths.dir.glob("disk.*"))) == 1
+            await machine.resume()
+            await machine.save(folder(tmp_path / "2"))
+        finally:
+            await ended(machine)
+
+    asyncio.run(play())
+    assert len(layers.chain(paths.disk)) == 1
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path

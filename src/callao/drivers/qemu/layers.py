@@ -54,18 +54,48 @@ def begin(path: Path) -> Path:
 
 
 def put_on_top(fresh: Path, path: Path) -> None:
-    """Have ``path`` be the layer ``fresh``; there is a disk of that name at every moment.
+    """Have ``path`` be the layer ``fresh``, which no machine has open; there is a disk at every moment.
 
     :raises DriverError: when that cannot be; what was there is then as before.
     """
-    aside = path.with_name(f".{path.name}.new")
+    try:
+        stage(fresh, path)
+        settle(path)
+    except DriverError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def stage(fresh: Path, path: Path) -> None:
+    """Prepare ``fresh`` to be the disk ``path``, so that :func:`settle` needs no room for it.
+
+    :raises DriverError: when that cannot be.
+    """
+    aside = _staged(path)
     try:
         aside.unlink(missing_ok=True)
         aside.hardlink_to(fresh)
-        aside.replace(path)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
-        raise DriverError(f"the disk {path} cannot be made anew: {error}.") from error
+        raise _unmade(path, error) from error
+
+
+def settle(path: Path) -> None:
+    """Have ``path`` be the layer that was staged.
+
+    :raises DriverError: when that cannot be; what was there is then as before.
+    """
+    try:
+        _staged(path).replace(path)
+    except OSError as error:
+        raise _unmade(path, error) from error
+
+
+def _staged(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
+def _unmade(path: Path, error: OSError) -> DriverError:
+    return DriverError(f"the disk {path} cannot be made anew: {error}.")
 
 
 def return_to(layer: Path, path: Path) -> None:

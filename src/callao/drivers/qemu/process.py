@@ -18,7 +18,7 @@ from callao.drivers.qemu.hotplug import HotPlug, Slot
 from callao.drivers.qemu.state import State
 from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
-from callao.instances.files import write_file
+from callao.instances.files import write_volatile
 
 _PATIENCE = 30.0
 """Seconds for QEMU to open its monitor; a loaded host needs a few."""
@@ -53,6 +53,8 @@ class QemuMachine:
         with contextlib.suppress(QMPError, OSError, EOFError):
             await self._monitor.disconnect()
         await self._hotplug.close()
+        with contextlib.suppress(DriverError):
+            self.state.settle()
         return status
 
     async def save(self, folder: Path) -> str:
@@ -134,7 +136,7 @@ async def launch(
             pass_fds=inherited,
         )
     try:
-        write_file(paths.qemu_pid, f"{process.pid}\n".encode())
+        write_volatile(paths.qemu_pid, f"{process.pid}\n".encode())
         return QemuMachine(
             process, await _monitor(process, paths), paths, count, slots or {}, disk or paths.disk
         )

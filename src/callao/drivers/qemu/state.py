@@ -130,20 +130,41 @@ class State:
 
     async def _leave_disk(self) -> Path:
         """On the host's side and on QEMU's. The guest is paused: both hold the same until it goes on."""
+        self.settle()
         layer, fresh = self.disk, layers.begin(self.paths.disk)
         node = f"{_NODE}-{(count := self.frozen + 1)}"
         file = {"driver": "file", "filename": str(fresh)}
         options = {"driver": "qcow2", "node-name": node, "file": file, "discard": "unmap", "backing": None}
         try:
+            layers.stage(fresh, self.paths.disk)
             await self.execute("blockdev-add", options)
-            below = _NODE if not self.frozen else f"{_NODE}-{self.frozen}"
-            await self.execute("blockdev-snapshot", {"node": below, "overlay": node})
         except DriverError:
             fresh.unlink()
             raise
-        layers.put_on_top(fresh, self.paths.disk)
+        below = _NODE if not self.frozen else f"{_NODE}-{self.frozen}"
+        try:
+            await self.execute("blockdev-snapshot", {"node": below, "overlay": node})
+        except DriverError:
+            await self.execute("blockdev-del", {"node-name": node})  # where it cannot, the file stays
+            fresh.unlink()
+            raise
+        # From here on the guest writes to it, whatever happens.
         self.frozen, self.disk = count, fresh
+        layers.settle(self.paths.disk)
         return layer
+
+    def settle(self) -> None:
+        """Have the instance's disk be what the guest writes, where an earlier try failed.
+
+        :raises DriverError: when that cannot be.
+        """
+        try:
+            settled = self.disk.samefile(self.paths.disk)
+        except OSError as error:
+            raise DriverError(f"the disk {self.paths.disk} cannot be found: {error}.") from error
+        if not settled:
+            layers.stage(self.disk, self.paths.disk)
+            layers.settle(self.paths.disk)
 
 
 def _require_room(folder: Path, pages: int | None) -> None:

@@ -18,7 +18,7 @@ import psutil
 from callao.child import die_with_parent
 from callao.drivers.qemu.devices import escaped
 from callao.drivers.qemu.probe.payload import PASSED, boot_sector, kernel
-from callao.instances.files import write_file
+from callao.instances.files import write_volatile
 
 _PATIENCE = 4.0
 """Seconds; hardware needs 0.1, software emulation 0.4."""
@@ -62,7 +62,7 @@ def run_payload(binary: str, accelerator: str, arch: str, cpu: str, code: Path) 
     argv += ["-display", "none", "-serial", "none", "-monitor", "none", *_machine(arch, code)]
     try:
         code.parent.mkdir(parents=True, exist_ok=True)
-        write_file(code, boot_sector() if arch == "x86_64" else kernel())
+        write_volatile(code, boot_sector() if arch == "x86_64" else kernel())
         done = subprocess.run(
             argv,
             capture_output=True,
@@ -107,6 +107,6 @@ def _recall(cache: Path) -> _Remembered | None:
 def _remember(cache: Path, answer: _Remembered) -> None:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        write_file(cache, msgspec.json.encode(answer))
+        write_volatile(cache, msgspec.json.encode(answer))
     except OSError:
         return

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which layers of a disk may go, on layers that qemu-img made."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from callao.drivers import driver_for
+from callao.errors import SnapshotError
+from callao.events import silent
+from callao.host import Host
+from callao.instances import InstancePaths
+from callao.lifecycle import snapshot
+from callao.snapshots import listed, sweep, unreadable
+
+DRIVER = driver_for("qemu")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> InstancePaths:
+    """A stopped instance with the snapshots "first" and "second", the disk on the second."""
+    paths = InstancePaths(tmp_path / "web")
+    paths.dir.mkdir()
+    paths.lima_yaml.write_text("images: [{location: /nowhere.qcow2}]\nvmType: qemu\narch: x86_64\n")
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(paths.disk), "1M"], check=True)
+    for name in ("first", "second"):
+        take(paths, name)
+    return paths
+
+
+def take(paths: InstancePaths, name: str) -> None:
+    home = paths.dir.parent
+    snapshot.take(paths.name, name, home=home, host=Host.detect(), timeout=5, report=silent)
+
+
+def delete(paths: InstancePaths, name: str) -> None:
+    snapshot.delete(paths.name, name, home=paths.dir.parent, host=Host.detect(), timeout=5)
+
+
+def layers(paths: InstancePaths) -> list[str]:
+    return sorted(each.name for each in paths.dir.glob("disk.*"))
+
+
+def test_what_nobody_stands_on_goes(paths: InstancePaths) -> None:
+    before = layers(paths)
+    aside = paths.dir / "disk.77"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(aside), "1M"], check=True)
+    sweep(paths, DRIVER.chain)
+    assert layers(paths) == before
+
+
+def test_what_stands_on_the_disk_may_be_what_a_machine_writes(paths: InstancePaths) -> None:
+    top = next(each for each in paths.dir.glob("disk.*") if each.samefile(paths.disk))
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", top.name, "-F", "qcow2"]
+    subprocess.run([*argv, str(paths.dir / "disk.77")], check=True)
+    sweep(paths, DRIVER.chain)
+    assert (paths.dir / "disk.77").exists()
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"name": "first"}'])
+def test_a_record_that_cannot_be_read_costs_no_layer(paths: InstancePaths, damage: str) -> None:
+    record = paths.snapshots / "first" / "snapshot.json"
+    good = record.read_text()
+    record.write_text(damage)
+    before = layers(paths)
+    DRIVER.return_to(paths, "disk.1")  # now nothing but the record knows of the second layer
+    sweep(paths, DRIVER.chain)
+    assert set(before) <= set(layers(paths))
+    assert unreadable(paths) == ["first"]
+    with pytest.raises(SnapshotError, match=r"'first' of 'web': .*snapshot\.json cannot be read"):
+        snapshot.find(paths, "first")
+    with pytest.raises(SnapshotError, match="has a snapshot 'first' already"):
+        take(paths, "first")
+    record.write_text(good)
+    assert [each.name for each in listed(paths)] == ["first", "second"]
+
+
+def test_one_whose_record_cannot_be_read_can_be_deleted(paths: InstancePaths) -> None:
+    (paths.snapshots / "second" / "snapshot.json").write_text("")
+    delete(paths, "second")
+    assert [each.name for each in paths.snapshots.iterdir()] == ["first"]
+
+
+def test_one_that_is_half_made_is_none(paths: InstancePaths) -> None:
+    (paths.snapshots / "second").rename(paths.snapshots / ".second.new")
+    assert [each.name for each in listed(paths)] == ["first"]
+    take(paths, "second")
+    assert [each.name for each in listed(paths)] == ["first", "second"]
+
+
+def test_an_interrupted_run_removes_no_layer_of_a_machine(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host agent is inside the snapshot: the layer is there, and nothing on the disk says yet whose."""
+    import os
+
+    from callao.instances import Runtime
+    from callao.instances.files import write_json
+    from callao.instances.process import identify
+
+    me = identify(os.getpid())
+    write_json(paths.runtime, Runtime(agent=me, driver=me, ready=True))
+
+    def interrupted(*_: object, **__: object) -> None:
+        (paths.dir / "disk.77").write_bytes(paths.disk.read_bytes())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(snapshot, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        take(paths, "third")
+    assert (paths.dir / "disk.77").exists()
+    delete(paths, "second")
+    assert (paths.dir / "disk.77").exists()
