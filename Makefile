@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test lint unit sanity matrix guests bench bootstrap-up bootstrap-test clean
+.PHONY: up down test lock lint unit sanity matrix guests bench bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
+# One lock for all the Pythons that are supported; ansible-test's own environments follow its own pinned lists.
+LOCK := $(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock' --output-file requirements.txt
 SHELL := /bin/bash
 export ANSIBLE_NOCOWS := 1
 # Ansible's programs call each other by name.
@@ -48,6 +51,10 @@ matrix: bootstrap-test
 
 bench: bootstrap-test
 	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py; done
+
+# Everything anew, as far as pyproject.toml's bounds allow; see what came with `git diff requirements.txt`.
+lock: bootstrap-test
+	$(LOCK) --upgrade
 
 bootstrap-up:
 	@scripts/bootstrap.sh up

@@ -84,15 +84,32 @@ find_python() {
   fail "there is no Python 3.11 or newer with venv here: install one."
 }
 
+# uv's own part of the lock: pip verifies its hashes, and takes a minute for what uv then installs in seconds.
+lock_of_uv() {
+  awk '/^[^ #]/ { part = /^uv==/ } part' "$root/requirements.txt"
+}
+
+# Exactly what requirements.txt names, each file verified by its hash; then this tree, built with the locked hatchling.
+install_locked() {
+  lock_of_uv >"$venv/uv.txt"
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$venv/uv.txt"
+  # uv reads none of pip's settings: a mirror or a certificate authority that pip was told of counts here too.
+  index=$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || echo "${PIP_INDEX_URL:-}")
+  export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}" UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+  [ -n "$UV_DEFAULT_INDEX" ] || unset UV_DEFAULT_INDEX
+  "$venv/bin/uv" pip sync -q --python "$venv/bin/python" --require-hashes "$root/requirements.txt"
+  "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation -e "$root"
+}
+
 make_venv() {
   stamp=$venv/.callao-stamp
-  wanted=$(cat "$root/pyproject.toml" "$root/src/callao/__init__.py" | cksum)
+  wanted=$(cat "$root/pyproject.toml" "$root/requirements.txt" "$root/src/callao/__init__.py" | cksum)
   [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
   python=$(find_python)
-  say "making .venv (a minute)"
-  [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-  "$venv/bin/python" -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'
-  "$venv/bin/python" -m pip install -q --disable-pip-version-check -e "$root" --group "$root/pyproject.toml:dev"
+  say "making .venv"
+  # An environment whose Python has gone, or that was moved here, is made anew.
+  "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv"
+  install_locked
   "$venv/bin/python" -m compileall -q "$root/src"
   echo "$wanted" >"$stamp"
 }
