@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test lock lint unit sanity matrix guests bench bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint unit sanity matrix guests bench bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
 # One lock for all the Pythons that are supported; ansible-test's own environments follow its own pinned lists.
-LOCK := $(BIN)/uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+LOCK := $(BIN)/uv pip compile -q pyproject.toml --group dev -c constraints.txt --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command 'make lock' --output-file requirements.txt
 SHELL := /bin/bash
 export ANSIBLE_NOCOWS := 1
@@ -43,11 +43,16 @@ guests: bootstrap-test
 	@printf 'covered by the tests: %s %%; file by file: .venv/bin/coverage report\n' "$$($(BIN)/coverage report --format=total)"
 
 sanity: bootstrap-test
-	$(BIN)/nox -s sanity
+	$(BIN)/nox -s "sanity(ansible-core-2.19)" "sanity(ansible-core-2.21)"
 
-# Beside sanity, which keeps one core busy. 2.19 is what .venv has.
+# What depends on Python and ansible-core, on the pairs that .venv does not have. Beside sanity, which keeps one core busy.
 matrix: bootstrap-test
-	$(BIN)/nox -s "unit(ansible-core-2.20)" "unit(ansible-core-2.21)"
+	$(BIN)/nox -s "depends(ansible-core-2.20)" "depends(ansible-core-2.21)"
+
+# The whole matrix, every long scenario, and the newest release of everything: before a release (see CONTRIBUTING.md).
+test-all: test
+	$(BIN)/nox -s unit sanity
+	$(BIN)/nox -s newest
 
 bench: bootstrap-test
 	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py; done

@@ -21,14 +21,17 @@ MATRIX = [
     nox.param("3.12", "2.20", id="ansible-core-2.20"),
     nox.param("3.13", "2.21", id="ansible-core-2.21"),
 ]
-ANSIBLES_SIDE = [
+DEPENDS = [
     f"tests/unit/{each}" for each in ("connection", "devbox", "errors", "inventory", "packaging", "plugins")
 ]
+"""What another ansible-core or another Python may change."""
 ROOT = Path(__file__).parent
+LOCK = ROOT / "requirements.txt"
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 COLLECTION = Path("ansible_collections/callao/lima")
 
-nox.options.default_venv_backend = "virtualenv"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 
@@ -42,20 +45,48 @@ def pythons_of_pyenv() -> Iterator[str]:
 os.environ["PATH"] = os.pathsep.join([*pythons_of_pyenv(), os.environ["PATH"]])
 
 
+def install_locked(session: nox.Session, core: str) -> None:
+    """The versions that requirements.txt names for the session's Python, each file verified by its hash."""
+    session.install("--require-hashes", "-r", str(LOCK))
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+    asked = "from importlib.metadata import version; print(version('ansible-core'))"
+    installed = str(session.run("python", "-c", asked, silent=True)).strip()
+    if not installed.startswith(f"{core}."):
+        session.error(f"{LOCK.name} has ansible-core {installed}, MATRIX {core}: make them agree.")
+
+
 @nox.session
 @nox.parametrize(["python", "core"], MATRIX)
 def unit(session: nox.Session, core: str) -> None:
-    """Unit tests: all of them on the oldest and the newest, on those between what meets Ansible."""
-    session.install("-e", ".", f"ansible-core~={core}.0", *nox.project.dependency_groups(PROJECT, "test"))
-    folders = ["tests/unit"] if core in (MATRIX[0].args[1], MATRIX[-1].args[1]) else ANSIBLES_SIDE
-    session.run("pytest", *folders, "-n", "2", "-q", *session.posargs)
+    """Every unit test."""
+    install_locked(session, core)
+    session.run("pytest", "tests/unit", "-n", "2", "-q", *session.posargs)
+
+
+@nox.session
+@nox.parametrize(["python", "core"], MATRIX)
+def depends(session: nox.Session, core: str) -> None:
+    """The unit tests of what depends on ansible-core or on Python's version."""
+    install_locked(session, core)
+    session.run("pytest", *DEPENDS, "-n", "2", "-q", *session.posargs)
+
+
+@nox.session(python=[MATRIX[0].args[0], MATRIX[-1].args[0]])
+def newest(session: nox.Session) -> None:
+    """Every unit test against the newest release of everything, without the lock; names what broke."""
+    session.install("--upgrade", "-e", ".", *nox.project.dependency_groups(PROJECT, "test"))
+    session.run("python", "scripts/newest.py", str(LOCK), *session.posargs)
 
 
 @nox.session
 @nox.parametrize(["python", "core"], MATRIX)
 def sanity(session: nox.Session, core: str) -> None:
-    """ansible-test sanity, on what ansible-galaxy would install; there is no list of ignored findings."""
-    session.install(f"ansible-core~={core}.0")
+    """ansible-test sanity, on what ansible-galaxy would install; there is no list of ignored findings.
+
+    ansible-test makes an environment for each of its tests, from lists of exact versions that ansible-core
+    carries; so these follow from the version of ansible-core in the lock.
+    """
+    install_locked(session, core)
     home = ROOT / ".nox" / "home"
     bootstrap(session, home)
     environment = {"HOME": str(home), "PIP_QUIET": "1"}

@@ -93,6 +93,7 @@ lock_of_uv() {
 install_locked() {
   lock_of_uv >"$venv/uv.txt"
   "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$venv/uv.txt"
+  rm "$venv/uv.txt"
   # uv reads none of pip's settings: a mirror or a certificate authority that pip was told of counts here too.
   index=$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || echo "${PIP_INDEX_URL:-}")
   export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}" UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"

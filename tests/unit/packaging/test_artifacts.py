@@ -51,18 +51,7 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(sys.executable, "-m", "venv", "--without-pip", folder)
     python = folder / "bin" / "python"
     (wheel,) = built.glob("*.whl")
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "--no-deps",
-        "--no-index",
-        "--quiet",
-        wheel,
-    )
+    run(sys.executable, "-m", "uv", "pip", "install", "--python", python, "--offline", "--no-deps", wheel)
     packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
     # Only that folder: the .pth files in it, and so an editable install, do not count here.
     (packages / "requirements.pth").write_text(sysconfig.get_path("purelib") + "\n")
