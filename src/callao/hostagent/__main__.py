@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
 import signal
 import sys
 
@@ -22,6 +23,9 @@ from callao.hostagent.agent import Agent
 from callao.instances import InstancePaths, Runtime, TakeUp
 from callao.instances.files import read_json, write_volatile
 
+_DESCRIPTORS = 4096
+"""Twice what the limits of streams, forwards and questions to the resolver come to."""
+
 
 def main() -> int:
     """Returns the process's exit status."""
@@ -31,6 +35,7 @@ def main() -> int:
     arguments = parser.parse_args()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
+    _allow_descriptors()
     paths = InstancePaths(lima_home() / arguments.name)
     host = Host.detect()
 
@@ -65,6 +70,14 @@ def main() -> int:
         return 1
     finally:
         paths.ha_pid.unlink(missing_ok=True)
+
+
+def _allow_descriptors() -> None:
+    """For each stream and each forward that there may be one, if the host lets us."""
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(_DESCRIPTORS, most)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _taken(paths: InstancePaths) -> TakeUp | None:

@@ -22,6 +22,7 @@ from callao.events import Event, Stage, State
 from callao.host import identity_file
 from callao.hostagent import evidence, journal, unexpected
 from callao.hostagent.identity import Newcomer
+from callao.hostagent.logs import keep_bounded
 from callao.hostagent.probes import check_probe
 from callao.hostagent.readiness import await_booted, await_return
 from callao.hostagent.shutdown import shut_down
@@ -48,6 +49,9 @@ _QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
 
 _UNREADY = StopPolicy(acpi=15.0, ssh=0.0, quit=10.0)
 """For a guest that is still booting: it may not hear the power button yet."""
+
+_GATHER = 0.25
+"""Seconds in which changes of the forwards are gathered before runtime.json is written with them."""
 
 _MASTER_PAUSE = 1.0
 """Seconds between two tries to log in again."""
@@ -81,6 +85,8 @@ class Agent:
     server: asyncio.Server | None = None
     ready: asyncio.Task[None] | None = None
     off: asyncio.Future[int] | None = None
+    logs: asyncio.Task[None] | None = None
+    unwritten: asyncio.TimerHandle | None = None
     main: asyncio.Task[object] | None = None
     stopping: asyncio.Future[str] | None = None
 
@@ -115,6 +121,7 @@ class Agent:
         )
         self.started, self.machine, port = started, started.machine, started.ssh_port
         self.off = asyncio.ensure_future(self.machine.wait())
+        self.logs = asyncio.ensure_future(keep_bounded(self.paths.dir))
         await loading
         from callao.hostagent import api
         from callao.hostagent.forwards import Forwards
@@ -237,7 +244,7 @@ class Agent:
 
     async def _close(self) -> None:
         """End what serves the machine, and the machine where it still runs; nothing the second time."""
-        for task in (self.ready, self.keeper):
+        for task in (self.ready, self.keeper, self.logs):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -254,7 +261,10 @@ class Agent:
             await attempt("the end of the ssh master", end(self.master))
         if self.machine is not None and self.off is not None and not self.off.done():
             await attempt("the end of the machine", self._end_machine(self.machine, self.off))
-        self.ready = self.keeper = self.server = self.ports = self.resolver = self.shares = None
+        if self.unwritten is not None:
+            self.unwritten.cancel()
+            self._write_runtime()
+        self.ready = self.keeper = self.logs = self.server = self.ports = self.resolver = self.shares = None
         self.master = None
         for path in self.paths.of_processes:
             with contextlib.suppress(OSError):  # the folder may be gone, or another's
@@ -328,7 +338,15 @@ class Agent:
     def _note_forwards(self) -> None:
         held = self.forwards.bindings() if self.forwards is not None else ()
         live = self.ports.bindings() if self.ports is not None else ()
-        self._note(forwards=(*held, *live))
+        self.runtime = msgspec.structs.replace(self.runtime, forwards=(*held, *live))
+        if self.unwritten is None:
+            self.unwritten = asyncio.get_running_loop().call_later(_GATHER, self._write_runtime)
+
+    def _write_runtime(self) -> None:
+        """What the forwards have become. A disk that is full has older ones; the next change tries again."""
+        self.unwritten = None
+        with contextlib.suppress(OSError):
+            self._note()
 
     def _client(self) -> Client:
         return Client(

@@ -12,12 +12,14 @@ from pathlib import Path
 
 from callao.config import Config, PortForward
 from callao.drivers import Machine
+from callao.events import Event, Stage, State
 from callao.guest.listeners import DNAT, V6ONLY
 from callao.hostagent import journal, unexpected
 from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
 from callao.hostagent.clock import Message
 from callao.hostagent.guestlink import GuestLink
 from callao.hostagent.portforward import PortForwarder
+from callao.hostagent.ration import Ration
 from callao.hostagent.socketforward import SocketForwards
 from callao.ports import Binding, Listener, Wanted, Way, preference
 from callao.ssh import Client
@@ -27,6 +29,9 @@ _SETTLE = 0.05
 
 _CATCH_UP = 10.0
 """Seconds for a machine that went on to have its clock set, and to ask another resolver."""
+
+_TOLD = (200, 10.0)
+"""Events of port forwards that are written at once, and each second after: the guest brings them about."""
 
 _PROTOS = ("tcp", "udp")
 
@@ -66,8 +71,15 @@ class LivePorts:
             Way.AGENT: ByAgent(self._link.switch),
         }
         self._ports = PortForwarder(
-            carriers, config.port_forwards, ssh_port, self._expose, self._told, preference(os.environ)
+            carriers,
+            config.port_forwards,
+            ssh_port,
+            self._expose,
+            self._told,
+            preference(os.environ),
+            notice=_notice,
         )
+        self._ration = Ration(*_TOLD)
         self._sockets = SocketForwards(client, sockets, _socket_told)
 
     def start(self) -> None:
@@ -177,8 +189,16 @@ class LivePorts:
             _address(wanted.guest_ip, wanted.guest_port),
             _address(wanted.host_ip, wanted.host_port),
         )
-        journal.write(portForward=_event(kind, wanted.proto, guest, host, error))
+        if self._ration.take():
+            missed = self._ration.missed()
+            if missed:
+                _notice(f"{missed} changes of port forwards are not listed here: there were too many.")
+            journal.write(portForward=_event(kind, wanted.proto, guest, host, error))
         self._changed()
+
+
+def _notice(sentence: str) -> None:
+    journal.write(Event(stage=Stage.DRIVER, state=State.NOTICE, message=f"portForwards: {sentence}"))
 
 
 def _socket_told(kind: str, guest: str, host: str, error: str) -> None:

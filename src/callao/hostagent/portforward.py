@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,8 +30,17 @@ from callao.ports import (
 _RETRY = 3.0
 """Seconds between looks whether a port of the host that was taken is free by now."""
 
-_MOST = 1 << 17
-"""Listeners that are kept note of: each port there is, in both protocols."""
+MOST_LISTENERS = 4096
+"""Listeners of the guest that are kept note of; each costs the host 0.05 ms whenever one of them changes."""
+
+MOST_FORWARDS = 512
+"""Forwards of listeners at a time, of whichever of the guest's users: each takes a descriptor."""
+
+_MOST_NAMED = 16
+"""Taken ports of one update whose holder is looked for: that takes a look at each process of the host."""
+
+_SHARE = 0.1
+"""Of one CPU, that a guest can have us spend on its listeners."""
 
 Tell = Callable[[str, Wanted, str], None]
 """Told (Lima's type of event, the forward, an error's words)."""
@@ -57,6 +67,12 @@ class PortForwarder:
     failed: dict[Wanted, str] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     retry: asyncio.Task[None] | None = None
+    notice: Callable[[str], None] = lambda _: None
+    """Told when a limit is reached, in a sentence; once, until there is room again."""
+    full: set[str] = field(default_factory=set)
+    """The limits that are reached."""
+    named: int = 0
+    """Taken ports of this update whose holder was looked for."""
     enabled: bool = False
     """Not before the guest can be logged into: ssh's forwards need that."""
 
@@ -73,10 +89,19 @@ class PortForwarder:
 
     def listening(self, added: Iterable[Listener], removed: Iterable[Listener]) -> None:
         """The guest's listeners have changed; ``update`` acts on it."""
-        for each in added:
-            if len(self.listeners) < _MOST:
-                self.listeners.add(each)
         self.listeners.difference_update(removed)
+        left_out = 0
+        for each in added:
+            if len(self.listeners) < MOST_LISTENERS:
+                self.listeners.add(each)
+            elif each not in self.listeners:
+                left_out += 1
+        self._limit(
+            "listeners",
+            left_out > 0 or ("listeners" in self.full and len(self.listeners) >= MOST_LISTENERS),
+            f"The guest has more than {MOST_LISTENERS} listeners: the others are not forwarded. "
+            "Restart the instance once they are gone.",
+        )
 
     def guest_exposes(self, ports: Iterable[tuple[str, int]]) -> None:
         """What of its loopback the guest makes reachable now; ``update`` acts on it."""
@@ -87,7 +112,9 @@ class PortForwarder:
         before = None
         while before != (seen := (frozenset(self.listeners), frozenset(self.exposed))):
             before = seen
+            began = time.thread_time()
             await self.update()
+            await asyncio.sleep((time.thread_time() - began) / _SHARE)
 
     async def update(self) -> None:
         """Make the forwards those that the rules want for the listeners."""
@@ -95,7 +122,8 @@ class PortForwarder:
             return
         async with self.lock:
             rules = (*self.extra, *self.rules, *default_rules(self.ssh_port))
-            wanted = wanted_forwards(rules, self.listeners)
+            self.named = 0
+            wanted = self._allowed(wanted_forwards(rules, self.listeners))
             await self.expose([[each.proto, each.guest_port] for each in wanted if to_expose(each)])
             every = {each: way(each, self.exposed, self.prefer) for each in wanted}
             ways = {each: by for each, by in every.items() if by is not Way.SLIRP or not self._is_held(each)}
@@ -117,6 +145,25 @@ class PortForwarder:
             if by is not Way.SLIRP:
                 await unexpected.attempt("the end of a port forward", self._remove(forward, by))
 
+    def _allowed(self, wanted: list[Wanted]) -> list[Wanted]:
+        """No more than may be: those that there are, then the first in order."""
+        self._limit(
+            "forwards",
+            len(wanted) > MOST_FORWARDS,
+            f"The guest's listeners want {len(wanted)} forwards: no more than {MOST_FORWARDS} are made. "
+            "Keep some in the guest by a rule of portForwards with 'ignore: true'.",
+        )
+        if len(wanted) <= MOST_FORWARDS:
+            return wanted
+        return sorted(sorted(wanted, key=lambda each: (each not in self.active, each))[:MOST_FORWARDS])
+
+    def _limit(self, which: str, reached: bool, sentence: str) -> None:
+        if reached and which not in self.full:
+            self.full.add(which)
+            self.notice(sentence)
+        elif not reached:
+            self.full.discard(which)
+
     def _is_held(self, wanted: Wanted) -> bool:
         """Whether the machine forwards it since its start."""
         return (wanted.proto, wanted.host_ip, wanted.host_port) in self.held
@@ -131,7 +178,7 @@ class PortForwarder:
             if held:
                 await self._hold(wanted)
             if wanted not in self.failed:
-                self.failed[wanted] = _why(wanted, error)
+                self.failed[wanted] = await self._why(wanted, error)
                 self.tell("failed", wanted, self.failed[wanted])
             return
         self.failed.pop(wanted, None)
@@ -151,6 +198,16 @@ class PortForwarder:
         with contextlib.suppress(CallaoError):
             await self.carriers[Way.SLIRP].open(wanted)
 
+    async def _why(self, wanted: Wanted, error: CallaoError) -> str:
+        self.named += 1
+        if self.named <= _MOST_NAMED:
+            who = await asyncio.to_thread(holder, wanted.proto, wanted.host_port)
+            if who:
+                return f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip} is taken by {who}"
+        if 0 < wanted.host_port < 1024 and os.geteuid() != 0:
+            return f"{wanted.proto} port {wanted.host_port} is privileged, and not ours to bind"
+        return error.message
+
     async def _try_again(self) -> None:
         try:
             while self.failed:
@@ -164,12 +221,3 @@ class PortForwarder:
         except Exception as error:  # the next update begins another
             unexpected.tell("port forwards", error)
         self.retry = None
-
-
-def _why(wanted: Wanted, error: CallaoError) -> str:
-    who = holder(wanted.proto, wanted.host_port)
-    if who:
-        return f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip} is taken by {who}"
-    if 0 < wanted.host_port < 1024 and os.geteuid() != 0:
-        return f"{wanted.proto} port {wanted.host_port} is privileged, and not ours to bind"
-    return error.message

@@ -161,6 +161,16 @@ async def _watch(
         master = await _await_sshd(paths, client, port, deadline)
 
 
+_MOST_FAILED = 100
+"""Boot scripts that are named, of those that the guest says have failed."""
+
+_MOST_SAID = 500
+"""Characters of anything that it says."""
+
+_EACH = 1.0
+"""Seconds between two lines of its boot that are passed on."""
+
+
 @dataclass
 class _Told:
     """What :data:`_WATCH` printed so far."""
@@ -171,11 +181,14 @@ class _Told:
     errors: list[str] = field(default_factory=list)
     code: str = ""
     failed: list[str] = field(default_factory=list)
+    noted: float = 0.0
 
     def line(self, text: str) -> None:
         kind, _, rest = text.partition(" ")
         if kind == "log" and rest.strip():
-            self.note(Stage.CLOUD_INIT, rest.strip())
+            if time.monotonic() - self.noted >= _EACH:
+                self.noted = time.monotonic()
+                self.note(Stage.CLOUD_INIT, rest.strip()[:_MOST_SAID])
         elif kind == "result" and not self.finished:
             self.finished = True
             self.errors.extend(_cloud_init_errors(rest))
@@ -183,18 +196,19 @@ class _Told:
         elif kind == "boot":
             key, _, value = rest.partition("=")
             if key == "code":
-                self.code = value
-            elif key == "failed":
-                self.failed.append(value)
+                self.code = value[:_MOST_SAID]
+            elif key == "failed" and len(self.failed) < _MOST_FAILED:
+                self.failed.append(value[:_MOST_SAID])
 
 
 def _cloud_init_errors(result: str) -> list[str]:
     """The errors in cloud-init's result.json, see its documentation, "Status"."""
     try:
         errors = json.loads(result)["v1"]["errors"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []
-    return [str(error) for error in errors]
+    told = errors if isinstance(errors, list) else [errors]
+    return [str(error)[:_MOST_SAID] for error in told[:_MOST_FAILED]]
 
 
 async def _provision_failed(watched: Watched, client: Client) -> StageFailed:

@@ -45,7 +45,7 @@ class Switch:
         self._writer: asyncio.StreamWriter | None = None
         self._open: dict[int, Stream] = {}
         self._last = 0
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: dict[int, Callable[[], None]] = {}
         self._draining: asyncio.Task[None] | None = None
 
     @property
@@ -100,6 +100,7 @@ class Switch:
     def forget(self, number: int) -> None:
         """Both ends are done with it."""
         self._open.pop(number, None)
+        self._waiting.pop(number, None)
 
     def take(self, piece: Piece) -> None:
         """:raises FrameError: when the guest does not keep to what was agreed."""
@@ -107,9 +108,11 @@ class Switch:
         if stream is not None:
             stream.take(piece)
 
-    def when_relieved(self, call: Callable[[], None]) -> None:
-        """Call once it is not crowded any more."""
-        self._waiting.append(call)
+    def when_relieved(self, number: int, call: Callable[[], None]) -> None:
+        """Call once it is not crowded any more; one call for a stream, however often the guest gives it
+        reason to ask.
+        """
+        self._waiting[number] = call
         if self._draining is None:
             self._draining = asyncio.ensure_future(self._drain())
 
@@ -117,8 +120,8 @@ class Switch:
         try:
             while self._waiting and self._writer is not None:
                 await self._writer.drain()
-                waiting, self._waiting = self._waiting, []
-                for call in waiting:
+                waiting, self._waiting = self._waiting, {}
+                for call in waiting.values():
                     call()
         except OSError:
             pass  # who reads the channel sees it, too, and ends all streams

@@ -120,7 +120,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._switch.crowded:
             self._transport.pause_reading()
-            self._switch.when_relieved(self._listen)
+            self._switch.when_relieved(self._number, self._listen)
         elif self._room == 0:
             self._transport.pause_reading()
         else:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -71,6 +72,8 @@ def _events(path: Path, lives: Callable[[], bool], deadline: float) -> Iterator[
         rest = b""
         while time.monotonic() < deadline:
             living = lives()
+            if os.fstat(file.fileno()).st_size < file.tell():
+                file.seek(0)  # the agent has begun its log anew
             data = file.read()
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:

@@ -93,7 +93,9 @@ def _spawn(paths: InstancePaths, home: Path, timeout: float) -> subprocess.Popen
     """The host agent in a session of its own: it outlives us, and our terminal."""
     argv = [sys.executable, "-P", "-m", "callao.hostagent", paths.name, "--timeout", str(timeout)]
     try:
-        with paths.ha_stdout.open("wb") as stdout, paths.ha_stderr.open("wb") as stderr:
+        for log in (paths.ha_stdout, paths.ha_stderr):
+            log.unlink(missing_ok=True)
+        with paths.ha_stdout.open("ab") as stdout, paths.ha_stderr.open("ab") as stderr:
             return subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,

@@ -79,7 +79,7 @@ def test_commas_in_paths_are_kept_from_qemus_eyes() -> None:
     words = argv(folder="/h/a,b")
     disk = json.loads(values(words, "-blockdev")[0])
     assert disk["file"]["filename"] == "/h/a,b/disk"
-    assert "file,id=serial,path=/h/a,,b/serial.log" in values(words, "-chardev")
+    assert "file,id=serial,path=/h/a,,b/serial.log,append=on" in values(words, "-chardev")
 
 
 def test_the_seed_cannot_be_written() -> None:

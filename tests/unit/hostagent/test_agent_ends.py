@@ -180,3 +180,20 @@ def test_a_first_line_that_is_no_sshds_is_waited_out(paths: InstancePaths, greet
     with pytest.raises(StageFailed) as caught:
         asyncio.run(play())
     assert caught.value.stage == Stage.SSHD
+
+
+def test_changes_of_forwards_are_gathered_before_they_are_written(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, written = an_agent(paths), []
+
+    async def changes() -> None:
+        await until(lambda: agent.shares is not None and agent.ready is not None)
+        await until(lambda: agent.unwritten is None)
+        monkeypatch.setattr(agents, "write_volatile", lambda _, text, **__: written.append(text))
+        for _ in range(1000):
+            agent._note_forwards()
+        await until(lambda: agent.unwritten is None)
+
+    assert runs(agent, changes) == 0
+    assert len(written) == 1

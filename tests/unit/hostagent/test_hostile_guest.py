@@ -20,7 +20,7 @@ from support.waiting import PATIENCE, until
 from callao.config import effective
 from callao.drivers import Forward
 from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_piece
-from callao.guest.streams import CREDIT
+from callao.guest.streams import CREDIT, WINDOW
 from callao.host import Host, HostUser
 from callao.hostagent import guestlink, switch
 from callao.hostagent.carriers import ByAgent
@@ -321,5 +321,26 @@ def test_there_is_an_end_to_how_many_streams_are_open(
         for _, writer in clients:
             writer.transport.abort()
         guest.writer.close()
+
+    play(tmp_path, work)
+
+
+def test_credit_without_end_is_remembered_once_a_stream(tmp_path: Path) -> None:
+    async def work(found: Scene) -> None:
+        guest = await found.guest()
+        clients = [await asyncio.open_connection("127.0.0.1", found.port) for _ in range(4)]
+        numbers = [await guest.opened() for _ in clients]
+        for _, writer in clients:
+            writer.write(bytes(WINDOW))
+        await until(lambda: found.link.switch.crowded)
+        for _ in range(20):
+            for number in numbers:
+                guest.writer.write(encode_piece(Kind.CREDIT, number, CREDIT.pack(0)) * 100)
+            await guest.writer.drain()
+        guest.piece(Kind.RESET, numbers[0])
+        await until(lambda: found.link.switch.busy == 3)  # all before it has been read
+        assert len(found.link.switch._waiting) == 3
+        for _, writer in clients:
+            writer.transport.abort()
 
     play(tmp_path, work)

@@ -242,3 +242,61 @@ def test_an_added_rule_goes_before_the_others() -> None:
         assert [each.host_port for each in scene.machine.forwards] == [9090]
 
     run(work())
+
+
+def test_there_is_an_end_to_forwards_and_those_that_there_are_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portforward, "MOST_FORWARDS", 3)
+    scene, notices = Scene(), []
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        ports.notice = notices.append
+        await news(ports, [Listener("tcp", "0.0.0.0", 9000)], [])
+        many = [Listener("tcp", "0.0.0.0", port) for port in range(8000, 8010)]
+        await news(ports, many, [])
+        await news(ports, [Listener("udp", "0.0.0.0", 7000)], [])
+        assert sorted(each.host_port for each in scene.machine.forwards) == [8000, 8001, 9000]
+        await news(ports, [], many)
+        assert sorted(each.host_port for each in scene.machine.forwards) == [7000, 9000]
+        await news(ports, many, [])
+
+    run(work())
+    assert [each.partition(":")[0] for each in notices] == [
+        "The guest's listeners want 11 forwards",
+        "The guest's listeners want 12 forwards",
+    ]
+
+
+def test_there_is_an_end_to_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(portforward, "MOST_LISTENERS", 100)
+    scene, notices = Scene(), []
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        ports.notice = notices.append
+        for port in range(1, 65536, 100):
+            ports.listening([Listener("tcp", "0.0.0.0", port + each) for each in range(100)], [])
+        assert len(ports.listeners) == 100
+        ports.listening([], list(ports.listeners))
+        ports.listening([OPEN], [])
+        await ports.settle()
+
+    run(work())
+    assert [each.host_port for each in scene.machine.forwards] == [8080]
+    assert len(notices) == 1
+    assert "more than 100 listeners" in notices[0]
+
+
+def test_who_has_a_port_is_looked_for_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    monkeypatch.setattr(portforward, "holder", lambda _, port: looked.append(port) or "")
+    scene = Scene(Machine(taken=set(range(8000, 8100))))
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        await news(ports, [Listener("tcp", "0.0.0.0", port) for port in range(8000, 8100)], [])
+        await ports.close()
+        assert len(ports.failed) == 100
+
+    run(work())
+    assert len(looked) == portforward._MOST_NAMED

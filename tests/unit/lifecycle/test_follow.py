@@ -66,3 +66,26 @@ def test_an_agent_whose_machine_runs_is_left_to_it(paths: InstancePaths, agent: 
     with pytest.raises(StageFailed, match="refused"):
         follow_agent(paths, process, 60, silent)
     assert process.poll() is None
+
+
+BEGINS_ANEW = """
+import os, sys, time
+from callao.events import Event, Stage, State
+from callao.hostagent import journal
+for each in range(100):
+    journal.write(Event(stage=Stage.DRIVER, state=State.DONE))
+time.sleep(1)
+os.truncate(sys.argv[1], 0)
+journal.write(Event(stage=Stage.READY, state=State.DONE))
+time.sleep(60)
+"""
+
+
+def test_a_log_that_begins_anew_is_followed_on(paths: InstancePaths) -> None:
+    with paths.ha_stdout.open("ab") as stdout:
+        argv = [sys.executable, "-c", BEGINS_ANEW, str(paths.ha_stdout)]
+        with subprocess.Popen(argv, stdout=stdout) as process:
+            stages: list[str] = []
+            follow_agent(paths, process, 30, lambda event: stages.append(event.stage))
+            process.kill()
+    assert stages[-1] == "ready"

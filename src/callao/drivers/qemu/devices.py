@@ -104,14 +104,18 @@ class SocketNetwork:
         return ["-netdev", backend, "-device", f"virtio-net-pci,netdev={name},mac={self.mac}"]
 
 
+APPEND = ",append=on"
+
+
 @dataclass(frozen=True)
 class SerialLog:
-    """The first serial port, into a file."""
+    """The first serial port, at the end of a file: whoever bounds the file empties it meanwhile."""
 
     path: Path
 
     def argv(self) -> list[str]:
-        return ["-chardev", f"file,id=serial,path={escaped(self.path)}", "-serial", "chardev:serial"]
+        file = f"file,id=serial,path={escaped(self.path)}{APPEND}"
+        return ["-chardev", file, "-serial", "chardev:serial"]
 
 
 @dataclass(frozen=True)

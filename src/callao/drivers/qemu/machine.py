@@ -11,6 +11,7 @@ from callao.config import Arch, Config
 from callao.drivers.base import Boot, Forward
 from callao.drivers.qemu.accel import Acceleration
 from callao.drivers.qemu.devices import (
+    APPEND,
     Devices,
     DirectKernel,
     Disk,
@@ -101,7 +102,8 @@ def machine_words(binary: str, boot: Boot, accel: Acceleration, booting: Booting
     # A kernel that QEMU loads lies in the memory by then.
     loaded = DirectKernel(Path("/"), None, "") if booting.kernel is not None else None
     words = command_line(binary, neutral, accel, Booting(flash, loaded))
-    return tuple(words[words.index("-machine") :])
+    # How the serial log is opened is nothing to the guest, and states are older than this way.
+    return tuple(word.removesuffix(APPEND) for word in words[words.index("-machine") :])
 
 
 def _devices(boot: Boot) -> tuple[str, ...]:

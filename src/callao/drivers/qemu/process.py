@@ -125,7 +125,9 @@ async def launch(
     :raises DriverError: with QEMU's own words when it ends or hangs.
     """
     paths.qmp_sock.unlink(missing_ok=True)
-    with paths.qemu_log.open("wb") as log:
+    for each in (paths.qemu_log, paths.serial_log):
+        each.unlink(missing_ok=True)
+    with paths.qemu_log.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,

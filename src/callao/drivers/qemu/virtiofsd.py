@@ -86,8 +86,9 @@ async def serve(share: DeviceShare, socket: Path, log: Path) -> asyncio.subproce
     program = find()
     if program is None:
         raise DriverError(f"mounts: {share.location}: {ABSENT}")
-    socket.unlink(missing_ok=True)
-    with log.open("wb") as file:
+    for each in (socket, log):
+        each.unlink(missing_ok=True)
+    with log.open("ab") as file:
         process = await asyncio.create_subprocess_exec(
             *argv(program, share, socket),
             stdin=asyncio.subprocess.DEVNULL,
