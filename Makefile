@@ -35,11 +35,11 @@ lint: bootstrap-test
 	$(BIN)/ansible-lint
 
 unit: bootstrap-test
-	$(BIN)/pytest tests/unit -n 2 -q
+	$(BIN)/pytest tests/unit tests/conformance -n 2 -q
 
 # What takes longest goes first: the others fill up what is left at the end.
 guests: bootstrap-test
-	$(BIN)/pytest tests/guests tests/unit -n 2 --dist loadfile --no-loadscope-reorder -q --cov --cov-report=
+	$(BIN)/pytest tests/guests tests/unit tests/conformance -n 2 --dist loadfile --no-loadscope-reorder -q --cov --cov-report=
 	@printf 'covered by the tests: %s %%; file by file: .venv/bin/coverage report\n' "$$($(BIN)/coverage report --format=total)"
 
 sanity: bootstrap-test

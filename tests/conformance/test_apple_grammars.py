@@ -57,7 +57,7 @@ def test_vfkit_refuses(argv: list[str], why: str) -> None:
         (["--cpus", "0x1_0"], {"vcpus": 16}),
         (["-c010"], {"vcpus": 8}),
         (["--memory", "17592186044417"], {"memoryBytes": 1 << 20}),
-        (["--restful-uri", "unix:///a%20b?c"], 
+        (["--restful-uri", "unix:///a%20b?c"],
          {"restfulUri": {"host": "", "path": "/a b", "scheme": "unix"}}),
         (["--restful-uri", "tcp://[fe80::1%25en0]:80"],
          {"restfulUri": {"host": "[fe80::1%en0]:80", "path": "", "scheme": "tcp"}}),

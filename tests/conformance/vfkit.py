@@ -18,9 +18,9 @@ from go_url import Uri, parse_request_uri
 from go_values import boolean, unsigned, unsigned_any_base
 from pflag import NO_SUCH_FLAG, Flag, Flags
 from verdict import Refusal, Verdict
+from vfkit_boot import boot
 from vfkit_devices import gpu, pointer_or_keyboard, rosetta, serial, share, vsock, without_options
 from vfkit_network import network
-from vfkit_boot import boot
 from vfkit_options import options, quoted_list, unknown
 from vfkit_storage import block, disk, network_block
 
