@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callao.errors import CallaoError
+from callao.errors import CallaoError, SnapshotError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
@@ -107,7 +107,14 @@ def _present(
     intended = {"name": request.name, "memory": instance.agent is not None}
     if check:
         return SnapshotOutcome(True, summary_of(instance), intended, None, intended)
-    made = moments.take(request.instance, request.name, report=report, **place)
+    try:
+        made = moments.take(request.instance, request.name, report=report, **place)
+    except SnapshotError:
+        made_meanwhile = _there(instance, request.name)  # by another run, while this one waited for the lock
+        if made_meanwhile is None:
+            raise
+        same = summary(instance.paths, made_meanwhile)
+        return SnapshotOutcome(False, summary_of(instance), same, same, same)
     now = inspect(request.instance, place["home"], place["host"])
     return SnapshotOutcome(True, summary_of(now), summary(now.paths, made), None, intended)
 
@@ -119,7 +126,12 @@ def _absent(
         return SnapshotOutcome(False, summary_of(instance))
     before = {"name": there.name, "memory": there.bound is not None}
     if not check:
-        moments.delete(request.instance, request.name, **place)
+        try:
+            moments.delete(request.instance, request.name, **place)
+        except SnapshotError:
+            if _there(instance, request.name) is not None:
+                raise
+            return SnapshotOutcome(False, summary_of(instance))  # another run was faster
     return SnapshotOutcome(True, summary_of(instance), None, before, None)
 
 

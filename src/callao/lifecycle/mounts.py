@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -85,26 +85,51 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
 
     :raises CallaoError: naming the option that is wrong, or what the guest said.
     """
-    instance = inspect(request.instance, home, host)
     wanted = _wanted(request, host)
-    running = instance.status is Status.RUNNING
+    decided = _decide(request, wanted, home, host)
+    if check or not decided.changes:
+        return decided.outcome(wanted, request)
+    with locked(request.instance, home, _PATIENCE):
+        decided = _decide(request, wanted, home, host)  # anew: another run may have been faster
+        outcome, instance = decided.outcome(wanted, request), decided.instance
+        if decided.live:
+            outcome = replace(outcome, after=_apply(instance, decided.there, wanted, request))
+        if decided.document is not None:
+            write_file(instance.paths.lima_yaml, dump(decided.document).encode())
+            _refresh(instance)
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What is to be done: ``live`` to the running machine, and ``document`` as its new lima.yaml, if any."""
+
+    instance: Instance
+    there: Entry | None
+    live: bool
+    document: dict[str, object] | None
+
+    @property
+    def changes(self) -> bool:
+        return self.live or self.document is not None
+
+    def outcome(self, wanted: Entry, request: MountRequest) -> MountOutcome:
+        if not self.changes:
+            return MountOutcome(False, self.there, self.there)
+        after = None if request.state == UNMOUNTED else {**(self.there or {"hot": True}), **wanted}
+        return MountOutcome(True, self.there, after)
+
+
+def _decide(request: MountRequest, wanted: Entry, home: Path, host: Host) -> _Decision:
+    instance = inspect(request.instance, home, host)
     _refuse_unfit(request, instance)
     there = next((each for each in mounts_of(instance) if _at(each["mountPoint"], wanted)), None)
-    live = running and _differs(there, wanted, request)
+    live = instance.status is Status.RUNNING and _differs(there, wanted, request)
     document = _document(instance, wanted, request, host)
     written = request.persist and document != instance.document
     if live or written:  # what lima.yaml may not say, nobody gets for now only
         effective(document, host, name=instance.name, instance_dir=instance.dir)
-    after = None if request.state == UNMOUNTED else {**(there or {"hot": True}), **wanted}
-    if not (live or written) or check:
-        return MountOutcome(live or written, there, after if live or written else there)
-    with locked(request.instance, home, _PATIENCE):
-        if live:
-            after = _apply(instance, there, wanted, request)
-        if written:
-            write_file(instance.paths.lima_yaml, dump(document).encode())
-            _refresh(instance)
-    return MountOutcome(True, there, after)
+    return _Decision(instance, there, live, document if written else None)
 
 
 def _wanted(request: MountRequest, host: Host) -> Entry:

@@ -67,6 +67,37 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
     """
     if request.state not in (PRESENT, ABSENT):
         raise CallaoError(f"state: {request.state!r} is not known (allowed: {PRESENT}, {ABSENT}).")
+    decided = _decide(request, home, host)
+    if check or not decided.changes:
+        return _outcome(decided.changes, decided.said)
+    with locked(request.instance, home):
+        decided = _decide(request, home, host)  # anew: another run may have been faster
+        if decided.live:
+            _live(decided.instance, decided.full, request.state)
+        if decided.document is not None:
+            _write(decided.instance, decided.document, home, host)
+    return _outcome(decided.changes, forwards_of(inspect(request.instance, home, host)))
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What is to be done: ``live`` to the running machine, and ``document`` as its new lima.yaml, if any.
+
+    ``full`` is the rule with every default, ``said`` what the host agent has now.
+    """
+
+    instance: Instance
+    full: Rule
+    said: Mapping[str, list[Rule]]
+    live: bool
+    document: dict[str, object] | None
+
+    @property
+    def changes(self) -> bool:
+        return self.live or self.document is not None
+
+
+def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
     instance = inspect(request.instance, home, host)
     rule = dict(request.rule)
     full = _full(rule, instance, host)
@@ -77,18 +108,9 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
             f"instance {instance.name!r} is not running.",
             hint="Start it; or have the rule at its next start with 'persist: true'.",
         )
-    there = full in said["rules"]
-    live = running and not request.persist and there != (request.state == PRESENT)
-    document = _document(instance, rule, request) if request.persist else None
-    written = document is not None and document != instance.document
-    if check or not (live or written):
-        return _outcome(live or written, said)
-    with locked(request.instance, home):
-        if live:
-            _live(instance, full, request.state)
-        if document is not None and written:
-            _write(instance, document, home, host)
-    return _outcome(True, forwards_of(inspect(request.instance, home, host)))
+    live = running and not request.persist and (full in said["rules"]) != (request.state == PRESENT)
+    document = _document(instance, rule, request) if request.persist else instance.document
+    return _Decision(instance, full, said, live, document if document != instance.document else None)
 
 
 def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
