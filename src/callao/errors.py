@@ -111,6 +111,10 @@ class InstanceBusy(InstanceError):
     """Another run holds the instance's lock."""
 
 
+class InstanceOvertaken(InstanceError):
+    """Another run has changed the instance since this one looked."""
+
+
 class InstanceBroken(InstanceError):
     """The instance's folder cannot be understood."""
 

@@ -72,6 +72,7 @@ def new(
         state,
         template=None if reference == "-" else stored(reference),
         document=overridden(resolved.document, flags),
+        text=resolved.text,
         timeout=timeout,
     )
     return chosen

@@ -18,9 +18,9 @@ from callao.cli.create import DEFAULT
 from callao.cli.existing import bring, look
 from callao.cli.filled import filled
 from callao.cli.options import Command, configuration
-from callao.cli.session import Session, session, tell
+from callao.cli.session import Session, session, tell, warn
 from callao.config import Config
-from callao.errors import CallaoError, ConfigError
+from callao.errors import CallaoError, ConfigError, InstanceOvertaken
 from callao.instances import Instance
 from callao.instances.broken import usable
 
@@ -53,7 +53,12 @@ def command(instance: str, **flags: Any) -> None:
 
     if given(flags):
         usable(found, f"Mend it in an editor: callao edit {instance}")
-        _apply(run, found, overridden(found.document, flags))
+        if bring(
+            run, found.name, "present", restart="never", amend=lambda document: overridden(document, flags)
+        ):
+            tell(f"Changed {found.name}.")
+        else:
+            tell(f"{found.name} is so already.")
     else:
         _in_editor(run, found)
 
@@ -67,10 +72,10 @@ def _in_editor(run: Session, found: Instance) -> None:
             tell("Nothing was changed.")
             return
         try:
-            _take(run, found, text)
+            _take(run, found, text, before)
         except CallaoError as error:
             words = _told(error, text, "lima.yaml")
-            if not run.tty:
+            if not run.tty or isinstance(error, InstanceOvertaken):
                 raise CallaoError(words, hint=_kept(text)) from None
             tell(click.style("callao: ", fg="red") + words)
             if not click.confirm("Edit it again?", default=True, err=True):
@@ -80,7 +85,7 @@ def _in_editor(run: Session, found: Instance) -> None:
             return
 
 
-def _take(run: Session, found: Instance, text: str) -> None:
+def _take(run: Session, found: Instance, text: str, before: str) -> None:
     """Have the instance be so, and its lima.yaml read so, to the last comment."""
     from callao.config import effective
     from callao.instances.files import write_file
@@ -91,27 +96,27 @@ def _take(run: Session, found: Instance, text: str) -> None:
         effective(document, run.host, name=found.name, instance_dir=found.dir)
     else:
         text, document = _settled(text, document, found.config)
-        if bring(run, found.name, "present", restart="never", document=document, text=text):
+        wish = {"document": document, "text": text, "before": before}
+        if bring(run, found.name, "present", restart="never", **wish):
             return
     with locked(found.name, run.home):
+        if found.paths.lima_yaml.read_text(encoding="utf-8") != before:
+            raise InstanceOvertaken(f"another run has changed {found.paths.lima_yaml} meanwhile.")
         write_file(found.paths.lima_yaml, text.encode())
 
 
 def _settled(text: str, document: Mapping[str, object], config: Config) -> tuple[str, Mapping[str, object]]:
-    """With the two fields that never change: the engine would write them down, and not the comments."""
+    """With the two fields that never change: the engine would write them down."""
+    from callao.config.patch import patched
+
     lacking = {
         key: value
         for key, value in (("vmType", config.vm_type.value), ("arch", config.arch.value))
         if key not in document
     }
-    if not lacking:
-        return text, document
-    longer = text.rstrip("\n") + "\n" + "".join(f"{key}: {value}\n" for key, value in lacking.items())
-    try:
-        same = _parsed(longer) == {**document, **lacking}
-    except ConfigError:  # as with a document in braces
-        same = False
-    return (longer, {**document, **lacking}) if same else (text, document)
+    whole = {**document, **lacking}
+    longer = patched(text, whole)
+    return (text, document) if longer is None else (longer, whole)
 
 
 def _told(error: CallaoError, text: str, source: str) -> str:
@@ -138,21 +143,20 @@ def _parsed(text: str) -> Mapping[str, object]:
     return load(text, "lima.yaml")
 
 
-def _apply(run: Session, found: Instance, document: Mapping[str, object]) -> None:
-    if bring(run, found.name, "present", restart="never", document=document):
-        tell(f"Changed {found.name}.")
-    else:
-        tell(f"{found.name} is so already.")
-
-
 def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
     """A lima.yaml that no instance has yet."""
     from callao.cli.overrides import given, overridden
     from callao.config import dump
+    from callao.config.patch import patched
     from callao.instances.files import write_file
 
-    before = path.read_text(encoding="utf-8")
-    text = dump(overridden(_parsed(before), flags)) if given(flags) else edited(before, run)
+    before, kept = path.read_text(encoding="utf-8"), True
+    if given(flags):
+        changed = overridden(_parsed(before), flags)
+        patch = patched(before, changed)
+        text, kept = (dump(changed), False) if patch is None else (patch, True)
+    else:
+        text = edited(before, run)
     if text == before:
         tell("Nothing was changed.")
         return
@@ -161,7 +165,12 @@ def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
     except ConfigError as error:
         words = _told(error, text, str(path))
         raise CallaoError(words, hint="" if given(flags) else _kept(text)) from None
-    write_file(path, text.encode(), mode=path.stat().st_mode & 0o777)
+    mode = path.stat().st_mode & 0o777
+    if not kept:
+        backup = path.with_name(f"{path.name}.bak")
+        write_file(backup, before.encode(), mode=mode)
+        warn(f"Not all comments of {path} could stay; as it was before it is in {backup}.")
+    write_file(path, text.encode(), mode=mode)
     tell(f"Changed {path}.")
 
 

@@ -61,7 +61,7 @@ def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> No
         warn(f"--warm: only a new instance can be, and {name} exists.")
     more: dict[str, Any] = {}
     if given(flags):
-        more["document"] = overridden(look(run, name).document, flags)
+        more["amend"] = lambda document: overridden(document, flags)
     if not bring(run, name, "started", timeout=timeout, **more):
         tell(f"{name} is running already.")
 

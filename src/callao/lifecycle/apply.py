@@ -7,14 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from callao.config import dump
 from callao.drivers import driver_for
 from callao.errors import ConfigError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Plan, Step, inspect
 from callao.instances.broken import usable
-from callao.instances.files import write_file, write_json
+from callao.instances.files import write_json
 from callao.lifecycle.aside import sweep
 from callao.lifecycle.create import create
 from callao.lifecycle.delete import delete
@@ -23,6 +22,7 @@ from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
 from callao.lifecycle.start import start
 from callao.lifecycle.stop import stop
+from callao.lifecycle.write import write_wanted
 
 
 def apply(
@@ -79,7 +79,7 @@ def apply(
             case Step.CONFIGURE:
                 assert wanted is not None
                 before = paths.lima_yaml.read_bytes()
-                write_file(paths.lima_yaml, (wanted.text or dump(wanted.document)).encode())
+                write_wanted(paths, wanted.document, report, wanted.text)
             case Step.LABEL:
                 assert actual is not None
                 assert wanted is not None

@@ -8,27 +8,28 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from callao.config import dump
 from callao.config.rules import LIMA_VERSION
 from callao.errors import InstanceError
 from callao.instances import InstancePaths, Record, ssh_alias
 from callao.instances.files import write_file, write_json
+from callao.instances.written import write_document
 from callao.ssh import host_key, known_hosts
 
 
 @contextlib.contextmanager
 def building(
-    name: str, document: Mapping[str, object], record: Record, home: Path
+    name: str, document: Mapping[str, object], record: Record, home: Path, text: str = ""
 ) -> Iterator[InstancePaths]:
     """A folder with what every instance has; it becomes the instance ``name`` when the block has ended.
 
+    :param text: where the document is from; its comments stay.
     :raises InstanceError: when something cannot be made; nothing is left of it then.
     """
     aside = building_at(home, name)
     paths = InstancePaths(aside)
     try:
         aside.mkdir(mode=0o700, parents=True)
-        write_file(paths.lima_yaml, dump(document).encode())
+        write_document(paths, document, text)
         write_file(paths.lima_version, LIMA_VERSION.encode())
         write_json(paths.callao_json, record)
         alias = ssh_alias(name)

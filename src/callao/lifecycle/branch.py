@@ -116,7 +116,7 @@ def _build(
         reclaims=True,
     )
     layer = old.dir / snapshot.layer
-    with building(wanted.name, wanted.document, record, home) as paths:
+    with building(wanted.name, wanted.document, record, home, wanted.text) as paths:
         for file in (layer, *(each for each in driver.chain(layer) if each.parent == old.dir)):
             (paths.dir / file.name).hardlink_to(file)
         for file in (old.kernel, old.kernel_cmdline, old.initrd):

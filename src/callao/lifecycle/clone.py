@@ -61,7 +61,8 @@ def copy(
         )
     sweep(home, name)
     record = msgspec.structs.replace(source.record, created=time.time(), mac_address="", reclaims=True)
-    with building(name, document, record, home) as paths:
+    text = source.paths.lima_yaml.read_text(encoding="utf-8")
+    with building(name, document, record, home, text) as paths:
         report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
         for file in files:
             _copy(file, paths.dir / file.name)

@@ -60,7 +60,7 @@ def create(
         mac_address=begin.mac_address,
         reclaims=begin.reclaims,
     )
-    with building(wanted.name, wanted.document, record, home) as paths:
+    with building(wanted.name, wanted.document, record, home, wanted.text) as paths:
         user_key(home)
         for file in begin.files:
             shutil.copyfile(file, paths.dir / file.name)

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callao.config import check, effective, merge, with_environment
+from callao.errors import InstanceOvertaken
 from callao.host import Host
 from callao.instances import Desired, Instance
 from callao.lifecycle.request import Request
@@ -40,7 +40,10 @@ def desired(
 
         refuse(request, lock, actual)
     fresh = actual is None or request.recreate
+    if request.amend is not None and actual is not None:
+        return _whole(request, request.amend(actual.document), actual, home, host)
     if request.document is not None:
+        _refuse_overtaken(request, actual)
         return _whole(request, request.document, None if fresh else actual, home, host)
     if not fresh and request.template is None:
         return _amended(request, actual, home, host)
@@ -48,10 +51,10 @@ def desired(
         return _like(request, home, host)
     recorded = actual.record.template if actual is not None else ""
     reference = request.template or recorded or DEFAULT_TEMPLATE
-    document = _from_template(reference, request, home, lock)
+    document, text = _from_template(reference, request, home, lock)
     if actual is not None and not fresh:
-        document = _kept(document, actual)
-    return _settled(request, document, reference, home, host)
+        document, text = _kept(document, actual), ""
+    return _settled(request, document, reference, home, host, text)
 
 
 def _whole(
@@ -60,17 +63,23 @@ def _whole(
     """For an instance that exists its lima.yaml as it shall be; for a new one, what a template would say."""
     if actual is not None:
         template = request.template or actual.template
-        return _settled(request, {**document}, template, home, host)
+        return _settled(request, {**document}, template, home, host, request.text)
     from callao.templates import layered
 
-    settled = _settled(
-        request,
-        layered(merge([request.config, document]), home, access=request.access),
-        request.template or "",
-        home,
-        host,
-    )
-    return dataclasses.replace(settled, text="")
+    layers = layered(merge([request.config, document]), home, access=request.access)
+    return _settled(request, layers, request.template or "", home, host, request.text)
+
+
+def _refuse_overtaken(request: Request, actual: Instance | None) -> None:
+    """:raises InstanceOvertaken: when lima.yaml is not what the request was written from."""
+    if not request.before or actual is None:
+        return
+    now = actual.paths.lima_yaml.read_bytes().decode("utf-8", "replace")
+    if now != request.before:
+        raise InstanceOvertaken(
+            f"instance {request.name!r}: another run has changed {actual.paths.lima_yaml} meanwhile.",
+            hint="Edit it again: it has what that run wrote.",
+        )
 
 
 def _like(request: Request, home: Path, host: Host) -> Desired:
@@ -79,18 +88,22 @@ def _like(request: Request, home: Path, host: Host) -> Desired:
 
     source = Source.of(request.origin, home, host).instance
     document = _without_repeats(merge([with_environment(request.config, os.environ), source.document]))
-    return _settled(request, document, source.template, home, host)
+    text = source.paths.lima_yaml.read_text(encoding="utf-8")
+    return _settled(request, document, source.template, home, host, text)
 
 
-def _from_template(reference: str, request: Request, home: Path, lock: LockFile | None) -> dict[str, object]:
+def _from_template(
+    reference: str, request: Request, home: Path, lock: LockFile | None
+) -> tuple[dict[str, object], str]:
     from callao.templates import layered, resolve
 
     resolved = resolve(reference, home, access=request.access)
     if lock is not None:
         from callao.lifecycle.locked import locked
 
-        return locked(request, lock, reference, resolved, home)
-    return layered(merge([request.config, resolved.document]), home, access=request.access)
+        return locked(request, lock, reference, resolved, home), resolved.text
+    document = layered(merge([request.config, resolved.document]), home, access=request.access)
+    return document, resolved.text
 
 
 def _amended(request: Request, actual: Instance | None, home: Path, host: Host) -> Desired | None:
@@ -125,10 +138,12 @@ def _without_repeats(document: dict[str, object]) -> dict[str, object]:
 
 
 def _settled(
-    request: Request, document: dict[str, object], template: str, home: Path, host: Host
+    request: Request, document: dict[str, object], template: str, home: Path, host: Host, text: str = ""
 ) -> Desired:
-    """``vmType`` and ``arch`` are resolved once and written down: they never change after."""
+    """``vmType`` and ``arch`` are resolved once and written down: they never change after.
+
+    :param text: whose comments lima.yaml shall have; without one, it keeps its own.
+    """
     config = effective(document, host, name=request.name, instance_dir=home / request.name)
     settled = {**document, "vmType": config.vm_type.value, "arch": config.arch.value}
-    text = request.text if settled == document else ""
     return Desired(request.name, settled, config, template, request.labels, text)

@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from callao.config import MountType, below_home, dump, effective
+from callao.config import MountType, below_home, effective
 from callao.errors import CallaoError, InstanceError
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import broken
-from callao.instances.files import write_file
 from callao.instances.lock import locked
+from callao.instances.written import write_document
 
 _PATIENCE = 120.0
 """Seconds for the guest to mount, or to let go."""
@@ -95,7 +95,7 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
         if decided.live:
             outcome = replace(outcome, after=_apply(instance, decided.there, wanted, request))
         if decided.document is not None:
-            write_file(instance.paths.lima_yaml, dump(decided.document).encode())
+            write_document(instance.paths, decided.document)
             _refresh(instance)
     return outcome
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from callao.config import check, dump, effective
+from callao.config import check, effective
 from callao.errors import CallaoError, InstanceError
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import usable
-from callao.instances.files import write_file
 from callao.instances.lock import locked
+from callao.instances.written import write_document
 from callao.lifecycle.refresh import refresh
 
 _PATIENCE = 60.0
@@ -144,7 +144,7 @@ def _write(instance: Instance, document: dict[str, object], home: Path, host: Ho
     """lima.yaml, and the running machine after it."""
     effective(document, host, name=instance.name, instance_dir=home / instance.name)
     before = instance.paths.lima_yaml.read_bytes()
-    write_file(instance.paths.lima_yaml, dump(document).encode())
+    write_document(instance.paths, document)
     if instance.status is Status.RUNNING:
         refresh(instance.paths, before)
 

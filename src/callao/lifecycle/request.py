@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,10 @@ class Request:
     :param document: a whole lima.yaml, in the place of the template's; ``template`` then only names
         where it came from.
     :param text: that document as somebody wrote it, comments and all.
+    :param before: the lima.yaml that this was written from; where another run has changed it since, the
+        request is refused.
+    :param amend: what makes of an existing instance's document the one that it shall have; asked again under
+        the instance's lock, so that changes at the same time all count.
     :param labels: None leaves an existing instance's labels alone.
     :param warm: have a new instance go on from the memory of one like it, in place of booting, where that
         can be; the first of its kind boots, and is kept for those to come. None: as its lima.yaml says.
@@ -37,6 +41,8 @@ class Request:
     config: Mapping[str, object] = field(default_factory=dict)
     document: Mapping[str, object] | None = None
     text: str = ""
+    before: str = ""
+    amend: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
     labels: Mapping[str, str] | None = None
     force: bool = False
     recreate: bool = False

@@ -24,13 +24,15 @@ _DEEPEST = 10
 class Resolved:
     """A template without ``base`` and ``file``: complete, not yet filled with defaults.
 
-    ``sources`` are the texts that went into it, the template's own first.
+    ``sources`` are the texts that went into it, the template's own first; ``text`` is that one, as it was
+    written.
     """
 
     name: str
     source: str
     document: dict[str, object]
     sources: tuple[Source, ...] = ()
+    text: str = ""
 
 
 def resolve(
@@ -43,8 +45,9 @@ def resolve(
     """
     found = find(reference, home)
     reader = Reader(home, access, report)
-    document = _read(found, None, reader, ())
-    return Resolved(found.name, found.location, document, tuple(reader.sources))
+    text = reader.text(found)
+    document = _complete(load(text, found.location), found, reader, (_place(found),))
+    return Resolved(found.name, found.location, document, tuple(reader.sources), text)
 
 
 def resolve_text(
@@ -52,7 +55,8 @@ def resolve_text(
 ) -> Resolved:
     """The same for a text that came by another way, such as standard input."""
     reader = Reader(home, access, report)
-    return Resolved(source, source, _complete(load(text, source), Found(source, Path(source)), reader, ()))
+    document = _complete(load(text, source), Found(source, Path(source)), reader, ())
+    return Resolved(source, source, document, text=text)
 
 
 def layered(
@@ -73,13 +77,17 @@ def _optional(home: Path, name: str, access: Access) -> dict[str, object]:
 
 
 def _read(found: Found, digest: str | None, reader: Reader, above: tuple[str, ...]) -> dict[str, object]:
-    place = str(found.path.resolve()) if found.path else found.url
+    place = _place(found)
     if place in above:
         raise TemplateError(f"base: {' -> '.join((*above, place))} goes in a circle.")
     if len(above) >= _DEEPEST:
         raise TemplateError(f"base: {place} is more than {_DEEPEST} bases deep.")
     document = load(reader.text(found, digest), found.location)
     return _complete(document, found, reader, (*above, place))
+
+
+def _place(found: Found) -> str:
+    return str(found.path.resolve()) if found.path else found.url
 
 
 def _complete(

@@ -193,6 +193,17 @@ def test_flags_are_in_what_is_made_and_the_template_stays(callao: Line, box: Box
     assert path.read_bytes() == before
 
 
+def test_the_templates_comments_are_in_what_is_made(callao: Line, box: Box) -> None:
+    path = box()
+    (line,) = (line for line in path.read_text().splitlines() if line.startswith("cpus:"))
+    path.write_text("# my box\n" + path.read_text().replace(line, f"{line}  # one") + "# the end\n")
+    assert callao("create", str(path), "--cpus", "2").status == 0
+    written = (callao.home / "box" / "lima.yaml").read_text()
+    assert written.startswith("# my box\n")
+    assert "cpus: 2  # one\n" in written
+    assert written.endswith("# the end\n")
+
+
 def test_the_templates_are_listed_by_create_and_start(callao: Line) -> None:
     for command in ("create", "start"):
         out = callao(command, "--list-templates").out.split()

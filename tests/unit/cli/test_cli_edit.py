@@ -195,6 +195,20 @@ def test_flags_change_what_they_name(callao: Line, web: InstancePaths) -> None:
     assert "cpus: 3" in text
     assert "A: b" in text
     assert callao("edit", "web", "--cpus", "3").err == "web is so already.\n"
+    assert text == TEXT.replace("cpus: 2", "cpus: 3") + "env:\n  A: b\n"
+
+
+def test_what_a_run_changes_while_the_editor_is_open_is_not_lost(
+    callao: Line, web: InstancePaths, editor: object
+) -> None:
+    editor(f"sed -i 's/cpus: 2/cpus: 3/' \"$1\"; sed -i 's/1GiB/2GiB/' {web.lima_yaml}")  # type: ignore[operator]
+    done = callao("edit", "web")
+    assert done.status == 1
+    assert "another run has changed" in done.err
+    kept = Path(re.search(r"kept in (\S+\.lima\.yaml)", done.err)[1])  # type: ignore[index]
+    assert "cpus: 3" in kept.read_text()
+    kept.unlink()
+    assert web.lima_yaml.read_text() == TEXT.replace("1GiB", "2GiB")
 
 
 def test_a_disk_grows_and_never_shrinks(callao: Line, web: InstancePaths) -> None:
@@ -226,8 +240,18 @@ def test_a_file_is_edited_too(callao: Line, tmp_path: Path, editor: object) -> N
     assert path.read_text() == "# mine\nbase: template:default\ncpus: 1 # one\n"
     assert path.stat().st_mode & 0o777 == 0o600
     assert callao("edit", "box.yaml", "--cpus", "4").status == 0
-    assert "cpus: 4" in path.read_text()
-    assert "base: template:default" in path.read_text()
+    assert path.read_text() == "# mine\nbase: template:default\ncpus: 4 # one\n"
+
+
+def test_a_file_whose_comments_cannot_stay_is_kept_beside(callao: Line, tmp_path: Path) -> None:
+    path = tmp_path / "box.yaml"
+    text = "base: template:default\nmounts: [ # mine\n  {location: /tmp/x}]\n"
+    path.write_text(text)
+    done = callao("edit", "box.yaml", "--mount", "/srv")
+    assert done.status == 0
+    assert "box.yaml.bak" in done.err
+    assert (tmp_path / "box.yaml.bak").read_text() == text
+    assert "/srv" in path.read_text()
 
 
 def test_a_file_with_mistakes_stays(callao: Line, tmp_path: Path, editor: object) -> None:

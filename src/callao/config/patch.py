@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A text of YAML changed in place, so that comments, order and style of everything else stay.
+
+The text's own nodes say where each value stands. What comes of it is read again, and only counts when it
+says what was wanted: aliases and merge keys can make one change appear in two places.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from typing import Any
+
+import yaml
+
+from callao.config.yamltext import dump, load
+from callao.errors import ConfigError
+
+_COMMENT = re.compile(r"(?:^|\s)#", re.MULTILINE)
+_WIDE = 10**6
+"""Columns: a value that stood on one line stays on one."""
+
+
+def patched(text: str, document: Mapping[str, object]) -> str | None:
+    """``text`` changed to say ``document``; None where that cannot be without losing a comment, or where the
+    text is no document.
+    """
+    try:
+        before = load(text, "lima.yaml")
+        if before == document:
+            return text
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        edit = _Edit(text)
+        if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
+            edit.put(
+                len(text.rstrip()), len(text), "\n" + dump(document) if text.strip() else dump(document)
+            )
+        else:
+            edit.mapping(root, before, document)
+        after = edit.done()
+        return after if load(after, "lima.yaml") == document else None
+    except (_Lossy, ConfigError, yaml.YAMLError):
+        return None
+
+
+class _Lossy(Exception):
+    """A change that would take a comment with it, or that stands where none can be made."""
+
+
+@dataclass
+class _Edit:
+    """The changes of one text, by where they stand in the original."""
+
+    text: str
+    changes: list[tuple[int, int, str]] = field(default_factory=list)
+
+    @property
+    def _line_break(self) -> str:
+        return "\r\n" if "\r\n" in self.text else "\n"
+
+    def put(self, begin: int, end: int, new: str) -> None:
+        self.changes.append((begin, end, new))
+
+    def done(self) -> str:
+        """Two insertions in one place stand in the order in which they were made."""
+        parts, behind = [], 0
+        for begin, end, new in sorted(self.changes, key=lambda each: each[:2]):
+            if begin < behind:
+                raise _Lossy
+            parts += [self.text[behind:begin], new.replace("\n", self._line_break)]
+            behind = end
+        return "".join([*parts, self.text[behind:]])
+
+    def mapping(self, node: yaml.Node, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        if not isinstance(node, yaml.MappingNode) or (node.flow_style and set(before) != set(after)):
+            raise _Lossy
+        own = {key.value: (key, value) for key, value in node.value}
+        for name, (key, value) in own.items():
+            if name not in after:
+                self._remove(key, value)
+            elif name not in before or before[name] != after[name]:
+                self.value(key, value, before.get(name), after[name])
+        merged = {key: value for key, value in before.items() if key not in own}  # by <<
+        fresh = {
+            key: value
+            for key, value in after.items()
+            if key not in own and (key not in merged or merged[key] != value)
+        }
+        if fresh:
+            self._append(node, dump(fresh))
+
+    def value(self, key: yaml.Node, node: yaml.Node, before: Any, after: Any) -> None:
+        """What stands beside a key."""
+        if isinstance(before, Mapping) and isinstance(after, Mapping) and before and after:
+            self._tried(lambda: self.mapping(node, before, after), key, node, after)
+        elif isinstance(before, list) and isinstance(after, list) and before and after:
+            self._tried(lambda: self.sequence(node, before, after), key, node, after)
+        else:
+            self._replace(key, node, after)
+
+    def _tried(self, change: Callable[[], None], key: yaml.Node, node: yaml.Node, after: Any) -> None:
+        """Inside of it where that works, else as a whole."""
+        kept = list(self.changes)
+        try:
+            change()
+        except _Lossy:
+            self.changes = kept
+            self._replace(key, node, after)
+
+    def sequence(self, node: yaml.Node, before: Sequence[Any], after: Sequence[Any]) -> None:
+        if not isinstance(node, yaml.SequenceNode) or node.flow_style or len(node.value) != len(before):
+            raise _Lossy
+        dashes = self._dashes(node)
+        ends = [self._line_end(_end(self.text, item)) for item in node.value]
+        old, new = [dump({"": each}) for each in before], [dump({"": each}) for each in after]
+        for kind, low, high, first, last in SequenceMatcher(a=old, b=new, autojunk=False).get_opcodes():
+            if kind == "replace" and high - low == last - first:
+                for item, was, now, dash in zip(
+                    node.value[low:high], before[low:high], after[first:last], dashes[low:high], strict=True
+                ):
+                    self._item(item, was, now, dash)
+            elif kind != "equal":
+                for begin, end in zip(dashes[low:high], ends[low:high], strict=True):
+                    self.put(begin, end, "")
+                at = dashes[low] if low < len(dashes) else ends[-1]
+                column = node.start_mark.column
+                self.put(
+                    at, at, self._lines([_items(after[first:last], column)] if first < last else [], at)
+                )
+
+    def _item(self, node: yaml.Node, before: Any, after: Any, dash: int) -> None:
+        kept = list(self.changes)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            try:
+                self.mapping(node, before, after)
+                return
+            except _Lossy:
+                self.changes = kept
+        end = _end(self.text, node)
+        self._refuse_comments(node)
+        indent = self.text.rfind("\n", 0, dash) + 1
+        column = len(self.text[dash:]) - len(self.text[dash:].lstrip(" "))
+        self.put(indent, end, _items([after], column).rstrip("\n"))
+
+    def _replace(self, key: yaml.Node, node: yaml.Node, after: Any) -> None:
+        begin, end = node.start_mark.index, _end(self.text, node)
+        if after and not isinstance(after, str):  # what becomes empty takes its comments with it
+            self._refuse_comments(node)
+        plain = _inline(after)
+        colon = self.text.index(":", key.end_mark.index) + 1
+        if plain is not None and "\n" in self.text[colon:begin]:
+            self.put(colon, colon, f" {plain}")
+            self.put(self._line_end(colon), self._line_end(end), "")
+            return
+        if plain is not None:
+            space = "" if self.text[begin - 1 : begin].isspace() else " "
+            self.put(begin, end, space + plain)
+            return
+        rest = self.text[end : self._line_end(end)].strip()
+        name, column = key.start_mark.index, key.start_mark.column
+        block = _indented(dump({key.value: after}), column).rstrip("\n")
+        if rest:  # a comment beside the value: above it, since a script would take it in
+            if not rest.startswith("#"):
+                raise _Lossy
+            self.put(end, self._line_end(end) - 1, "")
+            block = f"{rest}\n{' ' * column}{block}"
+        self.put(name, end, block)
+
+    def _remove(self, key: yaml.Node, node: yaml.Node) -> None:
+        begin = self._line_begin(key.start_mark.index)
+        if self.text[begin : key.start_mark.index].strip():
+            raise _Lossy  # behind a dash
+        self.put(begin, self._line_end(_end(self.text, node)), "")
+
+    def _append(self, node: yaml.MappingNode, lines: str) -> None:
+        last = max(_end(self.text, value) for _, value in node.value)
+        at = self._line_end(max(last, node.value[-1][0].end_mark.index))
+        self.put(at, at, self._lines([_indented(lines, node.value[0][0].start_mark.column, first=True)], at))
+
+    def _lines(self, parts: Sequence[str], at: int) -> str:
+        """Whole lines, also behind a last line that has no end."""
+        new = "".join(parts)
+        return f"\n{new}" if new and at and self.text[at - 1] != "\n" else new
+
+    def _dashes(self, node: yaml.SequenceNode) -> list[int]:
+        """Where the line of each item begins."""
+        found: list[int] = []
+        for item in node.value:
+            begin = self._line_begin(self.text.rfind("-", 0, item.start_mark.index + 1))
+            if self.text[begin:].lstrip(" ")[:1] != "-" or (found and begin <= found[-1]):
+                raise _Lossy
+            found.append(begin)
+        return found
+
+    def _refuse_comments(self, node: yaml.Node) -> None:
+        """Comments inside of a node; in a scalar, # is text."""
+        begin, end = node.start_mark.index, _end(self.text, node)
+        for scalar in _scalars(node):
+            if _COMMENT.search(self.text[begin : scalar.start_mark.index]):
+                raise _Lossy
+            begin = max(begin, _end(self.text, scalar))
+        if _COMMENT.search(self.text[begin:end]):
+            raise _Lossy
+
+    def _line_begin(self, at: int) -> int:
+        return self.text.rfind("\n", 0, at) + 1
+
+    def _line_end(self, at: int) -> int:
+        """Behind the line's end."""
+        found = self.text.find("\n", at)
+        return len(self.text) if found < 0 else found + 1
+
+
+def _end(text: str, node: yaml.Node) -> int:
+    """Where a node's own text ends; PyYAML has comments and blank lines behind a block in it."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        key, value = last if isinstance(last, tuple) else (last, last)
+        return max(_end(text, key), _end(text, value))
+    begin = node.start_mark.index
+    return begin + len(text[begin : node.end_mark.index].rstrip())
+
+
+def _scalars(node: yaml.Node) -> Iterator[yaml.Node]:
+    """In the text's order."""
+    if not isinstance(node, yaml.CollectionNode):
+        yield node
+        return
+    for entry in node.value:
+        for each in entry if isinstance(entry, tuple) else (entry,):
+            yield from _scalars(each)
+
+
+def _inline(value: Any) -> str | None:
+    """A value as it stands beside its key; None for one that takes lines of its own."""
+    if isinstance(value, str) and "\n" in value:
+        return None
+    if isinstance(value, dict | list) and value:
+        return None
+    text: str = yaml.dump(
+        value, Dumper=yaml.SafeDumper, default_flow_style=True, allow_unicode=True, width=_WIDE
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _items(values: Sequence[Any], column: int) -> str:
+    lines = dump({"": list(values)}).splitlines(keepends=True)[1:]
+    return "".join(" " * column + line if line.strip() else line for line in lines)
+
+
+def _indented(text: str, column: int, *, first: bool = False) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(
+        " " * column + line if (index or first) and line.strip() else line
+        for index, line in enumerate(lines)
+    )

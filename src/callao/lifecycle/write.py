@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""lima.yaml written anew, and told where comments could not be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from callao.events import Event, Reporter, Stage, State
+from callao.instances import InstancePaths
+from callao.instances.written import write_document
+
+
+def write_wanted(
+    paths: InstancePaths, document: Mapping[str, object], report: Reporter, text: str = ""
+) -> None:
+    """As :func:`callao.instances.written.write_document` does."""
+    kept = write_document(paths, document, text)
+    if kept is not None:
+        message = (
+            f"{paths.name}: not all comments of lima.yaml could stay; as it was before it is in {kept}."
+        )
+        report(Event(stage=Stage.DISK, state=State.NOTICE, message=message))
