@@ -62,9 +62,11 @@ class _Ledger:
 
     def warn(self, text: str) -> None:
         """Once for each text: an event and an outcome may say the same."""
+        from callao.printable import printable
+
         if text not in self._warned:
             self._warned.add(text)
-            self._module.warn(text)
+            self._module.warn(printable(text))
 
     def result(self) -> dict[str, Any]:
         """Also when there are none: whoever watches knows by it that the file is gone."""

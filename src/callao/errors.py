@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from callao.printable import printable
+
 
 class CallaoError(Exception):
     """Root of all errors that the engine raises on purpose.
@@ -18,9 +20,9 @@ class CallaoError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = printable(message)
+        self.hint = printable(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -145,7 +147,7 @@ class StageFailed(InstanceError):
     def __init__(self, message: str, *, stage: str, evidence: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.stage = stage
-        self.evidence = evidence
+        self.evidence = printable(evidence)
 
     def __str__(self) -> str:
         evidence = f"\n{self.evidence.rstrip()}" if self.evidence else ""

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from callao.printable import printable
+
 
 class Stage(enum.StrEnum):
     """The stages a box passes on its way up, in order."""
@@ -68,6 +70,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     message: str = ""
     fraction: float | None = None
     """0..1 where PROGRESS can be counted."""
+
+    def __post_init__(self) -> None:
+        message = printable(self.message)
+        if message != self.message:
+            msgspec.structs.force_setattr(self, "message", message)
 
     def timed(self, seconds: float) -> Event:
         """It, *seconds* after the beginning, where it does not say itself how long that is."""

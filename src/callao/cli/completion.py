@@ -6,6 +6,7 @@ from __future__ import annotations
 import click
 
 from callao.cli.options import Command
+from callao.cli.output import echo
 
 
 @click.command("completion", cls=Command)
@@ -23,4 +24,4 @@ def command(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None
     root = click.get_current_context().find_root().command
-    click.echo(kind(root, {}, "callao", "_CALLAO_COMPLETE").source())
+    echo(kind(root, {}, "callao", "_CALLAO_COMPLETE").source())

@@ -77,7 +77,7 @@ def _in_editor(run: Session, found: Instance) -> None:
             words = _told(error, text, "lima.yaml")
             if not run.tty or isinstance(error, InstanceOvertaken):
                 raise CallaoError(words, hint=_kept(text)) from None
-            tell(click.style("callao: ", fg="red") + words)
+            tell(words, mark="callao: ", fg="red")
             if not click.confirm("Edit it again?", default=True, err=True):
                 raise CallaoError(f"{found.name} stays as it was.", hint=_kept(text)) from None
         else:

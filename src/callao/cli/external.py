@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from callao.errors import CallaoError
+from callao.printable import printable
 
 _PREFIXES = ("callao-", "limactl-")
 _DESCRIPTION = re.compile(rb"<(?:limactl|callao)-desc>(.*?)</(?:limactl|callao)-desc>", re.DOTALL)
@@ -94,4 +95,4 @@ def _description(path: Path) -> str:
     except OSError:
         return ""
     match = _DESCRIPTION.search(head) if head.startswith(b"#!") else None
-    return " ".join(match.group(1).decode("utf-8", "replace").split()) if match else ""
+    return printable(" ".join(match.group(1).decode("utf-8", "replace").split())) if match else ""

@@ -9,6 +9,7 @@ import shutil
 import click
 
 from callao.cli.options import Command
+from callao.cli.output import echo
 from callao.cli.session import session
 
 
@@ -50,4 +51,4 @@ def command() -> None:
             for each in external.discover()
         ],
     }
-    click.echo(json.dumps(facts, indent=2))
+    echo(json.dumps(facts, indent=2))

@@ -9,7 +9,7 @@ import click
 
 from callao.cli import complete
 from callao.cli.options import Command
-from callao.cli.output import show_all, show_table
+from callao.cli.output import echo, show_all, show_table
 from callao.cli.session import Session, session, tell, warn
 from callao.config import format_size
 from callao.instances.brief import Brief, briefs
@@ -51,12 +51,12 @@ def command(
     if list_fields:
         from callao.cli.fields import FIELDS
 
-        click.echo("\n".join(FIELDS))
+        echo("\n".join(FIELDS))
         return 0
     found, status = _chosen(briefs(run.home, run.host), patterns)
     if quiet:
         for each in found:
-            click.echo(each.name)
+            echo(each.name)
     elif form == "table":
         _table(run, found, _ALL if all_fields else _COLUMNS, status)
     else:

@@ -13,6 +13,7 @@ import click
 import callao
 from callao.cli.commands import ALIASES, COMMANDS
 from callao.cli.options import Boolean, remember, spelled_out
+from callao.cli.output import echo
 from callao.errors import CallaoError
 
 _STOPPED = 130
@@ -40,7 +41,7 @@ class Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:  # here, since versions of click differ in it
-            click.echo(ctx.get_help(), err=True)
+            echo(ctx.get_help(), err=True)
             ctx.exit(1)
         return super().parse_args(ctx, spelled_out(self, ctx, args))
 
@@ -98,7 +99,7 @@ def main(argv: list[str] | None = None) -> int:
             args=argv, prog_name="callao", standalone_mode=False, obj=said, color=_color()
         )
     except _NO_ARGUMENTS as error:
-        click.echo(error.format_message(), err=True)
+        echo(error.format_message(), err=True)
         return 1
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "callao"
@@ -106,14 +107,17 @@ def main(argv: list[str] | None = None) -> int:
     except click.ClickException as error:
         return _failed(error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped.", err=True)
+        echo("stopped.", err=True)
         return _STOPPED
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except (CallaoError, OSError) as error:
         if said.get("debug"):
-            raise
+            import traceback
+
+            echo(traceback.format_exc(), err=True, nl=False)
+            return 1
         return _failed(_words(error))
     return result if isinstance(result, int) else 0
 
@@ -125,7 +129,7 @@ def _words(error: CallaoError | OSError) -> str:
 
 
 def _failed(words: str) -> int:
-    click.echo(click.style("callao: ", fg="red") + words, err=True, color=_color())
+    echo(words, err=True, mark="callao: ", fg="red")
     return 1
 
 

@@ -10,6 +10,7 @@ import click
 
 from callao.cli.existing import look
 from callao.cli.options import Command
+from callao.cli.output import echo
 from callao.cli.session import session, tell
 
 
@@ -76,9 +77,9 @@ def listed(instance: str, as_json: bool) -> None:
     entries = mounts_of(look(run, instance))
     if as_json:
         for each in entries:
-            click.echo(json.dumps(each))
+            echo(json.dumps(each))
         return
     for each in entries:
         access = "rw" if each["writable"] else "ro"
         origin = "now only" if each["hot"] else "lima.yaml"
-        click.echo(f"{each['mountPoint']}\t{each['location']}\t{each['type']}\t{access}\t{origin}")
+        echo(f"{each['mountPoint']}\t{each['location']}\t{each['type']}\t{access}\t{origin}")

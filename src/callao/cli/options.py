@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from callao.cli.output import echo
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -137,7 +139,7 @@ def _listed(ctx: click.Context, _parameter: click.Parameter, given: bool) -> Non
     if given and not ctx.resilient_parsing:
         from callao.templates import names
 
-        click.echo("\n".join(names()))
+        echo("\n".join(names()))
         ctx.exit()
 
 

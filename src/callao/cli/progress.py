@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from callao.cli.output import echo
 from callao.events import Event, Reporter, State
 
 _EVERY = 5.0
@@ -53,9 +54,7 @@ class _Plain:
             if now - self.told.setdefault(event.stage, now - _EVERY + 1) < _EVERY:
                 return
             self.told[event.stage] = now
-        line = _line(event)
-        if line:
-            click.echo(line, err=True)
+        _tell(event)
 
 
 @dataclass
@@ -87,9 +86,7 @@ class _Live:
             self.display.update(task, description=words, total=total, completed=event.fraction or 0)
             return
         self.close()
-        line = _line(event)
-        if line:
-            click.echo(line, err=True)
+        _tell(event)
 
     def close(self) -> None:
         if self.display is not None:
@@ -97,19 +94,16 @@ class _Live:
             self.display = None
 
 
-def _line(event: Event) -> str:
+def _tell(event: Event) -> None:
+    """One line; none for what has only begun."""
     stage = _WORDS.get(event.stage, event.stage)
     seconds = f" ({event.seconds:.1f} s)" if event.seconds is not None else ""
     match event.state:
         case State.DONE:
-            return f"{click.style('✓', fg='green')} {stage}{seconds}" + (
-                event.message and f": {event.message}"
-            )
+            echo(stage + seconds + (event.message and f": {event.message}"), err=True, mark="✓ ", fg="green")
         case State.FAILED:
-            return f"{click.style('✗', fg='red')} {stage}: {event.message}"
+            echo(f"{stage}: {event.message}", err=True, mark="✗ ", fg="red")
         case State.NOTICE:
-            return f"{click.style('!', fg='yellow')} {event.message}"
+            echo(event.message, err=True, mark="! ", fg="yellow")
         case State.PROGRESS:
-            return f"  {stage}: {event.message}"
-        case State.BEGUN:
-            return ""
+            echo(f"  {stage}: {event.message}", err=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import click
 
 from callao.cli.options import Command
+from callao.cli.output import echo
 from callao.cli.session import Session, session, tell
 
 
@@ -29,7 +30,7 @@ def command(keep_referred: bool, orphans: bool) -> None:
 
     pruned = prune_cache(run.home, run.host, keep_referred=keep_referred)
     for path in pruned.paths:
-        click.echo(path)
+        echo(str(path))
     tell(f"Freed {pruned.size / 2**20:.0f} MiB.")
 
 
@@ -38,5 +39,5 @@ def _orphans(run: Session) -> None:
 
     removed = remove_orphans(run.home, run.host, run.report)
     for name in removed:
-        click.echo(name)
+        echo(name)
     tell(f"Deleted {len(removed)} of the instances.")

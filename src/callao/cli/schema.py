@@ -8,6 +8,7 @@ import json
 import click
 
 from callao.cli.options import Command
+from callao.cli.output import echo
 
 
 @click.command("schema", cls=Command)
@@ -22,4 +23,4 @@ def command() -> None:
     """
     from callao.config.jsonschema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    echo(json.dumps(json_schema(), indent=2))

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from callao.cli.output import echo
 from callao.events import Reporter
 from callao.host import Host, lima_home
 
@@ -42,11 +43,11 @@ def session() -> Session:
     return Session(lima_home(), watched if tty is None else bool(tty))
 
 
-def tell(words: str) -> None:
+def tell(words: str, *, mark: str = "", fg: str = "") -> None:
     """Talk, as against data."""
-    click.echo(words, err=True)
+    echo(words, err=True, mark=mark, fg=fg)
 
 
 def warn(words: str) -> None:
     """Talk about what somebody should know, and that is no error."""
-    tell(f"{click.style('!', fg='yellow')} {words}")
+    tell(words, mark="! ", fg="yellow")

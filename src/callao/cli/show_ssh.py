@@ -10,6 +10,7 @@ import click
 from callao.cli import complete
 from callao.cli.existing import look
 from callao.cli.options import Command
+from callao.cli.output import echo
 from callao.cli.session import session
 from callao.errors import InstanceError
 from callao.instances import ssh_alias
@@ -38,10 +39,10 @@ def command(instance: str, form: str) -> None:
     options = ["-F", str(config)]
     match form:
         case "cmd":
-            click.echo(shlex.join(["ssh", *options, alias]))
+            echo(shlex.join(["ssh", *options, alias]))
         case "args":
-            click.echo(shlex.join([*options, alias]))
+            echo(shlex.join([*options, alias]))
         case "options":
-            click.echo(shlex.join(options))
+            echo(shlex.join(options))
         case _:
-            click.echo(config.read_text(encoding="utf-8"), nl=False)
+            echo(config.read_text(encoding="utf-8"), nl=False)

@@ -11,7 +11,7 @@ import click
 from callao.cli import complete
 from callao.cli.existing import look
 from callao.cli.options import Command, timeout
-from callao.cli.output import show_all, show_table
+from callao.cli.output import echo, show_all, show_table
 from callao.cli.session import session, tell
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -95,7 +95,7 @@ def shown(instance: str, form: str, quiet: bool) -> None:
     found = snapshots_of(look(run, instance))
     if quiet:
         for each in found:
-            click.echo(each["name"])
+            echo(each["name"])
     elif form != "table":
         show_all(found, form, _renderer)
     elif found:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from callao.cli import complete
 from callao.cli.filled import filled
 from callao.cli.options import Command
+from callao.cli.output import echo
 from callao.cli.session import session, tell
 from callao.errors import CallaoError
 
@@ -31,9 +31,9 @@ def listed(as_json: bool) -> None:
     if as_json:
         import json
 
-        click.echo(json.dumps({name: find(name, run.home).location for name in every}, indent=2))
+        echo(json.dumps({name: find(name, run.home).location for name in every}, indent=2))
     else:
-        click.echo("\n".join(every))
+        echo("\n".join(every))
 
 
 @command.command("show", cls=Command)
@@ -43,7 +43,7 @@ def listed(as_json: bool) -> None:
 @click.option("--query", metavar="EXPRESSION", help="Print what a jq expression finds: '.images[].arch'.")
 def show(reference: str, fill: bool, original: bool, query: str | None) -> None:
     """Print a template, its bases taken in."""
-    click.echo(_text(reference, fill=fill, original=original, query=query), nl=False)
+    echo(_text(reference, fill=fill, original=original, query=query), nl=False)
 
 
 @command.command("copy", cls=Command)
@@ -56,7 +56,7 @@ def copy(reference: str, destination: str, fill: bool, embed_all: bool, force: b
     """Copy a template to FILE, or to standard output (-)."""
     text = _text(reference, fill=fill, original=not (fill or embed_all))
     if destination == "-":
-        sys.stdout.write(text)
+        echo(text, nl=False)
         return
     path = Path(destination)
     try:

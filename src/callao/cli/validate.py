@@ -10,6 +10,7 @@ import click
 from callao.cli import complete
 from callao.cli.filled import filled
 from callao.cli.options import Command
+from callao.cli.output import echo
 from callao.cli.session import Session, session, tell
 from callao.errors import CallaoError, ConfigError
 
@@ -38,9 +39,9 @@ def command(references: tuple[str, ...], fill: bool) -> int:
             tell(f"{reference}: {error}")
         else:
             if fill:
-                click.echo(text, nl=False)
+                echo(text, nl=False)
             else:
-                tell(f"{click.style('✓', fg='green')} {reference}")
+                tell(reference, mark="✓ ", fg="green")
     return failed
 
 

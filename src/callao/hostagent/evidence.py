@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from callao.instances import InstancePaths
+from callao.printable import printable
 from callao.ssh import Client
 
 _LINES = 25
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Za-z0-9]|[^\x20-\x7e\t\n\u00a0-\uffff]")
-"""What a serial console sends for terminals, and no log should repeat."""
 
 
 def tail(path: Path, lines: int = _LINES) -> str:
@@ -23,7 +21,7 @@ def tail(path: Path, lines: int = _LINES) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    kept = [line.rstrip() for line in _CONTROL.sub("", text).splitlines() if line.strip()]
+    kept = [line.rstrip() for line in printable(text).splitlines() if line.strip()]
     return "\n".join(kept[-lines:])
 
 
@@ -40,5 +38,5 @@ async def of_cloud_init(client: Client) -> str:
         answer = await client.run(script, timeout=30.0)
     except TimeoutError:
         return ""
-    text = _CONTROL.sub("", answer.stdout or answer.stderr).rstrip()
+    text = printable(answer.stdout or answer.stderr).rstrip()
     return f"--- cloud-init's output, last lines:\n{text}" if text else ""

@@ -10,11 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from cli.conftest import Line
 
 import callao as package
+from callao.cli.progress import reporter
+from callao.hostagent import journal
 
 GOOD = "base: template:default\ncpus: 2\n"
 BAD = "images:\n- location: /x.qcow2\n  arch: z80\ncpus: many\nmounts:\n- location: ~\n  writable: 3\n"
@@ -211,3 +214,32 @@ def test_names_are_completed(callao: Line, words: list[str], found: set[str]) ->
     )  # fmt: skip
     assert done.stderr == ""
     assert found == {line.partition(",")[2] for line in done.stdout.splitlines()}
+
+
+def test_a_file_name_reaches_the_terminal_as_text(callao: Line, tmp_path: Path) -> None:
+    name = "a\x1b]52;c;cm0gLXJmIH4K\x07\x1b[2Jb.yaml"
+    (tmp_path / name).write_text(GOOD)
+    good, bad = callao("validate", name), callao("--debug", "validate", "none\x1b]52;c;eA==\x07.yaml")
+    assert (good.status, good.err) == (0, "✓ ab.yaml\n")
+    assert bad.status == 1
+    assert not {"\x1b", "\x07"} & {*bad.err, *bad.out}
+
+
+@pytest.mark.parametrize("tty", [True, False])
+def test_what_a_guest_says_reaches_the_terminal_as_text(
+    capsys: pytest.CaptureFixture[str], tty: bool
+) -> None:
+    line = (
+        b'{"time":"","callao":{"stage":"provision","state":"STATE","message":"a\\u001b]52;c;eA==\\u0007b"}}'
+    )
+    with click.Context(click.Command("start")):
+        report = reporter(tty)
+        for state in (b"failed", b"notice", b"done"):
+            said = journal.read(line.replace(b"STATE", state))
+            assert said is not None
+            assert said.callao is not None
+            report(said.callao)
+    told = capsys.readouterr().err
+    assert told.count("ab") == 3
+    assert "\x1b]" not in told
+    assert "52;c" not in told
