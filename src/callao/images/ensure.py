@@ -82,7 +82,7 @@ def _fetched(
 def _as_qcow2(file: CachedFile, home: Path, report: Reporter) -> Path:
     """The file itself, or what was made from it: once for each content."""
     try:
-        if usable_as_is(file.path):
+        if usable_as_is(file.path, file.location):
             return file.path
         status = file.path.stat()
     except OSError as error:

@@ -65,9 +65,9 @@ def test_a_local_qcow2_is_used_where_it_is(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize("form", ["raw", "vmdk", "vdi"])
-def test_other_formats_are_converted_once(tmp_path: Path, form: str) -> None:
-    path = image_of(tmp_path, form)
+@pytest.mark.parametrize("suffix", ["raw", "img", "iso"])
+def test_a_raw_image_is_converted_once(tmp_path: Path, suffix: str) -> None:
+    path = image_of(tmp_path, "raw").rename(tmp_path / f"disk.{suffix}")
     disk = ready(path, tmp_path / "home")
     assert content(disk) == b"boot"
     made = disk.stat().st_mtime_ns
@@ -148,6 +148,67 @@ def test_an_image_with_a_data_file_is_refused(tmp_path: Path) -> None:
     path = image_of(tmp_path, "qcow2", "-o", f"data_file={tmp_path / 'secret'},data_file_raw=on")
     with pytest.raises(ImageFormatError, match="secret"):
         ready(path, tmp_path / "home")
+
+
+def test_an_image_that_names_a_file_by_its_header_alone_is_refused_before_another_program_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU opens a data file, or what a ``json:`` name describes, when it is asked about an image."""
+    named = f'json:{{"driver": "file", "filename": "{tmp_path}/secret"}}'
+    (tmp_path / "secret").write_bytes(b"secret" * 1024)
+    path = image_of(tmp_path, "qcow2", "-o", f"data_file={tmp_path / 'other'},data_file_raw=on")
+    header = path.read_bytes()
+    at = header.index(b"DATA")
+    extension = b"DATA" + len(named).to_bytes(4, "big") + named.encode()
+    path.write_bytes(header[:at] + extension + bytes(8) + header[at + len(extension) + 8 :])
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(ImageFormatError, match=r"refers to another file.*json:"):
+        ready(path, tmp_path / "home")
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["as it is", "packed"])
+@pytest.mark.parametrize(
+    ("form", "options", "name"),
+    [
+        ("vmdk", (), "VMDK"),
+        ("vmdk", ("-o", "subformat=monolithicFlat"), "VMDK"),
+        ("qed", (), "QED"),
+        ("vdi", (), "VDI"),
+        ("vpc", (), "VHD"),
+        ("vhdx", (), "VHDX"),
+        ("parallels", (), "Parallels"),
+    ],
+)
+def test_other_formats_are_refused_by_name(
+    server: Server, tmp_path: Path, form: str, options: tuple[str, ...], name: str, packed: bool
+) -> None:
+    """Some of them name files of the host, which would become the disk of a guest."""
+    data = image_of(tmp_path, form, *options).read_bytes()
+    url = server.serve("/disk.img", PACKERS["gz"](data) if packed else data)
+    with pytest.raises(ImageFormatError, match=rf"{name} \(allowed: qcow2, raw, ISO\)"):
+        ready(url, tmp_path / "home")
+
+
+def test_a_description_of_a_vmdk_brings_no_file_of_the_host(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret" * 1024)
+    text = f'# Disk DescriptorFile\nversion=1\ncreateType="monolithicFlat"\nRW 12 FLAT "{secret}" 0\n'
+    path = tmp_path / "disk.img"
+    path.write_text(text.ljust(1024))
+    with pytest.raises(ImageFormatError, match="VMDK"):
+        ready(path, tmp_path / "home")
+
+
+def test_a_qcow2_that_is_cut_off_or_encrypted_is_refused(tmp_path: Path) -> None:
+    path = image_of(tmp_path, "qcow2")
+    data = path.read_bytes()
+    for bad, words in (
+        (data[:50], "cut off"),
+        (data[:32] + (1).to_bytes(4, "big") + data[36:], "encrypted"),
+    ):
+        path.write_bytes(bad)
+        with pytest.raises(ImageFormatError, match=words):
+            ready(path, tmp_path / "home")
 
 
 def test_the_first_that_fits_and_can_be_had_wins(

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a file is, by its own bytes: no other program guesses, and nothing that it names is opened."""
+
+from __future__ import annotations
+
+import enum
+import os
+import struct
+from pathlib import Path
+
+from callao.errors import ImageFormatError
+
+SECTOR = 512
+
+_TEXT = (b"<!doc", b"<html", b"<?xml", b"{", b"#!")
+
+_FOREIGN = {
+    "VMDK": (0, (b"KDMV", b"COWD", b"# disk descriptorfile")),
+    "QED": (0, (b"QED\0",)),
+    "VHD": (0, (b"conectix",)),
+    "VHDX": (0, (b"vhdxfile",)),
+    "VDI": (0x40, (b"\x7f\x10\xda\xbe",)),
+    "Parallels": (0, (b"WithoutFreeSpace", b"WithouFreSpacExt")),
+    "Bochs": (0, (b"Bochs Virtual HD Image",)),
+    "cloop": (0, (b"#!/bin/sh\n#V2.0 Format\n",)),
+    "LUKS": (0, (b"LUKS\xba\xbe",)),
+    "Apple disk image (.dmg)": (-SECTOR, (b"koly",)),
+    "archive within an archive": (0, (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")),
+}
+"""By name, where each format's signature is (QEMU: block/*.c, the probes) and what it is, in any case."""
+
+# QEMU: docs/interop/qcow2.txt
+_QCOW2 = b"QFI\xfb"
+_LENGTH_OF_2, _LENGTH_OF_3 = 72, 104
+_DATA_FILE_BIT = 1 << 2
+_END, _DATA_FILE = 0, 0x44415441
+_LARGEST_HEADER = 1 << 16
+
+
+class Form(enum.StrEnum):
+    """The formats that images may have, by QEMU's names. An ISO is raw to it."""
+
+    QCOW2 = "qcow2"
+    RAW = "raw"
+
+
+def form_of(path: Path, location: str) -> Form:
+    """The format of an image that is not compressed.
+
+    :param location: what people call the file.
+    :raises ImageFormatError: when it is none of those allowed, or a qcow2 that needs other files.
+    """
+    with path.open("rb") as file:
+        head = file.read(_LARGEST_HEADER)
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(size - SECTOR, 0))
+        tail = file.read(SECTOR)
+    if head.startswith(_QCOW2):
+        _refuse_references(head, location)
+        return Form.QCOW2
+    for name, (offset, signatures) in _FOREIGN.items():
+        at = tail if offset < 0 else head[offset : offset + 32]
+        if at.lower().startswith(tuple(each.lower() for each in signatures)):
+            raise ImageFormatError(
+                f"{location} is no disk image that can be used: it is a {name} (allowed: qcow2, raw, ISO).",
+                hint="Convert it yourself, if you trust it: qemu-img convert -f FORMAT -O qcow2 IN OUT",
+            )
+    _refuse_text(head, size, location)
+    return Form.RAW
+
+
+def _refuse_references(head: bytes, location: str) -> None:
+    """An image must stand for itself: what it names would be read as the user, from any folder."""
+    if len(head) < _LENGTH_OF_2 or (head[7] != 2 and len(head) < _LENGTH_OF_3):
+        raise ImageFormatError(f"{location} is a damaged image: its header is cut off.")
+    version, backing_at, backing_length = struct.unpack_from(">IQI", head, 4)
+    (crypt,) = struct.unpack_from(">I", head, 32)
+    if version not in (2, 3):
+        raise ImageFormatError(f"{location} is a qcow2 of version {version} (allowed: 2, 3).")
+    data_file = version == 3 and struct.unpack_from(">Q", head, 72)[0] & _DATA_FILE_BIT
+    other = head[backing_at : backing_at + min(backing_length, 1023)] if backing_at else b""
+    other = _data_file(head, version) or other
+    if other or backing_at or data_file:
+        name = other.decode("utf-8", "replace")
+        raise ImageFormatError(
+            f"{location} refers to another file, {name!r}, and an image must stand for itself.",
+            hint="Flatten it: qemu-img convert -O qcow2 IN OUT",
+        )
+    if crypt:
+        raise ImageFormatError(
+            f"{location} is encrypted, and nothing here has its key.",
+            hint="Decrypt it: qemu-img convert -O qcow2 IN OUT",
+        )
+
+
+def _data_file(head: bytes, version: int) -> bytes:
+    """The name of the file that has the image's data in its place; empty where there is none."""
+    at = struct.unpack_from(">I", head, 100)[0] if version == 3 else _LENGTH_OF_2
+    while 0 < at <= len(head) - 8:
+        kind, length = struct.unpack_from(">II", head, at)
+        if kind == _END:
+            break
+        if kind == _DATA_FILE:
+            return head[at + 8 : at + 8 + min(length, 1023)]
+        at += 8 + (length + 7) // 8 * 8
+    return b""
+
+
+def _refuse_text(head: bytes, size: int, location: str) -> None:
+    """A page that came instead of an image is not taken for a raw one."""
+    start = head[:64].lstrip()
+    if start.lower().startswith(_TEXT) or size % SECTOR or size < 2 * SECTOR:
+        what = "a page of text" if start[:1] in (b"<", b"{", b"#") else f"{size} bytes of something else"
+        raise ImageFormatError(
+            f"{location} is no disk image: it is {what}.", hint="Check the location; a login page is common."
+        )
