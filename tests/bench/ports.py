@@ -60,7 +60,7 @@ class Box:
 
 def main(mib: int, rounds: int) -> None:
     ports = {CONTROL: any_free(), BARE: any_free()}
-    rules = [{"guestPort": guest, "hostPort": host} for guest, host in ports.items()]
+    rules = [{"guestPort": guest, "hostPort": host, "static": True} for guest, host in ports.items()]
     with temporary_home(build_golden()) as home:
         home.ensure("box", extra={**home.direct(), "portForwards": rules}, timeout=400)
         idle(home)

@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from callao.config.addresses import canonical_address
 from callao.config.names import is_user_name
 from callao.config.schema import VMType
 from callao.config.sizes import parse_size
 from callao.host import Host
 
 _GIB = 2**30
+_ZERO = "0.0.0.0"  # noqa: S104 - what the guest listens on
 _MOUNT_TYPES = {
     VMType.QEMU: ("9p", "virtiofs", "reverse-sshfs"),
     VMType.VZ: ("virtiofs", "reverse-sshfs"),
@@ -144,8 +146,12 @@ def _forward(entry: Mapping[str, Any]) -> Document:
         port = entry.get(f"{side}Port")
         if port is not None:
             filled.setdefault(f"{side}PortRange", [port, port])
+    for key in ("guestIP", "hostIP"):
+        if filled.get(key):
+            filled[key] = canonical_address(filled[key])
     if entry.get("guestIPMustBeZero"):
-        filled.setdefault("guestIP", "0.0.0.0")  # noqa: S104 - what the guest listens on
+        filled.setdefault("guestIP", _ZERO)
+    filled.setdefault("guestIPMustBeZero", filled.get("guestIP") == _ZERO)
     filled.setdefault("guestPortRange", [1, 65535])
     filled.setdefault("hostPortRange", filled["guestPortRange"])
     return filled

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from callao.config.addresses import parse_address
 from callao.config.names import UNIX_PATH_MAX
 from callao.errors import Problem
 
@@ -144,7 +144,7 @@ def resolver(filled: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _is_address(text: str) -> bool:
     try:
-        ipaddress.ip_address(text)
+        parse_address(text)
     except ValueError:
         return False
     return True

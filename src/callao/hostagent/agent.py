@@ -17,7 +17,7 @@ import msgspec
 
 from callao.config import Config
 from callao.drivers import Driver, Machine, StateSaver, StopPolicy
-from callao.errors import AgentError, CallaoError, StageFailed
+from callao.errors import AgentError, CallaoError, PortTaken, StageFailed
 from callao.events import Event, Stage, State
 from callao.host import identity_file
 from callao.hostagent import evidence, journal, unexpected
@@ -127,7 +127,7 @@ class Agent:
         from callao.hostagent.forwards import Forwards
         from callao.hostagent.shares import Shares
 
-        self.forwards = Forwards(self.machine, started.forwards)
+        self.forwards = Forwards(self.machine, started.forwards, port)
         self._note(driver=identify(self.machine.pid), ssh_port=port, forwards=self.forwards.bindings())
         self._passed(Stage.DRIVER)
         self._write_ssh_config(self.config)
@@ -201,6 +201,8 @@ class Agent:
             for index, probe in enumerate(self.config.probes):
                 await check_probe(index, probe, client, deadline)
             self._passed(Stage.PROBES)
+            if self.ports is not None:
+                await self.ports.settled()
             self._note(ready=True)
             self._passed(Stage.READY, self.config.message)
             journal.write(running=True, sshLocalPort=port)
@@ -225,7 +227,14 @@ class Agent:
         else:
             await machine.resume()
         for forward in started.deferred:
-            await machine.add_forward(forward)
+            try:
+                await machine.add_forward(forward)
+            except PortTaken:
+                if forward not in started.forwards:
+                    raise
+                started.forwards.remove(forward)  # the guest's listener is forwarded when the port is free
+        if self.ports is not None and self.forwards is not None:
+            self.ports.hold(self.forwards.bindings())
         self._passed(Stage.IDENTITY)
 
     async def _keep_master(self) -> None:
@@ -320,8 +329,11 @@ class Agent:
 
     async def _refresh(self, _request: api.Request) -> object:
         """Take over what lima.yaml says now, as far as a running machine can."""
+        from callao.hostagent.asked import refuse_taken
+
         assert self.forwards is not None
         config = self.reload()
+        refuse_taken(config.port_forwards, self.runtime.forwards, self.config.port_forwards)
         try:
             notices = await self.forwards.become(config)
             if self.ports is not None:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from pathlib import Path
 from typing import Protocol
 
 from callao.drivers import Forward, Machine
-from callao.errors import PortTaken
+from callao.errors import AgentError, PortTaken
 from callao.guest.streams import Target
 from callao.hostagent.switch import Switch
-from callao.hostagent.tcpforward import listen_tcp
+from callao.hostagent.tcpforward import listen_tcp, listen_unix
 from callao.hostagent.udpforward import UdpPort
 from callao.ports import Wanted, from_within, is_free
 from callao.ssh import Client
@@ -56,26 +58,50 @@ class BySsh:
 
 
 class ByAgent:
-    """Listeners of our own, and streams to the guest's program. Connections outlive their listener."""
+    """Listeners of our own, and streams to the guest's program. Connections outlive their listener.
 
-    def __init__(self, switch: Switch) -> None:
+    :param sockets: the folder of a ``hostSocket`` that is not absolute.
+    """
+
+    def __init__(self, switch: Switch, sockets: Path) -> None:
         self._switch = switch
+        self._sockets = sockets
         self._open: dict[Wanted, asyncio.Server | UdpPort] = {}
 
     async def open(self, wanted: Wanted) -> None:
         target = Target(wanted.proto, from_within(wanted.guest_ip), wanted.guest_port)
         at = (wanted.host_ip, wanted.host_port)
         try:
-            if wanted.proto == "tcp":
+            if wanted.host_socket:
+                self._open[wanted] = await self._listen_on_socket(wanted, target)
+            elif wanted.proto == "tcp":
                 self._open[wanted] = await listen_tcp(self._switch, *at, target)
             else:
                 self._open[wanted] = UdpPort(self._switch, *at, target)
         except OSError as error:
-            message = f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip}: {error.strerror}"
-            raise PortTaken(message, port=wanted.host_port) from error
+            end = wanted.host_socket or f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip}"
+            raise PortTaken(f"{end}: {error.strerror}", port=wanted.host_port) from error
 
     async def close(self, wanted: Wanted) -> None:
         self._open.pop(wanted).close()
+        if wanted.host_socket:
+            (self._sockets / wanted.host_socket).unlink(missing_ok=True)
+
+    async def _listen_on_socket(self, wanted: Wanted, target: Target) -> asyncio.Server:
+        if wanted.proto != "tcp":
+            raise AgentError(f"{wanted.host_socket}: a socket carries TCP, and the guest's port is of UDP")
+        path = self._sockets / wanted.host_socket
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_socket():
+            path.unlink()  # of an earlier run: nobody binds over it
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(str(path))
+            path.chmod(0o600)  # before anybody can connect
+            return await listen_unix(self._switch, listener, target)
+        except OSError:
+            listener.close()
+            raise
 
 
 def of_machine(wanted: Wanted) -> Forward:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The forwards that the hypervisor keeps for a running machine, and how they change."""
+"""The static forwards that the hypervisor keeps for a running machine, and how they change."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Forwards:
 
     machine: Machine
     active: list[Forward]
+    ssh_port: int
 
     def bindings(self) -> tuple[Binding, ...]:
         return tuple((at.proto, at.host_ip, at.host_port, at.guest_port) for at in self.active)
@@ -25,7 +26,7 @@ class Forwards:
 
         :raises DriverError: when a port of the host is taken; what was forwarded before stays so.
         """
-        wanted, notices = static_forwards(config)
+        wanted, notices = static_forwards(config.port_forwards, self.ssh_port)
         target = [Forward(*binding) for binding in wanted]
         removed = [forward for forward in self.active if forward not in target]
         for forward in removed:

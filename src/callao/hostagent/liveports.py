@@ -19,6 +19,7 @@ from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
 from callao.hostagent.clock import Message
 from callao.hostagent.guestlink import GuestLink
 from callao.hostagent.portforward import PortForwarder
+from callao.hostagent.portnews import PortNews, event
 from callao.hostagent.ration import Ration
 from callao.hostagent.socketforward import SocketForwards
 from callao.ports import Binding, Listener, Wanted, Way, preference
@@ -32,6 +33,9 @@ _CATCH_UP = 10.0
 
 _TOLD = (200, 10.0)
 """Events of port forwards that are written at once, and each second after: the guest brings them about."""
+
+_FIRST_NEWS = 2.0
+"""Seconds for a program that has said hello to tell what listens."""
 
 _PROTOS = ("tcp", "udp")
 
@@ -54,10 +58,10 @@ class LivePorts:
         """:param greeting: what a guest's program is told each time it has said hello."""
         self._greeting = greeting
         self._config = config
-        self._changed = changed
         self._pending: asyncio.Task[None] | None = None
         self._exposing: list[list[object]] = []
         self._resolving = asyncio.Event()
+        self._heard = asyncio.Event()
         handlers = {
             "hello": self._hello,
             "listeners": self._listeners,
@@ -68,14 +72,15 @@ class LivePorts:
         carriers: dict[Way, Carrier] = {
             Way.SLIRP: BySlirp(machine),
             Way.SSH: BySsh(client),
-            Way.AGENT: ByAgent(self._link.switch),
+            Way.AGENT: ByAgent(self._link.switch, sockets),
         }
+        news = PortNews(self._told, changed, sockets)
         self._ports = PortForwarder(
             carriers,
             config.port_forwards,
             ssh_port,
             self._expose,
-            self._told,
+            news,
             preference(os.environ),
             notice=_notice,
         )
@@ -99,6 +104,14 @@ class LivePorts:
                 await self._link.clock.right.wait()
                 if any(message["type"] == "dns" for message in self._greeting):
                     await self._resolving.wait()
+
+    async def settled(self) -> None:
+        """Wait until what listens by now is forwarded; a program that isn't there is not waited for."""
+        if self._link.connected:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FIRST_NEWS):
+                    await self._heard.wait()
+            await self._ports.settle()
 
     async def become(self, config: Config, held: Iterable[Binding]) -> None:
         """The rules have changed, or what the machine holds of itself has."""
@@ -131,13 +144,14 @@ class LivePorts:
     @property
     def failed(self) -> dict[Wanted, str]:
         """Forwards that are wanted and not there, and why."""
-        return self._ports.failed
+        return {**self._ports.failed, **self._ports.collided}
 
     def bindings(self) -> tuple[Binding, ...]:
         """What is forwarded beside what the machine holds."""
         return tuple(
             (each.proto, each.host_ip, each.host_port, each.guest_port)
             for each in sorted(self._ports.active)
+            if not each.host_socket
         )
 
     async def close(self) -> None:
@@ -157,6 +171,7 @@ class LivePorts:
 
     async def _listeners(self, message: Message) -> None:
         self._ports.listening(_listeners(message.get("added")), _listeners(message.get("removed")))
+        self._heard.set()
         self._soon()
 
     async def _resolves(self, _message: Message) -> None:
@@ -184,17 +199,12 @@ class LivePorts:
             self._exposing = wanted
             await self._link.send({"type": "expose", "ports": wanted})
 
-    def _told(self, kind: str, wanted: Wanted, error: str) -> None:
-        guest, host = (
-            _address(wanted.guest_ip, wanted.guest_port),
-            _address(wanted.host_ip, wanted.host_port),
-        )
+    def _told(self, forwarding: dict[str, str]) -> None:
         if self._ration.take():
             missed = self._ration.missed()
             if missed:
                 _notice(f"{missed} changes of port forwards are not listed here: there were too many.")
-            journal.write(portForward=_event(kind, wanted.proto, guest, host, error))
-        self._changed()
+            journal.write(portForward=forwarding)
 
 
 def _notice(sentence: str) -> None:
@@ -202,17 +212,7 @@ def _notice(sentence: str) -> None:
 
 
 def _socket_told(kind: str, guest: str, host: str, error: str) -> None:
-    journal.write(portForward=_event(kind, "unix", guest, host, error))
-
-
-def _event(kind: str, protocol: str, guest: str, host: str, error: str) -> dict[str, str]:
-    """Lima's event."""
-    event = {"type": kind, "protocol": protocol, "guestAddr": guest, "hostAddr": host}
-    return {**event, "error": error} if error else event
-
-
-def _address(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+    journal.write(portForward=event(kind, "unix", guest, host, error))
 
 
 # What the guest says is taken for no more than it is: what doesn't look right is left out.

@@ -14,16 +14,18 @@ from callao.config import PortForward
 from callao.errors import CallaoError
 from callao.hostagent import unexpected
 from callao.hostagent.carriers import Carrier
+from callao.hostagent.portnews import PortNews
 from callao.ports import (
+    HostEnd,
     Listener,
     Preference,
+    Ruleset,
     Wanted,
     Way,
-    default_rules,
+    forwards_by_listener,
     holder,
     is_free,
     to_expose,
-    wanted_forwards,
     way,
 )
 
@@ -42,9 +44,6 @@ _MOST_NAMED = 16
 _SHARE = 0.1
 """Of one CPU, that a guest can have us spend on its listeners."""
 
-Tell = Callable[[str, Wanted, str], None]
-"""Told (Lima's type of event, the forward, an error's words)."""
-
 
 @dataclass
 class PortForwarder:
@@ -55,7 +54,7 @@ class PortForwarder:
     ssh_port: int
     expose: Callable[[list[list[object]]], Awaitable[None]]
     """Has the guest make these of its loopback's (proto, port) reachable from its NIC, and no others."""
-    tell: Tell
+    news: PortNews
     prefer: Preference = Preference.QUICKEST
     extra: list[PortForward] = field(default_factory=list)
     """Rules that came while the machine runs; they go before the others."""
@@ -65,6 +64,9 @@ class PortForwarder:
     exposed: set[tuple[str, int]] = field(default_factory=set)
     active: dict[Wanted, Way] = field(default_factory=dict)
     failed: dict[Wanted, str] = field(default_factory=dict)
+    """What could not be opened on the host, and why."""
+    collided: dict[Wanted, str] = field(default_factory=dict)
+    """What has no end on the host because a forward of another of the guest's ports has it."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     retry: asyncio.Task[None] | None = None
     notice: Callable[[str], None] = lambda _: None
@@ -121,12 +123,14 @@ class PortForwarder:
         if not self.enabled:
             return
         async with self.lock:
-            rules = (*self.extra, *self.rules, *default_rules(self.ssh_port))
+            rules = Ruleset((*self.extra, *self.rules), self.ssh_port)
+            by_listener, chosen = forwards_by_listener(rules, self.listeners)
             self.named = 0
-            wanted = self._allowed(wanted_forwards(rules, self.listeners))
+            wanted = self._allowed(sorted(chosen.values()))
             await self.expose([[each.proto, each.guest_port] for each in wanted if to_expose(each)])
             every = {each: way(each, self.exposed, self.prefer) for each in wanted}
-            ways = {each: by for each, by in every.items() if by is not Way.SLIRP or not self._is_held(each)}
+            held = {each for each, by in every.items() if by is Way.SLIRP and self._is_held(each)}
+            ways = {each: by for each, by in every.items() if each not in held}
             for old, by in list(self.active.items()):
                 if ways.get(old) != by:
                     await self._remove(old, by)
@@ -134,7 +138,12 @@ class PortForwarder:
                 if new not in self.active:
                     await self._add(new, by)
             self.failed = {each: words for each, words in self.failed.items() if each in ways}
-        if self.failed and self.retry is None:
+            self.collided = _collisions(by_listener.values(), chosen)
+            limit = f"no more than {MOST_FORWARDS} forwards are made"
+            over = dict.fromkeys(set(chosen.values()) - every.keys(), limit)
+            refused = {**self.failed, **self.collided, **over}
+            self.news.tell(rules, by_listener, chosen, held | self.active.keys(), refused)
+        if self.retry is None and any(_can_be_tried_again(each) for each in self.failed):
             self.retry = asyncio.ensure_future(self._try_again())
 
     async def close(self) -> None:
@@ -179,11 +188,9 @@ class PortForwarder:
                 await self._hold(wanted)
             if wanted not in self.failed:
                 self.failed[wanted] = await self._why(wanted, error)
-                self.tell("failed", wanted, self.failed[wanted])
             return
         self.failed.pop(wanted, None)
         self.active[wanted] = by
-        self.tell("forwarding", wanted, "")
 
     async def _remove(self, wanted: Wanted, by: Way) -> None:
         del self.active[wanted]
@@ -191,7 +198,6 @@ class PortForwarder:
             await self.carriers[by].close(wanted)
         if self._is_held(wanted):
             await self._hold(wanted)
-        self.tell("stopping", wanted, "")
 
     async def _hold(self, wanted: Wanted) -> None:
         """Have the machine forward again what it forwards since its start."""
@@ -199,6 +205,8 @@ class PortForwarder:
             await self.carriers[Way.SLIRP].open(wanted)
 
     async def _why(self, wanted: Wanted, error: CallaoError) -> str:
+        if wanted.host_socket:
+            return error.message
         self.named += 1
         if self.named <= _MOST_NAMED:
             who = await asyncio.to_thread(holder, wanted.proto, wanted.host_port)
@@ -210,9 +218,9 @@ class PortForwarder:
 
     async def _try_again(self) -> None:
         try:
-            while self.failed:
+            while waiting := [each for each in self.failed if _can_be_tried_again(each)]:
                 await asyncio.sleep(_RETRY)
-                if any(is_free(each.proto, each.host_ip, each.host_port) for each in self.failed):
+                if any(is_free(each.proto, each.host_ip, each.host_port) for each in waiting):
                     self.retry = None
                     await self.update()
                     if self.retry is not None:  # update() has begun another
@@ -221,3 +229,17 @@ class PortForwarder:
         except Exception as error:  # the next update begins another
             unexpected.tell("port forwards", error)
         self.retry = None
+
+
+def _collisions(wanted: Iterable[Wanted | None], chosen: Mapping[HostEnd, Wanted]) -> dict[Wanted, str]:
+    """What wants the end on the host that a forward of another of the guest's ports has."""
+    return {
+        each: f"it leads to the guest's port {chosen[each.host_end].guest_port} already"
+        for each in wanted
+        if each is not None and chosen[each.host_end].guest_port != each.guest_port
+    }
+
+
+def _can_be_tried_again(wanted: Wanted) -> bool:
+    """A port may become free; what is wrong with a socket's path stays wrong."""
+    return not wanted.host_socket

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from callao.ssh import Client
 
 @dataclass
 class SocketForwards:
-    """The rules of lima.yaml that name sockets, or a port of one side and a socket of the other."""
+    """The rules of lima.yaml that name a socket of the guest, and a socket or a port of the host."""
 
     client: Client
     folder: Path
@@ -27,7 +28,7 @@ class SocketForwards:
 
     async def become(self, rules: Sequence[PortForward]) -> None:
         """Close what no rule wants any more, and open the rest; what fails is told."""
-        wanted = [rule for rule in rules if (rule.guest_socket or rule.host_socket) and not rule.ignore]
+        wanted = [rule for rule in rules if rule.guest_socket and not rule.ignore]
         specs = [self._specification(rule) for rule in wanted]
         for old in [each for each in self.active if each not in specs]:
             self.active.remove(old)
@@ -51,7 +52,7 @@ class SocketForwards:
                 if path.is_socket():
                     path.unlink()  # of an earlier run: ssh does not bind over it
             if rule.guest_socket and rule.reverse:
-                await self.client.run(f"sudo -n rm -f -- '{rule.guest_socket}'", timeout=30.0)
+                await self.client.run(f"sudo -n rm -f -- {shlex.quote(rule.guest_socket)}", timeout=30.0)
             await self.client.control("forward", *spec)
         except (CallaoError, OSError, TimeoutError) as error:
             self.tell("failed", guest, host, str(error))
@@ -64,9 +65,11 @@ class SocketForwards:
         return ("-R", f"{guest}:{host}") if rule.reverse else ("-L", f"{host}:{guest}")
 
     def _ends(self, rule: PortForward) -> tuple[str, str]:
-        guest = rule.guest_socket or f"{rule.guest_ip}:{rule.guest_port_range[0]}"
-        host = str(self._host_path(rule.host_socket)) if rule.host_socket else ""
-        return guest, host or f"{rule.host_ip}:{rule.host_port_range[0]}"
+        assert rule.guest_socket
+        if rule.host_socket:
+            return rule.guest_socket, str(self._host_path(rule.host_socket))
+        host_ip = f"[{rule.host_ip}]" if ":" in rule.host_ip else rule.host_ip
+        return rule.guest_socket, f"{host_ip}:{rule.host_port_range[0]}"
 
     def _host_path(self, text: str) -> Path:
         return self.folder / text

@@ -14,7 +14,7 @@ from callao.events import Event, Reporter, Stage, State
 from callao.hostagent.devices import device_share, refuse_missing
 from callao.instances import InstancePaths, Record, Shape, TakeUp
 from callao.instances.files import read_json
-from callao.ports import any_free, holder, is_free, static_forwards
+from callao.ports import any_free, is_free, named_ports, refusal, static_forwards
 
 _DEFAULT_PORT = 60022
 """Lima's port for the instance named ``default``."""
@@ -50,18 +50,16 @@ async def start_machine(
 
     :param last_port: the ssh port of the start before, 0 when there was none.
     :param take_up: the state that it goes on from.
-    :raises DriverError: when a port is taken (naming who has it), or the hypervisor refuses.
+    :raises DriverError: when ssh.localPort is taken (naming who has it), or the hypervisor refuses.
     """
-    bindings, notices = static_forwards(config)
-    for notice in notices:
-        report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=notice))
-    forwards = [Forward(*binding) for binding in bindings]
-    for forward in forwards:
-        _refuse_taken(forward)
     for index, mount in enumerate(config.mounts):
         refuse_missing(mount.location, f"mounts[{index}].location")
+    for notice in _notices(config, last_port):
+        report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=notice))
     for _ in range(_TRIES):
         port = _ssh_port(paths, config, last_port)
+        bindings, _ = static_forwards(config.port_forwards, port)
+        forwards = [Forward(*each) for each in bindings if each[2] != port and is_free(*each[:3])]
         boot = _boot_of(paths, config, port, tuple(forwards), take_up)
         deferred: tuple[Forward, ...] = ()
         if take_up is not None and take_up.instance_id:
@@ -70,7 +68,7 @@ async def start_machine(
         try:
             return Started(await driver.start(boot, report), boot, port, forwards, deferred)
         except PortTaken as error:
-            if error.port != port or config.ssh.local_port:
+            if error.port == port and config.ssh.local_port:
                 raise
     raise DriverError(f"no free port for ssh on 127.0.0.1 in {_TRIES} tries.")
 
@@ -90,24 +88,28 @@ def _boot_of(
     return Boot(paths, config, port, forwards, mac, shares, shape)
 
 
+def _notices(config: Config, ssh_port: int) -> list[str]:
+    """What rules name and cannot be had now: it never keeps a machine from its start."""
+    bindings, notices = static_forwards(config.port_forwards, ssh_port)
+    then = "it is not forwarded in this run" if config.plain else "it is forwarded when it is free"
+    for at in {**named_ports(config.port_forwards), **dict.fromkeys(each[:3] for each in bindings)}:
+        if why := refusal(*at):
+            notices.append(f"portForwards: {why}; {then}.")
+    return notices
+
+
 def _ssh_port(paths: InstancePaths, config: Config, last_port: int) -> int:
     """The port asked for, or the last one while it is free, so that people's notes stay right."""
     if config.ssh.local_port:
-        _refuse_taken(Forward("tcp", "127.0.0.1", config.ssh.local_port, 22), option="ssh.localPort")
+        if why := refusal("tcp", "127.0.0.1", config.ssh.local_port):
+            raise PortTaken(
+                f"ssh.localPort: {why}.",
+                hint="Choose another port, or stop who has it.",
+                port=config.ssh.local_port,
+            )
         return config.ssh.local_port
+    named = {port for _, _, port in named_ports(config.port_forwards)}
     for port in (last_port, _DEFAULT_PORT if paths.name == "default" else 0):
-        if port and is_free("tcp", "127.0.0.1", port):
+        if port and port not in named and is_free("tcp", "127.0.0.1", port):
             return port
     return any_free()
-
-
-def _refuse_taken(forward: Forward, option: str = "portForwards") -> None:
-    if is_free(forward.proto, forward.host_ip, forward.host_port):
-        return
-    who = holder(forward.proto, forward.host_port)
-    raise PortTaken(
-        f"{option}: {forward.proto} port {forward.host_port} on {forward.host_ip} is taken"
-        f"{f' by {who}' if who else ', or not ours to bind'}.",
-        hint="Choose another host port, or stop who has it.",
-        port=forward.host_port,
-    )

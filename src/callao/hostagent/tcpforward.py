@@ -17,6 +17,8 @@ from callao.hostagent.switch import Switch
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER (socket(7)): closing sends a reset, and waits for nothing."""
 
+_BACKLOG = 512
+
 _BUFFER = bytearray(SEGMENT)
 """One for all: it is filled and emptied without a break between."""
 
@@ -133,7 +135,30 @@ class Connection(asyncio.BufferedProtocol):
 
 
 async def listen_tcp(switch: Switch, host_ip: str, host_port: int, target: Target) -> asyncio.Server:
-    """:raises OSError: when the port cannot be had."""
-    loop = asyncio.get_running_loop()
-    connect: Any = lambda: Connection(switch, target)  # noqa: E731 - typeshed knows no BufferedProtocol here
-    return await loop.create_server(connect, host_ip, host_port, backlog=512)
+    """``::`` takes IPv4 as well.
+
+    :raises OSError: when the port cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
+    both = host_ip == "::" and socket.has_dualstack_ipv6()
+    listener = socket.create_server(
+        (host_ip, host_port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
+    )
+    return await asyncio.get_running_loop().create_server(
+        _connect(switch, target), sock=listener, backlog=_BACKLOG
+    )
+
+
+async def listen_unix(switch: Switch, listener: socket.socket, target: Target) -> asyncio.Server:
+    """The same for the clients of a unix socket that is bound.
+
+    :raises OSError: when it cannot be listened on.
+    """
+    return await asyncio.get_running_loop().create_unix_server(
+        _connect(switch, target), sock=listener, backlog=_BACKLOG
+    )
+
+
+def _connect(switch: Switch, target: Target) -> Any:
+    """Typeshed knows no BufferedProtocol as a server's."""
+    return lambda: Connection(switch, target)

@@ -63,7 +63,8 @@ class UdpPort:
         try:
             self._socket.setblocking(False)
             if ":" in host_ip:
-                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                alone = host_ip != "::" or not socket.has_dualstack_ipv6()
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(alone))
             self._socket.bind((host_ip, host_port))
         except OSError:
             self._socket.close()

@@ -40,6 +40,10 @@ def apply(
     :raises CallaoError: when one fails; the steps before it stay done, and each leaves an instance
         that the next run can go on from.
     """
+    if Step.START in steps.steps and request.config.get("portForwards"):
+        from callao.lifecycle.port_forwards import refuse_taken_by_others
+
+        refuse_taken_by_others(request, actual, host, home)
     paths = InstancePaths(home / request.name)
     sweep(home, request.name)
     before = b""

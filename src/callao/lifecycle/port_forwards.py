@@ -18,6 +18,7 @@ from callao.instances.broken import usable
 from callao.instances.lock import locked
 from callao.instances.written import write_document
 from callao.lifecycle.refresh import refresh
+from callao.lifecycle.request import Request
 
 _PATIENCE = 60.0
 """Seconds for the host agent to answer."""
@@ -111,6 +112,18 @@ def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
     live = running and not request.persist and (full in said["rules"]) != (request.state == PRESENT)
     document = _document(instance, rule, request) if request.persist else instance.document
     return _Decision(instance, full, said, live, document if document != instance.document else None)
+
+
+def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host, home: Path) -> None:
+    """Refuse a start whose request itself names a port of the host that somebody else has.
+
+    :raises PortTaken: naming who has it.
+    """
+    from callao.hostagent.asked import refuse_taken
+
+    asked = {"images": [{"location": "/"}], "portForwards": request.config["portForwards"]}
+    config = effective(asked, host, name=request.name, instance_dir=home / request.name)
+    refuse_taken(config.port_forwards, actual.forwards if actual is not None else ())
 
 
 def _full(rule: Rule, instance: Instance, host: Host) -> Rule:

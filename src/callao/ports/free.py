@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
@@ -50,3 +51,15 @@ def holder(proto: str, port: int) -> str:
             except psutil.Error:
                 return f"pid {connection.pid}"
     return ""
+
+
+def refusal(proto: str, address: str, port: int) -> str:
+    """Why ``port`` cannot be had, for people; empty when it can."""
+    if is_free(proto, address, port):
+        return ""
+    who = holder(proto, port)
+    if who:
+        return f"{proto} port {port} on {address} is taken by {who}"
+    if 0 < port < 1024 and os.geteuid() != 0:
+        return f"{proto} port {port} is privileged, and not ours to bind"
+    return f"{proto} port {port} on {address} is taken, or not ours to bind"

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which of the guest's listeners are forwarded, and where to: ``portForwards`` as Lima reads it. Pure.
 
-The first rule that fits a listener decides. After the user's rules come Lima's own: ssh's port is never
-forwarded, and what listens on the guest's loopback or on all of its addresses is, on the same port.
+The first rule that fits a listener decides. Before the user's rules stands one that no rule overrides: the
+ports of ssh are never forwarded. After them come the defaults: what listens on the guest's loopback or on
+all of its addresses is forwarded, on the same port.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from callao.config import PortForward, Proto
+from callao.config.addresses import IPAddress, parse_address
 
-_ZERO = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - compared with, not bound
+_ZERO = "0.0.0.0"  # noqa: S104 - compared with, not bound
 _LOOPBACK = ipaddress.ip_address("127.0.0.1")
 _LOOPBACK6 = ipaddress.ip_address("::1")
 
@@ -25,7 +27,11 @@ _UNPRIVILEGED = 1024
 _EPHEMERAL = 32768
 """From here on a UDP socket is more often a client's than a server's (ip-sysctl, ip_local_port_range)."""
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+_EVERY_PORT = (1, 65535)
+
+
+HostEnd = tuple[str, str, int, str]
+"""(proto, address, port, socket) of the host: what two forwards cannot share."""
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +53,7 @@ class Listener:
 
 @dataclass(frozen=True, order=True)
 class Wanted:
-    """A forward: the host's address and port, and the guest's."""
+    """A forward: the host's address and port, or its socket, and the guest's address and port."""
 
     proto: str
     host_ip: str
@@ -56,38 +62,113 @@ class Wanted:
     guest_port: int
     inside: bool = False
     """As the listener's."""
+    host_socket: str = ""
+    """The path of a unix socket of the host; then ``host_ip`` is empty and ``host_port`` 0."""
+
+    @property
+    def host_end(self) -> HostEnd:
+        return self.proto, self.host_ip, self.host_port, self.host_socket
 
 
-def default_rules(ssh_port: int) -> tuple[PortForward, ...]:
-    """What applies after the user's rules.
+@dataclass(frozen=True)
+class _Compiled:
+    """A rule with its address parsed, since each listener is held against each rule."""
 
-    :param ssh_port: the host's port for ssh; the guest's of that number would be in its way.
+    rule: PortForward
+    guest_ip: IPAddress
+
+    def fits(self, listener: Listener, ip: IPAddress) -> bool:
+        rule = self.rule
+        if rule.proto not in (Proto.ANY, listener.proto):
+            return False
+        if not rule.guest_port_range[0] <= listener.port <= rule.guest_port_range[1]:
+            return False
+        if ip.is_unspecified or ip == self.guest_ip:
+            return True
+        if ip == _LOOPBACK6 and self.guest_ip == _LOOPBACK:
+            return True
+        return self.guest_ip.is_unspecified and not rule.guest_ip_must_be_zero
+
+
+class Ruleset:
+    """All the rules of an instance, in their order.
+
+    :param rules: the user's.
+    :param ssh_port: the host's port for ssh: the guest's port of that number would take it.
     """
-    never = tuple(
-        PortForward(
-            guest_ip=str(_ZERO), guest_port_range=(port, port), host_port_range=(port, port), ignore=True
-        )
-        for port in (_SSH, ssh_port, *_LINK_LOCAL)
-        if port
-    )
-    tcp, udp = (_UNPRIVILEGED, 65535), (_UNPRIVILEGED, _EPHEMERAL - 1)
-    return (
-        *never,
-        PortForward(proto=Proto.TCP, guest_port_range=tcp, host_port_range=tcp),
-        PortForward(proto=Proto.UDP, guest_port_range=udp, host_port_range=udp),
-    )
+
+    def __init__(self, rules: Sequence[PortForward], ssh_port: int) -> None:
+        ssh = tuple(_never(port) for port in (_SSH, ssh_port) if port)
+        every = (*ssh, *rules, *_defaults())
+        self._rules = [
+            _Compiled(rule, parse_address(rule.guest_ip)) for rule in every if not rule.guest_socket
+        ]
+        self._disabled = _disabled(rules)
+
+    def deciding(self, listener: Listener) -> PortForward | None:
+        """The rule that forwards ``listener``; None where one keeps it in the guest, or none fits."""
+        ip = parse_address(listener.ip)
+        for each in self._rules:
+            if not each.fits(listener, ip):
+                continue
+            if not each.rule.ignore:
+                return each.rule
+            if ip.is_unspecified and not each.guest_ip.is_unspecified:
+                continue  # a rule for one address does not speak for all of them
+            return None
+        return None
+
+    def forward(self, listener: Listener) -> Wanted | None:
+        """Where ``listener`` is forwarded to."""
+        rule = self.deciding(listener)
+        if rule is None:
+            return None
+        guest = (listener.ip, listener.port, listener.inside)
+        if rule.host_socket:
+            return Wanted(listener.proto, "", 0, *guest, rule.host_socket)
+        host_port = rule.host_port_range[0] + listener.port - rule.guest_port_range[0]
+        return Wanted(listener.proto, rule.host_ip, host_port, *guest)
+
+    def disables(self, proto: str) -> bool:
+        """Whether the user has turned forwarding of ``proto`` off as a whole."""
+        return proto in self._disabled
 
 
-def wanted_forwards(rules: Sequence[PortForward], listeners: Iterable[Listener]) -> list[Wanted]:
-    """The forwards for ``listeners``, sorted; of two for one port of the host the loopback's wins no more
-    than any other: the first in order does.
+def forwards_by_listener(
+    rules: Ruleset, listeners: Iterable[Listener]
+) -> tuple[dict[Listener, Wanted | None], dict[HostEnd, Wanted]]:
+    """Each listener's own forward; and for each end on the host the one of them that has it: the first in
+    the order of how little it takes to reach the listener.
     """
-    found: dict[tuple[str, str, int], Wanted] = {}
+    each: dict[Listener, Wanted | None] = {}
+    chosen: dict[HostEnd, Wanted] = {}
     for listener in sorted(listeners, key=_openness):
-        forward = _forward(rules, listener)
+        forward = each[listener] = rules.forward(listener)
         if forward is not None:
-            found.setdefault((forward.proto, forward.host_ip, forward.host_port), forward)
-    return sorted(found.values())
+            chosen.setdefault(forward.host_end, forward)
+    return each, chosen
+
+
+def wanted_forwards(rules: Ruleset, listeners: Iterable[Listener]) -> list[Wanted]:
+    """The forwards for ``listeners``, sorted, one for each end on the host."""
+    _, chosen = forwards_by_listener(rules, listeners)
+    return sorted(chosen.values())
+
+
+def named_ports(rules: Iterable[PortForward]) -> Mapping[tuple[str, str, int], PortForward]:
+    """The ports of the host that a rule names one by one: (proto, address, port), with the rule."""
+    named: dict[tuple[str, str, int], PortForward] = {}
+    for rule in rules:
+        first, last = rule.host_port_range
+        if not rule.ignore and not rule.host_socket and first == last:
+            for proto in ("tcp",) if rule.guest_socket else protocols(rule.proto):
+                named.setdefault((proto, rule.host_ip, first), rule)
+    return named
+
+
+def protocols(proto: Proto) -> tuple[str, ...]:
+    """``any`` is both."""
+    return ("tcp", "udp") if proto is Proto.ANY else (proto.value,)
 
 
 def _openness(listener: Listener) -> tuple[bool, bool, Listener]:
@@ -97,28 +178,27 @@ def _openness(listener: Listener) -> tuple[bool, bool, Listener]:
     return listener.loopback_only, listener.loopback_only and not listener.inside, listener
 
 
-def _forward(rules: Sequence[PortForward], listener: Listener) -> Wanted | None:
-    ip = ipaddress.ip_address(listener.ip)
+def _never(port: int) -> PortForward:
+    """Keeps ``port`` in the guest, whatever address it is on."""
+    return PortForward(
+        guest_ip=_ZERO, guest_port_range=(port, port), host_port_range=(port, port), ignore=True
+    )
+
+
+def _defaults() -> tuple[PortForward, ...]:
+    tcp, udp = (_UNPRIVILEGED, 65535), (_UNPRIVILEGED, _EPHEMERAL - 1)
+    return (
+        *(_never(port) for port in _LINK_LOCAL),
+        PortForward(proto=Proto.TCP, guest_port_range=tcp, host_port_range=tcp),
+        PortForward(proto=Proto.UDP, guest_port_range=udp, host_port_range=udp),
+    )
+
+
+def _disabled(rules: Sequence[PortForward]) -> frozenset[str]:
+    """The protocols that the first rules turn off for every port."""
+    found: set[str] = set()
     for rule in rules:
-        if rule.guest_socket or rule.host_socket or not _fits(rule, listener, ip):
-            continue
-        if rule.ignore:
-            if ip.is_unspecified and not ipaddress.ip_address(rule.guest_ip).is_unspecified:
-                continue
-            return None
-        host_port = rule.host_port_range[0] + listener.port - rule.guest_port_range[0]
-        return Wanted(listener.proto, rule.host_ip, host_port, listener.ip, listener.port, listener.inside)
-    return None
-
-
-def _fits(rule: PortForward, listener: Listener, ip: IPAddress) -> bool:
-    if rule.proto not in (Proto.ANY, listener.proto):
-        return False
-    if not rule.guest_port_range[0] <= listener.port <= rule.guest_port_range[1]:
-        return False
-    wanted = ipaddress.ip_address(rule.guest_ip)
-    if ip.is_unspecified or ip == wanted:
-        return True
-    if ip == _LOOPBACK6 and wanted == _LOOPBACK:
-        return True
-    return wanted.is_unspecified and not rule.guest_ip_must_be_zero
+        if not rule.ignore or rule.guest_port_range != _EVERY_PORT:
+            break
+        found.update(protocols(rule.proto))
+    return frozenset(found)

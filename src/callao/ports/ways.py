@@ -43,17 +43,30 @@ def preference(environment: Mapping[str, str]) -> Preference:
 
 def way(wanted: Wanted, exposed: Collection[tuple[str, int]], prefer: Preference) -> Way:
     """:param exposed: (proto, port) of the guest's 127.0.0.1 that are reachable at its NIC."""
+    if _is_ours_alone(wanted):
+        return Way.AGENT
     if wanted.proto == "tcp" and prefer is Preference.SSH:
         return Way.SSH
     if wanted.inside or ":" in wanted.host_ip:
         return Way.AGENT
-    led_there = to_expose(wanted) and (wanted.proto, wanted.guest_port) in exposed
-    return Way.SLIRP if wanted.guest_ip in _OPEN or led_there else Way.AGENT
+    led_away = (wanted.proto, wanted.guest_port) in exposed
+    if to_expose(wanted):
+        return Way.SLIRP if led_away else Way.AGENT
+    if wanted.guest_ip == NIC and led_away:  # the guest's rule would lead to its loopback
+        return Way.AGENT
+    return Way.SLIRP if wanted.guest_ip in _OPEN else Way.AGENT
 
 
 def to_expose(wanted: Wanted) -> bool:
     """Whether it takes a rule in the guest to reach it at the NIC."""
-    return wanted.guest_ip == _LOOPBACK and not wanted.inside
+    within = wanted.inside or _is_ours_alone(wanted) or ":" in wanted.host_ip
+    return wanted.guest_ip == _LOOPBACK and not within
+
+
+def _is_ours_alone(wanted: Wanted) -> bool:
+    """What neither the hypervisor nor ssh can listen on as it is meant: a socket, and ``::``, which takes
+    IPv4 as well."""
+    return bool(wanted.host_socket) or wanted.host_ip == "::"
 
 
 def from_within(guest_ip: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import shlex
 import socket
 import subprocess
@@ -19,12 +20,13 @@ from typing import Any
 import pytest
 from support.home import Golden, Home, temporary_home
 
+from callao.events import Event, State
 from callao.hostagent.carriers import ByAgent
 from callao.hostagent.client import call
 from callao.hostagent.guestlink import GuestLink, Message
 from callao.instances import inspect
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward, forwards_of
-from callao.ports import Wanted
+from callao.ports import Wanted, is_free
 
 pytestmark = pytest.mark.guest
 
@@ -74,6 +76,14 @@ PATIENCE = 60.0
 @dataclass
 class Box:
     home: Home
+    base: int
+    notices: list[str]
+
+    def told(self) -> list[dict[str, str]]:
+        """Each event of port forwarding so far."""
+        log = (self.home.path / "box" / "ha.stdout.log").read_text().splitlines()
+        events = [json.loads(line).get("status", {}).get("portForward") for line in log]
+        return [each for each in events if each]
 
     @property
     def sock(self) -> Path:
@@ -99,15 +109,67 @@ class Box:
         return forwards_of(inspect("box", self.home.path, self.home.host))
 
 
+BLOCK = 60
+"""Ports of the host that rules name, one after another."""
+
+EVERYWHERE = {"guestIP": "0.0.0.0", "guestIPMustBeZero": False}
+
+
+def rules_for(base: int) -> list[dict[str, Any]]:
+    """Rules of each kind, for the guest's ports from 3000 and the host's from ``base``."""
+
+    def ports(first: int, last: int) -> dict[str, Any]:
+        return {"guestPortRange": [first, last], "hostPortRange": [base + first - 3000, base + last - 3000]}
+
+    return [
+        {"guestSocket": "/run/test.sock", "hostSocket": "test.sock"},
+        {"guestIP": "127.0.0.2", **ports(3000, 3009), "ignore": True},
+        {**EVERYWHERE, **ports(3010, 3019), "ignore": True},
+        {**EVERYWHERE, **ports(3000, 3029)},
+        {"guestIPMustBeZero": True, **ports(3040, 3049)},
+        {**EVERYWHERE, **ports(3040, 3049), "ignore": True},
+        {"guestIP": "0.0.0.0", **ports(3050, 3050), "hostIP": "0.0.0.0"},
+        {"guestIP": "::1", **ports(3051, 3051), "hostIP": "::"},
+        {"guestPort": 3052, "hostSocket": "page.sock"},
+        ports(3053, 3053),
+    ]
+
+
+CASES: list[tuple[str, int, str]] = [
+    ("127.0.0.2", 3000, ""),
+    ("127.0.0.3", 3001, "127.0.0.1:BASE+1"),
+    ("0.0.0.0", 3002, "127.0.0.1:BASE+2"),
+    ("0.0.0.0", 3010, ""),
+    ("127.0.0.1", 3011, ""),
+    ("192.168.5.15", 3020, "127.0.0.1:BASE+20"),
+    ("::", 3021, "127.0.0.1:BASE+21"),
+    ("0.0.0.0", 3040, "127.0.0.1:BASE+40"),
+    ("127.0.0.1", 3043, ""),
+    ("192.168.5.15", 3044, ""),
+    ("127.0.0.1", 3050, "127.0.0.1:3050"),
+    ("::1", 3051, "[::]:BASE+51"),
+    ("127.0.0.1", 3052, "SOCKETS/page.sock"),
+]
+"""The address and port of a server of the guest, and where the rules lead to it from, if anywhere."""
+
+
 @pytest.fixture(scope="module")
 def machine(golden: Golden) -> Iterator[Box]:
-    """Its clock is an hour behind from the beginning, as after a sleep; the last test looks at it."""
-    with temporary_home(golden) as home:
-        rules = [{"guestSocket": "/run/test.sock", "hostSocket": "test.sock"}]
+    """Its clock is an hour behind from the beginning, as after a sleep; the last test looks at it.
+
+    Somebody has one of the ports that a rule names, and one within a rule's range, when it starts.
+    """
+    with temporary_home(golden) as home, contextlib.ExitStack() as held:
+        base = free_block(BLOCK)
+        for taken in (base + 53, base + 5):
+            held.enter_context(socket.create_server(("127.0.0.1", taken)))
+        rules = rules_for(base)
         hosts = {"*.box.test": "10.1.2.3", "named.test": "host.lima.internal"}
         extra = {**home.direct(), "portForwards": rules, "hostResolver": {"hosts": hosts}}
-        home.ensure("box", extra=extra, warm=True, timeout=300)
-        box = Box(home)
+        events: list[Event] = []
+        home.ensure("box", extra=extra, events=events, warm=True, timeout=300)
+        notices = [each.message for each in events if each.state is State.NOTICE]
+        box = Box(home, base, notices)
         behind = "sudo date -s '1 hour ago'"
         done = home.ssh("box", f"printf %s {shlex.quote(SERVER)} | sudo tee /run/server.py && {behind}")
         assert done.returncode == 0, done.stderr
@@ -134,6 +196,16 @@ def free_ports(count: int) -> list[int]:
     raise AssertionError("no free ports")
 
 
+def free_block(count: int) -> int:
+    """The first of so many free ports of the host in a row."""
+    for base in range(33000, 60000, count):
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(base, base + count):
+                held.enter_context(socket.socket()).bind(("", port))
+            return base
+    raise AssertionError("no free ports")
+
+
 def echoed(port: int, text: str = "hi", address: str = "127.0.0.1") -> str:
     """What a TCP server says to ``text``; empty when none answers."""
     with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=10) as client:
@@ -141,6 +213,23 @@ def echoed(port: int, text: str = "hi", address: str = "127.0.0.1") -> str:
         client.sendall(text.encode())
         return client.recv(1000).decode()
     return ""
+
+
+def asked(host: str) -> str:
+    """What a server says that is found at an address and port, or at a socket's path."""
+    if not host.startswith("/"):
+        ip, _, port = host.rpartition(":")
+        return echoed(int(port), address=ip.strip("[]"))
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(host)
+        client.sendall(b"hi")
+        return client.recv(100).decode()
+    return ""
+
+
+def joined(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
 def echoed_udp(port: int) -> str:
@@ -218,10 +307,41 @@ def test_a_port_that_is_taken_is_told_once_with_its_holder_and_forwarded_when_it
         becomes(lambda: [each["guestPort"] for each in box.forwards()["failed"]], [port])
         assert "is taken by" in box.forwards()["failed"][0]["error"]
     becomes(lambda: echoed(port), "echo hi")
-    log = (box.home.path / "box" / "ha.stdout.log").read_text().splitlines()
-    events = [json.loads(line).get("status", {}).get("portForward", {}) for line in log]
-    mine = [each["type"] for each in events if each.get("hostAddr") == f"127.0.0.1:{port}"]
+    mine = [each["type"] for each in box.told() if each.get("hostAddr") == f"127.0.0.1:{port}"]
     assert mine[-2:] == ["failed", "forwarding"]
+
+
+def test_rules_open_a_port_when_somebody_listens_and_never_another(box: Box) -> None:
+    sockets = box.home.path / "box" / "sock"
+    ends = {
+        (ip, port): re.sub(r"BASE\+(\d+)", lambda found: str(box.base + int(found[1])), host)
+        .replace("SOCKETS", str(sockets))
+        for ip, port, host in CASES
+    }  # fmt: skip
+    mine = set(range(box.base, box.base + BLOCK)) - {box.base + 5, box.base + 53}
+    assert all(is_free("tcp", "", port) for port in mine)
+    before = len(box.told())
+    box.serve(*(("tcp", ip, port) for ip, port in ends))
+    wanted = [
+        {"type": "forwarding", "protocol": "tcp", "guestAddr": joined(*guest), "hostAddr": host}
+        if host
+        else {"type": "not-forwarding", "protocol": "tcp", "guestAddr": joined(*guest)}
+        for guest, host in ends.items()
+    ]
+    becomes(lambda: [each for each in wanted if each not in box.told()[before:]], [])
+    opened = {int(port) for _, _, port in (host.rpartition(":") for host in ends.values()) if port.isdigit()}
+    assert {port for port in mine if not is_free("tcp", "", port)} == opened & mine
+    for host in filter(None, ends.values()):
+        becomes(lambda host=host: asked(host), "echo hi")  # type: ignore[misc]
+    assert asked(f"[::1]:{box.base + 51}") == asked(f"127.0.0.1:{box.base + 51}") == "echo hi"
+
+
+def test_a_port_that_is_taken_is_told_at_the_start_and_does_not_fail_it(box: Box) -> None:
+    """A rule's range names no port: nothing is said of the one in it that is taken."""
+    (notice,) = [each for each in box.notices if "portForwards" in each]
+    assert re.search(
+        rf"port {box.base + 53} on 127.0.0.1 is taken by .*; it is forwarded when it is free", notice
+    )
 
 
 def test_a_rule_that_comes_and_goes_while_it_runs(box: Box) -> None:
@@ -253,15 +373,7 @@ def test_a_socket_of_the_guest_is_one_of_the_host(box: Box) -> None:
     box.serve(("unix", "/run/test.sock", 0))
     path = box.home.path / "box" / "sock" / "test.sock"
 
-    def ask() -> str:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
-            client.connect(str(path))
-            client.sendall(b"hi")
-            return client.recv(100).decode()
-        return ""
-
-    becomes(ask, "echo hi")
+    becomes(lambda: asked(str(path)), "echo hi")
 
 
 def test_two_hundred_come_and_go_with_none_missed_or_left(box: Box) -> None:
@@ -375,7 +487,7 @@ def test_another_way_to_the_program_is_a_socket_that_ssh_forwards(box: Box, tmp_
 
     async def work() -> str:
         link = GuestLink(near, {"hello": hear, "listeners": hear})
-        agent = ByAgent(link.switch)
+        agent = ByAgent(link.switch, tmp_path)
         link.start()
         async with asyncio.timeout(PATIENCE):
             while not any(port in each for message in heard for each in message.get("added", ())):

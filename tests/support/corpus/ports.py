@@ -9,7 +9,7 @@ from typing import Any
 
 from callao.config import effective, load
 from callao.config.schema import PortForward
-from callao.ports.rules import Listener, default_rules, wanted_forwards
+from callao.ports import Listener, Ruleset, wanted_forwards
 from support.corpus.host import ANA, BARE, HOME
 from support.corpus.verdict import Verdict, attempt
 
@@ -22,10 +22,11 @@ def verdicts(case: dict[str, Any], folder: Path) -> tuple[Verdict, Verdict]:
 
 def _host_side(case: dict[str, Any]) -> str | None:
     listener = Listener(case["listener"]["proto"], case["listener"]["ip"], case["listener"]["port"])
-    every = (*_rules(case["rules"]), *default_rules(case["ssh_port"]))
-    found = wanted_forwards(every, [listener])
+    found = wanted_forwards(Ruleset(_rules(case["rules"]), case["ssh_port"]), [listener])
     if not found:
         return None
+    if found[0].host_socket:
+        return str(HOME / "x" / "sock" / found[0].host_socket)
     host = found[0].host_ip
     return f"[{host}]:{found[0].host_port}" if ":" in host else f"{host}:{found[0].host_port}"
 

@@ -114,7 +114,10 @@ def test_aarch64_is_virt() -> None:
         ({"arch": "s390x"}, "arch"),
         ({"networks": [{"vzNAT": True}]}, "networks[0]"),
         ({"networks": [{"lima": "shared"}]}, "networks[0]"),
-        ({"portForwards": [{"guestPort": 80, "hostIP": "::1"}]}, "portForwards[0].hostIP"),
+        (
+            {"plain": True, "portForwards": [{"guestPort": 80, "hostIP": "::1", "static": True}]},
+            "portForwards[0].hostIP",
+        ),
     ],
 )
 def test_what_qemu_cannot_do_is_told(document: dict[str, Any], path: str) -> None:

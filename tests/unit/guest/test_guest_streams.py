@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,12 +18,12 @@ from guest_program import program
 from support.pythons import python
 from support.waiting import PATIENCE, until
 
-from callao.errors import PortTaken
+from callao.errors import AgentError, PortTaken
 from callao.guest.streams import WINDOW
 from callao.hostagent import guestlink, udpforward
 from callao.hostagent.carriers import ByAgent
 from callao.hostagent.guestlink import GuestLink
-from callao.ports import Wanted, any_free
+from callao.ports import Wanted, any_free, is_free
 
 BULK = os.urandom(1 << 16) * 64
 
@@ -106,7 +106,7 @@ async def linked(path: Path) -> AsyncIterator[Scene]:
     link.start()
     await until(lambda: link.connected)
     try:
-        yield Scene(link, ByAgent(link.switch))
+        yield Scene(link, ByAgent(link.switch, path.parent))
     finally:
         await link.close()
 
@@ -284,7 +284,7 @@ def test_a_message_waits_for_no_stream(tmp_path: Path) -> None:
         link = GuestLink(path, {"pong": pong})
         link.start()
         await until(lambda: link.connected)
-        agent = ByAgent(link.switch)
+        agent = ByAgent(link.switch, tmp_path)
         with server(pour) as guest:
             wanted = Wanted("tcp", "127.0.0.1", any_free(), "127.0.0.1", guest.port)
             await agent.open(wanted)
@@ -331,7 +331,7 @@ def test_a_channel_that_closes_ends_all_and_the_next_serves_again(tmp_path: Path
 def test_without_the_guests_program_a_client_is_reset(tmp_path: Path) -> None:
     async def work() -> None:
         link = GuestLink(tmp_path / "nobody.sock", {})
-        agent = ByAgent(link.switch)
+        agent = ByAgent(link.switch, tmp_path)
         wanted = Wanted("tcp", "127.0.0.1", any_free(), "127.0.0.1", 80)
         await agent.open(wanted)
         reader, _ = await asyncio.open_connection("127.0.0.1", wanted.host_port)
@@ -345,12 +345,47 @@ def test_without_the_guests_program_a_client_is_reset(tmp_path: Path) -> None:
 @pytest.mark.parametrize("proto", ["tcp", "udp"])
 def test_a_port_that_somebody_has_is_taken(tmp_path: Path, proto: str) -> None:
     async def work() -> None:
-        agent = ByAgent(GuestLink(tmp_path / "nobody.sock", {}).switch)
+        agent = ByAgent(GuestLink(tmp_path / "nobody.sock", {}).switch, tmp_path)
         kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
         with socket.socket(socket.AF_INET, kind) as other:
             other.bind(("127.0.0.1", 0))
             with pytest.raises(PortTaken):
                 await agent.open(Wanted(proto, "127.0.0.1", other.getsockname()[1], "127.0.0.1", 80))
+
+    asyncio.run(work())
+
+
+def test_a_socket_of_the_host_leads_to_a_port_of_the_guest_and_is_for_its_user_alone(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        with server(echo) as guest:
+            wanted = Wanted("tcp", "", 0, "127.0.0.1", guest.port, host_socket="sock/page.sock")
+            path = tmp_path / wanted.host_socket
+            for _ in range(2):  # the second time over what a run that was killed has left
+                await scene.agent.open(wanted)
+                assert path.stat().st_mode & 0o777 == 0o600
+                reader, writer = await asyncio.open_unix_connection(path)
+                writer.write(b"hi")
+                assert await reader.readexactly(2) == b"hi"
+                writer.close()
+                await scene.agent.close(wanted)
+                assert not path.exists()
+                with contextlib.closing(socket.socket(socket.AF_UNIX)) as left:
+                    left.bind(str(path))
+            with pytest.raises(AgentError, match="a socket carries TCP"):
+                await scene.agent.open(replace(wanted, proto="udp"))
+
+    with_guest(tmp_path, work)
+
+
+@pytest.mark.parametrize("proto", ["tcp", "udp"])
+def test_every_address_of_the_host_takes_ipv4_as_well(tmp_path: Path, proto: str) -> None:
+    async def work() -> None:
+        agent = ByAgent(GuestLink(tmp_path / "nobody.sock", {}).switch, tmp_path)
+        wanted = Wanted(proto, "::", any_free(proto, "::"), "127.0.0.1", 80)
+        await agent.open(wanted)
+        assert not is_free(proto, "127.0.0.1", wanted.host_port)
+        assert not is_free(proto, "::1", wanted.host_port)
+        await agent.close(wanted)
 
     asyncio.run(work())
 

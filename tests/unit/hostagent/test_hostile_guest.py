@@ -95,7 +95,7 @@ async def scene(folder: Path, proto: str) -> AsyncIterator[Scene]:
     server = await asyncio.start_unix_server(come, folder / "ga.sock")
     link = GuestLink(folder / "ga.sock", {})
     link.start()
-    agent = ByAgent(link.switch)
+    agent = ByAgent(link.switch, folder)
     wanted = Wanted(proto, "127.0.0.1", any_free(proto), "127.0.0.1", 80)
     await agent.open(wanted)
     yield Scene(link, wanted.host_port, guests)

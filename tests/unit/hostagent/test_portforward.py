@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from callao.errors import AgentError, PortTaken
 from callao.hostagent import carriers, portforward
 from callao.hostagent.carriers import BySlirp, BySsh
 from callao.hostagent.portforward import PortForwarder
+from callao.hostagent.portnews import PortNews
 from callao.ports import Listener, Preference, Wanted, Way
 
 
@@ -73,20 +75,25 @@ class Scene:
     client: Client = field(default_factory=Client)
     inside: Inside = field(default_factory=Inside)
     prefer: Preference = Preference.QUICKEST
-    told: list[tuple[str, int, str]] = field(default_factory=list)
+    told: list[dict[str, str]] = field(default_factory=list)
+    changes: int = 0
     exposing: list[list[list[object]]] = field(default_factory=list)
 
     def forwarder(self, *rules: PortForward) -> PortForwarder:
         async def expose(ports: list[list[object]]) -> None:
             self.exposing.append(ports)
 
-        def tell(kind: str, wanted: Wanted, error: str) -> None:
-            self.told.append((kind, wanted.host_port, error))
+        def changed() -> None:
+            self.changes += 1
 
         machine: Any = self.machine
         client: Any = self.client
         ways = {Way.SLIRP: BySlirp(machine), Way.SSH: BySsh(client), Way.AGENT: self.inside}
-        return PortForwarder(ways, rules, 60022, expose, tell, self.prefer, enabled=True)
+        news = PortNews(self.told.append, changed, Path("/sockets"))
+        return PortForwarder(ways, rules, 60022, expose, news, self.prefer, enabled=True)
+
+    def kinds(self) -> list[str]:
+        return [each["type"] for each in self.told]
 
 
 async def news(ports: PortForwarder, added: list[Listener], removed: list[Listener]) -> None:
@@ -174,7 +181,11 @@ def test_a_taken_port_is_told_once_and_tried_again(monkeypatch: pytest.MonkeyPat
         await until(lambda: ports.retry is None)
 
     run(work())
-    assert [(kind, port) for kind, port, _ in scene.told] == [("failed", 8080), ("forwarding", 8080)]
+    ends = {"protocol": "tcp", "guestAddr": "0.0.0.0:8080", "hostAddr": "127.0.0.1:8080"}
+    assert scene.told == [
+        {"type": "failed", **ends, "error": "tcp port 8080 on 127.0.0.1 is taken by nginx (pid 812)"},
+        {"type": "forwarding", **ends},
+    ]
 
 
 def test_what_the_machine_holds_since_its_start_is_left_to_it_but_for_the_loopback() -> None:
@@ -210,7 +221,7 @@ def test_what_the_machine_holds_is_not_lost_where_no_other_can_take_its_place() 
 
     run(work())
     assert scene.machine.forwards == [held]
-    assert [kind for kind, _, _ in scene.told] == ["failed"]
+    assert scene.kinds() == ["failed"]
 
 
 def test_nothing_is_forwarded_before_the_guest_lets_us_in_and_all_again_after_a_break() -> None:
@@ -300,3 +311,71 @@ def test_who_has_a_port_is_looked_for_a_few_times_only(monkeypatch: pytest.Monke
 
     run(work())
     assert len(looked) == portforward._MOST_NAMED
+
+
+def test_each_listener_is_told_of_once_as_lima_does() -> None:
+    """Also one that the machine holds since its start, or that shares its end on the host with another."""
+    scene = Scene(Machine([Forward("tcp", "127.0.0.1", 8080, 8080)]))
+    kept, sixth = Listener("tcp", "10.0.0.7", 8080), Listener("tcp", "::1", 8081)
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        ports.held = frozenset({("tcp", "127.0.0.1", 8080)})
+        await news(ports, [OPEN, LOOPBACK, kept, sixth], [])
+        await ports.update()
+        await exposes(ports, ("tcp", 8081))
+        assert scene.told == [
+            {"type": "forwarding", "protocol": "tcp", "guestAddr": guest, "hostAddr": host}
+            if host
+            else {"type": "not-forwarding", "protocol": "tcp", "guestAddr": guest}
+            for guest, host in (
+                ("0.0.0.0:8080", "127.0.0.1:8080"),
+                ("10.0.0.7:8080", ""),
+                ("127.0.0.1:8081", "127.0.0.1:8081"),
+                ("[::1]:8081", "127.0.0.1:8081"),
+            )
+        ]
+        assert scene.changes == 1
+        await news(ports, [], [OPEN, LOOPBACK, kept, sixth])
+
+    run(work())
+    assert scene.kinds()[4:] == ["stopping"] * 3
+
+
+def test_what_is_turned_off_as_a_whole_is_told_of_no_listener() -> None:
+    scene = Scene()
+    off = PortForward(guest_ip="0.0.0.0", ignore=True)
+    run(news(scene.forwarder(off), [OPEN, LOOPBACK], []))
+    assert scene.told == []
+
+
+def test_two_ports_of_the_guest_for_one_of_the_host_are_told() -> None:
+    scene = Scene()
+    rules = [
+        PortForward(guest_port_range=(each, each), host_port_range=(9000, 9000)) for each in (8080, 8081)
+    ]
+
+    async def work() -> None:
+        ports = scene.forwarder(*rules)
+        await news(ports, [OPEN, LOOPBACK], [])
+        assert [each.guest_port for each in ports.collided] == [8081]
+        assert ports.retry is None
+
+    run(work())
+    assert scene.told[1]["error"] == "it leads to the guest's port 8080 already"
+
+
+def test_a_socket_of_the_host_takes_the_place_of_a_port() -> None:
+    scene = Scene()
+    rule = PortForward(guest_port_range=(8081, 8081), host_port_range=(8081, 8081), host_socket="page.sock")
+
+    async def work() -> None:
+        ports = scene.forwarder(rule)
+        await news(ports, [LOOPBACK], [])
+        await exposes(ports, ("tcp", 8081))
+
+    run(work())
+    assert [each.host_socket for each in scene.inside.open_now] == ["page.sock"]
+    assert scene.machine.forwards == []
+    assert scene.exposing[0] == []
+    assert scene.told[0]["hostAddr"] == "/sockets/page.sock"

@@ -10,8 +10,10 @@ from callao.ports import Preference, Wanted, Way, from_within, preference, to_ex
 EXPOSED = {("tcp", 80)}
 
 
-def wanted(proto: str, host_ip: str, guest_ip: str, *, inside: bool = False) -> Wanted:
-    return Wanted(proto, host_ip, 8080, guest_ip, 80, inside)
+def wanted(
+    proto: str, host_ip: str, guest_ip: str, *, inside: bool = False, host_socket: str = ""
+) -> Wanted:
+    return Wanted(proto, host_ip, 0 if host_socket else 8080, guest_ip, 80, inside, host_socket)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,9 @@ def wanted(proto: str, host_ip: str, guest_ip: str, *, inside: bool = False) -> 
         (wanted("tcp", "127.0.0.1", "10.88.0.1"), (), Way.AGENT),
         (wanted("tcp", "127.0.0.1", "127.0.0.1", inside=True), EXPOSED, Way.AGENT),
         (wanted("tcp", "127.0.0.1", "::", inside=True), (), Way.AGENT),
+        (wanted("tcp", "::", "127.0.0.1"), EXPOSED, Way.AGENT),
+        (wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Way.AGENT),
+        (wanted("tcp", "127.0.0.1", "192.168.5.15"), EXPOSED, Way.AGENT),
     ],
 )
 def test_the_hypervisor_carries_what_it_reaches(
@@ -42,6 +47,7 @@ def test_the_hypervisor_carries_what_it_reaches(
 def test_ssh_carries_tcp_where_it_is_asked_for() -> None:
     assert way(wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH) is Way.SSH
     assert way(wanted("udp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH) is Way.SLIRP
+    assert way(wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Preference.SSH) is Way.AGENT
 
 
 @pytest.mark.parametrize(
@@ -61,10 +67,10 @@ def test_limas_variable_asks_for_ssh_or_not(text: str, expected: Preference) -> 
 
 
 def test_only_the_address_that_is_led_to_is_exposed() -> None:
-    found = [
-        ip for ip in ("127.0.0.1", "127.0.0.53", "::1", "0.0.0.0") if to_expose(wanted("tcp", "::1", ip))
-    ]
-    assert found == ["127.0.0.1"]
+    addresses = ("127.0.0.1", "127.0.0.53", "::1", "0.0.0.0")
+    assert [ip for ip in addresses if to_expose(wanted("tcp", "127.0.0.1", ip))] == ["127.0.0.1"]
+    assert not to_expose(wanted("tcp", "::1", "127.0.0.1"))
+    assert not to_expose(wanted("tcp", "", "127.0.0.1", host_socket="/s"))
     assert not to_expose(wanted("tcp", "127.0.0.1", "127.0.0.1", inside=True))
 
 

@@ -58,8 +58,8 @@ class QemuDriver:
                     Problem(f"networks[{index}]", kind, "is not for QEMU on this host", "socket: PATH")
                 )
         for index, rule in enumerate(config.port_forwards):
-            if ":" in rule.host_ip and not rule.ignore:
-                message = "is IPv6, and QEMU forwards from IPv4 only"
+            if config.plain and ":" in rule.host_ip and not rule.ignore:
+                message = "is IPv6, and without our program in the guest QEMU forwards from IPv4 only"
                 problems.append(
                     Problem(f"portForwards[{index}].hostIP", rule.host_ip, message, "an IPv4 address")
                 )

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""IP addresses as lima.yaml means them."""
+
+from __future__ import annotations
+
+import ipaddress
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def parse_address(text: str) -> IPAddress:
+    """An address; an IPv4 address that is mapped into IPv6 (``::ffff:a.b.c.d``) is the IPv4 address.
+
+    :raises ValueError: for any other text, and for an address with a zone.
+    """
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            raise ValueError(f"{text!r} has a zone")
+        return address.ipv4_mapped or address
+    return address
+
+
+def canonical_address(text: str) -> str:
+    """The one way to write the address; what is no address stays as it is, for validation to refuse."""
+    try:
+        return str(parse_address(text))
+    except ValueError:
+        return text
