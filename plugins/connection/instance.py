@@ -35,8 +35,10 @@ options:
     description:
       - The folder that the instances live in.
       - With O(lima_host) it is a folder on that machine; by default that of the user who logs in there.
+      - C(ansible_lima_home) is what inventory P(callao.lima.instances#inventory) sets.
     type: string
     vars:
+      - name: ansible_lima_home
       - name: lima_home
   lima_host:
     description:

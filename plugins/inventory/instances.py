@@ -11,7 +11,11 @@ version_added: 0.1.0
 author:
   - The Callao authors (@callao)
 description:
-  - Every instance in the Lima home, running or not, with what is known of it as variables.
+  - Every instance in the Lima home, running or not, with what is known of it in the variable C(lima), a
+    dictionary with the keys C(status), C(ready), C(dir), C(vm_type), C(arch), C(cpus), C(memory), C(disk),
+    C(template), C(labels), C(errors) and C(ssh), as M(callao.lima.instance) returns them.
+  - These are facts. Role P(callao.lima.devbox#role) reads wishes, such as C(lima_cpus), and none of these.
+    An inventory may have both.
   - Reads files only. Nothing is started, and no instance is connected to.
   - An instance is in the group C(lima_status_running), C(lima_status_stopped) or C(lima_status_broken); in
     one for its template, such as C(lima_template_debian_12); and in one for each of its labels, such as
@@ -32,9 +36,26 @@ options:
     description:
       - The folder that the instances live in.
       - By default the one that the environment variable names, or V(~/.lima).
+      - No template; a folder that does not exist is a warning and has no instances.
     type: path
     env:
       - name: LIMA_HOME
+  filters:
+    description:
+      - Which instances become hosts. Each entry is one C(include) or one C(exclude), a Jinja2 expression
+        about C(lima) and C(inventory_hostname).
+      - The first entry whose expression is true decides. An instance that none decides about becomes a host.
+      - An expression that fails for an instance does not decide about it, unless O(strict) is true.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      include:
+        description: The instances of which this is true become hosts.
+        type: str
+      exclude:
+        description: The instances of which this is true do not.
+        type: str
 """
 
 EXAMPLES = r"""
@@ -46,24 +67,31 @@ plugin: callao.lima.instances
 plugin: callao.lima.instances
 strict: true
 groups:
-  shop: lima_labels.project | default('') == 'shop'
+  shop: lima.labels.project | default('') == 'shop'
 keyed_groups:
-  - key: lima_arch
+  - key: lima.arch
     prefix: arch
 compose:
   ansible_python_interpreter: "'/usr/bin/python3'"
+
+---
+# running.callao.yml: the running boxes of one project
+plugin: callao.lima.instances
+filters:
+  - include: lima.status == 'Running' and lima.labels.project | default('') == 'shop'
+  - exclude: true
 
 ---
 # plain.callao.yml: for ansible's own ssh plugin
 plugin: callao.lima.instances
 compose:
   ansible_connection: "'ssh'"
-  ansible_host: lima_ssh.address
-  ansible_port: lima_ssh.port
-  ansible_user: lima_ssh.user
-  ansible_ssh_private_key_file: lima_ssh.identity_file
+  ansible_host: lima.ssh.address
+  ansible_port: lima.ssh.port
+  ansible_user: lima.ssh.user
+  ansible_ssh_private_key_file: lima.ssh.identity_file
   ansible_ssh_common_args: >-
-    '-o HostKeyAlias=' ~ lima_ssh.host_key_alias ~ ' -o UserKnownHostsFile=' ~ lima_ssh.known_hosts_file
+    '-o HostKeyAlias=' ~ lima.ssh.host_key_alias ~ ' -o UserKnownHostsFile=' ~ lima.ssh.known_hosts_file
 """
 
 import typing as t
@@ -87,7 +115,7 @@ VARIABLES = (
     "errors",
     "ssh",
 )
-"""Of what the module ``instance`` returns: those that become variables, as ``lima_status``."""
+"""Of what the module ``instance`` returns: the keys of the variable ``lima``."""
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -99,8 +127,40 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
+        filters = _checked(self.get_option("filters"))
+        self._check_home()
         for instance in self._instances(path, cache):
-            self._add(instance)
+            if self._is_host(instance, filters):
+                self._add(instance)
+
+    def _check_home(self) -> None:
+        home = self.get_option("lima_home")
+        if home and "{{" in home:
+            raise AnsibleError(
+                f"callao.lima.instances: lima_home: {home!r} is a template, and an inventory source has "
+                "none: write a path, or leave it out and set LIMA_HOME."
+            )
+        if home and not Path(home).is_dir():
+            self.display.warning(
+                f"callao.lima.instances: lima_home: {home} is no folder: it has no instances."
+            )
+
+    def _is_host(self, instance: dict[str, t.Any], filters: list[tuple[bool, t.Any]]) -> bool:
+        """What the first filter whose expression is true says; without one, yes."""
+        self.templar.available_variables = {"lima": _facts(instance), "inventory_hostname": instance["name"]}
+        for included, expression in filters:
+            try:
+                decides = expression if isinstance(expression, bool) else self._is_true(expression)
+            except Exception as error:
+                if self.get_option("strict"):
+                    raise AnsibleError(
+                        f"callao.lima.instances: filters: {expression!r} fails for {instance['name']}: "
+                        f"{error}"
+                    ) from error
+                continue
+            if decides:
+                return included
+        return True
 
     def _instances(self, path: str, cache: bool) -> list[dict[str, t.Any]]:
         key = self.get_cache_key(path)
@@ -115,14 +175,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._cache[key] = found
         return found
 
+    def _is_true(self, expression: str) -> bool:
+        return bool(self.templar.evaluate_conditional(expression))
+
     def _add(self, instance: dict[str, t.Any]) -> None:
         # What an instance says of itself is never marked as a template: 2.19 and later then leave it alone.
         name = self.inventory.add_host(instance["name"])
-        variables = {f"lima_{key}": instance[key] for key in VARIABLES}
-        variables |= {"ansible_connection": "callao.lima.instance", "lima_instance": instance["name"]}
+        # One dictionary of facts: a variable such as lima_cpus would go before a wish in role devbox.
+        variables: dict[str, t.Any] = {
+            "lima": _facts(instance),
+            "ansible_connection": "callao.lima.instance",
+        }
         home = self.get_option("lima_home")
         if home:
-            variables["lima_home"] = home
+            variables["ansible_lima_home"] = home
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
 
@@ -137,6 +203,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._set_composite_vars(self.get_option("compose"), variables, name, strict=strict)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict=strict)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict=strict)
+
+
+def _facts(instance: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {key: instance[key] for key in VARIABLES}
+
+
+def _checked(filters: list[dict[str, t.Any]]) -> list[tuple[bool, t.Any]]:
+    """Each filter as whether it includes, and its expression."""
+    checked = []
+    for index, entry in enumerate(filters):
+        if len(entry) != 1 or not entry.keys() <= {"include", "exclude"}:
+            raise AnsibleError(
+                f"callao.lima.instances: filters[{index}]: {entry!r} is not one of include: EXPRESSION and "
+                "exclude: EXPRESSION."
+            )
+        checked.append(("include" in entry, next(iter(entry.values()))))
+    return checked
 
 
 def _summaries(home: str | None) -> list[dict[str, t.Any]]:

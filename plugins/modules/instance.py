@@ -36,7 +36,7 @@ options:
       - V(present) makes the instance or changes it, and leaves it running or stopped as it is; a
         new one is not started.
       - V(started) also waits until it is ready, with every provision script and probe passed.
-      - V(stopped) also shuts it down.
+      - V(stopped) also shuts down one that exists; where there is none, nothing is made.
       - V(restarted) also shuts it down and starts it anew, each time.
       - V(absent) stops it and removes its folder.
     type: str
@@ -58,7 +58,7 @@ options:
     description: Number of virtual CPUs. Short for C(cpus) in O(config).
     type: int
   memory:
-    description: Memory, such as V(4GiB). Short for C(memory) in O(config).
+    description: Memory with its unit, such as V(4GiB). Short for C(memory) in O(config).
     type: str
   disk:
     description:
@@ -131,6 +131,7 @@ options:
   labels:
     description:
       - Words of your own about the instance. They are kept beside its lima.yaml.
+      - A number or a boolean is kept as its text; a list or a dictionary is an error.
       - When given, they replace all labels that the instance has; when not, those stay.
     type: dict
   restart:

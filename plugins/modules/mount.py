@@ -50,7 +50,9 @@ options:
     type: bool
     default: false
   state:
-    description: Whether it shall be mounted. What is at the mount point already is replaced.
+    description:
+      - Whether it shall be mounted. What is at the mount point already is replaced.
+      - An instance that does not exist has nothing mounted, so that V(unmounted) is met.
     type: str
     choices: [mounted, unmounted]
     default: mounted

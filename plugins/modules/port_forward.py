@@ -34,9 +34,8 @@ options:
   guest_ip:
     description:
       - The guest's address that the port is open on. V(127.0.0.1) stands for what is open on all
-        addresses, too; V(0.0.0.0) for any address.
+        addresses, too; V(0.0.0.0) for any address. V(127.0.0.1) when not given.
     type: str
-    default: 127.0.0.1
   host_port:
     description: The host's port. The guest's when not given.
     type: int
@@ -45,18 +44,15 @@ options:
     type: list
     elements: int
   host_ip:
-    description: The host's address.
+    description: The host's address. V(127.0.0.1) when not given.
     type: str
-    default: 127.0.0.1
   proto:
-    description: The protocol.
+    description: The protocol. V(any) when not given.
     type: str
     choices: [tcp, udp, any]
-    default: any
   ignore:
-    description: Whether the rule keeps what it fits from being forwarded.
+    description: Whether the rule keeps what it fits from being forwarded. V(false) when not given.
     type: bool
-    default: false
   persist:
     description:
       - Whether the rule stands in lima.yaml, so that later starts have it as well.
@@ -64,7 +60,11 @@ options:
     type: bool
     default: false
   state:
-    description: Whether the rule shall be there.
+    description:
+      - Whether the rule shall be there.
+      - V(absent) removes the rule that the other options describe. O(guest_port) alone is enough where one
+        rule has it; where several have, the error lists them.
+      - An instance that does not exist forwards nothing, so that V(absent) is met.
     type: str
     choices: [present, absent]
     default: present
@@ -85,6 +85,12 @@ EXAMPLES = r"""
     instance: web
     guest_port: 5432
     ignore: true
+
+- name: Forward it no longer
+  callao.lima.port_forward:
+    instance: web
+    guest_port: 80
+    state: absent
 """
 
 RETURN = r"""
@@ -190,12 +196,12 @@ def main():
             "instance": {"type": "str", "required": True},
             "guest_port": {"type": "int"},
             "guest_port_range": {"type": "list", "elements": "int"},
-            "guest_ip": {"type": "str", "default": "127.0.0.1"},
+            "guest_ip": {"type": "str"},
             "host_port": {"type": "int"},
             "host_port_range": {"type": "list", "elements": "int"},
-            "host_ip": {"type": "str", "default": "127.0.0.1"},
-            "proto": {"type": "str", "choices": ["tcp", "udp", "any"], "default": "any"},
-            "ignore": {"type": "bool", "default": False},
+            "host_ip": {"type": "str"},
+            "proto": {"type": "str", "choices": ["tcp", "udp", "any"]},
+            "ignore": {"type": "bool"},
             "persist": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },

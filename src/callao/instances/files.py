@@ -81,6 +81,29 @@ def read_json(path: Path, kind: type[T]) -> T | None:
         return None
 
 
+def read_record(path: Path) -> tuple[Record, str]:
+    """callao.json, and why it cannot be read: empty where it can, or where there is none.
+
+    A label that is a number or a boolean, as an earlier version wrote it, is its text.
+    """
+    try:
+        raw = msgspec.json.decode(path.read_bytes())
+        if isinstance(raw, dict) and isinstance(raw.get("labels"), dict):
+            raw["labels"] = {key: label_text(value) for key, value in raw["labels"].items()}
+        return msgspec.convert(raw, Record), ""
+    except FileNotFoundError:
+        return Record(), ""
+    except (OSError, msgspec.MsgspecError) as error:
+        return Record(), str(error)
+
+
+def label_text(value: object) -> object:
+    """A scalar's text, as YAML writes it; anything else as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
 def write_json(path: Path, record: msgspec.Struct) -> None:
     """As :func:`write_file` does, mode 0600."""
     write_file(path, json_text(record), mode=0o600)

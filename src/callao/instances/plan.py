@@ -105,6 +105,8 @@ def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Pl
         raise RestartRequired("state: 'restarted' contradicts restart: 'never' (allowed with it: 'auto').")
     if policy.target is Target.ABSENT:
         return Plan(steps=_delete(actual)) if actual else Plan()
+    if actual is None and policy.target is Target.STOPPED:
+        return Plan()
     if actual is None:
         return Plan(steps=(Step.CREATE, *_from_stopped(policy.target)))
     if policy.recreate:
@@ -143,8 +145,30 @@ def _edit(desired: Desired | None, actual: Instance, policy: Policy) -> Plan:
     )
     _refuse_immutable(actual, made)
     steps: list[Step] = [Step.CONFIGURE] if made else []
+    kept: tuple[str, ...] = ()
     if desired is not None and desired.labels is not None and dict(desired.labels) != actual.labels:
-        steps.append(Step.LABEL)
+        if actual.record_unreadable:
+            kept = (_unreadable(actual),)
+        else:
+            steps.append(Step.LABEL)
+    planned = _to_target(desired, actual, policy, steps, made)
+    return Plan(planned.steps, planned.changes, (*kept, *planned.notices))
+
+
+def _unreadable(actual: Instance) -> str:
+    return (
+        f"{actual.name}: labels: {actual.paths.callao_json} cannot be read ({actual.record_unreadable}). "
+        "It is kept as it is: mend it, or remove it to give the instance new labels."
+    )
+
+
+def _to_target(
+    desired: Desired | None,
+    actual: Instance,
+    policy: Policy,
+    steps: Sequence[Step],
+    made: tuple[Change, ...],
+) -> Plan:
     if actual.status is Status.BROKEN or actual.agent is None:
         repair = [Step.STOP] if actual.driver else []
         return Plan((*steps, *repair, *_from_stopped(policy.target)), made)

@@ -12,7 +12,7 @@ from pathlib import Path
 from callao.config import Config, check_name, effective, load
 from callao.errors import CallaoError, ConfigError, InstanceNotFound
 from callao.host import Host
-from callao.instances.files import Failure, Record, Runtime, read_json
+from callao.instances.files import Failure, Record, Runtime, read_json, read_record
 from callao.instances.paths import InstancePaths
 from callao.instances.process import Identity, alive, from_pid_file
 
@@ -39,6 +39,8 @@ class Instance:
     document: dict[str, object] = field(default_factory=dict)
     config: Config | None = None
     record: Record = field(default_factory=Record)
+    record_unreadable: str = ""
+    """Why callao.json cannot be read; nothing may overwrite it then."""
     agent: Identity | None = None
     driver: Identity | None = None
     ssh_port: int | None = None
@@ -85,7 +87,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     if not paths.dir.is_dir():
         known = ", ".join(names(home)) or "none"
         raise InstanceNotFound(f"instance {name!r} does not exist in {home} (existing: {known}).")
-    record = read_json(paths.callao_json, Record) or Record()
+    record, unreadable = read_record(paths.callao_json)
     runtime = read_json(paths.runtime, Runtime)
     agent, driver = processes(paths, runtime)
     live = runtime if runtime is not None and agent == runtime.agent else None
@@ -99,6 +101,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
         document=document,
         config=config,
         record=record,
+        record_unreadable=unreadable,
         agent=agent,
         driver=driver,
         ssh_port=(live.ssh_port or None) if live else _foreign_port(paths) if agent else None,

@@ -112,7 +112,7 @@ def _amended(request: Request, actual: Instance | None, home: Path, host: Host) 
     if not request.config:
         if request.labels is None:
             return None
-        return Desired(request.name, actual.document, actual.config, actual.template, request.labels)
+        return Desired(request.name, actual.document, actual.config, actual.template, request.label_texts())
     config = with_environment(request.config, os.environ)
     document = _kept(_without_repeats(merge([config, actual.document])), actual)
     return _settled(request, document, actual.template, home, host)
@@ -146,4 +146,4 @@ def _settled(
     """
     config = effective(document, host, name=request.name, instance_dir=home / request.name)
     settled = {**document, "vmType": config.vm_type.value, "arch": config.arch.value}
-    return Desired(request.name, settled, config, template, request.labels, text)
+    return Desired(request.name, settled, config, template, request.label_texts(), text)

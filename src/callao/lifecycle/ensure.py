@@ -45,6 +45,8 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
     actual = _look(request.name, home, host)
     if policy.target is Target.ABSENT:
         return None, actual, plan(None, actual, policy)
+    if policy.target is Target.STOPPED and actual is None:
+        return None, None, plan(None, None, policy)
     lock = _lock_of(request)
     wanted = desired(request, actual, home, host, lock=lock)
     steps = plan(wanted, actual, policy)

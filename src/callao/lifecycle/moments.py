@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callao.errors import CallaoError, SnapshotError
+from callao.errors import CallaoError, InstanceNotFound, SnapshotError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
@@ -51,7 +51,7 @@ class SnapshotOutcome:
     """
 
     changed: bool
-    instance: Entry
+    instance: Entry | None
     snapshot: Entry | None = None
     before: Entry | None = None
     after: Entry | None = None
@@ -69,7 +69,12 @@ def ensure_snapshot(
         raise CallaoError(f"timeout: {request.timeout!r} is no time (allowed: seconds above 0).")
     state = _state(request.state)
     check_snapshot_name(request.name)
-    instance = inspect(request.instance, home, host)
+    try:
+        instance = inspect(request.instance, home, host)
+    except InstanceNotFound:
+        if not check and state is not SnapshotState.ABSENT:
+            raise
+        return _without_instance(request.name, state)
     usable(instance)
     there = _there(instance, request.name)
     place: Entry = {"home": home, "host": host, "timeout": request.timeout}
@@ -80,6 +85,14 @@ def ensure_snapshot(
             return _absent(request, instance, there, place, check)
         case SnapshotState.APPLIED:
             return _applied(request, instance, place, check, report)
+
+
+def _without_instance(name: str, state: SnapshotState) -> SnapshotOutcome:
+    """What is gone has no snapshot; in check mode a task before this one would have made the instance."""
+    if state is SnapshotState.ABSENT:
+        return SnapshotOutcome(False, None)
+    intended = {"name": name, "memory": True} if state is SnapshotState.PRESENT else {"snapshot": name}
+    return SnapshotOutcome(True, None, None, None, intended)
 
 
 def snapshots_of(instance: Instance, name: str | None = None) -> list[Entry]:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from callao.config import MountType, below_home, effective
-from callao.errors import CallaoError, InstanceError
+from callao.errors import CallaoError, InstanceError, InstanceNotFound
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import broken
@@ -83,9 +83,22 @@ def mounts_of(instance: Instance) -> list[Entry]:
 def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) -> MountOutcome:
     """Bring one mount to the requested state; with ``check``, only tell what would be done.
 
+    An instance that is gone has nothing mounted. With ``check`` one that is not there yet, or not started,
+    is taken for one that an earlier step would have made and started.
+
     :raises CallaoError: naming the option that is wrong, or what the guest said.
     """
     wanted = _wanted(request, host)
+    try:
+        instance = inspect(request.instance, home, host)
+    except InstanceNotFound:
+        if request.state == UNMOUNTED:
+            return MountOutcome(False)
+        if check:  # a task before this one would have made it
+            return MountOutcome(True, None, {"hot": not request.persist, **wanted})
+        raise
+    if check and instance.status is Status.STOPPED and not request.persist and request.state == MOUNTED:
+        return MountOutcome(True, None, {"hot": True, **wanted})
     decided = _decide(request, wanted, home, host)
     if check or not decided.changes:
         return decided.outcome(wanted, request)

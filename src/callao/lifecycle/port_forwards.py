@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from callao.config import check, effective
-from callao.errors import CallaoError, InstanceError
+from callao.config import check as check_document
+from callao.config import effective
+from callao.errors import CallaoError, InstanceError, InstanceNotFound
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import usable
@@ -22,6 +23,9 @@ from callao.lifecycle.request import Request
 
 _PATIENCE = 60.0
 """Seconds for the host agent to answer."""
+
+_IN_FULL = {"guestPort": "guestPortRange", "hostPort": "hostPortRange"}
+"""What a field is called in a rule with every default."""
 
 PRESENT, ABSENT = "present", "absent"
 
@@ -64,10 +68,23 @@ def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
 def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bool) -> ForwardOutcome:
     """Bring one rule to the requested state; with ``check``, only tell what would be done.
 
+    A rule that shall be absent is found by what the request says of it, where that is one rule alone. An
+    instance that is gone forwards nothing. With ``check`` one that is not there yet, or not started, is
+    taken for one that an earlier step would have made and started.
+
     :raises CallaoError: naming what is wrong with the rule, or why it cannot be.
     """
     if request.state not in (PRESENT, ABSENT):
         raise CallaoError(f"state: {request.state!r} is not known (allowed: {PRESENT}, {ABSENT}).")
+    check_document({"portForwards": [dict(request.rule)]}, source="rule")
+    try:
+        instance = inspect(request.instance, home, host)
+    except InstanceNotFound:
+        if request.state == ABSENT or check:
+            return ForwardOutcome(request.state == PRESENT)
+        raise
+    if check and instance.status is not Status.RUNNING and not request.persist:
+        return ForwardOutcome(request.state == PRESENT)
     decided = _decide(request, home, host)
     if check or not decided.changes:
         return _outcome(decided.changes, decided.said)
@@ -100,9 +117,11 @@ class _Decision:
 
 def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
     instance = inspect(request.instance, home, host)
-    rule = dict(request.rule)
-    full = _full(rule, instance, host)
     said = forwards_of(instance)
+    rule = dict(request.rule)
+    if request.state == ABSENT:
+        rule = _meant(rule, instance, said["rules"], request, host)
+    full = _full(rule, instance, host)
     running = instance.status is Status.RUNNING
     if not running and not request.persist:
         raise InstanceError(
@@ -110,7 +129,7 @@ def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
             hint="Start it; or have the rule at its next start with 'persist: true'.",
         )
     live = running and not request.persist and (full in said["rules"]) != (request.state == PRESENT)
-    document = _document(instance, rule, request) if request.persist else instance.document
+    document = _document(instance, rule, request, host) if request.persist else instance.document
     return _Decision(instance, full, said, live, document if document != instance.document else None)
 
 
@@ -128,7 +147,6 @@ def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host
 
 def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
     """The rule with every default, as the host agent has it."""
-    check({"portForwards": [rule]}, source="rule")
     usable(instance)
     document = {**instance.document, "portForwards": [rule], "plain": False}
     config = effective(document, host, name=instance.name, instance_dir=instance.dir)
@@ -137,13 +155,39 @@ def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
     return full
 
 
-def _document(instance: Instance, rule: Rule, request: ForwardRequest) -> dict[str, object]:
+def _meant(rule: Rule, instance: Instance, live: list[Rule], request: ForwardRequest, host: Host) -> Rule:
+    """The rule that is to go, as it is written; ``rule`` itself where there is none.
+
+    :raises CallaoError: when more than one is like it.
+    """
+    asked = _full(rule, instance, host)
+    known = [(each, _full(each, instance, host)) for each in (_rules(instance) if request.persist else live)]
+    said = {_IN_FULL.get(key, key) for key in rule}
+    alike = [each for each, full in known if all(full[key] == asked[key] for key in said)]
+    same = [each for each, full in known if full == asked]
+    if len(alike) > 1 and not same:
+        rules = "; ".join(", ".join(f"{key}: {value}" for key, value in each.items()) for each in alike)
+        raise CallaoError(
+            f"state: absent matches {len(alike)} rules ({rules}): name the host's port or address, or proto."
+        )
+    return next(iter([*same, *alike]), rule)
+
+
+def _rules(instance: Instance) -> list[Rule]:
     said = instance.document.get("portForwards")
-    rules = list(said) if isinstance(said, list) else []
+    return [dict(each) for each in said if isinstance(each, Mapping)] if isinstance(said, list) else []
+
+
+def _document(instance: Instance, rule: Rule, request: ForwardRequest, host: Host) -> dict[str, object]:
+    """lima.yaml with the rule or without; one that says the same in other words keeps them."""
+    rules = _rules(instance)
     if request.state == ABSENT:
         kept = [each for each in rules if each != rule]
         return {**instance.document, "portForwards": kept} if len(kept) != len(rules) else instance.document
-    return instance.document if rule in rules else {**instance.document, "portForwards": [rule, *rules]}
+    full = _full(rule, instance, host)
+    if any(_full(each, instance, host) == full for each in rules):
+        return instance.document
+    return {**instance.document, "portForwards": [rule, *rules]}
 
 
 def _live(instance: Instance, full: Rule, state: str) -> None:

@@ -11,6 +11,7 @@ from callao.access import Access
 from callao.config import Config
 from callao.errors import CallaoError
 from callao.instances import Policy, Restart, Target
+from callao.instances.files import label_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Request:
         request is refused.
     :param amend: what makes of an existing instance's document the one that it shall have; asked again under
         the instance's lock, so that changes at the same time all count.
-    :param labels: None leaves an existing instance's labels alone.
+    :param labels: None leaves an existing instance's labels alone. A number or a boolean is its text.
     :param warm: have a new instance go on from the memory of one like it, in place of booting, where that
         can be; the first of its kind boots, and is kept for those to come. None: as its lima.yaml says.
     :param origin: ``NAME`` or ``NAME@SNAPSHOT``: the instance that a new one begins as.
@@ -43,7 +44,7 @@ class Request:
     text: str = ""
     before: str = ""
     amend: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
-    labels: Mapping[str, str] | None = None
+    labels: Mapping[str, object] | None = None
     force: bool = False
     recreate: bool = False
     restart: str = "auto"
@@ -66,6 +67,20 @@ class Request:
             force=self.force,
             recreate=self.recreate,
         )
+
+    def label_texts(self) -> dict[str, str] | None:
+        """:raises CallaoError: for a label that is no scalar."""
+        if self.labels is None:
+            return None
+        texts: dict[str, str] = {}
+        for key, value in self.labels.items():
+            text = label_text(value)
+            if not isinstance(text, str):
+                raise CallaoError(
+                    f"labels.{key}: {value!r} is not text (allowed: text, a number, a boolean)."
+                )
+            texts[str(key)] = text
+        return texts
 
     def is_warm(self, config: Config) -> bool:
         """Whether a new instance of this configuration is to be warm."""

@@ -10,6 +10,9 @@ from callao.errors import ConfigError, DriverError, Problem
 from callao.host import Host
 from callao.instances import Desired
 
+_SMALLEST = 2**20
+"""Bytes below which no memory and no disk is of use."""
+
 _BY_THE_ENGINE = frozenset(
     {
         "minimumLimaVersion", "vmType", "os", "arch", "images", "ssh", "provision", "upgradePackages",
@@ -28,7 +31,7 @@ def refuse_unsupported(config: Config, name: str, host: Host) -> None:
     :raises DriverError: naming each program that the host lacks.
     """
     driver = driver_for(config.vm_type)
-    problems = driver.validate(config, host)
+    problems = [*_tiny_sizes(config), *driver.validate(config, host)]
     if config.mounts and config.mount_type not in driver.features.mount_types:
         allowed = ", ".join(sorted(driver.features.mount_types))
         message = f"is not for vmType {config.vm_type}"
@@ -39,6 +42,17 @@ def refuse_unsupported(config: Config, name: str, host: Host) -> None:
     if missing:
         raise DriverError(" ".join(missing))
     cidata.content(cidata.Seed(name, config, (), "", "", "", {}))
+
+
+def _tiny_sizes(config: Config) -> list[Problem]:
+    """A number without a unit is bytes, as in Lima; nobody means that few of them."""
+    return [
+        Problem(
+            field, size, f"is {size} bytes, and {size}MiB may be meant", "a size with a unit, such as 2GiB"
+        )
+        for field, size in (("memory", config.memory), ("disk", config.disk))
+        if size < _SMALLEST
+    ]
 
 
 def notices(wanted: Desired) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ STOP, START, AWAIT, LIVE = Step.STOP, Step.START, Step.AWAIT, Step.REFRESH
     [
         (Target.STARTED, None, (C, START)),
         (Target.PRESENT, None, (C,)),
-        (Target.STOPPED, None, (C,)),
+        (Target.STOPPED, None, ()),
         (Target.RESTARTED, None, (C, START)),
         (Target.ABSENT, None, ()),
         (Target.STARTED, instance(), (START,)),

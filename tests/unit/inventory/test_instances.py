@@ -84,20 +84,20 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def test_each_instance_is_a_host_with_what_is_known_of_it(home: Home) -> None:
+def test_each_instance_is_a_host_with_what_is_known_of_it_in_one_variable(home: Home) -> None:
     variables = home.read()["_meta"]["hostvars"]
     assert sorted(variables) == ["db", "odd", "web"]
-    web = variables["web"]
-    assert web["ansible_connection"] == "callao.lima.instance"
-    assert (web["lima_instance"], web["lima_status"]) == ("web", "Running")
-    assert web["lima_dir"] == str(home.path / "web")
-    assert (web["lima_vm_type"], web["lima_arch"], web["lima_cpus"]) == ("qemu", "x86_64", 2)
-    assert (web["lima_memory"], web["lima_disk"]) == (2**30, 3 * 2**30)
-    assert web["lima_ssh"]["port"] == 40022
-    assert web["lima_labels"] == {"project": "shop", "tier": "front"}
-    assert variables["db"]["lima_status"] == "Stopped"
-    assert variables["odd"]["lima_status"] == "Broken"
-    assert variables["odd"]["lima_errors"] != []
+    assert set(variables["web"]) == {"ansible_connection", "ansible_lima_home", "lima"}
+    web = variables["web"]["lima"]
+    assert variables["web"]["ansible_connection"] == "callao.lima.instance"
+    assert (web["status"], web["dir"]) == ("Running", str(home.path / "web"))
+    assert (web["vm_type"], web["arch"], web["cpus"]) == ("qemu", "x86_64", 2)
+    assert (web["memory"], web["disk"]) == (2**30, 3 * 2**30)
+    assert web["ssh"]["port"] == 40022
+    assert web["labels"] == {"project": "shop", "tier": "front"}
+    assert variables["db"]["lima"]["status"] == "Stopped"
+    assert variables["odd"]["lima"]["status"] == "Broken"
+    assert variables["odd"]["lima"]["errors"] != []
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_a_template_that_is_a_file_gives_the_group_its_name(home: Home) -> None:
 def test_groups_and_variables_of_ones_own_are_composed(home: Home) -> None:
     source = {
         "strict": True,
-        "groups": {"shop": "lima_labels.project | default('') == 'shop'"},
-        "keyed_groups": [{"key": "lima_vm_type | default('none', true)", "prefix": "type"}],
-        "compose": {"home_of": "'dir:' ~ lima_dir"},
+        "groups": {"shop": "lima.labels.project | default('') == 'shop'"},
+        "keyed_groups": [{"key": "lima.vm_type | default('none', true)", "prefix": "type"}],
+        "compose": {"home_of": "'dir:' ~ lima.dir"},
     }
     inventory = home.read(source)
     assert hosts(inventory, "shop") == ["db", "web"]
@@ -146,7 +146,7 @@ def test_strict_refuses_what_cannot_be_composed(home: Home) -> None:
 def test_what_an_instance_says_of_itself_is_never_a_template(home: Home, tmp_path: Path) -> None:
     trap = "{{ lookup('ansible.builtin.pipe', 'touch " + str(tmp_path / "sprung") + "') }}"
     home.instance("trap", labels={"x": trap}, text=f'{TEMPLATE}message: "{trap}"\n')
-    assert home.read()["_meta"]["hostvars"]["trap"]["lima_labels"] == {"x": trap}
+    assert home.read()["_meta"]["hostvars"]["trap"]["lima"]["labels"] == {"x": trap}
     argv = ["ansible", "-i", str(tmp_path / "here.callao.yml"), "-c", "local", "trap"]
     subprocess.run(
         [
@@ -155,7 +155,7 @@ def test_what_an_instance_says_of_itself_is_never_a_template(home: Home, tmp_pat
             "-m",
             "debug",
             "-a",
-            "msg={{ lima_labels.x }}",
+            "msg={{ lima.labels.x }}",
         ],
         env={
             **os.environ,
@@ -173,14 +173,35 @@ def test_a_folder_with_a_name_that_no_instance_can_have_is_left_out(home: Home) 
     assert sorted(home.read()["_meta"]["hostvars"]) == ["db", "odd", "web"]
 
 
-def test_a_home_that_is_not_there_is_an_empty_inventory(home: Home) -> None:
-    inventory = home.read({"lima_home": str(home.folder / "nowhere")})
-    assert inventory["_meta"]["hostvars"] == {}
+def test_a_home_that_is_not_there_is_an_empty_inventory_with_a_warning(home: Home) -> None:
+    nowhere = str(home.folder / "nowhere")
+    done = home.run("--list", source={"lima_home": nowhere})
+    assert json.loads(done.stdout)["_meta"]["hostvars"] == {}
+    assert f"lima_home: {nowhere} is no folder" in " ".join(done.stderr.split())
+
+
+def test_a_home_that_is_a_template_is_refused(home: Home) -> None:
+    done = home.run("--list", source={"lima_home": "{{ playbook_dir }}/lima"})
+    assert "is a template, and an inventory source has none" in " ".join(done.stderr.split())
+
+
+def test_the_first_filter_that_is_true_decides(home: Home) -> None:
+    filters = [
+        {"exclude": "lima.labels.tier == 'front'"},
+        {"include": "lima.template.startswith('debian')"},
+        {"exclude": True},
+    ]
+    assert sorted(home.read({"filters": filters})["_meta"]["hostvars"]) == ["db"]
+
+
+def test_a_filter_that_is_neither_include_nor_exclude_is_refused(home: Home) -> None:
+    done = home.run("--list", source={"filters": [{"only": "true"}]})
+    assert "filters[0]: {'only': 'true'} is not one of" in " ".join(done.stderr.split())
 
 
 def test_a_home_of_its_own_is_told_to_the_connection(home: Home) -> None:
     inventory = home.read({"lima_home": str(home.path)}, LIMA_HOME="/nowhere")
-    assert inventory["_meta"]["hostvars"]["web"]["lima_home"] == str(home.path)
+    assert inventory["_meta"]["hostvars"]["web"]["ansible_lima_home"] == str(home.path)
 
 
 def test_the_cache_answers_until_it_is_dropped(home: Home) -> None:
