@@ -23,7 +23,7 @@ def command() -> None:
     from callao.cli import external
     from callao.cli.preserve import BLOCKED
     from callao.config import effective, to_document
-    from callao.config.rules import LIMA_VERSION
+    from callao.config.age import LIMA_VERSION
     from callao.drivers import known
     from callao.host import identity_file
     from callao.templates import find, names, resolve

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from callao.deferred import defer
 
 if TYPE_CHECKING:
-    from callao.config.defaults import below_home, mac_address
+    from callao.config.defaults import mac_address
     from callao.config.document import Change, changes, to_document
     from callao.config.effective import check, effective
     from callao.config.environment import with_environment
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from callao.config.expression import query_document, transform
     from callao.config.jsonschema import json_schema
     from callao.config.merge import merge
+    from callao.config.mounts import below_home
     from callao.config.names import check_name, check_socket_path, hostname_of
     from callao.config.positions import locate
     from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
@@ -54,7 +55,7 @@ __all__ = [
 __getattr__ = defer(
     __name__,
     {
-        "defaults": ("below_home", "mac_address"),
+        "defaults": ("mac_address",),
         "document": ("Change", "changes", "to_document"),
         "effective": ("check", "effective"),
         "environment": ("with_environment",),
@@ -62,6 +63,7 @@ __getattr__ = defer(
         "expression": ("query_document", "transform"),
         "jsonschema": ("json_schema",),
         "merge": ("merge",),
+        "mounts": ("below_home",),
         "names": ("check_name", "check_socket_path", "hostname_of"),
         "positions": ("locate",),
         "schema": ("Arch", "Config", "Image", "MountType", "PortForward", "Proto", "VMType"),

@@ -7,12 +7,14 @@ Input has the right shape (:mod:`callao.config.shape`); output is what the schem
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from callao.config.addresses import canonical_address
-from callao.config.names import is_user_name
+from callao.config.age import GUEST_HOMES, LIMA_VERSION
+from callao.config.merge import version
+from callao.config.names import is_guest_user
 from callao.config.schema import VMType
 from callao.config.sizes import parse_size
 from callao.host import Host
@@ -20,45 +22,58 @@ from callao.host import Host
 _GIB = 2**30
 _ZERO = "0.0.0.0"  # noqa: S104 - what the guest listens on
 _MOUNT_TYPES = {
-    VMType.QEMU: ("9p", "virtiofs", "reverse-sshfs"),
+    VMType.QEMU: ("9p", "reverse-sshfs"),
     VMType.VZ: ("virtiofs", "reverse-sshfs"),
     VMType.KRUNKIT: ("virtiofs",),
     VMType.WSL2: ("wsl2",),
 }
 """By driver, in Lima's order; the first that the guest's kernel and the host have is taken."""
 
+_P9_LATER = "1.0.0"
+"""Instances of QEMU that Lima made before have reverse-sshfs."""
+
+_SHELLS = {"FreeBSD": "/bin/sh", "Darwin": "/bin/zsh", "Windows": "cmd.exe"}
+_OWNERS = {"FreeBSD": "root:wheel", "Darwin": "root:wheel"}
+_DATA = ("data", "yq")
+
 Document = dict[str, Any]
 
 
-def fill(document: Mapping[str, Any], host: Host, *, instance_dir: Path) -> Document:
+def fill(
+    document: Mapping[str, Any], host: Host, *, instance_dir: Path, made_by: str = LIMA_VERSION
+) -> Document:
     """The whole configuration as plain values; sizes in bytes. ``document`` stays as it is.
 
-    What ``plain`` drops is still there, see :func:`bare`: entries keep their places for the rules.
+    What ``plain`` drops is still there, see :func:`bare`: entries keep their places for the rules. Of
+    ``mounts``, what follows from the location is filled in by :func:`callao.config.mounts.settled`, when
+    its references have been replaced.
+
+    :param document: in lima.yaml's shape, see :func:`callao.config.shape.conform`.
+    :param made_by: the version in the instance's lima-version; some defaults are those of its time.
     """
-    filled: Document = {key: value for key, value in _plain(document).items() if value is not None}
-    filled.pop("base", None)
-    arch = filled.get("arch")
-    filled["arch"] = host.arch if arch in (None, "default") else arch
+    filled: Document = {key: value for key, value in document.items() if key != "base"}
+    system = filled.setdefault("os", "Linux")
+    arch = filled.setdefault("arch", host.arch)
     filled.setdefault("vmType", default_vm_type(filled, host))
     filled["vmOpts"] = _vm_opts(filled)
-    filled.setdefault("images", [])
+    filled["images"] = [_image(entry, arch) for entry in filled.get("images", [])]
+    filled["firmware"] = _with_arches(filled.get("firmware", {}), "images", arch)
+    filled["containerd"] = _with_arches(filled.get("containerd", {}), "archives", arch)
     filled.setdefault("cpus", min(4, host.cpus))
     filled["memory"] = parse_size(filled.get("memory", min(4 * _GIB, host.memory // 2 // 2**20 * 2**20)))
     filled["disk"] = parse_size(filled.get("disk", 100 * _GIB))
-    filled.setdefault(
-        "mountType", default_mount_type(filled["vmType"], filled.get("mountTypesUnsupported", []), host)
-    )
-    filled["user"] = _user(filled.get("user", {}), host)
-    filled["mounts"] = [_mount(entry, host) for entry in filled.get("mounts", [])]
+    filled.setdefault("mountType", _mount_type(filled, made_by))
+    filled["user"] = _user(filled.get("user", {}), host, system, made_by)
     filled["portForwards"] = [_forward(entry) for entry in filled.get("portForwards", [])]
-    filled["networks"] = [
-        _network(entry, index, instance_dir) for index, entry in enumerate(filled.get("networks", []))
-    ]
+    filled["networks"] = networks(filled.get("networks", []), instance_dir)
     filled["additionalDisks"] = [_short(entry, "name") for entry in filled.get("additionalDisks", [])]
-    for key in ("provision", "probes"):
-        filled[key] = [_script(entry) for entry in filled.get(key, [])]
-    for key in ("env", "param", "cpuType"):
-        filled[key] = {each: _text(value) for each, value in filled.get(key, {}).items()}
+    filled["provision"] = [_provision(entry, system) for entry in filled.get("provision", [])]
+    filled["probes"] = _probes(filled.get("probes", []))
+    for key in ("env", "param"):
+        filled.setdefault(key, {})
+    filled["cpuType"] = _said(filled.get("cpuType", {}))
+    filled["caCerts"] = _ca_certs(filled.get("caCerts", {}))
+    filled.setdefault("mounts", [])
     filled.setdefault("timezone", host.timezone)
     return filled
 
@@ -69,15 +84,18 @@ def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
         return VMType.WSL2.value
     if host.os != "darwin":
         return VMType.QEMU.value
-    foreign = document.get("arch") not in (None, "default", host.arch)
-    legacy = (document.get("firmware") or {}).get("legacyBIOS")
+    foreign = document.get("arch") not in (None, "", "default", host.arch)
+    firmware = document.get("firmware")
+    legacy = isinstance(firmware, Mapping) and firmware.get("legacyBIOS")
     return (VMType.QEMU if foreign or legacy or document.get("mountType") == "9p" else VMType.VZ).value
 
 
-def default_mount_type(vm_type: str, unsupported: list[str], host: Host) -> str:
-    """The driver's best mount type that the guest's distribution has, and this host can serve."""
-    types = _MOUNT_TYPES[VMType(vm_type)]
-    lacking = [*unsupported, *(["virtiofs"] if vm_type == VMType.QEMU and not host.virtiofs else [])]
+def _mount_type(filled: Document, made_by: str) -> str:
+    """The driver's first mount type that the guest's distribution has."""
+    types = _MOUNT_TYPES[VMType(filled["vmType"])]
+    lacking = filled.get("mountTypesUnsupported", [])
+    if filled["vmType"] == VMType.QEMU and version(made_by) < version(_P9_LATER):
+        return "reverse-sshfs"
     return next((each for each in types if each not in lacking), types[-1])
 
 
@@ -87,11 +105,6 @@ def mac_address(instance_dir: Path, index: int) -> str:
     """
     tail = hashlib.sha256(f"{_machine_id()}{instance_dir}{index}".encode()).digest()[:3]
     return "52:55:55:" + ":".join(f"{byte:02x}" for byte in tail)
-
-
-def below_home(location: str, host: Host) -> str:
-    """A path of the host with ``~`` replaced by the user's home."""
-    return host.user.home + location[1:] if location == "~" or location.startswith("~/") else location
 
 
 def _machine_id() -> str:
@@ -104,40 +117,45 @@ def _machine_id() -> str:
 
 def _vm_opts(filled: Document) -> Document:
     """``rosetta`` at the top is where ``vmOpts.vz.rosetta`` was before; the new place wins."""
-    options: Document = filled.get("vmOpts", {})
+    options: Document = dict(filled.get("vmOpts", {}))
     old = filled.pop("rosetta", None)
-    if old is None:
-        return options
-    vz = options.get("vz", {})
-    return {**options, "vz": {**vz, "rosetta": {**old, **vz.get("rosetta", {})}}}
+    if old is not None and "vz" not in options.get("others", {}):
+        vz = options.get("vz", {})
+        options["vz"] = {**vz, "rosetta": {**old, **vz.get("rosetta", {})}}
+    qemu = options.get("qemu", {})
+    if "cpuType" in qemu:
+        options["qemu"] = {**qemu, "cpuType": _said(qemu["cpuType"])}
+    return options
 
 
-def _user(user: Mapping[str, Any], host: Host) -> Document:
+def _said(table: Mapping[str, str]) -> Document:
+    return {key: value for key, value in table.items() if value}
+
+
+def _image(entry: Mapping[str, Any], arch: str) -> Document:
+    image = {"arch": arch, **entry}
+    parts = {key: {"arch": image["arch"], **entry[key]} for key in ("kernel", "initrd") if key in entry}
+    return {**image, **parts}
+
+
+def _with_arches(fields: Mapping[str, Any], key: str, arch: str) -> Document:
+    return {**fields, **({key: [{"arch": arch, **each} for each in fields[key]]} if key in fields else {})}
+
+
+def _user(user: Mapping[str, Any], host: Host, system: str, made_by: str) -> Document:
     """The host's user mirrored. Root cannot be: its name and uid are taken in every guest."""
-    mirrored = is_user_name(host.user.name) and host.user.uid != 0
+    mirrored = is_guest_user(host.user.name) and host.user.uid != 0
     name = user.get("name") or (host.user.name if mirrored else "lima")
+    homes = "/Users" if system == "Darwin" else "/home"
+    suffix = "guest" if version(made_by) >= version(GUEST_HOMES) else "linux"
     return {
         "name": name,
         "comment": user.get("comment", host.user.comment if mirrored else ""),
-        "home": user.get("home", "/home/{{.User}}.guest"),
+        "home": user.get("home", f"{homes}/{{{{.User}}}}.{suffix}"),
+        "shell": user.get("shell", _SHELLS.get(system, "/bin/bash")),
         "uid": user.get("uid", host.user.uid or 1000),
-        **{key: user[key] for key in ("shell", "passwordlessSudo") if key in user},
+        "passwordlessSudo": user.get("passwordlessSudo", system != "Darwin"),
     }
-
-
-def _mount(entry: Mapping[str, Any], host: Host) -> Document:
-    location = below_home(entry.get("location", ""), host)
-    p9 = dict(entry.get("9p", {}))
-    p9["msize"] = parse_size(p9.get("msize", "128KiB"))
-    p9.setdefault("cache", "mmap" if entry.get("writable") else "fscache")
-    point = entry.get("mountPoint") or _mount_point(location)
-    return {**entry, "location": location, "mountPoint": point, "9p": p9}
-
-
-def _mount_point(location: str) -> str:
-    """The location's own path; but the host's root must not cover the home of the guest's root."""
-    below_root = location == "/root" or location.startswith("/root/")
-    return f"/mnt{location}" if below_root else location
 
 
 def _forward(entry: Mapping[str, Any]) -> Document:
@@ -149,12 +167,36 @@ def _forward(entry: Mapping[str, Any]) -> Document:
     for key in ("guestIP", "hostIP"):
         if filled.get(key):
             filled[key] = canonical_address(filled[key])
-    if entry.get("guestIPMustBeZero"):
-        filled.setdefault("guestIP", _ZERO)
-    filled.setdefault("guestIPMustBeZero", filled.get("guestIP") == _ZERO)
+    filled.setdefault("guestIP", _ZERO if entry.get("guestIPMustBeZero") else "127.0.0.1")
+    filled.setdefault("guestIPMustBeZero", filled["guestIP"] == _ZERO)
     filled.setdefault("guestPortRange", [1, 65535])
     filled.setdefault("hostPortRange", filled["guestPortRange"])
     return filled
+
+
+def networks(entries: Sequence[Mapping[str, Any]], instance_dir: Path) -> list[Document]:
+    """Entries of one interface are one network: the later one's fields count."""
+    combined: list[Document] = []
+    places: dict[str, int] = {}
+    for entry in entries:
+        name = entry.get("interface")
+        if name in places:
+            combined[places[name]] = _over(combined[places[name]], entry)
+            continue
+        if name:
+            places[name] = len(combined)
+        combined.append(dict(entry))
+    return [_network(entry, index, instance_dir) for index, entry in enumerate(combined)]
+
+
+def _over(under: Document, entry: Mapping[str, Any]) -> Document:
+    """``lima`` and ``socket`` exclude each other: the one that is said replaces the other."""
+    kept = dict(under)
+    if entry.get("socket"):
+        kept.pop("lima", None)
+    if entry.get("lima"):
+        kept.pop("socket", None)
+    return {**kept, **{key: value for key, value in entry.items() if key != "vzNAT"}}
 
 
 def _network(entry: Mapping[str, Any], index: int, instance_dir: Path) -> Document:
@@ -165,6 +207,33 @@ def _network(entry: Mapping[str, Any], index: int, instance_dir: Path) -> Docume
     }
 
 
+def _provision(entry: Mapping[str, Any], system: str) -> Document:
+    filled = _script(entry)
+    mode = filled.setdefault("mode", "system")
+    if mode in _DATA:
+        filled["owner"] = entry.get("owner") or _OWNERS.get(system, "root:root")
+        filled.setdefault("permissions", "644")
+    if mode == "data":
+        filled.setdefault("content", "")
+    if mode == "yq":
+        filled.setdefault("format", "auto")
+    if mode == "dependency":
+        filled.setdefault("skipDefaultDependencyResolution", False)
+    return filled
+
+
+def _probes(entries: Sequence[Mapping[str, Any]]) -> list[Document]:
+    return [
+        {"description": f"user probe {index + 1}/{len(entries)}", **_script(entry)}
+        for index, entry in enumerate(entries)
+    ]
+
+
+def _ca_certs(fields: Mapping[str, Any]) -> Document:
+    unique = {key: list(dict.fromkeys(fields[key])) for key in ("files", "certs") if key in fields}
+    return {**fields, **unique}
+
+
 def _script(entry: Mapping[str, Any]) -> Document:
     file = entry.get("file")
     return {**entry, "file": _short(file, "url")} if file is not None else dict(entry)
@@ -172,17 +241,6 @@ def _script(entry: Mapping[str, Any]) -> Document:
 
 def _short(entry: Any, key: str) -> Document:
     return {key: entry} if isinstance(entry, str) else dict(entry)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """A copy without null entries in maps: null means the default."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items() if item is not None}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def bare(filled: Document) -> Document:

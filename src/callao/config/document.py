@@ -11,6 +11,8 @@ import msgspec
 from callao.config.schema import Config
 from callao.config.sizes import format_size
 
+_OF_FILES = frozenset({"content", "overwrite", "owner", "path", "permissions", "format"})
+
 
 @dataclass(frozen=True)
 class Change:
@@ -28,7 +30,21 @@ def to_document(config: Config) -> dict[str, Any]:
     document["disk"] = format_size(config.disk)
     for mount in document["mounts"]:
         mount["9p"]["msize"] = format_size(mount["9p"]["msize"])
+    options = document["vmOpts"]
+    for driver, said in options.pop("others").items():
+        both = isinstance(said, dict) and isinstance(options.get(driver), dict)
+        options[driver] = {**options[driver], **said} if both else said
+    document["provision"] = [_in_mode(entry) for entry in document["provision"]]
+    if not config.warm:
+        del document["warm"]
     return document
+
+
+def _in_mode(entry: dict[str, Any]) -> dict[str, Any]:
+    """Without the defaults of fields of other modes: Lima refuses to see them there."""
+    mode = entry["mode"]
+    dropped = _OF_FILES if mode not in ("data", "yq") else {"overwrite"} if mode == "yq" else set()
+    return {key: value for key, value in entry.items() if key not in dropped}
 
 
 def changes(before: Config, after: Config) -> list[Change]:

@@ -9,12 +9,15 @@ from typing import Any
 
 import msgspec
 
-from callao.config.defaults import bare, fill
+from callao.config.age import made_by
+from callao.config.defaults import bare, default_vm_type, fill
 from callao.config.expand import expand
+from callao.config.mounts import settled
 from callao.config.names import check_socket_path
 from callao.config.rules import rule_problems
 from callao.config.schema import Config
-from callao.config.shape import shape_problems
+from callao.config.shape import conform, shape_problems
+from callao.config.usernets import network_names
 from callao.errors import ConfigError, Problem
 from callao.host import Host
 
@@ -23,7 +26,8 @@ _STAND_IN: dict[str, Any] = {"images": [{"location": "/"}]}
 
 
 def check(document: Mapping[str, object], *, source: str = "", text: str = "") -> None:
-    """The shape of a partial document: keys, types, sets and ranges.
+    """The shape of a partial document: keys, types, sets and ranges. Strict: a key that is unknown, which
+    :func:`effective` goes on without, is a problem.
 
     :param source: where the document is from, for messages.
     :param text: the YAML that it was loaded from, if any: gives the problems lines and columns.
@@ -51,15 +55,22 @@ def effective(
     :raises ConfigError: with every problem, each with its place in the document.
     """
     check_socket_path(instance_dir)
-    problems = shape_problems(document)
+    given = document.get("vmType")
+    vm_type = given if isinstance(given, str) else default_vm_type(document, host)
+    shaped, problems, _ = conform(document, vm_type)
     wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in problems}
-    sound = {key: value for key, value in document.items() if key not in wrong}
+    sound = {key: value for key, value in shaped.items() if key not in wrong}
     for key in wrong & _STAND_IN.keys():
         sound[key] = _STAND_IN[key]
-    filled = fill(sound, host, instance_dir=instance_dir)
+    filled = fill(sound, host, instance_dir=instance_dir, made_by=made_by(instance_dir))
     expanded, lost = expand(filled, host, name=name, instance_dir=instance_dir)
+    expanded["mounts"] = settled(expanded["mounts"], host.user.home)
     used = {key for key in filled["param"] if f".Param.{key}" in repr(document)}
-    problems += lost + rule_problems(expanded, given=sound, used=used, sockets=instance_dir / "sock")
+    named = any(entry.get("lima") for entry in filled["networks"])
+    networks = network_names(instance_dir.parent, host) if named else frozenset()
+    problems += lost + rule_problems(
+        expanded, given=sound, used=used, sockets=instance_dir / "sock", networks=networks
+    )
     if problems:
         raise _refusal(problems, source, text)
     try:

@@ -15,13 +15,26 @@ from typing import Any
 import msgspec
 
 from callao.config.descriptions import DESCRIPTIONS
-from callao.config.schema import Config, Provision
-from callao.config.shape import DEFAULTED, LONE, PORTS, RANGES, SHORT, SMALLEST, fields_of, without_none
+from callao.config.schema import P9, Config, Provision
+from callao.config.shape import (
+    DEFAULTS,
+    LONE,
+    PORTS,
+    RANGES,
+    SHORT,
+    SMALLEST,
+    UNCUT,
+    UNSET,
+    fields_of,
+    without_none,
+)
 from callao.config.sizes import format_size
 
 Schema = dict[str, Any]
 
-_SIZE = r"^\s*[0-9]+(\.[0-9]+)?\s*([kKmMgGtTpP][iI]?)?[bB]?\s*$"
+_SIZE = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)? ?([kKmMgGtTpP]([iI]?[bB])?|[bB])?$"
+_NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
+_SCALARS = ["string", "number", "boolean"]
 _DEFAULTS: dict[tuple[type, str], str] = {(Config, "disk"): "100GiB"}
 """Those that :mod:`callao.config.defaults` fills in and that are the same everywhere."""
 
@@ -84,13 +97,30 @@ def _described(record: type, key: str, default: object) -> Schema:
 
 
 def _field(record: type, key: str, kind: Any) -> Schema:
+    schema = _said(record, key, kind)
+    return _or_unset(schema, record, key) if key in UNSET.get(record, ()) else schema
+
+
+def _said(record: type, key: str, kind: Any) -> Schema:
     if (record, key) in SMALLEST:
-        return {"type": ["string", "integer"], "pattern": _SIZE, "minimum": SMALLEST[record, key]}
+        return {"type": ["string", "number"], "pattern": _SIZE, "minimum": SMALLEST[record, key]}
+    if (record, key) == (Provision, "permissions"):
+        return {"type": "string"}
     schema = _kind(kind, key)
     if (record, key) in LONE:
         return {"anyOf": [schema, schema["items"]]}
-    if record is Config and key == DEFAULTED:
-        return {"enum": ["default", *schema["enum"]]}
+    return schema
+
+
+def _or_unset(schema: Schema, record: type, key: str) -> Schema:
+    """What Lima writes where nothing is said; ``default`` says as little."""
+    if "enum" in schema:
+        more = ["", 0, *(["default"] if (record, key) in DEFAULTS else [])]
+        return {"enum": [*schema["enum"], *more]}
+    if schema.get("type") == "array":
+        return {"anyOf": [schema, {"type": "array", "items": {"enum": [0, None]}}]}
+    if "minimum" in schema:
+        return {"anyOf": [schema, {"enum": [0, *([] if (record, key) == (P9, "msize") else [""])]}]}
     return schema
 
 
@@ -102,23 +132,30 @@ def _kind(kind: Any, key: str) -> Schema:
     if origin is typing.Literal:
         return {"enum": list(typing.get_args(kind))}
     if origin is dict:
-        values = ["string", "number", "boolean", "null"]
-        return {"type": "object", "additionalProperties": {"type": values}}
+        values = [*_SCALARS, "null"]
+        names = {"minLength": 1}
+        return {"type": "object", "propertyNames": names, "additionalProperties": {"type": values}}
     if issubclass(kind, msgspec.Struct):
         schema: Schema = {"$ref": f"#/$defs/{kind.__name__}"}
-        return {"anyOf": [{"type": "string"}, schema]} if kind in SHORT else schema
+        return {"anyOf": [{"type": _SCALARS}, schema]} if kind in SHORT else schema
     if issubclass(kind, enum.Enum):
         return {"enum": [str(member) for member in kind]}
-    if kind is int and key in RANGES:
-        low, high = RANGES[key]
-        return {"type": "integer", "minimum": low, "maximum": high}
-    return {"type": {bool: "boolean", int: "integer", str: "string"}[kind]}
+    if kind is int:
+        low, high = RANGES.get(key, (None, None))
+        return _whole(low, high, cut=key not in UNCUT)
+    return {"type": "boolean"} if kind is bool else {"type": _SCALARS}
+
+
+def _whole(low: int | None, high: int | None, *, cut: bool = True) -> Schema:
+    """A number, or its text; a fraction is cut off where Lima does that and we too."""
+    bounds = {"minimum": low, "exclusiveMaximum": high + 1} if low is not None and high is not None else {}
+    return {"type": ["number" if cut else "integer", "string"], "pattern": _NUMBER, **bounds}
 
 
 def _list(inner: tuple[Any, ...], key: str) -> Schema:
     if inner[-1] is Ellipsis:
         return {"type": "array", "items": _kind(inner[0], key)}
-    port = {"type": "integer", "minimum": PORTS[0], "maximum": PORTS[1]}
+    port = _whole(*PORTS)
     return {"type": "array", "items": port, "minItems": len(inner), "maxItems": len(inner)}
 
 

@@ -11,6 +11,7 @@ from callao.errors import ConfigError, Problem
 
 _INSTANCE = re.compile(r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_TOLERATED_USER = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 INSTANCE_ALLOWED = (
@@ -67,6 +68,18 @@ def hostname_of(name: str) -> str:
 def is_user_name(name: str) -> bool:
     """Whether Debian's useradd and Fedora's alike would take it."""
     return bool(_USER.fullmatch(name))
+
+
+def is_tolerated_user(name: str) -> bool:
+    """Whether useradd makes such a user when told to: Debian's and Fedora's take capitals and dots."""
+    return bool(_TOLERATED_USER.fullmatch(name))
+
+
+def is_guest_user(name: str) -> bool:
+    """Whether a user of the host may be called the same in a guest; Ubuntu and others have a group
+    ``admin``, with which useradd's group of the user's own name would clash.
+    """
+    return is_user_name(name) and name != "admin"
 
 
 def is_identifier(name: str) -> bool:

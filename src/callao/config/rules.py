@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import posixpath
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from callao.config.names import INSTANCE_ALLOWED, is_identifier, is_instance_name, is_user_name
+from callao.config import rules_network as network
+from callao.config.age import LIMA_VERSION
+from callao.config.names import INSTANCE_ALLOWED, is_identifier, is_instance_name, is_tolerated_user
 from callao.config.rules_files import files
-from callao.config.rules_network import copies, forwards, networks, resolver
 from callao.config.rules_scripts import probes, provision
 from callao.config.schema import Arch
 from callao.errors import Problem
@@ -22,28 +24,35 @@ from callao.errors import Problem
 Document = Mapping[str, Any]
 Found = Iterator[Problem]
 
-LIMA_VERSION = "2.1.0"
-"""The Lima whose lima.yaml this is; ``minimumLimaVersion`` is compared with it. Each instance's lima-version
-says so, too: Lima's own tools fill in that version's defaults, such as where the user's home is."""
-
-_VERSION = re.compile(r"v?\d+(\.\d+){0,2}([-+].*)?")
+_VERSION = re.compile(r"\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
 _FS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SYSTEM_PATHS = frozenset(
     ("/", "/bin", "/dev", "/etc", "/home", "/opt", "/root", "/sbin", "/tmp", "/usr", "/var")  # noqa: S108
 )
-_A_VERSION = "up to three numbers with dots, such as 2.0.0"
-_ARCHES = ", ".join(str(each) for each in Arch)
+_A_VERSION = "three numbers with dots, such as 2.0.0"
+_WINDOWS_SHELLS = ("cmd.exe", "powershell.exe", "pwsh.exe")
+_WINDOWS_ARCHES = (Arch.X86_64, Arch.AARCH64)
+_TPM_ARCHES = (Arch.X86_64, Arch.AARCH64, Arch.ARMV7L, Arch.RISCV64)
+_NOT_IN_WINDOWS = ("ansible", "boot", "yq")
 
 
-def rule_problems(filled: Document, *, given: Document, used: set[str], sockets: Path) -> list[Problem]:
+def rule_problems(
+    filled: Document,
+    *,
+    given: Document,
+    used: set[str],
+    sockets: Path,
+    networks: frozenset[str] = frozenset(),
+) -> list[Problem]:
     """Every rule that ``filled`` breaks.
 
     :param given: the document before its defaults.
     :param used: the parameters that its strings name.
     :param sockets: where relative sockets of the host will be.
+    :param networks: what ``networks[].lima`` may name.
     """
-    everything = {**filled, "_given": given, "_used": used, "_sockets": str(sockets)}
+    everything = {**filled, "_given": given, "_used": used, "_sockets": str(sockets), "_usernets": networks}
     return [problem for rule in _RULES for problem in rule(everything)]
 
 
@@ -55,7 +64,7 @@ def _base(filled: Document) -> Found:
 
 def _mounts(filled: Document) -> Found:
     home = filled["user"]["home"]
-    for index, mount in enumerate(filled["mounts"]):
+    for index, mount in enumerate([] if filled.get("plain") else filled["mounts"]):
         place = f"mounts[{index}]"
         location, point = mount["location"], mount["mountPoint"]
         if not location:
@@ -64,6 +73,8 @@ def _mounts(filled: Document) -> Found:
             yield Problem(
                 f"{place}.location", location, "is not absolute", "an absolute path, or one below ~"
             )
+        elif (words := _no_folder(location)) is not None:
+            yield Problem(f"{place}.location", location, words, "a directory, or a path where none is yet")
         if point != location and not point.startswith("/"):
             yield Problem(f"{place}.mountPoint", point, "is not absolute", "an absolute path in the guest")
         elif point and posixpath.normpath(f"/{point.lstrip('/')}") in (_SYSTEM_PATHS | {home}):
@@ -72,6 +83,15 @@ def _mounts(filled: Document) -> Found:
             )
     if filled["mountType"] in filled.get("mountTypesUnsupported", []):
         yield Problem("mountType", filled["mountType"], "is among mountTypesUnsupported", "another type")
+
+
+def _no_folder(location: str) -> str | None:
+    try:
+        return None if stat.S_ISDIR(Path(location).stat().st_mode) else "is not a directory"
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
 
 
 def _disks(filled: Document) -> Found:
@@ -91,20 +111,52 @@ def _disks(filled: Document) -> Found:
 
 def _user(filled: Document) -> Found:
     user = filled["user"]
-    if not is_user_name(user["name"]):
-        allowed = "a lower-case letter or _, then at most 31 of a-z, 0-9, _ and -"
+    if not is_tolerated_user(user["name"]):
+        allowed = "a letter, digit or _, then at most 31 of those, '.' and '-'; not digits alone"
         yield Problem("user.name", user["name"], "cannot be a user's name", allowed)
     if user["name"] == "root" or user["uid"] == 0:
         yield Problem("user.uid", user["uid"], "is root's", "an ordinary user: name not root, uid not 0")
-    for key in ("home", "shell"):
-        if not user.get(key, "/").startswith("/"):
-            yield Problem(f"user.{key}", user[key], "is not absolute", "an absolute path in the guest")
+    if not user["home"].startswith("/"):
+        yield Problem("user.home", user["home"], "is not absolute", "an absolute path in the guest")
+    if filled["os"] == "Windows":
+        if re.split(r"[/\\]", user["shell"])[-1].lower() not in _WINDOWS_SHELLS:
+            yield Problem("user.shell", user["shell"], "is no shell of Windows", ", ".join(_WINDOWS_SHELLS))
+    elif not user["shell"].startswith("/"):
+        yield Problem("user.shell", user["shell"], "is not absolute", "an absolute path in the guest")
     if ":" in user["comment"] or "\n" in user["comment"]:
         yield Problem(
             "user.comment", user["comment"], "cannot stand in passwd(5)", "text without ':' and newline"
         )
-    if user.get("passwordlessSudo") is False and not filled.get("plain"):
-        yield Problem("user.passwordlessSudo", False, "needs plain: true", "true, or plain: true")
+    yield from _sudo(filled, user["passwordlessSudo"])
+
+
+def _sudo(filled: Document, passwordless: bool) -> Found:
+    place = "user.passwordlessSudo"
+    if filled["os"] == "Darwin":
+        if passwordless:
+            yield Problem(place, True, "is not for a guest of macOS", "false")
+    elif not passwordless and filled["vmType"] == "wsl2":
+        yield Problem(place, False, "is not for vmType wsl2", "true")
+    elif not passwordless and not filled.get("plain"):
+        yield Problem(place, False, "needs plain: true", "true, or plain: true")
+
+
+def _system(filled: Document) -> Found:
+    """What a guest's system and architecture exclude."""
+    arch = filled["arch"]
+    if filled.get("tpm") and arch not in _TPM_ARCHES:
+        yield Problem("tpm", True, f"is not for arch {arch}", ", ".join(_TPM_ARCHES))
+    if filled["os"] != "Windows":
+        return
+    if filled["vmType"] != "qemu":
+        yield Problem("vmType", filled["vmType"], "has no Windows guests", "qemu")
+    if arch not in _WINDOWS_ARCHES:
+        yield Problem("arch", arch, "has no Windows guests", ", ".join(_WINDOWS_ARCHES))
+    for index, entry in enumerate(filled["provision"]):
+        if entry["mode"] in _NOT_IN_WINDOWS:
+            yield Problem(
+                f"provision[{index}].mode", entry["mode"], "is not for a Windows guest", "system, user"
+            )
 
 
 def _parameters(filled: Document) -> Found:
@@ -126,29 +178,23 @@ def _parameters(filled: Document) -> Found:
 
 def _environment(filled: Document) -> Found:
     for key in filled["env"]:
-        if not _ENV.fullmatch(key):
+        if key and not _ENV.fullmatch(key):
             yield Problem(
                 f"env.{key}", key, "cannot be a variable", "letters, digits, _, . and -, no digit first"
             )
 
 
-def _cpu_types(filled: Document) -> Found:
-    tables = {"cpuType": filled.get("cpuType") or {}}
-    tables["vmOpts.qemu.cpuType"] = ((filled.get("vmOpts") or {}).get("qemu") or {}).get("cpuType") or {}
+def _qemu(filled: Document) -> Found:
     least = ((filled.get("vmOpts") or {}).get("qemu") or {}).get("minimumVersion")
-    if least and not _VERSION.fullmatch(least):
+    if least is not None and filled["vmType"] == "qemu" and not _VERSION.fullmatch(least):
         yield Problem("vmOpts.qemu.minimumVersion", least, "is not a version", _A_VERSION)
-    for place, table in tables.items():
-        for arch in table:
-            if arch not in set(Arch):
-                yield Problem(f"{place}.{arch}", arch, "is not an architecture", _ARCHES)
 
 
 def _version(filled: Document) -> Found:
     from callao.config.merge import version
 
     least = filled.get("minimumLimaVersion")
-    if least and not _VERSION.fullmatch(least):
+    if least is not None and not _VERSION.fullmatch(least.removeprefix("v").partition("-")[0]):
         yield Problem("minimumLimaVersion", least, "is not a version", _A_VERSION)
     elif least and version(least) > version(LIMA_VERSION):
         yield Problem(
@@ -163,6 +209,6 @@ def _prefix(filled: Document) -> Found:
 
 
 _RULES: tuple[Callable[[Document], Found], ...] = (
-    _version, _base, files, _cpu_types, _mounts, _disks, _user, provision, probes, forwards, copies,
-    networks, resolver, _environment, _parameters, _prefix,
+    _version, _base, files, _qemu, _system, _mounts, _disks, _user, provision, probes, network.forwards,
+    network.copies, network.networks, network.resolver, _environment, _parameters, _prefix,
 )  # fmt: skip

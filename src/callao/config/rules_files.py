@@ -9,8 +9,8 @@ from typing import Any
 
 from callao.errors import Problem
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
-A_DIGEST = "sha256: or sha512: and that many hex digits"
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+A_DIGEST = "sha256:, sha384: or sha512: and that many hex digits"
 
 Document = Mapping[str, Any]
 Found = Iterator[Problem]
@@ -24,11 +24,13 @@ def files(filled: Document) -> Found:
         place = f"images[{index}]"
         yield from _file(image, place)
         yield from _parts(image, place)
-    others = {
-        "firmware.images": (filled.get("firmware") or {}).get("images"),
-        "containerd.archives": (filled.get("containerd") or {}).get("archives"),
-        "osOpts.Windows.virtioWin": ((filled.get("osOpts") or {}).get("Windows") or {}).get("virtioWin"),
-    }
+    containerd = filled.get("containerd") or {}
+    others = {"firmware.images": (filled.get("firmware") or {}).get("images")}
+    if containerd.get("system") or containerd.get("user"):
+        others["containerd.archives"] = containerd.get("archives")
+    if filled["os"] == "Windows":
+        options = (filled.get("osOpts") or {}).get("Windows") or {}
+        others["osOpts.Windows.virtioWin"] = options.get("virtioWin")
     for key, entries in others.items():
         for index, entry in enumerate(entries or ()):
             yield from _file(entry, f"{key}[{index}]")

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from callao.config.addresses import parse_address
@@ -66,11 +68,10 @@ def _sockets(rule: Mapping[str, Any], place: str, folder: str) -> Iterator[Probl
         yield Problem(
             f"{place}.hostPortRange", list(host), "has not the guest range's length", "equal lengths"
         )
-    if not rule.get("ignore"):
-        if guest_socket and not host_socket and host[0] != host[1]:
-            yield Problem(f"{place}.guestSocket", guest_socket, *_NO_RANGE, "a hostPort or a hostSocket")
-        if host_socket and not guest_socket and guest[0] != guest[1]:
-            yield Problem(f"{place}.hostSocket", host_socket, *_NO_RANGE, "a guestPort or a guestSocket")
+    if guest_socket and not host_socket and host[0] != host[1]:
+        yield Problem(f"{place}.guestSocket", guest_socket, *_NO_RANGE, "a hostPort or a hostSocket")
+    if host_socket and not guest_socket and guest[0] != guest[1]:
+        yield Problem(f"{place}.hostSocket", host_socket, *_NO_RANGE, "a guestPort or a guestSocket")
     if rule.get("reverse") and not (guest_socket and host_socket):
         yield Problem(f"{place}.reverse", True, "is for sockets", "with guestSocket and hostSocket")
 
@@ -102,9 +103,14 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
         kinds = [key for key in ("lima", "socket", "vzNAT") if network.get(key)]
         if len(kinds) != 1:
             yield Problem(place, kinds, "is of no kind, or of several", _KINDS)
-        socket = network.get("socket")
+        socket, name = network.get("socket"), network.get("lima")
         if socket:
             yield from _socket(socket, socket, f"{place}.socket")
+            if _is_another(socket):
+                yield Problem(f"{place}.socket", socket, "is not a socket", "a socket, or nothing yet")
+        if name and name not in filled["_usernets"]:
+            allowed = ", ".join(sorted(filled["_usernets"]))
+            yield Problem(f"{place}.lima", name, "is no network that this host has", allowed)
         if not _MAC.fullmatch(network["macAddress"]):
             yield Problem(
                 f"{place}.macAddress", network["macAddress"], "is not a MAC address", "six hex pairs with :"
@@ -117,6 +123,14 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
         if name in seen:
             yield Problem(f"{place}.interface", name, "is there twice", "a name of its own")
         seen.add(name)
+
+
+def _is_another(path: str) -> bool:
+    """Whether there is something other than a socket."""
+    try:
+        return not stat.S_ISSOCK(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def resolver(filled: Mapping[str, Any]) -> Iterator[Problem]:
@@ -147,4 +161,4 @@ def _is_address(text: str) -> bool:
         parse_address(text)
     except ValueError:
         return False
-    return True
+    return "%" not in text

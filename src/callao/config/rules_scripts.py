@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,45 +12,57 @@ from callao.config.rules_files import digest
 from callao.errors import Problem
 
 _SCRIPTS = ("system", "user", "boot", "dependency")
-_NEEDED = {"data": ("path", "content"), "yq": ("path", "expression"), "ansible": ("playbook",)}
+_FILES = ("data", "yq")
+_NEEDED = {"data": ("path",), "yq": ("path", "expression"), "ansible": ("playbook",)}
 _MODES = {
-    "script": _SCRIPTS,
     "skipDefaultDependencyResolution": ("dependency",),
-    "path": ("data", "yq"),
-    "content": ("data",),
-    "owner": ("data", "yq"),
-    "permissions": ("data", "yq"),
-    "overwrite": ("data",),
-    "expression": ("yq",),
-    "format": ("yq",),
+    "path": _FILES,
+    "content": _FILES,
+    "owner": _FILES,
+    "permissions": _FILES,
+    "overwrite": _FILES,
+    "format": _FILES,
     "playbook": ("ansible",),
 }
-"""The modes that a field has a place in."""
+"""The modes where Lima lets a field be; that it acts on it is another matter."""
 
-_HARMLESS = {"owner": "root:root", "overwrite": True, "script": "", "playbook": ""}
-"""Defaults, which say nothing where they have no place: a configuration written whole has them."""
-
-_INTERPRETER = "text whose first line is #! and a program, or is no #! line at all"
-_OCTAL = re.compile(r"0?[0-7]{3,4}")
+_OCTAL = re.compile(r"0*[0-7]{1,4}")
 _OWNER = re.compile(r"[A-Za-z0-9_.{}$-]+(?::[A-Za-z0-9_.{}$-]+)?")
 
 
 def provision(filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """Each entry has what its mode needs and nothing of another's."""
-    for index, entry in enumerate(filled["provision"]):
-        place, mode = f"provision[{index}]", entry.get("mode", "system")
-        if mode in _SCRIPTS:
-            yield from _script(entry, place)
+    """Each entry has what its mode needs and nothing that only another's may have."""
+    given = filled["_given"].get("provision") or []
+    for index, (entry, said) in enumerate(zip(filled["provision"], given, strict=True)):
+        place, mode = f"provision[{index}]", entry["mode"]
+        if mode in _SCRIPTS and not entry.get("script") and entry.get("file") is None:
+            yield Problem(f"{place}.script", entry.get("script"), "is missing", "a script, or a file")
         for field in _NEEDED.get(mode, ()):
-            if entry.get(field) is None and (entry.get("file") is None or field == "path"):
+            if (
+                not entry.get(field)
+                and field != "expression"
+                and (entry.get("file") is None or field == "path")
+            ):
                 yield Problem(f"{place}.{field}", None, f"is missing for mode {mode}", f"a {field}")
+        if mode == "yq" and entry.get("expression") is None and entry.get("file") is None:
+            yield Problem(f"{place}.expression", None, "is missing for mode yq", "an expression")
         for field, modes in _MODES.items():
-            value = entry.get(field)
-            if mode not in modes and value is not None and value != _HARMLESS.get(field):
+            if field in said and mode not in modes:
                 allowed = f"mode {' or '.join(modes)}"
-                yield Problem(f"{place}.{field}", _brief(value), f"has no place in mode {mode}", allowed)
+                yield Problem(
+                    f"{place}.{field}", _brief(said[field]), f"has no place in mode {mode}", allowed
+                )
+        if mode == "ansible" and entry.get("playbook"):
+            yield from _playbook(entry, place)
         yield from _locator(entry, place, unread=mode not in _SCRIPTS)
         yield from _file(entry, place)
+
+
+def _playbook(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:
+    if entry.get("script"):
+        yield Problem(f"{place}.script", _brief(entry["script"]), "stands beside playbook", "one of them")
+    if not os.path.exists(entry["playbook"]):  # noqa: PTH110 - Path.exists raises for a name that is too long
+        yield Problem(f"{place}.playbook", entry["playbook"], "is not there", "an existing file's path")
 
 
 def probes(filled: Mapping[str, Any]) -> Iterator[Problem]:
@@ -66,19 +79,6 @@ def probes(filled: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(
                 f"{place}.script", _brief(script), "has no interpreter", "a script that starts with #!"
             )
-
-
-def _script(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:
-    script = entry.get("script")
-    if not script:
-        if entry.get("file") is None:
-            yield Problem(f"{place}.script", script, "is missing", "a script, or a file")
-        return
-    first, _, _ = script.lstrip("\ufeff \t\r\n").partition("\n")
-    if first.startswith("#!") and (not script.startswith("#!") or not first[2:].strip()):
-        yield Problem(
-            f"{place}.script", _brief(script), "has a #! line that no kernel follows", _INTERPRETER
-        )
 
 
 def _locator(entry: Mapping[str, Any], place: str, *, unread: bool) -> Iterator[Problem]:

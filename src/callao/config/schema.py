@@ -8,7 +8,7 @@ has merged and filled them. Sizes are bytes. Names and meanings are those of Lim
 from __future__ import annotations
 
 import enum
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import field
@@ -65,7 +65,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
 
 
 class File(Record, frozen=True, kw_only=True):
-    location: str
+    location: str = ""
     arch: Arch | None = None
     digest: str | None = None
 
@@ -97,8 +97,11 @@ class VZOpts(Record, frozen=True, kw_only=True):
 
 
 class VMOpts(Record, frozen=True, kw_only=True):
+    """``others`` are what a document says of drivers that the machine is not of: only carried along."""
+
     qemu: QEMUOpts = QEMUOpts()
     vz: VZOpts = VZOpts()
+    others: dict[str, Any] = {}
 
 
 class AdditionalDisk(Record, frozen=True, kw_only=True):
@@ -118,7 +121,7 @@ class P9(Record, frozen=True, kw_only=True):
     security_model: Literal["passthrough", "mapped-xattr", "mapped-file", "none"] = "none"
     protocol_version: Literal["9p2000", "9p2000.u", "9p2000.L"] = "9p2000.L"
     msize: int = 128 * 1024
-    cache: Literal["none", "loose", "fscache", "mmap"] | None = None
+    cache: Literal["none", "readahead", "mmap", "loose", "fscache"] | None = None
 
 
 class Virtiofs(Record, frozen=True, kw_only=True):
@@ -146,7 +149,7 @@ class SSH(Record, frozen=True, kw_only=True):
 
 
 class FirmwareImage(File, frozen=True, kw_only=True):
-    vm_type: VMType | None = None
+    vm_type: str | None = None
 
 
 class Firmware(Record, frozen=True, kw_only=True):

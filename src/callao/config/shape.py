@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a document has lima.yaml's shape: its keys, types, sets and ranges. Values may be partial.
+"""A document in lima.yaml's shape: its keys, types, sets and ranges. Values may be partial.
 
 The schema's types are the table; the few places where the file says more than the effective
-configuration (``guestPort``, ``base``, a disk's bare name) are listed here.
+configuration (``guestPort``, ``base``, a disk's bare name) are listed here. Scalars are converted as Lima's
+library does, and Go's zero values are absent where Lima takes them for unset.
 """
 
 from __future__ import annotations
 
 import enum
+import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -16,7 +19,31 @@ from typing import Any
 
 import msgspec
 
-from callao.config.schema import P9, AdditionalDisk, Config, Locator, PortForward, Rosetta
+from callao.config.scalars import NullKey, as_text
+from callao.config.schema import (
+    P9,
+    SSHFS,
+    VNC,
+    AdditionalDisk,
+    Audio,
+    Config,
+    File,
+    FirmwareImage,
+    Image,
+    Kernel,
+    Locator,
+    Mount,
+    Network,
+    PortForward,
+    Probe,
+    Provision,
+    Rosetta,
+    User,
+    Video,
+    Virtiofs,
+    VMOpts,
+    VZOpts,
+)
 from callao.config.sizes import ALLOWED as A_SIZE
 from callao.config.sizes import parse_size
 from callao.errors import Problem
@@ -30,14 +57,46 @@ _EXTRA: dict[type, dict[str, Any]] = {
     Config: {"base": tuple[Locator, ...], "rosetta": Rosetta},
     PortForward: {"guestPort": int, "hostPort": int},
 }
+_INNER = frozenset({(VMOpts, "others")})
+"""Fields of the effective configuration that the file has not."""
+
 SHORT: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
 """Records that may be written as the string that is their one required field."""
 
 LONE = frozenset({(Config, "base")})
 """Lists that may be written as their one entry."""
 
-DEFAULTED = "arch"
-"""At the top of the document only, ``default`` is the host's."""
+DEFAULTS = frozenset({(Config, "arch"), (Config, "os")})
+"""Where ``default`` is what is filled in when nothing is said."""
+
+_FILES = ("arch", "digest")
+UNSET: dict[type, frozenset[str]] = {
+    Config: frozenset({"os", "arch", "cpus", "memory", "disk"}),
+    File: frozenset(_FILES),
+    Kernel: frozenset({*_FILES, "cmdline"}),
+    Image: frozenset({*_FILES, "variant", "archVariant"}),
+    FirmwareImage: frozenset({*_FILES, "vmType"}),
+    AdditionalDisk: frozenset({"fsType"}),
+    Mount: frozenset({"mountPoint"}),
+    SSHFS: frozenset({"sftpDriver"}),
+    P9: frozenset({"securityModel", "protocolVersion", "cache", "msize"}),
+    Virtiofs: frozenset({"queueSize"}),
+    Audio: frozenset({"device", "interface"}),
+    Video: frozenset({"display"}),
+    VNC: frozenset({"display"}),
+    VZOpts: frozenset({"diskImageFormat"}),
+    Provision: frozenset({"mode", "playbook"}),
+    Probe: frozenset({"mode", "description", "hint"}),
+    PortForward: frozenset(
+        {
+            "guestIP", "guestPort", "guestPortRange", "guestSocket",
+            "hostIP", "hostPort", "hostPortRange", "hostSocket", "proto",
+        }
+    ),
+    Network: frozenset({"lima", "socket", "macAddress", "interface"}),
+    User: frozenset({"home"}),
+}  # fmt: skip
+"""By record, the fields where "" or 0 means that nothing is said: what Lima writes there itself."""
 
 RANGES = {
     "cpus": (1, 4096),
@@ -52,41 +111,202 @@ RANGES = {
 
 PORTS = (1, 65535)
 
+UNCUT = frozenset({"cpus", "queueSize"})
+"""Whole numbers of which Lima cuts a fraction off, and we do not: 2.5 CPUs are a mistake."""
+
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_LONGEST = 40
+
+_WORDS = {bool: "true or false", int: "a whole number", str: "a string", float: "a number"}
+
+
+def conform(
+    document: Mapping[str, object], vm_type: str | None = None
+) -> tuple[dict[str, Any], Problems, Problems]:
+    """``document`` with its scalars in the schema's types, without what is null, unset or unknown.
+
+    The second is what is wrong, the third what is unknown: Lima goes on without it.
+
+    :param vm_type: the driver whose ``vmOpts`` must be right; what is said of others is carried along.
+    """
+    walk = _Walk([], [])
+    options = document.get("vmOpts")
+    if vm_type is not None and isinstance(options, Mapping):
+        document = {**document, "vmOpts": _of_driver(options, vm_type)}
+    shaped = walk.record(Config, document, "")
+    if not isinstance(shaped, dict):
+        return {}, walk.problems, walk.unknown
+    carried = _carried(options, shaped.get("vmOpts")) if vm_type is not None else {}
+    if carried:
+        shaped["vmOpts"] = {**(shaped.get("vmOpts") or {}), "others": carried}
+    return shaped, walk.problems, walk.unknown
+
+
+def _of_driver(options: Mapping[Any, object], vm_type: str) -> dict[str, object]:
+    """Without what is wrong with the options of drivers that the machine is not of."""
+    kept: dict[str, object] = {}
+    for driver, record in fields_of(VMOpts).items():
+        if driver in options:
+            walk = _Walk([], [])
+            walk.record(record, options[driver] or {}, "")
+            if driver == vm_type or not walk.problems:
+                kept[driver] = options[driver]
+    return kept
+
+
+def _carried(options: object, shaped: object) -> dict[str, object]:
+    """What a document says of drivers, but for what is in ``shaped``."""
+    if not isinstance(options, Mapping) or not isinstance(shaped, Mapping | None):
+        return {}
+    known = shaped or {}
+    carried: dict[str, object] = {}
+    for driver, said in options.items():
+        rest = said
+        if driver in known and isinstance(said, Mapping):
+            fields = fields_of(fields_of(VMOpts)[driver])
+            rest = {key: value for key, value in said.items() if key not in fields}
+        if rest:
+            carried[str(driver)] = rest
+    return carried
+
 
 def shape_problems(document: Mapping[str, object]) -> Problems:
-    """Every place in ``document`` that is not as lima.yaml is."""
-    problems: Problems = []
-    _record(Config, document, "", problems)
-    return problems
+    """Every place in ``document`` that is not as lima.yaml is, unknown keys among them."""
+    _, wrong, unknown = conform(document)
+    return wrong + unknown
 
 
 @cache
 def fields_of(record: type) -> dict[str, Any]:
     """The record's keys as the file has them, with their types."""
     hints = typing.get_type_hints(record)
-    known = {each.encode_name: hints[each.name] for each in msgspec.structs.fields(record)}
+    fields = [each for each in msgspec.structs.fields(record) if (record, each.name) not in _INNER]
+    known = {each.encode_name: hints[each.name] for each in fields}
     return {**known, **_EXTRA.get(record, {})}
 
 
-def _record(record: type, value: object, path: str, problems: Problems) -> None:
-    if isinstance(value, str) and record in SHORT:
-        return
-    if not isinstance(value, Mapping):
-        problems.append(Problem(path or ".", value, "is not a mapping", "a mapping of keys to values"))
-        return
-    known = fields_of(record)
-    for key, item in value.items():
-        name = str(key) if key and str(key).isprintable() else repr(key)
-        place = f"{path}.{name}" if path else name
-        if key not in known:
-            problems.append(_unknown(key, place, item, known))
-        elif item is not None:
-            if (record, str(key)) in SMALLEST:
-                _size(item, place, SMALLEST[record, str(key)], problems)
-            elif (record, key) in LONE and not isinstance(item, list | tuple):
-                _value(typing.get_args(known[key])[0], item, place, problems)
+def is_unset(record: type, key: str, item: object) -> bool:
+    """Whether the field says nothing: null, or a zero value of Go's where that is the same."""
+    if item is None:
+        return True
+    if (record, key) in DEFAULTS and item == "default":
+        return True
+    if key not in UNSET.get(record, ()):
+        return False
+    if isinstance(item, list | tuple):
+        return not any(each not in (0, None) for each in item)
+    zero = item == "" or (isinstance(item, int | float) and not isinstance(item, bool) and item == 0)
+    return zero and not ((record, key) == (P9, "msize") and item == "")
+
+
+class _Walk:
+    def __init__(self, problems: Problems, unknown: Problems) -> None:
+        self.problems = problems
+        self.unknown = unknown
+
+    def record(self, record: type, value: object, path: str) -> Any:
+        if record in SHORT and isinstance(value, str | int | float):
+            return as_text(value)
+        if not isinstance(value, Mapping):
+            return self._wrong(path or ".", value, "is not a mapping", "a mapping of keys to values")
+        known = fields_of(record)
+        shaped: dict[str, Any] = {}
+        for key, item in value.items():
+            name = str(key) if key and str(key).isprintable() else repr(key)
+            place = f"{path}.{name}" if path else name
+            if key not in known:
+                self.unknown.append(_unknown(key, place, item, known))
+            elif not is_unset(record, key, item):
+                shaped[key] = self._field(record, key, known[key], item, place)
+        return shaped
+
+    def _field(self, record: type, key: str, kind: Any, item: object, place: str) -> Any:
+        if (record, key) in SMALLEST:
+            return self._size(item, place, SMALLEST[record, key])
+        if (record, key) in LONE and not isinstance(item, list | tuple):
+            return [self._value(typing.get_args(kind)[0], item, place)]
+        if (record, key) == (Provision, "permissions") and isinstance(item, int | float):
+            # Whoever read it as a number may have read its digits as octal ones: see nodes.py.
+            return self._wrong(place, item, "is a number", 'octal digits in quotes, such as "644"')
+        return self._value(kind, item, place)
+
+    def _value(self, kind: Any, value: object, place: str) -> Any:
+        """One value against one type of the schema."""
+        kind = without_none(kind)
+        origin = typing.get_origin(kind)
+        if origin is tuple:
+            return self._list(typing.get_args(kind), value, place)
+        if origin is typing.Literal:
+            return self._member(typing.get_args(kind), value, place)
+        if origin is dict:
+            return self._dict(value, place)
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            return self.record(kind, value, place)
+        if isinstance(kind, type) and issubclass(kind, enum.Enum):
+            return self._member(tuple(str(member) for member in kind), value, place)
+        return self._scalar(kind, value, place)
+
+    def _member(self, allowed: tuple[str, ...], value: object, place: str) -> Any:
+        return value if value in allowed else self._wrong(place, value, "is not known", ", ".join(allowed))
+
+    def _scalar(self, kind: type, value: object, place: str) -> Any:
+        converted = _converted(kind, value)
+        key = place.rpartition(".")[2]
+        if converted is None or (key in UNCUT and isinstance(value, float) and converted != value):
+            return self._wrong(place, value, f"is not {_WORDS[kind]}", _WORDS[kind])
+        low, high = RANGES.get(key, (None, None)) if kind is int else (None, None)
+        if low is not None and high is not None and not low <= converted <= high:
+            return self._wrong(place, value, "is out of range", f"{low} to {high}")
+        return converted
+
+    def _size(self, value: object, place: str, smallest: int) -> Any:
+        text = as_text(value) if isinstance(value, float) else value
+        try:
+            number = parse_size(text)  # type: ignore[arg-type]
+        except ValueError:
+            return self._wrong(place, value, "is not a size", A_SIZE)
+        if number < smallest:
+            least = "4KiB" if smallest == 4096 else "more than nothing"
+            return self._wrong(place, value, "is too small", f"at least {least}")
+        return text
+
+    def _list(self, inner: tuple[Any, ...], value: object, place: str) -> Any:
+        if not isinstance(value, list | tuple):
+            return self._wrong(place, value, "is not a list", "a list")
+        if inner[-1] is not Ellipsis:
+            return self._port_range(value, place)
+        shaped = []
+        for index, item in enumerate(value):
+            where = f"{place}[{index}]"
+            if item is None:
+                self._wrong(where, item, "is empty", "an entry")
             else:
-                _value(known[key], item, place, problems)
+                shaped.append(self._value(inner[0], item, where))
+        return shaped
+
+    def _port_range(self, value: list[Any] | tuple[Any, ...], place: str) -> Any:
+        ports = [_converted(int, port) for port in value]
+        whole = [port for port in ports if port is not None]
+        if len(ports) != 2 or len(whole) != 2 or not PORTS[0] <= whole[0] <= whole[1] <= PORTS[1]:
+            allowed = f"two ports, the first not above the second, {PORTS[0]} to {PORTS[1]}"
+            return self._wrong(place, list(value), "is not a range of ports", allowed)
+        return ports
+
+    def _dict(self, value: object, place: str) -> Any:
+        if not isinstance(value, Mapping):
+            return self._wrong(place, value, "is not a mapping", "a mapping of names to strings")
+        shaped: dict[str, str] = {}
+        for key, item in value.items():
+            if not isinstance(key, str) or (key == "" and not isinstance(key, NullKey)):
+                self._wrong(f"{place}.{key}", key, "is not a name", "a string as key, not empty")
+            elif item is not None and not isinstance(item, str | int | float):
+                self._wrong(f"{place}.{key}", item, "is not a string", "a string")
+            else:
+                shaped[str(key)] = "" if item is None else as_text(item)
+        return shaped
+
+    def _wrong(self, place: str, value: object, message: str, allowed: str) -> None:
+        self.problems.append(Problem(place, value, message, allowed))
 
 
 def _unknown(key: object, place: str, item: object, known: Mapping[str, Any]) -> Problem:
@@ -98,82 +318,24 @@ def _unknown(key: object, place: str, item: object, known: Mapping[str, Any]) ->
     return Problem(place, item, "is not a field of lima.yaml", allowed)
 
 
-def _size(value: object, place: str, smallest: int, problems: Problems) -> None:
-    try:
-        number = parse_size(value)  # type: ignore[arg-type]
-    except ValueError:
-        problems.append(Problem(place, value, "is not a size", A_SIZE))
-        return
-    if number < smallest:
-        least = "4KiB" if smallest == 4096 else "more than nothing"
-        problems.append(Problem(place, value, "is too small", f"at least {least}"))
+def _converted(kind: type, value: object) -> Any:
+    """``value`` in the type, where it can be had without loss; None where not."""
+    if isinstance(value, bool) or kind is bool:
+        return value if kind is bool and isinstance(value, bool) else as_text(value) if kind is str else None  # type: ignore[arg-type]
+    if kind is str:
+        return as_text(value) if isinstance(value, str | int | float) else None
+    if isinstance(value, str):
+        value = _number(value)
+    if isinstance(value, float) and kind is int:
+        return int(value) if math.isfinite(value) else None
+    return value if isinstance(value, int | float) else None
 
 
-def _value(kind: Any, value: object, place: str, problems: Problems) -> None:
-    """One value against one type of the schema."""
-    kind = without_none(kind)
-    origin = typing.get_origin(kind)
-    if origin is tuple:
-        _list(typing.get_args(kind), value, place, problems)
-    elif origin is typing.Literal:
-        _member(typing.get_args(kind), value, place, problems)
-    elif origin is dict:
-        _dict(value, place, problems)
-    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        _record(kind, value, place, problems)
-    elif isinstance(kind, type) and issubclass(kind, enum.Enum):
-        if not (place == DEFAULTED and value == "default"):
-            _member(tuple(str(member) for member in kind), value, place, problems)
-    else:
-        _scalar(kind, value, place, problems)
-
-
-def _member(allowed: tuple[str, ...], value: object, place: str, problems: Problems) -> None:
-    if value not in allowed:
-        problems.append(Problem(place, value, "is not known", ", ".join(allowed)))
-
-
-def _scalar(kind: type, value: object, place: str, problems: Problems) -> None:
-    words = {bool: "true or false", int: "a whole number", str: "a string", float: "a number"}
-    fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-    if not fits:
-        problems.append(Problem(place, value, f"is not {words[kind]}", words[kind]))
-        return
-    low, high = RANGES.get(place.rpartition(".")[2], (None, None)) if kind is int else (None, None)
-    if low is not None and high is not None and not low <= value <= high:  # type: ignore[operator]
-        problems.append(Problem(place, value, "is out of range", f"{low} to {high}"))
-
-
-def _list(inner: tuple[Any, ...], value: object, place: str, problems: Problems) -> None:
-    if not isinstance(value, list | tuple):
-        problems.append(Problem(place, value, "is not a list", "a list"))
-        return
-    if inner[-1] is not Ellipsis:
-        _port_range(value, place, problems)
-        return
-    for index, item in enumerate(value):
-        if item is None:
-            problems.append(Problem(f"{place}[{index}]", item, "is empty", "an entry"))
-        else:
-            _value(inner[0], item, f"{place}[{index}]", problems)
-
-
-def _port_range(value: list[Any] | tuple[Any, ...], place: str, problems: Problems) -> None:
-    allowed = f"two ports, the first not above the second, {PORTS[0]} to {PORTS[1]}"
-    whole = all(isinstance(port, int) and not isinstance(port, bool) for port in value)
-    if len(value) != 2 or not whole or not PORTS[0] <= value[0] <= value[1] <= PORTS[1]:
-        problems.append(Problem(place, list(value), "is not a range of ports", allowed))
-
-
-def _dict(value: object, place: str, problems: Problems) -> None:
-    if not isinstance(value, Mapping):
-        problems.append(Problem(place, value, "is not a mapping", "a mapping of names to strings"))
-        return
-    for key, item in value.items():
-        if not isinstance(key, str):
-            problems.append(Problem(f"{place}.{key}", key, "is not a name", "a string as key"))
-        elif item is not None and not isinstance(item, str | int | float):
-            problems.append(Problem(f"{place}.{key}", item, "is not a string", "a string"))
+def _number(text: str) -> float | int | None:
+    """Text as Go's ParseFloat reads it: that is how Lima's library takes it for a whole number."""
+    if not _NUMBER.fullmatch(text) or len(text) > _LONGEST:
+        return None
+    return float(text) if text.strip("+-0123456789") else int(text)
 
 
 def without_none(kind: Any) -> Any:

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 
-_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(i?)(b?)\s*", re.IGNORECASE)
+_SIZE = re.compile(
+    r"\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)((?:e[-+]?[0-9]{1,3})?) ?(?:([kmgtp])(?:i?b)?|b)?",
+    re.IGNORECASE | re.ASCII,
+)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _LARGEST = 2**63 - 1
 ALLOWED = "a size such as 4GiB, 512MiB, or a number of bytes"
@@ -13,6 +17,7 @@ ALLOWED = "a size such as 4GiB, 512MiB, or a number of bytes"
 
 def parse_size(value: str | int) -> int:
     """Bytes. Units are binary, with and without the ``i``, as docker/go-units' RAMInBytes has them.
+    A fraction of a byte is cut off.
 
     :raises ValueError: for anything else.
     """
@@ -21,12 +26,13 @@ def parse_size(value: str | int) -> int:
     match = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(value)
-    number, unit, binary, _ = match.groups()
-    if binary and not unit:
-        raise ValueError(value)
+    number, exponent, unit = match.groups()
+    factor: int = 1024 ** _POWERS[(unit or "").lower()]
+    if exponent:
+        scaled = float(number + exponent) * factor
+        return _bounded(int(scaled) if isfinite(scaled) else _LARGEST + 1)
     whole, _, fraction = number.partition(".")
-    factor: int = 1024 ** _POWERS[unit.lower()]
-    return _bounded(int(whole) * factor + int(float(f"0.{fraction or 0}") * factor))
+    return _bounded(int(whole or "0") * factor + int(float(f"0.{fraction or 0}") * factor))
 
 
 def _bounded(number: int) -> int:

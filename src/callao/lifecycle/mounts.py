@@ -151,7 +151,7 @@ def _wanted(request: MountRequest, host: Host) -> Entry:
     kinds = [MountType.REVERSE_SSHFS.value, MountType.P9.value, MountType.VIRTIOFS.value]
     if request.type and request.type not in kinds:
         raise CallaoError(f"type: {request.type!r} is not known (allowed: {', '.join(kinds)}).")
-    location = below_home(request.location, host)
+    location = below_home(request.location, host.user.home)
     if location:
         location = os.path.normpath(location)
         if not location.startswith("/"):

@@ -48,6 +48,8 @@ def _with_defaults(document: dict[str, Any]) -> dict[str, Any]:
 
 def _differences(wanted: dict[str, Any], document: dict[str, Any], spoken: str) -> Any:
     ours = canonical(document, text=spoken)
+    # What the driver chooses, limactl fills in later.
+    ours = {key: value for key, value in ours.items() if key in wanted or key not in ("vmType", "mountType")}
     return difference(wanted, ours, sorted({*wanted, *ours} - {"containerd"}))
 
 

@@ -53,7 +53,9 @@ def _kind(kind: Any, key: str) -> st.SearchStrategy[Any]:
     if origin is typing.Literal:
         return st.sampled_from(typing.get_args(kind))
     if origin is dict:
-        return st.dictionaries(TEXT, TEXT | st.integers() | st.booleans() | st.none(), max_size=3)
+        return st.dictionaries(
+            TEXT.filter(bool), TEXT | st.integers() | st.booleans() | st.none(), max_size=3
+        )
     if issubclass(kind, msgspec.Struct):
         whole = st.deferred(lambda: documents(kind))
         return TEXT | whole if kind in SHORT else whole

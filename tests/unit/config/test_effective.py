@@ -154,7 +154,7 @@ def test_null_means_the_default() -> None:
         ({"param": {"x": "a\nb"}}, "param.x"),
         ({"param": {"x": "y"}}, "param.x"),
         ({"provision": [{}]}, "provision[0].script"),
-        ({"provision": [{"mode": "data", "path": "/x"}]}, "provision[0].content"),
+        ({"provision": [{"mode": "data", "content": "x"}]}, "provision[0].path"),
         ({"provision": [{"mode": "data", "path": "x", "content": ""}]}, "provision[0].path"),
         ({"provision": [{"script": SCRIPT, "path": "/x"}]}, "provision[0].path"),
         ({"provision": [{"mode": "yq", "path": "/x"}]}, "provision[0].expression"),
@@ -205,15 +205,26 @@ def test_what_lima_allows_is_allowed(document: dict[str, Any]) -> None:
 
 
 def test_all_problems_are_told_at_once() -> None:
-    found = problems(
-        cpus=0, memory="x", mountz=[], ssh={"port": 1}, mounts=[{"location": "x"}], dns=["1.1.1.1"]
-    )
-    assert set(found) == {"cpus", "memory", "mountz", "ssh.port", "mounts[0].location", "dns"}
+    found = problems(cpus=-1, memory="x", mounts=[{"location": "x"}], dns=["1.1.1.1"])
+    assert set(found) == {"cpus", "memory", "mounts[0].location", "dns"}
+
+
+def strict(document: dict[str, Any]) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        check(document)
+    return {problem.path: str(problem) for problem in caught.value.problems}
+
+
+def test_an_unknown_key_changes_nothing_and_is_a_problem_to_a_strict_check() -> None:
+    document = {"mountz": [], "ssh": {"port": 1}}
+    assert config(**document) == config()
+    found = strict(document)
+    assert set(found) == {"mountz", "ssh.port"}
     assert "did you mean 'mounts'" in found["mountz"]
 
 
 def test_keys_that_would_break_the_message_are_quoted() -> None:
-    assert set(problems(**{"": 1, "a\nb": 1, "ssh": {"": 1}})) == {"''", "'a\\nb'", "ssh.''"}
+    assert set(strict({"": 1, "a\nb": 1, "ssh": {"": 1}})) == {"''", "'a\\nb'", "ssh.''"}
 
 
 def test_a_configuration_reads_like_lima_yaml_and_means_the_same_again() -> None:

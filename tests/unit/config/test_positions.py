@@ -103,8 +103,8 @@ def test_errors_of_shape_and_of_rules_begin_with_file_line_and_column() -> None:
 
 def test_without_a_text_the_source_is_named_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        check({"cpus": 0, "disk": "x"}, source="config")
-    assert str(caught.value).startswith("config: cpus: 0: is out of range")
+        check({"cpus": -1, "disk": "x"}, source="config")
+    assert str(caught.value).startswith("config: cpus: -1: is out of range")
     assert str(caught.value).count("config: ") == 1
 
 

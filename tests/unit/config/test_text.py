@@ -53,7 +53,6 @@ def test_an_empty_file_is_an_empty_document() -> None:
         ("!!python/object:os.system {}", "x.yaml"),
         ("a: &a [*a, *b]", "x.yaml"),
         ("\x00", "x.yaml"),
-        ("a: 2026-99-99", "x.yaml"),
         ("? [a, b]\n: 1\n", "x.yaml"),
         ("? {a: b}\n: 1\n", "x.yaml"),
         ("a: !!float {}", "x.yaml"),
@@ -115,7 +114,9 @@ def test_sizes_are_binary(text: str | int, number: int) -> None:
     assert parse_size(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "GiB", "4 parsecs", "-1GiB", -1, True, None, 1.5, "1iB", "1e3"])
+@pytest.mark.parametrize(
+    "text", ["", "GiB", "4 parsecs", "-1GiB", -1, True, None, 1.5, "1iB", "1e9999", "4  GiB", "4Gi", " 4GiB"]
+)
 def test_what_is_no_size_is_refused(text: Any) -> None:
     with pytest.raises(ValueError, match=r".*"):
         parse_size(text)

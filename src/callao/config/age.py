@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Lima an instance is of: Lima's own tools, and we, fill in that version's defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LIMA_VERSION = "2.2.0"
+"""The Lima whose lima.yaml this is; ``minimumLimaVersion`` is compared with it, and each new instance's
+lima-version says it."""
+
+GUEST_HOMES = "2.1.0"
+"""From this version on homes end in ``.guest``; before, in ``.linux``."""
+
+_TRACES = (
+    "ha.stdout.log", "ha.stderr.log", "vz-identifier", "image", "disk", "basedisk", "diffdisk", "cidata.iso"
+)  # fmt: skip
+"""One of them is in each instance that was made; one with lima.yaml alone may be being made."""
+
+
+def made_by(instance_dir: Path) -> str:
+    """What lima-version says: ``""`` where an instance has none, as before Lima 0.20; ours for a new one."""
+    try:
+        return (instance_dir / "lima-version").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        exists = any((instance_dir / name).exists() for name in _TRACES)
+        return "" if exists else LIMA_VERSION
+    except (OSError, UnicodeDecodeError):
+        return LIMA_VERSION

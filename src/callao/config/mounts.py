@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows from the locations of ``mounts``, when their references have been replaced. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from callao.config.sizes import parse_size
+
+Document = dict[str, Any]
+_NESTED = ("sshfs", "9p", "virtiofs")
+
+
+def settled(entries: Sequence[Mapping[str, Any]], home: str) -> list[Document]:
+    """The mounts with clean locations and with mount points; those of one mount point are one.
+
+    The first of a mount point keeps its location and its place, a later one's other fields count: that is
+    how ``override.yaml`` makes a template's mount writable.
+
+    :param entries: the least specific layer's first.
+    :param home: the user's on this host, for ``~``.
+    """
+    combined: dict[str, Document] = {}
+    for raw in entries:
+        entry = _placed(raw, home)
+        point = entry["mountPoint"]
+        combined[point] = _over(combined[point], entry) if point in combined else entry
+    return [_filled(entry) for entry in combined.values()]
+
+
+def _placed(entry: Mapping[str, Any], home: str) -> Document:
+    location = entry.get("location", "")
+    if location:
+        location = _clean(below_home(location, home))
+    return {**entry, "location": location, "mountPoint": entry.get("mountPoint") or _mount_point(location)}
+
+
+def below_home(location: str, home: str) -> str:
+    """A path of the host with ``~`` replaced by the user's home."""
+    return home + location[1:] if location == "~" or location.startswith("~/") else location
+
+
+def _clean(path: str) -> str:
+    """As Go's filepath.Clean has it: two slashes at the beginning are one."""
+    cleaned = posixpath.normpath(path)
+    return cleaned[1:] if cleaned.startswith("//") else cleaned
+
+
+def _mount_point(location: str) -> str:
+    """The location's own path; but the host's root must not cover the home of the guest's root."""
+    below_root = location == "/root" or location.startswith("/root/")
+    return f"/mnt{location}" if below_root else location
+
+
+def _over(under: Document, entry: Document) -> Document:
+    nested = {key: {**under[key], **entry[key]} for key in _NESTED if key in under and key in entry}
+    return {**under, **entry, **nested, "location": under["location"]}
+
+
+def _filled(entry: Document) -> Document:
+    p9 = dict(entry.get("9p", {}))
+    p9["msize"] = parse_size(p9.get("msize", "128KiB"))
+    p9.setdefault("cache", "mmap" if entry.get("writable") else "fscache")
+    return {**entry, "9p": p9}

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From YAML's nodes to plain values: tags, keys, merges, aliases; bounded, whatever they say."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from math import inf
+from typing import Any
+
+import yaml
+
+from callao.config.scalars import NullKey, Scalar, as_text, resolve
+from callao.errors import Problem
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MOST_LEAVES = 100_000
+_DEEPEST = 64
+_TAG = "tag:yaml.org,2002:"
+_PLAIN = "?"
+_MERGE = "<<"
+_COLLECTIONS = frozenset(f"{_TAG}{name}" for name in ("map", "seq", "set", "omap"))
+
+
+class Repeated(Exception):
+    """A problem that has a place in the text, such as a key that stands there twice."""
+
+    def __init__(self, problem: Problem, mark: Any) -> None:
+        super().__init__(problem.path)
+        self.problem = Problem(
+            problem.path, problem.value, problem.message, problem.allowed, mark.line + 1, mark.column + 1
+        )
+
+
+class Nodes(_Loader):  # type: ignore[misc]
+    """PyYAML's parser without its resolver: what a plain scalar means is not asked yet."""
+
+    def resolve(self, kind: type, _value: str, implicit: Any) -> str:
+        """The tag of a node that names none; called for each node."""
+        if kind is yaml.ScalarNode:
+            return _PLAIN if implicit[0] else f"{_TAG}str"
+        return f"{_TAG}seq" if kind is yaml.SequenceNode else f"{_TAG}map"
+
+
+class _SlowNodes(yaml.SafeLoader):
+    """The same in Python alone, for texts whose anchors repeat: YAML lets them, PyYAML does not."""
+
+    resolve = Nodes.resolve
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        anchor = getattr(event, "anchor", None)
+        if anchor is not None and not self.check_event(yaml.AliasEvent):
+            self.anchors.pop(anchor, None)
+        return super().compose_node(parent, index)
+
+
+def documents(text: str) -> list[yaml.Node]:
+    """The root node of each document in ``text``."""
+    try:
+        return _documents(Nodes(text))
+    except yaml.composer.ComposerError as error:
+        if "duplicate anchor" not in str(error):
+            raise
+    return _documents(_SlowNodes(text))
+
+
+def _documents(loader: Any) -> list[yaml.Node]:
+    try:
+        found = []
+        while loader.check_node():
+            found.append(loader.get_node())
+        return found
+    finally:
+        loader.dispose()
+
+
+def build(root: yaml.Node) -> Any:
+    """The root's value.
+
+    :raises Repeated: for a key that stands twice in one mapping, for permissions that are a number.
+    :raises yaml.YAMLError: for a tag that is not known, or a merge of what is no mapping.
+    """
+    builder = _Builder()
+    builder.quote_permissions(root)
+    value = builder.value(root)
+    if isinstance(value, dict) and isinstance(root, yaml.MappingNode):
+        _names_only(root)
+    if max(_extent(value, {}, 0)) > 1:
+        allowed = f"at most {_MOST_LEAVES} values, {_DEEPEST} levels deep"
+        raise Repeated(Problem(".", "", "is too much, by aliases or by depth", allowed), root.start_mark)
+    return value
+
+
+class _Builder:
+    """One document's values; an alias is the same object as what it names."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Any] = {}
+
+    def value(self, node: yaml.Node) -> Any:
+        known = self._made.get(id(node), self)
+        if known is not self:
+            return known
+        if isinstance(node, yaml.ScalarNode):
+            made = self._made[id(node)] = _scalar(node)
+            return made
+        if node.tag.startswith(_TAG) and node.tag not in _COLLECTIONS:
+            raise _unknown_tag(node)
+        if isinstance(node, yaml.SequenceNode):
+            items: list[Any] = []
+            self._made[id(node)] = items
+            items += [self.value(item) for item in node.value]
+            return items
+        mapping: dict[str, Any] = {}
+        self._made[id(node)] = mapping
+        self._fill(mapping, node)
+        return mapping
+
+    def _fill(self, mapping: dict[str, Any], node: yaml.MappingNode) -> None:
+        """The mapping's own keys, over those that ``<<`` names; of several ``<<`` the first wins."""
+        merged: list[yaml.Node] = []
+        own: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _PLAIN and key_node.value == _MERGE:
+                merged += value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+                continue
+            key = self._key(key_node)
+            if key in own:
+                raise Repeated(Problem(key, key, "stands here a second time", "once"), key_node.start_mark)
+            own[key] = self.value(value_node)
+        for each in reversed(merged):
+            value = self.value(each)
+            if not isinstance(value, dict):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"<< takes mappings, not {type(each).__name__}", each.start_mark
+                )
+            mapping.update(value)
+        mapping.update(own)
+
+    def _key(self, node: yaml.Node) -> str:
+        """As Go's maps of text have it."""
+        value = self.value(node)
+        if isinstance(value, dict | list):
+            raise yaml.constructor.ConstructorError(None, None, "a key is a collection", node.start_mark)
+        return NullKey() if value is None else as_text(value)
+
+    def quote_permissions(self, root: yaml.Node) -> None:
+        """``permissions`` are octal digits: ``755`` without quotes means the text, and ``0644``, which YAML
+        reads as the number 420, would be mode 0420.
+        """
+        for node in _permissions(root):
+            value = resolve(node.value) if node.tag == _PLAIN else ""
+            if isinstance(value, int) and not isinstance(value, bool):
+                if str(value) != node.value:
+                    problem = Problem(
+                        "permissions",
+                        node.value,
+                        f"is read as the number {value}",
+                        f"quotes: '{node.value}'",
+                    )
+                    raise Repeated(problem, node.start_mark)
+                self._made[id(node)] = node.value
+
+
+def _permissions(root: yaml.Node) -> list[yaml.ScalarNode]:
+    def entries(node: yaml.Node, name: str) -> list[yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            return []
+        return [value for key, value in node.value if isinstance(key, yaml.ScalarNode) and key.value == name]
+
+    return [
+        node
+        for listed in entries(root, "provision")
+        if isinstance(listed, yaml.SequenceNode)
+        for entry in listed.value
+        for node in entries(entry, "permissions")
+        if isinstance(node, yaml.ScalarNode)
+    ]
+
+
+def _names_only(root: yaml.MappingNode) -> None:
+    for key, _ in root.value:
+        if key.tag == _PLAIN and not isinstance(resolve(key.value), str):
+            problem = Problem(
+                key.value or ".", key.value, "is not the name of a field", "a mapping of names"
+            )
+            raise Repeated(problem, key.start_mark)
+
+
+def _scalar(node: yaml.ScalarNode) -> Scalar:
+    tag, text = node.tag, str(node.value)
+    if tag == _PLAIN:
+        return resolve(text)
+    kind = tag.removeprefix(_TAG)
+    if kind == tag:
+        return resolve(text) if node.style is None else text
+    convert = _TAGGED.get(kind)
+    if convert is None:
+        raise _unknown_tag(node)
+    try:
+        value: Scalar = convert(text)
+    except ValueError:
+        words = f"{text!r} is no {kind}"
+        raise yaml.constructor.ConstructorError(None, None, words, node.start_mark) from None
+    return value
+
+
+def _boolean(text: str) -> bool:
+    words = {
+        "true": True,
+        "yes": True,
+        "1": True,
+        "t": True,
+        "false": False,
+        "no": False,
+        "0": False,
+        "f": False,
+    }
+    if text.lower() not in words:
+        raise ValueError(text)
+    return words[text.lower()]
+
+
+def _integer(text: str) -> int:
+    value = resolve(text)
+    return value if isinstance(value, int) else int(text, 10)
+
+
+def _binary(text: str) -> str:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ValueError(text) from error
+
+
+_TAGGED: dict[str, Any] = {
+    "str": str,
+    "int": _integer,
+    "float": float,
+    "bool": _boolean,
+    "null": lambda _text: None,
+    "binary": _binary,
+    "timestamp": str,
+}
+
+
+def _unknown_tag(node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} is not known", node.start_mark)
+
+
+def _extent(value: object, known: dict[int, tuple[float, float]], level: int) -> tuple[float, float]:
+    """How many values ``value`` holds and how deep, as parts of the most, when aliases are written out.
+
+    A few lines of aliases of aliases can mean more than any memory holds, a few brackets more than
+    Python's stack; and an alias within what it names has no end.
+    """
+    if not isinstance(value, dict | list):
+        return 1 / _MOST_LEAVES, 0
+    if id(value) not in known:
+        known[id(value)] = inf, inf
+        if level < _DEEPEST:
+            inner = [
+                _extent(item, known, level + 1)
+                for item in (value.values() if isinstance(value, dict) else value)
+            ]
+            leaves = sum(each for each, _ in inner) + 1 / _MOST_LEAVES
+            known[id(value)] = leaves, max((each for _, each in inner), default=0) + 1 / _DEEPEST
+    return known[id(value)]

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a YAML scalar means to Lima's library, github.com/goccy/go-yaml: YAML 1.2, and a few rests.
+
+``yes``, ``on``, ``12:30``, ``1e3`` and dates are text; ``0644`` and ``0o644`` are octal, ``0b1`` is binary,
+``1_000`` a thousand; a number beyond 64 bits is text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+_WORDS: dict[str, bool | float | None] = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None,
+    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
+    ".inf": math.inf, ".Inf": math.inf, ".INF": math.inf,
+    "-.inf": -math.inf, "-.Inf": -math.inf, "-.INF": -math.inf,
+    ".nan": math.nan, ".NaN": math.nan, ".NAN": math.nan,
+}  # fmt: skip
+_NUMERIC = re.compile(r"[-+.0-9]")
+_FLOAT = re.compile(r"(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_PREFIXES = (("0x", 16), ("0o", 8), ("0b", 2))
+_DIGITS = {
+    2: re.compile("[01]+"),
+    8: re.compile("[0-7]+"),
+    10: re.compile("[0-9]+"),
+    16: re.compile("[0-9a-fA-F]+"),
+}
+
+Scalar = None | bool | int | float | str
+
+
+class NullKey(str):
+    """The name of a null key: the empty one, as in Go's maps of text; but nobody wrote an empty name."""
+
+    __slots__ = ()
+
+
+def resolve(text: str) -> Scalar:
+    """The value of a plain scalar."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if not _NUMERIC.match(text):
+        return text
+    number = _number(text)
+    return text if number is None else number
+
+
+def _number(text: str) -> int | float | None:
+    digits = text.removeprefix("+").removeprefix("-").replace("_", "")
+    negative = text.startswith("-")
+    base = next((base for prefix, base in _PREFIXES if digits.startswith(prefix)), 0)
+    if base:
+        return _whole(digits[2:], base, negative)
+    dots = text.count(".")
+    if dots > 1:
+        return None
+    if dots == 1:
+        if not _FLOAT.fullmatch(digits):
+            return None
+        value = float(digits)
+        return None if math.isinf(value) else -value if negative else value
+    octal = digits.startswith("0") and len(digits) > 1
+    return _whole(digits, 8 if octal else 10, negative)
+
+
+def _whole(digits: str, base: int, negative: bool) -> int | None:
+    """Within Go's int64 and uint64; a longer number is text."""
+    if len(digits) > 64 or not _DIGITS[base].fullmatch(digits):
+        return None
+    value = int(digits, base)
+    if negative:
+        return -value if value <= 2**63 else None
+    return value if value < 2**64 else None
+
+
+def as_text(value: bool | int | float | str) -> str:
+    """A scalar where text belongs, as Go prints it: ``0644`` is ``420``, ``1.10`` is ``1.1``."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _float_text(value) if isinstance(value, float) else str(value)
+
+
+def _float_text(value: float) -> str:
+    """Go's ``%v``: the shortest digits, with an exponent below 1e-04 and from 1e+21 on."""
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    sign = "-" if math.copysign(1.0, value) < 0 else ""
+    if value == 0:
+        return f"{sign}0"
+    digits, power = _shortest(abs(value))
+    if power < -4 or power >= 21:
+        tail = f".{digits[1:]}" if len(digits) > 1 else ""
+        return f"{sign}{digits[0]}{tail}e{'-' if power < 0 else '+'}{abs(power):02d}"
+    if power < 0:
+        return f"{sign}0.{'0' * (-power - 1)}{digits}"
+    if len(digits) <= power + 1:
+        return f"{sign}{digits.ljust(power + 1, '0')}"
+    return f"{sign}{digits[: power + 1]}.{digits[power + 1 :]}"
+
+
+def _shortest(value: float) -> tuple[str, int]:
+    """The shortest decimal digits that give ``value`` back, and the power of ten of the first."""
+    mantissa, _, exponent = repr(value).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    power = len(whole) - 1 if whole.strip("0") else -(len(fraction) - len(fraction.lstrip("0"))) - 1
+    return digits.rstrip("0"), power + int(exponent or 0)
