@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compressed images, told by their first bytes and unpacked as a stream."""
+"""Compressed images, told by their first bytes and unpacked as a stream, in memory that has a bound and to a
+size that has one: a few kilobytes can stand for gigabytes."""
 
 from __future__ import annotations
 
 import enum
 import lzma
+import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import BinaryIO
 
-from callao.errors import ImageFormatError
+from callao.config import parse_size
+from callao.config.sizes import ALLOWED, format_size
+from callao.errors import CallaoError, ImageFormatError
 
 
 class Compression(enum.StrEnum):
@@ -29,8 +34,30 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": Compression.ZSTD,
 }
 
-
 _CHUNK = 1 << 20
+
+_XZ_MEMORY = 256 << 20
+"""Bytes that xz may take; its best preset, -9, takes a quarter."""
+
+_RLE = 1
+"""A block that is one byte, many times."""
+
+_SKIPPABLE = {(0x184D2A50 + each).to_bytes(4, "little") for each in range(16)}
+"""What a frame that holds no content begins with."""
+
+_DEFAULT_LARGEST = "256GiB"
+
+
+def largest() -> int:
+    """``CALLAO_LARGEST_IMAGE`` in bytes: what an archive may unpack to.
+
+    :raises CallaoError: when it is no size.
+    """
+    said = os.environ.get("CALLAO_LARGEST_IMAGE") or _DEFAULT_LARGEST
+    try:
+        return parse_size(said)
+    except ValueError:
+        raise CallaoError(f"CALLAO_LARGEST_IMAGE: {said!r} is no size (allowed: {ALLOWED}).") from None
 
 
 def compression_of(path: Path) -> Compression | None:
@@ -45,12 +72,17 @@ def decompress(source: Path, target: Path, kind: Compression, location: str) -> 
 
     :param location: what people know the archive by.
 
-    :raises ImageFormatError: for an archive that is damaged.
+    :raises ImageFormatError: for an archive that is damaged, or unpacks to more than :func:`largest`.
     """
+    limit = largest()
     try:
         with target.open("wb") as file:
-            for chunk in _chunks(source, kind):
-                file.seek(len(chunk), 1) if chunk.count(0) == len(chunk) else file.write(chunk)
+            sparse = _Sparse(file, limit, location)
+            if kind is Compression.ZSTD:
+                _zstd(source, sparse.write)
+            else:
+                for chunk in _xz(source) if kind is Compression.XZ else _opened(source, kind):
+                    sparse.write(chunk)
             file.truncate()
     except (EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
         raise ImageFormatError(f"{location}: the {kind} archive is damaged: {error}.") from error
@@ -60,32 +92,97 @@ def decompress(source: Path, target: Path, kind: Compression, location: str) -> 
         raise ImageFormatError(f"{location}: the {kind} archive is damaged: {error}.") from error
 
 
-def _chunks(source: Path, kind: Compression) -> Iterator[bytes]:
-    if kind is Compression.ZSTD:
-        yield from _zstd(source)
-        return
-    module = import_module(
-        {Compression.GZIP: "gzip", Compression.BZIP2: "bz2", Compression.XZ: "lzma"}[kind]
-    )
+class _Sparse:
+    """A file that grows to a limit."""
+
+    def __init__(self, file: BinaryIO, limit: int, location: str) -> None:
+        self._file = file
+        self._left = limit
+        self._limit = limit
+        self._location = location
+
+    def write(self, chunk: bytes) -> int:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise ImageFormatError(
+                f"{self._location} unpacks to more than {format_size(self._limit)}.",
+                hint="If it is meant to, allow more by the environment variable CALLAO_LARGEST_IMAGE.",
+            )
+        if chunk.count(0) == len(chunk):
+            self._file.seek(len(chunk), os.SEEK_CUR)
+        else:
+            self._file.write(chunk)
+        return len(chunk)
+
+
+def _opened(source: Path, kind: Compression) -> Iterator[bytes]:
+    module = import_module({Compression.GZIP: "gzip", Compression.BZIP2: "bz2"}[kind])
     with module.open(source, "rb") as packed:
         while chunk := packed.read(_CHUNK):
             yield chunk
 
 
-def _zstd(source: Path) -> Iterator[bytes]:
-    """Frame by frame, since the library's own reader takes a torn last frame for the end."""
+def _xz(source: Path) -> Iterator[bytes]:
+    """Stream by stream, with the padding that may be between (xz's file format, section 2.2): the library's
+    own reader takes as much memory as the file asks for."""
+    with source.open("rb") as packed:
+        data = packed.read(_CHUNK)
+        while data:
+            stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+            while not stream.eof:
+                if stream.needs_input and not data and not (data := packed.read(_CHUNK)):
+                    raise EOFError("it ends in the middle of a stream")
+                yield stream.decompress(data, _CHUNK)
+                data = b""
+            data = stream.unused_data or packed.read(_CHUNK)
+            while data and not (data := data.lstrip(b"\0")):
+                data = packed.read(_CHUNK)
+
+
+def _zstd(source: Path, write: Callable[[bytes], int]) -> None:
+    """The library hands over what it has unpacked in pieces, and takes a torn last frame for the end."""
     import zstandard
+
+    class Sink:
+        """What the library writes to."""
+
+        def write(self, chunk: bytes) -> int:
+            return write(bytes(chunk))
 
     try:
         with source.open("rb") as packed:
-            frame = zstandard.ZstdDecompressor().decompressobj()
+            _refuse_torn(packed)
+            packed.seek(0)
+            out = zstandard.ZstdDecompressor().stream_writer(Sink(), closefd=False)  # type: ignore[arg-type]
             while data := packed.read(_CHUNK):
-                while data:
-                    if frame.eof:
-                        frame = zstandard.ZstdDecompressor().decompressobj()
-                    yield frame.decompress(data)
-                    data = frame.unused_data
-            if not frame.eof:
-                raise EOFError("it ends in the middle of a frame")
+                out.write(data)
     except zstandard.ZstdError as error:
         raise EOFError(str(error)) from error
+
+
+def _refuse_torn(packed: BinaryIO) -> None:
+    """:raises EOFError: when the file does not end where a frame does; see RFC 8878, section 3."""
+    import zstandard
+
+    size = os.fstat(packed.fileno()).st_size
+    at = 0
+    while at < size:
+        packed.seek(at)
+        head = packed.read(18)
+        if head[:4] in _SKIPPABLE:
+            at += 8 + int.from_bytes(head[4:8], "little")
+            continue
+        checksum = 4 if zstandard.get_frame_parameters(head).has_checksum else 0
+        at += zstandard.frame_header_size(head)
+        last = 0
+        while not last:
+            packed.seek(at)
+            block = packed.read(3)
+            if len(block) < 3:
+                break
+            word = int.from_bytes(block, "little")
+            last, length = word & 1, 1 if word >> 1 & 3 == _RLE else word >> 3
+            at += 3 + length
+        at += checksum
+        if not last or at > size:
+            raise EOFError("it ends in the middle of a frame")
