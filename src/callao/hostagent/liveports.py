@@ -221,7 +221,7 @@ def _socket_told(kind: str, guest: str, host: str, error: str) -> None:
 def _listeners(entries: object) -> Iterable[Listener]:
     for entry in entries if isinstance(entries, list) else []:
         match entry:
-            case [str(proto), str(ip), int(port), *source] if proto in _PROTOS and 0 < port < 65536:
+            case [str(proto), str(ip), port, *source] if proto in _PROTOS and _is_port(port):
                 with contextlib.suppress(ValueError):
                     address = ipaddress.ip_address(ip.partition("%")[0])
                     inside = source[:1] == [DNAT if address.is_loopback else V6ONLY]
@@ -231,5 +231,10 @@ def _listeners(entries: object) -> Iterable[Listener]:
 def _ports(entries: object) -> Iterable[tuple[str, int]]:
     for entry in entries if isinstance(entries, list) else []:
         match entry:
-            case [str(proto), int(port)] if proto in _PROTOS and 0 < port < 65536:
+            case [str(proto), port] if proto in _PROTOS and _is_port(port):
                 yield proto, port
+
+
+def _is_port(value: object) -> bool:
+    """JSON's ``true`` is an int to Python."""
+    return type(value) is int and 0 < value < 65536

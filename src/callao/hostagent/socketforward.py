@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from callao.config import PortForward
-from callao.errors import CallaoError
+from callao.errors import AgentError, CallaoError
 from callao.ssh import Client
 
 
@@ -47,12 +48,10 @@ class SocketForwards:
         guest, host = self._ends(rule)
         try:
             if rule.host_socket and not rule.reverse:
-                path = self._host_path(rule.host_socket)
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if path.is_socket():
-                    path.unlink()  # of an earlier run: ssh does not bind over it
+                _make_way(self._host_path(rule.host_socket))
             if rule.guest_socket and rule.reverse:
-                await self.client.run(f"sudo -n rm -f -- {shlex.quote(rule.guest_socket)}", timeout=30.0)
+                there = shlex.quote(rule.guest_socket)
+                await self.client.run(f"[ ! -S {there} ] || sudo -n rm -f -- {there}\n", timeout=30.0)
             await self.client.control("forward", *spec)
         except (CallaoError, OSError, TimeoutError) as error:
             self.tell("failed", guest, host, str(error))
@@ -62,6 +61,8 @@ class SocketForwards:
 
     def _specification(self, rule: PortForward) -> tuple[str, str]:
         guest, host = self._ends(rule)
+        guest = _escaped(guest)
+        host = _escaped(host) if rule.host_socket else host
         return ("-R", f"{guest}:{host}") if rule.reverse else ("-L", f"{host}:{guest}")
 
     def _ends(self, rule: PortForward) -> tuple[str, str]:
@@ -73,3 +74,31 @@ class SocketForwards:
 
     def _host_path(self, text: str) -> Path:
         return self.folder / text
+
+
+def _make_way(path: Path) -> None:
+    """Remove the socket of an earlier run, since ssh does not bind over it.
+
+    :raises AgentError: when somebody listens on it, whoever that is.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except OSError:  # it listens, and is busy, or not ours to talk to
+            pass
+    raise AgentError(
+        f"hostSocket: another program listens on {path}.", hint="Choose another path, or stop that program."
+    )
+
+
+def _escaped(path: str) -> str:
+    """A path in a forward's specification, where ssh takes a colon for its end, a backslash for an escape
+    and a percent sign for a token; see ssh_config(5), "TOKENS"."""
+    return path.replace("%", "%%").replace("\\", "\\\\").replace(":", "\\:")

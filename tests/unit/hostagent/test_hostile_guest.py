@@ -254,7 +254,9 @@ MESSAGES: list[dict[str, Any]] = [
     {"type": "listeners", "added": [["tcp", "0.0.0.0", 10**30], ["sctp", "0.0.0.0", 80]]},
     {"type": "listeners", "added": [["tcp", "0.0.0.0", 8080, "socket", "more"]]},
     {"type": "exposed", "ports": [["tcp"], "ab", 5, None, ["tcp", "x"], [[], 1], ["tcp", -1]]},
+    {"type": "listeners", "added": [["tcp", "0.0.0.0", True], ["tcp", "0.0.0.0", 8080.0]]},
     {"type": "exposed", "ports": 5},
+    {"type": "exposed", "ports": [["tcp", True]]},
     {"type": "log", "message": ["x"]},
 ]
 
