@@ -110,6 +110,11 @@ class InstancePaths:
         return self.dir / "callao.json"
 
     @property
+    def persisted(self) -> Path:
+        """What ``persist`` has written, see :mod:`callao.instances.persisted`."""
+        return self.dir / "persisted.json"
+
+    @property
     def take_up(self) -> Path:
         """Ours: the state that the next start takes up in place of booting, once."""
         return self.dir / "take-up.json"

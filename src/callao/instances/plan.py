@@ -53,7 +53,7 @@ class Desired:
     """What the instance shall be.
 
     ``document`` is what lima.yaml shall say, ``config`` what it means, and ``text`` the document as
-    somebody wrote it, empty when nobody did.
+    somebody wrote it, empty when nobody did. ``notices`` is what people should know of how it came about.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Desired:
     template: str
     labels: Mapping[str, str] | None = None
     text: str = ""
+    notices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ def copy(
     text = source.paths.lima_yaml.read_text(encoding="utf-8")
     with building(name, document, record, home, text) as paths:
         report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
+        if source.paths.persisted.exists():
+            _copy(source.paths.persisted, paths.persisted)
         for file in files:
             _copy(file, paths.dir / file.name)
     report(Event(stage=Stage.DISK, state=State.DONE))

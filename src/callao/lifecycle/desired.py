@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,8 @@ def desired(
     """What the instance shall be; None when the request says nothing about it and it exists.
 
     With a template, the template and ``config`` are the whole truth: what they no longer say goes
-    back to its default. Without one, an existing instance keeps its lima.yaml, and ``config``
-    changes only what it names.
+    back to its default. What ``persist`` has written stays, over the template and below ``config``.
+    Without one, an existing instance keeps its lima.yaml, and ``config`` changes only what it names.
 
     :param lock: what the lock file says that the request names.
     :raises ConfigError: with every problem of the resulting configuration.
@@ -52,9 +53,24 @@ def desired(
     recorded = actual.record.template if actual is not None else ""
     reference = request.template or recorded or DEFAULT_TEMPLATE
     document, text = _from_template(reference, request, home, lock)
-    if actual is not None and not fresh:
-        document, text = _kept(document, actual), ""
-    return _settled(request, document, reference, home, host, text)
+    if actual is None or fresh:
+        return _settled(request, document, reference, home, host, text)
+    document, notices = _over(_kept(document, actual), actual, request, host)
+    return replace(_settled(request, document, reference, home, host), notices=notices)
+
+
+def _over(
+    document: dict[str, object], actual: Instance, request: Request, host: Host
+) -> tuple[dict[str, object], tuple[str, ...]]:
+    """``document`` with what ``persist`` has written of the instance, and what is to be told of that."""
+    if not actual.paths.persisted.exists():
+        return document, ()
+    from callao.instances.persisted import read_persisted
+    from callao.lifecycle.layer import Context, layered
+
+    asked = with_environment(request.config, os.environ)
+    found = layered(document, asked, read_persisted(actual.paths), Context(actual.name, actual.dir, host))
+    return found.document, found.notices
 
 
 def _whole(

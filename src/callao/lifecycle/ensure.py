@@ -50,6 +50,8 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
     lock = _lock_of(request)
     wanted = desired(request, actual, home, host, lock=lock)
     steps = plan(wanted, actual, policy)
+    if wanted is not None:
+        steps = Plan(steps.steps, steps.changes, (*steps.notices, *wanted.notices))
     config = wanted.config if wanted else actual.config if actual else None
     if config is not None and {Step.CREATE, Step.CONFIGURE, Step.START} & set(steps.steps):
         from callao.lifecycle.support import notices, refuse_unsupported

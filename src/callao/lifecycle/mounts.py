@@ -16,6 +16,7 @@ from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import broken
 from callao.instances.lock import locked
+from callao.instances.persisted import Persisted, read_persisted, write_persisted
 from callao.instances.written import write_document
 
 _PATIENCE = 120.0
@@ -108,6 +109,7 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
         if decided.live:
             outcome = replace(outcome, after=_apply(instance, decided.there, wanted, request))
         if decided.document is not None:
+            write_persisted(instance.paths, _kept(instance, wanted, request))
             write_document(instance.paths, decided.document)
             _refresh(instance)
     return outcome
@@ -244,13 +246,22 @@ def _document(instance: Instance, wanted: Entry, request: MountRequest, host: Ho
     if request.state == UNMOUNTED:
         kept = [each for index, each in enumerate(entries) if index not in places]
         return {**document, "mounts": kept} if places else document
-    entry = {key: wanted[key] for key in ("location", "mountPoint", "writable")}
+    entry = _written(wanted)
     if not places:  # last, for it may lie below one of the others
         return {**document, "mounts": [*entries, entry]}
     there = known[places[0]]
     if (os.path.normpath(there.location), there.writable) != (entry["location"], entry["writable"]):
         entries[places[0]] |= entry
     return {**document, "mounts": entries}
+
+
+def _written(wanted: Entry) -> Entry:
+    return {key: wanted[key] for key in ("location", "mountPoint", "writable")}
+
+
+def _kept(instance: Instance, wanted: Entry, request: MountRequest) -> Persisted:
+    entry = None if request.state == UNMOUNTED else _written(wanted)
+    return read_persisted(instance.paths).with_mount(wanted["mountPoint"], entry)
 
 
 def _listed(value: object) -> list[Mapping[str, Any]]:

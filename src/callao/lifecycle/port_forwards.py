@@ -17,6 +17,7 @@ from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import usable
 from callao.instances.lock import locked
+from callao.instances.persisted import read_persisted, write_persisted
 from callao.instances.written import write_document
 from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
@@ -93,6 +94,7 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
         if decided.live:
             _live(decided.instance, decided.full, request.state)
         if decided.document is not None:
+            _keep(decided, request)
             _write(decided.instance, decided.document, home, host)
     return _outcome(decided.changes, forwards_of(inspect(request.instance, home, host)))
 
@@ -101,10 +103,12 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
 class _Decision:
     """What is to be done: ``live`` to the running machine, and ``document`` as its new lima.yaml, if any.
 
-    ``full`` is the rule with every default, ``said`` what the host agent has now.
+    ``rule`` is the rule as it is written, ``full`` the same with every default, ``said`` what the host
+    agent has now.
     """
 
     instance: Instance
+    rule: Rule
     full: Rule
     said: Mapping[str, list[Rule]]
     live: bool
@@ -130,7 +134,7 @@ def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
         )
     live = running and not request.persist and (full in said["rules"]) != (request.state == PRESENT)
     document = _document(instance, rule, request, host) if request.persist else instance.document
-    return _Decision(instance, full, said, live, document if document != instance.document else None)
+    return _Decision(instance, rule, full, said, live, document if document != instance.document else None)
 
 
 def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host, home: Path) -> None:
@@ -188,6 +192,13 @@ def _document(instance: Instance, rule: Rule, request: ForwardRequest, host: Hos
     if any(_full(each, instance, host) == full for each in rules):
         return instance.document
     return {**instance.document, "portForwards": [rule, *rules]}
+
+
+def _keep(decided: _Decision, request: ForwardRequest) -> None:
+    paths, rule = decided.instance.paths, decided.rule
+    persisted = read_persisted(paths)
+    present = request.state == PRESENT
+    write_persisted(paths, persisted.with_forward(rule) if present else persisted.without_forward(rule))
 
 
 def _live(instance: Instance, full: Rule, state: str) -> None:

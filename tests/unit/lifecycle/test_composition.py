@@ -158,3 +158,58 @@ def test_a_size_without_a_unit_is_refused_with_both_readings(field: str, value: 
     config: Config = effective({**DOCUMENT, field: value}, HOST, name="web", instance_dir=Path("/h/web"))
     with pytest.raises(ConfigError, match=f"{field}: .* is {value} bytes, and {value}MiB may be meant"):
         refuse_unsupported(config, "web", HOST)
+
+
+def template(home: Path, **extra: Any) -> str:
+    path = home / "template.yaml"
+    path.write_text(dump({**DOCUMENT, "cpus": 2, "memory": "1GiB", "disk": "3GiB", **extra}))
+    return str(path)
+
+
+def mount(home: Path, state: str = "mounted", **options: Any) -> bool:
+    request = MountRequest(instance="web", mount_point="/srv", state=state, persist=True, **options)
+    return ensure_mount(request, home=home, host=HOST, check=False).changed
+
+
+def test_what_persist_wrote_stays_when_the_template_is_asked_for_again(home: Path, box: Path) -> None:
+    asked(home, state="present", template=template(home))
+    assert mount(home, location="/tmp")
+    assert forward(home, "present", guestPort=80, hostPort=8080)
+    for _ in range(2):
+        assert not asked(home, state="present", template=template(home)).changed
+        assert not mount(home, location="/tmp")
+        assert not forward(home, "present", guestPort=80, hostPort=8080)
+
+
+def test_what_persist_took_out_of_a_template_stays_out(home: Path, box: Path) -> None:
+    said = {"mounts": [{"location": "/tmp", "mountPoint": "/srv"}], "portForwards": [{"guestPort": 80}]}
+    asked(home, state="present", template=template(home, **said))
+    assert mount(home, "unmounted")
+    assert forward(home, "absent", guestPort=80)
+    assert not asked(home, state="present", template=template(home, **said)).changed
+    assert not mount(home, "unmounted")
+    assert not forward(home, "absent", guestPort=80)
+
+
+def test_a_change_of_the_template_keeps_what_persist_wrote(home: Path, box: Path) -> None:
+    asked(home, state="present", template=template(home))
+    mount(home, location="/tmp", writable=True)
+    assert asked(home, state="present", template=template(home, cpus=3)).changed
+    config = inspect("web", home, HOST).config
+    assert config is not None
+    assert (config.cpus, [(each.mount_point, each.writable) for each in config.mounts]) == (
+        3,
+        [("/srv", True)],
+    )
+
+
+def test_a_request_that_says_the_contrary_goes_before_persist_and_tells(home: Path, box: Path) -> None:
+    asked(home, state="present", template=template(home))
+    mount(home, location="/tmp", writable=True)
+    mounts = [{"location": "/tmp", "mountPoint": "/srv", "writable": False}]
+    outcome = asked(home, state="present", template=template(home), config={"mounts": mounts})
+    assert outcome.changed
+    assert "the request's /srv goes before what persist has written" in " ".join(outcome.notices)
+    config = inspect("web", home, HOST).config
+    assert config is not None
+    assert [each.writable for each in config.mounts] == [False]

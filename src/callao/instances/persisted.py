@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""persisted.json: what ``persist`` wrote into lima.yaml, apart from what the instance was asked to be.
+
+lima.yaml has it too, for the next start. This file keeps it over a later request, whose template knows
+nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from callao.instances.files import read_json, write_json
+from callao.instances.paths import InstancePaths
+
+Entry = dict[str, Any]
+"""One entry of lima.yaml's ``mounts`` or ``portForwards``, as it is written there."""
+
+
+class Persisted(msgspec.Struct, frozen=True, kw_only=True):
+    """``mounts`` by mount point, and None for one that shall not be mounted; ``forwards`` in the order of
+    lima.yaml; ``removed``: rules that shall not be there."""
+
+    mounts: dict[str, Entry | None] = {}
+    forwards: tuple[Entry, ...] = ()
+    removed: tuple[Entry, ...] = ()
+
+    def with_mount(self, point: str, entry: Entry | None) -> Persisted:
+        others = {key: value for key, value in self.mounts.items() if key != point}
+        return msgspec.structs.replace(self, mounts={**others, point: entry})
+
+    def with_forward(self, rule: Mapping[str, Any]) -> Persisted:
+        rest = self.without(rule)
+        return msgspec.structs.replace(rest, forwards=(dict(rule), *rest.forwards))
+
+    def without_forward(self, rule: Mapping[str, Any]) -> Persisted:
+        rest = self.without(rule)
+        return msgspec.structs.replace(rest, removed=(*rest.removed, dict(rule)))
+
+    def without(self, rule: Mapping[str, Any]) -> Persisted:
+        """As if nothing had ever been said of the rule."""
+        return msgspec.structs.replace(
+            self,
+            forwards=tuple(each for each in self.forwards if each != rule),
+            removed=tuple(each for each in self.removed if each != rule),
+        )
+
+
+def read_persisted(paths: InstancePaths) -> Persisted:
+    """Nothing where there is no such file, or one that cannot be read: lima.yaml has it as well."""
+    return read_json(paths.persisted, Persisted) or Persisted()
+
+
+def write_persisted(paths: InstancePaths, persisted: Persisted) -> None:
+    write_json(paths.persisted, persisted)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What ``persist`` wrote, as a layer over a template and below the request's own words. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from callao.config import effective
+from callao.errors import CallaoError
+from callao.host import Host
+from callao.instances.persisted import Entry, Persisted
+
+
+@dataclass(frozen=True)
+class Layered:
+    """``document`` with the layer, and a sentence for each thing on which the request goes before it."""
+
+    document: dict[str, object]
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the entries of a lima.yaml are read with."""
+
+    name: str
+    directory: Path
+    host: Host
+
+    def mount_point(self, document: Mapping[str, object], entry: Entry) -> str:
+        """Normalized; empty for an entry that is wrong, which validation tells later."""
+        mounts = self._effective(document, "mounts", entry)
+        return os.path.normpath(mounts[0].mount_point) if mounts else ""
+
+    def forward(self, document: Mapping[str, object], rule: Entry) -> object:
+        """The rule with every default; the rule itself when it is wrong."""
+        rules = self._effective(document, "portForwards", rule)
+        return msgspec.to_builtins(rules[0]) if rules else rule
+
+    def _effective(self, document: Mapping[str, object], field: str, entry: Entry) -> tuple[Any, ...]:
+        alone = {**document, "mounts": [], "portForwards": [], "plain": False, field: [entry]}
+        try:
+            config = effective(alone, self.host, name=self.name, instance_dir=self.directory)
+        except CallaoError:
+            return ()
+        return tuple(config.mounts if field == "mounts" else config.port_forwards)
+
+
+def layered(
+    document: Mapping[str, object],
+    asked: Mapping[str, object],
+    persisted: Persisted,
+    context: Context,
+) -> Layered:
+    """``document`` is what template and request come to, ``asked`` the request's own part of it."""
+    mounts = _mounts(document, asked, persisted, context)
+    forwards = _forwards(mounts.document, asked, persisted, context)
+    return Layered(forwards.document, (*mounts.notices, *forwards.notices))
+
+
+def _mounts(
+    document: Mapping[str, object], asked: Mapping[str, object], persisted: Persisted, context: Context
+) -> Layered:
+    if not persisted.mounts:
+        return Layered({**document})
+    said = {context.mount_point(document, each): each for each in _entries(asked, "mounts")}
+    known = [(context.mount_point(document, each), each) for each in _entries(document, "mounts")]
+    notices = []
+    for point, entry in persisted.mounts.items():
+        if point in said:
+            if entry is None or any(said[point].get(key) != value for key, value in entry.items()):
+                notices.append(
+                    f"{context.name}: mounts: the request's {point} goes before what persist has written "
+                    "of it."
+                )
+        elif entry is None:
+            known = [(at, each) for at, each in known if at != point]
+        elif point in [at for at, _ in known]:
+            known = [(at, {**each, **entry} if at == point else each) for at, each in known]
+        else:  # last, for it may lie below one of the others
+            known.append((point, entry))
+    return Layered({**document, "mounts": [each for _, each in known]}, tuple(notices))
+
+
+def _forwards(
+    document: Mapping[str, object], asked: Mapping[str, object], persisted: Persisted, context: Context
+) -> Layered:
+    if not persisted.forwards and not persisted.removed:
+        return Layered({**document})
+    said = [context.forward(document, each) for each in _entries(asked, "portForwards")]
+    rules = _entries(document, "portForwards")
+    notices = []
+    for rule in persisted.removed:
+        full = context.forward(document, rule)
+        if full in said:
+            words = ", ".join(f"{key}: {value}" for key, value in rule.items())
+            notices.append(
+                f"{context.name}: portForwards: the request's rule ({words}) goes before its removal by "
+                "persist."
+            )
+        else:
+            rules = [each for each in rules if context.forward(document, each) != full]
+    there = [context.forward(document, each) for each in rules]
+    added = [rule for rule in persisted.forwards if context.forward(document, rule) not in there]
+    return Layered({**document, "portForwards": [*added, *rules]}, tuple(notices))
+
+
+def _entries(document: Mapping[str, object], field: str) -> list[Entry]:
+    said = document.get(field)
+    return [dict(each) for each in said if isinstance(each, Mapping)] if isinstance(said, list) else []
