@@ -7,7 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.boots import write_recorder
 from support.home import CACHE, Golden, Home, build_golden, temporary_home, write_template
+from support.run import folder
+
+from callao.drivers.qemu import binary
+from callao.host import Host
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _machines_are_counted() -> Iterator[None]:
+    """The table at the end of a run tells which tests have started machines."""
+    arch = Host.detect().arch
+    program = binary.find(arch)
+    assert program is not None, binary.absence(arch)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(f"QEMU_SYSTEM_{arch.upper()}", str(write_recorder(folder(), program)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from callao.host import Host
 from callao.instances import names
 from callao.lifecycle import Outcome, Request, ensure
 from callao.testing import Guest
-from callao.testing.home import link_cache
+from callao.testing.home import claim, link_cache, sweep
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("CALLAO_TEST_CACHE", ROOT / ".cache" / "lima-home"))
@@ -82,17 +83,30 @@ class Home:
 
     def processes(self) -> list[str]:
         """Command lines of everything that still runs for this home."""
+        return [line for _, line in self.running()]
+
+    def running(self) -> Iterator[tuple[psutil.Process, str]]:
+        """Each process that has this home, or one inside it, in its command line or as its LIMA_HOME."""
         mine = str(self.path)
-        found = []
         for process in psutil.process_iter():
             try:
                 line = " ".join(process.cmdline())
-                environ = process.environ().get("LIMA_HOME", "") if "callao.hostagent" in line else ""
+                within = process.environ().get("LIMA_HOME", "").startswith(mine)
             except psutil.Error:
                 continue
-            if process.pid != os.getpid() and (mine in line or environ == mine):
-                found.append(line)
-        return found
+            if process.pid != os.getpid() and (mine in line or within):
+                yield process, line
+
+    def end_all(self) -> list[str]:
+        """Kill what still runs for this home; returns the command lines."""
+        ended = []
+        while found := list(self.running()):
+            for process, line in found:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+                    ended.append(line)
+            psutil.wait_procs([process for process, _ in found], timeout=10)
+        return ended
 
 
 def small(golden: Golden, host: Host, **extra: Any) -> dict[str, Any]:
@@ -141,15 +155,19 @@ def temporary_home(golden: Golden, cache: Path | None = CACHE) -> Iterator[Home]
 
     :param cache: the LIMA_HOME whose warm machines it has; None for a home with none.
     """
+    sweep(Path("/tmp"))
     folder = Path(tempfile.mkdtemp(prefix="callao-", dir="/tmp"))
+    claim(folder)
     if cache is not None:
         link_cache(folder, cache)
     home = Home(folder, golden, Host.detect())
     try:
         yield home
     finally:
-        for name in names(folder):
-            home.delete(name)
-        leftovers = home.processes()
-        shutil.rmtree(folder)
-        assert leftovers == []
+        try:
+            for name in names(folder):
+                home.delete(name)
+        finally:
+            left = home.end_all()
+            shutil.rmtree(folder)
+        assert left == []

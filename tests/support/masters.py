@@ -18,8 +18,15 @@ def control_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
-        for path in folder.iterdir():
+        for path in list(folder.iterdir()):
             if path.is_socket():
                 argv = ["ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "guest"]
                 subprocess.run(argv, capture_output=True, check=False)
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """A master removes its socket after it has answered, so files vanish while the folder is emptied."""
+    while folder.exists():
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)

@@ -61,6 +61,7 @@ def main() -> int:
         told = error if isinstance(error, CallaoError) else unexpected.failure(error)
         journal.write(Event(stage=Stage.DRIVER, state=State.FAILED, message=str(told)))
         journal.write(exiting=True, errors=[str(told)])
+        paths.ha_pid.unlink(missing_ok=True)
         return 1
     write_volatile(paths.ha_pid, f"{os.getpid()}\n".encode())
     try:

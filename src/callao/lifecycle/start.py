@@ -16,7 +16,7 @@ from callao.drivers import Driver
 from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
-from callao.instances.files import write_file, write_json
+from callao.instances.files import write_file, write_json, write_volatile
 from callao.lifecycle.follow import follow_agent
 from callao.lifecycle.stop import clear_stale
 from callao.ssh import dot_ssh_public_keys, host_key, known_hosts, user_key
@@ -96,7 +96,7 @@ def _spawn(paths: InstancePaths, home: Path, timeout: float) -> subprocess.Popen
         for log in (paths.ha_stdout, paths.ha_stderr):
             log.unlink(missing_ok=True)
         with paths.ha_stdout.open("ab") as stdout, paths.ha_stderr.open("ab") as stderr:
-            return subprocess.Popen(
+            agent = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -106,5 +106,8 @@ def _spawn(paths: InstancePaths, home: Path, timeout: float) -> subprocess.Popen
                 start_new_session=True,
                 close_fds=True,
             )
+        # The agent writes it too, when it has loaded; who is interrupted before that must find it already.
+        write_volatile(paths.ha_pid, f"{agent.pid}\n".encode())
     except OSError as error:
         raise InstanceError(f"the host agent of {paths.name!r} cannot be started: {error}.") from error
+    return agent

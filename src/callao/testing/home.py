@@ -17,6 +17,7 @@ from callao.instances import names
 from callao.instances.files import read_json, write_json
 from callao.instances.process import Identity, alive, identify
 from callao.lifecycle import Request, ensure
+from callao.lifecycle.nests import clear_abandoned
 from callao.testing.guest import Guest
 
 _PREFIX = "callao-"
@@ -70,11 +71,16 @@ def test_home(cache: Path) -> Iterator[TestHome]:
     sweep(temporary)
     home = TestHome(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=temporary)))
     try:
-        write_json(home.path / _OWNER, identify(os.getpid()))
+        claim(home.path)
         link_cache(home.path, cache)
         yield home
     finally:
         _emptied(home)
+
+
+def claim(home: Path) -> None:
+    """Note that a home is this process's, so that :func:`sweep` removes it once the process is gone."""
+    write_json(home / _OWNER, identify(os.getpid()))
 
 
 def link_cache(home: Path, cache: Path) -> None:
@@ -96,6 +102,7 @@ def sweep(temporary: Path) -> None:
 def _emptied(home: TestHome) -> None:
     for name in names(home.path):
         home.remove(name)
+    clear_abandoned(home.path, home.host)
     shutil.rmtree(home.path)
 
 

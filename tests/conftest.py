@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every run does: it finds the environment's programs, ends cleanly, and tells where its time went."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from support.run import Run, Worker
+
+# Ansible's and Molecule's programs start each other by name, from wherever the environment is.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Worker() if hasattr(config, "workerinput") else Run())
