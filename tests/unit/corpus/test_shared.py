@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The corpus of Lima's verdicts beside the project: collected where it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from support.corpus import TOPICS, results
+from unit.corpus.conftest import SHARED
+
+DIFFERENT = {
+    "values": {"comment-scalar-003", "mounts-019", "probe-011", "param-004", "param-005", "param-009",
+               "param-010", "param-017", "param-019", "param-020", "param-033", "param-035", "param-036"},
+}  # fmt: skip
+"""By topic, the cases that are known to differ."""
+
+AGREED = {"layers": 127, "merges": 128, "expand": 239, "names": 120, "locators": 156, "filled": 10}
+"""By topic, how many agree at least, where not all do."""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[str]]:
+    """By topic, the cases that differ, and under "" how many agree."""
+    counted: dict[str, Counter[str]] = {topic: Counter() for topic in TOPICS}
+    for result in results(SHARED, Path(tmp_path_factory.mktemp("corpus"))):
+        counted[result.topic]["" if result.agrees else result.id] += 1
+    return counted
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_callao_agrees_with_lima(found: dict[str, Counter[str]], topic: str) -> None:
+    if topic in AGREED:
+        assert found[topic][""] >= AGREED[topic]
+    else:
+        assert set(found[topic]) - {""} <= DIFFERENT.get(topic, set())
