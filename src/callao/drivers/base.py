@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -214,6 +215,13 @@ class Driver(Protocol):
 
     def bases(self, paths: InstancePaths) -> tuple[Path, ...]:
         """Files outside of the instance's folder that its disks are made on, and need for good."""
+
+    def settle_bases(self, disk: Path, home: Path, find: Callable[[Path], Path]) -> None:
+        """Have each file outside of its folder that a disk is made on be the one that ``find`` says, by a
+        name that stays right when ``home`` moves. Nobody may have the disk open.
+
+        :raises DriverError: when that cannot be.
+        """
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         """Grow the stopped instance's disk to ``config.disk``; never shrinks."""

@@ -6,15 +6,18 @@ from callao.images.ensure import ensure_image
 from callao.images.fetch import CachedFile, fetch, forget, lookup, newest
 from callao.images.fetched import Fetched
 from callao.images.patience import Patience
+from callao.images.store import base_at, pin
 
 __all__ = [
     "CachedFile",
     "Fetched",
     "Patience",
     "adopt",
+    "base_at",
     "ensure_image",
     "fetch",
     "forget",
     "lookup",
     "newest",
+    "pin",
 ]

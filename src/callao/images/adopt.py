@@ -10,6 +10,7 @@ from typing import IO
 
 from callao.images import digest as digests
 from callao.images.cache import Entry, entry, exclusive, not_kept
+from callao.images.store import keep_before
 
 _CHUNK = 1 << 20
 
@@ -26,12 +27,12 @@ def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
         with exclusive(place.dir):
             if place.data.is_file() and digests.of_file(place.data, name) == digest:
                 return place.data
-            return _put(place, data, name, digest)
+            return _put(place, data, name, digest, home)
     except OSError as error:
         raise not_kept(url, place, error) from error
 
 
-def _put(place: Entry, data: IO[bytes], name: str, digest: str) -> Path:
+def _put(place: Entry, data: IO[bytes], name: str, digest: str, home: Path) -> Path:
     place.dir.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=".data.", dir=place.dir)
     try:
@@ -41,6 +42,8 @@ def _put(place: Entry, data: IO[bytes], name: str, digest: str) -> Path:
             file.flush()
             os.fsync(file.fileno())
         digests.verify(place.url, digest, digests.of_file(Path(temporary), name))
+        if place.data.exists():
+            keep_before(place.data, place.known_digest(digests.DEFAULT), home)
         for stale in place.dir.glob("*.digest"):
             stale.unlink()
         (place.dir / "url").write_text(place.url, encoding="utf-8")

@@ -52,12 +52,6 @@ def entry(home: Path, url: str) -> Entry:
     return Entry(home / "_cache" / "download" / "by-url-sha256" / name, url)
 
 
-def converted_at(home: Path, identity: str) -> Path:
-    """Where the qcow2 made from a source with this identity is kept; nothing is made."""
-    name = hashlib.sha256(identity.encode()).hexdigest()[:32]
-    return home / "_cache" / "qcow2" / f"{name}.qcow2"
-
-
 def room(folder: Path) -> str:
     """How much is free where ``folder`` is or would be, for people."""
     place = next(place for place in (folder, *folder.parents) if place.exists())

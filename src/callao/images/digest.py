@@ -10,6 +10,7 @@ from pathlib import Path
 from callao.errors import DigestMismatch, ImageError
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64})|(sha512:[0-9a-f]{128})")
+NAMES = ("sha256", "sha512")
 DEFAULT = "sha256"
 """The algorithm for what nobody gave a digest for."""
 

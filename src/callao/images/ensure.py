@@ -10,11 +10,13 @@ from callao.access import Access
 from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, Reporter, Stage, State
-from callao.images.cache import converted_at, exclusive, room
-from callao.images.convert import to_qcow2, usable_as_is
+from callao.images import digest as digests
+from callao.images.cache import room
 from callao.images.fetch import CachedFile, fetch, forget
 from callao.images.fetched import Fetched
+from callao.images.location import parse
 from callao.images.patience import Patience
+from callao.images.store import base_at, identity_of, keep_download, keep_local, store
 
 
 def ensure_image(
@@ -58,49 +60,56 @@ def ensure_image(
 def _fetched(
     image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, report: Reporter
 ) -> Fetched:
-    file = get(image.location, image.digest)
+    digests.algorithm(image.digest)
+    kept = base_at(home, image.digest) if image.digest else None
+    if kept is not None and kept.exists():  # whatever its location brings by now
+        disk, digest, from_cache = kept, image.digest or "", True
+    else:
+        file = get(image.location, image.digest)
+        disk, digest, from_cache = _kept(image, file, home, report), file.digest, file.from_cache
     kernel = get(image.kernel.location, image.kernel.digest) if image.kernel else None
     initrd = get(image.initrd.location, image.initrd.digest) if image.initrd else None
-    try:
-        disk = _as_qcow2(file, home, report)
-    except ImageFormatError:
-        if not image.digest:  # a login page, say: the location may bring the image next time
-            forget(image.location, home)
-        raise
     return Fetched(
         disk=disk,
         location=image.location,
         arch=arch,
-        digest=file.digest,
+        digest=digest,
         kernel=kernel.path if kernel else None,
         initrd=initrd.path if initrd else None,
         cmdline=(image.kernel.cmdline or "") if image.kernel else "",
-        from_cache=file.from_cache,
+        from_cache=from_cache,
     )
 
 
-def _as_qcow2(file: CachedFile, home: Path, report: Reporter) -> Path:
-    """The file itself, or what was made from it: once for each content."""
+def _kept(image: Image, file: CachedFile, home: Path, report: Reporter) -> Path:
+    """The base made from it: once for each content."""
+    message = f"preparing {Path(file.location).name}"
     try:
-        if usable_as_is(file.path, file.location):
-            return file.path
-        status = file.path.stat()
-    except OSError as error:
-        raise ImageError(f"{file.location} cannot be read: {error.strerror}.") from error
-    target = converted_at(home, f"{file.path}\n{status.st_size}\n{status.st_mtime_ns}")
-    try:
-        _converted(file, target, report)
+        if not base_at(home, file.digest or identity_of(file.path)).exists():
+            report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+        if parse(file.location).path is not None:
+            return keep_local(file.path, file.digest, home, file.location)
+        if file.from_cache and not base_at(home, file.digest).exists():
+            _verify(file)
+        return keep_download(file.path, file.digest, home, file.location)
+    except ImageFormatError:
+        if not image.digest:  # a login page, say: the location may bring the image next time
+            forget(image.location, home)
+        raise
     except OSError as error:
         raise ImageError(
-            f"{file.location} cannot be made a qcow2 in {target.parent}: {error.strerror or error}.",
-            hint=room(target.parent),
+            f"{file.location} cannot be kept in {store(home)}: {error.strerror or error}.",
+            hint=room(store(home)),
         ) from error
-    return target
 
 
-def _converted(file: CachedFile, target: Path, report: Reporter) -> None:
-    with exclusive(target):
-        if not target.exists():
-            message = f"converting {Path(file.location).name} to qcow2"
-            report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
-            to_qcow2(file.path, target, file.location)
+def _verify(file: CachedFile) -> None:
+    """What was noted when it was fetched may be of another file: the cache is shared with other tools.
+
+    :raises DigestMismatch: when it is; the next run does not go by the note.
+    """
+    found = digests.of_file(file.path, digests.algorithm(file.digest))
+    if found != file.digest:
+        for note in file.path.parent.glob("*.digest"):
+            note.unlink()
+    digests.verify(file.location, file.digest, found)

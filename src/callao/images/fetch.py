@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.access import Access
-from callao.errors import DownloadError, ImageError
+from callao.errors import DigestMismatch, DownloadError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
 from callao.images.cache import Entry, entry, exclusive, not_kept
@@ -68,12 +68,12 @@ def fetch(
     try:
         with exclusive(cached.dir):
             if cached.data.is_file():
-                found = _vouched(cached, digest, name)
+                found = _vouched(cached, name)
                 if not digest or found == digest:
                     return _cached(cached, place, found)
             if access is Access.OFFLINE:
                 raise _not_cached(location)
-            return _downloaded(cached, place, digest, name, report, patience or Patience())
+            return _downloaded(cached, place, digest, name, home, report, patience or Patience())
     except OSError as error:
         raise not_kept(location, cached, error) from error
 
@@ -87,7 +87,7 @@ def newest(location: str, *, home: Path, report: Reporter) -> CachedFile:
     cached = entry(home, place.url)
     try:
         with exclusive(cached.dir):
-            return _downloaded(cached, place, None, digests.algorithm(None), report, Patience())
+            return _downloaded(cached, place, None, digests.algorithm(None), home, report, Patience())
     except OSError as error:
         raise not_kept(location, cached, error) from error
 
@@ -126,18 +126,30 @@ def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFi
 
 
 def _downloaded(
-    cached: Entry, place: Location, digest: str | None, name: str, report: Reporter, patience: Patience
+    cached: Entry,
+    place: Location,
+    digest: str | None,
+    name: str,
+    home: Path,
+    report: Reporter,
+    patience: Patience,
 ) -> CachedFile:
     from callao.images.download import download  # with urllib3, which nothing else needs
+    from callao.images.store import keep_before
 
     cached.dir.mkdir(parents=True, exist_ok=True)
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")
     found = download(cached, name, patience, _progress(place.name, report))
     try:
         digests.verify(place.text, digest, found)
-    except ImageError:
-        shutil.rmtree(cached.dir)
+    except DigestMismatch:
+        cached.part.unlink()
+        cached.validator.unlink(missing_ok=True)
+        if not cached.data.exists():
+            shutil.rmtree(cached.dir)
         raise
+    if cached.data.exists():
+        keep_before(cached.data, cached.known_digest(digests.DEFAULT), home)
     for stale in cached.dir.glob("*.digest"):
         stale.unlink()
     if not digest:
@@ -149,10 +161,10 @@ def _downloaded(
     return CachedFile(cached.data, place.text, found, from_cache=False, size=cached.data.stat().st_size)
 
 
-def _vouched(cached: Entry, digest: str | None, name: str) -> str:
+def _vouched(cached: Entry, name: str) -> str:
     """The cached file's digest; computed once for each algorithm that somebody asks for."""
     known = cached.known_digest(name)
-    if digest and not known:
+    if not known:
         known = digests.of_file(cached.data, name)
         cached.digest_file(name).write_text(known + "\n", encoding="ascii")
     return known

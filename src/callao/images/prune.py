@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from callao.errors import ImageError
-from callao.images.cache import converted_at
+from callao.images import digest as digests
+from callao.images.cache import entry
 from callao.images.fetch import lookup
+from callao.images.location import parse
+from callao.images.store import base_at, identity_of, store
 from callao.room import taken
+
+Files = set[tuple[int, int]]
+"""Device and inode: a download and the base that was made from it can be one file."""
 
 
 @dataclass(frozen=True)
@@ -24,46 +31,68 @@ class Pruned:
     size: int
 
 
-def prune(home: Path, *, used: Collection[Path], referred: Collection[str] = ()) -> Pruned:
-    """Remove cached downloads and conversions.
+def prune(home: Path, *, used: Callable[[], Collection[Path]], referred: Collection[str] = ()) -> Pruned:
+    """Remove cached downloads, and bases that nobody stands on.
 
-    :param used: files that instances' disks are made on: they stay, whatever else is asked.
+    A store of bases that is a link belongs to another LIMA_HOME, of whose instances nobody knows here: it
+    stays.
+
+    :param used: files that instances' disks are made on: they stay, whatever else is asked. Asked again
+        under the lock of each that goes: another run may just have made an instance on it.
     :param referred: locations that stay as well.
     """
-    downloads, converted = home / "_cache" / "download" / "by-url-sha256", home / "_cache" / "qcow2"
-    kept = {path.resolve() for path in used}
-    for location in referred:
-        kept |= _held(location, home)
+    downloads = home / "_cache" / "download" / "by-url-sha256"
+    bases = [] if store(home).is_symlink() else _entries(store(home))
+    named = [path for location in referred for path in _held(location, home)]
     gone: list[Path] = []
     size = 0
-    for path in (*_entries(downloads), *_entries(converted)):
-        held = path / "data" if path.is_dir() else path
-        if held.resolve() not in kept:
-            freed = _removed(path)
-            if freed is not None:
-                gone.append(path)
-                size += freed
+    kept = _files([*used(), *named])
+    for path in (*_entries(downloads), *bases):
+        if _needed(path, kept):
+            continue
+        freed = _removed(path, lambda: _files([*used(), *named]))
+        if freed is not None:
+            gone.append(path)
+            size += freed
     return Pruned(tuple(gone), size)
 
 
-def _held(location: str, home: Path) -> set[Path]:
+def _needed(path: Path, kept: Files) -> bool:
+    return bool(_files([path / "data" if path.is_dir() else path]) & kept)
+
+
+def _files(paths: Collection[Path]) -> Files:
+    found: Files = set()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _held(location: str, home: Path) -> list[Path]:
     """What the cache has of a location: the file, and what was made from it."""
     try:
         found = lookup(location, None, home)
     except ImageError:  # a location that cannot be one holds nothing
-        return set()
+        return []
     if found is None:
-        return set()
-    status = found.path.stat()
-    made = converted_at(home, f"{found.path}\n{status.st_size}\n{status.st_mtime_ns}")
-    return {found.path.resolve(), made.resolve()}
+        return []
+    place = parse(location)
+    if place.path is not None:
+        return [found.path, base_at(home, identity_of(found.path))]
+    cached = entry(home, place.url)
+    noted = [cached.known_digest(name) for name in digests.NAMES]
+    return [found.path, *(base_at(home, digest) for digest in noted if digest)]
 
 
-def _removed(path: Path) -> int | None:
+def _removed(path: Path, kept: Callable[[], Files]) -> int | None:
     """The bytes that it freed; None when another run is at it just now, or it cannot be removed."""
     lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
         with lock:
+            if _needed(path, kept()):
+                return None
             if path.is_dir():
                 size = taken(path.rglob("*"))
                 shutil.rmtree(path)

@@ -53,7 +53,12 @@ def removing_at(home: Path, name: str) -> Path:
     return home / f".{name}.deleting"
 
 
+def resetting_at(home: Path, name: str) -> Path:
+    """Where an instance's new disk is made; a run that was killed leaves this."""
+    return home / f".{name}.resetting"
+
+
 def sweep(home: Path, name: str) -> None:
     """Remove what killed runs have left of this name; the caller holds its lock."""
-    for path in (building_at(home, name), removing_at(home, name)):
+    for path in (building_at(home, name), removing_at(home, name), resetting_at(home, name)):
         shutil.rmtree(path, ignore_errors=True)

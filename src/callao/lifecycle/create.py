@@ -14,6 +14,7 @@ from callao.events import Event, Reporter, Stage, State
 from callao.images import Fetched, ensure_image
 from callao.instances import Desired, Record
 from callao.lifecycle.aside import building
+from callao.lifecycle.disk import make_disk
 from callao.ssh import user_key
 
 
@@ -47,9 +48,13 @@ def create(
     :raises CallaoError: when something cannot be made; nothing is left of it then.
     """
     config = wanted.config
-    image = begin.image or ensure_image(
-        config.images, config.arch.value, home=home, report=report, access=access
-    )
+
+    def had() -> Fetched:
+        return begin.image or ensure_image(
+            config.images, config.arch.value, home=home, report=report, access=access
+        )
+
+    image = had()
     report(Event(stage=Stage.IMAGE, state=State.DONE))
     record = Record(
         template=wanted.template,
@@ -64,5 +69,5 @@ def create(
         user_key(home)
         for file in begin.files:
             shutil.copyfile(file, paths.dir / file.name)
-        driver_for(config.vm_type).create(paths, config, image)
+        make_disk(paths, config, driver_for(config.vm_type), had)
     report(Event(stage=Stage.DISK, state=State.DONE))

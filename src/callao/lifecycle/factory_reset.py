@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from callao.access import Access
 from callao.drivers import driver_for
-from callao.errors import InstanceError, InstanceProtected
+from callao.errors import CallaoError, InstanceError, InstanceProtected
 from callao.events import Event, Reporter, Stage, State
-from callao.images import ensure_image
+from callao.images import Fetched, ensure_image
 from callao.instances import Instance, InstancePaths
 from callao.instances.broken import usable
+from callao.instances.files import write_json
 from callao.instances.lock import locked
 from callao.instances.store import living
+from callao.lifecycle.aside import resetting_at
+from callao.lifecycle.aside import sweep as sweep_instance
+from callao.lifecycle.bases import settle_bases
+from callao.lifecycle.disk import make_disk
 from callao.lifecycle.stop import clear_stale, stop
-
-_FRESH = ".reset"
-"""Where the new disk is made, in the instance's folder: the next start or reset clears what a kill left."""
+from callao.snapshots import sweep
 
 
 def factory_reset(instance: Instance, *, home: Path, access: Access, report: Reporter) -> None:
@@ -40,7 +46,11 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
             f"instance {instance.name!r} was made by Lima, which keeps its disk otherwise.",
             hint=f"Reset it with 'limactl factory-reset {instance.name}'.",
         )
-    image = ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
+
+    def image() -> Fetched:
+        return ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
+
+    image()
     driver = driver_for(config.vm_type)
     with locked(instance.name, home):
         agent, machine = living(instance.paths)
@@ -48,16 +58,24 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
         if agent or machine:
             stop(instance, force=True, report=report)
         clear_stale(instance.paths)
-        fresh = InstancePaths(instance.dir / _FRESH)
+        with contextlib.suppress(CallaoError):  # for snapshots of the old disk, while its image is known
+            settle_bases(instance.paths, instance.record, driver, home)
+        fresh = InstancePaths(resetting_at(home, instance.name))
         try:
-            fresh.dir.mkdir()
-            driver.create(fresh, config, image)
+            sweep_instance(home, instance.name)
+            fresh.dir.mkdir(mode=0o700)
+            made = make_disk(fresh, config, driver, image)
             new = driver.carried(fresh)
             for file in new:  # over the old one: there is a disk at every moment
                 file.replace(instance.dir / file.name)
             for old in driver.carried(instance.paths):
                 if old.name not in {file.name for file in new}:
                     old.unlink()
+            record = msgspec.structs.replace(
+                instance.record, image=made.location, image_digest=made.digest, mac_address="", reclaims=True
+            )
+            write_json(instance.paths.callao_json, record)
+            sweep(instance.paths, driver.chain)
             for path in (instance.paths.runtime, instance.paths.cidata_iso, instance.paths.ssh_config):
                 path.unlink(missing_ok=True)
         except OSError as error:

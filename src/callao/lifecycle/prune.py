@@ -6,11 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.config import Config, VMType
-from callao.drivers import driver_for, known
+from callao.drivers import driver_for
 from callao.host import Host
+from callao.images import base_at
 from callao.images.prune import Pruned, prune
-from callao.instances import InstancePaths, every
-from callao.lifecycle.aside import building_at
+from callao.instances import InstancePaths, Record, every, names
+from callao.instances.files import read_json
+from callao.lifecycle.aside import building_at, resetting_at
 from callao.lifecycle.nests import clear_abandoned
 from callao.snapshots import is_layer
 from callao.snapshots.cache import places, trim
@@ -24,11 +26,14 @@ def prune_cache(home: Path, host: Host, *, keep_referred: bool) -> Pruned:
     :param keep_referred: keep the images that an instance's lima.yaml names, too.
     """
     abandoned = clear_abandoned(home, host)
-    warm = trim(home, 0, lambda: in_use(home, host))
-    used = in_use(home, host)
-    for place in places(home):
-        used += _bases(InstancePaths(place.folder), VMType.QEMU)
-        used += _bases(InstancePaths(place.aside), VMType.QEMU)
+    warm = trim(home, 0, lambda: in_use(home))
+
+    def used() -> list[Path]:
+        found = in_use(home)
+        for place in places(home):
+            found += [*_bases(InstancePaths(place.folder)), *_bases(InstancePaths(place.aside))]
+        return found
+
     referred: list[str] = []
     if keep_referred:
         for instance in every(home, host):
@@ -38,31 +43,30 @@ def prune_cache(home: Path, host: Host, *, keep_referred: bool) -> Pruned:
     return Pruned(tuple(path for part in parts for path in part.paths), sum(part.size for part in parts))
 
 
-def in_use(home: Path, host: Host) -> list[Path]:
+def in_use(home: Path) -> list[Path]:
     """Files that the disks of instances are made on, and those of instances that another run makes.
 
     :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
     """
     used: list[Path] = []
     for place in (home, *(home / "_warm").glob("*")):
-        for instance in every(place, host):
-            kind = instance.config.vm_type if instance.config is not None else VMType.QEMU
-            used += _bases(instance.paths, kind)
-        for aside in place.glob(building_at(place, "*").name):
-            used += _bases(InstancePaths(aside), VMType.QEMU)
+        beside = [each for at in (building_at, resetting_at) for each in place.glob(at(place, "*").name)]
+        for folder in (*(place / name for name in names(place)), *beside):
+            used += _bases(InstancePaths(folder))
+            record = read_json(folder / "callao.json", Record)
+            if record is not None and record.image_digest:
+                used.append(base_at(home, record.image_digest))  # it may stand on that before its next start
     return used
 
 
-def _bases(paths: InstancePaths, kind: VMType) -> tuple[Path, ...]:
+def _bases(paths: InstancePaths) -> tuple[Path, ...]:
     """Asked of the disk itself: a lima.yaml that cannot be understood frees nothing.
 
     The layers of snapshots may stand on something else than the disk does, after a factory reset.
 
     :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
     """
-    if str(kind) not in known():
-        return ()
-    driver = driver_for(kind)
+    driver = driver_for(VMType.QEMU)
     layers = [path for path in paths.dir.glob(f"{paths.disk.name}.*") if is_layer(path)]
     below = [file for layer in layers if layer.exists() for file in driver.chain(layer)]
     return (*driver.bases(paths), *(file for file in below if file.parent != paths.dir))

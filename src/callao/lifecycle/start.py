@@ -17,6 +17,7 @@ from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
 from callao.instances.files import write_file, write_json, write_volatile
+from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.follow import follow_agent
 from callao.lifecycle.stop import clear_stale
 from callao.ssh import dot_ssh_public_keys, host_key, known_hosts, user_key
@@ -40,6 +41,7 @@ def start(
     """
     assert instance.config is not None
     clear_stale(instance.paths)
+    settle_bases(instance.paths, instance.record, driver, home)
     driver.resize(instance.paths, instance.config)
     seed = _seed(instance, instance.config, home)
     content = cidata.content(seed)

@@ -26,6 +26,7 @@ from callao.host import Host
 from callao.images import Fetched, ensure_image
 from callao.instances import Desired, Instance, InstancePaths, Record, Shape, TakeUp, inspect
 from callao.instances.files import read_json
+from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.nests import GOLDEN, clear
@@ -100,7 +101,7 @@ def _warm(
         create(wanted, home, report, access, begin)
     place.used()
     if found is None:
-        keep_within(home, host, report)
+        keep_within(home, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
     origin = TakeUp(folder=str(place.folder), shape=entry.bound.shape, shared_memory=shared)
     instance = inspect(wanted.name, home, host)
@@ -127,7 +128,10 @@ def _prepare(
         driver = driver_for(golden.config.vm_type)
         start(inspect(GOLDEN, nest, host), driver, nest, timeout, report)
         aside.mkdir(mode=0o700)
-        entry = _saved(inspect(GOLDEN, nest, host), aside, report)
+        saved = inspect(GOLDEN, nest, host)
+        entry = _saved(saved, aside, report)
+        clear(nest, host, report)  # nobody has the disk open then
+        settle_bases(InstancePaths(aside), saved.record, driver, place.home)
         place.keep(aside, entry)
     except OSError as error:
         raise InstanceError(f"the machine cannot be kept in {place.folder}: {error}.") from error
@@ -176,7 +180,6 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
 
     :raises DriverError: when the hypervisor is missing.
     """
-    status = image.disk.stat()
     paths = InstancePaths(home / GOLDEN)
     boot = Boot(paths, config, 0, shape=Shape(WARM_SLOTS, reclaims=False))
     seed = cidata.Seed(
@@ -189,7 +192,7 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
         environment=dict(os.environ),
     )
     parts = (
-        [str(image.disk), status.st_size, status.st_mtime_ns, image.digest, str(image.kernel)],
+        [image.disk.name, image.digest, str(image.kernel)],
         driver_for(config.vm_type).machine_words(boot),
         cidata.instance_id(cidata.content(seed)),
         config.disk,

@@ -10,7 +10,6 @@ from callao.config import parse_size
 from callao.config.sizes import ALLOWED
 from callao.errors import CallaoError
 from callao.events import Event, Reporter, Stage, State
-from callao.host import Host
 from callao.lifecycle.prune import in_use
 from callao.snapshots.cache import trim
 
@@ -29,13 +28,13 @@ def cache_size() -> int:
         raise CallaoError(f"CALLAO_WARM_CACHE_SIZE: {said!r} is no size (allowed: {ALLOWED}).") from None
 
 
-def keep_within(home: Path, host: Host, report: Reporter) -> None:
+def keep_within(home: Path, report: Reporter) -> None:
     """Remove the warm machines that were used longest ago, until the cache is as small as it should be.
 
     What instances stand on stays. That it cannot be done is no reason to fail: it is told.
     """
     try:
-        trim(home, cache_size(), lambda: in_use(home, host))
+        trim(home, cache_size(), lambda: in_use(home))
     except (CallaoError, OSError) as error:
         message = f"warm: the cache may have become too large: {error}"
         report(Event(stage=Stage.DISK, state=State.NOTICE, message=message))

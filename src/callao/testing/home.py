@@ -84,8 +84,8 @@ def claim(home: Path) -> None:
 
 
 def link_cache(home: Path, cache: Path) -> None:
-    """Have a home use another's ssh key and warm machines."""
-    for shared in ("_config", "_cache/warm"):
+    """Have a home use another's ssh key, warm machines, and the images that those stand on."""
+    for shared in ("_config", "_cache/warm", "_cache/qcow2"):
         (cache / shared).mkdir(parents=True, exist_ok=True, mode=0o700)
         (home / shared).parent.mkdir(exist_ok=True, mode=0o700)
         (home / shared).symlink_to(cache / shared)

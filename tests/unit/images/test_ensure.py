@@ -21,6 +21,7 @@ from callao.config.schema import File, Kernel
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, silent
 from callao.images import Patience, ensure_image
+from callao.images.cache import entry
 
 QUICK = Patience(connect=2.0, read=0.5, tries=1)
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -59,10 +60,34 @@ def content(path: Path) -> bytes:
     return data[:4]
 
 
-def test_a_local_qcow2_is_used_where_it_is(tmp_path: Path) -> None:
+def test_a_local_qcow2_is_copied_once(tmp_path: Path) -> None:
     path = image_of(tmp_path, "qcow2")
-    assert ready(path, tmp_path / "home") == path
-    assert not (tmp_path / "home").exists()
+    disk = ready(path, tmp_path / "home")
+    assert disk != path
+    assert disk.read_bytes() == path.read_bytes()
+    assert disk.stat().st_mode & 0o222 == 0
+    assert ready(path, tmp_path / "home") == disk
+    assert len(list(disk.parent.glob("*.qcow2"))) == 1
+
+
+def test_a_downloaded_qcow2_takes_its_room_once(server: Server, tmp_path: Path) -> None:
+    body = image_of(tmp_path, "qcow2").read_bytes()
+    disk = ready(server.serve("/disk.qcow2", body), tmp_path / "home")
+    (data,) = (tmp_path / "home").rglob("data")
+    assert disk.samefile(data)
+
+
+def test_a_digest_that_was_noted_for_another_file_is_found_out(server: Server, tmp_path: Path) -> None:
+    """The cache is shared with other tools."""
+    body = image_of(tmp_path, "qcow2").read_bytes()
+    url = server.serve("/disk.qcow2", body)
+    place = entry(tmp_path / "home", url)
+    place.dir.mkdir(parents=True)
+    place.data.write_bytes(b"something else")
+    place.digest_file("sha256").write_text(sha256(body))
+    with pytest.raises(DigestMismatch):
+        ready(url, tmp_path / "home", sha256(body))
+    assert content(ready(url, tmp_path / "home", sha256(body))) == b"boot"
 
 
 @pytest.mark.parametrize("suffix", ["raw", "img", "iso"])

@@ -27,16 +27,42 @@ def virtual_size(path: Path) -> int:
 
 
 def backing_file(path: Path) -> Path | None:
-    """The file that an overlay is on (same text: its name's offset at 8, its length at 16).
+    """The file that an overlay is on. One that is named without a folder lies beside the overlay.
 
-    One that is named without a folder lies beside the overlay.
+    :raises DriverError: when it is no qcow2.
+    """
+    name = backing_name(path)
+    if not name:
+        return None
+    return Path(os.path.realpath(path.parent / name)) if ".." in name.split("/") else path.parent / name
+
+
+def backing_name(path: Path) -> str:
+    """That file as the overlay names it, empty for none (same text: its offset at 8, its length at 16).
 
     :raises DriverError: when it is no qcow2.
     """
     header = _header(path)
     offset, length = struct.unpack(">QI", header[8:20])
     name = header[offset : offset + length]
-    return path.parent / os.fsdecode(name) if length and len(name) == length else None
+    return os.fsdecode(name) if length and len(name) == length else ""
+
+
+def name_for(base: Path, folder: Path, home: Path) -> str:
+    """How a disk in ``folder`` is to name its base: relatively where both are below the same LIMA_HOME,
+    which may then move. Not where a link leads out of it.
+    """
+    if folder.resolve() != home.resolve() / folder.relative_to(home) or not base.is_relative_to(home):
+        return str(base)
+    return os.path.relpath(base, folder)
+
+
+def rebase(disk: Path, name: str) -> None:
+    """Change what an overlay calls its base, whose content is the same; nobody may have it open.
+
+    :raises DriverError: with qemu-img's own words.
+    """
+    _qemu_img("rebase", "-q", "-u", "-f", "qcow2", "-b", name, "-F", "qcow2", str(disk))
 
 
 def _header(path: Path) -> bytes:
@@ -56,7 +82,8 @@ def create_overlay(disk: Path, base: Path, size: int) -> None:
     :raises DriverError: with qemu-img's own words.
     """
     size = max(size, virtual_size(base))
-    _qemu_img("create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(disk), str(size))
+    name = name_for(base, disk.parent, disk.parent.parent)
+    _qemu_img("create", "-q", "-f", "qcow2", "-b", name, "-F", "qcow2", str(disk), str(size))
 
 
 def create_layer(disk: Path, below: Path) -> None:

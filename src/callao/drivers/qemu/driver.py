@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,6 +17,7 @@ from callao.drivers.base import Boot, Features, Machine
 from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
 from callao.drivers.qemu.accel import choose
 from callao.drivers.qemu.devices import DirectKernel, Flash, Part
+from callao.drivers.qemu.disk import name_for
 from callao.drivers.qemu.hotplug import Slot
 from callao.drivers.qemu.machine import MACHINES, Booting, command_line, machine_words
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory, read_in
@@ -112,6 +113,9 @@ class QemuDriver:
 
     def return_to(self, paths: InstancePaths, layer: str) -> None:
         layers.return_to(paths.dir / layer, paths.disk)
+
+    def settle_bases(self, disk: Path, home: Path, find: Callable[[Path], Path]) -> None:
+        layers.settle_bases(disk, find, lambda base, path: name_for(base, path.parent, home))
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         disk.grow(paths.disk, config.disk)

@@ -8,10 +8,14 @@ since QEMU opens a file by its name again when it goes on after a save.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from callao.drivers.qemu import disk
 from callao.errors import DriverError
+
+_DEEPEST = 1000
+"""Files below a disk: each snapshot is one, and a circle has no end."""
 
 
 def chain(path: Path) -> tuple[Path, ...]:
@@ -21,9 +25,38 @@ def chain(path: Path) -> tuple[Path, ...]:
     """
     found: list[Path] = []
     while disk.is_qcow2(path) and (below := disk.backing_file(path)) is not None:
+        if len(found) == _DEEPEST:
+            raise DriverError(f"the disk {path} stands on more than {_DEEPEST} files.")
         found.append(below)
         path = below
     return tuple(found)
+
+
+def settle_bases(path: Path, find: Callable[[Path], Path], name_for: Callable[[Path, Path], str]) -> None:
+    """Have each file below a disk be where ``find`` says that it is by now, under the name that
+    ``name_for`` gives it.
+
+    :raises DriverError: when a header cannot be read, or cannot be changed and is wrong.
+    """
+    for _ in range(_DEEPEST):
+        if not disk.is_qcow2(path):
+            return
+        name, below = disk.backing_name(path), disk.backing_file(path)
+        if below is None:
+            return
+        if "/" in name:
+            found = find(below)
+            wanted = name_for(found, path)
+            right = below.exists() and below.samefile(found)
+            if not right or (name.startswith("/") and not wanted.startswith("/")):
+                try:
+                    disk.rebase(path, wanted)
+                except DriverError:  # as of a layer that two instances share, while the other one runs
+                    if not right:
+                        raise
+            below = found
+        path = below
+    raise DriverError(f"the disk {path} stands on more than {_DEEPEST} files.")
 
 
 def named(path: Path) -> Path:

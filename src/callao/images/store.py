@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The qcow2 files that instances stand on: one for each content, never changed, never replaced.
+
+A download's place is found by its URL, and what lies there may be another file tomorrow; so may a file of
+the user's own. An instance's disk reads the blocks that it has not written from its base for all its life.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from callao.errors import ImageError
+from callao.images import digest as digests
+from callao.images.cache import exclusive
+from callao.images.convert import to_qcow2, usable_as_is
+from callao.images.formats import Form, form_of
+
+
+def store(home: Path) -> Path:
+    """The folder."""
+    return home / "_cache" / "qcow2"
+
+
+def base_at(home: Path, identity: str) -> Path:
+    """Where the qcow2 made from a content with this identity is; nothing is made.
+
+    :param identity: a digest, or :func:`identity_of` a local file.
+    """
+    return store(home) / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.qcow2"
+
+
+def identity_of(path: Path) -> str:
+    """What tells a local file's content from what it was before, without reading it."""
+    status = path.stat()
+    seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return "\n".join([str(path.resolve()), *map(str, seen)])
+
+
+def keep_download(source: Path, digest: str, home: Path, location: str) -> Path:
+    """The base made from a cached download with this digest. As far as it can be, it is the same file under
+    a second name, which stays when another file takes the first.
+
+    :raises ImageFormatError: when it is no disk image.
+    :raises OSError: when there is no room for it.
+    """
+    target = base_at(home, digest)
+    with exclusive(target):
+        if not target.exists():
+            if usable_as_is(source, location):
+                _link(source, target)
+            else:
+                to_qcow2(source, target, location)
+    return target
+
+
+def keep_local(source: Path, digest: str, home: Path, location: str) -> Path:
+    """The base made from a file that others may change: a copy, which shares blocks where it can.
+
+    :param digest: that the file was just seen to have; empty where nobody asked for one.
+    :raises ImageError: when it changes meanwhile.
+    :raises ImageFormatError: when it is no disk image.
+    :raises OSError: when there is no room for it.
+    """
+    identity = identity_of(source)
+    target = base_at(home, digest or identity)
+    with exclusive(target):
+        if target.exists():
+            return target
+        with tempfile.TemporaryDirectory(prefix=".local-", dir=target.parent) as folder:
+            made = Path(folder) / target.name
+            if usable_as_is(source, location):
+                _copy(source, made)
+            else:
+                to_qcow2(source, made, location)
+            if identity_of(source) != identity:
+                raise ImageError(f"{location} was changed while it was read.", hint="Try again.")
+            made.chmod(0o444)
+            made.replace(target)
+    return target
+
+
+def keep_before(data: Path, digest: str, home: Path) -> None:
+    """Before another file takes the place of a download: earlier versions made disks on it where it lay.
+
+    Nothing happens where it cannot be kept.
+
+    :param digest: as it was noted; empty where it never was.
+    """
+    with contextlib.suppress(OSError, ImageError):
+        if form_of(data, str(data)) is Form.QCOW2:
+            keep_download(data, digest or digests.of_file(data, digests.DEFAULT), home, str(data))
+
+
+def pin(base: Path, digest: str, home: Path) -> Path | None:
+    """The base with the content of a file that a disk was made on where it lay, as earlier versions did.
+
+    :param digest: of the content that the disk was made on; empty where nobody knows.
+    :returns: None when the file has another content by now, and the store has not that one.
+    :raises OSError: when it cannot be kept.
+    """
+    if not digest:
+        return keep_local(base, "", home, str(base))
+    kept = base_at(home, digest)
+    if kept.exists():
+        return kept
+    if digests.of_file(base, digests.algorithm(digest)) != digest:
+        return None
+    return keep_download(base, digest, home, str(base))
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name, where the file system has them."""
+    try:
+        os.link(source, target)
+    except OSError:
+        with tempfile.TemporaryDirectory(prefix=".link-", dir=target.parent) as folder:
+            made = Path(folder) / target.name
+            _copy(source, made)
+            made.replace(target)
+    target.chmod(0o444)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """By cp(1), which shares blocks where it can, and keeps holes."""
+    how = ["-c"] if sys.platform == "darwin" else ["--reflink=auto", "--sparse=always"]
+    done = subprocess.run(
+        ["cp", *how, str(source), str(target)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ImageError(f"{source} cannot be copied to {target.parent}: {done.stderr.strip()}.")

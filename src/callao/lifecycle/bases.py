@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an instance's disk stands on, found again before each start.
+
+Bases are never changed: but a home may have moved, and disks that earlier versions made stand on a download
+or on a file of the user's own, which may be replaced at any time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callao.drivers import Driver
+from callao.errors import CallaoError, InstanceError
+from callao.images import base_at, pin
+from callao.instances import InstancePaths, Record
+
+_OWN = ("qcow2", "warm")
+"""Folders of the cache in which nothing is ever changed."""
+
+
+def settle_bases(paths: InstancePaths, record: Record, driver: Driver, home: Path) -> None:
+    """Have the disk of a stopped instance stand on bases that are there and stay as they are.
+
+    :raises InstanceError: when one is gone, or has been replaced.
+    """
+
+    def find(base: Path) -> Path:
+        return _found(base, paths.name, record, home)
+
+    driver.settle_bases(paths.disk, home, find)
+
+
+def _found(base: Path, name: str, record: Record, home: Path) -> Path:
+    if base.exists():
+        return _lasting(base, name, record, home)
+    moved = _moved(base, home)
+    if moved is not None:
+        return _lasting(moved, name, record, home)
+    kept = base_at(home, record.image_digest) if record.image_digest and not _is_warm(base) else None
+    if kept is not None and kept.exists():
+        return kept
+    origin = f" ({record.image}, {record.image_digest or 'of no known digest'})" if record.image else ""
+    raise InstanceError(
+        f"instance {name!r}: its disk stands on {base}, which is not there.",
+        hint=f"Bring that file back{origin}.",
+    )
+
+
+def _lasting(base: Path, name: str, record: Record, home: Path) -> Path:
+    """It, where it never changes; else a base with its content."""
+    for folder in _OWN:
+        place = home / "_cache" / folder
+        if base.is_relative_to(place):
+            return base
+        if base.is_relative_to(place.resolve()):
+            return place / base.relative_to(place.resolve())
+    if _is_warm(base):  # of another home, where nothing is changed either
+        return base
+    try:
+        kept = pin(base, record.image_digest, home)
+    except (OSError, CallaoError) as error:
+        message = f"instance {name!r}: {base}, on which its disk stands, cannot be kept: {error}"
+        raise InstanceError(message) from error
+    if kept is None:
+        raise InstanceError(
+            f"instance {name!r}: its disk was made on an image with {record.image_digest}, and {base} is "
+            "another one by now.",
+            hint=f"Bring that image back ({record.image}), as it was.",
+        )
+    return kept
+
+
+def _is_warm(base: Path) -> bool:
+    """A machine that was kept is no image, though one is noted for those made on it."""
+    return base.parts[-4:-2] == ("_cache", "warm")
+
+
+def _moved(base: Path, home: Path) -> Path | None:
+    """The same file of the cache, where the home is another by now."""
+    if "_cache" not in base.parts:
+        return None
+    at = len(base.parts) - 1 - base.parts[::-1].index("_cache")
+    candidate = home.joinpath(*base.parts[at:])
+    return candidate if candidate.exists() else None
