@@ -55,16 +55,21 @@ class Host:
     @classmethod
     def detect(cls) -> Host:
         """Ask the running system."""
-        machine = platform.machine().lower()
         return cls(
             os="windows" if sys.platform == "win32" else sys.platform,
-            arch=ARCH_ALIASES.get(machine, machine),
+            arch=native_arch(),
             cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
             memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             user=_user(),
             timezone=_timezone(),
             virtiofs=any(usable for _, usable in virtiofsds()),
         )
+
+
+def native_arch() -> str:
+    """This machine's architecture, as lima.yaml calls it."""
+    machine = platform.machine().lower()
+    return ARCH_ALIASES.get(machine, machine)
 
 
 def virtiofsds() -> Iterator[tuple[str, bool]]:

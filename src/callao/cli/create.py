@@ -80,7 +80,7 @@ def new(
 
 def instance_name(resolved: Resolved) -> str:
     """What an instance made from the template is called where nobody says."""
-    return Path(resolved.name).stem if "/" in resolved.name else resolved.name
+    return resolved.name
 
 
 def stored(reference: str) -> str:

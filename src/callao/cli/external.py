@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands that others bring: programs named ``callao-NAME`` or ``limactl-NAME``.
 
-See Lima's documentation, "CLI plugins": they are looked for beside our own program, on PATH, and in
-``libexec/lima`` beside it; a script tells what it does in a ``<limactl-desc>`` comment.
+A script tells what it does in a ``<limactl-desc>`` comment.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from callao.errors import CallaoError
+from callao.plugins import PREFIXES, folders, plugin, runs
 from callao.printable import printable
 
-_PREFIXES = ("callao-", "limactl-")
 _DESCRIPTION = re.compile(rb"<(?:limactl|callao)-desc>(.*?)</(?:limactl|callao)-desc>", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HEAD = 16 * 1024
@@ -37,11 +35,11 @@ class External:
 def discover() -> list[External]:
     """Each command once, the first place winning, by name."""
     found: dict[str, External] = {}
-    for folder in _folders():
-        for prefix in _PREFIXES:
+    for folder in folders():
+        for prefix in PREFIXES:
             for path in sorted(folder.glob(f"{prefix}*")):
                 name = path.name.removeprefix(prefix)
-                if name not in found and _NAME.fullmatch(name) and _runs(path):
+                if name not in found and _NAME.fullmatch(name) and runs(path):
                     found[name] = External(name, path, _description(path))
     return sorted(found.values(), key=lambda each: each.name)
 
@@ -50,12 +48,8 @@ def command(name: str) -> click.Command | None:
     """The external command of that name, all its arguments its own."""
     if not _NAME.fullmatch(name):
         return None
-    for folder in _folders():
-        for prefix in _PREFIXES:
-            path = folder / f"{prefix}{name}"
-            if _runs(path):
-                return _Program(name, path)
-    return None
+    path = plugin(name)
+    return _Program(name, path) if path is not None else None
 
 
 class _Program(click.Command):
@@ -74,18 +68,6 @@ class _Program(click.Command):
             os.execv(self.path, [str(self.path), *ctx.args])  # noqa: S606 - an argv list, no shell
         except OSError as error:
             raise CallaoError(f"{self.path} cannot be run: {error.strerror}.") from error
-
-
-def _folders() -> list[Path]:
-    program = Path(sys.argv[0])
-    own = [program.absolute().parent, program.resolve().parent]
-    path = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
-    libexec = [folder.parent / "libexec" / "lima" for folder in own]
-    return [each for each in dict.fromkeys((*own, *path, *libexec)) if each.is_dir()]
-
-
-def _runs(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
 
 
 def _description(path: Path) -> str:

@@ -82,5 +82,5 @@ def _text(reference: str, *, fill: bool, original: bool, query: str | None = Non
     resolved = resolve(reference, run.home, access=access, report=run.report)
     document = resolved.document
     if fill:
-        document = to_document(filled(run, document, Path(resolved.name).stem))
+        document = to_document(filled(run, document, resolved.name))
     return query_document(document, query) if query else dump(document)

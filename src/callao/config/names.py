@@ -9,10 +9,11 @@ from pathlib import Path
 
 from callao.errors import ConfigError, Problem
 
+_FILES = (".yaml", ".yml")
 _INSTANCE = re.compile(r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _TOLERATED_USER = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 INSTANCE_ALLOWED = (
     "letters and digits, with single '.', '_' or '-' between them; neither first nor last, at most 76 long"
@@ -35,6 +36,9 @@ def check_name(name: str) -> None:
         raise ConfigError([Problem("name", name, "is too long for an instance's name", INSTANCE_ALLOWED)])
     if not _INSTANCE.fullmatch(name):
         raise ConfigError([Problem("name", name, "cannot be an instance's name", INSTANCE_ALLOWED)])
+    if name.lower().endswith(_FILES):
+        allowed = f"{INSTANCE_ALLOWED}; neither .yaml nor .yml at its end"
+        raise ConfigError([Problem("name", name, "ends as a template's file does", allowed)])
 
 
 def check_socket_path(instance_dir: Path) -> None:
@@ -82,6 +86,6 @@ def is_guest_user(name: str) -> bool:
     return is_user_name(name) and name != "admin"
 
 
-def is_identifier(name: str) -> bool:
-    """Whether a shell variable could be called so."""
-    return bool(_IDENTIFIER.fullmatch(name))
+def is_param(name: str) -> bool:
+    """Whether a parameter could be called so, and with ``PARAM_`` before it a shell variable."""
+    return bool(_PARAM.fullmatch(name))

@@ -15,11 +15,14 @@ from typing import Any
 
 from callao.config import rules_network as network
 from callao.config.age import LIMA_VERSION
-from callao.config.names import INSTANCE_ALLOWED, is_identifier, is_instance_name, is_tolerated_user
+from callao.config.names import INSTANCE_ALLOWED, is_instance_name, is_param, is_tolerated_user
 from callao.config.rules_files import files
 from callao.config.rules_scripts import probes, provision
 from callao.config.schema import Arch
 from callao.errors import Problem
+
+_EACH = "*"
+"""A name that speaks of all entries of a base; it may be left over."""
 
 Document = Mapping[str, Any]
 Found = Iterator[Problem]
@@ -98,7 +101,7 @@ def _disks(filled: Document) -> Found:
     for index, disk in enumerate(filled["additionalDisks"]):
         if not disk.get("name"):
             yield Problem(f"additionalDisks[{index}].name", disk.get("name"), "is missing", "a disk's name")
-        elif not is_instance_name(disk["name"]):
+        elif disk["name"] != _EACH and not is_instance_name(disk["name"]):
             yield Problem(
                 f"additionalDisks[{index}].name", disk["name"], "cannot be a disk's name", INSTANCE_ALLOWED
             )
@@ -164,9 +167,9 @@ def _parameters(filled: Document) -> Found:
         return
     everything = repr({key: value for key, value in filled.items() if key not in ("param", "env")})
     for key, value in filled["param"].items():
-        if not is_identifier(key):
+        if not is_param(key):
             yield Problem(
-                f"param.{key}", key, "is not an identifier", "letters, digits and _, no digit first"
+                f"param.{key}", key, "is not an identifier", "a letter, then letters, digits and _"
             )
         elif not value.replace("\t", "").isprintable():
             yield Problem(f"param.{key}", value, "is not printable", "printable characters")

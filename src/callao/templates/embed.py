@@ -40,5 +40,5 @@ def _embedded(entry: Mapping[str, Any], found: Found, reader: Reader, place: str
     if entry.get(field) is not None:
         raise TemplateError(f"{found.location}: {place}: has both {field} and file (allowed: one of them).")
     digest = file.get("digest") if isinstance(file, Mapping) else None
-    text = reader.text(find_beside(url, found), digest)
+    text = reader.text(find_beside(url, reader.home, found), digest)
     return {**{key: value for key, value in entry.items() if key != "file"}, field: text}

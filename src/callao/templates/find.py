@@ -1,34 +1,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a template is: built in, among the user's own, a file, or on a server."""
+"""Where a template is: built in, among the user's own, a file, an image, or on a server."""
 
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urljoin
 
 from callao.errors import TemplateError
-from callao.templates.locator import name_of_url, parse_github
+from callao.host import native_arch
+from callao.templates.custom import transformed
+from callao.templates.github import GitHub, parse_github
+from callao.templates.imagefile import image_name, is_image
+from callao.templates.names import name_of_path, name_of_url
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
-_ALLOWED = "a built-in name, a path, https://, http://, file:// or github:OWNER/REPO[/PATH][@REF]"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_ALLOWED = (
+    "a built-in name, template:NAME, a path, an image's path or URL, https://, http://, file:// or "
+    "github:OWNER/REPO[/PATH][@REF]"
+)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A template's place: exactly one of ``path`` and ``url`` is set."""
+    """A template's place: exactly one of ``path``, ``url`` and ``image`` is set.
+
+    :param name: what an instance made from it is called where nobody says.
+    :param named: what stood behind ``template:``: what is relative to it is found in the same way.
+    :param github: where ``url`` comes from.
+    :param image: an image's location, which stands for a template.
+    """
 
     name: str
     path: Path | None = None
     url: str = ""
+    named: str = ""
+    github: GitHub | None = None
+    image: str = ""
 
     @property
     def location(self) -> str:
         """For people, and for telling one place from another."""
-        return self.url or str(self.path)
+        return self.image or self.url or str(self.path)
 
 
 def builtin_dir() -> Path:
@@ -59,12 +75,18 @@ def _user_places(home: Path) -> list[Path]:
     return [home / "_templates"]
 
 
+def scheme_of(reference: str) -> str:
+    """In small letters; empty for a path or a name. One letter is a drive of Windows."""
+    match = _SCHEME.match(reference)
+    return match[1].lower() if match else ""
+
+
 def bare_name(reference: str) -> str | None:
-    """What stands behind ``template:``; None where that doesn't."""
-    for prefix in ("template://", "template:"):
-        if reference.startswith(prefix):
-            return reference.removeprefix(prefix)
-    return None
+    """What stands behind ``template:``, without query and fragment; None where that doesn't."""
+    if scheme_of(reference) != "template":
+        return None
+    name = reference.partition(":")[2].partition("#")[0].partition("?")[0]
+    return posixpath.normpath(name.lstrip("/")) if name.strip("/") and ".." not in name else name
 
 
 def is_path(reference: str) -> bool:
@@ -76,66 +98,137 @@ def find(reference: str, home: Path, beside: Found | None = None) -> Found:
     """The place that ``reference`` means.
 
     A name is looked for among the user's templates, then among the built-in ones, with or without
-    ``template:`` before it. Anything with ``.yaml`` at its end, or with ``.``, ``/`` or ``~`` at its
-    beginning, is a path, relative to ``beside``.
+    ``template:`` before it. What has ``.yaml`` at its end, or ``.``, ``/`` or ``~`` at its beginning, is a
+    path, relative to ``beside``; there anything that is a file beside it is one, too.
 
     :raises TemplateError: when there is none, or it is no locator.
     """
-    name = bare_name(reference)
-    if name is not None:
-        return _named(name, home, reference)
-    remote = beside is not None and beside.url != ""
-    if reference.startswith("file://"):
-        return _file(Path(unquote(reference.removeprefix("file://"))), reference, remote)
-    if reference.startswith("github:"):
-        place = parse_github(reference)
-        return Found(name_of_url(place.url), url=place.url)
-    if reference.startswith(("https://", "http://")):
-        return Found(name_of_url(reference), url=reference)
-    if _SCHEME.match(reference):
-        raise TemplateError(f"template: {reference!r} is not known (allowed: {_ALLOWED}).")
-    if is_path(reference):
-        return find_beside(reference, beside)
-    return _named(reference, home, reference)
+    reference = transformed(reference)
+    if is_image(reference):
+        return _image(reference, beside)
+    found = _by_scheme(reference, home, beside)
+    if found is not None:
+        return found
+    if beside is None:
+        if is_path(reference):
+            return _file(Path(reference).expanduser(), reference)
+        return _named(reference, home, reference)
+    if not is_path(reference) and not _is_beside(reference, beside):
+        try:
+            return _named(reference, home, reference)
+        except TemplateError:
+            if not beside.url and not beside.named:
+                raise
+    return _relative(reference, home, beside)
 
 
-def find_beside(reference: str, beside: Found | None) -> Found:
-    """A file by its path or URL, relative to the one that names it.
+def find_beside(reference: str, home: Path, beside: Found) -> Found:
+    """A script's file by its locator, relative to the template that names it.
 
     :raises TemplateError: when there is none, or when a remote template names a file of this machine.
     """
-    if reference.startswith(("https://", "http://")):
-        return Found(name_of_url(reference), url=reference)
-    remote = beside is not None and beside.url != ""
+    reference = transformed(reference)
+    return _by_scheme(reference, home, beside) or _relative(reference, home, beside)
+
+
+def of_github(place: GitHub) -> Found:
+    """A file of a repository."""
+    return Found(name_of_path(place.path), url=place.url, github=place)
+
+
+def _by_scheme(reference: str, home: Path, beside: Found | None) -> Found | None:
+    scheme = scheme_of(reference)
+    if scheme == "template":
+        return _named(bare_name(reference) or "", home, reference)
+    if scheme == "file":
+        return _file_url(reference, beside)
+    if scheme == "github":
+        return of_github(parse_github(reference))
+    if scheme in ("https", "http"):
+        return Found(name_of_url(reference), url=scheme + reference[len(scheme) :])
+    if scheme:
+        raise TemplateError(f"template: {reference!r} is not known (allowed: {_ALLOWED}).")
+    return None
+
+
+def _file_url(reference: str, beside: Found | None) -> Found:
+    _refuse_from_remote(reference, beside)
+    path = reference.removeprefix("file://")
+    if path == reference or not path.startswith("/"):
+        raise TemplateError(f"template: {reference!r} is no absolute path (allowed: file:///PATH).")
+    return _file(Path(path) if os.path.lexists(path) else Path(unquote(path)), reference)
+
+
+def _relative(reference: str, home: Path, beside: Found) -> Found:
     path = Path(reference).expanduser()
-    if remote and not path.is_absolute():
-        assert beside is not None
-        return Found(name_of_url(reference), url=urljoin(beside.url, reference))
-    folder = beside.path.parent if beside is not None and beside.path is not None else Path.cwd()
-    return _file(path if path.is_absolute() else folder / path, reference, remote)
+    if path.is_absolute():
+        _refuse_from_remote(reference, beside)
+        return _file(path, reference)
+    if not reference or "../" in reference or reference.endswith(".."):
+        raise TemplateError(
+            f"{beside.location}: {reference!r} is no locator here (allowed: {_ALLOWED}; a relative path "
+            "without '..')."
+        )
+    if beside.url:
+        url = urljoin(beside.url, reference)
+        return Found(name_of_url(url), url=url)
+    if beside.named and not _is_beside(reference, beside):
+        return _named(posixpath.join(posixpath.dirname(beside.named), reference), home, reference)
+    assert beside.path is not None
+    return _file(beside.path.parent / path, reference)
+
+
+def _is_beside(reference: str, beside: Found) -> bool:
+    return beside.path is not None and _is_file(beside.path.parent / reference)
+
+
+def _image(reference: str, beside: Found | None) -> Found:
+    """Relative to the template that names it; as it is on a command line."""
+    location = reference
+    if beside is not None and not scheme_of(reference):
+        path = Path(reference).expanduser()
+        if beside.url and not path.is_absolute():
+            location = urljoin(beside.url, reference)
+        elif beside.path is not None:
+            location = str(beside.path.parent / path)
+    return Found(image_name(reference, native_arch()), image=location)
 
 
 def _named(name: str, home: Path, reference: str) -> Found:
+    """As Lima has it: ``.yaml`` is added to what has no extension, and a digit begins none."""
     places = [*_user_places(home), builtin_dir()]
-    if _NAME.fullmatch(name):
+    if name and ".." not in name and "\0" not in name:
+        _, dot, extension = posixpath.basename(name).rpartition(".")
+        file = name if dot and extension and not extension[0].isdigit() else f"{name}.yaml"
         for place in places:
-            path = place / f"{name.removesuffix('.yaml')}.yaml"
-            if path.is_file():
-                return Found(name.removesuffix(".yaml"), path)
+            path = place / file
+            if _is_file(path):
+                return Found(name_of_path(file), path, named=file)
     raise TemplateError(
         f"template: {reference!r} is neither built in nor in {places[0]}.",
         hint=f"Built in are: {', '.join(names())}; or give a file's path.",
     )
 
 
-def _file(path: Path, reference: str, remote: bool) -> Found:
-    if remote:
+def _refuse_from_remote(reference: str, beside: Found | None) -> None:
+    if beside is not None and beside.url:
         raise TemplateError(
             f"template: {reference!r}: a remote template cannot name a file of this machine.",
             hint="Download the template and use its path.",
         )
-    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+
+
+def _file(path: Path, reference: str) -> Found:
+    path = path if path.is_absolute() else Path.cwd() / path
+    if not _is_file(path):
         raise TemplateError(
             f"template: {reference!r}: there is no file {path}.", hint="Give an existing file's path."
         )
-    return Found(str(path), path)
+    return Found(name_of_path(str(path)), path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+    except ValueError:  # a NUL within
+        return False

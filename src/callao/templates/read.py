@@ -6,11 +6,14 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 from callao.access import Access
 from callao.errors import CallaoError, TemplateError
 from callao.events import Reporter, silent
-from callao.templates.find import Found, find_beside
+from callao.templates.find import Found, of_github
+from callao.templates.github import leads_to, redirect
+from callao.templates.names import name_of_url
 
 _LARGEST = 4 * 2**20
 """Bytes; a lima.yaml has a few thousand."""
@@ -41,18 +44,31 @@ class Reader:
         :param digest: what its bytes must have, ``sha256:HEX`` or ``sha512:HEX``.
         :raises TemplateError: when it cannot be read, is not text, or is another.
         """
-        data = self._noted(found, digest)
+        return self.read(found, digest)[0]
+
+    def read(self, found: Found, digest: str | None = None) -> tuple[str, Found]:
+        """The same, and where the text is in the end, behind links and redirects."""
         try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise TemplateError(f"template {found.location} cannot be read: {error}.") from error
+            data = self._noted(found, digest)
+        except TemplateError:
+            place = found.github
+            if digest or place is None or not (place.is_namesake and place.ref):
+                raise
+            # An owner's namesake repository may have its redirects on one branch only.
+            default = of_github(place.default_branch)
+            data = self._noted(default, None)
+            found = of_github(redirect(place, data.decode("utf-8", "replace")))
+            data = self._noted(found, None)
         for _ in range(_REDIRECTS):
-            target = _link(found, text)
+            target = _linked(found, data.decode("utf-8", "replace"))
             if target is None:
                 break
-            found = find_beside(target, found)
-            text = self._noted(found, None).decode("utf-8", "replace")
-        return text
+            found = target
+            data = self._noted(found, None)
+        try:
+            return data.decode("utf-8"), found
+        except UnicodeDecodeError as error:
+            raise TemplateError(f"template {found.location} cannot be read: {error}.") from error
 
     def _noted(self, found: Found, digest: str | None) -> bytes:
         """A link and what it leads to are two sources: either may change."""
@@ -99,8 +115,16 @@ def _algorithm(digest: str | None) -> str:
     return algorithm(digest)
 
 
-def _link(found: Found, text: str) -> str | None:
-    """GitHub serves a symbolic link as a text that holds its target."""
-    line = text.strip()
-    single = found.url and line and "\n" not in line and ":" not in line and not line.startswith(("#", "{"))
-    return line if single else None
+def _linked(found: Found, text: str) -> Found | None:
+    """Where a text from a server leads that is a symbolic link's target, as GitHub serves it."""
+    if found.github is not None:
+        place = leads_to(found.github, text)
+        return of_github(place) if place is not None else None
+    line = text.rstrip("\n")
+    path = urlsplit(found.url).path.lower()
+    if not path.endswith((".yaml", ".yml")) or not line or any(each in line for each in "\n :"):
+        return None
+    if line.startswith(("/", "#", "{", "[")) or ".." in line.split("/"):
+        return None
+    url = urljoin(found.url, line)
+    return Found(name_of_url(url), url=url)

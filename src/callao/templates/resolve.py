@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.access import Access
-from callao.config import load, merge, with_environment
+from callao.config import dump, load, merge, with_environment
 from callao.errors import TemplateError
 from callao.events import Reporter, silent
+from callao.host import native_arch
 from callao.templates.embed import embed
 from callao.templates.find import Found, find
+from callao.templates.imagefile import image_document
 from callao.templates.read import Reader, Source
 
 _DEEPEST = 10
@@ -45,8 +47,8 @@ def resolve(
     """
     found = find(reference, home)
     reader = Reader(home, access, report)
-    text = reader.text(found)
-    document = _complete(load(text, found.location), found, reader, (_place(found),))
+    text, document, there = _loaded(found, None, reader)
+    document = _complete(document, there, reader, (_place(found),))
     return Resolved(found.name, found.location, document, tuple(reader.sources), text)
 
 
@@ -82,12 +84,21 @@ def _read(found: Found, digest: str | None, reader: Reader, above: tuple[str, ..
         raise TemplateError(f"base: {' -> '.join((*above, place))} goes in a circle.")
     if len(above) >= _DEEPEST:
         raise TemplateError(f"base: {place} is more than {_DEEPEST} bases deep.")
-    document = load(reader.text(found, digest), found.location)
-    return _complete(document, found, reader, (*above, place))
+    _, document, there = _loaded(found, digest, reader)
+    return _complete(document, there, reader, (*above, place))
+
+
+def _loaded(found: Found, digest: str | None, reader: Reader) -> tuple[str, dict[str, object], Found]:
+    """The text, what it says, and where it is in the end."""
+    if found.image:
+        document = image_document(found.image, native_arch())
+        return dump(document), document, found
+    text, there = reader.read(found, digest)
+    return text, load(text, found.location), there
 
 
 def _place(found: Found) -> str:
-    return str(found.path.resolve()) if found.path else found.url
+    return str(found.path.resolve()) if found.path else found.location
 
 
 def _complete(
@@ -95,13 +106,22 @@ def _complete(
 ) -> dict[str, object]:
     bases = document.pop("base", None)
     layers = [embed(document, found, reader)]
+    seen: set[str] = set()
     for locator, digest in _locators(bases, found):
-        layers.append(_read(find(locator, reader.home, beside=found), digest, reader, above))
+        base = find(locator, reader.home, beside=found)
+        if _place(base) in seen:
+            raise TemplateError(f"{found.location}: base: {locator!r} stands there twice (allowed: once).")
+        seen.add(_place(base))
+        layers.append(_read(base, digest, reader, above))
     return merge(layers)
 
 
 def _locators(bases: object, found: Found) -> Iterator[tuple[str, str | None]]:
     """``base`` is a locator, or a list of locators and {url, digest}."""
+    if isinstance(bases, Mapping):
+        raise TemplateError(
+            f"{found.location}: base: a map stands alone (allowed: a list of {{url, digest}})."
+        )
     for entry in bases if isinstance(bases, list) else [] if bases is None else [bases]:
         locator = entry.get("url") if isinstance(entry, Mapping) else entry
         digest = entry.get("digest") if isinstance(entry, Mapping) else None

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import unquote
 
 from callao.cli.create import instance_name
 from callao.config import check_name
@@ -102,4 +103,4 @@ def _started(locator: str, home: Path, here: Path) -> tuple[str, dict[str, Any]]
 def _url(locator: str, home: Path, case: dict[str, Any]) -> str:
     """Where the text came from in the end: behind GitHub's links."""
     last = resolve(locator, home).sources[-1].location
-    return last.replace("/HEAD/", f"/{case.get('branch', 'main')}/")
+    return unquote(last).replace("/HEAD/", f"/{case.get('branch', 'main')}/")

@@ -36,8 +36,8 @@ def test_a_users_own_template_is_found_by_name(tmp_path: Path) -> None:
 
 def test_bases_are_less_specific_the_later_they_come(tmp_path: Path) -> None:
     write(tmp_path / "one.yaml", "cpus: 1\nmemory: 1GiB\n")
-    write(tmp_path / "sub" / "two.yaml", "base: ../three.yaml\ncpus: 2\nmemory: 2GiB\ndisk: 2GiB\n")
-    write(tmp_path / "three.yaml", "plain: true\ndisk: 3GiB\n")
+    write(tmp_path / "sub" / "two.yaml", "base: three.yaml\ncpus: 2\nmemory: 2GiB\ndisk: 2GiB\n")
+    write(tmp_path / "sub" / "three.yaml", "plain: true\ndisk: 3GiB\n")
     path = write(tmp_path / "t.yaml", "base: [one.yaml, {url: sub/two.yaml}]\ncpus: 9\n")
     assert resolve(str(path), tmp_path).document == {
         "cpus": 9,
@@ -56,9 +56,13 @@ def test_bases_are_less_specific_the_later_they_come(tmp_path: Path) -> None:
         ("base: http://127.0.0.1:1/x.yaml\n", "127.0.0.1:1/x.yaml cannot be had.*refused"),
         ("base: github:own er/repo\n", "github:own er/repo.*is no GitHub locator"),
         ("base: ftp://host/x.yaml\n", "ftp://host/x.yaml.*allowed.*https"),
-        ("base: {url: t2.yaml, digest: sha256:abc}\n", "no file|sha256:abc"),
+        ("base: [{url: t2.yaml, digest: sha256:abc}]\n", "no file|sha256:abc"),
+        ("base: ../t.yaml\n", r"'\.\./t\.yaml' is no locator here.*without '\.\.'"),
+        ("base: sub/../t2.yaml\n", "is no locator here"),
+        ("base: file://t2.yaml\n", "is no absolute path"),
+        ("base: [template:debian-12, debian-12]\n", "'debian-12' stands there twice"),
         ("base: [7]\n", "base: 7 is not a locator"),
-        ("base: {url: x}\n", "is not a locator|no file|neither"),
+        ("base: {url: t2.yaml}\n", r"a map stands alone.*a list of \{url, digest\}"),
     ],
 )
 def test_a_base_that_cannot_be_is_named(text: str, words: str, tmp_path: Path) -> None:
@@ -95,3 +99,75 @@ def test_the_users_layers_lie_around_a_template(tmp_path: Path) -> None:
     document = layered({"cpus": 9, "message": "hi"}, tmp_path)
     assert document == {"cpus": 1, "message": "hi", "memory": "2GiB", "disk": "2GiB", "plain": True}
     assert layered({"cpus": 9}, tmp_path / "elsewhere") == {"cpus": 9}
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("web.yaml", "web"),
+        ("Web.YAML", "web"),
+        ("a.b.yml", "a.b"),
+        ("x.yaml.yml", "x"),
+        ("x.yml.yaml", "x.yml"),
+        ("web.txt", "web.txt"),
+        ("plain", "plain"),
+        (".hid.yaml", ".hid"),
+    ],
+)
+def test_an_instance_is_called_after_its_templates_file(file: str, name: str, tmp_path: Path) -> None:
+    assert resolve(str(write(tmp_path / file, "cpus: 1\n")), tmp_path).name == name
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("template:mine", "mine"),
+        ("template://mine", "mine"),
+        ("template:///mine", "mine"),
+        ("TEMPLATE:./mine#x", "mine"),
+        ("template:mine.yaml?x=1", "mine"),
+        ("template:v1.2", "v1.2"),
+        ("template:set/inner", "inner"),
+        ("template:other.yml", "other"),
+        ("set/inner", "inner"),
+    ],
+)
+def test_a_users_template_is_found_by_each_of_its_names(reference: str, name: str, tmp_path: Path) -> None:
+    for file in ("mine.yaml", "v1.2.yaml", "set/inner.yaml", "other.yml"):
+        write(tmp_path / "_templates" / file, f"message: {file}\n")
+    assert resolve(reference, tmp_path).name == name
+
+
+@pytest.mark.parametrize(
+    "reference", ["template:other", "template:a/../mine", "template:mine.txt", "template:"]
+)
+def test_no_other_name_finds_one(reference: str, tmp_path: Path) -> None:
+    for file in ("mine.yaml", "other.yml"):
+        write(tmp_path / "_templates" / file, "cpus: 1\n")
+    with pytest.raises(TemplateError, match="is neither built in nor in"):
+        resolve(reference, tmp_path)
+
+
+def test_what_stands_beside_a_named_template_is_found_in_any_folder_of_templates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMA_TEMPLATES_PATH", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    write(tmp_path / "a" / "set" / "up.yaml", "base: low\nprovision: [{file: s.sh}]\n")
+    write(tmp_path / "b" / "set" / "low.yaml", "cpus: 3\n")
+    write(tmp_path / "b" / "set" / "s.sh", "true\n")
+    assert resolve("template:set/up", tmp_path).document == {"cpus": 3, "provision": [{"script": "true\n"}]}
+
+
+def test_any_file_beside_a_template_is_one_of_its_bases(tmp_path: Path) -> None:
+    write(tmp_path / "note.txt", "cpus: 5\n")
+    write(tmp_path / "debian-12", "memory: 1GiB\n")
+    path = write(tmp_path / "t.yaml", "base: [note.txt, debian-12]\n")
+    assert resolve(str(path), tmp_path).document == {"cpus": 5, "memory": "1GiB"}
+
+
+@pytest.mark.parametrize("url", ["template:s.sh", "file://@/s.sh", "@/s.sh", "s.sh"])
+def test_a_script_is_found_by_every_kind_of_locator(url: str, tmp_path: Path) -> None:
+    write(tmp_path / "_templates" / "s.sh", "echo hi\n")
+    write(tmp_path / "s.sh", "echo hi\n")
+    path = write(tmp_path / "t.yaml", f"provision: [{{file: '{url.replace('@', str(tmp_path))}'}}]\n")
+    assert resolve(str(path), tmp_path).document == {"provision": [{"script": "echo hi\n"}]}

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where programs lie that others bring, see Lima's documentation, "CLI plugins": beside our own program, on
+PATH, and in ``libexec/lima`` beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PREFIXES = ("callao-", "limactl-")
+
+
+def folders() -> list[Path]:
+    """Those that are there; the first that has a program wins."""
+    program = Path(sys.argv[0])
+    own = [program.absolute().parent, program.resolve().parent]
+    path = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
+    libexec = [folder.parent / "libexec" / "lima" for folder in own]
+    return [each for each in dict.fromkeys((*own, *path, *libexec)) if each.is_dir()]
+
+
+def runs(path: Path) -> bool:
+    """Whether it is a program that this user may run."""
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def plugin(name: str) -> Path | None:
+    """The program of the plugin of that name; ``name`` has been checked to be one."""
+    every = (folder / f"{prefix}{name}" for folder in folders() for prefix in PREFIXES)
+    return next((path for path in every if runs(path)), None)

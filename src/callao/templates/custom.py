@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Schemes that others bring: a program ``limactl-url-SCHEME`` says which locator one of its own means.
+
+It is given what stands behind ``SCHEME:``, and answers on standard output; see Lima's documentation, "URL
+plugins".
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+from callao.errors import TemplateError
+
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL | re.IGNORECASE)
+_OWN = frozenset({"template", "file", "github", "https", "http"})
+_MOST = 10
+_PATIENCE = 60.0
+_LONGEST = 4096
+
+
+def transformed(locator: str) -> str:
+    """What ``locator`` means in the end; itself where no program knows its scheme.
+
+    :raises TemplateError: when the program fails, or says another of its own for ever.
+    """
+    first = locator
+    for _ in range(_MOST):
+        match = _SCHEME.fullmatch(locator)
+        if match is None or match[1].lower() in _OWN:
+            return locator
+        from callao.plugins import plugin
+
+        program = plugin(f"url-{match[1].lower()}")
+        if program is None:
+            return locator
+        locator = _answer([str(program), match[2]], locator)
+    raise TemplateError(f"template: {first!r}: its plugin leads from one locator to the next without end.")
+
+
+def _answer(argv: list[str], locator: str) -> str:
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise TemplateError(f"template: {locator!r}: {argv[0]} did not answer: {error}.") from error
+    said = (done.stdout if done.returncode == 0 else done.stderr).decode("utf-8", "replace").strip()
+    if done.returncode != 0:
+        raise TemplateError(f"template: {locator!r}: {argv[0]} failed: {said or done.returncode}.")
+    if not said or len(said) > _LONGEST or not said.isprintable():
+        raise TemplateError(f"template: {locator!r}: {argv[0]} said no locator (allowed: one line).")
+    return said

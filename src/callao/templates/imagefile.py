@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image in the place of a template: ``callao start ./disk.qcow2``. Pure, as Lima has it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+_FILE = re.compile(r"\.(img|qcow2|raw|iso|ipsw)(\.(gz|xz|bz2|zstd))?$")
+
+_ARCH = {
+    "aarch64": "aarch64",
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+    "armhf": "armv7l",
+    "armv7l": "armv7l",
+    "ppc64el": "ppc64le",
+    "ppc64le": "ppc64le",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+    "x86_64": "x86_64",
+}
+_OS = {r"FreeBSD": "FreeBSD", r"macOS": "Darwin", r"\.ipsw": "Darwin"}
+
+_GENERIC = (
+    *("base", "basic", "cloud", "cloudimg", "cloudinit", "current", "daily", "default", "generic"),
+    *("genericcloud", "kvm", "latest", "linux", "minimal", "openstack", "release", "restore", "server"),
+    *("std", "stream", "uefi", "vm"),
+)
+"""What says of a file no more than that it is an image."""
+
+
+def is_image(locator: str) -> bool:
+    """By the end of the file's name."""
+    return _FILE.search(locator) is not None
+
+
+def image_document(locator: str, native: str) -> dict[str, object]:
+    """The template that an image stands for.
+
+    :param native: the host's architecture, where the file's name says none.
+    """
+    system = next((os for word, os in _OS.items() if _has(rf"(?i:{word})", locator)), "Linux")
+    arch = next((arch for word, arch in _ARCH.items() if _has(word, locator)), "")
+    arch = arch or ("aarch64" if system == "Darwin" else native)
+    return {"os": system, "arch": arch, "images": [{"location": locator, "arch": arch}]}
+
+
+def image_name(locator: str, native: str) -> str:
+    """What an instance is called that is made from an image: the file's name without what is said of all."""
+    name = _FILE.sub("", posixpath.basename(locator).lower()).removeprefix("nocloud_")
+    for word in _GENERIC:
+        name = _without(word, name)
+    name = name.replace("universalmac_", "macos-", 1).replace("arm64-aarch64", "arm64", 1)
+    arch = str(image_document(locator, native)["arch"])
+    if arch == native:
+        name = _without(arch, name)
+    name = re.sub(r"[-_.]20\d{6}([-_.]\d+)?\b", "", name, flags=re.ASCII)
+    name = re.sub(r"^arch\b", "archlinux", name, flags=re.ASCII)
+    name = re.sub(r"-(\d+)-(\d+)\.", _without_repeat, name, flags=re.ASCII)
+    return re.sub(r"^(macos-[\d.]+)[-_].*$", r"\1", name, flags=re.ASCII)
+
+
+def _has(word: str, text: str) -> bool:
+    return re.search(rf"\b{word}\b", text, re.ASCII) is not None
+
+
+def _without(word: str, name: str) -> str:
+    return re.sub(rf"[-_.]{word}\b", "", name, flags=re.ASCII)
+
+
+def _without_repeat(found: re.Match[str]) -> str:
+    """``rocky-8-8.10`` is ``rocky-8.10``."""
+    return f"-{found[1]}." if found[1] == found[2] else found[0]
