@@ -34,6 +34,8 @@ def embed(document: dict[str, object], found: Found, reader: Reader) -> dict[str
 def _embedded(entry: Mapping[str, Any], found: Found, reader: Reader, place: str) -> dict[str, Any]:
     file = entry.get("file")
     url = file.get("url") if isinstance(file, Mapping) else file
+    if isinstance(url, int | float) and not isinstance(url, bool):
+        url = str(url)  # a name of digits
     if not isinstance(url, str):
         return dict(entry)
     field = _FIELD.get(str(entry.get("mode", "")), "script")

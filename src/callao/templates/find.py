@@ -8,7 +8,7 @@ import posixpath
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote, urldefrag, urljoin
 
 from callao.errors import TemplateError
 from callao.host import native_arch
@@ -86,7 +86,9 @@ def bare_name(reference: str) -> str | None:
     if scheme_of(reference) != "template":
         return None
     name = reference.partition(":")[2].partition("#")[0].partition("?")[0]
-    return posixpath.normpath(name.lstrip("/")) if name.strip("/") and ".." not in name else name
+    if not name.strip("/") or ".." in name or (name.endswith("/") and not name.startswith("/")):
+        return name  # of no template
+    return posixpath.normpath(name.lstrip("/"))
 
 
 def is_path(reference: str) -> bool:
@@ -104,13 +106,16 @@ def find(reference: str, home: Path, beside: Found | None = None) -> Found:
     :raises TemplateError: when there is none, or it is no locator.
     """
     reference = transformed(reference)
+    if scheme_of(reference) == "github":
+        place = parse_github(reference)
+        return _image(place.url, None) if is_image(place.path) else of_github(place)
     if is_image(reference):
         return _image(reference, beside)
     found = _by_scheme(reference, home, beside)
     if found is not None:
         return found
     if beside is None:
-        if is_path(reference):
+        if is_path(reference) or ("/" in reference and _is_file(Path(reference))):
             return _file(Path(reference).expanduser(), reference)
         return _named(reference, home, reference)
     if not is_path(reference) and not _is_beside(reference, beside):
@@ -145,7 +150,8 @@ def _by_scheme(reference: str, home: Path, beside: Found | None) -> Found | None
     if scheme == "github":
         return of_github(parse_github(reference))
     if scheme in ("https", "http"):
-        return Found(name_of_url(reference), url=scheme + reference[len(scheme) :])
+        url = urldefrag(scheme + reference[len(scheme) :]).url
+        return Found(name_of_url(url), url=url)
     if scheme:
         raise TemplateError(f"template: {reference!r} is not known (allowed: {_ALLOWED}).")
     return None

@@ -59,6 +59,22 @@ def test_an_image_stands_for_a_template_wherever_one_does(tmp_path: Path) -> Non
     assert document["images"] == [{"location": f"{tmp_path}/sub/tool-s390x.img", "arch": "s390x"}]
 
 
+def test_an_image_of_a_repository_is_one_by_its_url(tmp_path: Path) -> None:
+    resolved = resolve("github:o/r/tool-s390x.qcow2@v1?x=1", tmp_path)
+    url = "https://raw.githubusercontent.com/o/r/v1/tool-s390x.qcow2"
+    assert (resolved.name, resolved.document["images"]) == (
+        "tool-s390x",
+        [{"location": url, "arch": "s390x"}],
+    )
+
+
+def test_a_file_in_a_folder_needs_no_dot_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "box.json").write_text('{"cpus": 2}')
+    assert resolve("sub/box.json", tmp_path).name == "box.json"
+
+
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "bin"

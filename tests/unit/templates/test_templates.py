@@ -139,7 +139,7 @@ def test_a_users_template_is_found_by_each_of_its_names(reference: str, name: st
 
 
 @pytest.mark.parametrize(
-    "reference", ["template:other", "template:a/../mine", "template:mine.txt", "template:"]
+    "reference", ["template:other", "template:a/../mine", "template:mine.txt", "template:mine/", "template:"]
 )
 def test_no_other_name_finds_one(reference: str, tmp_path: Path) -> None:
     for file in ("mine.yaml", "other.yml"):
