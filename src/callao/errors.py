@@ -7,7 +7,7 @@ user can act on, and says what happened, to what, and what to do next.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from callao.printable import printable
 
@@ -28,8 +28,7 @@ class CallaoError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong with a configuration.
 
     ``path`` is the place in the document, as in ``mounts[0].location``; ``value`` is what stood

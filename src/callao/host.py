@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.errors import CallaoError
+from callao.surroundings import (
+    ARCH_ALIASES,
+    account,
+    cpus,
+    identity_file,
+    lima_home,
+    memory,
+    native_arch,
+)
 
-ARCH_ALIASES = {"amd64": "x86_64", "arm64": "aarch64", "armv6l": "armv7l", "armhf": "armv7l"}
-"""What other tools call the architectures that lima.yaml names."""
+__all__ = ["ARCH_ALIASES", "Host", "HostUser", "identity_file", "lima_home", "native_arch", "virtiofsds"]
 
 _VIRTIOFSD_PLACES = (
     ("/usr/libexec/virtiofsd", False),
@@ -58,22 +62,18 @@ class Host:
         return cls(
             os="windows" if sys.platform == "win32" else sys.platform,
             arch=native_arch(),
-            cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-            memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            cpus=cpus(),
+            memory=memory(),
             user=_user(),
             timezone=_timezone(),
             virtiofs=any(usable for _, usable in virtiofsds()),
         )
 
 
-def native_arch() -> str:
-    """This machine's architecture, as lima.yaml calls it."""
-    machine = platform.machine().lower()
-    return ARCH_ALIASES.get(machine, machine)
-
-
 def virtiofsds() -> Iterator[tuple[str, bool]]:
     """Each virtiofsd of this host, and whether this user can run it: QEMU's own, in C, needs root."""
+    import shutil
+
     root = os.geteuid() == 0
     if named := shutil.which("virtiofsd"):
         yield named, True
@@ -82,33 +82,9 @@ def virtiofsds() -> Iterator[tuple[str, bool]]:
             yield path, root or not from_qemu
 
 
-def lima_home() -> Path:
-    """``$LIMA_HOME``, or ``~/.lima``; absolute, symlinks kept.
-
-    :raises CallaoError: when ``LIMA_HOME`` is set to a relative path.
-    """
-    raw = os.environ.get("LIMA_HOME", "")
-    path = Path(raw).expanduser() if raw else Path.home() / ".lima"
-    if not path.is_absolute():
-        raise CallaoError(f"LIMA_HOME: {raw!r} is not an absolute path.", hint="Set it to one, or unset it.")
-    return path
-
-
-def identity_file(home: Path) -> Path:
-    """Lima's ssh identity for all instances of one LIMA_HOME: the private key."""
-    return home / "_config" / "user"
-
-
 def _user() -> HostUser:
-    import pwd
-
-    try:
-        entry = pwd.getpwuid(os.getuid())
-    except KeyError:
-        return HostUser(name=getpass.getuser(), uid=os.getuid(), comment="", home=str(Path.home()))
-    return HostUser(
-        name=entry.pw_name, uid=entry.pw_uid, comment=entry.pw_gecos.split(",")[0], home=entry.pw_dir
-    )
+    name, uid, home, comment = account()
+    return HostUser(name=name, uid=uid, comment=comment, home=home)
 
 
 def _timezone() -> str:

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One command: its module under :mod:`callao.cli`, and the line that ``--help`` shows."""
+class Entry(NamedTuple):
+    """One command: its module under :mod:`callao.cli`, and the line that ``--help`` shows.
+
+    A ``quick`` one's module has a ``SYNTAX`` and a ``run`` in place of click's ``command``.
+    """
 
     module: str
     help: str
     section: str
     aliases: tuple[str, ...] = ()
+    quick: bool = False
 
 
 _BASIC, _MANAGE, _TEAM = "Basic commands", "Management commands", "Templates and teams"
@@ -21,12 +24,12 @@ _BASIC, _MANAGE, _TEAM = "Basic commands", "Management commands", "Templates and
 COMMANDS = {
     "create": Entry("create", "Create an instance without starting it.", _BASIC),
     "start": Entry("start", "Start an instance; create it first where there is none.", _BASIC),
-    "stop": Entry("stop", "Stop instances.", _BASIC),
+    "stop": Entry("stop", "Stop instances.", _BASIC, quick=True),
     "restart": Entry("restart", "Stop an instance and start it again.", _BASIC),
-    "shell": Entry("shell", "Run a command, or a shell, in an instance.", _BASIC),
-    "copy": Entry("copy", "Copy files between the host and instances.", _BASIC, ("cp",)),
-    "list": Entry("list", "List instances.", _BASIC, ("ls",)),
-    "delete": Entry("delete", "Delete instances.", _BASIC, ("remove", "rm")),
+    "shell": Entry("shell", "Run a command, or a shell, in an instance.", _BASIC, quick=True),
+    "copy": Entry("copy", "Copy files between the host and instances.", _BASIC, ("cp",), quick=True),
+    "list": Entry("list", "List instances.", _BASIC, ("ls",), quick=True),
+    "delete": Entry("delete", "Delete instances.", _BASIC, ("remove", "rm"), quick=True),
     "edit": Entry("edit", "Change an instance, in an editor or by flags.", _BASIC),
     "clone": Entry("clone", "Make an instance like one that is stopped.", _MANAGE),
     "rename": Entry("rename", "Give a stopped instance another name.", _MANAGE, ("mv",)),

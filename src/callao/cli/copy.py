@@ -4,28 +4,35 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
-import shutil
 import subprocess
-import tempfile
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import click
-
-from callao.cli import complete
-from callao.cli.existing import look
-from callao.cli.options import Command
 from callao.cli.reach import reachable
-from callao.cli.session import session
+from callao.cli.session import Session
+from callao.cli.syntax import Argument, Mistake, Option, Syntax
 from callao.errors import CallaoError
-from callao.instances import names
-from callao.ssh import Client
+from callao.instances.brief import brief
+from callao.instances.present import names
+from callao.ssh.target import Target
+
+SYNTAX = Syntax(
+    "copy",
+    (
+        Option("recursive", ("-r", "--recursive"), "Copy directories with all that is in them."),
+        Option("verbose", ("-v", "--verbose"), "Let the copying program tell what it does."),
+        Option("backend", ("--backend",), "The program that copies.", "BACKEND", default="auto",
+               allowed=("auto", "rsync", "scp")),
+    ),
+    (Argument("places", "SOURCE... TARGET", complete="places", required=True, many=True),),
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A path of the host, or of an instance."""
 
     path: str
@@ -39,15 +46,7 @@ class Place:
         return f"./{self.path}" if ":" in self.path and not self.path.startswith(("/", ".")) else self.path
 
 
-@click.command("copy", cls=Command)
-@click.option("-r", "--recursive", is_flag=True, help="Copy directories with all that is in them.")
-@click.option("-v", "--verbose", is_flag=True, help="Let the copying program tell what it does.")
-@click.option("--backend", type=click.Choice(["auto", "rsync", "scp"]), default="auto", show_default=True,
-              help="The program that copies.")  # fmt: skip
-@click.argument(
-    "places", nargs=-1, required=True, metavar="SOURCE... TARGET", shell_complete=complete.places
-)
-def command(recursive: bool, verbose: bool, backend: str, places: tuple[str, ...]) -> int:
+def run(run: Session, recursive: bool, verbose: bool, backend: str, places: tuple[str, ...]) -> int:
     """Copy files between the host and instances.
 
     A guest's path is INSTANCE:PATH.
@@ -57,13 +56,12 @@ def command(recursive: bool, verbose: bool, backend: str, places: tuple[str, ...
       callao copy -r ./src web:project
       callao copy web:data.csv other:/srv/
     """
-    run = session()
     if len(places) < 2:
-        raise click.UsageError("Give at least a source and a target.")
+        raise Mistake("Give at least a source and a target.")
     every = [parse(place, names(run.home)) for place in places]
-    clients = {each.instance: reachable(look(run, each.instance)) for each in every if each.instance}
+    clients = {each.instance: reachable(brief(each.instance, run.home)) for each in every if each.instance}
     if not clients:
-        raise click.UsageError("None of the paths is an instance's: write INSTANCE:PATH.")
+        raise Mistake("None of the paths is an instance's: write INSTANCE:PATH.")
     with _together(clients) as config:
         program = _choose(backend, clients, every)
         argv = (_rsync if program == "rsync" else _scp)(config, every, recursive, verbose)
@@ -89,18 +87,28 @@ def parse(text: str, known: list[str]) -> Place:
 
 
 @contextlib.contextmanager
-def _together(clients: dict[str, Client]) -> Iterator[Path]:
+def _together(clients: dict[str, Target]) -> Iterator[Path]:
     """One ssh configuration for all instances, see ssh_config(5) "Include"."""
-    with tempfile.NamedTemporaryFile("w", prefix="callao-", suffix=".ssh-config") as file:
-        for client in clients.values():
-            file.write(f'Include "{client.config}"\n')
-        file.flush()
-        yield Path(file.name)
+    configs = [client.config for client in clients.values()]
+    if len(configs) == 1:
+        yield configs[0]
+        return
+    folder = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - made new below, and ours alone
+    path = folder / f"callao-{os.getpid()}-{time.time_ns()}.ssh-config"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, no path
+            file.writelines(f'Include "{config}"\n' for config in configs)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def _choose(backend: str, clients: dict[str, Client], places: list[Place]) -> str:
+def _choose(backend: str, clients: dict[str, Target], places: list[Place]) -> str:
+    from shutil import which
+
     between = sum(1 for place in places[:-1] if place.instance) and places[-1].instance
-    if backend == "scp" or (backend == "auto" and (between or shutil.which("rsync") is None)):
+    if backend == "scp" or (backend == "auto" and (between or which("rsync") is None)):
         return "scp"
     if between:
         raise CallaoError("--backend: rsync cannot copy between two instances (allowed: auto, scp).")
@@ -112,7 +120,7 @@ def _choose(backend: str, clients: dict[str, Client], places: list[Place]) -> st
     return "scp"
 
 
-def _has_rsync(client: Client) -> bool:
+def _has_rsync(client: Target) -> bool:
     look_for = client.argv(command=["command -v rsync"])
     return subprocess.run(look_for, stdout=subprocess.DEVNULL, check=False).returncode == 0
 

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from callao.cli import complete
-from callao.cli.existing import bring
+from callao.cli.existing import DEFAULT, bring
 from callao.cli.options import Command, configuration, list_templates, timeout, warm
 from callao.cli.session import Session, session
 from callao.errors import CallaoError
 
 if TYPE_CHECKING:
     from callao.templates import Resolved
-
-DEFAULT = "default"
 
 
 @click.command("create", cls=Command)

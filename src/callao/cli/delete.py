@@ -3,33 +3,32 @@
 
 from __future__ import annotations
 
-import click
+from callao.cli.session import Session, tell, warn
+from callao.cli.stages import Stages
+from callao.cli.syntax import Argument, Option, Syntax
+from callao.errors import InstanceNotFound
+from callao.instances.brief import brief
+from callao.instances.lock import PATIENCE
+from callao.lifecycle.off import delete
+from callao.lifecycle.quiet import must_be_stopped
 
-from callao.cli import complete
-from callao.cli.existing import bring, look
-from callao.cli.options import Command
-from callao.cli.session import session, tell, warn
-
-
-@click.command("delete", cls=Command)
-@click.argument(
-    "instances", nargs=-1, required=True, metavar="INSTANCE...", shell_complete=complete.instances
+SYNTAX = Syntax(
+    "delete",
+    (Option("force", ("-f", "--force"), "Delete even what is running."),),
+    (Argument("instances", "INSTANCE...", complete="instances", required=True, many=True),),
 )
-@click.option("-f", "--force", is_flag=True, help="Delete even what is running.")
-def command(instances: tuple[str, ...], force: bool) -> None:
+
+
+def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
     """Delete instances.
 
     Their disks go with them. One that isn't there is passed over; all others are looked at before the
     first is deleted.
     """
-    from callao.errors import InstanceNotFound
-    from callao.lifecycle.quiet import must_be_stopped
-
-    run = session()
     found = []
     for name in instances:
         try:
-            instance = look(run, name)
+            instance = brief(name, run.home)
         except InstanceNotFound as error:
             warn(str(error))
             continue
@@ -37,5 +36,6 @@ def command(instances: tuple[str, ...], force: bool) -> None:
             must_be_stopped(instance, "deleted")
         found.append(name)
     for name in found:
-        bring(run, name, "absent", force=force)
+        with Stages(run, f"deleting {name}") as stages:
+            delete(name, run.home, timeout=PATIENCE, notice=warn, passed=stages.passed)
         tell(f"Deleted {name}.")

@@ -14,8 +14,7 @@ from typing import Any
 import click
 
 from callao.cli import complete
-from callao.cli.create import DEFAULT
-from callao.cli.existing import bring, look
+from callao.cli.existing import DEFAULT, bring, look
 from callao.cli.filled import filled
 from callao.cli.options import Command, configuration
 from callao.cli.session import Session, session, tell, warn

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callao.cli.session import Session, warn
-from callao.instances import Instance, inspect
+
+if TYPE_CHECKING:
+    from callao.instances import Instance
+
+DEFAULT = "default"
+"""The instance that is meant where none is named."""
 
 
 def look(run: Session, name: str) -> Instance:
@@ -14,6 +19,8 @@ def look(run: Session, name: str) -> Instance:
 
     :raises InstanceNotFound: when it isn't.
     """
+    from callao.instances import inspect
+
     return inspect(name, run.home, run.host)
 
 

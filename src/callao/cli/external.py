@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
-import click
-
-from callao.errors import CallaoError
 from callao.plugins import PREFIXES, folders, plugin, runs
 from callao.printable import printable
 
@@ -23,8 +21,7 @@ _HEAD = 16 * 1024
 """Bytes of a script that are searched for its description."""
 
 
-@dataclass(frozen=True)
-class External:
+class External(NamedTuple):
     """A program, and what it says of itself; nothing for one that is no script."""
 
     name: str
@@ -36,38 +33,26 @@ def discover() -> list[External]:
     """Each command once, the first place winning, by name."""
     found: dict[str, External] = {}
     for folder in folders():
-        for prefix in PREFIXES:
-            for path in sorted(folder.glob(f"{prefix}*")):
-                name = path.name.removeprefix(prefix)
-                if name not in found and _NAME.fullmatch(name) and runs(path):
-                    found[name] = External(name, path, _description(path))
+        with suppress(PermissionError), os.scandir(folder) as entries:
+            there = sorted(each.name for each in entries if each.name.startswith(PREFIXES))
+            found = {**_of(folder, there), **found}
     return sorted(found.values(), key=lambda each: each.name)
 
 
-def command(name: str) -> click.Command | None:
-    """The external command of that name, all its arguments its own."""
-    if not _NAME.fullmatch(name):
-        return None
-    path = plugin(name)
-    return _Program(name, path) if path is not None else None
+def find(name: str) -> Path | None:
+    """The program of the external command of that name."""
+    return plugin(name) if _NAME.fullmatch(name) else None
 
 
-class _Program(click.Command):
-    """Takes its arguments as they are, ``--help`` and ``--`` too, and becomes the program."""
-
-    def __init__(self, name: str, path: Path) -> None:
-        super().__init__(name, add_help_option=False)
-        self.path = path
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.args = list(args)
-        return []
-
-    def invoke(self, ctx: click.Context) -> None:
-        try:
-            os.execv(self.path, [str(self.path), *ctx.args])  # noqa: S606 - an argv list, no shell
-        except OSError as error:
-            raise CallaoError(f"{self.path} cannot be run: {error.strerror}.") from error
+def _of(folder: Path, files: list[str]) -> dict[str, External]:
+    """The commands of one folder, by name: ours before Lima's."""
+    found: dict[str, External] = {}
+    for prefix in PREFIXES:
+        for file in files:
+            name, path = file.removeprefix(prefix), folder / file
+            if file.startswith(prefix) and name not in found and _NAME.fullmatch(name) and runs(path):
+                found[name] = External(name, path, _description(path))
+    return found
 
 
 def _description(path: Path) -> str:

@@ -5,29 +5,33 @@ from __future__ import annotations
 
 import fnmatch
 
-import click
-
-from callao.cli import complete
-from callao.cli.options import Command
 from callao.cli.output import echo, show_all, show_table
-from callao.cli.session import Session, session, tell, warn
-from callao.config import format_size
+from callao.cli.session import Session, tell, warn
+from callao.cli.syntax import Argument, Mistake, Option, Syntax
+from callao.config.sizes import format_size
 from callao.instances.brief import Brief, briefs
+
+SYNTAX = Syntax(
+    "list",
+    (
+        Option("form", ("-f", "--format"),
+               "table, json, yaml, or a template: '{{.Name}}', or '{{ name }}' (Jinja2).", "FORMAT",
+               default="table"),
+        Option("as_json", ("--json",), "The same as --format=json: one object a line."),
+        Option("as_yaml", ("--yaml",), "The same as --format=yaml."),
+        Option("quiet", ("-q", "--quiet"), "Names only."),
+        Option("all_fields", ("--all-fields",), "Show all columns of the table."),
+        Option("list_fields", ("--list-fields",), "List the fields that a format knows, and exit."),
+    ),
+    (Argument("patterns", "[INSTANCE]...", complete="instances", many=True),),
+)  # fmt: skip
 
 _COLUMNS = ("NAME", "STATUS", "SSH", "VMTYPE", "ARCH", "CPUS", "MEMORY", "DISK", "DIR")
 _ALL = (*_COLUMNS, "PROTECTED", "ERRORS")
 
 
-@click.command("list", cls=Command)
-@click.argument("patterns", nargs=-1, metavar="[INSTANCE]...", shell_complete=complete.instances)
-@click.option("-f", "--format", "form", default="table", metavar="FORMAT",
-              help="table, json, yaml, or a template: '{{.Name}}', or '{{ name }}' (Jinja2).")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="The same as --format=json: one object a line.")
-@click.option("--yaml", "as_yaml", is_flag=True, help="The same as --format=yaml.")
-@click.option("-q", "--quiet", is_flag=True, help="Names only.")
-@click.option("--all-fields", is_flag=True, help="Show all columns of the table.")
-@click.option("--list-fields", is_flag=True, help="List the fields that a format knows, and exit.")
-def command(
+def run(
+    run: Session,
     patterns: tuple[str, ...],
     form: str,
     as_json: bool,
@@ -45,15 +49,14 @@ def command(
       callao list --json | jq -r 'select(.status == "Running").name'
     """
     if sum((as_json, as_yaml, quiet)) > 1:
-        raise click.UsageError("--json, --yaml and --quiet exclude each other.")
+        raise Mistake("--json, --yaml and --quiet exclude each other.")
     form = "json" if as_json else "yaml" if as_yaml else form
-    run = session()
     if list_fields:
         from callao.cli.fields import FIELDS
 
         echo("\n".join(FIELDS))
         return 0
-    found, status = _chosen(briefs(run.home, run.host), patterns)
+    found, status = _chosen(briefs(run.home), patterns)
     if quiet:
         for each in found:
             echo(each.name)
@@ -105,7 +108,7 @@ def _cell(each: Brief, column: str) -> str:
         case "DISK":
             return format_size(facts.disk) if facts.disk else "-"
         case "DIR":
-            return each.dir
+            return str(each.dir)
         case "PROTECTED":
             return "yes" if each.protected else "no"
         case _:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Data on stdout: a table for people, or one entry after the other for programs."""
+"""The terminal: data on stdout, as a table for people or one entry after the other; talk on stderr."""
 
 from __future__ import annotations
 
-import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import click
-
 from callao.printable import printable
+
+_COLOURS = {"red": 31, "green": 32, "yellow": 33}
+"""See ECMA-48, SGR."""
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True, mark: str = "", fg: str = "") -> None:
@@ -19,9 +20,28 @@ def echo(text: str, *, err: bool = False, nl: bool = True, mark: str = "", fg: s
     :param mark: goes before it, in the colour ``fg``. ``NO_COLOR`` is obeyed, see no-color.org; else there
         is colour where there is a terminal.
     """
-    color = False if os.environ.get("NO_COLOR") else None
-    styled = click.style(mark, fg=fg) if fg else mark
-    click.echo(styled + printable(text), err=err, nl=nl, color=color)
+    stream = sys.stderr if err else sys.stdout
+    if fg and stream.isatty() and not os.environ.get("NO_COLOR"):
+        mark = f"\x1b[{_COLOURS[fg]}m{mark}\x1b[0m"
+    stream.write(mark + printable(text) + ("\n" if nl else ""))
+    if err:
+        stream.flush()
+
+
+def tell(words: str, *, mark: str = "", fg: str = "") -> None:
+    """Talk, as against data."""
+    echo(words, err=True, mark=mark, fg=fg)
+
+
+def warn(words: str) -> None:
+    """Talk about what somebody should know, and that is no error."""
+    tell(words, mark="! ", fg="yellow")
+
+
+def failed(words: str) -> int:
+    """Tell an error; returns the status to end with."""
+    tell(words, mark="callao: ", fg="red")
+    return 1
 
 
 def show_table(rows: Sequence[Sequence[str]]) -> None:
@@ -38,6 +58,8 @@ def show_all(
 ) -> None:
     """By ``form``: ``json``, one object a line; ``yaml``; else what ``renderer`` makes of it."""
     if form == "json":
+        import json
+
         for each in entries:
             echo(json.dumps(each))
     elif form == "yaml":

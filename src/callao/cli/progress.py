@@ -6,10 +6,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-import click
 
 from callao.cli.output import echo
 from callao.events import Event, Reporter, State
@@ -33,11 +32,15 @@ _WORDS = {
 }
 
 
-def reporter(tty: bool) -> Reporter:
-    """The fitting one; ``TERM=dumb`` counts. What it puts on the screen goes away with the command."""
+def reporter(tty: bool, at_end: Callable[[Callable[[], None]], object] | None = None) -> Reporter:
+    """The fitting one; ``TERM=dumb`` counts.
+
+    :param at_end: takes what takes off the screen again what is on it, to be called when the command ends.
+    """
     if tty and os.environ.get("TERM") != "dumb":
         live = _Live()
-        click.get_current_context().call_on_close(live.close)
+        if at_end is not None:
+            at_end(live.close)
         return live
     return _Plain()
 

@@ -3,12 +3,28 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from callao.errors import InstanceError
-from callao.instances import Instance, Status, ssh_alias
-from callao.ssh import Client
+from callao.instances.paths import InstancePaths, ssh_alias
+from callao.instances.present import Status
+from callao.ssh.target import Target
 
 
-def reachable(instance: Instance) -> Client:
+class Standing(Protocol):
+    """An instance, known whole or in brief."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def paths(self) -> InstancePaths: ...
+
+    @property
+    def status(self) -> Status: ...
+
+
+def reachable(instance: Standing) -> Target:
     """ssh to a running instance, ours or Lima's.
 
     :raises InstanceError: when it doesn't run.
@@ -18,6 +34,4 @@ def reachable(instance: Instance) -> Client:
             f"instance {instance.name!r} is not running (it is {instance.status}).",
             hint=f"Start it: callao start {instance.name}",
         )
-    return Client(
-        config=instance.paths.ssh_config, alias=ssh_alias(instance.name), socket=instance.paths.ssh_sock
-    )
+    return Target(config=instance.paths.ssh_config, alias=ssh_alias(instance.name))

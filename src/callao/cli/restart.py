@@ -6,8 +6,7 @@ from __future__ import annotations
 import click
 
 from callao.cli import complete
-from callao.cli.create import DEFAULT
-from callao.cli.existing import bring, look
+from callao.cli.existing import DEFAULT, bring, look
 from callao.cli.options import Command, timeout
 from callao.cli.session import session
 from callao.cli.start import welcome

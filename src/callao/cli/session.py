@@ -4,27 +4,41 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
+from callao.cli.output import tell, warn
+from callao.surroundings import lima_home
 
-from callao.cli.output import echo
-from callao.events import Reporter
-from callao.host import Host, lima_home
+if TYPE_CHECKING:
+    from callao.events import Reporter
+    from callao.host import Host
+
+__all__ = ["Said", "Session", "session", "session_of", "tell", "warn"]
+
+Said = dict[str, Any]
+"""Flags that are common to all commands: ``debug`` and ``tty``, where they were given."""
 
 
-@dataclass(frozen=True)
 class Session:
-    """One run of the command line; ``tty`` is whether somebody watches and can answer."""
+    """One run of the command line.
 
-    home: Path
-    tty: bool
+    :param tty: whether somebody watches and can answer.
+    :param debug: whether to tell what an engineer wants to know.
+    """
+
+    def __init__(self, home: Path, *, tty: bool, debug: bool = False) -> None:
+        self.home = home
+        self.tty = tty
+        self.debug = debug
+        self._closing = ExitStack()
 
     @cached_property
     def host(self) -> Host:
+        from callao.host import Host
+
         return Host.detect()
 
     @cached_property
@@ -32,22 +46,26 @@ class Session:
         """Shows what happens, on stderr."""
         from callao.cli.progress import reporter
 
-        return reporter(self.tty)
+        return reporter(self.tty, self._closing.callback)
+
+    def close(self) -> None:
+        """Take off the screen what shows progress."""
+        self._closing.close()
+
+
+def session_of(said: Said) -> Session:
+    """From the environment and the flags of the command that runs."""
+    tty = said.get("tty")
+    watched = sys.stdin.isatty() and sys.stderr.isatty()
+    return Session(lima_home(), tty=watched if tty is None else bool(tty), debug=bool(said.get("debug")))
 
 
 def session() -> Session:
-    """From the environment and the flags of the command that runs."""
-    said: dict[str, Any] = click.get_current_context().ensure_object(dict)
-    tty = said.get("tty")
-    watched = sys.stdin.isatty() and sys.stderr.isatty()
-    return Session(lima_home(), watched if tty is None else bool(tty))
+    """The same, of a command that click runs."""
+    import click
 
-
-def tell(words: str, *, mark: str = "", fg: str = "") -> None:
-    """Talk, as against data."""
-    echo(words, err=True, mark=mark, fg=fg)
-
-
-def warn(words: str) -> None:
-    """Talk about what somebody should know, and that is no error."""
-    tell(words, mark="! ", fg="yellow")
+    context = click.get_current_context()
+    said: Said = context.ensure_object(dict)
+    begun = session_of(said)
+    context.call_on_close(begun.close)
+    return begun

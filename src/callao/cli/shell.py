@@ -8,27 +8,34 @@ import shlex
 import sys
 from pathlib import Path, PurePosixPath
 
-import click
-
-from callao.cli import complete
-from callao.cli.create import DEFAULT
-from callao.cli.existing import bring, look
-from callao.cli.options import Command
-from callao.cli.preserve import preserved
+from callao.cli.existing import DEFAULT, bring
 from callao.cli.reach import reachable
-from callao.cli.session import session, tell
-from callao.instances import Instance, Status
+from callao.cli.session import Session, tell
+from callao.cli.syntax import Argument, Option, Syntax
+from callao.instances.brief import Brief, brief
+from callao.instances.present import Status
+
+SYNTAX = Syntax(
+    "shell",
+    (
+        Option("workdir", ("--workdir",),
+               "Directory in the guest (default: where the host's is shared, else home).", "TEXT"),
+        Option("program", ("--shell",),
+               "Shell interpreter, such as /bin/zsh (default: the user's own).", "TEXT"),
+        Option("preserve_env", ("--preserve-env",), "Pass the environment on, but for what must not be."),
+        Option("start", ("--start",), "Start the instance if it is stopped."),
+        Option("reconnect", ("--reconnect",), "A new ssh connection, so that new groups count."),
+    ),
+    (
+        Argument("instance", complete="instances"),
+        Argument("arguments", "[COMMAND]...", many=True),
+    ),
+    interspersed=False,
+)  # fmt: skip
 
 
-@click.command("shell", cls=Command, context_settings={"allow_interspersed_args": False})
-@click.option("--workdir", help="Directory in the guest (default: where the host's is shared, else home).")
-@click.option("--shell", "program", help="Shell interpreter, such as /bin/zsh (default: the user's own).")
-@click.option("--preserve-env", is_flag=True, help="Pass the environment on, but for what must not be.")
-@click.option("--start", is_flag=True, help="Start the instance if it is stopped.")
-@click.option("--reconnect", is_flag=True, help="A new ssh connection, so that new groups count.")
-@click.argument("instance", required=False, shell_complete=complete.instances)
-@click.argument("arguments", nargs=-1, metavar="[COMMAND]...", type=click.UNPROCESSED)
-def command(
+def run(
+    run: Session,
     workdir: str | None,
     program: str | None,
     preserve_env: bool,
@@ -46,21 +53,20 @@ def command(
       callao shell web uname -a
       callao shell --workdir /srv web make
     """
-    run = session()
     name = instance or os.environ.get("LIMA_INSTANCE") or DEFAULT
     if arguments[:1] == ("--",):  # as people separate a command from what comes before
         arguments = arguments[1:]
-    found = look(run, name)
+    found = brief(name, run.home)
     if found.status is Status.STOPPED and (start or (run.tty and _agreed(name))):
         bring(run, name, "started")
-        found = look(run, name)
+        found = brief(name, run.home)
     client = reachable(found)
     script = guest_script(
         arguments,
         workdir=workdir or os.environ.get("LIMA_WORKDIR") or None,
-        here=None if found.config is None else _shared(found),
+        here=_shared(found),
         shell=program or os.environ.get("LIMA_SHELL") or "",
-        environment=preserved(os.environ) if preserve_env else {},
+        environment=_environment() if preserve_env else {},
     )
     options = []
     if sys.stdin.isatty() and sys.stdout.isatty():
@@ -71,23 +77,29 @@ def command(
     os.execvp(argv[0], argv)  # noqa: S606 - ssh takes our place: its signals, terminal and status are ours
 
 
+def _environment() -> dict[str, str]:
+    from callao.cli.preserve import preserved
+
+    return preserved(os.environ)
+
+
 def _agreed(name: str) -> bool:
+    import click
+
     tell(f"{name} is stopped.")
     return click.confirm("Start it now?", default=True, err=True)
 
 
-def _shared(found: Instance) -> str | None:
+def _shared(found: Brief) -> str | None:
     """Where the guest has the host's working directory; None where it has not."""
-    config = found.config
-    assert config is not None
     try:
         here = Path.cwd()
     except FileNotFoundError:  # it was removed under us
         return None
-    for mount in sorted(config.mounts, key=lambda each: len(each.location), reverse=True):
-        for place in (Path(mount.location), Path(mount.location).resolve()):
+    for location, mount_point in sorted(found.facts.shares, key=lambda each: len(each[0]), reverse=True):
+        for place in (Path(location), Path(location).resolve()):
             if here.is_relative_to(place):
-                return str(PurePosixPath(mount.mount_point) / here.relative_to(place))
+                return str(PurePosixPath(mount_point) / here.relative_to(place))
     return None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from callao.cli import complete, create
-from callao.cli.existing import bring, look
+from callao.cli.existing import DEFAULT, bring, look
 from callao.cli.options import Command, configuration, list_templates, timeout, warm
 from callao.cli.session import Session, session, tell, warn
 from callao.config.names import is_instance_name
@@ -37,11 +37,11 @@ def command(instance: str | None, name: str | None, timeout: float, **flags: Any
 
     run = session()
     existing = names(run.home)
-    wanted = name or instance or create.DEFAULT
+    wanted = name or instance or DEFAULT
     if wanted in existing and (name is None or instance is None):
         _start(run, wanted, flags, timeout)
     else:
-        reference = instance or create.DEFAULT
+        reference = instance or DEFAULT
         try:
             wanted = create.new(run, reference, name, flags, state="started", timeout=timeout)
         except TemplateError as error:

@@ -3,27 +3,35 @@
 
 from __future__ import annotations
 
-import click
+from callao.cli.existing import DEFAULT
+from callao.cli.session import Session, tell, warn
+from callao.cli.stages import Stages
+from callao.cli.syntax import Argument, Option, Syntax
+from callao.instances.lock import PATIENCE
+from callao.instances.present import existing
+from callao.lifecycle.off import switch_off
 
-from callao.cli import complete
-from callao.cli.create import DEFAULT
-from callao.cli.existing import bring, look
-from callao.cli.options import Command
-from callao.cli.session import session, tell
+SYNTAX = Syntax(
+    "stop",
+    (Option("force", ("-f", "--force"), "Switch off without asking the guest."),),
+    (Argument("instances", "[INSTANCE]...", complete="instances", many=True),),
+)
 
 
-@click.command("stop", cls=Command)
-@click.argument("instances", nargs=-1, metavar="[INSTANCE]...", shell_complete=complete.instances)
-@click.option("-f", "--force", is_flag=True, help="Switch off without asking the guest.")
-def command(instances: tuple[str, ...], force: bool) -> None:
+def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
     """Stop instances.
 
     Without a name it is the instance "default".
     """
-    run = session()
     names = instances or (DEFAULT,)
     for name in names:
-        look(run, name)
+        existing(name, run.home)
     for name in names:
-        if not bring(run, name, "stopped", force=force):
+        with Stages(run, f"stopping {name}") as stages:
+            stopped = switch_off(
+                name, run.home, force=force, timeout=PATIENCE, notice=warn, passed=stages.passed
+            )
+        if stopped:
+            tell("stopping", mark="✓ ", fg="green")
+        else:
             tell(f"{name} is stopped already.")

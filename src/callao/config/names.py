@@ -10,10 +10,11 @@ from pathlib import Path
 from callao.errors import ConfigError, Problem
 
 _FILES = (".yaml", ".yml")
-_INSTANCE = re.compile(r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*")
-_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_TOLERATED_USER = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}")
-_PARAM = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_INSTANCE = r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*"
+_USER = r"[a-z_][a-z0-9_-]{0,31}"
+_TOLERATED_USER = r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"
+_PARAM = r"[A-Za-z][A-Za-z0-9_]*"
+"""Compiled when they are first needed, and kept by the module re: quick commands need one of them."""
 
 INSTANCE_ALLOWED = (
     "letters and digits, with single '.', '_' or '-' between them; neither first nor last, at most 76 long"
@@ -34,7 +35,7 @@ def check_name(name: str) -> None:
     """
     if len(name) > _LONGEST:
         raise ConfigError([Problem("name", name, "is too long for an instance's name", INSTANCE_ALLOWED)])
-    if not _INSTANCE.fullmatch(name):
+    if not re.fullmatch(_INSTANCE, name):
         raise ConfigError([Problem("name", name, "cannot be an instance's name", INSTANCE_ALLOWED)])
     if name.lower().endswith(_FILES):
         allowed = f"{INSTANCE_ALLOWED}; neither .yaml nor .yml at its end"
@@ -61,7 +62,7 @@ def check_socket_path(instance_dir: Path) -> None:
 
 def is_instance_name(name: str) -> bool:
     """Whether an instance, or a disk, could be called so."""
-    return len(name) <= _LONGEST and bool(_INSTANCE.fullmatch(name))
+    return len(name) <= _LONGEST and bool(re.fullmatch(_INSTANCE, name))
 
 
 def hostname_of(name: str) -> str:
@@ -71,12 +72,12 @@ def hostname_of(name: str) -> str:
 
 def is_user_name(name: str) -> bool:
     """Whether Debian's useradd and Fedora's alike would take it."""
-    return bool(_USER.fullmatch(name))
+    return bool(re.fullmatch(_USER, name))
 
 
 def is_tolerated_user(name: str) -> bool:
     """Whether useradd makes such a user when told to: Debian's and Fedora's take capitals and dots."""
-    return bool(_TOLERATED_USER.fullmatch(name))
+    return bool(re.fullmatch(_TOLERATED_USER, name))
 
 
 def is_guest_user(name: str) -> bool:
@@ -88,4 +89,4 @@ def is_guest_user(name: str) -> bool:
 
 def is_param(name: str) -> bool:
     """Whether a parameter could be called so, and with ``PARAM_`` before it a shell variable."""
-    return bool(_PARAM.fullmatch(name))
+    return bool(re.fullmatch(_PARAM, name))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -43,7 +42,7 @@ def _located(problem: Problem, root: yaml.Node, layer: bool) -> Problem:
     mark, value, rest = _walk(root, path)
     if layer and (rest or ("[" in path and not _same(value, problem.value))):
         return problem
-    return replace(problem, line=mark.line + 1, column=mark.column + 1)
+    return problem._replace(line=mark.line + 1, column=mark.column + 1)
 
 
 def _walk(node: yaml.Node, path: str) -> tuple[Any, yaml.Node, str]:

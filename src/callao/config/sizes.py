@@ -6,10 +6,7 @@ from __future__ import annotations
 import re
 from math import isfinite
 
-_SIZE = re.compile(
-    r"\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)((?:e[-+]?[0-9]{1,3})?) ?(?:([kmgtp])(?:i?b)?|b)?",
-    re.IGNORECASE | re.ASCII,
-)
+_SIZE = r"(?ai)\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)((?:e[-+]?[0-9]{1,3})?) ?(?:([kmgtp])(?:i?b)?|b)?"
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _LARGEST = 2**63 - 1
 ALLOWED = "a size such as 4GiB, 512MiB, or a number of bytes"
@@ -23,7 +20,7 @@ def parse_size(value: str | int) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return _bounded(value)
-    match = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    match = re.fullmatch(_SIZE, value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(value)
     number, exponent, unit = match.groups()

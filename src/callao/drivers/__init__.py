@@ -18,7 +18,6 @@ from callao.drivers.base import (
     SavedState,
     ShareHotPlugger,
     StateSaver,
-    StopPolicy,
 )
 from callao.errors import DriverError
 
@@ -58,7 +57,6 @@ __all__ = [
     "SavedState",
     "ShareHotPlugger",
     "StateSaver",
-    "StopPolicy",
     "driver_for",
     "known",
 ]

@@ -103,15 +103,6 @@ class Boot:
     """What to take up in place of booting; the machine is paused then until it is told to go on."""
 
 
-@dataclass(frozen=True)
-class StopPolicy:
-    """How long each way of stopping gets, in seconds, before the next is tried."""
-
-    acpi: float = 60.0
-    ssh: float = 30.0
-    quit: float = 10.0
-
-
 class Machine(Protocol):
     """A running virtual machine, owned by the process that started it."""
 

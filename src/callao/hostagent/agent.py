@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callao.config import Config
-from callao.drivers import Driver, Machine, StateSaver, StopPolicy
+from callao.drivers import Driver, Machine, StateSaver
 from callao.errors import AgentError, CallaoError, PortTaken, StageFailed
 from callao.events import Event, Stage, State
 from callao.host import identity_file
@@ -31,6 +31,7 @@ from callao.hostagent.unexpected import attempt
 from callao.instances import Failure, InstancePaths, Runtime, TakeUp, fingerprint, ssh_alias
 from callao.instances.files import json_text, write_volatile
 from callao.instances.process import identify
+from callao.instances.stopping import StopPolicy
 from callao.ssh import Client, Endpoint, end, render
 
 if TYPE_CHECKING:

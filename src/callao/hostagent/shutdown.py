@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from callao.drivers import Machine, StopPolicy
+from callao.drivers import Machine
 from callao.errors import DriverError
+from callao.instances.stopping import StopPolicy
 from callao.ssh import Client
 
 

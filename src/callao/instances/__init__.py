@@ -8,11 +8,12 @@ from callao.deferred import defer
 if TYPE_CHECKING:
     from callao.instances.effects import fingerprint
     from callao.instances.files import Failure, Record, Runtime, TakeUp
-    from callao.instances.paths import InstancePaths
+    from callao.instances.paths import InstancePaths, ssh_alias
     from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
+    from callao.instances.present import Status, names
     from callao.instances.shape import Shape
-    from callao.instances.store import Instance, Status, every, inspect, names
-    from callao.instances.summary import ssh_alias, summary
+    from callao.instances.store import Instance, every, inspect
+    from callao.instances.summary import summary
 
 __all__ = [
     "Desired",
@@ -43,10 +44,11 @@ __getattr__ = defer(
     {
         "effects": ("fingerprint",),
         "files": ("Failure", "Record", "Runtime", "TakeUp"),
-        "paths": ("InstancePaths",),
+        "paths": ("InstancePaths", "ssh_alias"),
         "plan": ("Desired", "Plan", "Policy", "Restart", "Step", "Target", "plan"),
         "shape": ("Shape",),
-        "store": ("Instance", "Status", "every", "inspect", "names"),
-        "summary": ("ssh_alias", "summary"),
+        "present": ("Status", "names"),
+        "store": ("Instance", "every", "inspect"),
+        "summary": ("summary",),
     },
 )

@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from callao.instances import kernel
+
+if TYPE_CHECKING:
+    import signal
 
 _FILE_SLACK = 2.0
 """Seconds by which a pid file may seem older than its process: the two are counted by two clocks."""
@@ -94,7 +96,9 @@ def terminate(process: Known | None, sig: signal.Signals) -> None:
         if descriptor is None:
             os.kill(process.pid, sig)
         else:
-            signal.pidfd_send_signal(descriptor, sig)
+            from signal import pidfd_send_signal  # whoever has a signal to send has it loaded
+
+            pidfd_send_signal(descriptor, sig)
 
 
 def wait_gone(process: Known | None, seconds: float) -> bool:

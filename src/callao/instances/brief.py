@@ -1,28 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every instance in a line: what a list shows, without reading each lima.yaml anew.
+"""Instances in brief: what a list shows and a shell needs, without reading each lima.yaml anew.
 
-What a lima.yaml comes to is remembered until the file changes; whether a machine runs is looked at
-each time.
+What a lima.yaml comes to is remembered in an index until the file changes; whether a machine runs is looked
+at each time. Quick to import, so the index is read and written without msgspec.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 from pathlib import Path
-
-import msgspec
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import callao
+from callao import surroundings
 from callao.errors import CallaoError
-from callao.host import Host
-from callao.instances.files import Runtime, read_json, write_volatile
+from callao.instances.alive import Process
 from callao.instances.paths import InstancePaths
-from callao.instances.process import Identity
-from callao.instances.store import Status, inspect, names, processes, standing
+from callao.instances.present import Status, existing, names, running, standing
+
+if TYPE_CHECKING:
+    from callao.host import Host
+
+_FORM = 2
+"""Of the index: raised when facts are added, so that an older index is made anew."""
 
 
-class Facts(msgspec.Struct, frozen=True, array_like=True):
-    """What a lima.yaml comes to on this host; sizes in bytes, empty where it cannot be understood."""
+class Facts(NamedTuple):
+    """What a lima.yaml comes to on this host; sizes in bytes, empty where it cannot be understood.
+
+    ``shares`` are the host's directories with where the guest has them.
+    """
 
     vm_type: str = ""
     arch: str = ""
@@ -30,97 +39,162 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     memory: int = 0
     disk: int = 0
     errors: tuple[str, ...] = ()
+    shares: tuple[tuple[str, str], ...] = ()
 
 
-class _Remembered(msgspec.Struct, array_like=True):
-    """The cache file: facts by name, with the (ctime in ns, size, inode) of the lima.yaml they are of."""
+class Brief(NamedTuple):
+    """One instance; ``ssh_port`` is 0 while it is off."""
 
-    key: str = ""
-    known: dict[str, tuple[tuple[int, int, int], Facts]] = {}
-
-
-class Brief(msgspec.Struct, frozen=True):
-    """One line; ``ssh_port`` is 0 while it is off."""
-
-    name: str
+    paths: InstancePaths
     status: Status
-    dir: str
     facts: Facts
+    agent: Process | None = None
+    driver: Process | None = None
     ssh_port: int = 0
-    protected: bool = False
     errors: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        return self.paths.name
 
-def briefs(home: Path, host: Host) -> list[Brief]:
-    """All instances under ``home``, sorted by name."""
-    place = home / "_cache" / "instances.json"
-    key = f"{callao.__version__} {host.arch} {host.cpus} {host.memory} {host.user.name}"
-    before = _recall(place)
-    known = before.known if before.key == key else {}
-    now: dict[str, tuple[tuple[int, int, int], Facts]] = {}
+    @property
+    def dir(self) -> Path:
+        return self.paths.dir
+
+    @property
+    def protected(self) -> bool:
+        return self.paths.protected.exists()
+
+
+class _Stamp(NamedTuple):
+    """Of a lima.yaml: the ctime, which nobody can set back, and which a change of permissions moves, too."""
+
+    ctime: int
+    size: int
+    inode: int
+
+
+_Known = dict[str, tuple[_Stamp, Facts]]
+
+
+def briefs(home: Path, host: Host | None = None) -> list[Brief]:
+    """All instances under ``home``, sorted by name.
+
+    :param host: this one, where somebody has detected it already.
+    """
+    index = _Index(home, host)
     found = []
     for name in names(home):
         with contextlib.suppress(CallaoError):  # deleted meanwhile, or a folder that is no instance's
-            found.append(_brief(InstancePaths(home / name), host, known, now))
-    if now != known and home.is_dir():
-        _remember(place, _Remembered(key, now))
+            found.append(index.look(existing(name, home)))
+    index.keep(only=True)
     return found
 
 
-def _brief(
-    paths: InstancePaths,
-    host: Host,
-    known: dict[str, tuple[tuple[int, int, int], Facts]],
-    now: dict[str, tuple[tuple[int, int, int], Facts]],
-) -> Brief:
-    name = paths.name
-    try:
-        file = paths.lima_yaml.stat()
-        # The ctime, which nobody can set back, and which a change of permissions moves, too.
-        stamp = (file.st_ctime_ns, file.st_size, file.st_ino)
-    except OSError:
-        stamp = (0, 0, 0)
-    remembered = known.get(name)
-    fresh = remembered is None or remembered[0] != stamp or stamp == (0, 0, 0)
-    facts = _facts(name, paths.dir.parent, host) if fresh or remembered is None else remembered[1]
-    if stamp != (0, 0, 0):
-        now[name] = (stamp, facts)
-    runtime = read_json(paths.runtime, Runtime)
-    agent, driver = processes(paths, runtime)
-    status, errors = standing(facts.errors, agent, driver)
-    return Brief(
-        name=name,
-        status=status,
-        dir=str(paths.dir),
-        facts=facts,
-        ssh_port=_port(name, paths, host, runtime, agent) if agent else 0,
-        protected=paths.protected.exists(),
-        errors=errors,
-    )
+def brief(name: str, home: Path) -> Brief:
+    """One of them.
+
+    :raises ConfigError: when ``name`` cannot be a name.
+    :raises InstanceNotFound: when there is no such folder.
+    """
+    index = _Index(home, None)
+    found = index.look(existing(name, home))
+    index.keep(only=False)
+    return found
+
+
+class _Index:
+    """The file of what was remembered, and what is now."""
+
+    def __init__(self, home: Path, host: Host | None) -> None:
+        self.home = home
+        self.host = host
+        self.file = home / "_cache" / "instances.json"
+        self.key = _key(host)
+        self.known = _recall(self.file, self.key)
+        self.now: _Known = {}
+
+    def look(self, paths: InstancePaths) -> Brief:
+        facts = self._known_facts(paths)
+        agent, driver, port = running(paths)
+        status, errors = standing(facts.errors, agent, driver)
+        return Brief(paths, status, facts, agent, driver, port, errors)
+
+    def _known_facts(self, paths: InstancePaths) -> Facts:
+        try:
+            file = paths.lima_yaml.stat()
+        except OSError:
+            return _facts(paths.name, self.home, self._whole_host())
+        stamp = _Stamp(file.st_ctime_ns, file.st_size, file.st_ino)
+        remembered = self.known.get(paths.name)
+        if remembered is None or remembered[0] != stamp:
+            remembered = stamp, _facts(paths.name, self.home, self._whole_host())
+        self.now[paths.name] = remembered
+        return remembered[1]
+
+    def keep(self, *, only: bool) -> None:
+        """Write down what was looked at; ``only`` that."""
+        whole = self.now if only else {**self.known, **self.now}
+        if whole != self.known and self.home.is_dir():
+            _remember(self.file, json.dumps([self.key, whole]))
+
+    def _whole_host(self) -> Host:
+        if self.host is None:
+            from callao.host import Host
+
+            self.host = Host.detect()
+        return self.host
+
+
+def _key(host: Host | None) -> str:
+    """What the facts depend on beside the lima.yaml."""
+    if host is None:
+        user, uid, home, _ = surroundings.account()
+        words: tuple[object, ...] = (
+            surroundings.native_arch(), surroundings.cpus(), surroundings.memory(), user, uid, home
+        )  # fmt: skip
+    else:
+        words = (host.arch, host.cpus, host.memory, host.user.name, host.user.uid, host.user.home)
+    return " ".join(map(str, (callao.__version__, _FORM, *words)))
 
 
 def _facts(name: str, home: Path, host: Host) -> Facts:
-    instance = inspect(name, home, host)
-    config = instance.config
+    from callao.instances.store import configuration
+
+    _, config, errors = configuration(InstancePaths(home / name), host)
     if config is None:
-        return Facts(errors=instance.errors)
-    return Facts(config.vm_type.value, config.arch.value, config.cpus, config.memory, config.disk)
+        return Facts(errors=errors)
+    return Facts(
+        vm_type=config.vm_type.value,
+        arch=config.arch.value,
+        cpus=config.cpus,
+        memory=config.memory,
+        disk=config.disk,
+        shares=tuple((each.location, each.mount_point) for each in config.mounts),
+    )
 
 
-def _port(name: str, paths: InstancePaths, host: Host, runtime: Runtime | None, agent: Identity) -> int:
-    if runtime is not None and runtime.agent == agent:
-        return runtime.ssh_port
-    return inspect(name, paths.dir.parent, host).ssh_port or 0
-
-
-def _recall(place: Path) -> _Remembered:
+def _recall(file: Path, key: str) -> _Known:
+    """Nothing from a file that is damaged, of another form, or of another host."""
     try:
-        return msgspec.json.decode(place.read_bytes(), type=_Remembered)
-    except (OSError, msgspec.MsgspecError):
-        return _Remembered()
+        said = json.loads(file.read_bytes())
+        if said[0] != key:
+            return {}
+        return {name: (_Stamp(*stamp), _facts_of(*facts)) for name, (stamp, facts) in said[1].items()}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return {}
 
 
-def _remember(place: Path, remembered: _Remembered) -> None:
-    with contextlib.suppress(OSError):  # a list must work where nothing can be written
-        place.parent.mkdir(parents=True, exist_ok=True)
-        write_volatile(place, msgspec.json.encode(remembered))
+def _facts_of(
+    vm_type: str, arch: str, cpus: int, memory: int, disk: int, errors: list[str], shares: list[list[Any]]
+) -> Facts:
+    return Facts(vm_type, arch, cpus, memory, disk, tuple(errors), tuple((a, b) for a, b in shares))
+
+
+def _remember(file: Path, text: str) -> None:
+    """Replaces the file as a whole; a list must work where nothing can be written."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = file.with_name(f".{file.name}.{os.getpid()}")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(file)

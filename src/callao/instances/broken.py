@@ -3,9 +3,16 @@
 
 from __future__ import annotations
 
-from callao.config import Config
+from typing import TYPE_CHECKING
+
 from callao.errors import InstanceBroken
-from callao.instances.store import Instance
+
+if TYPE_CHECKING:
+    from callao.config import Config
+    from callao.instances.store import Instance
+
+MEND = "Mend its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'."
+"""How to go on, where it is to be changed."""
 
 
 def usable(instance: Instance, hint: str = "") -> Config:
@@ -14,10 +21,10 @@ def usable(instance: Instance, hint: str = "") -> Config:
     :raises InstanceBroken: when its lima.yaml cannot be understood.
     """
     if instance.config is None:
-        raise broken(instance, hint)
+        raise broken(instance.name, instance.errors, hint)
     return instance.config
 
 
-def broken(instance: Instance, hint: str = "") -> InstanceBroken:
+def broken(name: str, errors: tuple[str, ...], hint: str = "") -> InstanceBroken:
     """The error: what is wrong with it, and ``hint``, how to go on."""
-    return InstanceBroken(f"instance {instance.name!r} is broken: {'; '.join(instance.errors)}.", hint=hint)
+    return InstanceBroken(f"instance {name!r} is broken: {'; '.join(errors)}.", hint=hint)

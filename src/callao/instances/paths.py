@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class InstancePaths:
+def ssh_alias(name: str) -> str:
+    """What ssh calls the instance: its ``Host`` in ssh.config and the name its host key is known by."""
+    return f"lima-{name}"
+
+
+class InstancePaths(NamedTuple):
     """The files of one instance; nothing here touches the disk."""
 
     dir: Path

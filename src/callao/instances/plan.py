@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from callao.config import Change, Config, changes
-from callao.errors import ImmutableField, InstanceProtected, RestartRequired
-from callao.instances.broken import usable
+from callao.errors import ImmutableField, RestartRequired
+from callao.instances.broken import MEND, usable
 from callao.instances.effects import Effect, effect_of, fingerprint, shrinks
-from callao.instances.store import Instance, Status
+from callao.instances.present import Status, must_be_unprotected
+from callao.instances.store import Instance
 
 
 class Target(enum.StrEnum):
@@ -115,18 +116,12 @@ def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Pl
             steps=(*_delete(actual), Step.CREATE, *_from_stopped(policy.target)),
             changes=_changes(desired, actual),
         )
-    usable(
-        actual, "Mend its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'."
-    )
+    usable(actual, MEND)
     return _edit(desired, actual, policy)
 
 
 def _delete(actual: Instance) -> tuple[Step, ...]:
-    if actual.protected:
-        raise InstanceProtected(
-            f"instance {actual.name!r} is protected against deletion.",
-            hint=f"Remove {actual.paths.protected} first if you mean it.",
-        )
+    must_be_unprotected(actual.paths)
     return (Step.DELETE,)
 
 

@@ -4,25 +4,18 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from callao.config import Config, check_name, effective, load
+from callao.config import Config, effective, load
 from callao.errors import CallaoError, ConfigError, InstanceNotFound
 from callao.host import Host
+from callao.instances.alive import Known
 from callao.instances.files import Failure, Record, Runtime, read_json, read_record
 from callao.instances.paths import InstancePaths
-from callao.instances.process import Identity, alive, from_pid_file
-
-
-class Status(enum.StrEnum):
-    """Lima's words."""
-
-    RUNNING = "Running"
-    STOPPED = "Stopped"
-    BROKEN = "Broken"
+from callao.instances.present import Status, existing, foreign_port, names, of_start_or_file, standing
+from callao.instances.process import Identity
 
 
 @dataclass(frozen=True)
@@ -67,31 +60,18 @@ class Instance:
         return self.paths.protected.exists()
 
 
-def names(home: Path) -> list[str]:
-    """The instances under ``home``, sorted, without the folders of Lima's and our own housekeeping."""
-    try:
-        entries = [entry for entry in home.iterdir() if entry.is_dir()]
-    except FileNotFoundError:
-        return []
-    return sorted(entry.name for entry in entries if entry.name[0] not in "._")
-
-
 def inspect(name: str, home: Path, host: Host) -> Instance:
     """Read one instance; what cannot be read makes it BROKEN, with the reason in ``errors``.
 
     :raises ConfigError: when ``name`` cannot be a name.
     :raises InstanceNotFound: when there is no such folder.
     """
-    check_name(name)
-    paths = InstancePaths(home / name)
-    if not paths.dir.is_dir():
-        known = ", ".join(names(home)) or "none"
-        raise InstanceNotFound(f"instance {name!r} does not exist in {home} (existing: {known}).")
+    paths = existing(name, home)
     record, unreadable = read_record(paths.callao_json)
     runtime = read_json(paths.runtime, Runtime)
     agent, driver = processes(paths, runtime)
     live = runtime if runtime is not None and agent == runtime.agent else None
-    document, config, errors = _configuration(paths, host)
+    document, config, errors = configuration(paths, host)
     status, errors = standing(errors, agent, driver)
     return Instance(
         name=name,
@@ -104,7 +84,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
         record_unreadable=unreadable,
         agent=agent,
         driver=driver,
-        ssh_port=(live.ssh_port or None) if live else _foreign_port(paths) if agent else None,
+        ssh_port=(live.ssh_port or None) if live else foreign_port(paths) if agent else None,
         booted=live.booted if live else "",
         ready=live.ready if live else agent is not None,
         failure=live.failure if live else None,
@@ -121,16 +101,10 @@ def every(home: Path, host: Host) -> Iterator[Instance]:
 
 
 def processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity | None, Identity | None]:
-    """The host agent and the hypervisor, as far as they live.
-
-    Those that a start of ours wrote down, else those that the pid files name: another tool may have started
-    the machine since, as limactl does on the same folder.
-    """
-    agent, driver = (runtime.agent, runtime.driver) if runtime is not None else (None, None)
-    return (
-        agent if alive(agent) else from_pid_file(paths.ha_pid),
-        driver if alive(driver) else from_pid_file(paths.qemu_pid),
-    )
+    """The host agent and the hypervisor, as far as they live."""
+    written = (runtime.agent, runtime.driver) if runtime is not None else (None, None)
+    agent, driver = of_start_or_file(paths, *written)
+    return _identity(agent), _identity(driver)
 
 
 def living(paths: InstancePaths) -> tuple[Identity | None, Identity | None]:
@@ -138,18 +112,16 @@ def living(paths: InstancePaths) -> tuple[Identity | None, Identity | None]:
     return processes(paths, read_json(paths.runtime, Runtime))
 
 
-def standing(
-    errors: tuple[str, ...], agent: Identity | None, driver: Identity | None
-) -> tuple[Status, tuple[str, ...]]:
-    """The status, by what is wrong with lima.yaml and by who lives; with all that is wrong."""
-    if driver is not None and agent is None:
-        errors = (*errors, f"the machine runs (pid {driver.pid}) without its host agent")
-    return Status.BROKEN if errors else Status.RUNNING if agent else Status.STOPPED, errors
+def _identity(process: Known | None) -> Identity | None:
+    if process is None or isinstance(process, Identity):
+        return process
+    return Identity(process.pid, process.started, process.boot)
 
 
-def _configuration(
+def configuration(
     paths: InstancePaths, host: Host
 ) -> tuple[dict[str, object], Config | None, tuple[str, ...]]:
+    """What lima.yaml says, what it means here, and else all that is wrong with it."""
     document: dict[str, object] = {}
     try:
         text = paths.lima_yaml.read_text(encoding="utf-8")
@@ -162,16 +134,3 @@ def _configuration(
     except (OSError, UnicodeDecodeError) as error:
         return document, None, (f"lima.yaml cannot be read: {error}",)
     return document, config, ()
-
-
-def _foreign_port(paths: InstancePaths) -> int | None:
-    """The port that Lima's own host agent wrote into ssh.config."""
-    try:
-        lines = paths.ssh_config.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        key, _, value = line.strip().partition(" ")
-        if key.lower() == "port" and value.strip().isdigit():
-            return int(value)
-    return None

@@ -4,12 +4,8 @@
 from __future__ import annotations
 
 from callao.host import identity_file
+from callao.instances.paths import ssh_alias
 from callao.instances.store import Instance
-
-
-def ssh_alias(name: str) -> str:
-    """What ssh calls the instance: its ``Host`` in ssh.config and the name its host key is known by."""
-    return f"lima-{name}"
 
 
 def summary(instance: Instance) -> dict[str, object]:

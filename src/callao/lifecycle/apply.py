@@ -14,10 +14,10 @@ from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Plan, Step, inspect
 from callao.instances.broken import usable
 from callao.instances.files import write_json
-from callao.lifecycle.aside import sweep
 from callao.lifecycle.create import create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.follow import follow
+from callao.lifecycle.leftovers import sweep
 from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
 from callao.lifecycle.start import start

@@ -13,6 +13,7 @@ from callao.errors import InstanceError
 from callao.instances import InstancePaths, Record, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.written import write_document
+from callao.lifecycle.leftovers import building_at
 from callao.ssh import host_key, known_hosts
 
 
@@ -41,24 +42,3 @@ def building(
         raise InstanceError(f"instance {name!r} cannot be made in {home}: {error}.") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def building_at(home: Path, name: str) -> Path:
-    """Where an instance is built; a run that was killed leaves this."""
-    return home / f".{name}.creating"
-
-
-def removing_at(home: Path, name: str) -> Path:
-    """Where an instance is removed from; a run that was killed leaves this."""
-    return home / f".{name}.deleting"
-
-
-def resetting_at(home: Path, name: str) -> Path:
-    """Where an instance's new disk is made; a run that was killed leaves this."""
-    return home / f".{name}.resetting"
-
-
-def sweep(home: Path, name: str) -> None:
-    """Remove what killed runs have left of this name; the caller holds its lock."""
-    for path in (building_at(home, name), removing_at(home, name), resetting_at(home, name)):
-        shutil.rmtree(path, ignore_errors=True)

@@ -19,7 +19,8 @@ from callao.host import Host
 from callao.instances import Instance
 from callao.instances.broken import usable
 from callao.instances.lock import locked
-from callao.lifecycle.aside import building, sweep
+from callao.lifecycle.aside import building
+from callao.lifecycle.leftovers import sweep
 from callao.lifecycle.quiet import must_be_free, must_be_stopped
 
 

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance removed: renamed away first, so that there is never half a one."""
+"""An instance deleted: its machine stopped, its folder removed."""
 
 from __future__ import annotations
 
-import shutil
-
-from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.instances import Instance
-from callao.instances.inuse import must_be_unused
-from callao.lifecycle.aside import removing_at
+from callao.lifecycle.remove import remove
 from callao.lifecycle.stop import stop
 
 
@@ -20,10 +16,4 @@ def delete(instance: Instance, report: Reporter) -> None:
     """
     if instance.agent or instance.driver:
         stop(instance, force=True, report=report)
-    must_be_unused(instance.paths, "deleted")
-    away = removing_at(instance.dir.parent, instance.name)
-    try:
-        instance.dir.rename(away)
-        shutil.rmtree(away)
-    except OSError as error:
-        raise InstanceError(f"instance {instance.name!r} cannot be removed: {error}.") from error
+    remove(instance.paths)

@@ -20,11 +20,11 @@ from callao.instances.broken import usable
 from callao.instances.files import write_json
 from callao.instances.lock import locked
 from callao.instances.store import living
-from callao.lifecycle.aside import resetting_at
-from callao.lifecycle.aside import sweep as sweep_instance
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.disk import make_disk
-from callao.lifecycle.stop import clear_stale, stop
+from callao.lifecycle.leftovers import clear_stale, resetting_at
+from callao.lifecycle.leftovers import sweep as sweep_instance
+from callao.lifecycle.stop import stop
 from callao.snapshots import sweep
 
 

@@ -179,7 +179,7 @@ def _wanted(request: MountRequest, host: Host) -> Entry:
 
 def _refuse_broken(instance: Instance) -> None:
     if instance.status is Status.BROKEN:
-        raise broken(instance)
+        raise broken(instance.name, instance.errors)
 
 
 def _refuse_unfit(request: MountRequest, instance: Instance) -> None:

@@ -12,7 +12,7 @@ from callao.images import base_at
 from callao.images.prune import Pruned, prune
 from callao.instances import InstancePaths, Record, every, names
 from callao.instances.files import read_json
-from callao.lifecycle.aside import building_at, resetting_at
+from callao.lifecycle.leftovers import building_at, resetting_at
 from callao.lifecycle.nests import clear_abandoned
 from callao.snapshots import is_layer
 from callao.snapshots.cache import places, trim

@@ -4,14 +4,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from callao.errors import InstanceError, InstanceNotFound
-from callao.instances import Instance
 from callao.instances.inuse import must_be_unused
-from callao.instances.store import living
+from callao.instances.paths import InstancePaths
+from callao.instances.present import running
 
 
-def must_be_stopped(instance: Instance, what: str) -> None:
+class Placed(Protocol):
+    """An instance, known whole or in brief."""
+
+    @property
+    def paths(self) -> InstancePaths: ...
+
+
+def must_be_stopped(instance: Placed, what: str) -> None:
     """For what can only be done to a disk that nobody writes.
 
     Asked anew: under the instance's lock the answer stays true.
@@ -19,14 +27,16 @@ def must_be_stopped(instance: Instance, what: str) -> None:
     :raises InstanceNotFound: when it is gone meanwhile.
     :raises InstanceError: when the instance runs.
     """
-    if not instance.dir.is_dir():
-        raise InstanceNotFound(f"instance {instance.name!r} does not exist any more.")
-    if any(living(instance.paths)):
+    paths = instance.paths
+    if not paths.dir.is_dir():
+        raise InstanceNotFound(f"instance {paths.name!r} does not exist any more.")
+    found = running(paths)
+    if found.agent or found.driver:
         raise InstanceError(
-            f"instance {instance.name!r} is running, and cannot be {what} now.",
-            hint=f"Stop it first: callao stop {instance.name}",
+            f"instance {paths.name!r} is running, and cannot be {what} now.",
+            hint=f"Stop it first: callao stop {paths.name}",
         )
-    must_be_unused(instance.paths, what)
+    must_be_unused(paths, what)
 
 
 def must_be_free(name: str, home: Path) -> None:

@@ -17,9 +17,10 @@ from callao.instances.broken import usable
 from callao.instances.files import sync_folder, write_json
 from callao.instances.lock import locked
 from callao.instances.store import living
+from callao.lifecycle.halt import cut_off
+from callao.lifecycle.leftovers import clear_stale
 from callao.lifecycle.saved import save, unlike
 from callao.lifecycle.start import go_on
-from callao.lifecycle.stop import clear_stale, cut_off
 from callao.snapshots import Snapshot, check_snapshot_name, find, sweep, unreadable
 from callao.snapshots.store import RECORD
 

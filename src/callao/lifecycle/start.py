@@ -19,7 +19,7 @@ from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
 from callao.instances.files import write_file, write_json, write_volatile
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.follow import follow_agent
-from callao.lifecycle.stop import clear_stale
+from callao.lifecycle.leftovers import clear_stale
 from callao.ssh import dot_ssh_public_keys, host_key, known_hosts, user_key
 
 

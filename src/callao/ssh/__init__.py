@@ -9,12 +9,14 @@ if TYPE_CHECKING:
     from callao.ssh.client import Answer, Client, banner, end
     from callao.ssh.config import Endpoint, known_hosts, render
     from callao.ssh.keys import KeyPair, dot_ssh_public_keys, host_key, user_key
+    from callao.ssh.target import Target
 
 __all__ = [
     "Answer",
     "Client",
     "Endpoint",
     "KeyPair",
+    "Target",
     "banner",
     "dot_ssh_public_keys",
     "end",
@@ -30,5 +32,6 @@ __getattr__ = defer(
         "client": ("Answer", "Client", "banner", "end"),
         "config": ("Endpoint", "known_hosts", "render"),
         "keys": ("KeyPair", "dot_ssh_public_keys", "host_key", "user_key"),
+        "target": ("Target",),
     },
 )

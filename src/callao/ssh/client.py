@@ -12,6 +12,7 @@ from pathlib import Path
 from callao.child import die_with_parent
 from callao.errors import AgentError
 from callao.ssh.output import last_bytes, lines
+from callao.ssh.target import Target
 
 _BANNER_LIMIT = 1 << 10
 """Bytes of a first line; RFC 4253 allows an sshd 255."""
@@ -38,7 +39,7 @@ class Client:
     socket: Path
 
     def argv(self, *options: str, command: Sequence[str] = ()) -> list[str]:
-        return ["ssh", "-F", str(self.config), *options, self.alias, *command]
+        return Target(self.config, self.alias).argv(*options, command=command)
 
     async def open_master(self, timeout: float, options: Sequence[str] = ()) -> asyncio.subprocess.Process:
         """Log in once and keep the connection for all that follows.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Line
 
-from callao.cli.copy import Place, parse
+from callao.cli.copy import Place, _choose, parse
 from callao.errors import CallaoError
 
 
@@ -119,7 +119,5 @@ def test_without_rsync_on_the_host_scp_copies(
 ) -> None:
     (callao.home.parent / "bin" / "rsync").unlink()
     monkeypatch.setenv("PATH", os.pathsep.join([str(callao.home.parent / "bin"), str(callao.home / "none")]))
-    import callao.cli.copy as module
-
-    assert module.shutil.which("rsync") is None
-    assert module._choose("auto", {}, [Place("x", "web"), Place(".")]) == "scp"
+    assert shutil.which("rsync") is None
+    assert _choose("auto", {}, [Place("x", "web"), Place(".")]) == "scp"

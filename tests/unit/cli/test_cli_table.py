@@ -12,13 +12,14 @@ from cli.conftest import Line
 
 import callao.cli
 from callao.cli.commands import ALIASES, COMMANDS
+from callao.cli.declared import declared
 from callao.cli.options import CONFIGURATION, Command, warm
 from callao.cli.overrides import _CHANGES
 
 
 def command_of(name: str) -> click.Command:
     module = importlib.import_module(f"callao.cli.{COMMANDS[name].module}")
-    command: click.Command = module.command
+    command: click.Command = declared(module) if COMMANDS[name].quick else module.command
     return command
 
 

@@ -10,9 +10,10 @@ import time
 
 import pytest
 
-from callao.drivers import Forward, StopPolicy
+from callao.drivers import Forward
 from callao.errors import DriverError
 from callao.hostagent.shutdown import shut_down
+from callao.instances.stopping import StopPolicy
 
 LISTENER = """
 import signal, sys, time

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which instances there are, and who runs for them. Quick to import: no lima.yaml is read here."""
+
+from __future__ import annotations
+
+import enum
+import json
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from callao.config.names import check_name
+from callao.errors import InstanceNotFound, InstanceProtected
+from callao.instances.alive import Known, Process, alive, named_by
+from callao.instances.paths import InstancePaths
+
+K = TypeVar("K", bound=Known)
+
+
+class Status(enum.StrEnum):
+    """Lima's words."""
+
+    RUNNING = "Running"
+    STOPPED = "Stopped"
+    BROKEN = "Broken"
+
+
+class Running(NamedTuple):
+    """The host agent and the hypervisor, as far as they live; ``ssh_port`` is 0 while there is no agent."""
+
+    agent: Process | None
+    driver: Process | None
+    ssh_port: int = 0
+
+
+def names(home: Path) -> list[str]:
+    """The instances under ``home``, sorted, without the folders of Lima's and our own housekeeping."""
+    try:
+        entries = [entry for entry in home.iterdir() if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+    return sorted(entry.name for entry in entries if entry.name[0] not in "._")
+
+
+def existing(name: str, home: Path) -> InstancePaths:
+    """The instance's folder.
+
+    :raises ConfigError: when ``name`` cannot be a name.
+    :raises InstanceNotFound: when there is no such folder.
+    """
+    check_name(name)
+    paths = InstancePaths(home / name)
+    if not paths.dir.is_dir():
+        known = ", ".join(names(home)) or "none"
+        raise InstanceNotFound(f"instance {name!r} does not exist in {home} (existing: {known}).")
+    return paths
+
+
+def running(paths: InstancePaths) -> Running:
+    """Who lives, by what a start has written down until now."""
+    said = _written(paths.runtime)
+    wrote, machine = _process(said.get("agent")), _process(said.get("driver"))
+    agent, driver = of_start_or_file(paths, wrote, machine)
+    port = said.get("ssh_port") if agent == wrote else foreign_port(paths)
+    return Running(agent, driver, port if agent is not None and isinstance(port, int) else 0)
+
+
+def of_start_or_file(
+    paths: InstancePaths, agent: K | None, driver: K | None
+) -> tuple[K | Process | None, K | Process | None]:
+    """Those that a start of ours wrote down, else those that the pid files name.
+
+    Another tool may have started the machine since, as limactl does on the same folder.
+    """
+    return (
+        agent if alive(agent) else named_by(paths.ha_pid),
+        driver if alive(driver) else named_by(paths.qemu_pid),
+    )
+
+
+def foreign_port(paths: InstancePaths) -> int | None:
+    """The port that Lima's own host agent wrote into ssh.config."""
+    try:
+        lines = paths.ssh_config.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        key, _, value = line.strip().partition(" ")
+        if key.lower() == "port" and value.strip().isdigit():
+            return int(value)
+    return None
+
+
+def standing(
+    errors: tuple[str, ...], agent: Known | None, driver: Known | None
+) -> tuple[Status, tuple[str, ...]]:
+    """The status, by what is wrong with lima.yaml and by who lives; with all that is wrong."""
+    if driver is not None and agent is None:
+        errors = (*errors, f"the machine runs (pid {driver.pid}) without its host agent")
+    return Status.BROKEN if errors else Status.RUNNING if agent else Status.STOPPED, errors
+
+
+def must_be_unprotected(paths: InstancePaths) -> None:
+    """:raises InstanceProtected: when it is marked as protected."""
+    if paths.protected.exists():
+        raise InstanceProtected(
+            f"instance {paths.name!r} is protected against deletion.",
+            hint=f"Remove {paths.protected} first if you mean it.",
+        )
+
+
+def _written(path: Path) -> dict[str, Any]:
+    """What runtime.json holds, unchecked; nothing when it is missing or torn."""
+    try:
+        said = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _process(said: object) -> Process | None:
+    if not isinstance(said, dict):
+        return None
+    pid, started, boot = said.get("pid"), said.get("started"), said.get("boot", "")
+    if type(pid) is int and type(started) is int and isinstance(boot, str):
+        return Process(pid, started, boot)
+    return None

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes of an instance ended: the host agent is asked, and only when it does not listen, made to."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Protocol
+
+from callao.errors import AgentError
+from callao.instances.alive import Known, terminate, wait_gone
+from callao.instances.paths import InstancePaths
+from callao.instances.stopping import StopPolicy
+from callao.lifecycle.leftovers import clear_stale
+
+_GRACE = 15.0
+"""Seconds beyond what the stop policy allows the guest."""
+
+_KILLED = 5.0
+"""Seconds that a process gets to go in, when it must."""
+
+Teller = Callable[[str], None]
+
+
+def unheard(_words: str) -> None:
+    """For who does not want to hear."""
+
+
+class Halting(Protocol):
+    """An instance with the processes that it has, known whole or in brief."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def paths(self) -> InstancePaths: ...
+
+    @property
+    def agent(self) -> Known | None: ...
+
+    @property
+    def driver(self) -> Known | None: ...
+
+
+def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = unheard) -> None:
+    """Switch the machine off and wait until its processes are gone.
+
+    :param force: don't wait for the guest to shut down; its disks are flushed, its programs aren't told.
+    :param notice: hears what somebody should know.
+    :param passed: hears of each stage as it ends.
+    :raises AgentError: when a process survives even SIGKILL.
+    """
+    patience = _GRACE if force else StopPolicy().longest + _GRACE
+    terminate(found.agent, signal.SIGTERM if force else signal.SIGINT)
+    if not wait_gone(found.agent, patience):
+        notice(f"{found.name}: the host agent did not end within {patience:.0f} s: killed.")
+        terminate(found.agent, signal.SIGKILL)
+    passed("host agent ended")
+    for process in (found.agent, found.driver):
+        if not wait_gone(process, _KILLED):
+            terminate(process, signal.SIGKILL)
+            _must_go(found.name, process)
+    passed("hypervisor ended")
+    clear_stale(found.paths)
+    passed("sockets and pid files removed")
+
+
+def cut_off(found: Halting) -> None:
+    """End the machine at once, for one whose state is thrown away.
+
+    :raises AgentError: when a process survives even that.
+    """
+    for process in (found.driver, found.agent):
+        terminate(process, signal.SIGKILL)
+        _must_go(found.name, process)
+    clear_stale(found.paths)
+
+
+def _must_go(name: str, process: Known | None) -> None:
+    if not wait_gone(process, _KILLED):
+        pid = process.pid if process is not None else 0
+        raise AgentError(
+            f"instance {name!r}: process {pid} is still there {_KILLED:.0f} s after SIGKILL.",
+            hint="It hangs in the kernel, as with a disk that does not answer: see its state by ps.",
+        )

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance stopped or deleted by its brief: no lima.yaml is read, no template, no driver.
+
+The same decisions as :func:`callao.lifecycle.ensure` takes for the states ``stopped`` and ``absent``, quick
+to import.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callao.errors import InstanceNotFound
+from callao.instances.brief import Brief, brief
+from callao.instances.broken import MEND, broken
+from callao.instances.lock import locked
+from callao.instances.present import must_be_unprotected
+from callao.lifecycle.halt import Teller, halt
+from callao.lifecycle.leftovers import sweep
+from callao.lifecycle.remove import remove
+
+
+def switch_off(
+    name: str, home: Path, *, force: bool, timeout: float, notice: Teller, passed: Teller
+) -> bool:
+    """Stop the instance; returns whether there was anything to stop.
+
+    :param timeout: seconds to wait for another run that changes it.
+    :raises InstanceNotFound: when there is none.
+    :raises InstanceBroken: when its lima.yaml cannot be understood.
+    """
+    if not _runs(brief(name, home)):
+        return False
+    with locked(name, home, timeout):
+        passed("instance's lock taken")
+        sweep(home, name)
+        found = brief(name, home)
+        if _runs(found):
+            halt(found, force=force, notice=notice, passed=passed)
+    return True
+
+
+def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Teller) -> bool:
+    """Delete the instance, its machine stopped without ceremony; returns whether there was one.
+
+    :param timeout: seconds to wait for another run that changes it.
+    :raises InstanceProtected: when it is marked as protected.
+    :raises InstanceError: when its folder cannot be removed.
+    """
+    try:
+        must_be_unprotected(brief(name, home).paths)
+    except InstanceNotFound:
+        return False
+    with locked(name, home, timeout):
+        passed("instance's lock taken")
+        sweep(home, name)
+        try:
+            found = brief(name, home)
+        except InstanceNotFound:
+            return False
+        must_be_unprotected(found.paths)
+        if found.agent or found.driver:
+            halt(found, force=True, notice=notice, passed=passed)
+        remove(found.paths)
+        passed("folder removed")
+    return True
+
+
+def _runs(found: Brief) -> bool:
+    if found.facts.errors:
+        raise broken(found.name, found.facts.errors, MEND)
+    return found.agent is not None or found.driver is not None
