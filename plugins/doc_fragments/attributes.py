@@ -28,13 +28,18 @@ attributes:
     description: Operating systems of the machine that runs the virtual machines.
     support: full
     platforms: linux
+options:
+  lima_home:
+    description:
+      - The folder that instances and images live in, on the machine that runs the virtual machines.
+      - When not given, the one that the environment variable E(LIMA_HOME) names, or V(~/.lima).
+      - The same for all tasks with C(module_defaults) and C(group/callao.lima.lima).
+    type: path
 requirements:
   - Python >= 3.11 and the Python package C(callao), both on the machine that runs the virtual machines.
 notes:
   - The module runs on the machine that runs the virtual machines. With the C(local) connection and no
     C(ansible_python_interpreter) of yours, it runs under the Python of C(ansible-playbook) itself.
-  - Instances and images live in the folder that the environment variable E(LIMA_HOME) names, V(~/.lima) by
-    default; set it with the C(environment) keyword.
 """
 
     INFO = r"""
@@ -65,11 +70,16 @@ attributes:
     description: Operating systems of the machine that runs the virtual machines.
     support: full
     platforms: linux
+options:
+  lima_home:
+    description:
+      - The folder that instances and images live in, on the machine that runs the virtual machines.
+      - When not given, the one that the environment variable E(LIMA_HOME) names, or V(~/.lima).
+      - The same for all tasks with C(module_defaults) and C(group/callao.lima.lima).
+    type: path
 requirements:
   - Python >= 3.11 and the Python package C(callao), both on the machine that runs the virtual machines.
 notes:
   - The module runs on the machine that runs the virtual machines. With the C(local) connection and no
     C(ansible_python_interpreter) of yours, it runs under the Python of C(ansible-playbook) itself.
-  - Instances and images live in the folder that the environment variable E(LIMA_HOME) names, V(~/.lima) by
-    default; set it with the C(environment) keyword.
 """

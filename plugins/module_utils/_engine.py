@@ -7,6 +7,7 @@ Private to the collection.
 from __future__ import annotations
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from callao.errors import CallaoError
     from callao.events import Event, Reporter
     from callao.host import Host
+
+VERSION = "0.1.0"
+"""Of the collection, and of the engine that it is made for."""
+
+HOME = {"lima_home": {"type": "path"}}
+"""The option of every module that names the folder of the instances."""
 
 EVENTS_KEY = "_callao_events"
 """Under which a module hands its events to the action plugin, which takes them out again."""
@@ -81,7 +88,7 @@ def run(module: AnsibleModule, work: Callable[[Reporter, Path, Host], dict[str, 
     """
     ledger = _Ledger(module)
     try:
-        result = _result(ledger, work)
+        result = _result(ledger, work, module.params["lima_home"])
     except ImportError as error:
         result = {"failed": True, **_missing(error)}
     finally:
@@ -94,17 +101,33 @@ def run(module: AnsibleModule, work: Callable[[Reporter, Path, Host], dict[str, 
     module.exit_json(**result)
 
 
-def _result(ledger: _Ledger, work: Callable[[Reporter, Path, Host], dict[str, Any]]) -> dict[str, Any]:
+def _result(
+    ledger: _Ledger, work: Callable[[Reporter, Path, Host], dict[str, Any]], home: str | None
+) -> dict[str, Any]:
+    import callao
     from callao.errors import CallaoError
     from callao.host import Host, lima_home
 
+    if callao.__version__ != VERSION:
+        ledger.warn(
+            f"the engine under {sys.executable} is callao {callao.__version__}, and this collection is "
+            f"callao.lima {VERSION}: install the same version of both."
+        )
     try:
         ledger.open()
-        return work(ledger.report, lima_home(), Host.detect())
+        return work(ledger.report, _absolute(home) if home else lima_home(), Host.detect())
     except CallaoError as error:
         return {"failed": True, **describe(error)}
     except OSError as error:
         return {"failed": True, "msg": refused(error)}
+
+
+def _absolute(home: str) -> Path:
+    from callao.errors import CallaoError
+
+    if not Path(home).is_absolute():
+        raise CallaoError(f"lima_home: {home!r} is not an absolute path (allowed: one, or one below ~).")
+    return Path(home)
 
 
 def access_of(offline: bool | None) -> Access:
@@ -140,7 +163,11 @@ def _missing(error: ImportError) -> dict[str, Any]:
     message = missing_required_lib(
         library, reason="where the instances live", url="https://pypi.org/project/callao/"
     )
-    return {"msg": f"{message} ({error})", "exception": traceback.format_exc()}
+    hint = (
+        "On this machine ansible-playbook's own Python has it: leave ansible_python_interpreter out, or set "
+        "it to '{{ ansible_playbook_python }}'. On another machine, role callao.lima.hypervisor installs it."
+    )
+    return {"msg": f"{message} ({error}) {hint}", "hint": hint, "exception": traceback.format_exc()}
 
 
 def refused(error: OSError) -> str:

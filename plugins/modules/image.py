@@ -129,7 +129,7 @@ hint:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import access_of, run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, access_of, run
 
 
 def candidates(params, home, arch, access):
@@ -192,6 +192,7 @@ def foretold(images, arch, home):
 def main():
     module = AnsibleModule(
         argument_spec={
+            **HOME,
             "location": {"type": "str"},
             "digest": {"type": "str"},
             "images": {"type": "list", "elements": "dict"},

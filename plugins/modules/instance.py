@@ -18,6 +18,7 @@ description:
     what can never change is an error that says so.
 extends_documentation_fragment:
   - callao.lima.attributes
+  - callao.lima.lima_yaml
   - callao.lima.stages
 attributes:
   diff_mode:
@@ -77,35 +78,6 @@ options:
         O(config).
     type: str
     choices: [qemu, vz, wsl2, krunkit]
-  mounts:
-    description:
-      - Folders of the host to show in the guest, as C(mounts) in lima.yaml has them. Short for
-        C(mounts) in O(config).
-    type: list
-    elements: dict
-  port_forwards:
-    description:
-      - Rules for forwarding ports, as C(portForwards) in lima.yaml has them. Short for
-        C(portForwards) in O(config).
-    type: list
-    elements: dict
-  networks:
-    description:
-      - Further networks, as C(networks) in lima.yaml has them. Short for C(networks) in O(config).
-    type: list
-    elements: dict
-  provision:
-    description:
-      - Scripts to run in the guest, as C(provision) in lima.yaml has them. Short for C(provision)
-        in O(config).
-    type: list
-    elements: dict
-  user:
-    description: The guest's user, as C(user) in lima.yaml has it. Short for C(user) in O(config).
-    type: dict
-  ssh:
-    description: The way in, as C(ssh) in lima.yaml has it. Short for C(ssh) in O(config).
-    type: dict
   plain:
     description:
       - Whether to leave out mounts, forwards and everything else that needs help from inside the
@@ -187,8 +159,8 @@ EXAMPLES = r"""
     name: web
     template: debian-12
     port_forwards:
-      - guestPort: 80
-        hostPort: 8080
+      - guest_port: 80
+        host_port: 8080
     provision:
       - mode: system
         script: |
@@ -367,7 +339,8 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import access_of, run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, access_of, run
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, written
 
 SHORTCUTS = {
     "cpus": "cpus",
@@ -388,7 +361,11 @@ SHORTCUTS = {
 
 def desired(params):
     """The options as one partial lima.yaml; an option goes before the same key in ``config``."""
-    shortcuts = {key: params[option] for option, key in SHORTCUTS.items() if params[option] is not None}
+    given = {option: params[option] for option in SHORTCUTS if params[option] is not None}
+    shortcuts = {
+        SHORTCUTS[option]: written(option, value) if option in OPTIONS else value
+        for option, value in given.items()
+    }
     if not shortcuts or not params["config"]:
         return shortcuts or params["config"]
     from callao.config import merge
@@ -440,6 +417,7 @@ def difference(name, outcome):
 def main():
     module = AnsibleModule(
         argument_spec={
+            **HOME,
             "name": {"type": "str", "required": True},
             "state": {
                 "type": "str",
@@ -456,12 +434,7 @@ def main():
                 "choices": ["x86_64", "aarch64", "armv7l", "ppc64le", "riscv64", "s390x"],
             },
             "vm_type": {"type": "str", "choices": ["qemu", "vz", "wsl2", "krunkit"]},
-            "mounts": {"type": "list", "elements": "dict"},
-            "port_forwards": {"type": "list", "elements": "dict"},
-            "networks": {"type": "list", "elements": "dict"},
-            "provision": {"type": "list", "elements": "dict"},
-            "user": {"type": "dict"},
-            "ssh": {"type": "dict"},
+            **OPTIONS,
             "plain": {"type": "bool"},
             "warm": {"type": "bool"},
             "from": {"type": "str"},

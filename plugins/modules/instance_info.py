@@ -81,7 +81,7 @@ instances:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 
 
 def look(module):
@@ -112,6 +112,7 @@ def effective(instance):
 def main():
     module = AnsibleModule(
         argument_spec={
+            **HOME,
             "name": {"type": "list", "elements": "str"},
             "configuration": {"type": "bool", "default": False},
         },

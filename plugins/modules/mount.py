@@ -110,7 +110,7 @@ mount:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 from ansible_collections.callao.lima.plugins.module_utils._names import snake
 
 
@@ -118,7 +118,9 @@ def ensure(module):
     def work(_reporter, home, host):
         from callao.lifecycle.mounts import MountRequest, ensure_mount
 
-        params = {key: value for key, value in module.params.items() if value is not None}
+        params = {
+            key: value for key, value in module.params.items() if value is not None and key not in HOME
+        }
         outcome = ensure_mount(MountRequest(**params), home=home, host=host, check=module.check_mode)
         before, after = snake(outcome.before), snake(outcome.after)
         return {
@@ -133,6 +135,7 @@ def ensure(module):
 def main():
     module = AnsibleModule(
         argument_spec={
+            **HOME,
             "instance": {"type": "str", "required": True},
             "location": {"type": "str"},
             "mount_point": {"type": "str"},

@@ -62,7 +62,7 @@ mounts:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 from ansible_collections.callao.lima.plugins.module_utils._names import snake
 
 
@@ -79,7 +79,7 @@ def look(module):
 
 def main():
     module = AnsibleModule(
-        argument_spec={"instance": {"type": "str", "required": True}},
+        argument_spec={**HOME, "instance": {"type": "str", "required": True}},
         supports_check_mode=True,
     )
     run(module, look(module))

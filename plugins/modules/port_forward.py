@@ -154,7 +154,7 @@ failed:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 from ansible_collections.callao.lima.plugins.module_utils._names import snake
 
 FIELDS = {
@@ -193,6 +193,7 @@ def ensure(module):
 def main():
     module = AnsibleModule(
         argument_spec={
+            **HOME,
             "instance": {"type": "str", "required": True},
             "guest_port": {"type": "int"},
             "guest_port_range": {"type": "list", "elements": "int"},

@@ -119,14 +119,14 @@ instance:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 
 
 def ensure(module):
     def work(reporter, home, host):
         from callao.lifecycle.moments import SnapshotRequest, ensure_snapshot
 
-        options = {key: value for key, value in module.params.items() if key != "events_file"}
+        options = {key: value for key, value in module.params.items() if key not in (*HOME, "events_file")}
         outcome = ensure_snapshot(
             SnapshotRequest(**options), home=home, host=host, check=module.check_mode, report=reporter
         )
@@ -143,6 +143,7 @@ def ensure(module):
 def main():
     module = AnsibleModule(
         argument_spec={
+            **HOME,
             "instance": {"type": "str", "required": True},
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "applied", "absent"], "default": "present"},

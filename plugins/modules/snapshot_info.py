@@ -72,7 +72,7 @@ snapshots:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 
 
 def look(module):
@@ -88,7 +88,7 @@ def look(module):
 
 def main():
     module = AnsibleModule(
-        argument_spec={"instance": {"type": "str", "required": True}, "name": {"type": "str"}},
+        argument_spec={**HOME, "instance": {"type": "str", "required": True}, "name": {"type": "str"}},
         supports_check_mode=True,
     )
     run(module, look(module))

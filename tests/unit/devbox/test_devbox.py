@@ -58,11 +58,16 @@ class Plays:
 
     def run(self, playbook: str, *words: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         box = {"ansible_connection": "callao.lima.instance", **variables}
-        inventory = self.folder / "hosts.json.yml"
-        inventory.write_text(json.dumps({"devboxes": {"hosts": {"web": box}}}))
         if "\n" in playbook:
             (self.folder / "play.yml").write_text(playbook)
             playbook = str(self.folder / "play.yml")
+        return self.play(playbook, *words, inventory=json.dumps({"devboxes": {"hosts": {"web": box}}}))
+
+    def play(
+        self, playbook: str | Path, *words: str, inventory: str, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        hosts = self.folder / ("hosts.ini" if inventory.startswith("[") else "hosts.json.yml")
+        hosts.write_text(inventory)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
         environment = {
             **kept,
@@ -70,9 +75,9 @@ class Plays:
             "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev"),
             "LIMA_HOME": str(self.home),
         }
-        argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(inventory)]
-        argv += ["-e", f"result_file={self.folder / 'result.json'}", playbook, *words]
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+        argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(hosts)]
+        argv += ["-e", f"result_file={self.folder / 'result.json'}", str(playbook), *words]
+        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=cwd)
 
     def result(self) -> Any:
         return json.loads((self.folder / "result.json").read_text())
@@ -135,7 +140,8 @@ def test_check_mode_makes_nothing(plays: Plays) -> None:
         ({"lima_state": "up"}, "lima_state"),
         ({"lima_golden": "maybe"}, "lima_golden"),
         ({"lima_mounts": [3]}, "lima_mounts"),
-        ({"lima_config": {"cpu": 2}}, "cpus"),
+        ({"lima_config": {"cpus": -1}}, "cpus"),
+        ({"lima_cpu": 2}, "lima_cpu: no such option of role callao.lima.devbox"),
     ],
 )
 def test_a_wrong_variable_is_named(plays: Plays, variables: dict[str, Any], says: str) -> None:
@@ -166,6 +172,43 @@ def test_only_a_debian_that_can_be_built_is_replaced_unasked(
     done = plays.run(CHOICE % REPOSITORY, **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert plays.result() == [debian, release]
+
+
+def test_booleans_and_numbers_that_are_text_are_what_they_say(plays: Plays) -> None:
+    words = [
+        "-e",
+        "lima_recreate=true",
+        "-e",
+        "lima_offline=false",
+        "-e",
+        "lima_cpus=3",
+        "-e",
+        "lima_warm=false",
+    ]
+    done = plays.run("callao.lima.site", "--check", *words, lima_template=str(plays.template))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("inventory", ["ini", "yaml"])
+def test_a_relative_template_and_playbook_dir_are_those_of_the_users_playbook(
+    plays: Plays, tmp_path: Path, inventory: str
+) -> None:
+    (plays.folder / "site.yml").write_text("- import_playbook: callao.lima.site\n")
+    (plays.folder / "disk").write_bytes(b"a disk")
+    plays.template.write_text(f"images: [{{location: {plays.folder}/disk}}]\n")
+    write(plays.folder / "callao.lock", make([str(plays.template)], plays.home, folder=plays.folder))
+    says = {"lima_template": "./box.yaml", "lima_lock": "{{ playbook_dir }}/callao.lock"}
+    if inventory == "ini":
+        words = " ".join(f'{key}="{value}"' for key, value in says.items())
+        text = f"[devboxes]\nweb ansible_connection=callao.lima.instance {words}\n"
+    else:
+        box = {"ansible_connection": "callao.lima.instance", **says}
+        text = json.dumps({"devboxes": {"hosts": {"web": box}}})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    done = plays.play(plays.folder / "site.yml", "--check", inventory=text, cwd=elsewhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed=1 " in done.stdout
 
 
 @pytest.mark.parametrize("down", ["stopped", "absent"])

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Paths beside the playbook that the user named, whichever playbook a role runs in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ansible import context
+
+_FILE = re.compile(r"\.\.?/|(?!~)[^:]*\.ya?ml\Z")
+"""What is a file and not a template's name or address: ``./x``, ``x.yaml``, ``boxes/x.yaml``."""
+
+_PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
+"""Where ``playbook_dir`` is in an imported playbook of this collection."""
+
+
+def beside_playbook(path):
+    """*path* below the folder of the user's playbook, where it is relative; else as it is.
+
+    ``playbook_dir`` of a variable that is used in an imported playbook is that playbook's folder, and the
+    user meant his own.
+    """
+    text = str(path)
+    if Path(text).is_relative_to(_PLAYBOOKS):
+        return str(_folder() / Path(text).relative_to(_PLAYBOOKS))
+    return str(_folder() / text) if _FILE.match(text) and not Path(text).is_absolute() else text
+
+
+def _folder():
+    """Of the first playbook on the command line; the working directory where that is a collection's."""
+    for argument in context.CLIARGS.get("args") or ():
+        playbook = Path(argument)
+        if playbook.is_file():
+            return playbook.resolve().parent
+    return Path.cwd()
+
+
+class FilterModule:
+    def filters(self):
+        return {"beside_playbook": beside_playbook}

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of lima.yaml that are options of their own: their fields, in Ansible's spelling and in Lima's.
+
+Private to the collection. Where both spellings differ, Lima's is the option's alias; an option without one
+is called the same in lima.yaml.
+"""
+
+from __future__ import annotations
+
+P9 = {
+    "security_model": {"type": "str", "aliases": ["securityModel"]},
+    "protocol_version": {"type": "str", "aliases": ["protocolVersion"]},
+    "msize": {"type": "str"},
+    "cache": {"type": "str"},
+}
+SSHFS = {
+    "cache": {"type": "bool"},
+    "follow_symlinks": {"type": "bool", "aliases": ["followSymlinks"]},
+    "sftp_driver": {"type": "str", "aliases": ["sftpDriver"]},
+}
+MOUNT = {
+    "location": {"type": "str", "required": True},
+    "mount_point": {"type": "str", "aliases": ["mountPoint"]},
+    "writable": {"type": "bool"},
+    "sshfs": {"type": "dict", "options": SSHFS},
+    "9p": {"type": "dict", "options": P9},
+    "virtiofs": {
+        "type": "dict",
+        "options": {"queue_size": {"type": "int", "aliases": ["queueSize"]}},
+    },
+}
+PORT_FORWARD = {
+    "guest_port": {"type": "int", "aliases": ["guestPort"]},
+    "guest_port_range": {"type": "list", "elements": "int", "aliases": ["guestPortRange"]},
+    "guest_ip": {"type": "str", "aliases": ["guestIP"]},
+    "guest_ip_must_be_zero": {"type": "bool", "aliases": ["guestIPMustBeZero"]},
+    "guest_socket": {"type": "str", "aliases": ["guestSocket"]},
+    "host_port": {"type": "int", "aliases": ["hostPort"]},
+    "host_port_range": {"type": "list", "elements": "int", "aliases": ["hostPortRange"]},
+    "host_ip": {"type": "str", "aliases": ["hostIP"]},
+    "host_socket": {"type": "str", "aliases": ["hostSocket"]},
+    "proto": {"type": "str", "choices": ["tcp", "udp", "any"]},
+    "reverse": {"type": "bool"},
+    "ignore": {"type": "bool"},
+    "static": {"type": "bool"},
+}
+NETWORK = {
+    "lima": {"type": "str"},
+    "socket": {"type": "str"},
+    "vz_nat": {"type": "bool", "aliases": ["vzNAT"]},
+    "mac_address": {"type": "str", "aliases": ["macAddress"]},
+    "interface": {"type": "str"},
+    "metric": {"type": "int"},
+}
+PROVISION = {
+    "mode": {
+        "type": "str",
+        "choices": ["system", "user", "boot", "data", "dependency", "ansible", "yq"],
+    },
+    "script": {"type": "str"},
+    "file": {"type": "raw"},
+    "playbook": {"type": "str"},
+    "skip_default_dependency_resolution": {
+        "type": "bool",
+        "aliases": ["skipDefaultDependencyResolution"],
+    },
+    "path": {"type": "str"},
+    "content": {"type": "str"},
+    "owner": {"type": "str"},
+    "permissions": {"type": "str"},
+    "overwrite": {"type": "bool"},
+    "expression": {"type": "str"},
+    "format": {"type": "str"},
+}
+USER = {
+    "name": {"type": "str"},
+    "comment": {"type": "str"},
+    "home": {"type": "str"},
+    "shell": {"type": "str"},
+    "uid": {"type": "int"},
+}
+SSH = {
+    "local_port": {"type": "int", "aliases": ["localPort"]},
+    "load_dot_ssh_pub_keys": {
+        "type": "bool",
+        "aliases": ["loadDotSSHPubKeys"],
+        "no_log": False,
+    },
+    "forward_agent": {"type": "bool", "aliases": ["forwardAgent"]},
+    "forward_x11": {"type": "bool", "aliases": ["forwardX11"]},
+    "forward_x11_trusted": {"type": "bool", "aliases": ["forwardX11Trusted"]},
+    "over_vsock": {"type": "bool", "aliases": ["overVsock"]},
+}
+OPTIONS = {
+    "mounts": {"type": "list", "elements": "dict", "options": MOUNT},
+    "port_forwards": {"type": "list", "elements": "dict", "options": PORT_FORWARD},
+    "networks": {"type": "list", "elements": "dict", "options": NETWORK},
+    "provision": {"type": "list", "elements": "dict", "options": PROVISION},
+    "user": {"type": "dict", "options": USER},
+    "ssh": {"type": "dict", "options": SSH},
+}
+
+
+def written(option, value):
+    """The option's value as lima.yaml has it; what was not given is left out."""
+    return _written(OPTIONS[option], value)
+
+
+def _written(spec, value):
+    fields = spec.get("options")
+    if fields is None:
+        return value
+    if spec["type"] == "list":
+        return [_entry(fields, each) for each in value]
+    return _entry(fields, value)
+
+
+def _entry(fields, entry):
+    return {
+        field.get("aliases", [name])[0]: _written(field, entry[name])
+        for name, field in fields.items()
+        if entry.get(name) is not None
+    }
