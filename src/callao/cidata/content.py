@@ -54,7 +54,7 @@ def instance_id(files: Mapping[str, bytes]) -> str:
 
 
 def _environment(seed: Seed) -> dict[str, str]:
-    env = seed.config.env
+    env = {name: value for name, value in seed.config.env.items() if name}  # a null key names nothing
     problems = [
         Problem(f"env.{name}", value, "a line break cannot stand in /etc/environment", "one line")
         for name, value in env.items()

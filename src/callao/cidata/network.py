@@ -12,6 +12,8 @@ from callao.cidata.seed import Seed
 
 USER_MODE_NIC = "eth0"
 USER_MODE_METRIC = 200
+_OPTIONAL = "internal_netplanOptional"
+"""A template's parameter: the boot does not wait for the NICs."""
 
 
 def network_config(seed: Seed) -> Document:
@@ -22,15 +24,23 @@ def network_config(seed: Seed) -> Document:
         first["nameservers"] = {"addresses": list(servers)}
     if seed.config.dns:
         first["dhcp4-overrides"] = {"route-metric": USER_MODE_METRIC, "use-dns": False}
-    ethernets: Document = {USER_MODE_NIC: first}
+    ethernets: dict[str, Document] = {USER_MODE_NIC: first}
     for network in seed.config.networks:
         ethernets[network.interface] = _ethernet(network.interface, network.mac_address, network.metric)
+    if seed.config.param.get(_OPTIONAL) == "true":
+        for each in ethernets.values():
+            each["optional"] = True
     return {"version": 2, "ethernets": ethernets}
+
+
+def _with_colons(mac_address: str) -> str:
+    digits = "".join(each for each in mac_address.lower() if each not in ":-.")
+    return ":".join(digits[index : index + 2] for index in range(0, len(digits), 2))
 
 
 def _ethernet(name: str, mac_address: str, metric: int) -> Document:
     return {
-        "match": {"macaddress": mac_address.lower()},
+        "match": {"macaddress": _with_colons(mac_address)},
         "set-name": name,
         "dhcp4": True,
         "dhcp-identifier": "mac",

@@ -11,7 +11,7 @@ from callao.cli import complete
 from callao.cli.filled import filled
 from callao.cli.options import Command
 from callao.cli.output import echo
-from callao.cli.session import Session, session, tell
+from callao.cli.session import Session, session, tell, warn
 from callao.errors import CallaoError, ConfigError
 
 
@@ -20,8 +20,9 @@ from callao.errors import CallaoError, ConfigError
     "references", nargs=-1, required=True, metavar="FILE|TEMPLATE...", shell_complete=complete.templates
 )
 @click.option("--fill", is_flag=True, help="Print the whole configuration, defaults included.")
-def command(references: tuple[str, ...], fill: bool) -> int:
-    """Check lima.yaml files and templates.
+@click.option("--strict", is_flag=True, help="Refuse what is otherwise warned of, such as unknown keys.")
+def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
+    """Check lima.yaml files and templates: whether an instance could be made of them here.
 
     All mistakes of all of them are told; the exit status is 1 when there is one.
     """
@@ -29,7 +30,7 @@ def command(references: tuple[str, ...], fill: bool) -> int:
     failed = 0
     for reference in references:
         try:
-            text = _checked(run, reference, fill)
+            text = _checked(run, reference, fill, strict)
         except ConfigError as error:
             failed = 1
             for problem in error.problems:
@@ -45,18 +46,24 @@ def command(references: tuple[str, ...], fill: bool) -> int:
     return failed
 
 
-def _checked(run: Session, reference: str, fill: bool) -> str:
+def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
     from callao.access import access_of_environment
-    from callao.config import dump, locate, to_document
+    from callao.config import check, dump, locate, to_document
+    from callao.lifecycle.support import notices, refuse_impossible
     from callao.templates import resolve
 
     path = Path(reference)
     resolved = resolve(reference, run.home, access=access_of_environment(), report=run.report)
     name = path.stem if path.stem.replace("-", "").isalnum() else "box"
     try:
+        if strict:
+            check(resolved.document, source=reference)
         config = filled(run, resolved.document, name)
+        refuse_impossible(config, name, run.host)
     except ConfigError as error:
         if path.is_file():
             raise ConfigError(locate(error.problems, path.read_text(encoding="utf-8"))) from None
         raise
+    for notice in notices(resolved.document, config):
+        warn(f"{reference}: {notice}")
     return dump(to_document(config)) if fill else ""

@@ -115,13 +115,13 @@ def _said(record: type, key: str, kind: Any) -> Schema:
 def _or_unset(schema: Schema, record: type, key: str) -> Schema:
     """What Lima writes where nothing is said; ``default`` says as little."""
     if "enum" in schema:
-        more = ["", 0, *(["default"] if (record, key) in DEFAULTS else [])]
+        more = ["", *(["default"] if (record, key) in DEFAULTS else [])]
         return {"enum": [*schema["enum"], *more]}
     if schema.get("type") == "array":
         return {"anyOf": [schema, {"type": "array", "items": {"enum": [0, None]}}]}
-    if "minimum" in schema:
+    if (record, key) in SMALLEST:
         return {"anyOf": [schema, {"enum": [0, *([] if (record, key) == (P9, "msize") else [""])]}]}
-    return schema
+    return {"anyOf": [schema, {"enum": [0]}]} if "minimum" in schema else schema
 
 
 def _kind(kind: Any, key: str) -> Schema:

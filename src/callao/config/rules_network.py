@@ -13,7 +13,10 @@ from callao.config.addresses import parse_address
 from callao.config.names import UNIX_PATH_MAX
 from callao.errors import Problem
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
+_MAC = re.compile(
+    r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}"
+    r"|[0-9A-Fa-f]{4}(?:\.[0-9A-Fa-f]{4}){2}"
+)
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}|\*")
 _NO_RANGE = ("is one socket for many ports",)
 _KINDS = "exactly one of lima, socket and vzNAT"

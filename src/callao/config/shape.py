@@ -193,10 +193,12 @@ def is_unset(record: type, key: str, item: object) -> bool:
         return True
     if key not in UNSET.get(record, ()):
         return False
+    kind = without_none(fields_of(record)[key])
     if isinstance(item, list | tuple):
-        return not any(each not in (0, None) for each in item)
-    zero = item == "" or (isinstance(item, int | float) and not isinstance(item, bool) and item == 0)
-    return zero and not ((record, key) == (P9, "msize") and item == "")
+        return typing.get_origin(kind) is tuple and not any(each not in (0, None) for each in item)
+    if isinstance(item, str):
+        return item == "" and kind is not int and (record, key) != (P9, "msize")
+    return kind is int and isinstance(item, int | float) and not isinstance(item, bool) and item == 0
 
 
 class _Walk:

@@ -54,12 +54,16 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
         steps = Plan(steps.steps, steps.changes, (*steps.notices, *wanted.notices))
     config = wanted.config if wanted else actual.config if actual else None
     if config is not None and {Step.CREATE, Step.CONFIGURE, Step.START} & set(steps.steps):
-        from callao.lifecycle.support import notices, refuse_unsupported
+        from callao.lifecycle.support import notices, of_a_new_one, refuse_unsupported
 
         refuse_unsupported(config, request.name, host)
+        document = wanted.document if wanted else actual.document if actual else {}
+        told = notices(document, config)
         if wanted is not None:
-            told = (*notices(wanted), *_of_warm(request, wanted, steps))
-            steps = Plan(steps.steps, steps.changes, (*steps.notices, *told))
+            told = (*told, *_of_warm(request, wanted, steps))
+        if Step.CREATE in steps.steps:
+            told = (*told, *of_a_new_one(document))
+        steps = Plan(steps.steps, steps.changes, (*steps.notices, *told))
     if lock is not None:
         from callao.lockfile import notices as of_lock
 

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
 from callao import cidata
 from callao.config import Config
+from callao.config.notices import notices as of_document
 from callao.drivers import driver_for
 from callao.errors import ConfigError, DriverError, Problem
 from callao.host import Host
-from callao.instances import Desired
 
 _SMALLEST = 2**20
 """Bytes below which no memory and no disk is of use."""
@@ -24,12 +29,35 @@ _BY_THE_ENGINE = frozenset(
 """Fields that the engine acts on itself, whatever the driver."""
 
 
+_GUESTS = {
+    "FreeBSD": "boot scripts for its rc(8), and networking without netplan",
+    "Darwin": "vmType vz and its installer of IPSW images",
+    "Windows": "an answer file, virtio drivers and boot scripts for PowerShell",
+}
+"""The guests' systems that lima.yaml knows and this version has not, with what they would need."""
+
+
 def refuse_unsupported(config: Config, name: str, host: Host) -> None:
     """Raise unless this host can run ``config`` and hand it to a guest; nothing is touched.
 
     :raises ConfigError: naming each field that the driver cannot do, or that no seed can carry.
     :raises DriverError: naming each program that the host lacks.
     """
+    refuse_impossible(config, name, host)
+    missing = driver_for(config.vm_type).missing(config)
+    if missing:
+        raise DriverError(" ".join(missing))
+
+
+def refuse_impossible(config: Config, name: str, host: Host) -> None:
+    """The same without a look at the host's programs: what no installation would change.
+
+    :raises ConfigError: naming each field that the driver cannot do, or that no seed can carry.
+    :raises DriverError: when there is no such driver.
+    """
+    if config.os.value in _GUESTS:
+        message = f"has no guests in this version: it would need {_GUESTS[config.os.value]}"
+        raise ConfigError([Problem("os", config.os.value, message, "Linux")])
     driver = driver_for(config.vm_type)
     problems = [*_tiny_sizes(config), *driver.validate(config, host)]
     if config.mounts and config.mount_type not in driver.features.mount_types:
@@ -38,9 +66,6 @@ def refuse_unsupported(config: Config, name: str, host: Host) -> None:
         problems.append(Problem("mountType", config.mount_type.value, message, allowed))
     if problems:
         raise ConfigError(problems)
-    missing = driver.missing(config)
-    if missing:
-        raise DriverError(" ".join(missing))
     cidata.content(cidata.Seed(name, config, (), "", "", "", {}))
 
 
@@ -55,20 +80,46 @@ def _tiny_sizes(config: Config) -> list[Problem]:
     ]
 
 
-def notices(wanted: Desired) -> tuple[str, ...]:
-    """One sentence for each field that the document sets and this version does not act on."""
-    config = wanted.config
+def notices(document: Mapping[str, object], config: Config) -> tuple[str, ...]:
+    """One sentence for each field that the document sets and this version does not act on, and for what
+    Lima would do and this version does not.
+    """
     features = driver_for(config.vm_type).features
     honoured = features.honoured | _BY_THE_ENGINE
+    given, usual = msgspec.to_builtins(config), _usual()
     told = [
         f"{key}: has no effect in this version of Callao with vmType {config.vm_type}."
-        for key, value in wanted.document.items()
-        if key not in honoured and value
+        for key in document
+        if key in usual and key not in honoured and given[key] != usual[key]
     ]
-    if config.mounts and "mountType" not in wanted.document and config.mount_types_unsupported:
+    if config.firmware.images:
+        told.append("firmware.images: has no effect in this version of Callao: the host's firmware is used.")
+    if config.ssh.over_vsock:
+        told.append("ssh.overVsock: has no effect in this version of Callao: ssh goes over TCP.")
+    if config.containerd.system or config.containerd.user:
+        told.append("containerd: is not installed by this version of Callao; a provision script can do it.")
+    if config.mounts and "mountType" not in document and config.mount_types_unsupported:
         lacking = ", ".join(config.mount_types_unsupported)
         told.append(
             f"mountType: this guest's kernel has no {lacking} (mountTypesUnsupported): "
             f"{config.mount_type} is used."
         )
-    return tuple(told)
+    return (*of_document(document), *told)
+
+
+def of_a_new_one(document: Mapping[str, object]) -> tuple[str, ...]:
+    """What is said once, when an instance is made."""
+    said = document.get("containerd")
+    if document.get("plain") or (isinstance(said, Mapping) and said.get("user") is not None):
+        return ()
+    return ("containerd: is not said: Lima would install it for the user, Callao does not.",)
+
+
+def _usual() -> dict[str, Any]:
+    """The defaults that are the same everywhere, as plain values."""
+    usual = {}
+    for field in msgspec.structs.fields(Config):
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        if default is not msgspec.NODEFAULT:
+            usual[field.encode_name] = msgspec.to_builtins(default)
+    return usual

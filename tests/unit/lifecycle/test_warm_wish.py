@@ -22,7 +22,10 @@ from callao.lifecycle import Request, ensure, warm_cache
 from callao.lifecycle.warm_cache import cache_size, keep_within
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "Europe/Lisbon")
-DOCUMENT = {"images": [{"location": "/img.qcow2"}], "vmType": "qemu", "firmware": {"legacyBIOS": True}}
+DOCUMENT = {
+    "images": [{"location": "/img.qcow2"}], "vmType": "qemu", "firmware": {"legacyBIOS": True},
+    "containerd": {"user": False},
+}  # fmt: skip
 
 
 @pytest.fixture

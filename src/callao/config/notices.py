@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is taken, and worth a word: keys that nobody reads, old places, fields without effect. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from callao.config.shape import conform
+
+_OLD_PLACES = {"cpuType": "vmOpts.qemu.cpuType", "rosetta": "vmOpts.vz.rosetta"}
+_WITHOUT_EFFECT = {
+    "script": ("system", "user", "boot", "dependency"),
+    "content": ("data",),
+    "overwrite": ("data",),
+    "expression": ("yq",),
+    "format": ("yq",),
+}
+"""Fields of ``provision`` that Lima lets stand beside a mode which does not read them."""
+
+
+def notices(document: Mapping[str, object]) -> tuple[str, ...]:
+    """One sentence for each such place in a document, as it was written."""
+    shaped, _, unknown = conform(document)
+    told = [f"{each.path}: is not a field of lima.yaml, and is left out: {each.allowed}" for each in unknown]
+    told += [
+        f"{old}: is where {new} was before: move it there."
+        for old, new in _OLD_PLACES.items()
+        if shaped.get(old)
+    ]
+    for index, entry in enumerate(shaped.get("provision") or ()):
+        if isinstance(entry, Mapping):
+            told += _of_entry(entry, f"provision[{index}]")
+    return tuple(told)
+
+
+def _of_entry(entry: Mapping[str, Any], place: str) -> Iterator[str]:
+    mode, script = entry.get("mode", "system"), entry.get("script")
+    for field, modes in _WITHOUT_EFFECT.items():
+        if entry.get(field) and mode not in modes:
+            yield f"{place}.{field}: has no effect in mode {mode}."
+    if not isinstance(script, str):
+        return
+    first, _, _ = script.lstrip("\ufeff \t\r\n").partition("\n")
+    if first.startswith("#!") and (not script.startswith("#!") or not first[2:].strip()):
+        yield f"{place}.script: its #! line is not the first, or names no program: no kernel follows it."
+    if "LIMA_CIDATA" in script:
+        yield f"{place}.script: names LIMA_CIDATA variables, which are not meant for scripts and may change."

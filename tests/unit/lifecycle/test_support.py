@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this version cannot do: refused, or told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callao.config import Config, effective
+from callao.errors import CallaoError
+from callao.host import Host, HostUser
+from callao.lifecycle.support import notices, of_a_new_one, refuse_impossible
+
+HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "Europe/Lisbon")
+SCRIPT = "#!/bin/sh\ntrue\n"
+
+
+def config(document: dict[str, Any]) -> Config:
+    whole = {"images": [{"location": "/img.qcow2"}], **document}
+    return effective(whole, HOST, name="web", instance_dir=Path("/home/ann/.lima/web"))
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"os": "FreeBSD"}, r"os: 'FreeBSD': has no guests.*rc\(8\).*allowed: Linux"),
+        ({"os": "Darwin"}, "os: 'Darwin': has no guests.*IPSW"),
+        ({"os": "Windows"}, "os: 'Windows': has no guests.*virtio"),
+        ({"vmType": "vz"}, "vmType: vz has no driver"),
+        ({"arch": "s390x"}, "arch: 's390x'"),
+        ({"env": {"A": "x\ny"}}, "env.A: .*line break"),
+        ({"caCerts": {"files": ["/nosuch.crt"]}}, r"caCerts.files\[0\]: '/nosuch.crt': cannot be read"),
+    ],
+)
+def test_what_no_installation_would_change_is_refused(document: dict[str, Any], words: str) -> None:
+    with pytest.raises(CallaoError, match=words):
+        refuse_impossible(config(document), "web", HOST)
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"mountz": []}, "mountz: is not a field of lima.yaml, and is left out: did you mean 'mounts'?"),
+        ({"ssh": {"overVsock": True}}, "ssh.overVsock: has no effect"),
+        ({"firmware": {"images": [{"location": "/f.fd"}]}}, "firmware.images: has no effect"),
+        ({"containerd": {"user": True}}, "containerd: is not installed"),
+        ({"video": {"display": "vnc"}}, "video: has no effect"),
+        ({"rosetta": {"enabled": True}}, "rosetta: is where vmOpts.vz.rosetta was before"),
+        ({"provision": [{"script": SCRIPT, "expression": ".a"}]}, "provision[0].expression: has no effect"),
+        ({"provision": [{"script": "\n#!/bin/sh\n"}]}, "provision[0].script: its #! line is not the first"),
+        ({"provision": [{"script": "echo $LIMA_CIDATA_NAME"}]}, "provision[0].script: names LIMA_CIDATA"),
+    ],
+)
+def test_what_is_taken_without_effect_is_told(document: dict[str, Any], words: str) -> None:
+    assert [each for each in notices(document, config(document)) if each.startswith(words)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"containerd": {"user": False, "system": False}},
+        {"video": {"display": "none"}},
+        {"audio": None, "mounts": None, "osOpts": None},
+        {"audio": {"device": "", "interface": ""}},
+        {"provision": [{"script": SCRIPT}, {"mode": "data", "path": "/x", "content": "y", "script": ""}]},
+    ],
+)
+def test_what_says_nothing_is_not_told_of(document: dict[str, Any]) -> None:
+    assert notices(document, config(document)) == ()
+
+
+def test_that_containerd_is_not_installed_is_told_where_lima_would() -> None:
+    assert of_a_new_one({})[0].startswith("containerd: is not said: Lima would install it")
+    assert of_a_new_one({"containerd": {"system": False}})
+    assert of_a_new_one({"containerd": {"user": False}}) == of_a_new_one({"plain": True}) == ()
