@@ -197,7 +197,8 @@ def is_unset(record: type, key: str, item: object) -> bool:
     if isinstance(item, list | tuple):
         return typing.get_origin(kind) is tuple and not any(each not in (0, None) for each in item)
     if isinstance(item, str):
-        return item == "" and kind is not int and (record, key) != (P9, "msize")
+        size = (record, key) in SMALLEST and (record, key) != (P9, "msize")
+        return item == "" and (kind is not int or size)
     return kind is int and isinstance(item, int | float) and not isinstance(item, bool) and item == 0
 
 
