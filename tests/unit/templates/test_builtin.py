@@ -19,7 +19,17 @@ from callao.templates.find import builtin_dir
 
 PLACE = builtin_dir()
 EXPERIMENTAL = [f"experimental/{path.stem}" for path in sorted((PLACE / "experimental").glob("*.yaml"))]
-NAMES = sorted({*names(), *EXPERIMENTAL})
+OTHER_SYSTEMS = {
+    **dict.fromkeys(
+        ("freebsd", "freebsd-15", "experimental/freebsd-16", "experimental/freebsd-current"), "FreeBSD"
+    ),
+    **dict.fromkeys(("macos", "macos-15", "macos-26", "homebrew-macos"), "Darwin"),
+    **dict.fromkeys(("windows", "windows-11", "windows-2025"), "Windows"),
+}
+"""By name, the system of those that are no Linux: they resolve, and no driver of this version runs them."""
+
+ALL = sorted({*names(), *EXPERIMENTAL})
+NAMES = [name for name in ALL if name not in OTHER_SYSTEMS]
 PARTS = sorted(
     str(path.relative_to(PLACE).with_suffix(""))
     for folder in ("_default", "_images")
@@ -29,7 +39,7 @@ ARCHES = ("x86_64", "aarch64")
 HOST_OF = {"wsl2": ("windows", "x86_64"), "vz": ("darwin", "aarch64"), "krunkit": ("darwin", "aarch64")}
 DIR = Path("/home/ann/.lima/web")
 
-NEWEST = re.compile(r"latest|/release/ubuntu-")
+NEWEST = re.compile(r"latest|/release/ubuntu-|/current/")
 """What the distributions call the place of whatever is newest."""
 
 REBUILT_IN_PLACE = "https://download.opensuse.org/"
@@ -67,7 +77,7 @@ WITH_SCRIPTS = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ALL)
 def test_the_first_line_tells_how_to_start_it(name: str) -> None:
     first, *rest = (PLACE / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     comment = [first, *rest[:2]]
@@ -90,6 +100,13 @@ def test_a_template_is_a_whole_configuration(name: str, arch: str, tmp_path: Pat
     if name not in EXPERIMENTAL:
         assert config.arch == arch
     assert any(image.arch == config.arch for image in config.images)
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_SYSTEMS))
+def test_a_template_of_another_system_says_which(name: str, tmp_path: Path) -> None:
+    document = document_of(name, tmp_path)
+    assert document["os"] == OTHER_SYSTEMS[name]
+    assert document["images"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -228,12 +245,19 @@ def test_images_that_need_bios_are_known(name: str, tmp_path: Path) -> None:
         ("centos-stream", "centos-stream-10"),
         ("debian", "debian-13"),
         ("default", "ubuntu-lts"),
+        ("experimental/almalinux-kitten", "experimental/almalinux-kitten-10"),
+        ("experimental/freebsd-current", "experimental/freebsd-16"),
+        ("experimental/ubuntu-next", "experimental/ubuntu-26.10"),
+        ("freebsd", "freebsd-15"),
+        ("linuxbrew", "homebrew-linux"),
+        ("macos", "macos-26"),
         ("opensuse", "opensuse-leap"),
         ("opensuse-leap", "opensuse-leap-16"),
         ("oraclelinux", "oraclelinux-10"),
         ("rocky", "rocky-10"),
         ("ubuntu", "ubuntu-lts"),
         ("ubuntu-lts", "ubuntu-26.04"),
+        ("windows", "windows-11"),
     ],
 )
 def test_an_alias_means_the_newest(alias: str, name: str, tmp_path: Path) -> None:
