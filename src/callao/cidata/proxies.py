@@ -46,7 +46,8 @@ def reachable(proxy: str) -> str:
 
 
 def _loopback(host: str) -> bool:
-    if host.lower().rstrip(".") in {"localhost", "localhost.localdomain"}:
+    name = host.lower().rstrip(".")
+    if name in {"localhost", "localhost.localdomain"} or name.endswith(".localhost"):  # RFC 6761, 6.3
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

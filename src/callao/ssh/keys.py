@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -41,13 +42,28 @@ def host_key(path: Path, comment: str) -> KeyPair:
 
 
 def dot_ssh_public_keys(home: Path) -> tuple[str, ...]:
-    """Every public key in the user's ``~/.ssh``, for ``ssh.loadDotSSHPubKeys``."""
+    """Every public key in the user's ``~/.ssh``, for ``ssh.loadDotSSHPubKeys``; other files are passed over:
+    one bad line of authorized_keys is a reason to distrust all of it.
+    """
     lines = []
     for path in sorted((home / ".ssh").glob("*.pub")):
         text = path.read_text(encoding="utf-8", errors="replace").strip()
-        if text and "\n" not in text:
+        if _is_public_key(text):
             lines.append(text)
     return tuple(lines)
+
+
+def _is_public_key(text: str) -> bool:
+    """Whether it is one line ``ALGORITHM BASE64 [COMMENT]`` whose data name the same algorithm (RFC 4253,
+    section 6.6; RFC 4251, section 5: a string is its length in four bytes, and its bytes).
+    """
+    algorithm, _, rest = text.partition(" ")
+    try:
+        data = base64.b64decode(rest.partition(" ")[0], validate=True)
+    except ValueError:
+        return False
+    name = data[4 : 4 + int.from_bytes(data[:4], "big")]
+    return "\n" not in text and algorithm != "" and name == algorithm.encode()
 
 
 def _ensure(path: Path, comment: str) -> KeyPair:

@@ -20,6 +20,8 @@ from callao.cidata.proxies import guest_environment, reachable
         ("http://me:a@b@localhost:1", "http://me:a@b@192.168.5.2:1"),
         ("socks5h://localhost:1080", "socks5h://192.168.5.2:1080"),
         ("localhost:3128", "192.168.5.2:3128"),
+        ("http://proxy.localhost:3128", "http://192.168.5.2:3128"),
+        ("http://notlocalhost:3128", "http://notlocalhost:3128"),
         ("http://proxy.example.com:3128", "http://proxy.example.com:3128"),
         ("http://localhost.example.com", "http://localhost.example.com"),
         ("http://[fd00::1]:3128", "http://[fd00::1]:3128"),

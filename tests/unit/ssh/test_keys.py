@@ -45,7 +45,13 @@ def test_a_private_key_that_is_none_says_so(tmp_path: Path) -> None:
 def test_only_whole_public_keys_of_the_user_are_offered(tmp_path: Path) -> None:
     folder = tmp_path / ".ssh"
     folder.mkdir()
-    (folder / "a.pub").write_text("ssh-ed25519 AAAA me\n")
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYQ me and you"
+    (folder / "a.pub").write_text(f"{key}\n")
+    (folder / "algorithm.pub").write_text("ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIFYQ me\n")
+    (folder / "short.pub").write_text("ssh-ed25519 AAAA me\n")
+    (folder / "text.pub").write_text("My pub is in Callao, by the harbour.\n")
+    (folder / "empty.pub").write_text("\n")
+    (folder / "certificate.pub").write_text('command="sh" ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYQ me\n')
     (folder / "b.pub").write_text("line one\nline two\n")
     (folder / "c").write_text("ssh-ed25519 BBBB private-ish\n")
-    assert dot_ssh_public_keys(tmp_path) == ("ssh-ed25519 AAAA me",)
+    assert dot_ssh_public_keys(tmp_path) == (key,)
