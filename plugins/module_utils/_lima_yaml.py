@@ -116,8 +116,10 @@ def _written(spec, value):
 
 
 def _entry(fields, entry):
-    return {
-        field.get("aliases", [name])[0]: _written(field, entry[name])
-        for name, field in fields.items()
-        if entry.get(name) is not None
-    }
+    found = {}
+    for name, field in fields.items():
+        spellings = [name, *field.get("aliases", [])]
+        value = next((entry[each] for each in spellings if entry.get(each) is not None), None)
+        if value is not None:
+            found[spellings[-1]] = _written(field, value)
+    return found

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from callao.errors import CallaoError
 from callao.molecule.names import OWNER_LABEL, instance_name, owner
 
 Values = Mapping[str, Any]
@@ -18,13 +19,19 @@ PASSED_ON = (
     "arch",
     "cpus",
     "disk",
+    "from",
+    "lock",
     "memory",
     "mounts",
+    "networks",
     "offline",
+    "plain",
     "port_forwards",
     "provision",
+    "ssh",
     "template",
     "timeout",
+    "user",
     "vm_type",
     "warm",
 )
@@ -35,7 +42,15 @@ def boxes(platforms: Iterable[Values], project: str, scenario: str, folder: str)
     """One box for each platform: ``platform``, its name there, and ``options``, the module's.
 
     :param folder: the scenario's; paths that begin with a dot are relative to it.
+    :raises CallaoError: when two platforms have one name.
     """
+    platforms = list(platforms)
+    names = [str(platform["name"]) for platform in platforms]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CallaoError(
+            f"platforms: {', '.join(twice)}: two platforms of one name (allowed: each name once)."
+        )
     return [_box(platform, project, scenario, Path(folder)) for platform in platforms]
 
 
@@ -74,8 +89,9 @@ def _record(box: Values, instance: Values) -> dict[str, Any]:
 
 def _box(platform: Values, project: str, scenario: str, folder: Path) -> dict[str, Any]:
     options = {key: platform[key] for key in PASSED_ON if key in platform}
-    if "template" in options:
-        options["template"] = _located(options["template"], folder)
+    for key in ("template", "lock"):
+        if key in options:
+            options[key] = _located(options[key], folder)
     config = dict(platform.get("config", {}))
     if "warm" not in config:
         options.setdefault("warm", True)
@@ -85,6 +101,7 @@ def _box(platform: Values, project: str, scenario: str, folder: Path) -> dict[st
         "name": instance_name(project, scenario, platform["name"]),
         "config": config,
         "labels": {
+            **platform.get("labels", {}),
             OWNER_LABEL: owner(project),
             "molecule_project": str(Path(project).resolve()),
             "molecule_scenario": scenario,

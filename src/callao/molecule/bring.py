@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from callao.access import access_of
@@ -19,8 +20,12 @@ _KEYS = {
     "disk": "disk",
     "memory": "memory",
     "mounts": "mounts",
+    "networks": "networks",
+    "plain": "plain",
     "port_forwards": "portForwards",
     "provision": "provision",
+    "ssh": "ssh",
+    "user": "user",
     "vm_type": "vmType",
 }
 """Options that stand for one key of lima.yaml."""
@@ -39,6 +44,8 @@ def request_of(options: Mapping[str, Any]) -> Request:
         labels=options["labels"],
         timeout=options.get("timeout", Request.timeout),
         warm=options.get("warm"),
+        origin=options.get("from", ""),
+        lock=Path(options["lock"]) if "lock" in options else None,
         access=access_of(options.get("offline")),
     )
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from callao.events import silent
 from callao.host import Host, lima_home
@@ -23,10 +24,11 @@ def remove_all(owner: str, tell: Callable[[str], object]) -> None:
             remove(instance.name)
 
 
-def remove(name: str) -> None:
+def remove(name: str, home: Path | None = None) -> None:
     """Remove one instance. Its disk goes, so that there is nothing to shut down in peace.
 
+    :param home: where it lives; ``LIMA_HOME`` when not given.
     :raises CallaoError: when it cannot be removed.
     """
     request = Request(name=name, state="absent", force=True)
-    ensure(request, home=lima_home(), host=Host.detect(), check=False, report=silent)
+    ensure(request, home=home or lima_home(), host=Host.detect(), check=False, report=silent)

@@ -14,6 +14,7 @@ import yaml
 
 import callao.molecule
 from callao.access import Access
+from callao.errors import CallaoError
 from callao.lifecycle import Request
 from callao.molecule.boxes import PASSED_ON, boxes, owned, records
 from callao.molecule.bring import request_of
@@ -62,6 +63,16 @@ def test_a_box_is_warm_unless_somebody_says_otherwise() -> None:
     assert options()["warm"] is True
     assert options(warm=False)["warm"] is False
     assert "warm" not in options(config={"warm": False})
+
+
+def test_labels_of_a_platform_stand_beside_the_drivers_own() -> None:
+    labels = options(labels={"team": "web", "molecule": "somebody else's"})["labels"]
+    assert (labels["team"], labels["molecule"]) == ("web", owner("/src/shop"))
+
+
+def test_two_platforms_of_one_name_are_refused() -> None:
+    with pytest.raises(CallaoError, match="platforms: web: two platforms of one name"):
+        boxes([PLATFORM, PLATFORM], "/src/shop", "default", "/src/shop/molecule/default")
 
 
 def test_an_image_goes_before_the_templates_own() -> None:
@@ -113,13 +124,19 @@ EXAMPLES = {
     "arch": "aarch64",
     "cpus": 3,
     "disk": "9GiB",
+    "from": "base@clean",
+    "lock": "/src/shop/callao.lock",
     "memory": "3GiB",
     "mounts": [{"location": "/srv"}],
+    "networks": [{"socket": "/run/net.sock"}],
     "offline": True,
+    "plain": True,
     "port_forwards": [{"guestPort": 80}],
     "provision": [{"mode": "user", "script": "true"}],
+    "ssh": {"localPort": 60022},
     "template": "alpine",
     "timeout": 7.0,
+    "user": {"name": "ana"},
     "vm_type": "krunkit",
     "warm": False,
 }
@@ -130,7 +147,8 @@ def test_every_option_that_is_passed_on_is_asked_for(key: str) -> None:
     plain, asked = request_of(options()), request_of(options(**{key: EXAMPLES[key]}))
     named = [getattr(asked, field.name) for field in fields(Request)]
     assert asked != plain
-    assert EXAMPLES[key] in [*named, *asked.config.values(), asked.access is Access.OFFLINE]
+    lock = str(asked.lock) if asked.lock else None
+    assert EXAMPLES[key] in [*named, *asked.config.values(), asked.access is Access.OFFLINE, lock]
 
 
 def test_what_is_asked_for_is_what_the_module_asks_for() -> None:
@@ -141,12 +159,18 @@ def test_what_is_asked_for_is_what_the_module_asks_for() -> None:
 
 
 def test_the_module_has_every_option_that_is_passed_on() -> None:
+    folder = MODULE.parents[1] / "doc_fragments"
     documented = yaml.safe_load(instance_module().DOCUMENTATION)["options"]
+    documented |= yaml.safe_load(load(folder / "lima_yaml.py").ModuleDocFragment.DOCUMENTATION)["options"]
     assert {*PASSED_ON, "name", "config", "labels"} <= set(documented)
 
 
 def instance_module() -> Any:
-    spec = importlib.util.spec_from_file_location("instance_module", MODULE)
+    return load(MODULE)
+
+
+def load(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -157,4 +181,4 @@ def instance_module() -> Any:
 def test_the_schema_has_every_key_that_is_passed_on() -> None:
     schema = json.loads((ROOM / "schema" / "driver.json").read_text())
     known = set(schema["$defs"]["platform"]["properties"])
-    assert known == {*PASSED_ON, "name", "groups", "children", "image", "config"}
+    assert known == {*PASSED_ON, "name", "groups", "children", "image", "config", "labels"}
