@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint unit sanity matrix guests bench bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint lint-ansible lint-rest unit sanity matrix guests long bench bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -25,21 +25,27 @@ test: bootstrap-test
 	$(MAKE) --no-print-directory -j2 sanity matrix && \
 	printf 'callao: all tests passed in %d minutes\n' $$(( (SECONDS - began + 59) / 60 ))
 
+# Two lanes: ansible-lint, which checks the syntax of each playbook by Ansible itself, takes as long as all the rest.
 lint: bootstrap-test
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-ansible lint-rest
+
+lint-ansible:
+	$(BIN)/ansible-lint
+
+lint-rest:
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	shellcheck scripts/*.sh src/callao/cidata/scripts/*.sh
 	$(BIN)/yamllint --strict .
-	$(BIN)/ansible-lint
 
 unit: bootstrap-test
 	$(BIN)/pytest tests/unit tests/conformance -n 2 -q
 
 # What takes longest goes first: the others fill up what is left at the end.
 guests: bootstrap-test
-	$(BIN)/pytest tests/guests tests/unit tests/conformance -n 2 --dist loadfile --no-loadscope-reorder -q --cov --cov-report=
+	$(BIN)/pytest tests/guests tests/unit tests/conformance -m 'not long' -n 2 --dist loadfile --no-loadscope-reorder -q --cov --cov-report=
 	@printf 'covered by the tests: %s %%; file by file: .venv/bin/coverage report\n' "$$($(BIN)/coverage report --format=total)"
 
 sanity: bootstrap-test
@@ -49,13 +55,16 @@ sanity: bootstrap-test
 matrix: bootstrap-test
 	$(BIN)/nox -s "depends(ansible-core-2.20)" "depends(ansible-core-2.21)"
 
+long: bootstrap-test
+	$(BIN)/pytest tests -m long -q
+
 # The whole matrix, every long scenario, and the newest release of everything: before a release (see CONTRIBUTING.md).
-test-all: test
+test-all: test long
 	$(BIN)/nox -s unit sanity
 	$(BIN)/nox -s newest
 
 bench: bootstrap-test
-	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py; done
+	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py || exit 1; done
 
 # Everything anew, as far as pyproject.toml's bounds allow; see what came with `git diff requirements.txt`.
 lock: bootstrap-test

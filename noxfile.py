@@ -22,7 +22,17 @@ MATRIX = [
     nox.param("3.13", "2.21", id="ansible-core-2.21"),
 ]
 DEPENDS = [
-    f"tests/unit/{each}" for each in ("connection", "devbox", "errors", "inventory", "packaging", "plugins")
+    f"tests/unit/{each}"
+    for each in (
+        "config",
+        "connection",
+        "devbox",
+        "errors",
+        "hostagent",
+        "inventory",
+        "packaging",
+        "plugins",
+    )
 ]
 """What another ansible-core or another Python may change."""
 ROOT = Path(__file__).parent

@@ -110,7 +110,7 @@ NOTHING = "- {hosts: localhost, gather_facts: false, tasks: []}\n"
 def molecule(home: Home, rounds: int) -> None:
     """The scenario ``service`` by the driver, and the same on a box that runs already, where Molecule's own
     time and the role's are all there is: it is as pristine each time, or the role had less to do there."""
-    make(home, "beside", warm=True, cpus=1, memory="512MiB")  # as the scenario's
+    make(home, "beside", warm=True)  # as the scenario's
     snapshot.take("beside", "pristine", **where(home))
     with tempfile.TemporaryDirectory(prefix="callao-", dir="/tmp") as folder:
         scenarios = Path(folder) / "molecule"
@@ -120,7 +120,7 @@ def molecule(home: Home, rounds: int) -> None:
         shutil.copy(ROOT / "extensions" / "molecule" / "config.yml", Path(folder) / ".config" / "molecule")
         described = (scenarios / "cold" / "molecule.yml").read_text()
         (scenarios / "cold" / "molecule.yml").write_text(
-            described.replace("    cpus: 1\n", "    cpus: 1\n    warm: false\n")
+            described.replace("    cpus: 2\n", "    cpus: 2\n    warm: false\n")
         )
         (scenarios / "beside" / "molecule.yml").write_text(ELSEWHERE)
         (scenarios / "beside" / "hosts.yml").write_text(HOSTS)

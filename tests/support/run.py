@@ -38,6 +38,8 @@ class Run:
         end_workers(folder())
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if not self.seconds:
+            return
         terminalreporter.section("where the time went")
         for line in table(by_test(self.seconds, recorded(folder()))):
             terminalreporter.write_line(line)

@@ -67,8 +67,10 @@ def box(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
             **home.direct(),
             mounts=[{"location": str(shared), "mountPoint": "/mnt/host", "writable": True}],
             message="Welcome to {{.Name}}.",
+            cpus=1,
         )
-        box.started = box("start", "--name", "web", "--cpus", "1", "--timeout", "5m", template)
+        # With two, it is of the kind that all tests share.
+        box.started = box("start", "--name", "web", "--cpus", "2", "--warm", "--timeout", "5m", template)
         yield box
 
 
@@ -77,12 +79,12 @@ def test_a_start_tells_its_stages_on_stderr_and_nothing_on_stdout(box: Box) -> N
     assert done is not None
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     lines = done.stderr.splitlines()
-    for stage in ("disk and configuration", "hypervisor", "sshd in the guest", "cloud-init", "ready"):
+    for stage in ("disk and configuration", "hypervisor", "an identity of its own", "ready"):
         assert any(line.startswith(f"✓ {stage}") for line in lines), stage
     assert lines[-2:] == ["Welcome to web.", "Ready. A shell in it: callao shell web"]
     assert "\x1b" not in done.stderr
     assert box.status("web") == "Running"
-    assert box.said("list", "--format", "{{.CPUs}}") == "1"
+    assert box.said("list", "--format", "{{.CPUs}}") == "2"
 
 
 def test_a_second_start_says_that_it_runs(box: Box) -> None:
@@ -265,6 +267,8 @@ def test_one_goes_through_stop_clone_rename_and_reset(box: Box) -> None:
 
     done = box("clone", "web", "twin", "--start", "--set", "del(.portForwards)", "--timeout", "5m")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    for stage in ("hypervisor", "sshd in the guest", "cloud-init", "ready"):
+        assert any(line.startswith(f"✓ {stage}") for line in done.stderr.splitlines()), stage
     twin = _identity(box, "twin")
     assert twin == {"hostname": "lima-twin", "mac": twin["mac"], "key": twin["key"], "data": "mine"}
     assert twin["key"] != before["key"]

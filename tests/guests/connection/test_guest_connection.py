@@ -85,7 +85,8 @@ def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_me
         done = run("ansible", guests("box", **variables), *words, home=home.path, control_dir=control_dir)
         return done.stdout
 
-    home.ensure("box", state="present", extra=home.direct())
+    home.ensure("box", warm=True, timeout=300, extra=home.direct())
+    home.ensure("box", template=None, state="stopped", force=True)
     assert "instance 'box' is stopped" in boot_id()
     first = boot_id(lima_autostart=True)
     assert "CHANGED" in first, first
@@ -137,6 +138,7 @@ def test_a_box_on_another_machine_comes_up_there_and_is_reached_through_it(
             "lima_host": "hv",
             "lima_home": str(far),
             "lima_template": home.template(**home.direct()),
+            "lima_warm": True,
             "lima_golden": "never",
         }
 

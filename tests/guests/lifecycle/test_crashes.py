@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``kill -9`` at random moments: of the run, of the host agent, of QEMU."""
+"""``kill -9`` of the run, of the host agent, of QEMU: each once, and at random moments."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.home import Home
+from support.home import Golden, Home, temporary_home
 
 from callao.instances import Runtime, Status, inspect
 from callao.instances.files import read_json
@@ -28,18 +29,25 @@ from callao.events import silent
 from callao.host import Host
 from callao.lifecycle import Request, ensure
 home, template = Path(sys.argv[1]), sys.argv[2]
-request = Request(name="victim", template=template, timeout=300)
+request = Request(name="victim", template=template, timeout=600)
 ensure(request, home=home, host=Host.detect(), check=False, report=silent)
 """
 ROUNDS = 10
 LATEST = 12.0
 """Seconds into a run at which the last blow may fall: the guest is deep in its boot by then."""
-OUTCOME = 300
+OUTCOME = 600
 """Seconds for a run that was hit before it looked: it starts what the blow has ended, to the end."""
 
 
-def begin(home: Home, template: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", RUN, str(home.path), template], stderr=subprocess.PIPE)
+@contextlib.contextmanager
+def begun(home: Home, template: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A run that wants the victim ready; it does not outlive the test."""
+    argv = [sys.executable, "-c", RUN, str(home.path), template]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE) as run:
+        try:
+            yield run
+        finally:
+            run.kill()
 
 
 def victims(home: Home) -> dict[str, Identity]:
@@ -58,27 +66,27 @@ def settled(home: Home) -> None:
     raise AssertionError(f"left alone: {victims(home)}")
 
 
+@pytest.mark.long
 def test_ten_blows_and_the_next_run_still_makes_it_ready(home: Home) -> None:
     seed = int(os.environ.get("CALLAO_TEST_SEED", random.SystemRandom().randrange(2**32)))
     chance = random.Random(seed)
     template = home.template()
     for number in range(ROUNDS):
-        run = begin(home, template)
-        time.sleep(chance.uniform(0.05, LATEST))
-        targets = {**victims(home), "run": None}
-        who = chance.choice(sorted(targets))
-        if who == "run":
-            run.kill()
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(targets[who].pid, signal.SIGKILL)
-            run.wait(timeout=OUTCOME)
-        run.communicate()
+        with begun(home, template) as run:
+            time.sleep(chance.uniform(0.05, LATEST))
+            targets = {**victims(home), "run": None}
+            who = chance.choice(sorted(targets))
+            if who == "run":
+                run.kill()
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(targets[who].pid, signal.SIGKILL)
+            run.communicate(timeout=OUTCOME)
         settled(home)
         if (home.path / "victim").exists():
             instance = inspect("victim", home.path, home.host)
             assert instance.status is not Status.BROKEN, (seed, number, who, instance.errors)
-    outcome = home.ensure("victim", template=template, timeout=300)
+    outcome = home.ensure("victim", template=template, timeout=600)
     assert outcome.instance is not None
     assert outcome.instance["ready"], seed
     assert leftovers(home.path) == [], seed
@@ -91,17 +99,48 @@ def leftovers(home: Path) -> list[str]:
     return temporary + inside
 
 
-def test_a_killed_machine_ends_its_agent_and_the_next_run_starts_it(home: Home) -> None:
-    home.ensure("victim", state="present")
-    run = begin(home, home.template())
-    deadline = time.monotonic() + 60
-    while "qemu" not in victims(home) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(victims(home)["qemu"].pid, signal.SIGKILL)
-    _, words = run.communicate(timeout=60)
-    assert run.returncode != 0
+@pytest.fixture(scope="module")
+def kept(golden: Golden) -> Iterator[Home]:
+    """A home with a victim that is stopped."""
+    with temporary_home(golden) as home:
+        home.ensure("victim", state="present", extra=home.direct())
+        yield home
+
+
+def blow(home: Home, who: str) -> bytes:
+    """Kill it as soon as the machine runs; returns what the run said."""
+    with begun(home, home.template(**home.direct())) as run:
+        deadline = time.monotonic() + 60
+        while "qemu" not in victims(home) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        pid = run.pid if who == "run" else victims(home)[who].pid
+        os.kill(pid, signal.SIGKILL)
+        _, words = run.communicate(timeout=60)
+        assert run.returncode != 0
+    settled(home)
+    return words
+
+
+def test_a_killed_machine_ends_its_agent(kept: Home) -> None:
+    words = blow(kept, "qemu")
     assert b"StageFailed" in words
     assert b"went off" in words
-    settled(home)
-    assert victims(home) == {}
-    assert inspect("victim", home.path, home.host).status is Status.STOPPED
+    assert victims(kept) == {}
+    assert inspect("victim", kept.path, kept.host).status is Status.STOPPED
+
+
+def test_a_killed_agent_takes_its_machine_along(kept: Home) -> None:
+    assert b"ended before the instance was ready" in blow(kept, "agent")
+    assert victims(kept) == {}
+    assert inspect("victim", kept.path, kept.host).status is Status.STOPPED
+
+
+def test_a_killed_run_leaves_the_machine_coming_up_for_the_next(kept: Home) -> None:
+    blow(kept, "run")
+    before = victims(kept)
+    assert set(before) == {"agent", "qemu"}
+    outcome = kept.ensure("victim", template=kept.template(**kept.direct()), timeout=600)
+    assert outcome.instance is not None
+    assert outcome.instance["ready"]
+    assert victims(kept) == before
+    assert leftovers(kept.path) == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One real instance through what a user does with it; the tests run in order and share it."""
+"""One real instance through what a user does with it, from a first start that fails; the tests share it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from support.home import Golden, Home, temporary_home
 
-from callao.errors import AgentError
+from callao.errors import AgentError, StageFailed
 from callao.events import Event, Stage, State
 from callao.hostagent.client import call
 from callao.instances import Status, inspect
@@ -42,6 +42,7 @@ systemctl daemon-reload
 systemctl enable --now page.service
 echo once >>/srv/page/runs
 """
+BROKEN = "#!/bin/sh\necho the disk of dreams is missing >&2\nexit 7\n"
 NAME = "box"
 
 
@@ -52,6 +53,7 @@ class Box:
         self.home = home
         self.shared = shared
         self.events: list[Event] = []
+        self.first: list[Event] = []
         self.extra: dict[str, Any] = {
             "param": {"WHO": "callao"},
             "provision": [{"mode": "system", "script": PAGE}],
@@ -84,9 +86,7 @@ def box(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
         (shared / name).mkdir()
         (shared / name / "host.txt").write_text(f"{name} from the host\n")
     with temporary_home(golden) as home:
-        box = Box(home, shared)
-        box.ensure()
-        yield box
+        yield Box(home, shared)
 
 
 def page() -> str:
@@ -94,16 +94,37 @@ def page() -> str:
         return answer.read().decode().strip()
 
 
+def test_a_failing_provision_script_is_named_with_its_output(box: Box) -> None:
+    good = box.extra["provision"]
+    box.extra["provision"] = [*good, {"mode": "system", "script": BROKEN}]
+    with pytest.raises(StageFailed) as caught:
+        box.ensure()
+    box.extra["provision"] = good
+    box.first = [*box.events]
+    assert caught.value.stage == "provision"
+    assert "the disk of dreams is missing" in caught.value.evidence
+    assert box.now().status is Status.RUNNING
+    assert box.now().failure is not None
+
+
+def test_the_next_run_mends_it(box: Box) -> None:
+    outcome = box.ensure()
+    assert outcome.actions == ("configure", "stop", "start")
+    assert box.now().ready
+
+
 def test_each_stage_was_told_in_order_with_its_time(box: Box) -> None:
-    done = [event for event in box.events if event.state is State.DONE]
-    stages = [event.stage for event in done]
-    assert stages == [
-        Stage.IMAGE, Stage.DISK, Stage.DRIVER, Stage.SSHD, Stage.CLOUD_INIT,
-        Stage.PROVISION, Stage.MOUNTS, Stage.PROBES, Stage.READY,
-    ]  # fmt: skip
-    times = [event.seconds for event in done if event.seconds is not None]
-    assert times == sorted(times)
-    assert set(box.now().timings) == {str(stage) for stage in stages[2:]}
+    first, second = (
+        [event for event in events if event.state is State.DONE] for events in (box.first, box.events)
+    )
+    booted = [Stage.DRIVER, Stage.SSHD, Stage.CLOUD_INIT]
+    rest = [Stage.PROVISION, Stage.MOUNTS, Stage.PROBES, Stage.READY]
+    assert [event.stage for event in first] == [Stage.IMAGE, Stage.DISK, *booted]
+    assert [event.stage for event in second if event.stage is not Stage.STOP] == [*booted, *rest]
+    for done in (first, second):
+        times = [event.seconds for event in done if event.seconds is not None]
+        assert times == sorted(times)
+    assert set(box.now().timings) == {str(stage) for stage in (*booted, *rest)}
 
 
 def test_the_host_key_is_ours_and_checked(box: Box) -> None:
@@ -258,7 +279,7 @@ def test_the_waiting_change_is_made_by_the_next_run_that_may_restart(box: Box) -
     outcome = box.ensure(config={"cpus": 1})
     assert outcome.actions == ("stop", "start")
     assert box.ssh("nproc") == "1"
-    assert box.ssh("cat /srv/page/runs").splitlines() == ["once"] * 2
+    assert box.ssh("cat /srv/page/runs").splitlines() == ["once"] * 3
     assert not box.ensure(config={"cpus": 1}).changed
 
 

@@ -151,7 +151,7 @@ def collection(folder: Path) -> Path:
     (folder / "galaxy.yml").write_text(
         "namespace: test\nname: shop\nversion: 1.0.0\nreadme: README.md\nauthors: []\n"
     )
-    platform = {"name": "box", "template": "${CALLAO_SCENARIO_TEMPLATE}", "cpus": 1, "memory": "512MiB"}
+    platform = {"name": "box", "template": "${CALLAO_SCENARIO_TEMPLATE}"}
     for name in ("default", "one", "two"):
         scenario = folder / "extensions" / "molecule" / name
         scenario.mkdir(parents=True)

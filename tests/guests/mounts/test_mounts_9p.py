@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from mounts.suite import ColdSuite, InotifySuite
+from mounts.suite import ColdSuite, HotSuite, InotifySuite
 
 MOUNT_TYPE = "9p"
 pytestmark = pytest.mark.guest
@@ -10,6 +10,10 @@ pytestmark = pytest.mark.guest
 
 class TestCold(ColdSuite):
     """9p at the start."""
+
+
+class TestHot(HotSuite):
+    """Every type later; on one of the guests, since it makes no difference on which."""
 
 
 class TestInotify(InotifySuite):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from mounts.suite import ColdSuite, HotSuite, InotifySuite
+from mounts.suite import ColdSuite, InotifySuite
 
 MOUNT_TYPE = "virtiofs"
 pytestmark = pytest.mark.guest
@@ -10,10 +10,6 @@ pytestmark = pytest.mark.guest
 
 class TestCold(ColdSuite):
     """virtiofs at the start."""
-
-
-class TestHot(HotSuite):
-    """Every type later; on one of the guests, since it makes no difference on which."""
 
 
 class TestInotify(InotifySuite):

@@ -164,8 +164,7 @@ def machine(golden: Golden) -> Iterator[Box]:
         for taken in (base + 53, base + 5):
             held.enter_context(socket.create_server(("127.0.0.1", taken)))
         rules = rules_for(base)
-        hosts = {"*.box.test": "10.1.2.3", "named.test": "host.lima.internal"}
-        extra = {**home.direct(), "portForwards": rules, "hostResolver": {"hosts": hosts}}
+        extra = {**home.direct(), "portForwards": rules}
         events: list[Event] = []
         home.ensure("box", extra=extra, events=events, warm=True, timeout=300)
         notices = [each.message for each in events if each.state is State.NOTICE]

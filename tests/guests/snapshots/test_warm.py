@@ -28,9 +28,9 @@ def home() -> Iterator[Home]:
         yield home
 
 
-def make(home: Home, name: str, **extra: object) -> list[Event]:
+def make(home: Home, name: str, events: list[Event] | None = None, **extra: object) -> list[Event]:
     """One of the kind; the events that somebody would see."""
-    events: list[Event] = []
+    events = [] if events is None else events
     document = {**home.direct(), "provision": [{"mode": "system", "script": SCRIPT}], **extra}
     template = home.path / f"{name}.yaml"
     template.write_text(dump(home.config(**document)))
@@ -128,9 +128,34 @@ def test_four_at_once(home: Home) -> None:
         home.delete(name)
 
 
-def test_what_is_damaged_is_booted_in_its_place_and_told(home: Home) -> None:
+def damage(home: Home) -> None:
     (kept,) = (home.path / "_cache" / "warm").glob("[0-9a-f]*")
     devices = kept / "devices"
     devices.write_bytes(devices.read_bytes()[: devices.stat().st_size // 2])
+
+
+class Stopped(Exception):
+    """Raised by who has heard enough."""
+
+
+class UntilItBoots(list[Event]):
+    """Events, up to the notice that it boots."""
+
+    def append(self, event: Event) -> None:
+        super().append(event)
+        if "booting instead" in event.message:
+            raise Stopped
+
+
+def test_what_is_damaged_is_told_and_not_gone_on_from(home: Home) -> None:
+    """That it boots instead is the next test's subject."""
+    damage(home)
+    with pytest.raises(Stopped):
+        make(home, "cold", UntilItBoots())
+    assert not (home.path / "cold").exists()
+
+
+@pytest.mark.long
+def test_what_is_damaged_is_booted_in_its_place(home: Home) -> None:
     assert "booting instead" in notices(make(home, "cold"))
     assert told(home, "cold", "hostname") == "lima-cold"
