@@ -95,7 +95,7 @@ DESCRIPTIONS: dict[type, dict[str, str]] = {
     s.SSHFS: {
         "cache": "Whether the guest caches; faster, but late to see the host's changes.",
         "followSymlinks": "Whether symlinks are followed on the host.",
-        "sftpDriver": "SFTP server of the host; by default OpenSSH's where it is found.",
+        "sftpDriver": "SFTP server of the host: by default Callao's own, which keeps to the directory.",
     },
     s.P9: {
         "securityModel": "How owners and modes are kept on the host.",

@@ -26,18 +26,18 @@ def sftp_server() -> str | None:
 
 
 def server_argv(mount: Mount) -> list[str]:
-    """The command line of the mount's ``sftpDriver``; Lima's default is OpenSSH's where there is one.
+    """The command line of the mount's ``sftpDriver``. The default is our own server, since OpenSSH's serves
+    root in the guest all that the user may read.
 
     A share that is not writable is read-only here, on the host's side, whatever the guest's root does.
 
     :raises AgentError: when OpenSSH's is asked for, and there is none.
     """
-    program = sftp_server()
-    driver = mount.sshfs.sftp_driver or ("openssh-sftp-server" if program else "builtin")
-    if driver == "builtin":
+    if mount.sshfs.sftp_driver in (None, "builtin"):
         argv = [sys.executable, "-P", "-m", "callao.sftp", "--root", mount.location]
         argv += ["--writable"] if mount.writable else []
         return [*argv, "--follow-symlinks"] if mount.sshfs.follow_symlinks else argv
+    program = sftp_server()
     if program is None:
         raise AgentError(
             "mounts: sshfs.sftpDriver: there is no sftp-server on this host.",

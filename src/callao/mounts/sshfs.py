@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import shlex
 import socket
+import sys
 from dataclasses import dataclass, field
 
 from callao.child import die_with_parent
@@ -18,6 +19,7 @@ from callao.config.schema import Mount
 from callao.errors import AgentError
 from callao.mounts.server import server_argv
 from callao.ssh import Client, end
+from callao.ssh.output import last_bytes
 
 _PATIENCE = 30.0
 """Seconds for sshfs in the guest to show its mount."""
@@ -27,6 +29,13 @@ _PAUSE = (0.5, 1.0, 2.0, 5.0)
 
 _SESSION = ("-o", "ControlMaster=no", "-o", "ServerAliveInterval=15")
 """Over the control master while there is one, without it otherwise; a dead peer is noticed in a minute."""
+
+_ANY_LINK = "no_contain_symlinks"
+"""An sshfs that knows it refuses links with ``..`` and absolute ones by itself, so that no server makes its
+client read elsewhere. The guest has no reason to distrust its host, and these links are the user's."""
+
+_WORDS = 4096
+"""Bytes of the last words of either end that are kept."""
 
 _LOOK = """\
 i=0
@@ -47,6 +56,8 @@ class Share:
     client: Client
     ends: list[asyncio.subprocess.Process] = field(default_factory=list)
     keeper: asyncio.Task[None] | None = None
+    words: asyncio.Task[bytes] | None = None
+    """What the server says on its standard error."""
     wanted: bool = False
     """Whether the keeper shall go on."""
 
@@ -97,11 +108,13 @@ class Share:
                 *server_argv(self.mount),
                 stdin=ours.fileno(),
                 stdout=ours.fileno(),
-                stderr=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
                 cwd="/",
                 preexec_fn=die_with_parent(),
             )
             self.ends = [server]
+            assert server.stderr is not None
+            self.words = asyncio.ensure_future(last_bytes(server.stderr, _WORDS))
             try:
                 session = await asyncio.create_subprocess_exec(
                     *self.client.argv(*_SESSION, command=[guest_script(self.mount)]),
@@ -116,13 +129,23 @@ class Share:
         self.ends = [server, session]
         try:
             await _shown(self.mount, session, self.client)
+        except AgentError as error:
+            raise AgentError(error.message, hint=await self._disconnect() or error.hint) from None
         except BaseException:
             await self._disconnect()
             raise
 
-    async def _disconnect(self) -> None:
+    async def _disconnect(self) -> str:
+        """End both; returns what the server said, which is noted on standard error."""
         for process in reversed(self.ends):
             await end(process)
+        if self.words is None:
+            return ""
+        words = (await self.words).decode(errors="replace").strip()
+        self.words = None
+        if words:
+            sys.stderr.write(f"mounts: {self.mount.location}: the SFTP server said: {words}\n")
+        return words and f"The SFTP server on the host said: {words}"
 
 
 async def mount_sshfs(mount: Mount, client: Client) -> Share:
@@ -143,8 +166,10 @@ def guest_script(mount: Mount) -> str:
     options += [] if mount.writable else ["ro"]
     point, location = shlex.quote(mount.mount_point), shlex.quote(f":{mount.location}")
     return (
-        f"sudo -n umount -l {point} 2>/dev/null; sudo -n mkdir -p -- {point} && "
-        f"exec sudo -n sshfs {location} {point} -o {','.join(options)}"
+        f"sudo -n umount -l {point} 2>/dev/null; "
+        f"links=; sshfs --help </dev/null 2>&1 | grep -q {_ANY_LINK} && links=,{_ANY_LINK}; "
+        f"sudo -n mkdir -p -- {point} && "
+        f'exec sudo -n sshfs {location} {point} -o {",".join(options)}"$links"'
     )
 
 

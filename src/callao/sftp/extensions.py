@@ -11,6 +11,7 @@ from paramiko.message import Message
 from paramiko.sftp import CMD_EXTENDED_REPLY, SFTP_BAD_MESSAGE, SFTP_OK, SFTP_OP_UNSUPPORTED
 
 from callao.sftp.files import LONGEST
+from callao.sftp.packets import LONGEST as PACKET
 from callao.sftp.paths import refusal
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ OFFERED = (
     ("fsync@openssh.com", "1"),
     ("limits@openssh.com", "1"),
 )
-
-_PACKET = 256 * 1024
 
 _READ_ONLY, _NO_SETUID = 1, 2
 
@@ -48,7 +47,7 @@ def answer(session: Session, number: int, request: Message) -> None:
         case "statvfs@openssh.com":
             _reply(session, number, _capacity(session.server.capacity(request.get_text())))
         case "limits@openssh.com":
-            _reply(session, number, (_PACKET, LONGEST, LONGEST, session.handles))
+            _reply(session, number, (PACKET, LONGEST, LONGEST, session.handles))
         case _:
             session._send_status(number, SFTP_OP_UNSUPPORTED)
 

@@ -28,7 +28,7 @@ class OpenFile(SFTPHandle):
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self._fd, min(length, LONGEST), offset)
 
-    def write(self, offset: int, data: bytes) -> int:
+    def write(self, offset: int, data: bytes | memoryview) -> int:
         """All of it: the protocol has no word for a part. With O_APPEND the kernel picks the offset."""
         rest = memoryview(data)
         while rest:

@@ -29,13 +29,16 @@ from paramiko.sftp import (
     CMD_REALPATH,
     CMD_STAT,
     CMD_VERSION,
+    CMD_WRITE,
     SFTP_BAD_MESSAGE,
+    SFTP_EOF,
     SFTP_FAILURE,
     SFTPError,
 )
 from paramiko.sftp_server import SFTPServer
 
 from callao.sftp.extensions import OFFERED, answer
+from callao.sftp.packets import content_of, handle_of, number_of, packets, range_of, send_data
 from callao.sftp.paths import refusal
 from callao.sftp.service import Service
 from callao.sftp.status import code
@@ -87,7 +90,17 @@ class Session(SFTPServer):
         :raises SFTPError: when what comes is not SFTP.
         """
         try:
-            self.start_subsystem("sftp", stream, stream)
+            self.sock = stream
+            self._send_server_version()
+            self.server.session_started()
+            for kind, body in packets(stream.incoming):
+                number = number_of(body)
+                try:
+                    self._serve(kind, number, body, stream)
+                except BrokenPipeError:
+                    raise
+                except Exception as error:  # one request must not end the session
+                    self._refuse(number, error)
         except struct.error as error:
             raise SFTPError("a packet is too short") from error
         except (EOFError, BrokenPipeError):
@@ -108,11 +121,44 @@ class Session(SFTPServer):
         self._send_packet(CMD_VERSION, message)
         return int(struct.unpack(">I", data[:4])[0])
 
-    def _process(self, t: int, request_number: int, msg: Message) -> None:
-        try:
-            self._answer(t, request_number, Request(msg.get_remainder()))
-        except OSError as error:
-            self._send_status(request_number, code(error), error.strerror)
+    def _serve(self, kind: int, number: int, body: bytes, stream: Stream) -> None:
+        if kind == CMD_READ:
+            self._read(number, body, stream)
+        elif kind == CMD_WRITE:
+            self._write(number, body)
+        else:
+            self._answer(kind, number, Request(memoryview(body)[4:]))
+
+    def _read(self, number: int, body: bytes, stream: Stream) -> None:
+        """Reads and writes do without paramiko's messages: their content would be copied four times."""
+        handle, at = handle_of(body)
+        offset, length = range_of(body, at)
+        file = self.file_table.get(handle)
+        if file is None:
+            self._send_status(number, SFTP_BAD_MESSAGE, "Invalid handle")
+        elif data := file.read(offset, length):
+            send_data(stream.outgoing, number, data)
+        else:
+            self._send_status(number, SFTP_EOF)
+
+    def _write(self, number: int, body: bytes) -> None:
+        if not self.writable:
+            raise refusal(errno.EROFS)
+        handle, at = handle_of(body)
+        offset, content = content_of(body, at)
+        file = self.file_table.get(handle)
+        if file is None:
+            self._send_status(number, SFTP_BAD_MESSAGE, "Invalid handle")
+        else:
+            self._send_status(number, file.write(offset, content))
+
+    def _refuse(self, number: int, error: Exception) -> None:
+        """An offset that no file has is an OverflowError, a request that ends too early a struct.error."""
+        said = refusal(errno.EINVAL) if isinstance(error, struct.error) else error
+        if isinstance(said, OSError):
+            self._send_status(number, code(said), said.strerror)
+        else:
+            self._send_status(number, SFTP_FAILURE)
 
     def _answer(self, kind: int, number: int, request: Request) -> None:
         if not self.writable and kind not in _HARMLESS:

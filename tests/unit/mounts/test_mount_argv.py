@@ -212,9 +212,10 @@ BUILTIN = [sys.executable, "-P", "-m", "callao.sftp", "--root", "/data"]
 @pytest.mark.parametrize(
     ("program", "fields", "expected"),
     [
-        ("/s", {}, ["/s", "-e", "-R"]),
-        ("/s", {"writable": True}, ["/s", "-e"]),
+        ("/s", {}, BUILTIN),
+        ("/s", {"writable": True}, [*BUILTIN, "--writable"]),
         ("/s", {"sshfs": SSHFS(sftp_driver="openssh-sftp-server")}, ["/s", "-e", "-R"]),
+        ("/s", {"sshfs": SSHFS(sftp_driver="openssh-sftp-server"), "writable": True}, ["/s", "-e"]),
         ("/s", {"sshfs": SSHFS(sftp_driver="builtin")}, BUILTIN),
         (None, {}, BUILTIN),
         (None, {"writable": True}, [*BUILTIN, "--writable"]),
@@ -224,7 +225,7 @@ BUILTIN = [sys.executable, "-P", "-m", "callao.sftp", "--root", "/data"]
         ),
     ],
 )  # fmt: skip
-def test_the_sftp_server_is_opensshs_or_our_own(
+def test_the_sftp_server_is_our_own_or_opensshs_where_it_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, program: str | None, fields: dict[str, Any], expected: list[str]
 ) -> None:
     mount = Mount(location="/data", mount_point="/srv", **fields)

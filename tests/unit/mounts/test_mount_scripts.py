@@ -100,12 +100,12 @@ def test_the_guest_unmounts_the_very_path(tmp_path: Path, point: str) -> None:
 
 @pytest.mark.parametrize("place", NASTY)
 def test_sshfs_mounts_at_the_very_path(tmp_path: Path, place: str) -> None:
-    environment = fakes(tmp_path, sudo="")
+    environment = fakes(tmp_path, sudo="", sshfs="")
     script = guest_script(Mount(location=place, mount_point=place, writable=True))
     subprocess.run(["sh", "-c", script], check=True, env=environment)
     words = ["sudo", "-n", "sshfs", f":{place}", place, "-o", "passive,allow_other,cache=yes"]
     mkdir = ["sudo", "-n", "mkdir", "-p", "--", place]
-    assert said(tmp_path) == ["sudo", "-n", "umount", "-l", place, *mkdir, *words]
+    assert said(tmp_path) == ["sudo", "-n", "umount", "-l", place, "sshfs", "--help", *mkdir, *words]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,23 @@ def test_sshfs_mounts_at_the_very_path(tmp_path: Path, place: str) -> None:
     ],
 )
 def test_sshfs_has_the_options_of_its_mount(fields: dict[str, Any], options: str) -> None:
-    assert guest_script(Mount(location="/data", mount_point="/srv", **fields)).endswith(f" -o {options}")
+    assert f' -o {options}"$links"' in guest_script(Mount(location="/data", mount_point="/srv", **fields))
+
+
+@pytest.mark.parametrize(
+    ("help_", "added"),
+    [("    -o no_contain_symlinks allow all", ",no_contain_symlinks"), ("-o transform_symlinks", "")],
+)
+def test_an_sshfs_that_refuses_links_by_itself_is_told_not_to(
+    tmp_path: Path, help_: str, added: str
+) -> None:
+    """It says so on its standard error, and must not read of the stream."""
+    environment = fakes(tmp_path, sudo="", sshfs=f"cat; echo {shlex.quote(help_)} >&2; exit 1")
+    script = guest_script(Mount(location="/data", mount_point="/srv", writable=True))
+    subprocess.run(
+        ["sh", "-c", script], check=True, env=environment, input=b"stream", stdout=subprocess.PIPE
+    )
+    assert said(tmp_path)[-1] == f"passive,allow_other,cache=yes{added}"
 
 
 def test_a_missing_file_system_is_not_waited_for(tmp_path: Path) -> None:
