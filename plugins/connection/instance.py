@@ -351,7 +351,8 @@ class Connection(SSHConnection):
 
     def _home(self) -> Path:
         home = None if self._remote() else self.get_option("lima_home")
-        return Path(home or os.environ.get("LIMA_HOME") or "~/.lima").expanduser()
+        home = home or os.environ.get("LIMA_HOME") or "~/.lima"
+        return Path(os.path.expanduser(home))  # noqa: PTH111 - of nobody's ~, a folder that is not there
 
     def _remote(self) -> bool:
         host = self.get_option("lima_host")

@@ -227,7 +227,7 @@ def _summaries(home: str | None) -> list[dict[str, t.Any]]:
     try:
         from callao.errors import CallaoError
         from callao.host import Host, lima_home
-        from callao.instances import inspect, names, summary
+        from callao.instances import every, summary
     except ImportError as error:
         raise AnsibleError(
             f"callao.lima.instances needs the Python package callao on the controller ({error}): "
@@ -235,19 +235,6 @@ def _summaries(home: str | None) -> list[dict[str, t.Any]]:
         ) from error
     try:
         folder, host = Path(home) if home else lima_home(), Host.detect()
-        return [summary(inspect(name, folder, host)) for name in _valid(names(folder))]
+        return [summary(instance) for instance in every(folder, host)]
     except (CallaoError, OSError) as error:
         raise AnsibleError(f"callao.lima.instances: {error}") from error
-
-
-def _valid(names: list[str]) -> t.Iterator[str]:
-    """Folders that somebody else put there, with names that no instance can have, are not instances."""
-    from callao.config import check_name
-    from callao.errors import CallaoError
-
-    for name in names:
-        try:
-            check_name(name)
-        except CallaoError:
-            continue
-        yield name

@@ -86,13 +86,17 @@ from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, r
 
 def look(module):
     def work(_reporter, home, host):
+        from callao.errors import InstanceNotFound
         from callao.instances import inspect, names, summary
 
         wanted = module.params["name"]
         existing = names(home)
         instances = []
         for name in existing if wanted is None else [name for name in wanted if name in existing]:
-            instance = inspect(name, home, host)
+            try:
+                instance = inspect(name, home, host)
+            except InstanceNotFound:  # deleted meanwhile
+                continue
             found = summary(instance)
             if module.params["configuration"]:
                 found["config"] = effective(instance)

@@ -81,7 +81,8 @@ class Hop:
         if port is not None:
             argv += ["-o", f"Port={port}"]
         if option("private_key_file"):
-            argv += ["-o", f'IdentityFile="{Path(str(option("private_key_file"))).expanduser()}"']
+            key = os.path.expanduser(str(option("private_key_file")))  # noqa: PTH111 - fails for nobody's ~
+            argv += ["-o", f'IdentityFile="{key}"']
         if user:
             argv += ["-o", f'User="{user}"']
         argv += [

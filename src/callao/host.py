@@ -13,13 +13,25 @@ from callao.surroundings import (
     ARCH_ALIASES,
     account,
     cpus,
+    expanded,
+    home_folder,
     identity_file,
     lima_home,
     memory,
     native_arch,
 )
 
-__all__ = ["ARCH_ALIASES", "Host", "HostUser", "identity_file", "lima_home", "native_arch", "virtiofsds"]
+__all__ = [
+    "ARCH_ALIASES",
+    "Host",
+    "HostUser",
+    "expanded",
+    "home_folder",
+    "identity_file",
+    "lima_home",
+    "native_arch",
+    "virtiofsds",
+]
 
 _VIRTIOFSD_PLACES = (
     ("/usr/libexec/virtiofsd", False),

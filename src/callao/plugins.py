@@ -18,12 +18,12 @@ def folders() -> list[Path]:
     own = [program.absolute().parent, program.resolve().parent]
     path = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
     libexec = [folder.parent / "libexec" / "lima" for folder in own]
-    return [each for each in dict.fromkeys((*own, *path, *libexec)) if each.is_dir()]
+    return [each for each in dict.fromkeys((*own, *path, *libexec)) if os.path.isdir(each)]  # noqa: PTH112
 
 
 def runs(path: Path) -> bool:
-    """Whether it is a program that this user may run."""
-    return path.is_file() and os.access(path, os.X_OK)
+    """Whether it is a program that this user may run; not where a folder on the way may not be entered."""
+    return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113
 
 
 def plugin(name: str) -> Path | None:

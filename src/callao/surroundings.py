@@ -35,9 +35,9 @@ def account() -> tuple[str, int, str, str]:
     try:
         entry = pwd.getpwuid(os.getuid())
     except KeyError:
-        import getpass
-
-        return getpass.getuser(), os.getuid(), str(Path.home()), ""
+        # As in a container that is run under any number.
+        name = os.environ.get("USER") or os.environ.get("LOGNAME") or f"user{os.getuid()}"
+        return name, os.getuid(), os.environ.get("HOME") or "/", ""
     return entry.pw_name, entry.pw_uid, entry.pw_dir, entry.pw_gecos.split(",")[0]
 
 
@@ -47,10 +47,38 @@ def lima_home() -> Path:
     :raises CallaoError: when ``LIMA_HOME`` is set to a relative path.
     """
     raw = os.environ.get("LIMA_HOME", "")
-    path = Path(raw).expanduser() if raw else Path.home() / ".lima"
+    path = expanded(raw) if raw else home_folder() / ".lima"
     if not path.is_absolute():
         raise CallaoError(f"LIMA_HOME: {raw!r} is not an absolute path.", hint="Set it to one, or unset it.")
     return path
+
+
+def expanded(path: str) -> Path:
+    """A path with ``~`` and ``~NAME`` replaced by those users' homes.
+
+    :raises CallaoError: when there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        user = path.partition("/")[0]
+        raise CallaoError(
+            f"{path!r}: {user} is nobody's home on this host.", hint="Write the path without '~'."
+        ) from None
+
+
+def home_folder() -> Path:
+    """The user's own.
+
+    :raises CallaoError: when nothing says where it is.
+    """
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise CallaoError(
+            f"uid {os.getuid()} has no entry in the passwd database, and HOME is not set.",
+            hint="Set HOME, or LIMA_HOME.",
+        ) from None
 
 
 def identity_file(home: Path) -> Path:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from callao.config.schema import CACerts
 from callao.errors import ConfigError, Problem
+from callao.host import expanded
 
 _CERTIFICATE = re.compile(r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
 """RFC 7468, section 5.1, and its historical labels."""
@@ -23,9 +23,7 @@ def trusted(config: CACerts) -> list[str]:
     for index, name in enumerate(config.files):
         where = f"caCerts.files[{index}]"
         try:
-            texts.append(
-                (where, name, Path(name).expanduser().read_text(encoding="utf-8", errors="replace"))
-            )
+            texts.append((where, name, expanded(name).read_text(encoding="utf-8", errors="replace")))
         except OSError as error:
             problems.append(
                 Problem(where, name, f"cannot be read: {error.strerror}", "a PEM file of the host")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +14,7 @@ from callao.cli.existing import DEFAULT, bring
 from callao.cli.options import Command, configuration, list_templates, timeout, warm
 from callao.cli.session import Session, session
 from callao.errors import CallaoError
+from callao.host import expanded
 
 if TYPE_CHECKING:
     from callao.templates import Resolved
@@ -83,5 +83,5 @@ def instance_name(resolved: Resolved) -> str:
 
 def stored(reference: str) -> str:
     """The reference as the instance keeps it: a path stays right wherever the next command runs."""
-    path = Path(reference).expanduser()
+    path = expanded(reference)
     return str(path.absolute()) if path.is_file() else reference

@@ -11,6 +11,7 @@ from callao.instances.brief import brief
 from callao.instances.lock import PATIENCE
 from callao.lifecycle.off import delete
 from callao.lifecycle.quiet import must_be_stopped
+from callao.lifecycle.remove import finish
 
 SYNTAX = Syntax(
     "delete",
@@ -30,7 +31,10 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
         try:
             instance = brief(name, run.home)
         except InstanceNotFound as error:
-            warn(str(error))
+            if finish(run.home, name, PATIENCE):
+                tell(f"Deleted what an earlier run had left of {name}.")
+            else:
+                warn(str(error))
             continue
         if not force:
             must_be_stopped(instance, "deleted")

@@ -33,7 +33,7 @@ def discover() -> list[External]:
     """Each command once, the first place winning, by name."""
     found: dict[str, External] = {}
     for folder in folders():
-        with suppress(PermissionError), os.scandir(folder) as entries:
+        with suppress(OSError), os.scandir(folder) as entries:
             there = sorted(each.name for each in entries if each.name.startswith(PREFIXES))
             found = {**_of(folder, there), **found}
     return sorted(found.values(), key=lambda each: each.name)

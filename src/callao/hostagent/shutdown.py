@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Coroutine
+from typing import Any
 
 from callao.drivers import Machine
-from callao.errors import DriverError
 from callao.instances.stopping import StopPolicy
 from callao.ssh import Client
+
+_LAST = 1.0
+"""Seconds for a way that is given up to clean up after itself."""
 
 
 async def shut_down(machine: Machine, client: Client | None, policy: StopPolicy) -> str:
@@ -20,26 +23,36 @@ async def shut_down(machine: Machine, client: Client | None, policy: StopPolicy)
     """
     off = asyncio.ensure_future(machine.wait())
     try:
-        if policy.acpi:
-            with contextlib.suppress(DriverError):
-                await machine.power_button()
-                if await _within(off, policy.acpi):
-                    return "acpi"
+        if policy.acpi and await _tried(machine.power_button(), off, policy.acpi):
+            return "acpi"
         if policy.ssh and client is not None:
-            with contextlib.suppress(TimeoutError):
-                await client.run("sudo -n poweroff || sudo -n systemctl poweroff\n", timeout=policy.ssh)
-            if await _within(off, policy.ssh):
+            script = "sudo -n poweroff || sudo -n systemctl poweroff\n"
+            if await _tried(client.run(script, timeout=policy.ssh), off, policy.ssh):
                 return "ssh"
-        with contextlib.suppress(DriverError):
-            await machine.quit()
-            if await _within(off, policy.quit):
-                return "quit"
+        if await _tried(machine.quit(), off, policy.quit):
+            return "quit"
         await machine.kill()
         return "kill"
     finally:
         off.cancel()
 
 
-async def _within(off: asyncio.Future[int], seconds: float) -> bool:
-    done, _ = await asyncio.wait({off}, timeout=seconds)
-    return bool(done)
+async def _tried(way: Coroutine[Any, Any, object], off: asyncio.Future[int], seconds: float) -> bool:
+    """Whether one way has worked in its time, of which asking takes part: a monitor may hang.
+
+    A way that cannot be gone leaves the time to the next: no login any more, no ssh, no room for a process.
+    """
+    asking = asyncio.ensure_future(way)
+    deadline = asyncio.get_running_loop().time() + seconds
+    try:
+        both: set[asyncio.Future[Any]] = {asking, off}
+        await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if asking.done() and asking.exception() is not None and not off.done():
+            return False
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        await asyncio.wait({off}, timeout=left)
+        return off.done()
+    finally:
+        if not asking.done():
+            asking.cancel()
+            await asyncio.wait({asking}, timeout=_LAST)

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from callao.errors import ImageError
+from callao.host import expanded
 
 _REMOTE = ("http", "https")
 
@@ -33,7 +34,7 @@ def parse(text: str) -> Location:
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return Location(text, path=Path(text).expanduser().absolute())
+        return Location(text, path=expanded(text).absolute())
     if scheme == "file":
         return Location(text, path=Path(unquote(rest)).absolute())
     if scheme not in _REMOTE:

@@ -18,7 +18,7 @@ from callao import surroundings
 from callao.errors import CallaoError
 from callao.instances.alive import Process
 from callao.instances.paths import InstancePaths
-from callao.instances.present import Status, existing, names, running, standing
+from callao.instances.present import Status, existing, is_there, names, running, standing
 
 if TYPE_CHECKING:
     from callao.host import Host
@@ -63,7 +63,7 @@ class Brief(NamedTuple):
 
     @property
     def protected(self) -> bool:
-        return self.paths.protected.exists()
+        return is_there(self.paths.protected)
 
 
 class _Stamp(NamedTuple):

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import enum
 import json
+import os
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from callao.config.names import check_name
-from callao.errors import InstanceNotFound, InstanceProtected
+from callao.config.names import check_name, is_instance_name
+from callao.errors import InstanceError, InstanceNotFound, InstanceProtected
 from callao.instances.alive import Known, Process, alive, named_by
 from callao.instances.paths import InstancePaths
 
@@ -33,12 +34,28 @@ class Running(NamedTuple):
 
 
 def names(home: Path) -> list[str]:
-    """The instances under ``home``, sorted, without the folders of Lima's and our own housekeeping."""
+    """The instances under ``home``, sorted, without the folders of Lima's and our own housekeeping, and
+    without those of a name that no instance can have, as ``lost+found``.
+
+    :raises InstanceError: when the home cannot be read.
+    """
     try:
-        entries = [entry for entry in home.iterdir() if entry.is_dir()]
-    except FileNotFoundError:
+        entries = [entry.name for entry in home.iterdir() if is_folder(entry)]
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(entry.name for entry in entries if entry.name[0] not in "._")
+    except OSError as error:
+        raise InstanceError(f"LIMA_HOME: {home} cannot be read: {error.strerror}.") from error
+    return sorted(name for name in entries if is_instance_name(name))
+
+
+def is_folder(path: Path) -> bool:
+    """pathlib's own question fails where we may not look."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: Path) -> bool:
+    """The same of any file."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def existing(name: str, home: Path) -> InstancePaths:
@@ -49,7 +66,7 @@ def existing(name: str, home: Path) -> InstancePaths:
     """
     check_name(name)
     paths = InstancePaths(home / name)
-    if not paths.dir.is_dir():
+    if not is_folder(paths.dir):
         known = ", ".join(names(home)) or "none"
         raise InstanceNotFound(f"instance {name!r} does not exist in {home} (existing: {known}).")
     return paths
@@ -101,7 +118,7 @@ def standing(
 
 def must_be_unprotected(paths: InstancePaths) -> None:
     """:raises InstanceProtected: when it is marked as protected."""
-    if paths.protected.exists():
+    if is_there(paths.protected):
         raise InstanceProtected(
             f"instance {paths.name!r} is protected against deletion.",
             hint=f"Remove {paths.protected} first if you mean it.",

@@ -14,7 +14,15 @@ from callao.host import Host
 from callao.instances.alive import Known
 from callao.instances.files import Failure, Record, Runtime, read_json, read_record
 from callao.instances.paths import InstancePaths
-from callao.instances.present import Status, existing, foreign_port, names, of_start_or_file, standing
+from callao.instances.present import (
+    Status,
+    existing,
+    foreign_port,
+    is_there,
+    names,
+    of_start_or_file,
+    standing,
+)
 from callao.instances.process import Identity
 
 
@@ -57,7 +65,7 @@ class Instance:
 
     @property
     def protected(self) -> bool:
-        return self.paths.protected.exists()
+        return is_there(self.paths.protected)
 
 
 def inspect(name: str, home: Path, host: Host) -> Instance:
@@ -73,6 +81,8 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     live = runtime if runtime is not None and agent == runtime.agent else None
     document, config, errors = configuration(paths, host)
     status, errors = standing(errors, agent, driver)
+    if status is Status.BROKEN:
+        existing(name, home)  # what is being deleted just now is not broken
     return Instance(
         name=name,
         paths=paths,

@@ -20,7 +20,7 @@ from callao.instances.broken import usable
 from callao.instances.files import read_json, write_json
 from callao.instances.lock import locked
 from callao.lifecycle.aside import building
-from callao.lifecycle.clone import copy, must_fit
+from callao.lifecycle.clone import copy, copy_file, must_fit
 from callao.lifecycle.saved import uncopiable, unlike
 from callao.lifecycle.start import start
 from callao.snapshots import Bound, Snapshot, find
@@ -94,6 +94,14 @@ def bring_from(
         start(instance, driver_for(wanted.config.vm_type), home, timeout, report, origin)
 
 
+def _share(layer: Path, target: Path) -> None:
+    """A second name, or a copy where the two are on two file systems."""
+    try:
+        target.hardlink_to(layer)
+    except OSError:
+        copy_file(layer, target)
+
+
 def _obstacle(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:
     """Why the memory cannot be taken up; empty when it can."""
     config = wanted.config
@@ -118,7 +126,7 @@ def _build(
     layer = old.dir / snapshot.layer
     with building(wanted.name, wanted.document, record, home, wanted.text) as paths:
         for file in (layer, *(each for each in driver.chain(layer) if each.parent == old.dir)):
-            (paths.dir / file.name).hardlink_to(file)
+            _share(file, paths.dir / file.name)
         for file in (old.kernel, old.kernel_cmdline, old.initrd):
             if file.exists():
                 shutil.copyfile(file, paths.dir / file.name)

@@ -66,9 +66,9 @@ def copy(
     with building(name, document, record, home, text) as paths:
         report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
         if source.paths.persisted.exists():
-            _copy(source.paths.persisted, paths.persisted)
+            copy_file(source.paths.persisted, paths.persisted)
         for file in files:
-            _copy(file, paths.dir / file.name)
+            copy_file(file, paths.dir / file.name)
     report(Event(stage=Stage.DISK, state=State.DONE))
 
 
@@ -90,7 +90,7 @@ def must_fit(config: Config, before: Config, name: str) -> None:
         )
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy_file(source: Path, target: Path) -> None:
     """By cp(1), which shares blocks where it can, and keeps holes."""
     how = ["-c"] if sys.platform == "darwin" else ["--reflink=auto", "--sparse=always"]
     done = subprocess.run(

@@ -28,6 +28,10 @@ def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Rep
     """
     check_name(request.name)
     wanted, actual, steps = _decide(request, home, host)
+    if actual is None and request.state == Target.ABSENT and not check:
+        from callao.lifecycle.remove import finish
+
+        finish(home, request.name, request.timeout)
     if check or not steps.steps:
         return _outcome(steps, wanted, actual, actual, request)
 

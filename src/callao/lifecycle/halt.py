@@ -51,14 +51,14 @@ def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = unhear
     :raises AgentError: when a process survives even SIGKILL.
     """
     patience = _GRACE if force else StopPolicy().longest + _GRACE
-    terminate(found.agent, signal.SIGTERM if force else signal.SIGINT)
+    _signal(found.name, found.agent, signal.SIGTERM if force else signal.SIGINT)
     if not wait_gone(found.agent, patience):
         notice(f"{found.name}: the host agent did not end within {patience:.0f} s: killed.")
-        terminate(found.agent, signal.SIGKILL)
+        _signal(found.name, found.agent, signal.SIGKILL)
     passed("host agent ended")
     for process in (found.agent, found.driver):
         if not wait_gone(process, _KILLED):
-            terminate(process, signal.SIGKILL)
+            _signal(found.name, process, signal.SIGKILL)
             _must_go(found.name, process)
     passed("hypervisor ended")
     clear_stale(found.paths)
@@ -71,9 +71,21 @@ def cut_off(found: Halting) -> None:
     :raises AgentError: when a process survives even that.
     """
     for process in (found.driver, found.agent):
-        terminate(process, signal.SIGKILL)
+        _signal(found.name, process, signal.SIGKILL)
         _must_go(found.name, process)
     clear_stale(found.paths)
+
+
+def _signal(name: str, process: Known | None, sig: signal.Signals) -> None:
+    """:raises AgentError: when the process is another user's."""
+    try:
+        terminate(process, sig)
+    except PermissionError:
+        pid = process.pid if process is not None else 0
+        raise AgentError(
+            f"instance {name!r}: process {pid} is another user's, and cannot be ended.",
+            hint="Stop the instance as that user, or as root.",
+        ) from None
 
 
 def _must_go(name: str, process: Known | None) -> None:

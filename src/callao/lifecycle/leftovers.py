@@ -7,6 +7,7 @@ from pathlib import Path
 
 from callao.instances.inuse import must_be_unused
 from callao.instances.paths import InstancePaths
+from callao.lifecycle.tree import remove_if_possible, remove_tree
 
 
 def building_at(home: Path, name: str) -> Path:
@@ -20,17 +21,25 @@ def removing_at(home: Path, name: str) -> Path:
 
 
 def resetting_at(home: Path, name: str) -> Path:
-    """Where an instance's new disk is made; a run that was killed leaves this."""
-    return home / f".{name}.resetting"
+    """Where an instance's new disk is made, on its own file system; a run that was killed leaves this."""
+    folder = home / name
+    beside = folder.resolve().parent if folder.is_symlink() else home
+    return beside / f".{name}.resetting"
 
 
 def sweep(home: Path, name: str) -> None:
     """Remove what killed runs have left of this name; the caller holds its lock."""
-    for path in (building_at(home, name), removing_at(home, name), resetting_at(home, name)):
-        if path.exists():
-            from shutil import rmtree  # as slow to import as all the rest of a stop
+    for path in _left(home, name):
+        remove_if_possible(path)
 
-            rmtree(path, ignore_errors=True)
+
+def is_swept(home: Path, name: str) -> bool:
+    """Whether no run that was killed, or failed, has left anything of this name."""
+    return not any(path.is_symlink() or path.exists() for path in _left(home, name))
+
+
+def _left(home: Path, name: str) -> tuple[Path, ...]:
+    return building_at(home, name), removing_at(home, name), resetting_at(home, name)
 
 
 def clear_stale(paths: InstancePaths) -> None:
@@ -42,9 +51,7 @@ def clear_stale(paths: InstancePaths) -> None:
     for path in (paths.ha_pid, *paths.of_processes):
         path.unlink(missing_ok=True)
     for path in paths.dir.glob(".*"):
-        if path.is_file():
+        if path.is_symlink():  # as one to a shared directory, which stays
             path.unlink()
         else:
-            from shutil import rmtree
-
-            rmtree(path)
+            remove_tree(path)

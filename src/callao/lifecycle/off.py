@@ -16,7 +16,7 @@ from callao.instances.lock import locked
 from callao.instances.present import must_be_unprotected
 from callao.lifecycle.halt import Teller, halt
 from callao.lifecycle.leftovers import sweep
-from callao.lifecycle.remove import remove
+from callao.lifecycle.remove import finish, remove
 
 
 def switch_off(
@@ -49,6 +49,7 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
     try:
         must_be_unprotected(brief(name, home).paths)
     except InstanceNotFound:
+        finish(home, name, timeout)
         return False
     with locked(name, home, timeout):
         passed("instance's lock taken")

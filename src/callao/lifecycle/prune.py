@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from callao.config import Config, VMType
 from callao.drivers import driver_for
+from callao.events import Event, Reporter, Stage, State, silent
 from callao.host import Host
 from callao.images import base_at
 from callao.images.prune import Pruned, prune
@@ -18,14 +20,22 @@ from callao.snapshots import is_layer
 from callao.snapshots.cache import places, trim
 
 
-def prune_cache(home: Path, host: Host, *, keep_referred: bool) -> Pruned:
+def prune_cache(home: Path, host: Host, *, keep_referred: bool, report: Reporter = silent) -> Pruned:
     """Remove what no instance's disk is made on: warm machines, and then images.
+
+    Where an instance cannot be read, as one of another user, nobody knows what it stands on: then nothing
+    goes but what killed runs have left, which is told.
 
     An image under a warm machine that stays does so, too. What killed runs have left goes.
 
     :param keep_referred: keep the images that an instance's lima.yaml names, too.
     """
     abandoned = clear_abandoned(home, host)
+    closed = [name for name in names(home) if not _can_be_read(home / name)]
+    if closed:
+        message = f"prune: {', '.join(closed)}: cannot be read: images stay, for they may be needed there."
+        report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+        return abandoned
     warm = trim(home, 0, lambda: in_use(home))
 
     def used() -> list[Path]:
@@ -70,6 +80,16 @@ def _bases(paths: InstancePaths) -> tuple[Path, ...]:
     layers = [path for path in paths.dir.glob(f"{paths.disk.name}.*") if is_layer(path)]
     below = [file for layer in layers if layer.exists() for file in driver.chain(layer)]
     return (*driver.bases(paths), *(file for file in below if file.parent != paths.dir))
+
+
+def _can_be_read(folder: Path) -> bool:
+    try:
+        with os.scandir(folder):
+            return True
+    except FileNotFoundError:  # deleted meanwhile
+        return True
+    except OSError:
+        return False
 
 
 def _locations(config: Config) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from callao.errors import InstanceError, InstanceNotFound
 from callao.instances.inuse import must_be_unused
 from callao.instances.paths import InstancePaths
-from callao.instances.present import running
+from callao.instances.present import is_folder, running
 
 
 class Placed(Protocol):
@@ -28,7 +28,7 @@ def must_be_stopped(instance: Placed, what: str) -> None:
     :raises InstanceError: when the instance runs.
     """
     paths = instance.paths
-    if not paths.dir.is_dir():
+    if not is_folder(paths.dir):
         raise InstanceNotFound(f"instance {paths.name!r} does not exist any more.")
     found = running(paths)
     if found.agent or found.driver:

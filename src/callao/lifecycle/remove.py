@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from callao.errors import InstanceError
 from callao.instances.inuse import must_be_unused
+from callao.instances.lock import locked
 from callao.instances.paths import InstancePaths
-from callao.lifecycle.leftovers import removing_at
+from callao.lifecycle.leftovers import is_swept, removing_at, sweep
+from callao.lifecycle.tree import remove_tree
 
 
 def remove(paths: InstancePaths) -> None:
@@ -14,12 +18,30 @@ def remove(paths: InstancePaths) -> None:
 
     :raises InstanceError: when it cannot be removed, or a process that no pid file names uses it.
     """
-    from shutil import rmtree
-
     must_be_unused(paths, "deleted")
     away = removing_at(paths.dir.parent, paths.name)
     try:
+        remove_tree(away)  # what a removal that failed has left
         paths.dir.rename(away)
-        rmtree(away)
+        remove_tree(away)
     except OSError as error:
         raise InstanceError(f"instance {paths.name!r} cannot be removed: {error}.") from error
+
+
+def finish(home: Path, name: str, timeout: float) -> bool:
+    """Remove the rest of an instance whose removal failed, or was killed; returns whether there was any.
+
+    :param timeout: seconds to wait for another run.
+    :raises InstanceError: when it cannot be removed.
+    """
+    if is_swept(home, name):
+        return False
+    with locked(name, home, timeout):
+        if (home / name).exists():  # made by another run meanwhile
+            return False
+        try:
+            remove_tree(removing_at(home, name))
+        except OSError as error:
+            raise InstanceError(f"what is left of instance {name!r} cannot be removed: {error}.") from error
+        sweep(home, name)
+    return True

@@ -15,6 +15,7 @@ from callao.config import Config, mac_address
 from callao.drivers import Driver
 from callao.errors import InstanceError
 from callao.events import Reporter
+from callao.host import home_folder
 from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
 from callao.instances.files import write_file, write_json, write_volatile
 from callao.lifecycle.bases import settle_bases
@@ -81,7 +82,7 @@ def _seed(instance: Instance, config: Config, home: Path) -> cidata.Seed:
 
 def authorized_keys(config: Config, home: Path) -> tuple[str, ...]:
     """Whom the guest lets in: this home's key, and the user's own where they are wanted."""
-    extra = dot_ssh_public_keys(Path.home()) if config.ssh.load_dot_ssh_pub_keys else ()
+    extra = dot_ssh_public_keys(home_folder()) if config.ssh.load_dot_ssh_pub_keys else ()
     return (user_key(home).public, *extra)
 
 

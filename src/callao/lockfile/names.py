@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
+from callao.host import expanded
 from callao.templates import bare_name, builtin_dir, is_path
 
 
@@ -42,7 +43,7 @@ def _path(reference: str) -> Path | None:
         return Path(unquote(reference.removeprefix("file://")))
     if "://" in reference or reference.startswith("github:"):
         return None
-    return Path(reference).expanduser() if is_path(reference) else None
+    return expanded(reference) if is_path(reference) else None
 
 
 def _below(path: Path, folder: Path) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from callao.config import dump, load
 from callao.errors import ConfigError, LockError
+from callao.host import expanded
 from callao.lockfile.model import VERSION, Lock
 
 _HEADING = """\
@@ -39,7 +40,7 @@ def read(path: Path) -> LockFile:
 
     :raises LockError: when there is none, or it is not one.
     """
-    path = path.expanduser().absolute()
+    path = expanded(str(path)).absolute()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -47,7 +47,10 @@ def dot_ssh_public_keys(home: Path) -> tuple[str, ...]:
     """
     lines = []
     for path in sorted((home / ".ssh").glob("*.pub")):
-        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:  # a link that leads nowhere, or a key that is somebody else's
+            continue
         if _is_public_key(text):
             lines.append(text)
     return tuple(lines)

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 from callao.errors import TemplateError
-from callao.host import native_arch
+from callao.host import expanded, native_arch
 from callao.templates.custom import transformed
 from callao.templates.github import GitHub, parse_github
 from callao.templates.imagefile import image_name, is_image
@@ -71,7 +71,7 @@ def _names_below(folder: Path) -> list[str]:
 def _user_places(home: Path) -> list[Path]:
     listed = os.environ.get("LIMA_TEMPLATES_PATH", "")
     if listed:
-        return [Path(each).expanduser() for each in listed.split(os.pathsep) if each]
+        return [expanded(each) for each in listed.split(os.pathsep) if each]
     return [home / "_templates"]
 
 
@@ -116,7 +116,7 @@ def find(reference: str, home: Path, beside: Found | None = None) -> Found:
         return found
     if beside is None:
         if is_path(reference) or ("/" in reference and _is_file(Path(reference))):
-            return _file(Path(reference).expanduser(), reference)
+            return _file(expanded(reference), reference)
         return _named(reference, home, reference)
     if not is_path(reference) and not _is_beside(reference, beside):
         try:
@@ -166,7 +166,7 @@ def _file_url(reference: str, beside: Found | None) -> Found:
 
 
 def _relative(reference: str, home: Path, beside: Found) -> Found:
-    path = Path(reference).expanduser()
+    path = expanded(reference)
     if path.is_absolute():
         _refuse_from_remote(reference, beside)
         return _file(path, reference)
@@ -192,7 +192,7 @@ def _image(reference: str, beside: Found | None) -> Found:
     """Relative to the template that names it; as it is on a command line."""
     location = reference
     if beside is not None and not scheme_of(reference):
-        path = Path(reference).expanduser()
+        path = expanded(reference)
         if beside.url and not path.is_absolute():
             location = urljoin(beside.url, reference)
         elif beside.path is not None:

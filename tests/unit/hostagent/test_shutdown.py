@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from callao.drivers import Forward
 from callao.errors import DriverError
 from callao.hostagent.shutdown import shut_down
 from callao.instances.stopping import StopPolicy
+from callao.ssh import Client
+from callao.ssh.client import Answer
 
 LISTENER = """
 import signal, sys, time
@@ -76,6 +80,42 @@ async def switched_off(listens_to: str, *, deaf: bool = False) -> tuple[str, int
 )
 def test_the_gentlest_way_that_works_is_taken(listens_to: str, way: str, status: int) -> None:
     assert asyncio.run(switched_off(listens_to)) == (way, status)
+
+
+class HangingMachine(ProcessMachine):
+    """Its monitor takes what it is told, and never answers."""
+
+    async def power_button(self) -> None:
+        await asyncio.sleep(3600)
+
+    async def quit(self) -> None:
+        await asyncio.sleep(3600)
+
+
+class NoSsh(Client):
+    """A host that can start no ssh."""
+
+    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> Answer:
+        raise OSError(errno.EAGAIN, "no more processes")
+
+
+@pytest.mark.parametrize("listens_to", ["quit", "nothing"])
+def test_a_way_that_cannot_be_gone_leads_to_the_next(listens_to: str) -> None:
+    async def play() -> tuple[str, str]:
+        ways = []
+        for kind in (HangingMachine, ProcessMachine):
+            argv = [sys.executable, "-c", LISTENER, listens_to]
+            process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+            assert process.stdout is not None
+            await process.stdout.readline()
+            client = NoSsh(Path("/none"), "none", Path("/none"))
+            policy = StopPolicy(acpi=0.3, ssh=0.3, quit=0.3)
+            ways.append(await shut_down(kind(process, deaf=False), client, policy))
+        return ways[0], ways[1]
+
+    hanging, hearing = asyncio.run(asyncio.wait_for(play(), 60))
+    assert hanging == "kill"
+    assert hearing == ("quit" if listens_to == "quit" else "kill")
 
 
 def test_a_machine_whose_monitor_is_gone_is_killed() -> None:
