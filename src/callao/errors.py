@@ -76,6 +76,22 @@ class ConfigError(CallaoError):
         ]
 
 
+class ExpressionError(CallaoError):
+    """A Go template (``{{…}}``) that cannot be read or evaluated.
+
+    :param message: what is wrong, without its place.
+    :param line: of the place in the template's text, counted from 1, as ``column`` is.
+    """
+
+    def __init__(self, message: str, *, line: int, column: int) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column} of the text: {self.message}"
+
+
 class TemplateError(CallaoError):
     """A template that cannot be found, read or resolved."""
 

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A parsed template with values: the text that it comes to, as Go's text/template has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from callao.errors import ExpressionError
+from callao.gotemplate import nodes
+from callao.gotemplate.budget import LARGEST, Budget
+from callao.gotemplate.fault import fault
+from callao.gotemplate.functions import SHORT_CIRCUIT, Builtin
+from callao.gotemplate.parser import Parsed
+from callao.gotemplate.printing import show
+from callao.gotemplate.quoting import to_bytes
+from callao.gotemplate.values import (
+    GoList,
+    Kind,
+    Pointer,
+    Struct,
+    Value,
+    indirect,
+    is_true,
+    kind,
+    type_name,
+)
+
+_DEEPEST = 100
+"""Templates in templates and blocks in blocks; Python's stack is finite."""
+
+
+class _Break(Exception):  # noqa: N818 - leaves a range, is no error
+    pass
+
+
+class _Continue(Exception):  # noqa: N818
+    pass
+
+
+class _Nothing:
+    """The last argument of a command that nothing was piped into."""
+
+
+_NOTHING = _Nothing()
+
+
+def evaluate(parsed: Parsed, dot: Value, functions: Mapping[str, Builtin]) -> str:
+    """
+    :param dot: what ``.`` and ``$`` are at first.
+    :raises ExpressionError: when a value is not there, or not of the kind that its place needs.
+    """
+    run = _Run(parsed, functions)
+    run.body(parsed.templates[parsed.root], dot, [("$", dot)])
+    return to_bytes("".join(run.out)).decode("utf-8", "replace")
+
+
+Variables = list[tuple[str, Value]]
+
+
+class _Run:
+    def __init__(self, parsed: Parsed, functions: Mapping[str, Builtin]) -> None:
+        self._parsed = parsed
+        self._functions = functions
+        self._budget = Budget()
+        self._depth = 0
+        self._length = 0
+        self.out: list[str] = []
+
+    # Blocks
+
+    def body(self, body: nodes.Body, dot: Value, variables: Variables) -> None:
+        for node in body:
+            self._node(node, dot, variables)
+
+    def _node(self, node: nodes.Node, dot: Value, variables: Variables) -> None:
+        self._spend(node.place)
+        match node:
+            case nodes.Text():
+                self._write(node.place, node.text)
+            case nodes.Action():
+                value = self._pipeline(node.pipeline, dot, variables)
+                if not node.pipeline.declared:
+                    self._write(node.place, _printed(value))
+            case nodes.If() | nodes.With():
+                self._condition(node, dot, variables)
+            case nodes.Range():
+                self._range(node, dot, variables)
+            case nodes.Call():
+                self._template(node, dot, variables)
+            case nodes.Break():
+                raise _Break
+            case nodes.Continue():
+                raise _Continue
+
+    def _condition(self, node: nodes.If | nodes.With, dot: Value, variables: Variables) -> None:
+        known = len(variables)
+        value = self._pipeline(node.pipeline, dot, variables)
+        with self._nested(node.place):
+            if is_true(value):
+                self.body(node.body, value if isinstance(node, nodes.With) else dot, variables)
+            elif node.otherwise is not None:
+                self.body(node.otherwise, dot, variables)
+        del variables[known:]
+
+    def _range(self, node: nodes.Range, dot: Value, variables: Variables) -> None:
+        known = len(variables)
+        value = indirect(self._pipeline(node.pipeline, dot, variables))
+        declared = len(variables)
+        ran = False
+        with self._nested(node.place):
+            try:
+                for index, element in self._elements(node, value):
+                    self._spend(node.place)
+                    ran = True
+                    self._bind(node.pipeline, index, element, variables, declared)
+                    try:
+                        self.body(node.body, element, variables)
+                    except _Continue:
+                        pass
+                    del variables[declared:]
+                if not ran and node.otherwise is not None:
+                    self.body(node.otherwise, dot, variables)
+            except _Break:
+                pass  # also out of {{else}}, where Go takes it for this range's
+        del variables[known:]
+
+    def _elements(self, node: nodes.Range, value: Value) -> Iterator[tuple[Value, Value]]:
+        match kind(value):
+            case Kind.INT | Kind.UINT:
+                if len(node.pipeline.declared) > 1:
+                    raise self._fault(node.place, "a range over a number has one variable only")
+                for number in range(value):
+                    yield None, type(value)(number)
+            case Kind.MAP:
+                yield from sorted(value.items(), key=lambda pair: to_bytes(pair[0]))
+            case Kind.LIST if isinstance(value, GoList):
+                yield from enumerate(value.items)
+            case Kind.INVALID:
+                return
+            case _:
+                raise self._fault(node.place, f"there is no range over a value of type {type_name(value)}")
+
+    def _bind(
+        self, pipeline: nodes.Pipeline, index: Value, element: Value, variables: Variables, declared: int
+    ) -> None:
+        """With two variables the index comes first; with one it is the element's."""
+        names = pipeline.declared
+        values = (index, element) if len(names) > 1 else (element,)
+        for offset, (name, value) in enumerate(zip(names, values, strict=False)):
+            if pipeline.assigns:
+                self._assign(pipeline.place, name, value, variables)
+            else:
+                variables[declared - len(names) + offset] = name, value
+
+    def _template(self, node: nodes.Call, dot: Value, variables: Variables) -> None:
+        """Sees none of the caller's variables."""
+        body = self._parsed.templates.get(node.name)
+        if body is None:
+            raise self._fault(node.place, f"there is no template {node.name!r}")
+        value = self._pipeline(node.pipeline, dot, variables) if node.pipeline else None
+        with self._nested(node.place):
+            self.body(body, value, [("$", value)])
+
+    # Pipelines
+
+    def _pipeline(self, pipeline: nodes.Pipeline, dot: Value, variables: Variables) -> Value:
+        value: Value = _NOTHING
+        for command in pipeline.commands:
+            value = self._command(command, dot, variables, value)
+        for name in pipeline.declared:
+            if pipeline.assigns:
+                self._assign(pipeline.place, name, value, variables)
+            else:
+                variables.append((name, value))
+        return value
+
+    def _assign(self, place: int, name: str, value: Value, variables: Variables) -> None:
+        for at in reversed(range(len(variables))):
+            if variables[at][0] == name:
+                variables[at] = name, value
+                return
+        raise self._fault(place, f"the variable {name} is not declared")
+
+    def _command(self, command: nodes.Command, dot: Value, variables: Variables, final: Value) -> Value:
+        first, *rest = command.words
+        if isinstance(first, nodes.Function):
+            return self._function(first, rest, dot, variables, final)
+        has_arguments = bool(rest) or final is not _NOTHING
+        if isinstance(first, nodes.Field):
+            return self._fields(first.place, dot, first.names, has_arguments)
+        if isinstance(first, nodes.Variable) and first.fields:
+            return self._fields(first.place, self._variable(first, variables), first.fields, has_arguments)
+        if isinstance(first, nodes.Chain):
+            return self._chain(first, dot, variables, has_arguments)
+        if has_arguments:
+            raise self._fault(first.place, "what is no function takes no arguments")
+        if isinstance(first, nodes.Nil):
+            raise self._fault(first.place, "nil is no command")
+        return self._operand(first, dot, variables)
+
+    def _operand(self, operand: nodes.Operand, dot: Value, variables: Variables) -> Value:
+        """As an argument, or a command of one word that is no function."""
+        self._spend(operand.place)
+        match operand:
+            case nodes.Dot():
+                return dot
+            case nodes.Nil():
+                return None
+            case nodes.Constant():
+                return operand.value
+            case nodes.NumberConstant():
+                if operand.number.value is None:
+                    raise self._fault(operand.place, f"{operand.number.text} is too large for an int")
+                return operand.number.value
+            case nodes.Field():
+                return self._fields(operand.place, dot, operand.names, False)
+            case nodes.Variable():
+                return self._fields(operand.place, self._variable(operand, variables), operand.fields, False)
+            case nodes.Function():
+                return self._function(operand, [], dot, variables, _NOTHING)
+            case nodes.Chain():
+                return self._chain(operand, dot, variables, False)
+            case nodes.Pipeline():
+                with self._nested(operand.place):
+                    return self._pipeline(operand, dot, variables)
+
+    def _variable(self, variable: nodes.Variable, variables: Variables) -> Value:
+        for name, value in reversed(variables):
+            if name == variable.name:
+                return value
+        raise self._fault(variable.place, f"the variable {variable.name} is not declared")
+
+    def _chain(self, chain: nodes.Chain, dot: Value, variables: Variables, has_arguments: bool) -> Value:
+        value = self._operand(chain.operand, dot, variables)
+        return self._fields(chain.place, value, chain.fields, has_arguments)
+
+    def _fields(self, place: int, value: Value, names: Sequence[str], has_arguments: bool) -> Value:
+        for at, name in enumerate(names):
+            value = self._field(place, value, name, has_arguments and at == len(names) - 1)
+        return value
+
+    def _field(self, place: int, receiver: Value, name: str, has_arguments: bool) -> Value:
+        if receiver is None:
+            return None
+        value = indirect(receiver)
+        if isinstance(value, dict | Struct):
+            if has_arguments and (isinstance(value, dict) or name in value.fields):
+                raise self._fault(place, f".{name} is no function, and takes no arguments")
+            if isinstance(value, dict):
+                return value.get(name)
+            if name in value.fields:
+                return value.fields[name]
+        if isinstance(value, Pointer):
+            raise self._fault(place, f".{name} is looked up in nothing")
+        known = f" (allowed: {', '.join(value.fields)})" if isinstance(value, Struct) else ""
+        raise self._fault(place, f"there is no field {name} in a value of type {type_name(value)}{known}")
+
+    def _function(
+        self,
+        function: nodes.Function,
+        words: Sequence[nodes.Operand],
+        dot: Value,
+        variables: Variables,
+        final: Value,
+    ) -> Value:
+        name, place = function.name, function.place
+        builtin = self._functions[name]
+        count = len(words) + (final is not _NOTHING)
+        if count < builtin.least or (builtin.most is not None and count > builtin.most):
+            most = f" to {builtin.most}" if builtin.most is not None else " or more"
+            wanted = str(builtin.least) if builtin.most == builtin.least else f"{builtin.least}{most}"
+            raise self._fault(place, f"{name} takes {wanted} arguments, not {count}")
+        arguments: list[Value] = []
+        for word in words:
+            value = self._operand(word, dot, variables)
+            arguments.append(value)
+            if name in SHORT_CIRCUIT and is_true(value) == SHORT_CIRCUIT[name]:
+                return value
+        if final is not _NOTHING:
+            arguments.append(final)
+        for value in arguments[: builtin.texts]:
+            if not isinstance(value, str):
+                raise self._fault(
+                    place, f"{name} takes a string first, not a value of type {type_name(value)}"
+                )
+        try:
+            result = builtin.call(arguments)
+        except ValueError as error:
+            raise self._fault(place, f"{name}: {error}") from None
+        self._spend(place, len(result) if isinstance(result, str) else 0)
+        return result
+
+    # Limits
+
+    @contextmanager
+    def _nested(self, place: int) -> Iterator[None]:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._fault(place, f"more than {_DEEPEST} templates and blocks in each other")
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    def _spend(self, place: int, characters: int = 0) -> None:
+        try:
+            self._budget.spend(characters)
+        except ValueError as error:
+            raise self._fault(place, str(error)) from None
+
+    def _write(self, place: int, text: str) -> None:
+        self._length += len(text)
+        if self._length > LARGEST:
+            raise self._fault(place, f"the template comes to more than {LARGEST} characters")
+        self.out.append(text)
+
+    def _fault(self, place: int, message: str) -> ExpressionError:
+        return fault(self._parsed.text, place, message)
+
+
+def _printed(value: Value) -> str:
+    return "<no value>" if value is None else show(value)
