@@ -44,7 +44,7 @@ _VIRTIOFSD_PLACES = (
 
 @dataclass(frozen=True)
 class HostUser:
-    """The user who runs the engine, as the passwd database has it."""
+    """The user who runs the engine, as the passwd database has it, and ``$HOME`` as ``home``."""
 
     name: str
     uid: int
@@ -67,6 +67,8 @@ class Host:
     timezone: str
     virtiofs: bool = False
     """Whether there is a virtiofsd that this user can run."""
+    temporary: str = "/tmp"  # noqa: S108 - of the user, $TMPDIR
+    """Where the user's temporary files are."""
 
     @classmethod
     def detect(cls) -> Host:
@@ -79,6 +81,7 @@ class Host:
             user=_user(),
             timezone=_timezone(),
             virtiofs=any(usable for _, usable in virtiofsds()),
+            temporary=os.environ.get("TMPDIR") or "/tmp",  # noqa: S108
         )
 
 
@@ -96,7 +99,7 @@ def virtiofsds() -> Iterator[tuple[str, bool]]:
 
 def _user() -> HostUser:
     name, uid, home, comment = account()
-    return HostUser(name=name, uid=uid, comment=comment, home=home)
+    return HostUser(name=name, uid=uid, comment=comment, home=os.environ.get("HOME") or home)
 
 
 def _timezone() -> str:

@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from callao.config.document import Change, changes, to_document
     from callao.config.effective import check, effective
     from callao.config.environment import with_environment
-    from callao.config.expand import message
     from callao.config.expression import query_document, transform
     from callao.config.jsonschema import json_schema
-    from callao.config.merge import merge
+    from callao.config.layers import lay
+    from callao.config.merge import merge, stack
+    from callao.config.message import message
     from callao.config.mounts import below_home
     from callao.config.names import check_name, check_socket_path, hostname_of
+    from callao.config.parameters import unused
     from callao.config.positions import locate
     from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
+    from callao.config.shape import conform
     from callao.config.sizes import format_size, parse_size
     from callao.config.yamltext import dump, load
 
@@ -35,11 +38,13 @@ __all__ = [
     "check",
     "check_name",
     "check_socket_path",
+    "conform",
     "dump",
     "effective",
     "format_size",
     "hostname_of",
     "json_schema",
+    "lay",
     "load",
     "locate",
     "mac_address",
@@ -47,8 +52,10 @@ __all__ = [
     "message",
     "parse_size",
     "query_document",
+    "stack",
     "to_document",
     "transform",
+    "unused",
     "with_environment",
 ]
 
@@ -59,14 +66,17 @@ __getattr__ = defer(
         "document": ("Change", "changes", "to_document"),
         "effective": ("check", "effective"),
         "environment": ("with_environment",),
-        "expand": ("message",),
         "expression": ("query_document", "transform"),
         "jsonschema": ("json_schema",),
-        "merge": ("merge",),
+        "layers": ("lay",),
+        "merge": ("merge", "stack"),
+        "message": ("message",),
         "mounts": ("below_home",),
         "names": ("check_name", "check_socket_path", "hostname_of"),
+        "parameters": ("unused",),
         "positions": ("locate",),
         "schema": ("Arch", "Config", "Image", "MountType", "PortForward", "Proto", "VMType"),
+        "shape": ("conform",),
         "sizes": ("format_size", "parse_size"),
         "yamltext": ("dump", "load"),
     },

@@ -13,10 +13,10 @@ from typing import Any
 
 from callao.config.addresses import canonical_address
 from callao.config.age import GUEST_HOMES, LIMA_VERSION
-from callao.config.merge import version
 from callao.config.names import is_guest_user
 from callao.config.schema import VMType
 from callao.config.sizes import parse_size
+from callao.config.versions import version
 from callao.host import Host
 
 _GIB = 2**30

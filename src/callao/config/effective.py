@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ from callao.host import Host
 
 _STAND_IN: dict[str, Any] = {"images": [{"location": "/"}]}
 """For a required field whose own problem is told already."""
+
+
+def unheard(_problem: Problem) -> None:
+    """For callers who do not tell warnings: whoever wrote the document was told before."""
 
 
 def check(document: Mapping[str, object], *, source: str = "", text: str = "") -> None:
@@ -46,33 +50,36 @@ def effective(
     instance_dir: Path,
     source: str = "",
     text: str = "",
+    warn: Callable[[Problem], None] = unheard,
 ) -> Config:
     """The configuration with every default filled in and every reference replaced.
 
     :param instance_dir: where the instance is or will be.
     :param source: where the document is from, for messages.
     :param text: the YAML that all of it was loaded from, if any: gives the problems lines and columns.
+    :param warn: is told what has no effect here, or another than it seems.
     :raises ConfigError: with every problem, each with its place in the document.
     """
     check_socket_path(instance_dir)
     given = document.get("vmType")
     vm_type = given if isinstance(given, str) else default_vm_type(document, host)
-    shaped, problems, _ = conform(document, vm_type)
+    shaped, problems, unknown = conform(document, vm_type)
     wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in problems}
     sound = {key: value for key, value in shaped.items() if key not in wrong}
     for key in wrong & _STAND_IN.keys():
         sound[key] = _STAND_IN[key]
     filled = fill(sound, host, instance_dir=instance_dir, made_by=made_by(instance_dir))
-    expanded, lost = expand(filled, host, name=name, instance_dir=instance_dir)
-    expanded["mounts"] = settled(expanded["mounts"], host.user.home)
-    used = {key for key in filled["param"] if f".Param.{key}" in repr(document)}
+    made = expand(filled, host, name=name, instance_dir=instance_dir)
+    expanded = {**made.document, "mounts": settled(made.document["mounts"], host.user.home)}
     named = any(entry.get("lima") for entry in filled["networks"])
     networks = network_names(instance_dir.parent, host) if named else frozenset()
-    problems += lost + rule_problems(
-        expanded, given=sound, used=used, sockets=instance_dir / "sock", networks=networks
+    problems += made.problems + rule_problems(
+        expanded, given=sound, sockets=instance_dir / "sock", networks=networks
     )
     if problems:
         raise _refusal(problems, source, text)
+    for warning in (*unknown, *made.warnings):
+        warn(warning)
     try:
         return msgspec.convert(bare(expanded) if expanded.get("plain") else expanded, Config)
     except msgspec.ValidationError as error:

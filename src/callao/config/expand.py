@@ -1,103 +1,111 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``{{.Name}}`` and its kind in lima.yaml's strings: some know the host, some the guest."""
+"""Go templates in lima.yaml's strings, expanded: some know the host, some the guest."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from callao.config.names import hostname_of
-from callao.config.schema import Config
-from callao.errors import Problem
+from callao.errors import ExpressionError, Problem
 from callao.host import Host
 
-_REFERENCE = re.compile(r"\{\{\s*\.([A-Za-z]+(?:\.[A-Za-z0-9_]+)?)\s*\}\}")
 _HOST_SIDE = {"mounts": ("location",), "portForwards": ("hostSocket",), "copyToHost": ("host",)}
 _GUEST_SIDE = {
     "mounts": ("mountPoint",),
     "portForwards": ("guestSocket",),
     "copyToHost": ("guest",),
-    "provision": ("path", "content", "owner"),
+    "probes": ("script",),
 }
+_PROVISION = ("script",)
+_PROVISION_OF_MODE = {"data": ("content", "owner", "path"), "yq": ("expression", "owner", "path")}
+"""Fields that are templates in every mode of ``provision``, and in these modes."""
+
+_TEXTS = frozenset({"script", "content", "expression"})
+"""They may hold other languages' braces: what is no Go template stays as it is, with a warning."""
 
 Document = dict[str, Any]
 
 
-def expand(filled: Document, host: Host, *, name: str, instance_dir: Path) -> tuple[Document, list[Problem]]:
-    """The document with its references replaced, and those that lead nowhere."""
-    problems: list[Problem] = []
-    parameters = {f"Param.{key}": value for key, value in filled["param"].items()}
+@dataclass(frozen=True)
+class Expanded:
+    """``problems`` are templates where a mistake cannot stand, ``warnings`` those that stay as they are."""
+
+    document: Document
+    problems: list[Problem]
+    warnings: list[Problem]
+
+
+def expand(filled: Document, host: Host, *, name: str, instance_dir: Path) -> Expanded:
+    """The document with its templates expanded."""
+    run = _Run([], [])
     user = filled["user"]
-    guest = {
-        "Name": name,
-        "Hostname": hostname_of(name),
-        "UID": str(user["uid"]),
-        "User": user["name"],
-        **parameters,
-    }
-    home = _text(user["home"], guest, "user.home", problems)
-    guest["Home"] = home
-    here = {**_of_host(host, name, instance_dir), **parameters}
-    expanded = {**filled, "user": {**user, "home": home}}
-    for table, known in ((_HOST_SIDE, here), (_GUEST_SIDE, guest)):
-        for key, fields in table.items():
-            expanded[key] = [
-                _entry(entry, fields, known, f"{key}[{index}]", problems)
-                for index, entry in enumerate(expanded.get(key, []))
-            ]
-    return expanded, problems
-
-
-def message(config: Config, host: Host, *, name: str, instance_dir: Path) -> str:
-    """The template's message with its references replaced; what it does not know stays as it stands."""
-    known = {
-        **_of_host(host, name, instance_dir),
-        "Hostname": hostname_of(name),
-        "HostOS": host.os,
-        "Arch": config.arch.value,
-        "SSHConfigFile": str(instance_dir / "ssh.config"),
-        **{f"Param.{key}": value for key, value in config.param.items()},
-    }
-    return _text(config.message, known, "message", [])
-
-
-def _of_host(host: Host, name: str, instance_dir: Path) -> dict[str, str]:
-    return {
+    guest = {"Name": name, "Hostname": hostname_of(name), "UID": user["uid"], "User": user["name"]}
+    of_host = {
         "Dir": str(instance_dir),
-        "Home": host.user.home,
         "Name": name,
         "UID": str(host.user.uid),
         "User": host.user.name,
+        "Home": host.user.home,
         "GlobalTempDir": "/tmp",  # noqa: S108 - the value that lima.yaml documents
-        "TempDir": "/tmp",  # noqa: S108
+        "TempDir": host.temporary,
+        "Instance": name,
+        "LimaHome": str(instance_dir.parent),
     }
+    parameters = filled["param"]
+    home = run.text(user["home"], {**guest, "Param": parameters}, "user.home", "home")
+    of_guest = {**guest, "Home": home, "Param": parameters}
+    of_host["Param"] = parameters
+    expanded = {**filled, "user": {**user, "home": home}}
+    for table, known in ((_HOST_SIDE, of_host), (_GUEST_SIDE, of_guest)):
+        for key, fields in table.items():
+            expanded[key] = [
+                run.entry(entry, fields, known, f"{key}[{index}]")
+                for index, entry in enumerate(expanded.get(key, []))
+            ]
+    expanded["provision"] = [
+        run.entry(entry, _of_provision(entry), of_guest, f"provision[{index}]")
+        for index, entry in enumerate(expanded.get("provision", []))
+    ]
+    return Expanded(expanded, run.problems, run.warnings)
 
 
-def _entry(
-    entry: Document, fields: tuple[str, ...], known: Mapping[str, str], place: str, problems: list[Problem]
-) -> Document:
-    if not any(isinstance(entry.get(field), str) and "{{" in entry[field] for field in fields):
-        return entry
-    changed = {
-        field: _text(entry[field], known, f"{place}.{field}", problems)
-        for field in fields
-        if isinstance(entry.get(field), str)
-    }
-    return {**entry, **changed}
+def _of_provision(entry: Document) -> tuple[str, ...]:
+    return (*_PROVISION, *_PROVISION_OF_MODE.get(entry.get("mode", "system"), ()))
 
 
-def _text(text: str, known: Mapping[str, str], place: str, problems: list[Problem]) -> str:
-    if "{{" not in text:
-        return text
+@dataclass
+class _Run:
+    problems: list[Problem]
+    warnings: list[Problem]
 
-    def value(match: re.Match[str]) -> str:
-        reference = match.group(1)
-        if reference not in known:
+    def entry(
+        self, entry: Document, fields: tuple[str, ...], known: Mapping[str, Any], place: str
+    ) -> Document:
+        changed = {
+            field: self.text(entry[field], known, f"{place}.{field}", field)
+            for field in fields
+            if isinstance(entry.get(field), str) and "{{" in entry[field]
+        }
+        return {**entry, **changed} if changed else entry
+
+    def text(self, text: str, known: Mapping[str, Any], place: str, field: str) -> str:
+        """What ``text`` comes to; itself where that is nothing."""
+        if "{{" not in text:
+            return text
+        from callao.gotemplate import Missing, execute, values_of
+
+        missing = Missing.PRINTED if field in _TEXTS else Missing.REFUSED
+        try:
+            return execute(text, values_of(known), missing=missing)
+        except ExpressionError as error:
             allowed = ", ".join("{{." + each + "}}" for each in sorted(known))
-            problems.append(Problem(place, text, f"knows no {reference}", allowed))
-            return match.group(0)
-        return known[reference]
+            problem = Problem(place, _brief(text), f"is no Go template: {error}", f"knows {allowed}")
+            (self.warnings if field in _TEXTS else self.problems).append(problem)
+            return text
 
-    return _REFERENCE.sub(value, text)
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"

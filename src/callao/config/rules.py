@@ -41,21 +41,15 @@ _NOT_IN_WINDOWS = ("ansible", "boot", "yq")
 
 
 def rule_problems(
-    filled: Document,
-    *,
-    given: Document,
-    used: set[str],
-    sockets: Path,
-    networks: frozenset[str] = frozenset(),
+    filled: Document, *, given: Document, sockets: Path, networks: frozenset[str] = frozenset()
 ) -> list[Problem]:
     """Every rule that ``filled`` breaks.
 
     :param given: the document before its defaults.
-    :param used: the parameters that its strings name.
     :param sockets: where relative sockets of the host will be.
     :param networks: what ``networks[].lima`` may name.
     """
-    everything = {**filled, "_given": given, "_used": used, "_sockets": str(sockets), "_usernets": networks}
+    everything = {**filled, "_given": given, "_sockets": str(sockets), "_usernets": networks}
     return [problem for rule in _RULES for problem in rule(everything)]
 
 
@@ -163,9 +157,6 @@ def _system(filled: Document) -> Found:
 
 
 def _parameters(filled: Document) -> Found:
-    if not filled["param"]:
-        return
-    everything = repr({key: value for key, value in filled.items() if key not in ("param", "env")})
     for key, value in filled["param"].items():
         if not is_param(key):
             yield Problem(
@@ -173,10 +164,6 @@ def _parameters(filled: Document) -> Found:
             )
         elif not value.replace("\t", "").isprintable():
             yield Problem(f"param.{key}", value, "is not printable", "printable characters")
-        elif f"PARAM_{key}" not in everything and key not in filled.get("_used", ()):
-            yield Problem(
-                f"param.{key}", value, "is used nowhere", f"used as PARAM_{key} or {{{{.Param.{key}}}}}"
-            )
 
 
 def _environment(filled: Document) -> Found:
@@ -194,7 +181,7 @@ def _qemu(filled: Document) -> Found:
 
 
 def _version(filled: Document) -> Found:
-    from callao.config.merge import version
+    from callao.config.versions import version
 
     least = filled.get("minimumLimaVersion")
     if least is not None and not _VERSION.fullmatch(least.removeprefix("v").partition("-")[0]):

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Go's text/template: the language of ``{{…}}`` in lima.yaml, read and evaluated exactly."""
+"""Go's text/template: the language of ``{{…}}`` in lima.yaml, read and evaluated exactly.
 
+Templates are not trusted: what they may cost is bounded.
+"""
+
+from callao.gotemplate.evaluator import Missing
 from callao.gotemplate.expand import execute, fields_named
 from callao.gotemplate.values import (
     Address,
@@ -10,8 +14,8 @@ from callao.gotemplate.values import (
     Pointer,
     StringMap,
     Struct,
-    Uint32,
     Value,
+    values_of,
 )
 
 __all__ = [
@@ -19,11 +23,12 @@ __all__ = [
     "AnyMap",
     "GoList",
     "Int64",
+    "Missing",
     "Pointer",
     "StringMap",
     "Struct",
-    "Uint32",
     "Value",
     "execute",
     "fields_named",
+    "values_of",
 ]

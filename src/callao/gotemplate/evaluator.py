@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from callao.errors import ExpressionError
 from callao.gotemplate import nodes
@@ -30,11 +31,11 @@ _DEEPEST = 100
 """Templates in templates and blocks in blocks; Python's stack is finite."""
 
 
-class _Break(Exception):  # noqa: N818 - leaves a range, is no error
+class _Break(Exception):
     pass
 
 
-class _Continue(Exception):  # noqa: N818
+class _Continue(Exception):
     pass
 
 
@@ -45,12 +46,20 @@ class _Nothing:
 _NOTHING = _Nothing()
 
 
-def evaluate(parsed: Parsed, dot: Value, functions: Mapping[str, Builtin]) -> str:
+class Missing(enum.Enum):
+    """What an action does that comes to nothing, such as the field of a map that has none of that name."""
+
+    PRINTED = enum.auto()
+    """As ``<no value>``: Go's way."""
+    REFUSED = enum.auto()
+
+
+def evaluate(parsed: Parsed, dot: Value, functions: Mapping[str, Builtin], missing: Missing) -> str:
     """
     :param dot: what ``.`` and ``$`` are at first.
     :raises ExpressionError: when a value is not there, or not of the kind that its place needs.
     """
-    run = _Run(parsed, functions)
+    run = _Run(parsed, functions, missing)
     run.body(parsed.templates[parsed.root], dot, [("$", dot)])
     return to_bytes("".join(run.out)).decode("utf-8", "replace")
 
@@ -59,8 +68,9 @@ Variables = list[tuple[str, Value]]
 
 
 class _Run:
-    def __init__(self, parsed: Parsed, functions: Mapping[str, Builtin]) -> None:
+    def __init__(self, parsed: Parsed, functions: Mapping[str, Builtin], missing: Missing) -> None:
         self._parsed = parsed
+        self._missing = missing
         self._functions = functions
         self._budget = Budget()
         self._depth = 0
@@ -81,7 +91,7 @@ class _Run:
             case nodes.Action():
                 value = self._pipeline(node.pipeline, dot, variables)
                 if not node.pipeline.declared:
-                    self._write(node.place, _printed(value))
+                    self._write(node.place, self._printed(node.place, value))
             case nodes.If() | nodes.With():
                 self._condition(node, dot, variables)
             case nodes.Range():
@@ -114,10 +124,8 @@ class _Run:
                     self._spend(node.place)
                     ran = True
                     self._bind(node.pipeline, index, element, variables, declared)
-                    try:
+                    with suppress(_Continue):
                         self.body(node.body, element, variables)
-                    except _Continue:
-                        pass
                     del variables[declared:]
                 if not ran and node.otherwise is not None:
                     self.body(node.otherwise, dot, variables)
@@ -309,6 +317,13 @@ class _Run:
         except ValueError as error:
             raise self._fault(place, str(error)) from None
 
+    def _printed(self, place: int, value: Value) -> str:
+        if value is not None:
+            return show(value)
+        if self._missing is Missing.REFUSED:
+            raise self._fault(place, "it comes to nothing")
+        return "<no value>"
+
     def _write(self, place: int, text: str) -> None:
         self._length += len(text)
         if self._length > LARGEST:
@@ -317,7 +332,3 @@ class _Run:
 
     def _fault(self, place: int, message: str) -> ExpressionError:
         return fault(self._parsed.text, place, message)
-
-
-def _printed(value: Value) -> str:
-    return "<no value>" if value is None else show(value)

@@ -15,12 +15,12 @@ from callao.gotemplate.numbers import complex_number, number
 from callao.gotemplate.quoting import unquote
 
 _DEEPEST = 100
-"""Blocks in blocks and parentheses in parentheses: templates are not trusted, and Python's stack is finite."""
+"""Blocks in blocks and parentheses in parentheses: Python's stack is finite."""
 
 _OPERANDS = frozenset(
     (
-        Kind.BOOL, Kind.CHARACTER, Kind.COMPLEX, Kind.DOT, Kind.FIELD, Kind.IDENTIFIER, Kind.NUMBER, Kind.NIL,
-        Kind.RAW_STRING, Kind.STRING, Kind.VARIABLE, Kind.OPEN,
+        Kind.BOOL, Kind.CHARACTER, Kind.COMPLEX, Kind.DOT, Kind.FIELD, Kind.IDENTIFIER, Kind.NUMBER,
+        Kind.NIL, Kind.RAW_STRING, Kind.STRING, Kind.VARIABLE, Kind.OPEN,
     )
 )  # fmt: skip
 _LITERALS = (nodes.Constant, nodes.NumberConstant, nodes.Nil, nodes.Dot)

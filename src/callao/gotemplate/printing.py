@@ -205,8 +205,8 @@ def _with_point(text: str, verb: str, precision: int) -> str:
 
 def _map(value: StringMap | AnyMap, verb: str, flags: Flags, depth: int) -> str:
     pairs = [
-        f"{format_value(key, verb, flags, depth=depth + 1)}:{format_value(item, verb, flags, depth=depth + 1)}"
-        for key, item in sorted(value.items(), key=lambda pair: to_bytes(pair[0]))
+        ":".join(format_value(each, verb, flags, depth=depth + 1) for each in pair)
+        for pair in sorted(value.items(), key=lambda pair: to_bytes(pair[0]))
     ]
     if flags.sharp_v:
         return f"{type_name(value)}{{{', '.join(pairs)}}}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Go's quoted strings, read and written. Bytes that are no UTF-8 are surrogates, as in ``surrogateescape``."""
+"""Go's quoted strings, read and written. A byte that is no UTF-8 is a surrogate, see PEP 383."""
 
 from __future__ import annotations
 

@@ -154,3 +154,14 @@ def is_true(value: Value) -> bool:
         case Kind.MAP | Kind.LIST | Kind.STRING:
             return bool(length(value))
     return bool(value)
+
+
+def values_of(known: Mapping[str, Any]) -> AnyMap:
+    """What a template knows, with Go's types: whole numbers are uids, maps hold strings."""
+    return AnyMap({key: _value_of(value) for key, value in known.items()})
+
+
+def _value_of(value: Any) -> Value:
+    if isinstance(value, Mapping):
+        return StringMap(value)
+    return Uint32(value) if isinstance(value, int) else value

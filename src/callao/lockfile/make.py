@@ -17,7 +17,7 @@ from callao.lockfile.model import VERSION, Lock, LockedSource, LockedTemplate
 from callao.lockfile.names import key_of, place_of, reference_of
 from callao.lockfile.packages import snapshot_of
 from callao.lockfile.pin import pinned_images
-from callao.templates import Resolved, resolve
+from callao.templates import Bases, Resolved, resolve
 
 
 def make(
@@ -46,7 +46,7 @@ def make(
         known = ", ".join(sorted(locked)) or "none"
         raise LockError(f"update: {unknown[0]!r} is not locked (locked: {known}).")
     for key in wanted:
-        resolved = resolve(reference_of(key, folder), home, access=access, report=report)
+        resolved = resolve(reference_of(key, folder), home, access=access, report=report, bases=Bases.OWN)
         old = None if key in renewed else locked.get(key)
         if old is not None and old.digest != digest_of(resolved.document):
             raise LockError(told(key, old, resolved, folder), hint=_REMEDY.format(key))

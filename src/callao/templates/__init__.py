@@ -3,9 +3,10 @@
 
 from callao.templates.find import bare_name, builtin_dir, find, is_path, names, user_names
 from callao.templates.read import Source
-from callao.templates.resolve import Resolved, layered, resolve, resolve_text
+from callao.templates.resolve import Bases, Resolved, layered, resolve, resolve_text
 
 __all__ = [
+    "Bases",
     "Resolved",
     "Source",
     "bare_name",

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+import enum
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from callao.access import Access
-from callao.config import dump, load, merge, with_environment
-from callao.errors import TemplateError
+from callao.config import conform, dump, lay, load, locate, merge, stack, unused, with_environment
+from callao.errors import ConfigError, TemplateError
 from callao.events import Reporter, silent
 from callao.host import native_arch
 from callao.templates.embed import embed
@@ -37,8 +38,22 @@ class Resolved:
     text: str = ""
 
 
+class Bases(enum.Enum):
+    """Which bases a template is completed with."""
+
+    OWN = enum.auto()
+    """Those that it names."""
+    WITH_USERS = enum.auto()
+    """``_config/base.yaml`` before them, where that exists: what the template comes to for this user."""
+
+
 def resolve(
-    reference: str, home: Path, *, access: Access = Access.ONLINE, report: Reporter = silent
+    reference: str,
+    home: Path,
+    *,
+    access: Access = Access.ONLINE,
+    report: Reporter = silent,
+    bases: Bases = Bases.WITH_USERS,
 ) -> Resolved:
     """Find, read and complete a template.
 
@@ -48,8 +63,9 @@ def resolve(
     found = find(reference, home)
     reader = Reader(home, access, report)
     text, document, there = _loaded(found, None, reader)
-    document = _complete(document, there, reader, (_place(found),))
-    return Resolved(found.name, found.location, document, tuple(reader.sources), text)
+    users = _users_base(home, access, report) if bases is Bases.WITH_USERS else None
+    document = _complete(document, there, reader, (_place(found),), users)
+    return Resolved(found.name, found.location, merge([document]), tuple(reader.sources), text)
 
 
 def resolve_text(
@@ -57,8 +73,9 @@ def resolve_text(
 ) -> Resolved:
     """The same for a text that came by another way, such as standard input."""
     reader = Reader(home, access, report)
-    document = _complete(load(text, source), Found(source, Path(source)), reader, ())
-    return Resolved(source, source, document, text=text)
+    users = _users_base(home, access, report)
+    document = _complete(load(text, source), Found(source, Path(source)), reader, (), users)
+    return Resolved(source, source, merge([document]), text=text)
 
 
 def layered(
@@ -66,16 +83,37 @@ def layered(
 ) -> dict[str, object]:
     """``_config/override.yaml`` over ``document`` over ``_config/default.yaml``, where they exist.
 
-    ``_config/base.yaml`` is a base of every template: less specific than the template itself. Then
-    variables of the environment are replaced where lima.yaml may have them.
+    Then variables of the environment are replaced where lima.yaml may have them.
+
+    :param document: a template that is complete.
+    :raises ConfigError: when one of the user's two is none, or nothing uses a parameter of the template.
     """
-    over, base, default = (_optional(home, name, access) for name in ("override", "base", "default"))
-    return with_environment(merge([over, document, base, default]), os.environ)
+    override, default = (_layer(home, name, access) for name in ("override", "default"))
+    problems = unused(document.get("param"), (override, document, default))
+    if problems:
+        raise ConfigError(problems)
+    return with_environment(lay(document, override=override, default=default), os.environ)
 
 
-def _optional(home: Path, name: str, access: Access) -> dict[str, object]:
+def _layer(home: Path, name: str, access: Access) -> dict[str, object]:
+    """One of the user's two files, which have no bases."""
     path = home / "_config" / f"{name}.yaml"
-    return _read(Found(name, path), None, Reader(home, access), ()) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    found, reader = Found(name, path), Reader(home, access)
+    text = reader.text(found)
+    document = load(text, str(path))
+    document.pop("base", None)
+    _, problems, _ = conform(document)
+    if problems:
+        raise ConfigError(locate(problems, text), source=str(path))
+    return embed(document, found, reader)
+
+
+def _users_base(home: Path, access: Access, report: Reporter) -> dict[str, object] | None:
+    """It is nobody's template: what locks a template does not lock it."""
+    path = home / "_config" / "base.yaml"
+    return _read(Found("base", path), None, Reader(home, access, report), ()) if path.is_file() else None
 
 
 def _read(found: Found, digest: str | None, reader: Reader, above: tuple[str, ...]) -> dict[str, object]:
@@ -102,10 +140,18 @@ def _place(found: Found) -> str:
 
 
 def _complete(
-    document: dict[str, object], found: Found, reader: Reader, above: tuple[str, ...]
+    document: dict[str, object],
+    found: Found,
+    reader: Reader,
+    above: tuple[str, ...],
+    users: dict[str, object] | None = None,
 ) -> dict[str, object]:
+    """With its bases stacked below it; their entries are combined when all are in.
+
+    :param users: the user's base, which comes before the template's own.
+    """
     bases = document.pop("base", None)
-    layers = [embed(document, found, reader)]
+    layers = [embed(document, found, reader), *([] if users is None else [users])]
     seen: set[str] = set()
     for locator, digest in _locators(bases, found):
         base = find(locator, reader.home, beside=found)
@@ -113,7 +159,7 @@ def _complete(
             raise TemplateError(f"{found.location}: base: {locator!r} stands there twice (allowed: once).")
         seen.add(_place(base))
         layers.append(_read(base, digest, reader, above))
-    return merge(layers)
+    return stack(layers)
 
 
 def _locators(bases: object, found: Found) -> Iterator[tuple[str, str | None]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ def verdicts(case: dict[str, Any], folder: Path) -> tuple[Verdict, Verdict]:
 
 
 def _host(facts: dict[str, Any]) -> Host:
-    if "user" not in facts:
-        return ANA
-    user = HostUser(facts["user"], facts["uid"], facts.get("comment", ""), facts["home"])
-    return Host(ANA.os, ANA.arch, ANA.cpus, ANA.memory, user, ANA.timezone, ANA.virtiofs)
+    """The home directory is what ``HOME`` says; see Host.detect()."""
+    user, environment = ANA.user, facts.get("env", {})
+    if "user" in facts:
+        user = HostUser(facts["user"], facts["uid"], facts.get("comment", ""), facts["home"])
+    user = replace(user, home=environment.get("HOME", user.home))
+    return replace(ANA, user=user, temporary=environment.get("TMPDIR", ANA.temporary))

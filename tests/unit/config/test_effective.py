@@ -152,7 +152,6 @@ def test_null_means_the_default() -> None:
         ({"user": {"passwordlessSudo": False}}, "user.passwordlessSudo"),
         ({"param": {"1x": "y"}}, "param.1x"),
         ({"param": {"x": "a\nb"}}, "param.x"),
-        ({"param": {"x": "y"}}, "param.x"),
         ({"provision": [{}]}, "provision[0].script"),
         ({"provision": [{"mode": "data", "content": "x"}]}, "provision[0].path"),
         ({"provision": [{"mode": "data", "path": "x", "content": ""}]}, "provision[0].path"),
@@ -191,7 +190,6 @@ def test_each_rule_names_its_place(document: dict[str, Any], path: str | None) -
                 {"mode": "data", "path": "/x", "content": "", "permissions": "0644", "owner": "a:b"}
             ]
         },
-        {"param": {"x": "y"}, "provision": [{"script": "#!/bin/sh\necho $PARAM_x\n"}]},
         {"dns": ["1.1.1.1", "::1"], "hostResolver": {"enabled": False}},
         {"user": {"passwordlessSudo": False}, "plain": True},
         {"portForwards": [{"guestPort": 22, "ignore": True}]},

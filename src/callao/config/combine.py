@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""List entries that mean the same made one, when a template's bases are in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Document = dict[str, object]
+Entry = dict[str, Any]
+
+_WILDCARD = "*"
+
+
+def combine(document: Mapping[str, object]) -> Document:
+    """``document`` with the entries of its named lists combined. It stays as it is itself."""
+    combined = dict(document)
+    combined |= _unique_lists(document)
+    for key, (name_of, fill) in _LISTS.items():
+        entries = combined.get(key)
+        if isinstance(entries, list):
+            written = [
+                {"name": each} if key == "additionalDisks" and isinstance(each, str) else each
+                for each in entries
+            ]
+            combined[key] = _entries(written, name_of, fill)
+    return combined
+
+
+def _unique_lists(document: Mapping[str, object]) -> Document:
+    unique: Document = {}
+    types = document.get("mountTypesUnsupported")
+    if isinstance(types, list):
+        unique["mountTypesUnsupported"] = _once(types)
+    certificates = document.get("caCerts")
+    if isinstance(certificates, Mapping):
+        lists = {key: _once(value) for key, value in certificates.items() if isinstance(value, list)}
+        unique["caCerts"] = {**certificates, **lists}
+    return unique
+
+
+def _once(entries: list[object]) -> list[object]:
+    return [entry for index, entry in enumerate(entries) if entry not in entries[:index]]
+
+
+def _entries(
+    entries: list[object], name_of: Callable[[Entry], object], fill: Callable[[Entry, Entry], None]
+) -> list[object]:
+    """Of two entries with one name the first keeps its place and its fields."""
+    found: list[object] = []
+    places: dict[str, int] = {}
+    for entry in entries:
+        if not isinstance(entry, Mapping):
+            found.append(entry)  # validation has the words for it
+            continue
+        name = name_of(dict(entry))
+        if name == _WILDCARD:
+            receivers = [each for each in found if isinstance(each, dict)]
+        elif isinstance(name, str) and name in places:
+            receiver = found[places[name]]
+            receivers = [receiver] if isinstance(receiver, dict) else []
+        else:
+            if isinstance(name, str) and name:
+                places[name] = len(found)
+            found.append({key: _copied(value) for key, value in entry.items()})
+            continue
+        for receiver in receivers:
+            fill(receiver, dict(entry))
+    return found
+
+
+def _copied(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _missing(receiver: Entry, giver: Mapping[str, Any], *keys: str) -> None:
+    for key in keys:
+        if receiver.get(key) is None and giver.get(key) is not None:
+            receiver[key] = giver[key]
+
+
+def _disk(receiver: Entry, giver: Entry) -> None:
+    _missing(receiver, giver, "format", "fsType")
+    if not receiver.get("fsArgs") and giver.get("fsArgs"):
+        receiver["fsArgs"] = giver["fsArgs"]
+
+
+_MOUNT_PARTS = {
+    "sshfs": ("cache", "followSymlinks", "sftpDriver"),
+    "9p": ("securityModel", "protocolVersion", "msize", "cache"),
+    "virtiofs": ("queueSize",),
+}
+
+
+def _mount(receiver: Entry, giver: Entry) -> None:
+    """A wildcard's own mount point is nobody's."""
+    _missing(receiver, giver, "writable", *(() if _mount_name(giver) == _WILDCARD else ("mountPoint",)))
+    for part, keys in _MOUNT_PARTS.items():
+        given = giver.get(part)
+        if isinstance(given, Mapping):
+            own = receiver.get(part)
+            merged = dict(own) if isinstance(own, Mapping) else {}
+            _missing(merged, given, *keys)
+            receiver[part] = merged
+
+
+def _mount_name(entry: Entry) -> object:
+    point = entry.get("mountPoint")
+    return entry.get("location") if point is None else point
+
+
+def _network(receiver: Entry, giver: Entry) -> None:
+    """``lima`` and ``socket`` are one choice."""
+    if not receiver.get("lima") and not receiver.get("socket"):
+        for key in ("lima", "socket"):
+            if giver.get(key):
+                receiver[key] = giver[key]
+    if not receiver.get("macAddress") and giver.get("macAddress"):
+        receiver["macAddress"] = giver["macAddress"]
+    _missing(receiver, giver, "vzNAT", "metric")
+
+
+_LISTS: dict[str, tuple[Callable[[Entry], object], Callable[[Entry, Entry], None]]] = {
+    "additionalDisks": (lambda entry: entry.get("name"), _disk),
+    "mounts": (_mount_name, _mount),
+    "networks": (lambda entry: entry.get("interface"), _network),
+}
+"""Lists whose entries have a name: how to read it, and how one entry fills another."""

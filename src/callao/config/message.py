@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A template's ``message``, for people who have just started an instance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from callao.config.document import to_document
+from callao.config.names import hostname_of
+from callao.config.schema import Config
+from callao.errors import ExpressionError, Problem
+from callao.host import Host, identity_file
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a message may say of the machine as it is."""
+
+    status: str = "Running"
+    ssh_local_port: int = 0
+    agent_pid: int = 0
+    driver_pid: int = 0
+    protected: bool = False
+    lima_version: str = ""
+
+
+def message(
+    config: Config, host: Host, *, name: str, instance_dir: Path, condition: Condition | None = None
+) -> str:
+    """The message with its templates expanded; as it stands where it is no good template.
+
+    It is expanded once: what a value holds is text.
+    """
+    try:
+        return _expanded(config, host, name, instance_dir, condition or Condition())
+    except ExpressionError:
+        return config.message
+
+
+def message_problem(config: Config, host: Host, *, name: str, instance_dir: Path) -> Problem | None:
+    """What is wrong with the message as a template."""
+    try:
+        _expanded(config, host, name, instance_dir, Condition())
+    except ExpressionError as error:
+        return Problem("message", config.message[:60], f"is no Go template: {error}", "text, or a template")
+    return None
+
+
+def _expanded(config: Config, host: Host, name: str, instance_dir: Path, condition: Condition) -> str:
+    if "{{" not in config.message:
+        return config.message
+    from callao.config.gofields import structure
+    from callao.gotemplate import Struct, execute
+
+    document = _for_go(to_document(config))
+    instance = structure(
+        "Instance",
+        {
+            "name": name,
+            "hostname": hostname_of(name),
+            "status": condition.status,
+            "dir": str(instance_dir),
+            "vmType": config.vm_type.value,
+            "arch": config.arch.value,
+            "cpus": config.cpus,
+            "memory": config.memory,
+            "disk": config.disk,
+            "additionalDisks": document["additionalDisks"],
+            "networks": document["networks"],
+            "sshLocalPort": condition.ssh_local_port or config.ssh.local_port,
+            "sshConfigFile": str(instance_dir / "ssh.config"),
+            "hostAgentPID": condition.agent_pid,
+            "driverPID": condition.driver_pid,
+            "config": document,
+            "sshAddress": "127.0.0.1",
+            "protected": condition.protected,
+            "limaVersion": condition.lima_version,
+            "param": config.param,
+        },
+    )
+    of_host = {
+        "Instance": instance,
+        "HostOS": host.os,
+        "HostArch": host.arch,
+        "LimaHome": str(instance_dir.parent),
+        "IdentityFile": str(identity_file(instance_dir.parent)),
+    }
+    data = Struct({**instance.fields, **of_host}, "store.FormatData")
+    return execute(config.message, data, name="message")
+
+
+def _for_go(document: dict[str, Any]) -> dict[str, Any]:
+    """Lima keeps a rule's single port beside its range."""
+    forwards = [
+        {
+            **rule,
+            "guestPort": _single(rule["guestPortRange"]),
+            "hostPort": 0
+            if rule["hostPortRange"] == rule["guestPortRange"]
+            else _single(rule["hostPortRange"]),
+        }
+        for rule in document["portForwards"]
+    ]
+    return {**document, "portForwards": forwards}
+
+
+def _single(ports: list[int]) -> int:
+    return ports[0] if ports[0] == ports[1] else 0

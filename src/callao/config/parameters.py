@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parameters that nothing uses: a misspelt name would be dropped without a word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from callao.errors import ExpressionError, Problem
+
+_FIELDS = {
+    "provision": ("script", "content", "expression", "owner", "path", "permissions", "playbook"),
+    "probes": ("script",),
+    "copyToHost": ("guest", "host"),
+    "portForwards": ("guestSocket", "hostSocket"),
+    "mounts": ("location", "mountPoint"),
+}
+"""Where a use counts, as it does for Lima."""
+
+_BY_THE_ENGINE = frozenset({"internal_netplanOptional"})
+"""Used by what writes the guest's network configuration."""
+
+
+def unused(parameters: object, documents: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """The ``parameters`` that no string of ``documents`` uses, which come as they are written."""
+    if not isinstance(parameters, Mapping) or not parameters:
+        return []
+    texts = [text for document in documents for text in _texts(document)]
+    return [
+        Problem(f"param.{key}", value, "is used nowhere", f"used as PARAM_{key} or {{{{.Param.{key}}}}}")
+        for key, value in parameters.items()
+        if key not in _BY_THE_ENGINE and not any(_uses(text, str(key)) for text in texts)
+    ]
+
+
+def _texts(document: Mapping[str, Any]) -> Iterator[str]:
+    for key, fields in _FIELDS.items():
+        entries = document.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, Mapping):
+                yield from (entry[field] for field in fields if isinstance(entry.get(field), str))
+
+
+def _uses(text: str, key: str) -> bool:
+    if key not in text:
+        return False
+    if re.search(rf"\bPARAM_{re.escape(key)}\b", text, re.ASCII):
+        return True
+    from callao.gotemplate import fields_named
+
+    try:
+        return key in fields_named(text, "Param")
+    except ExpressionError:
+        # The text stays as it is; that it was meant as a use is still to be seen.
+        return re.search(r"\{\{[^}]*\.Param\." + re.escape(key), text) is not None
