@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from callao.cli.session import Session
-from callao.config import Config
+from callao.config import Config, unheard
+from callao.errors import Problem
 
 
-def filled(run: Session, document: Mapping[str, object], name: str) -> Config:
+def filled(
+    run: Session, document: Mapping[str, object], name: str, warn: Callable[[Problem], None] = unheard
+) -> Config:
     """The user's own defaults around ``document``, and every other default filled in.
 
     :param name: of the instance that would be made from it.
+    :param warn: is told what in it has no effect, or another than it seems.
     :raises ConfigError: with every problem of it.
     """
     from callao.access import access_of_environment
@@ -20,4 +24,4 @@ def filled(run: Session, document: Mapping[str, object], name: str) -> Config:
     from callao.templates import layered
 
     whole = layered(document, run.home, access=access_of_environment())
-    return effective(whole, run.host, name=name, instance_dir=run.home / name)
+    return effective(whole, run.host, name=name, instance_dir=run.home / name, warn=warn)

@@ -12,7 +12,7 @@ from callao.cli.filled import filled
 from callao.cli.options import Command
 from callao.cli.output import echo
 from callao.cli.session import Session, session, tell, warn
-from callao.errors import CallaoError, ConfigError
+from callao.errors import CallaoError, ConfigError, Problem
 
 
 @click.command("validate", cls=Command)
@@ -55,15 +55,19 @@ def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
     path = Path(reference)
     resolved = resolve(reference, run.home, access=access_of_environment(), report=run.report)
     name = path.stem if path.stem.replace("-", "").isalnum() else "box"
+    own_text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    warnings: list[Problem] = []
     try:
         if strict:
             check(resolved.document, source=reference)
-        config = filled(run, resolved.document, name)
+        config = filled(run, resolved.document, name, warnings.append)
         refuse_impossible(config, name, run.host)
     except ConfigError as error:
-        if path.is_file():
-            raise ConfigError(locate(error.problems, path.read_text(encoding="utf-8"))) from None
+        if own_text:
+            raise ConfigError(locate(error.problems, own_text)) from None
         raise
+    for problem in locate(warnings, own_text) if own_text else warnings:
+        warn(problem.told_of(reference))
     for notice in notices(resolved.document, config):
         warn(f"{reference}: {notice}")
     return dump(to_document(config)) if fill else ""

@@ -8,7 +8,7 @@ from callao.deferred import defer
 if TYPE_CHECKING:
     from callao.config.defaults import mac_address
     from callao.config.document import Change, changes, to_document
-    from callao.config.effective import check, effective
+    from callao.config.effective import check, effective, unheard
     from callao.config.environment import with_environment
     from callao.config.expression import query_document, transform
     from callao.config.jsonschema import json_schema
@@ -55,6 +55,7 @@ __all__ = [
     "stack",
     "to_document",
     "transform",
+    "unheard",
     "unused",
     "with_environment",
 ]
@@ -64,7 +65,7 @@ __getattr__ = defer(
     {
         "defaults": ("mac_address",),
         "document": ("Change", "changes", "to_document"),
-        "effective": ("check", "effective"),
+        "effective": ("check", "effective", "unheard"),
         "environment": ("with_environment",),
         "expression": ("query_document", "transform"),
         "jsonschema": ("json_schema",),

@@ -151,7 +151,7 @@ def _user(user: Mapping[str, Any], host: Host, system: str, made_by: str) -> Doc
     return {
         "name": name,
         "comment": user.get("comment", host.user.comment if mirrored else ""),
-        "home": user.get("home", f"{homes}/{{{{.User}}}}.{suffix}"),
+        "home": user.get("home", f"{homes}/{name}.{suffix}"),
         "shell": user.get("shell", _SHELLS.get(system, "/bin/bash")),
         "uid": user.get("uid", host.user.uid or 1000),
         "passwordlessSudo": user.get("passwordlessSudo", system != "Darwin"),

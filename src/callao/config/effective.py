@@ -81,10 +81,17 @@ def effective(
     for warning in (*unknown, *made.warnings):
         warn(warning)
     try:
-        return msgspec.convert(bare(expanded) if expanded.get("plain") else expanded, Config)
+        config = msgspec.convert(bare(expanded) if expanded.get("plain") else expanded, Config)
     except msgspec.ValidationError as error:
         problem = Problem(".", "", str(error), "see lima.yaml's documentation")
         raise _refusal([problem], source, text) from error
+    if warn is not unheard and "{{" in config.message:
+        from callao.config.message import message_problem
+
+        wrong_message = message_problem(config, host, name=name, instance_dir=instance_dir)
+        if wrong_message is not None:
+            warn(wrong_message)
+    return config
 
 
 def _refusal(problems: list[Problem], source: str, text: str) -> ConfigError:

@@ -101,8 +101,9 @@ class _Run:
         try:
             return execute(text, values_of(known), missing=missing)
         except ExpressionError as error:
+            stays = ", and stays as it is" if field in _TEXTS else ""
             allowed = ", ".join("{{." + each + "}}" for each in sorted(known))
-            problem = Problem(place, _brief(text), f"is no Go template: {error}", f"knows {allowed}")
+            problem = Problem(place, _brief(text), f"is no Go template{stays}: {error}", allowed)
             (self.warnings if field in _TEXTS else self.problems).append(problem)
             return text
 

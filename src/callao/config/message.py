@@ -44,7 +44,7 @@ def message_problem(config: Config, host: Host, *, name: str, instance_dir: Path
     try:
         _expanded(config, host, name, instance_dir, Condition())
     except ExpressionError as error:
-        return Problem("message", config.message[:60], f"is no Go template: {error}", "text, or a template")
+        return Problem("message", config.message[:60], f"is no Go template, and stays as it is: {error}")
     return None
 
 

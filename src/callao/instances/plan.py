@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from callao.config import Change, Config, changes
-from callao.errors import ImmutableField, RestartRequired
+from callao.errors import ImmutableField, Problem, RestartRequired
 from callao.instances.broken import MEND, usable
 from callao.instances.effects import Effect, effect_of, fingerprint, shrinks
 from callao.instances.present import Status, must_be_unprotected
@@ -54,7 +54,8 @@ class Desired:
     """What the instance shall be.
 
     ``document`` is what lima.yaml shall say, ``config`` what it means, and ``text`` the document as
-    somebody wrote it, empty when nobody did. ``notices`` is what people should know of how it came about.
+    somebody wrote it, empty when nobody did. ``notices`` is what people should know of how it came about,
+    ``warnings`` what in the document has no effect, or another than it seems.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Desired:
     labels: Mapping[str, str] | None = None
     text: str = ""
     notices: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)

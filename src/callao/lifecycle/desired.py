@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callao.config import check, effective, merge, with_environment
-from callao.errors import InstanceOvertaken
+from callao.errors import ConfigError, InstanceOvertaken, Problem
 from callao.host import Host
 from callao.instances import Desired, Instance
 from callao.lifecycle.request import Request
@@ -130,8 +130,20 @@ def _amended(request: Request, actual: Instance | None, home: Path, host: Host) 
             return None
         return Desired(request.name, actual.document, actual.config, actual.template, request.label_texts())
     config = with_environment(request.config, os.environ)
+    _refuse_unused(config, actual)
     document = _kept(_without_repeats(merge([config, actual.document])), actual)
     return _settled(request, document, actual.template, home, host)
+
+
+def _refuse_unused(config: Mapping[str, object], actual: Instance) -> None:
+    """:raises ConfigError: naming each parameter of ``config`` that nothing uses."""
+    if not config.get("param"):
+        return
+    from callao.config import unused
+
+    problems = unused(config["param"], (config, actual.document))
+    if problems:
+        raise ConfigError(problems, source="config")
 
 
 def _kept(document: dict[str, object], actual: Instance) -> dict[str, object]:
@@ -160,6 +172,11 @@ def _settled(
 
     :param text: whose comments lima.yaml shall have; without one, it keeps its own.
     """
-    config = effective(document, host, name=request.name, instance_dir=home / request.name)
+    warnings: list[Problem] = []
+    config = effective(
+        document, host, name=request.name, instance_dir=home / request.name, warn=warnings.append
+    )
     settled = {**document, "vmType": config.vm_type.value, "arch": config.arch.value}
-    return Desired(request.name, settled, config, template, request.label_texts(), text)
+    return Desired(
+        request.name, settled, config, template, request.label_texts(), text, warnings=tuple(warnings)
+    )

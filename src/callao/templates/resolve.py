@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.access import Access
-from callao.config import conform, dump, lay, load, locate, merge, stack, unused, with_environment
+from callao.config import conform, dump, lay, load, merge, stack, unused, with_environment
 from callao.errors import ConfigError, TemplateError
 from callao.events import Reporter, silent
 from callao.host import native_arch
@@ -106,6 +106,8 @@ def _layer(home: Path, name: str, access: Access) -> dict[str, object]:
     document.pop("base", None)
     _, problems, _ = conform(document)
     if problems:
+        from callao.config import locate
+
         raise ConfigError(locate(problems, text), source=str(path))
     return embed(document, found, reader)
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from callao.config import load
-from callao.templates import layered
+from callao.templates import layered, resolve_text
 from support.corpus.canonical import canonical, difference
 from support.corpus.host import defaults, filled
 from support.corpus.verdict import Verdict, attempt, wanted, wanted_taken
@@ -17,7 +16,11 @@ Case = dict[str, Any]
 
 
 def verdicts(case: Case, folder: Path) -> tuple[Verdict, Verdict]:
-    return compared(case, lambda: filled(layered(load(case["yaml"], "lima.yaml"), folder)), case["yaml"])
+    return compared(
+        case,
+        lambda: filled(layered(resolve_text(case["yaml"], "lima.yaml", folder).document, folder)),
+        case["yaml"],
+    )
 
 
 def compared(case: Case, make: Callable[[], Mapping[str, Any]], text: str) -> tuple[Verdict, Verdict]:
