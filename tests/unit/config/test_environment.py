@@ -49,4 +49,4 @@ def test_templates_and_the_users_layers_may_have_them(
     (tmp_path / "_config").mkdir()
     (tmp_path / "_config" / "default.yaml").write_text("mounts: [{location: $PROJECT/a}]\n")
     document = layered({"mounts": [{"location": "${PROJECT}/b"}]}, tmp_path)
-    assert document["mounts"] == [{"location": "/srv/project/b"}, {"location": "/srv/project/a"}]
+    assert document["mounts"] == [{"location": "/srv/project/a"}, {"location": "/srv/project/b"}]

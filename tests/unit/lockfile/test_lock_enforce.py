@@ -175,7 +175,7 @@ def test_packages_are_held_before_all_other_scripts(team: Team, box: str) -> Non
     scripts = wanted(team, lock, box).config.provision
     assert [script.mode for script in scripts] == ["boot", "boot", "boot"]
     assert SNAPSHOT in (scripts[0].script or "")
-    assert [script.script for script in scripts[1:]] == ["false", "true"]
+    assert [script.script for script in scripts[1:]] == ["true", "false"]
 
 
 def test_another_engine_is_only_told(team: Team, box: str) -> None:
