@@ -64,7 +64,7 @@ def _decide(request: Request, home: Path, host: Host) -> tuple[Desired | None, I
         document = wanted.document if wanted else actual.document if actual else {}
         told = notices(document, config)
         if wanted is not None:
-            told = (*told, *_of_warm(request, wanted, steps))
+            told = (*map(str, wanted.warnings), *told, *_of_warm(request, wanted, steps))
         if Step.CREATE in steps.steps:
             told = (*told, *of_a_new_one(document))
         steps = Plan(steps.steps, steps.changes, (*steps.notices, *told))
