@@ -25,6 +25,8 @@ attributes:
     support: full
     details:
       - Shows the effective configuration, with every default filled in, and the status.
+      - Values of C(env) and C(param) whose name says that they are secret are masked. So is the content of
+        files of C(provision) that only their owner may read.
 options:
   name:
     description:
@@ -409,8 +411,9 @@ def outcome_of(module):
 def difference(name, outcome):
     """As lima.yaml reads, so that a script differs line by line; nothing where there is no instance."""
     from callao.config import dump
+    from callao.config.secrets import masked
 
-    before, after = (dump(side) if side else "" for side in (outcome.before, outcome.after))
+    before, after = (dump(masked(side)) if side else "" for side in (outcome.before, outcome.after))
     return {"before": before, "after": after, "before_header": name, "after_header": name}
 
 

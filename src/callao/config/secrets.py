@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values of a configuration that a diff does not show."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+MASK = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+"""As Ansible itself writes in the place of such a value."""
+
+_NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
+"""Names of variables that hold secrets."""
+
+_READ_BY_OTHERS = 0o077
+
+
+def masked(document: Mapping[str, object]) -> dict[str, object]:
+    """The document without secrets, to be shown.
+
+    Masked are values of ``env`` and ``param`` whose name says that they are secret, and the content of a
+    ``provision`` entry of mode ``data`` whose ``permissions`` keep everybody but its owner out.
+    """
+    found = dict(document)
+    for field in ("env", "param"):
+        values = found.get(field)
+        if isinstance(values, Mapping):
+            found[field] = {key: MASK if _NAME.search(str(key)) else value for key, value in values.items()}
+    provision = found.get("provision")
+    if isinstance(provision, list):
+        found["provision"] = [_entry(each) if isinstance(each, Mapping) else each for each in provision]
+    return found
+
+
+def _entry(entry: Mapping[str, object]) -> dict[str, object]:
+    private = entry.get("mode") == "data" and _is_private(entry.get("permissions"))
+    return {**entry, "content": MASK} if private and entry.get("content") else dict(entry)
+
+
+def _is_private(permissions: object) -> bool:
+    try:
+        return not int(str(permissions), 8) & _READ_BY_OTHERS
+    except ValueError:
+        return False
