@@ -7,8 +7,6 @@ import contextlib
 import select
 import socket
 import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from paramiko import SFTPClient
 from paramiko.message import Message
 from paramiko.sftp import int64
+from sftp.loaded import Served, serve
 
 REFUSED = (PermissionError, FileNotFoundError)
 
@@ -56,23 +55,20 @@ class Named(socket.socket):
 
 
 @contextlib.contextmanager
-def program(here: World, *flags: str) -> Iterator[tuple[socket.socket, subprocess.Popen[bytes]]]:
-    """Started as the engine starts it; it has to end by itself, without a word."""
+def program(here: World, *flags: str) -> Iterator[tuple[socket.socket, Served]]:
+    """Forked from one that is loaded, which takes long; it has to end by itself, without a word."""
     ours, theirs = socket.socketpair()
-    argv = [sys.executable, "-P", "-m", "callao.sftp", "--root", str(here.share), *flags]
     with Named(fileno=ours.detach()) as ours:
         with theirs:
-            child = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, cwd="/")
+            child = serve(["--root", str(here.share), *flags], theirs)
         ours.settimeout(20)
         try:
             yield ours, child
             ours.shutdown(socket.SHUT_WR)
-            assert child.wait(10) == 0
-            assert child.stderr is not None
-            assert child.stderr.read() == b""
+            assert child.wait() == 0
+            assert child.words() == b""
         finally:
-            child.kill()
-            child.communicate()
+            child.close()
 
 
 @contextlib.contextmanager
