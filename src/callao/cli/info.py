@@ -5,20 +5,43 @@ from __future__ import annotations
 
 import json
 import shutil
+from typing import Any
 
 import click
 
+from callao.cli import complete
 from callao.cli.options import Command
 from callao.cli.output import echo
-from callao.cli.session import session
+from callao.cli.session import Session, session
 
 
 @click.command("info", cls=Command)
-def command() -> None:
+@click.argument("instance", required=False, shell_complete=complete.instances)
+def command(instance: str | None) -> None:
     """Show facts about Callao and this host.
 
-    They come as JSON.
+    With INSTANCE, what its host agent knows of the machine that runs; "listeners" tells whether the kernel
+    there tells of them ("events"), or they are looked for ("looks"). All comes as JSON.
     """
+    run = session()
+    facts = _of_host(run) if instance is None else _of_instance(run, instance)
+    echo(json.dumps(facts, indent=2))
+
+
+def _of_instance(run: Session, name: str) -> dict[str, Any]:
+    from callao.hostagent.client import call
+    from callao.instances.brief import brief
+    from callao.instances.present import Status
+
+    found = brief(name, run.home)
+    facts = {"name": name, "status": found.status.value, "dir": str(found.dir)}
+    if found.status is not Status.RUNNING:
+        return facts
+    answer = call(found.paths.ha_sock, "GET", "/v1/info")
+    return {**(answer if isinstance(answer, dict) else {}), **facts}
+
+
+def _of_host(run: Session) -> dict[str, Any]:
     import callao
     from callao.cli import external
     from callao.cli.preserve import BLOCKED
@@ -28,10 +51,9 @@ def command() -> None:
     from callao.host import identity_file
     from callao.templates import find, names, resolve
 
-    run = session()
     document = resolve("default", run.home).document
     template = effective(document, run.host, name="default", instance_dir=run.home / "default")
-    facts = {
+    return {
         "version": callao.__version__,
         "limaVersion": LIMA_VERSION,
         "limaHome": str(run.home),
@@ -51,4 +73,3 @@ def command() -> None:
             for each in external.discover()
         ],
     }
-    echo(json.dumps(facts, indent=2))

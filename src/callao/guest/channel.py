@@ -2,6 +2,7 @@
 """The conversation with one host, from its coming to its leaving."""
 
 import platform
+import select
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece
 from callao.guest.glance import Glance
 from callao.guest.link import Link
 from callao.guest.listeners import Scanner
+from callao.guest.stir import stirs
 from callao.guest.switch import Switch
 from callao.guest.watch import SLOW, News, Pace
 
@@ -28,6 +30,8 @@ class Work:
     """What outlives a conversation."""
 
     def __init__(self) -> None:
+        self.stirs, self.deaf = stirs()
+        """What the kernel tells of listeners; None, and why, where it does not: then there are glances."""
         self.glance = Glance()
         self.scanner = Scanner()
         self.containers = Containers()
@@ -43,6 +47,8 @@ class Work:
         self.containers.end()
         self.scanner.close()
         self.glance.close()
+        if self.stirs is not None:
+            self.stirs.close()
 
 
 class Channel:
@@ -51,9 +57,11 @@ class Channel:
         self._work = work
         self._decoder = Decoder()
         self._switch = Switch(link)
-        self._pace = Pace(time.monotonic())
+        self._pace = Pace(time.monotonic(), hears=work.stirs is not None)
         self._news = News()
         self._heard = time.monotonic()
+        self._told = False
+        """Whether the kernel has told of something since the last look began."""
         self._answers = {
             "hello": self._hello,
             "ping": self._ping,
@@ -67,6 +75,7 @@ class Channel:
     def run(self) -> None:
         """:raises Closed: when the host leaves. :raises FrameError: when it cannot be understood."""
         try:
+            self._listen()
             self._hello({})
             while True:
                 self._turn()
@@ -86,10 +95,33 @@ class Channel:
             self._log("the rest of a frame has not come")
         now = time.monotonic()
         if not self._link.congested and now >= self._pace.next:
-            if self._pace.due(now, self._work.containers.asking or self._work.glance.differs()):
+            if self._pace.due(now, self._suspicious() or self._work.containers.asking):
                 self._look(began)
+            elif self._told:
+                self._pace.stirred(now)
             else:
                 self._pace.glanced(now)
+                self._listen()
+
+    def _listen(self) -> None:
+        """Have the kernel's word wake us."""
+        if self._work.stirs is not None:
+            self._link.watch(self._work.stirs.descriptor, select.POLLIN, self._stir)
+
+    def _stir(self, _: int) -> None:
+        """Not woken any more until there has been a look, and a rest: whoever opens ports without end would
+        have us do nothing else.
+        """
+        if self._work.stirs is not None:
+            self._link.unwatch(self._work.stirs.descriptor)
+            self._pace.stirred(time.monotonic())
+
+    def _suspicious(self) -> bool:
+        """Whether there is a reason to look."""
+        if self._work.stirs is None:
+            return self._work.glance.differs()
+        self._told = self._work.stirs.drain() or self._told
+        return self._told
 
     def _receive(self, data: bytes) -> None:
         self._heard = time.monotonic()
@@ -114,7 +146,8 @@ class Channel:
     def _look(self, began: float) -> None:
         """``began`` is the CPU's time at which this became our work: to sleep and wake up costs, too."""
         now = time.monotonic()
-        self._work.glance.remember()
+        if self._work.stirs is None:
+            self._work.glance.remember()
         try:
             found = self._work.scanner.scan() | self._work.containers.scan(now)
         except (OSError, ValueError) as error:
@@ -124,7 +157,15 @@ class Channel:
             messages = self._news.messages(found)
         for message in messages:
             self._link.send(message)
-        self._pace.looked(now, bool(messages), time.process_time() - began)
+        cost = time.process_time() - began
+        if self._told:
+            self._told = False
+            self._pace.followed(now, cost)
+            return
+        self._pace.looked(now, bool(messages), cost)
+        if self._work.stirs is not None and self._work.containers.asking:
+            self._pace.hurry(now)
+        self._listen()
 
     def _hello(self, message: "dict[str, object]") -> None:
         self._switch.close()
@@ -136,6 +177,7 @@ class Channel:
             hello["boot_id"] = ""
         if "id" in message:
             hello["answer"] = message["id"]
+        hello["hears"], hello["deaf"] = self._work.stirs is not None, self._work.deaf
         self._link.send(hello)
         self._news.forget()
         self._look(time.process_time())

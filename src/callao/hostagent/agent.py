@@ -326,6 +326,7 @@ class Agent:
             "ready": self.runtime.ready,
             "timings": self.runtime.timings,
             "forwards": [list(binding) for binding in self.runtime.forwards],
+            "listeners": self.ports.hearing() if self.ports is not None else {},
         }
 
     async def _refresh(self, _request: api.Request) -> object:

@@ -23,10 +23,11 @@ from callao.hostagent.portnews import PortNews, event
 from callao.hostagent.ration import Ration
 from callao.hostagent.socketforward import SocketForwards
 from callao.ports import Binding, Listener, Wanted, Way, preference
+from callao.printable import printable
 from callao.ssh import Client
 
 _SETTLE = 0.05
-"""Seconds in which further news of the guest are gathered before acting on them."""
+"""Seconds after acting on the guest's news in which further news are gathered."""
 
 _CATCH_UP = 10.0
 """Seconds for a machine that went on to have its clock set, and to ask another resolver."""
@@ -36,6 +37,9 @@ _TOLD = (200, 10.0)
 
 _FIRST_NEWS = 2.0
 """Seconds for a program that has said hello to tell what listens."""
+
+_LONGEST = 200
+"""Characters of the guest's that are passed on as it says why its kernel tells nothing."""
 
 _PROTOS = ("tcp", "udp")
 
@@ -59,6 +63,8 @@ class LivePorts:
         self._greeting = greeting
         self._config = config
         self._pending: asyncio.Task[None] | None = None
+        self._acted = 0.0
+        self._hearing: dict[str, str] = {}
         self._exposing: list[list[object]] = []
         self._resolving = asyncio.Event()
         self._heard = asyncio.Event()
@@ -162,8 +168,14 @@ class LivePorts:
         await self._ports.close()
         await self._link.close()
 
-    async def _hello(self, _message: Message) -> None:
+    def hearing(self) -> dict[str, str]:
+        """How the guest's program finds listeners: ``events`` of the kernel, or ``looks`` now and then, and
+        ``why`` only these; nothing as long as there is no program."""
+        return self._hearing
+
+    async def _hello(self, message: Message) -> None:
         """A guest's program that has just begun knows nothing, and tells all it finds."""
+        self._hearing = _hearing(message)
         self._ports.forget()
         self._exposing = []
         for message in self._greeting:
@@ -187,11 +199,14 @@ class LivePorts:
             self._pending = asyncio.ensure_future(self._act())
 
     async def _act(self) -> None:
-        await asyncio.sleep(_SETTLE)
+        """At once after a quiet time."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._acted + _SETTLE - loop.time()))
         try:
             await self._ports.settle()
         except Exception as error:  # the guest's next listener has another try
             unexpected.tell("port forwards", error)
+        self._acted = loop.time()
 
     async def _expose(self, ports: list[list[object]]) -> None:
         wanted = sorted(ports, key=repr)
@@ -226,6 +241,13 @@ def _listeners(entries: object) -> Iterable[Listener]:
                     address = ipaddress.ip_address(ip.partition("%")[0])
                     inside = source[:1] == [DNAT if address.is_loopback else V6ONLY]
                     yield Listener(proto, str(address), port, inside)
+
+
+def _hearing(hello: Message) -> dict[str, str]:
+    if hello.get("hears") is True:
+        return {"by": "events"}
+    why = hello.get("deaf")
+    return {"by": "looks", "why": printable(why)[:_LONGEST] if isinstance(why, str) else ""}
 
 
 def _ports(entries: object) -> Iterable[tuple[str, int]]:

@@ -174,6 +174,7 @@ def test_the_agent_answers_on_its_socket(box: Box) -> None:
     info = call(box.home.path / NAME / "ha.sock", "GET", "/v1/info")
     assert info["sshLocalPort"] == box.now().ssh_port
     assert info["ready"] is True
+    assert info["listeners"] == {"by": "events"}
 
 
 def test_a_closed_terminal_ends_nothing(box: Box) -> None:

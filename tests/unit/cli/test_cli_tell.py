@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -164,6 +166,33 @@ def test_info_is_json_about_this_host(callao: Line) -> None:
     assert facts["identityFile"] == str(callao.home / "_config" / "user")
     assert isinstance(facts["plugins"], list)
     assert "PATH" in facts["shellEnvBlock"]
+
+
+def test_info_of_an_instance_is_what_its_host_agent_knows(callao: Line) -> None:
+    known = {"listeners": {"by": "looks", "why": "lockdown"}, "ready": True}
+    sock = callao.run("web").ha_sock
+    body = json.dumps(known).encode()
+    with socket.socket(socket.AF_UNIX) as server, ThreadPoolExecutor(1) as threads:
+        server.bind(str(sock))
+        server.listen()
+
+        def answer() -> None:
+            wire, _ = server.accept()
+            with wire:
+                assert wire.recv(65536).startswith(b"GET /v1/info ")
+                wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+        answered = threads.submit(answer)
+        done = callao("info", "web")
+        answered.result(60)
+    assert done.status == 0, done.err
+    assert json.loads(done.out) == {**known, "name": "web", "status": "Running", "dir": str(sock.parent)}
+
+
+def test_info_of_a_stopped_instance_says_so(callao: Line) -> None:
+    callao.write("web")
+    assert json.loads(callao("info", "web").out)["status"] == "Stopped"
+    assert "does not exist" in callao("info", "other").err
 
 
 def test_the_schema_is_lima_yamls(callao: Line) -> None:

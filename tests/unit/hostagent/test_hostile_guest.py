@@ -22,7 +22,7 @@ from callao.drivers import Forward
 from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_piece
 from callao.guest.streams import CREDIT, WINDOW
 from callao.host import Host, HostUser
-from callao.hostagent import guestlink, switch
+from callao.hostagent import guestlink, liveports, switch
 from callao.hostagent.carriers import ByAgent
 from callao.hostagent.guestlink import GuestLink
 from callao.hostagent.liveports import LivePorts
@@ -307,6 +307,20 @@ def test_what_a_message_should_not_hold_is_left_out_and_the_next_is_understood(
 
     asyncio.run(run())
     assert {each.guest_port for each in machine.forwards} <= {8080, 9000}
+
+
+@pytest.mark.parametrize(
+    ("said", "known"),
+    [
+        ({"hears": True, "deaf": ""}, {"by": "events"}),
+        ({"hears": False, "deaf": "lockdown"}, {"by": "looks", "why": "lockdown"}),
+        ({}, {"by": "looks", "why": ""}),
+        ({"hears": "yes", "deaf": 5}, {"by": "looks", "why": ""}),
+        ({"hears": 1, "deaf": "\x1b]0;x\x07a" + "b" * 1000}, {"by": "looks", "why": "a" + "b" * 199}),
+    ],
+)
+def test_how_listeners_are_found_is_told_within_bounds(said: dict[str, Any], known: dict[str, str]) -> None:
+    assert liveports._hearing(said) == known
 
 
 def test_there_is_an_end_to_how_many_streams_are_open(
