@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ _OF_ITSELF = {"-h": True, "--help": True, "-v": False, "--version": False}
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the process's exit status: 0, 1 for an error as limactl has it, or a command's own."""
+    atexit.register(gc.freeze)  # else Python searches all that is loaded for cycles before it ends
     said: Said = {}
     try:
         status = _run(sys.argv[1:] if argv is None else argv, said)

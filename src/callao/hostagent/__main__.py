@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
+import gc
 import os
 import resource
 import signal
@@ -33,6 +35,9 @@ def main() -> int:
     parser.add_argument("name")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds to become ready in")
     arguments = parser.parse_args()
+    atexit.register(
+        gc.freeze
+    )  # else Python searches all that is loaded for cycles while a stop waits for its end
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
     _allow_descriptors()
