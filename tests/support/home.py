@@ -22,6 +22,7 @@ from callao.config import dump, load
 from callao.events import Event, silent
 from callao.host import Host
 from callao.instances import names
+from callao.instances.files import write_file
 from callao.lifecycle import Outcome, Request, ensure
 from callao.testing import Guest
 from callao.testing.home import claim, link_cache, sweep
@@ -59,7 +60,8 @@ class Home:
     def template(self, **extra: Any) -> str:
         """The same as a template file; returns its path."""
         path = self.path / "template.yaml"
-        path.write_text(dump(load(json.dumps(self.config(**extra)), "test")))
+        # Whole or not at all: other threads of a test read it.
+        write_file(path, dump(load(json.dumps(self.config(**extra)), "test")).encode())
         return str(path)
 
     def ensure(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,12 @@ Note = Callable[[Stage, str], None]
 
 _BANNER_INTERVAL = 0.25
 """Seconds between looks at the ssh port while the guest boots; a look costs nothing until sshd listens."""
+
+_WRONG_KEY = "the guest's sshd has another host key than the one that this instance was given"
+
+_SETTLING = 180.0
+"""Seconds that a wrong host key may be that of an earlier run, as of limactl's: the first-boot system, which
+sets ours, may start after sshd, and takes minutes in an emulated guest."""
 
 _FIRST_LOGIN = 20.0
 """Seconds for the first login to a guest that goes on; an emulated one needs half a second."""
@@ -99,6 +106,7 @@ async def _await_sshd(
     :raises StageFailed: when it does not by the deadline, or is not the one that we know.
     """
     last = "no answer on the ssh port"
+    wrong_since: float | None = None
     while (left := deadline - time.monotonic()) > 0:
         if not (await banner(port)).startswith("SSH-"):
             await asyncio.sleep(_BANNER_INTERVAL)
@@ -108,13 +116,30 @@ async def _await_sshd(
         except AgentError as error:
             last = str(error)
             if "HOST IDENTIFICATION HAS CHANGED" in last or "host key verification failed" in last.lower():
-                break
+                wrong_since = wrong_since or time.monotonic()
+                if _first_boot_is_done(paths) or time.monotonic() - wrong_since > _SETTLING:
+                    raise _wrong_host_key(paths) from None
+                last = _WRONG_KEY
             await asyncio.sleep(0.5)
     raise StageFailed(
         f"sshd in the guest did not let us in: {last}.",
         stage=Stage.SSHD,
         evidence=evidence.of_machine(paths),
         hint="Raise 'timeout' if the guest was still booting.",
+    )
+
+
+def _first_boot_is_done(paths: InstancePaths) -> bool:
+    """By what cloud-init says on the console at its end, see its documentation, "final_message"."""
+    return re.search(r"Cloud-init v\. \S+ finished at", evidence.tail(paths.serial_log)) is not None
+
+
+def _wrong_host_key(paths: InstancePaths) -> StageFailed:
+    """The next start makes another key, and has the guest's first-boot system set it again."""
+    paths.host_key.unlink(missing_ok=True)
+    paths.host_key_pub.unlink(missing_ok=True)
+    return StageFailed(
+        f"{_WRONG_KEY}.", stage=Stage.SSHD, hint=f"Give it a new one: callao restart {paths.name}"
     )
 
 

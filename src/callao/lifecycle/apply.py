@@ -107,4 +107,8 @@ def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
     problems = driver.validate(config, host)
     if problems:
         raise ConfigError(problems, source=str(instance.paths.lima_yaml))
+    if not instance.paths.disk.exists():
+        from callao.lifecycle.remake import remake_disk
+
+        instance = remake_disk(instance, driver, home=home, access=request.access, report=report)
     start(instance, driver, home, request.timeout, report)

@@ -13,11 +13,13 @@ from callao.host import Host
 from callao.instances import Desired, Instance, Plan, Status, Step, Target, inspect, plan, summary
 from callao.lifecycle.desired import desired
 from callao.lifecycle.request import Outcome, Request
+from callao.lifecycle.threads import for_threads
 
 if TYPE_CHECKING:
     from callao.lockfile import LockFile
 
 
+@for_threads
 def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Reporter) -> Outcome:
     """Bring the instance to the requested state; with ``check``, only tell what would be done.
 

@@ -15,6 +15,7 @@ from callao.instances import Instance, Status, inspect
 from callao.instances import summary as summary_of
 from callao.instances.broken import usable
 from callao.lifecycle import snapshot as moments
+from callao.lifecycle.threads import for_threads
 from callao.snapshots import Snapshot, check_snapshot_name, find, listed, summary
 
 Entry = dict[str, Any]
@@ -57,6 +58,7 @@ class SnapshotOutcome:
     after: Entry | None = None
 
 
+@for_threads
 def ensure_snapshot(
     request: SnapshotRequest, *, home: Path, host: Host, check: bool, report: Reporter
 ) -> SnapshotOutcome:

@@ -18,6 +18,7 @@ from callao.instances.broken import broken
 from callao.instances.lock import locked
 from callao.instances.persisted import Persisted, read_persisted, write_persisted
 from callao.instances.written import write_document
+from callao.lifecycle.threads import for_threads
 
 _PATIENCE = 120.0
 """Seconds for the guest to mount, or to let go."""
@@ -81,6 +82,7 @@ def mounts_of(instance: Instance) -> list[Entry]:
     ]
 
 
+@for_threads
 def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) -> MountOutcome:
     """Bring one mount to the requested state; with ``check``, only tell what would be done.
 

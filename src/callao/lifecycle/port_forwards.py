@@ -21,6 +21,7 @@ from callao.instances.persisted import read_persisted, write_persisted
 from callao.instances.written import write_document
 from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
+from callao.lifecycle.threads import for_threads
 
 _PATIENCE = 60.0
 """Seconds for the host agent to answer."""
@@ -66,6 +67,7 @@ def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
     return said
 
 
+@for_threads
 def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bool) -> ForwardOutcome:
     """Bring one rule to the requested state; with ``check``, only tell what would be done.
 

@@ -59,7 +59,7 @@ def refuse_impossible(config: Config, name: str, host: Host) -> None:
         message = f"has no guests in this version: it would need {_GUESTS[config.os.value]}"
         raise ConfigError([Problem("os", config.os.value, message, "Linux")])
     driver = driver_for(config.vm_type)
-    problems = [*_tiny_sizes(config), *driver.validate(config, host)]
+    problems = [*_tiny_sizes(config), *_system_user(config), *driver.validate(config, host)]
     if config.mounts and config.mount_type not in driver.features.mount_types:
         allowed = ", ".join(sorted(driver.features.mount_types))
         message = f"is not for vmType {config.vm_type}"
@@ -67,6 +67,26 @@ def refuse_impossible(config: Config, name: str, host: Host) -> None:
     if problems:
         raise ConfigError(problems)
     cidata.content(cidata.Seed(name, config, (), "", "", "", {}))
+
+
+_SYSTEM_USERS = frozenset(
+    {
+        "_apt", "adm", "avahi", "backup", "bin", "chrony", "daemon", "dbus", "ftp", "games", "gnats",
+        "halt", "http", "irc", "list", "lp", "mail", "man", "messagebus", "news", "nobody", "ntp",
+        "operator", "polkitd", "postfix", "proxy", "rpc", "rpcuser", "shutdown", "sshd", "sync", "sys",
+        "syslog", "systemd-coredump", "systemd-network", "systemd-resolve", "systemd-timesync",
+        "tcpdump", "tss", "uucp", "uuidd", "www-data",
+    }
+)  # fmt: skip
+"""Accounts that Alpine, Arch, Debian and Fedora images, and those like them, have: without a login shell."""
+
+
+def _system_user(config: Config) -> list[Problem]:
+    """cloud-init leaves an account that is there as it is, and nobody can log in as this one."""
+    name = config.user.name
+    if name not in _SYSTEM_USERS:
+        return []
+    return [Problem("user.name", name, "is a system account of the guest, with no login", "another name")]
 
 
 def _tiny_sizes(config: Config) -> list[Problem]:

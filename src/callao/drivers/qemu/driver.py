@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     from callao.images import Fetched  # a download has no part in running a machine
 
 
+_MOST_CPUS = 255
+"""Of ``q35`` without an interrupt remapper, which a guest needs for more; ``virt`` has 512."""
+
+_LEAST_MEMORY = 64 * 2**20
+"""Bytes. Firmware, kernel and initrd of the smallest images need twice that."""
+
+
 class QemuDriver:
     """Any host that has QEMU."""
 
@@ -47,8 +54,8 @@ class QemuDriver:
         saved_states=sys.platform == "linux",
     )
 
-    def validate(self, config: Config, host: Host) -> list[Problem]:  # noqa: ARG002
-        problems = []
+    def validate(self, config: Config, host: Host) -> list[Problem]:
+        problems = [*_out_of_bounds(config, host)]
         if config.arch not in MACHINES:
             allowed = ", ".join(MACHINES)
             problems.append(Problem("arch", config.arch.value, "is not built for QEMU yet", allowed))
@@ -169,6 +176,17 @@ class QemuDriver:
             booting = Booting()
         words = machine_words(program, boot, accel, booting)
         return ("-version", version, *words)
+
+
+def _out_of_bounds(config: Config, host: Host) -> Iterator[Problem]:
+    """Sizes with which no guest of any image comes up."""
+    if config.cpus > _MOST_CPUS:
+        allowed = f"1 to {_MOST_CPUS}; this host has {host.cpus}"
+        yield Problem("cpus", config.cpus, "are more than QEMU's machines have", allowed)
+    if 2**20 <= config.memory < _LEAST_MEMORY:  # fewer are no size at all, which is told elsewhere
+        most = f"this host has {host.memory // 2**20}MiB"
+        allowed = f"at least {_LEAST_MEMORY // 2**20}MiB, with a unit; {most}"
+        yield Problem("memory", config.memory, "bytes are too few for any image to boot", allowed)
 
 
 @contextlib.contextmanager

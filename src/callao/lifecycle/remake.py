@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disk of an instance that has none: after limactl's factory-reset, or in limactl's older layout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from callao.access import Access
+from callao.drivers import Driver
+from callao.events import Event, Reporter, Stage, State
+from callao.images import Fetched, ensure_image
+from callao.instances import Instance
+from callao.instances.broken import usable
+from callao.instances.files import write_json
+from callao.lifecycle.disk import make_disk
+
+
+def remake_disk(
+    instance: Instance, driver: Driver, *, home: Path, access: Access, report: Reporter
+) -> Instance:
+    """Give a stopped instance without a disk one; returns it as it is then.
+
+    :raises ImageError: when the image cannot be had.
+    :raises DriverError: when the disk cannot be made.
+    """
+    paths, config = instance.paths, usable(instance)
+    older = paths.dir / "diffdisk"
+    if older.exists():  # limactl gives it its new name in the same way
+        paths.disk.symlink_to(older.name)
+        return instance
+
+    def image() -> Fetched:
+        return ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
+
+    message = f"{instance.name}: no disk, as after limactl factory-reset: it is made from the image."
+    report(Event(stage=Stage.DISK, state=State.NOTICE, message=message))
+    made = make_disk(paths, config, driver, image)
+    record = msgspec.structs.replace(
+        instance.record, image=made.location, image_digest=made.digest, mac_address="", reclaims=True
+    )
+    write_json(paths.callao_json, record)
+    report(Event(stage=Stage.DISK, state=State.DONE))
+    return replace(instance, record=record)
