@@ -209,7 +209,7 @@ class Connection(SSHConnection):
                     "-F",
                     "none",
                     "-o",
-                    f'ControlPath="{path}"',
+                    f'ControlPath="{_literal(path)}"',
                     "-O",
                     "stop",
                     "guest",
@@ -237,14 +237,16 @@ class Connection(SSHConnection):
             f"HostKeyAlias={endpoint.alias}",
             "UpdateHostKeys=no",
             "NoHostAuthenticationForLocalhost=no",
-            f'ControlPath="{self._control_path(endpoint)}"',
+            f'ControlPath="{_literal(self._control_path(endpoint))}"',
         ]
         if endpoint.known_hosts is not None:
-            options += [f'UserKnownHostsFile="{endpoint.known_hosts}"', "StrictHostKeyChecking=yes"]
+            known = _literal(endpoint.known_hosts)
+            options += [f'UserKnownHostsFile="{known}"', "StrictHostKeyChecking=yes"]
         else:
             options += ["UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
         options += ["GlobalKnownHostsFile=/dev/null"]
-        options += [f'IdentityFile="{path}"' for path in endpoint.identities or self._own_identities()]
+        identities = endpoint.identities or self._own_identities()
+        options += [f'IdentityFile="{_literal(path)}"' for path in identities]
         if endpoint.identities:
             options += ["IdentitiesOnly=yes"]
         if self._proxy_command:
@@ -384,6 +386,11 @@ class Connection(SSHConnection):
 
     def _cache(self) -> Path:
         return self._control_dir() / f"{self._prefix()}-endpoint.json"
+
+
+def _literal(path: Path | str) -> str:
+    """A path in an option in which ssh replaces tokens, see ssh_config(5)."""
+    return str(path).replace("%", "%%")
 
 
 def _missing(name: str, where: str) -> str:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from callao.cli.hints import in_flags
 from callao.printable import printable
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33}
@@ -40,7 +41,7 @@ def warn(words: str) -> None:
 
 def failed(words: str) -> int:
     """Tell an error; returns the status to end with."""
-    tell(words, mark="callao: ", fg="red")
+    tell(in_flags(words), mark="callao: ", fg="red")
     return 1
 
 

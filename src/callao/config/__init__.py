@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from callao.config.merge import merge, stack
     from callao.config.message import message
     from callao.config.mounts import below_home
-    from callao.config.names import check_name, check_socket_path, hostname_of
+    from callao.config.names import check_hostname, check_name, check_socket_path, hostname_of
     from callao.config.parameters import unused
     from callao.config.positions import locate
     from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
@@ -36,6 +36,7 @@ __all__ = [
     "below_home",
     "changes",
     "check",
+    "check_hostname",
     "check_name",
     "check_socket_path",
     "conform",
@@ -73,7 +74,7 @@ __getattr__ = defer(
         "merge": ("merge", "stack"),
         "message": ("message",),
         "mounts": ("below_home",),
-        "names": ("check_name", "check_socket_path", "hostname_of"),
+        "names": ("check_hostname", "check_name", "check_socket_path", "hostname_of"),
         "parameters": ("unused",),
         "positions": ("locate",),
         "schema": ("Arch", "Config", "Image", "MountType", "PortForward", "Proto", "VMType"),

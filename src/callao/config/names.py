@@ -60,6 +60,17 @@ def check_socket_path(instance_dir: Path) -> None:
         )  # fmt: skip
 
 
+def check_hostname(name: str) -> None:
+    """Whether the guest can be called as :func:`hostname_of` says.
+
+    :raises ConfigError: when its host name would be longer than the kernel's and DNS's 63 characters.
+    """
+    longest = 63 - len(hostname_of(""))
+    if len(name) > longest:
+        message = f"makes a host name of more than 63 characters ({hostname_of(name)})"
+        raise ConfigError([Problem("name", name, message, f"at most {longest} characters")])
+
+
 def is_instance_name(name: str) -> bool:
     """Whether an instance, or a disk, could be called so."""
     return len(name) <= _LONGEST and bool(re.fullmatch(_INSTANCE, name))

@@ -109,7 +109,7 @@ async def _answer(method: str, target: str, body: bytes, routes: Routes) -> tupl
         return 404, _error(f"{path}: no such path (known: {', '.join(sorted({at for _, at in routes}))})")
     try:
         request = Request(dict(parse_qsl(query)), msgspec.json.decode(body) if body else None)
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):  # msgspec's errors are the former, JSON without end the latter
         return 400, _error(f"{method} {path}: the body is no JSON")
     try:
         return 200, msgspec.json.encode(await call(request))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from callao.config import Config, check_name, check_socket_path, effective
+from callao.config import Config, check_hostname, check_name, check_socket_path, effective
 from callao.drivers import driver_for
 from callao.errors import ImmutableField, InstanceError
 from callao.events import Event, Reporter, Stage, State
@@ -36,6 +36,7 @@ def clone(
     :raises ConfigError: for a name or a document that cannot be.
     """
     check_name(name)
+    check_hostname(name)
     check_socket_path(home / name)
     must_be_free(name, home)  # before the locks: two of one name would wait for each other
     before = usable(source)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callao.config import check_name
+from callao.config import check_hostname, check_name
 from callao.errors import InstanceNotFound
 from callao.events import Reporter
 from callao.host import Host
@@ -34,6 +34,8 @@ def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Rep
         from callao.lifecycle.remove import finish
 
         finish(home, request.name, request.timeout)
+    if wanted is not None and actual is None:
+        check_hostname(request.name)
     if check or not steps.steps:
         return _outcome(steps, wanted, actual, actual, request)
 

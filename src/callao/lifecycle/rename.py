@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from callao.config import check_name, check_socket_path
+from callao.config import check_hostname, check_name, check_socket_path
 from callao.errors import InstanceError, InstanceProtected
 from callao.instances import Instance, InstancePaths
 from callao.instances.lock import locked
@@ -19,6 +19,7 @@ def rename(instance: Instance, name: str, *, home: Path) -> None:
     :raises ConfigError: when the name cannot be one.
     """
     check_name(name)
+    check_hostname(name)
     check_socket_path(home / name)
     must_be_free(name, home)  # before the locks: two of one name would wait for each other
     with locked(instance.name, home), locked(name, home):

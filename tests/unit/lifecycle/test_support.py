@@ -31,6 +31,7 @@ def config(document: dict[str, Any]) -> Config:
         ({"vmType": "vz"}, "vmType: vz has no driver"),
         ({"arch": "s390x"}, "arch: 's390x'"),
         ({"env": {"A": "x\ny"}}, "env.A: .*line break"),
+        ({"env": {"A": "a'#b c\"d"}}, "env.A: .*cuts .* off at '#'"),
         ({"caCerts": {"files": ["/nosuch.crt"]}}, r"caCerts.files\[0\]: '/nosuch.crt': cannot be read"),
     ],
 )

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's hints in the command line's words: it names the modules' options, which are here flags."""
+
+from __future__ import annotations
+
+_WORDS = {
+    "aise 'timeout'": "aise --timeout",
+    "Stop the instance with 'force: true' and start it again.": (
+        "Stop the instance with 'callao stop --force' and start it again."
+    ),
+    "replace the instance with 'recreate: true'": (
+        "remove the instance with 'callao delete' and make it again with 'callao create'"
+    ),
+    "Replace the instance with 'recreate: true'": (
+        "Remove the instance with 'callao delete' and make it again with 'callao create'"
+    ),
+    "have it mounted at its next start with 'persist: true'": (
+        "have it mounted at its next start with --persist"
+    ),
+    "have the rule at its next start with 'persist: true'": (
+        "have the rule at its next start with 'callao edit --port-forward'"
+    ),
+}
+
+
+def in_flags(text: str) -> str:
+    """``text`` with what the modules call so in the command line's words."""
+    if "'" not in text:
+        return text
+    for theirs, ours in _WORDS.items():
+        text = text.replace(theirs, ours)
+    return text

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line's hints speak the command line's language."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import callao
+from callao.cli.hints import in_flags
+from callao.cli.output import failed
+
+HINT = re.compile(r"hint=f?[\"'](.*)[\"']")
+SOURCES = [
+    path for path in Path(callao.__file__).parent.rglob("*.py") if not {"cli", "molecule"} & set(path.parts)
+]
+HINTS = [hint for path in SOURCES for hint in HINT.findall(path.read_text())]
+
+
+def test_no_hint_of_the_engine_names_an_option_of_a_module_here() -> None:
+    assert len(HINTS) > 50
+    modules = re.compile(r"'timeout'|'\w+: (true|false)'")
+    assert [each for each in HINTS if modules.search(each)] != []
+    assert [each for each in HINTS if modules.search(in_flags(each))] == []
+
+
+def test_a_failure_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    failed("sshd did not let us in. Raise 'timeout' if the guest was still booting.")
+    assert capsys.readouterr().err == (
+        "callao: sshd did not let us in. Raise --timeout if the guest was still booting.\n"
+    )
