@@ -7,10 +7,16 @@ that has changed in the meantime.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
 import os
 import re
+import time
 import urllib.request
+from collections.abc import Callable, Iterator
+from email.utils import parsedate_to_datetime
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -22,14 +28,23 @@ from callao.errors import DownloadError
 from callao.images.cache import Entry
 from callao.images.patience import Patience, Progress
 
+_LATER = (429, 503)
+"""What servers say that are asked too often, or have too much to do."""
+
+_LONGEST_WAIT = 300.0
+"""Seconds that a server may ask for before another try."""
+
 _CHUNK = 64 * 1024
 """Bytes: what a stall in the middle of a chunk loses."""
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
-def download(entry: Entry, algorithm: str, patience: Patience, progress: Progress) -> str:
+def download(
+    entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
+) -> str:
     """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
 
+    :param notice: hears why it waits.
     :raises DownloadError: when it cannot be had; what came is kept for the next try.
     :raises OSError: when it cannot be written; urllib3 wraps those of the network.
     """
@@ -38,6 +53,10 @@ def download(entry: Entry, algorithm: str, patience: Patience, progress: Progres
         before = _size(entry.part)
         try:
             return _once(entry, algorithm, patience, progress)
+        except _Busy as error:
+            last = error
+            notice(f"{entry.url}: {error}: trying again in {error.seconds:.0f} s.")
+            time.sleep(error.seconds)
         except (urllib3.exceptions.HTTPError, _Truncated) as error:
             last = error
             if _size(entry.part) == before and not isinstance(error, _Truncated):
@@ -47,6 +66,14 @@ def download(entry: Entry, algorithm: str, patience: Patience, progress: Progres
 
 class _Truncated(Exception):
     """The connection ended before the promised length."""
+
+
+class _Busy(Exception):
+    """The server asks to be tried again later (RFC 9110, section 10.2.3)."""
+
+    def __init__(self, status: int, reason: str, seconds: float) -> None:
+        super().__init__(f"HTTP status {status} {reason}")
+        self.seconds = seconds
 
 
 def _once(entry: Entry, algorithm: str, patience: Patience, progress: Progress) -> str:
@@ -86,11 +113,26 @@ def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
     if answer.status == 416:
         entry.part.unlink(missing_ok=True)
         raise _Truncated("the server has no more than what came before")
+    seconds = _retry_after(answer.headers.get("Retry-After", "")) if answer.status in _LATER else None
+    if seconds is not None:
+        raise _Busy(answer.status, answer.reason, seconds)
     if answer.status != 200:
         raise DownloadError(f"{entry.url} cannot be fetched: HTTP status {answer.status} {answer.reason}.")
     entry.part.unlink(missing_ok=True)
     entry.validator.write_text(_validator(answer), encoding="latin-1")
     return 0, promised
+
+
+def _retry_after(said: str) -> float | None:
+    """Seconds, from a number or a date; None where it says nothing, or more than anybody waits."""
+    if said.strip().isdecimal():
+        seconds = float(said)
+    else:
+        try:
+            seconds = parsedate_to_datetime(said).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if seconds <= _LONGEST_WAIT else None
 
 
 def _validator(answer: Any) -> str:
@@ -124,12 +166,29 @@ def pool_for(url: str, patience: Patience) -> Any:
     timeout = urllib3.Timeout(connect=patience.connect, read=patience.read)
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
-    if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]) or _is_near(parts.hostname):
         return urllib3.PoolManager(timeout=timeout)
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     auth = unquote(urllib3.util.parse_url(proxy).auth or "")
     headers = urllib3.make_headers(proxy_basic_auth=auth) if auth else None
     return urllib3.ProxyManager(proxy, timeout=timeout, proxy_headers=headers)
+
+
+def _is_near(host: str | None) -> bool:
+    """Whether ``no_proxy`` names a network that an address is in; urllib knows names alone."""
+    try:
+        address = ip_address(host or "")
+    except ValueError:
+        return False
+    named = urllib.request.getproxies().get("no", "")
+    return any(address in network for network in _networks(named))
+
+
+def _networks(named: str) -> Iterator[IPv4Network | IPv6Network]:
+    for each in named.split(","):
+        if "/" in each:
+            with contextlib.suppress(ValueError):
+                yield ip_network(each.strip(), strict=False)
 
 
 def redirects() -> Any:
@@ -165,4 +224,11 @@ def words(error: BaseException | None) -> str:
         return str(error).rpartition(": ")[2] or str(error)
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return "the server does not answer"
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        # Its text is a tuple of Python's: a sentence, and the error below.
+        below = next((each for each in error.args if isinstance(each, Exception)), None)
+        ended = isinstance(below, urllib3.exceptions.IncompleteRead | http.client.IncompleteRead)
+        if below is None or ended or isinstance(below, http.client.RemoteDisconnected):
+            return "the server ended the connection before the file was whole"
+        return f"the connection broke: {getattr(below, 'strerror', None) or below}"
     return str(error)

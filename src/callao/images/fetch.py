@@ -139,7 +139,11 @@ def _downloaded(
 
     cached.dir.mkdir(parents=True, exist_ok=True)
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")
-    found = download(cached, name, patience, _progress(place.name, report))
+
+    def notice(message: str) -> None:
+        report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+
+    found = download(cached, name, patience, _progress(place.name, report), notice)
     try:
         digests.verify(place.text, digest, found)
     except DigestMismatch:

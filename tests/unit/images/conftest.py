@@ -26,6 +26,10 @@ class Resource:
     body: bytes = b""
     etag: str = '"one"'
     status: int = 200
+    busy: list[str] = field(default_factory=list)
+    """For each answer in turn, a Retry-After with status 503, before it is served."""
+    chunked: bool = False
+    """Sent in chunks, the last of which is missing while ``cut_after`` says so."""
     location: str = ""
     ranges: bool = True
     if_range: bool = True
@@ -67,6 +71,12 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.answer(server.resources.get(path, Resource(status=404)))
 
         def answer(self, resource: Resource) -> None:
+            if resource.busy:
+                self.send_response(503)
+                self.send_header("Retry-After", resource.busy.pop(0))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             asked = self.headers.get("Range", "")
             start = 0
             same = self.headers.get("If-Range") == resource.etag or not resource.if_range
@@ -85,7 +95,10 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
             self.send_header("ETag", resource.etag)
-            self.send_header("Content-Length", str(len(resource.body) - start + resource.length_lie))
+            if resource.chunked:
+                self.send_header("Transfer-Encoding", "chunked")
+            else:
+                self.send_header("Content-Length", str(len(resource.body) - start + resource.length_lie))
             self.end_headers()
             self.send(resource, resource.body[start:])
 
@@ -101,7 +114,10 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 server.release.wait(20)
                 self.close_connection = True
                 return
-            self.wfile.write(body)
+            whole = b"%x\r\n%s\r\n" % (len(body), body) if resource.chunked else body
+            self.wfile.write(
+                whole + (b"0\r\n\r\n" if resource.chunked and not self.close_connection else b"")
+            )
             self.wfile.flush()
             if self.close_connection:
                 self.connection.shutdown(socket.SHUT_WR)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import base64
+import email.utils
 import hashlib
 import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,31 @@ def test_a_server_that_promises_too_little_is_found_out_by_the_digest(
     with pytest.raises(DigestMismatch):
         get(url, tmp_path, sha256(BODY))
     assert left_in(tmp_path) == []
+
+
+def test_chunks_that_end_too_early_are_told_and_gone_on_with(server: Server, tmp_path: Path) -> None:
+    """No Content-Length says how much is missing: the chunks do."""
+    url = server.serve("/a.img", BODY, chunked=True, cut_after=[300_000])
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+    assert ranges(server)[1] == "bytes=300000-"
+    url = server.serve("/b.img", BODY, chunked=True, cut_after=[1] * 9)
+    with pytest.raises(DownloadError, match="the server ended the connection before the file was whole"):
+        get(url, tmp_path)
+
+
+def test_a_server_that_asks_for_a_pause_gets_it(server: Server, tmp_path: Path, events: list[Event]) -> None:
+    date = email.utils.formatdate(time.time() - 5, usegmt=True)
+    url = server.serve("/a.img", BODY, busy=["0", date])
+    assert get(url, tmp_path, sha256(BODY), events) == BODY
+    told = [event.message for event in events if event.state is State.NOTICE]
+    assert [words for words in told if "HTTP status 503" in words and "trying again in 0 s" in words] == told
+
+
+@pytest.mark.parametrize("said", ["86400", "Fri, 31 Dec 2099 23:59:59 GMT", "soon", "-1"])
+def test_a_pause_that_nobody_waits_for_is_a_refusal(server: Server, tmp_path: Path, said: str) -> None:
+    with pytest.raises(DownloadError, match="HTTP status 503"):
+        get(server.serve("/a.img", BODY, busy=[said] * 9), tmp_path)
+    assert len(server.requests) == 1
 
 
 def test_a_server_that_stalls_is_given_up(server: Server, tmp_path: Path) -> None:
@@ -268,7 +295,9 @@ def test_a_proxy_that_is_away_is_told_in_a_line_without_its_password(
     assert "object at 0x" not in str(caught.value)
 
 
-@pytest.mark.parametrize("excepted", ["127.0.0.1", "127.0.0.1:{port}", "*", "localhost, 127.0.0.1"])
+@pytest.mark.parametrize(
+    "excepted", ["127.0.0.1", "127.0.0.1:{port}", "*", "localhost, 127.0.0.1", "10.0.0.0/8, 127.0.0.0/8"]
+)
 def test_no_proxy_is_respected(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, excepted: str
 ) -> None:
