@@ -13,6 +13,7 @@ _WORDS = {
     "disk": "disk made",
     "driver": "machine started",
     "cloud-init": "cloud-init done",
+    "first-boot": "first boot done",
     "stop": "stopped",
 }
 """What a stage is called once it is done, where its name alone would not say it."""

@@ -142,12 +142,13 @@ def write_template(golden: Golden, path: Path) -> str:
     return str(path)
 
 
-def build_golden(kernel: str = "cloud") -> Golden:
+def build_golden(kernel: str = "cloud", *, cloud_init: bool = False) -> Golden:
     """The Debian 12 image, built once and kept in the project's cache (content-keyed).
 
     :param kernel: ``generic`` has 9p, and takes twice as long to boot.
     """
     argv = [sys.executable, "-m", "callao.golden", "--release", "12", "--kernel", kernel]
+    argv += ["--cloud-init"] if cloud_init else []
     environment = {**os.environ, "LIMA_HOME": str(CACHE)}
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     said = json.loads(done.stdout)

@@ -10,6 +10,7 @@ from importlib import resources
 
 from callao.cidata import variables
 from callao.cidata.document import dump
+from callao.cidata.first_boot import first_boot_files
 from callao.cidata.hosts import etc_hosts
 from callao.cidata.network import network_config
 from callao.cidata.provision import has_mode, provision_files, skips_default_dependencies
@@ -32,9 +33,11 @@ def content(seed: Seed) -> dict[str, bytes]:
     """
     environment = _environment(seed)
     early = has_mode(seed.config, ProvisionMode.BOOT) or bool(environment and not seed.config.plain)
+    user, network = user_data(seed, _script("entry.sh"), early=early), network_config(seed)
     files = {
-        "user-data": dump(user_data(seed, _script("entry.sh"), early=early), heading=HEADING),
-        "network-config": dump(network_config(seed)),
+        "user-data": dump(user, heading=HEADING),
+        "network-config": dump(network),
+        **first_boot_files(user, network, early=early),
         **_variables(seed, environment),
         **_boot_scripts(seed.config),
         **provision_files(seed.config),
@@ -94,7 +97,7 @@ def _device_mounts(config: Config) -> dict[str, bytes]:
 
 def _boot_scripts(config: Config) -> dict[str, bytes]:
     """Lima's folders: what plain instances get, too, is essential."""
-    names = ["boot.sh", "blocks.sh", "boot.essential/10-alpine.sh"]
+    names = ["first-boot.sh", "boot.sh", "blocks.sh", "boot.essential/10-alpine.sh"]
     if not config.plain:
         names += ["boot/05-mounts.sh"] if device_mounts(config) else []
         names += ["boot/20-home.sh", "boot/30-hosts.sh", "boot/40-environment.sh", "boot/50-timezone.sh"]

@@ -22,6 +22,7 @@ _WORDS = {
     "driver": "hypervisor",
     "sshd": "sshd in the guest",
     "cloud-init": "cloud-init",
+    "first-boot": "first boot",
     "provision": "provisioning",
     "mounts": "shared directories",
     "probes": "readiness probes",

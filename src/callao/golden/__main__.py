@@ -22,11 +22,24 @@ def main() -> int:
     parser.add_argument("--kernel", default="cloud", help="cloud or generic")
     parser.add_argument("--mirror", default="", help="an archive's URL; mmdebstrap's own choice when empty")
     parser.add_argument(
+        "--cloud-init",
+        action="store_true",
+        help="have cloud-init set guests up, in place of our own first-boot system",
+    )
+    parser.add_argument("--packages", default="", help="further Debian packages, separated by commas")
+    parser.add_argument(
         "--look", action="store_true", help="build nothing: say what a build would need and find"
     )
     arguments = parser.parse_args()
     try:
-        wanted = recipe(arguments.release, Host.detect().arch, arguments.kernel, arguments.mirror)
+        wanted = recipe(
+            arguments.release,
+            Host.detect().arch,
+            arguments.kernel,
+            arguments.mirror,
+            cloud_init=arguments.cloud_init,
+            packages=[name for name in arguments.packages.split(",") if name],
+        )
         if arguments.look:
             there = find(wanted, lima_home())
             lacking = [] if there else missing_packages(wanted.arch)

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from callao.errors import ImageError
+from callao.golden.customise import customisation, preparation
 from callao.golden.disk import make_disk
 from callao.golden.host import refuse_unfit
-from callao.golden.recipe import Recipe, customisation, key, packages
+from callao.golden.recipe import Recipe, all_packages, key
 from callao.golden.run import run
 
 Say = Callable[[str], None]
@@ -69,7 +70,7 @@ def _make(wanted: Recipe, folder: Path, say: Say) -> Path:
     scratch = folder / "scratch"
     scratch.mkdir()
     tar, raw = scratch / "root.tar", scratch / "disk.raw"
-    say(f"installing {len(packages(wanted))} packages of Debian {wanted.release} (about a minute)")
+    say(f"installing {len(all_packages(wanted))} packages of Debian {wanted.release} (about a minute)")
     run(mmdebstrap_argv(wanted, tar))
     say("making the disk")
     _boot_files(tar, made)
@@ -89,8 +90,9 @@ def mmdebstrap_argv(wanted: Recipe, tar: Path) -> list[str]:
         f"--mode={'root' if os.getuid() == 0 else 'unshare'}",
         "--variant=minbase",
         f"--architectures={wanted.debian_arch}",
-        f"--include={','.join(packages(wanted))}",
-        f"--customize-hook={customisation()}",
+        f"--include={','.join(all_packages(wanted))}",
+        f"--essential-hook={preparation(cloud_init=wanted.cloud_init)}",
+        f"--customize-hook={customisation(cloud_init=wanted.cloud_init)}",
         "--aptopt=Acquire::Retries 3",
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*",

@@ -31,12 +31,12 @@ def of_machine(paths: InstancePaths) -> str:
     return "\n".join(f"--- {name}, last lines:\n{text}" for name, text in parts if text)
 
 
-async def of_cloud_init(client: Client) -> str:
-    """The end of cloud-init's output, in which the boot scripts' output is."""
+async def of_boot(client: Client) -> str:
+    """The end of the log in which the boot scripts' output is; it has this name without cloud-init, too."""
     script = f"sudo -n tail -n {_LINES} /var/log/cloud-init-output.log\n"
     try:
         answer = await client.run(script, timeout=30.0)
     except TimeoutError:
         return ""
     text = printable(answer.stdout or answer.stderr).rstrip()
-    return f"--- cloud-init's output, last lines:\n{text}" if text else ""
+    return f"--- the boot scripts' output, last lines:\n{text}" if text else ""

@@ -40,22 +40,31 @@ _BOOT_DONE_GRACE = 60.0
 """Seconds that our boot scripts may end after cloud-init says that it is done."""
 
 _WATCH = """\
-tick=0
-while [ ! -s /run/cloud-init/result.json ]; do
-  sleep 0.4
-  tick=$((tick + 1))
-  if [ "$tick" -ge 12 ]; then
-    tick=0
-    printf 'log %s\\n' "$(sudo -n tail -n 1 /var/log/cloud-init-output.log 2>/dev/null)"
-  fi
-done
-printf 'result %s\\n' "$(tr -d '\\n' </run/cloud-init/result.json)"
-tick=0
-while [ ! -s /run/lima-boot-done ]; do
-  sleep 0.4
-  tick=$((tick + 1))
-  [ "$tick" -lt GRACE ] || { echo 'boot code=missing'; exit 0; }
-done
+await() {
+  tick=0
+  while [ ! -s "$1" ]; do
+    sleep "$2"
+    tick=$((tick + 1))
+    if [ "$tick" -ge "$3" ]; then
+      tick=0
+      printf 'log %s\\n' "$(sudo -n tail -n 1 /var/log/cloud-init-output.log 2>/dev/null)"
+    fi
+  done
+}
+if [ -e /run/callao/first-boot ]; then
+  echo first-boot
+  await /run/lima-boot-done 0.1 50
+  [ ! -e /run/callao/errors ] || sed 's/^/error /' /run/callao/errors
+else
+  await /run/cloud-init/result.json 0.4 12
+  printf 'result %s\\n' "$(tr -d '\\n' </run/cloud-init/result.json)"
+  tick=0
+  while [ ! -s /run/lima-boot-done ]; do
+    sleep 0.4
+    tick=$((tick + 1))
+    [ "$tick" -lt GRACE ] || { echo 'boot code=missing'; exit 0; }
+  done
+fi
 sed 's/^/boot /' /run/lima-boot-done
 """
 """Looks for files, since ``cloud-init status`` starts a Python: seconds of work in an emulated guest."""
@@ -63,9 +72,13 @@ sed 's/^/boot /' /run/lima-boot-done
 
 @dataclass(frozen=True)
 class Watched:
-    """What the guest said of its boot."""
+    """What the guest said of its boot.
 
-    cloud_init_errors: tuple[str, ...]
+    ``first`` is the stage of whichever system set it up.
+    """
+
+    first: Stage
+    errors: tuple[str, ...]
     code: str
     failed: tuple[str, ...]
 
@@ -78,7 +91,7 @@ async def await_booted(
     passed: Passed,
     note: Note,
 ) -> asyncio.subprocess.Process:
-    """Wait for sshd, cloud-init and the boot scripts; returns the ssh master.
+    """Wait for sshd, the first boot's work and the boot scripts; returns the ssh master.
 
     :param deadline: on :func:`time.monotonic`'s clock, for all of it.
     :raises StageFailed: naming the stage that failed, with the lines that explain it.
@@ -87,8 +100,8 @@ async def await_booted(
     passed(Stage.SSHD)
     try:
         watched, master = await _watch(paths, client, port, master, deadline, passed, note)
-        for error in watched.cloud_init_errors:
-            note(Stage.CLOUD_INIT, f"cloud-init reports: {error}")
+        for error in watched.errors:
+            note(watched.first, f"{_REPORTERS[watched.first]} reports: {error}")
         if watched.code != "0":
             raise await _provision_failed(watched, client)
         passed(Stage.PROVISION)
@@ -175,13 +188,13 @@ async def _watch(
                 await client.stream(script, told.line)
         except TimeoutError:
             raise StageFailed(
-                "cloud-init did not finish in time.",
-                stage=Stage.CLOUD_INIT,
-                evidence=await evidence.of_cloud_init(client),
+                f"{told.busy} did not finish in time.",
+                stage=told.stage,
+                evidence=await evidence.of_boot(client),
                 hint="Raise 'timeout' if it was still at work.",
             ) from None
         if told.code:
-            return Watched(tuple(told.errors), told.code, tuple(told.failed)), master
+            return Watched(told.first, tuple(told.errors), told.code, tuple(told.failed)), master
         await end(master)
         master = await _await_sshd(paths, client, port, deadline)
 
@@ -202,6 +215,7 @@ class _Told:
 
     passed: Passed
     note: Note
+    first: Stage = Stage.CLOUD_INIT
     finished: bool = False
     errors: list[str] = field(default_factory=list)
     code: str = ""
@@ -213,17 +227,38 @@ class _Told:
         if kind == "log" and rest.strip():
             if time.monotonic() - self.noted >= _EACH:
                 self.noted = time.monotonic()
-                self.note(Stage.CLOUD_INIT, rest.strip()[:_MOST_SAID])
+                self.note(self.stage, rest.strip()[:_MOST_SAID])
         elif kind == "result" and not self.finished:
-            self.finished = True
             self.errors.extend(_cloud_init_errors(rest))
-            self.passed(Stage.CLOUD_INIT)
+            self._first_done()
+        elif kind == "first-boot" and not self.finished:
+            self.first = Stage.FIRST_BOOT
+            self._first_done()
+        elif kind == "error" and len(self.errors) < _MOST_FAILED:
+            self.errors.append(rest[:_MOST_SAID])
         elif kind == "boot":
             key, _, value = rest.partition("=")
             if key == "code":
                 self.code = value[:_MOST_SAID]
             elif key == "failed" and len(self.failed) < _MOST_FAILED:
                 self.failed.append(value[:_MOST_SAID])
+
+    @property
+    def stage(self) -> Stage:
+        """The one that the guest is in."""
+        return Stage.PROVISION if self.finished else self.first
+
+    @property
+    def busy(self) -> str:
+        """What the guest is doing."""
+        return "the boot scripts" if self.finished else _REPORTERS[self.first]
+
+    def _first_done(self) -> None:
+        self.finished = True
+        self.passed(self.first)
+
+
+_REPORTERS = {Stage.CLOUD_INIT: "cloud-init", Stage.FIRST_BOOT: "the first boot"}
 
 
 def _cloud_init_errors(result: str) -> list[str]:
@@ -241,12 +276,12 @@ async def _provision_failed(watched: Watched, client: Client) -> StageFailed:
         return StageFailed(
             "cloud-init finished, but the boot scripts never reported.",
             stage=Stage.PROVISION,
-            evidence=await evidence.of_cloud_init(client),
+            evidence=await evidence.of_boot(client),
             hint="Is this image made for cloud-init's NoCloud?",
         )
     names = ", ".join(watched.failed) or "a boot script"
     return StageFailed(
         f"{names} failed in the guest (status {watched.code}).",
         stage=Stage.PROVISION,
-        evidence=await evidence.of_cloud_init(client),
+        evidence=await evidence.of_boot(client),
     )

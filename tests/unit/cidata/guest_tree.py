@@ -100,6 +100,17 @@ class GuestTree:
         per_boot = next(file for file in document["write_files"] if "per-boot" in file["path"])
         self.put(per_boot["path"].removeprefix("/"), per_boot["content"], int(per_boot["permissions"], 8))
         output += self.chroot(per_boot["path"])
+        return self._done(output)
+
+    def first_boot(self, seed: Seed) -> Done:
+        """One boot of an image without cloud-init: its own units run the seed's first-boot.sh."""
+        shutil.rmtree(self.root / "run")
+        (self.root / "run/callao").mkdir(parents=True)
+        self._insert(content(seed))
+        output = "".join(self.chroot("/mnt/lima-cidata/first-boot.sh", stage) for stage in ("early", "late"))
+        return self._done(output)
+
+    def _done(self, output: str) -> Done:
         lines = [line.partition("=") for line in self.text("run/lima-boot-done").splitlines()]
         [code] = [value for key, _, value in lines if key == "code"]
         return Done(int(code), tuple(value for key, _, value in lines if key == "failed"), output)
@@ -117,8 +128,11 @@ class GuestTree:
         return found
 
     def chroot(self, *argv: str) -> str:
-        """Run a command in the tree, in a mount namespace of its own; returns all that it printed."""
-        unshare = ["unshare", "--mount"]
+        """Run a command in the tree; returns all that it printed.
+
+        In namespaces of its own: what it does to mounts, the host name and NICs is done to nobody's.
+        """
+        unshare = ["unshare", "--mount", "--uts", "--net"]
         if os.geteuid() != 0:
             unshare += ["--map-root-user", "--map-auto"]
         enter = 'mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"'

@@ -52,6 +52,23 @@ def test_the_machine_is_as_configured() -> None:
     assert values(words, "-display") == ["none"]
 
 
+def test_the_serial_number_spares_cloud_init_its_search() -> None:
+    assert values(argv(), "-smbios") == ["type=1,serial=ds=nocloud"]
+
+
+@pytest.mark.parametrize(
+    ("option", "wanted", "expected"),
+    [
+        ("tcg,thread=multi", "root=/dev/vda1 quiet", "root=/dev/vda1 quiet mitigations=off"),
+        ("tcg,thread=multi", "mitigations=auto quiet", "mitigations=auto quiet"),
+        ("tcg,thread=multi", "", ""),
+        ("kvm", "root=/dev/vda1 quiet", "root=/dev/vda1 quiet"),
+    ],
+)
+def test_only_an_emulated_cpu_goes_without_mitigations(option: str, wanted: str, expected: str) -> None:
+    assert Acceleration(option, "max").cmdline(wanted) == expected
+
+
 def test_the_network_is_limas_and_forwards_from_the_host() -> None:
     (user,) = values(argv(), "-netdev")
     assert user.startswith("user,id=net0,net=192.168.5.0/24,dhcpstart=192.168.5.15,")

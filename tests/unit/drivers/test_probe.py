@@ -112,6 +112,7 @@ def test_a_foreign_guest_is_emulated_and_told_why(tmp_path: Path) -> None:
     chosen = choose(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "accel.json")
     assert chosen.option.startswith("tcg")
     assert "the guest is aarch64 and this host x86_64" in chosen.notice
+    assert chosen.emulated
 
 
 def test_the_cpu_that_was_asked_for_is_taken(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from callao import golden
 from callao.errors import ImageError
 from callao.golden import Recipe, find, recipe
 from callao.golden.build import mmdebstrap_argv
+from callao.golden.customise import customisation
 from callao.golden.disk import embedded_boot, embedded_core, sfdisk_script
 from callao.golden.host import missing_packages, refuse_unfit
-from callao.golden.recipe import Kernel, key, packages
+from callao.golden.recipe import Kernel, all_packages, key
 
 BASE = Recipe("12", "x86_64")
 
@@ -30,6 +32,8 @@ BASE = Recipe("12", "x86_64")
         replace(BASE, arch="aarch64"),
         replace(BASE, kernel=Kernel.GENERIC),
         replace(BASE, mirror="http://mirror.example/debian"),
+        replace(BASE, cloud_init=True),
+        replace(BASE, packages=("jq",)),
     ],
 )
 def test_every_input_changes_the_key(changed: Recipe) -> None:
@@ -51,14 +55,66 @@ def test_a_recipe_that_cannot_be_built_is_refused(arguments: tuple[str, str, str
         recipe(*arguments)
 
 
+@pytest.mark.parametrize("name", ["--include=x", "a,b", "Jq", "x", "", "jq=1.6"])
+def test_what_is_no_package_name_is_refused(name: str) -> None:
+    with pytest.raises(ImageError, match=r"packages: .* is not the name of a Debian package"):
+        recipe("12", "x86_64", "cloud", "", packages=[name])
+
+
 def test_the_kernel_is_debians_for_the_architecture() -> None:
-    assert "linux-image-cloud-amd64" in packages(BASE)
-    assert "linux-image-arm64" in packages(Recipe("13", "aarch64", Kernel.GENERIC))
+    assert "linux-image-cloud-amd64" in all_packages(BASE)
+    assert "linux-image-arm64" in all_packages(Recipe("13", "aarch64", Kernel.GENERIC))
 
 
-def test_one_network_renderer_is_installed() -> None:
-    assert "netplan.io" in packages(BASE)
-    assert "ifupdown" not in packages(BASE)
+def test_packages_of_the_users_are_installed_once(tmp_path: Path) -> None:
+    wanted = recipe("12", "x86_64", "cloud", "", packages=["jq", "rsync", "jq"])
+    [include] = [word for word in mmdebstrap_argv(wanted, tmp_path) if word.startswith("--include=")]
+    names = include.removeprefix("--include=").split(",")
+    assert names.count("jq") == names.count("rsync") == 1
+
+
+def test_one_first_boot_system_is_installed() -> None:
+    with_it = replace(BASE, cloud_init=True)
+    assert {"cloud-init", "netplan.io"} <= set(all_packages(with_it))
+    assert not {"cloud-init", "netplan.io", "ifupdown"} & set(all_packages(BASE))
+    assert "callao" not in customisation(cloud_init=True)
+
+
+def test_the_hook_installs_our_first_boot_system_as_it_is(tmp_path: Path) -> None:
+    """Against programs of the guest that do nothing: what is written is what counts."""
+    for folder in ("boot", "etc/systemd/network", "var/lib", "var/log", "var/cache"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "boot/vmlinuz-6.1").touch()
+    units = tmp_path / "lib/systemd/system"
+    units.mkdir(parents=True)
+    lines = ("After=x.service", "Before=sysinit.target", "Wants=time-set.target", "WantedBy=sysinit.target")
+    (units / "systemd-timesyncd.service").write_text("\n".join(lines))
+    (units / "systemd-resolved.service").touch()
+    stub = tmp_path / "stub"
+    stub.mkdir()
+    (stub / "chroot").write_text("#!/bin/sh\n")
+    (stub / "chroot").chmod(0o755)
+    environment = {"PATH": f"{stub}:{os.environ['PATH']}"}
+    argv = ["sh", "-c", customisation(cloud_init=False), "sh", str(tmp_path)]
+    subprocess.run(argv, env=environment, check=True)
+    source = Path(golden.__file__).parent / "first_boot" / "start.sh"
+    installed = tmp_path / "usr/lib/callao/first-boot"
+    assert installed.read_text() == source.read_text()
+    assert installed.stat().st_mode & 0o777 == 0o755
+    changed = (tmp_path / "etc/systemd/system/systemd-timesyncd.service").read_text().splitlines()
+    assert changed == [
+        "After=x.service multi-user.target",
+        "Before=shutdown.target",
+        "WantedBy=multi-user.target",
+    ]
+
+
+def test_shellcheck_has_nothing_to_say_of_the_images_script() -> None:
+    script = Path(golden.__file__).parent / "first_boot" / "start.sh"
+    done = subprocess.run(
+        ["shellcheck", "--shell=sh", str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == ""
 
 
 def test_mmdebstrap_is_told_suite_mode_and_mirror(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ as Nehalem, makes that kernel guard against Meltdown: each system call takes ten
 nothing, since an emulator does not speculate.
 """
 
+_MITIGATIONS = "mitigations="
+"""See the kernel's Documentation/admin-guide/kernel-parameters.txt."""
+
 _HARDWARE = {"linux": "kvm", "darwin": "hvf"}
 
 
@@ -31,6 +34,21 @@ class Acceleration:
     option: str
     cpu: str
     notice: str = ""
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the CPU is software."""
+        return self.option.startswith("tcg")
+
+    def cmdline(self, wanted: str) -> str:
+        """The command line of a kernel that QEMU loads itself.
+
+        An emulated CPU does not speculate as its model does: what a kernel does against that costs time at
+        each system call, and keeps nobody out. A ``mitigations=`` that is there stays.
+        """
+        if not self.emulated or not wanted or _MITIGATIONS in wanted:
+            return wanted
+        return f"{wanted} {_MITIGATIONS}off"
 
 
 def choose(config: Config, binary: str, version: str, host_arch: str, cache: Path) -> Acceleration:

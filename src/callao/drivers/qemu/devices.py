@@ -155,6 +155,17 @@ class Devices:
         return [word for name in self.names for word in ("-device", name)]
 
 
+@dataclass(frozen=True)
+class Datasource:
+    """The system's serial number, by which cloud-init knows where its data is and looks nowhere else.
+
+    See its documentation, "NoCloud".
+    """
+
+    def argv(self) -> list[str]:
+        return ["-smbios", "type=1,serial=ds=nocloud"]
+
+
 def rule(forward: Forward) -> str:
     """The host's side of a forward, as ``hostfwd`` and the monitor's commands write it."""
     return f"{forward.proto}:{forward.host_ip}:{forward.host_port}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from callao.config import Arch, Config, MountType, VMType
 from callao.drivers.base import Boot, Features, Machine
 from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
-from callao.drivers.qemu.accel import choose
+from callao.drivers.qemu.accel import Acceleration, choose
 from callao.drivers.qemu.devices import DirectKernel, Flash, Part
 from callao.drivers.qemu.disk import name_for
 from callao.drivers.qemu.hotplug import Slot
@@ -137,6 +137,8 @@ class QemuDriver:
         if accel.notice:
             report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=accel.notice))
         booting = _booting(boot.paths, config)
+        if booting.kernel is not None and boot.saved is None:
+            booting = replace(booting, kernel=_unmitigated(booting.kernel, accel, report))
         if booting.flash is not None and not boot.paths.qemu_efi_vars.exists():
             firmware.lay_variables(_firmware(config), boot.paths.qemu_efi_vars)
         slots: dict[int, Slot] = {}
@@ -237,6 +239,17 @@ def _booting(paths: InstancePaths, config: Config) -> Booting:
         return Booting()
     found = _firmware(config)
     return Booting(flash=Flash(found.code, paths.qemu_efi_vars, found.code_format))
+
+
+def _unmitigated(kernel: DirectKernel, accel: Acceleration, report: Reporter) -> DirectKernel:
+    cmdline = accel.cmdline(kernel.cmdline)
+    if cmdline != kernel.cmdline:
+        message = (
+            "the guest's kernel runs with mitigations=off, as an emulated CPU does not speculate; "
+            "'mitigations=auto' in the image's kernel.cmdline keeps them on."
+        )
+        report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
+    return replace(kernel, cmdline=cmdline)
 
 
 def _firmware(config: Config) -> firmware.Firmware:

@@ -12,6 +12,7 @@ from callao.drivers.base import Boot, Forward
 from callao.drivers.qemu.accel import Acceleration
 from callao.drivers.qemu.devices import (
     APPEND,
+    Datasource,
     Devices,
     DirectKernel,
     Disk,
@@ -72,6 +73,7 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
         Slots(paths, boot.shape.slots, boot.shares),
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
+        Datasource(),
     ]
     waiting = ["-incoming", "defer"] if boot.saved is not None else []
     return [

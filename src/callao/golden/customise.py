@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hooks that mmdebstrap runs on the new root, as text. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from importlib import resources
+
+_LIB = "/usr/lib/callao"
+
+_FIRST_BOOT = (
+    ("callao.golden", "first_boot/start.sh", f"{_LIB}/first-boot", 0o755),
+    (
+        "callao.golden",
+        "first_boot/cloud_config.py",
+        f"{_LIB}/python/callao/golden/first_boot/cloud_config.py",
+        0o644,
+    ),
+    ("callao.cidata", "first_boot.py", f"{_LIB}/python/callao/cidata/first_boot.py", 0o644),
+    ("callao.cidata", "scripts/first-boot.sh", f"{_LIB}/first-boot.sh", 0o644),
+    *(
+        ("callao.golden", f"first_boot/{unit}", f"/etc/systemd/system/{unit}", 0o644)
+        for unit in ("callao-first-boot.service", "callao-boot.service")
+    ),
+)
+"""Package, resource, place in the image, mode."""
+
+_INITRAMFS = (
+    ("callao.golden", "initramfs/hook", "/etc/initramfs-tools/hooks/callao", 0o755),
+    *(
+        ("callao.golden", f"initramfs/{name}", f"/etc/initramfs-tools/scripts/{place}", 0o755)
+        for name, place in (
+            ("init-top-udev", "init-top/udev"),
+            ("local-block-udev", "local-block/callao-udev"),
+            ("init-bottom-udev", "init-bottom/udev"),
+        )
+    ),
+)
+
+
+def preparation(*, cloud_init: bool) -> str:
+    """A shell script that gets the root's folder as ``$1``, before the kernel is installed."""
+    return _HEAD if cloud_init else _HEAD + _installed(_INITRAMFS) + _BEFORE
+
+
+def customisation(*, cloud_init: bool) -> str:
+    """A shell script that gets the root's folder as ``$1``, before it is packed."""
+    return _HEAD + _COMMON + (_CLOUD_INIT if cloud_init else _installed(_FIRST_BOOT) + _OWN) + _LAST
+
+
+def _installed(files: Iterable[tuple[str, str, str, int]]) -> str:
+    return "".join(
+        _install((resources.files(package) / name).read_text(encoding="utf-8"), path, mode)
+        for package, name, path, mode in files
+    )
+
+
+def _install(text: str, path: str, mode: int) -> str:
+    folder = path.rpartition("/")[0]
+    return (
+        f'mkdir -p "$root{folder}"\n'
+        f'printf %s {shlex.quote(text)} >"$root{path}"\n'
+        f'chmod {mode:o} "$root{path}"\n'
+    )
+
+
+_HEAD = """
+set -eu
+root=$1
+"""
+
+_BEFORE = r"""
+mkdir -p "$root/etc/initramfs-tools/conf.d" "$root/etc/systemd/network"
+echo MODULES=list >"$root/etc/initramfs-tools/conf.d/callao"
+# NICs keep the kernel's names: the seed says which is which.
+ln -s /dev/null "$root/etc/systemd/network/99-default.link"
+"""
+
+_COMMON = r"""
+cat >"$root/etc/kernel-img.conf" <<'CONF'
+do_symlinks = yes
+image_dest = /
+CONF
+chroot "$root" linux-update-symlinks install "$(basename "$root"/boot/vmlinuz-* | sed s/^vmlinuz-//)" \
+  "/$(cd "$root" && echo boot/vmlinuz-*)"
+mkdir -p "$root/boot/grub"
+cat >"$root/boot/grub/grub.cfg" <<'GRUB'
+set timeout=0
+linux /vmlinuz root=LABEL=root ro console=tty0 console=ttyS0,115200 quiet
+initrd /initrd.img
+boot
+GRUB
+chroot "$root" systemctl enable systemd-networkd systemd-resolved ssh >/dev/null 2>&1
+chroot "$root" systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer >/dev/null 2>&1
+ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+"""
+
+_CLOUD_INIT = r"""
+cat >"$root/etc/fstab" <<'FSTAB'
+LABEL=root / ext4 errors=remount-ro,x-systemd.growfs 0 1
+FSTAB
+cat >"$root/etc/cloud/cloud.cfg.d/90_datasource.cfg" <<'CLOUD'
+datasource_list: [NoCloud, None]
+CLOUD
+"""
+
+_OWN = r"""
+cat >"$root/etc/fstab" <<'FSTAB'
+LABEL=root / ext4 errors=remount-ro 0 1
+FSTAB
+cat >"$root/etc/hosts" <<'HOSTS'
+127.0.0.1 localhost
+::1 localhost ip6-localhost ip6-loopback
+ff02::1 ip6-allnodes
+ff02::2 ip6-allrouters
+HOSTS
+# sshd waits for neither: the clock is the host's until a time server answers, and names come later.
+# An order cannot be taken back by a drop-in, so that these are copies.
+units="$root/lib/systemd/system"
+own="$root/etc/systemd/system"
+sed -e '/^WantedBy=/s/=.*/=multi-user.target/' -e '/^Wants=time-set/d' \
+  -e '/^After=/s/$/ multi-user.target/' -e '/^Before=/s/=.*/=shutdown.target/' \
+  "$units/systemd-timesyncd.service" >"$own/systemd-timesyncd.service"
+sed -e '/^WantedBy=/s/=.*/=multi-user.target/' \
+  -e '/^Before=/s/=.*/=nss-lookup.target network-online.target multi-user.target shutdown.target/' \
+  "$units/systemd-resolved.service" >"$own/systemd-resolved.service"
+chroot "$root" systemctl reenable systemd-timesyncd.service systemd-resolved.service >/dev/null 2>&1
+# Checks the configuration that sshd itself reads, and refuses, a moment later; a reload still does.
+mkdir -p "$own/ssh.service.d"
+printf '[Service]\nExecStartPre=\n' >"$own/ssh.service.d/callao.conf"
+# No LVM, no repart.d, no crash dumps here; the second loads two modules that nothing uses.
+for unit in e2scrub_reap systemd-repart systemd-pstore; do
+  ln -s /dev/null "$own/$unit.service"
+done
+chroot "$root" systemctl enable callao-first-boot.service callao-boot.service >/dev/null 2>&1
+"""
+
+_LAST = r"""
+: >"$root/etc/machine-id"
+rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/hostname" "$root/var/lib/dbus/machine-id"
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/log/*.log
+# Or the first boot would do again what installing the packages did: see systemd-update-done.service(8).
+touch "$root/etc/.updated" "$root/var/.updated"
+"""
