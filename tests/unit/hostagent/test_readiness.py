@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the guest says of its boot, by the script that looks there, on files of a guest of either kind."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from callao.events import Stage
+from callao.hostagent import readiness
+
+_RESULT = '{"v1": {"errors": ["no route"]}}\n'
+
+
+def told(root: Path, files: dict[str, str]) -> tuple[readiness._Told, list[Stage]]:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    script = readiness._WATCH.replace("/run/", f"{root}/").replace("GRACE", "2")
+    said = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True).stdout
+    passed: list[Stage] = []
+    heard = readiness._Told(passed.append, lambda *_: None)
+    for line in said.splitlines():
+        heard.line(line)
+    return heard, passed
+
+
+def test_a_guest_without_cloud_init_has_the_stage_of_its_own_system(tmp_path: Path) -> None:
+    files = {"callao/first-boot": "", "callao/errors": "add_user failed\n", "lima-boot-done": "code=0\n"}
+    heard, passed = told(tmp_path, files)
+    assert passed == [Stage.FIRST_BOOT]
+    assert (heard.first, heard.code, heard.errors) == (Stage.FIRST_BOOT, "0", ["add_user failed"])
+    assert (heard.stage, heard.busy) == (Stage.PROVISION, "the boot scripts")
+
+
+def test_a_guest_with_cloud_init_has_cloud_inits(tmp_path: Path) -> None:
+    files = {"cloud-init/result.json": _RESULT, "lima-boot-done": "code=3\nfailed=provision[0] (user)\n"}
+    heard, passed = told(tmp_path, files)
+    assert passed == [Stage.CLOUD_INIT]
+    assert (heard.code, heard.failed, heard.errors) == ("3", ["provision[0] (user)"], ["no route"])
+
+
+def test_a_guest_whose_boot_scripts_never_report_is_not_waited_for(tmp_path: Path) -> None:
+    heard, _ = told(tmp_path, {"cloud-init/result.json": _RESULT})
+    assert heard.code == "missing"
+
+
+@pytest.mark.parametrize("stage", [Stage.CLOUD_INIT, Stage.FIRST_BOOT])
+def test_who_is_at_work_has_a_name(stage: Stage) -> None:
+    heard = readiness._Told(lambda _: None, lambda *_: None, first=stage)
+    assert heard.stage is stage
+    assert heard.busy in {"cloud-init", "the first boot"}
