@@ -17,6 +17,18 @@ HEADING = "#cloud-config\n"
 BOOT_SCRIPT = "/var/lib/cloud/scripts/per-boot/00-lima.boot.sh"
 """cloud-init runs what is here on every boot; the name is Lima's."""
 
+_CONFIG_MODULES = ("apt-configure", "grub-dpkg", "runcmd")
+_FINAL_MODULES = (
+    "scripts-vendor",
+    "scripts-per-once",
+    "scripts-per-boot",
+    "scripts-per-instance",
+    "scripts-user",
+    "final-message",
+)
+"""Of cloud-init's last two stages, in each of its versions: what acts on our seed, and on what an image may
+have brought for itself. The others find nothing to do, and each is loaded for that on every boot."""
+
 _HOST_KEY_CONFIG = "/etc/ssh/sshd_config.d/00-lima-host-key.conf"
 
 
@@ -43,6 +55,11 @@ def user_data(seed: Seed, entry: str, *, early: bool) -> Document:
         },
         "no_ssh_fingerprints": True,
         "ssh": {"emit_keys_to_console": False},
+        "cloud_config_modules": list(_CONFIG_MODULES),
+        "cloud_final_modules": [
+            *(["package-update-upgrade-install"] if config.upgrade_packages else []),
+            *_FINAL_MODULES,
+        ],
         "write_files": [
             _file(_HOST_KEY_CONFIG, "HostKey /etc/ssh/ssh_host_ed25519_key\n", "0644"),
             _file(BOOT_SCRIPT, entry, "0755"),

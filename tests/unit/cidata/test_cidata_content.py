@@ -104,6 +104,14 @@ def test_cloud_init_is_asked_only_for_what_the_configuration_needs(make_seed, fi
     assert set(_user_data(make_seed(**fields))) - set(_user_data(make_seed())) == expected
 
 
+@pytest.mark.parametrize("upgrade", [True, False])
+def test_cloud_init_loads_only_what_has_work(make_seed, upgrade):
+    document = _user_data(make_seed(upgrade_packages=upgrade))
+    assert document["cloud_config_modules"] == ["apt-configure", "grub-dpkg", "runcmd"]
+    assert "scripts-per-boot" in document["cloud_final_modules"]
+    assert ("package-update-upgrade-install" in document["cloud_final_modules"]) == upgrade
+
+
 def test_the_first_nic_is_found_by_its_mac_and_yields_the_default_route(make_seed):
     network = Network(lima="shared", mac_address="52:55:55:00:00:01", interface="lima0", metric=100)
     ethernets = _yaml(make_seed(networks=(network,)), "network-config")["ethernets"]
