@@ -267,7 +267,7 @@ def test_one_goes_through_stop_clone_rename_and_reset(box: Box) -> None:
 
     done = box("clone", "web", "twin", "--start", "--set", "del(.portForwards)", "--timeout", "5m")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-    for stage in ("hypervisor", "sshd in the guest", "cloud-init", "ready"):
+    for stage in ("hypervisor", "sshd in the guest", "first boot", "ready"):
         assert any(line.startswith(f"✓ {stage}") for line in done.stderr.splitlines()), stage
     twin = _identity(box, "twin")
     assert twin == {"hostname": "lima-twin", "mac": twin["mac"], "key": twin["key"], "data": "mine"}
