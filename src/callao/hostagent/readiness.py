@@ -56,6 +56,7 @@ if [ -e /run/callao/first-boot ]; then
   await /run/lima-boot-done 0.1 50
   [ ! -e /run/callao/errors ] || sed 's/^/error /' /run/callao/errors
 else
+  echo cloud-init
   await /run/cloud-init/result.json 0.4 12
   printf 'result %s\\n' "$(tr -d '\\n' </run/cloud-init/result.json)"
   tick=0
@@ -215,7 +216,7 @@ class _Told:
 
     passed: Passed
     note: Note
-    first: Stage = Stage.CLOUD_INIT
+    first: Stage = Stage.SSHD
     finished: bool = False
     errors: list[str] = field(default_factory=list)
     code: str = ""
@@ -228,7 +229,10 @@ class _Told:
             if time.monotonic() - self.noted >= _EACH:
                 self.noted = time.monotonic()
                 self.note(self.stage, rest.strip()[:_MOST_SAID])
+        elif kind == "cloud-init" and not self.finished:
+            self.first = Stage.CLOUD_INIT
         elif kind == "result" and not self.finished:
+            self.first = Stage.CLOUD_INIT
             self.errors.extend(_cloud_init_errors(rest))
             self._first_done()
         elif kind == "first-boot" and not self.finished:
@@ -258,7 +262,12 @@ class _Told:
         self.passed(self.first)
 
 
-_REPORTERS = {Stage.CLOUD_INIT: "cloud-init", Stage.FIRST_BOOT: "the first boot"}
+_REPORTERS = {
+    Stage.SSHD: "the first login",
+    Stage.CLOUD_INIT: "cloud-init",
+    Stage.FIRST_BOOT: "the first boot",
+}
+"""Who is at work before the boot scripts; the first, until the guest says which of the others it has."""
 
 
 def _cloud_init_errors(result: str) -> list[str]:

@@ -47,8 +47,17 @@ def test_a_guest_whose_boot_scripts_never_report_is_not_waited_for(tmp_path: Pat
     assert heard.code == "missing"
 
 
-@pytest.mark.parametrize("stage", [Stage.CLOUD_INIT, Stage.FIRST_BOOT])
-def test_who_is_at_work_has_a_name(stage: Stage) -> None:
-    heard = readiness._Told(lambda _: None, lambda *_: None, first=stage)
-    assert heard.stage is stage
-    assert heard.busy in {"cloud-init", "the first boot"}
+@pytest.mark.parametrize(
+    ("said", "stage", "busy"),
+    [
+        ([], Stage.SSHD, "the first login"),
+        (["cloud-init"], Stage.CLOUD_INIT, "cloud-init"),
+        (["cloud-init", "result {}"], Stage.PROVISION, "the boot scripts"),
+        (["first-boot"], Stage.PROVISION, "the boot scripts"),
+    ],
+)
+def test_who_is_at_work_has_a_name(said: list[str], stage: Stage, busy: str) -> None:
+    heard = readiness._Told(lambda _: None, lambda *_: None)
+    for line in said:
+        heard.line(line)
+    assert (heard.stage, heard.busy) == (stage, busy)
