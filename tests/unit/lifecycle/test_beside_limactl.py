@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance that limactl has started since our own last start: its pid files are newer than our record."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from callao.access import Access
+from callao.drivers import driver_for
+from callao.errors import InstanceError
+from callao.events import Event, silent
+from callao.host import Host
+from callao.instances import InstancePaths, Runtime, Status, inspect
+from callao.instances.brief import briefs
+from callao.instances.files import write_json
+from callao.instances.process import Identity
+from callao.lifecycle import Request, ensure
+from callao.lifecycle.clone import clone
+from callao.lifecycle.quiet import must_be_stopped
+from callao.lifecycle.remake import remake_disk
+
+HOST = Host.detect()
+
+
+@pytest.fixture
+def paths() -> Iterator[InstancePaths]:
+    """Stopped, with the record of a start of ours and an image that is there."""
+    with tempfile.TemporaryDirectory(prefix="l-", dir="/tmp") as folder:
+        paths = InstancePaths(Path(folder) / "h" / "web")
+        paths.dir.mkdir(parents=True)
+        image = Path(folder) / "image.qcow2"
+        for each in (image, paths.disk):
+            subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(each), "1M"], check=True)
+        text = f"images: [{{location: {image}}}]\nvmType: qemu\narch: {HOST.arch}\ndisk: 1MiB\n"
+        paths.lima_yaml.write_text(text)
+        gone = Identity(pid=2**22 + 1, started=1, boot="of a boot before")
+        write_json(paths.runtime, Runtime(agent=gone, driver=gone, ssh_port=60022, ready=True))
+        yield paths
+
+
+@contextmanager
+def running(paths: InstancePaths) -> Iterator[subprocess.Popen[bytes]]:
+    """By limactl, for which a sleeper stands."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        for file in (paths.ha_pid, paths.qemu_pid):
+            file.write_text(f"{process.pid}\n")
+        paths.ssh_config.write_text("Host lima-web\n  Hostname 127.0.0.1\n  Port 40123\n")
+        yield process
+        process.kill()
+
+
+def test_it_is_seen_running_at_the_port_that_limactl_chose(paths: InstancePaths) -> None:
+    home = paths.dir.parent
+    assert inspect("web", home, HOST).status is Status.STOPPED
+    with running(paths) as process:
+        found = inspect("web", home, HOST)
+        (line,) = briefs(home, HOST)
+        assert found.agent is not None
+        assert (found.status, found.agent.pid, found.ssh_port) == (Status.RUNNING, process.pid, 40123)
+        assert (line.status, line.ssh_port) == (Status.RUNNING, 40123)
+    assert inspect("web", home, HOST).status is Status.STOPPED
+
+
+def test_its_disk_is_not_copied_and_its_folder_not_removed_under_it(paths: InstancePaths) -> None:
+    home = paths.dir.parent
+    with running(paths):
+        instance = inspect("web", home, HOST)
+        with pytest.raises(InstanceError, match="is running, and cannot be deleted now"):
+            must_be_stopped(instance, "deleted")
+        with pytest.raises(InstanceError, match="is running, and cannot be copied now"):
+            clone(instance, "copy", instance.document, home=home, host=HOST, report=silent)
+
+
+def test_it_is_stopped_as_our_own(paths: InstancePaths) -> None:
+    home = paths.dir.parent
+    with running(paths) as process:
+        request = Request(name="web", state="stopped")
+        assert ensure(request, home=home, host=HOST, check=False, report=silent).changed
+        assert process.wait(10) != 0
+    assert inspect("web", home, HOST).status is Status.STOPPED
+    assert not paths.ha_pid.exists()
+
+
+def test_a_disk_that_its_factory_reset_removed_is_made_anew(paths: InstancePaths) -> None:
+    paths.disk.unlink()
+    home, events = paths.dir.parent, list[Event]()
+    instance = inspect("web", home, HOST)
+    made = remake_disk(instance, driver_for("qemu"), home=home, access=Access.ONLINE, report=events.append)
+    assert paths.disk.exists()
+    assert made.record.image.endswith("image.qcow2")
+    assert "limactl factory-reset" in events[0].message
+    assert inspect("web", home, HOST).record == made.record
+
+
+def test_its_older_layout_is_taken_over_in_its_own_way(paths: InstancePaths) -> None:
+    paths.disk.rename(paths.dir / "diffdisk")
+    home = paths.dir.parent
+    remake_disk(
+        inspect("web", home, HOST), driver_for("qemu"), home=home, access=Access.ONLINE, report=silent
+    )
+    assert paths.disk.readlink() == Path("diffdisk")
