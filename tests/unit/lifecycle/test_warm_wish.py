@@ -102,7 +102,7 @@ def test_a_cache_that_cannot_be_trimmed_is_told_and_no_failure(
 
     monkeypatch.setattr(warm_cache, "trim", fail)
     events: list[Event] = []
-    keep_within(home, HOST, events.append)
+    keep_within(home, events.append)
     (event,) = events
     assert (event.state, "disk x is no qcow2" in event.message) == (State.NOTICE, True)
 
