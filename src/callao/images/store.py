@@ -24,7 +24,7 @@ from callao.images.formats import Form, form_of
 
 def store(home: Path) -> Path:
     """The folder."""
-    return home / "_cache" / "qcow2"
+    return (home / "_cache" / "qcow2").resolve()  # an overlay records it, and a home that links it may go
 
 
 def base_at(home: Path, identity: str) -> Path:
