@@ -117,7 +117,7 @@ def test_each_stage_was_told_in_order_with_its_time(box: Box) -> None:
     first, second = (
         [event for event in events if event.state is State.DONE] for events in (box.first, box.events)
     )
-    booted = [Stage.DRIVER, Stage.SSHD, Stage.CLOUD_INIT]
+    booted = [Stage.DRIVER, Stage.SSHD, Stage.FIRST_BOOT]
     rest = [Stage.PROVISION, Stage.MOUNTS, Stage.PROBES, Stage.READY]
     assert [event.stage for event in first] == [Stage.IMAGE, Stage.DISK, *booted]
     assert [event.stage for event in second if event.stage is not Stage.STOP] == [*booted, *rest]
