@@ -22,7 +22,7 @@ from callao.host import Host
 _GIB = 2**30
 _ZERO = "0.0.0.0"  # noqa: S104 - what the guest listens on
 _MOUNT_TYPES = {
-    VMType.QEMU: ("9p", "reverse-sshfs"),
+    VMType.QEMU: ("9p", "virtiofs", "reverse-sshfs"),
     VMType.VZ: ("virtiofs", "reverse-sshfs"),
     VMType.KRUNKIT: ("virtiofs",),
     VMType.WSL2: ("wsl2",),
@@ -62,7 +62,7 @@ def fill(
     filled.setdefault("cpus", min(4, host.cpus))
     filled["memory"] = parse_size(filled.get("memory", min(4 * _GIB, host.memory // 2 // 2**20 * 2**20)))
     filled["disk"] = parse_size(filled.get("disk", 100 * _GIB))
-    filled.setdefault("mountType", _mount_type(filled, made_by))
+    filled.setdefault("mountType", _mount_type(filled, made_by, host))
     filled["user"] = _user(filled.get("user", {}), host, system, made_by)
     filled["portForwards"] = [_forward(entry) for entry in filled.get("portForwards", [])]
     filled["networks"] = networks(filled.get("networks", []), instance_dir)
@@ -90,10 +90,11 @@ def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
     return (VMType.QEMU if foreign or legacy or document.get("mountType") == "9p" else VMType.VZ).value
 
 
-def _mount_type(filled: Document, made_by: str) -> str:
-    """The driver's first mount type that the guest's distribution has."""
+def _mount_type(filled: Document, made_by: str, host: Host) -> str:
+    """The driver's first mount type that the guest's distribution and the host have."""
     types = _MOUNT_TYPES[VMType(filled["vmType"])]
-    lacking = filled.get("mountTypesUnsupported", [])
+    without = ["virtiofs"] if filled["vmType"] == VMType.QEMU and not host.virtiofs else []
+    lacking = [*filled.get("mountTypesUnsupported", []), *without]
     if filled["vmType"] == VMType.QEMU and version(made_by) < version(_P9_LATER):
         return "reverse-sshfs"
     return next((each for each in types if each not in lacking), types[-1])

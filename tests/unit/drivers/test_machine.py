@@ -130,7 +130,7 @@ def test_aarch64_is_virt() -> None:
     [
         ({"arch": "s390x"}, "arch"),
         ({"networks": [{"vzNAT": True}]}, "networks[0]"),
-        ({"networks": [{"lima": "shared"}]}, "networks[0]"),
+        ({"networks": [{"lima": "user-v2"}]}, "networks[0]"),
         (
             {"plain": True, "portForwards": [{"guestPort": 80, "hostIP": "::1", "static": True}]},
             "portForwards[0].hostIP",
