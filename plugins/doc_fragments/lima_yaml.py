@@ -39,9 +39,10 @@ options:
             description: Who serves the directory, V(builtin) or V(openssh-sftp-server).
             type: str
             aliases: [sftpDriver]
-      9p:
+      ninep:
         description: For mount type V(9p).
         type: dict
+        aliases: [9p]
         suboptions:
           security_model:
             description: How owners and modes are kept on the host.

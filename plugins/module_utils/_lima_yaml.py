@@ -23,7 +23,7 @@ MOUNT = {
     "mount_point": {"type": "str", "aliases": ["mountPoint"]},
     "writable": {"type": "bool"},
     "sshfs": {"type": "dict", "options": SSHFS},
-    "9p": {"type": "dict", "options": P9},
+    "ninep": {"type": "dict", "options": P9, "aliases": ["9p"]},
     "virtiofs": {
         "type": "dict",
         "options": {"queue_size": {"type": "int", "aliases": ["queueSize"]}},

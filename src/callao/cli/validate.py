@@ -22,9 +22,9 @@ from callao.errors import CallaoError, ConfigError, Problem
 @click.option("--fill", is_flag=True, help="Print the whole configuration, defaults included.")
 @click.option("--strict", is_flag=True, help="Refuse what is otherwise warned of, such as unknown keys.")
 def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
-    """Check lima.yaml files and templates: whether an instance could be made of them here.
+    """Check lima.yaml files and templates.
 
-    All mistakes of all of them are told; the exit status is 1 when there is one.
+    It says whether an instance could be made of them here. All mistakes of all of them are told; the exit status is 1 when there is one.
     """
     run = session()
     failed = 0

@@ -154,14 +154,14 @@ def test_flags_that_say_nothing_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--cpus", "0"], "cpus: 0"),
+        (["--cpus", "-1"], "cpus: -1"),
         (["--arch", "z80"], "arch: 'z80'"),
         (["--dns", "nowhere"], "dns[0]: 'nowhere'"),
         (["--mount-type", "smb"], "mountType: 'smb'"),
         (["--vm-type", "xen"], "vmType: 'xen'"),
         (["--ssh-port", "99999"], "ssh.localPort: 99999"),
         (["--param", "1A=b"], "param.1A"),
-        (["--set", ".nothing = 1"], "nothing"),
+        (["--set", '.cpus = "many"'], "cpus: 'many'"),
         (["--memory", "x"], "'--memory': 'x' is not a valid float"),
         (["--network", "lima:nowhere"], "networks[0]"),
     ],

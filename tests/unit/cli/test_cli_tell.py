@@ -29,7 +29,8 @@ def test_good_files_and_templates_are_ticked_off(callao: Line, tmp_path: Path) -
     (tmp_path / "a.yaml").write_text(GOOD)
     done = callao("validate", "a.yaml", "debian-12", "template:docker")
     assert (done.status, done.out) == (0, "")
-    assert done.err.splitlines() == ["✓ a.yaml", "✓ debian-12", "✓ template:docker"]
+    ticked = [line for line in done.err.splitlines() if not line.startswith("! ")]
+    assert ticked == ["✓ a.yaml", "✓ debian-12", "✓ template:docker"]
 
 
 def test_every_mistake_of_every_file_is_told_with_its_place(callao: Line, tmp_path: Path) -> None:
@@ -225,7 +226,7 @@ def test_an_unknown_shell_is_told(callao: Line) -> None:
         (["shell", "we"], {"web-1", "web-2"}),
         (["stop", "web-1", ""], {"api", "web-1", "web-2"}),
         (["copy", "we"], {"web-1:", "web-2:"}),
-        (["create", "debian-1"], {"debian-12", "debian-13"}),
+        (["create", "debian-1"], {"debian-11", "debian-12", "debian-13"}),
         (["start", "web"], {"web-1", "web-2"}),
         (["edit", "--vm"], {"--vm-type"}),
     ],

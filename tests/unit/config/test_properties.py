@@ -68,7 +68,7 @@ def test_merging_whole_documents_is_associative(one: Any, two: Any, three: Any) 
 
 
 @SLOW
-@given(documents(without=NAMED))
+@given(documents(without=(*NAMED, "mountTypesUnsupported")))  # of which each type stands once, merged
 def test_nothing_over_a_document_is_the_document(document: dict[str, Any]) -> None:
     assert merge([document]) == merge([{}, document]) == merge([document, {}]) == document
 
@@ -77,8 +77,8 @@ def test_a_star_speaks_for_the_layers_it_is_merged_with_and_is_gone_after() -> N
     """So with ``*`` the order of merging matters, and all layers have to be merged at once."""
     star = {"mounts": [{"location": "*", "mountPoint": "*", "writable": True}]}
     under = {"mounts": [{"location": "/x"}]}
-    assert merge([star, {}, under]) == {"mounts": [{"location": "/x", "writable": True}]}
-    assert merge([merge([star, {}]), under]) == {"mounts": [{"location": "/x"}]}
+    assert merge([under, {}, star]) == {"mounts": [{"location": "/x", "writable": True}]}
+    assert merge([under, merge([{}, star])]) == {"mounts": [{"location": "/x"}]}
 
 
 def outcome(document: dict[str, Any], text: str = "") -> Config | ConfigError:
@@ -94,7 +94,9 @@ def told_or_taken(document: dict[str, Any]) -> None:
         check(document)
     found = outcome(document)
     if isinstance(found, Config):
-        assert outcome(to_document(found)) == found
+        again = outcome(to_document(found))
+        assert isinstance(again, Config)
+        assert to_document(again) == to_document(found)
         return
     assert found.problems
     assert all(each.path and each.message and each.allowed for each in found.problems), found

@@ -76,7 +76,7 @@ def test_an_instance_that_is_not_there_is_absent(play: Callable[..., Any]) -> No
 
 
 def test_every_problem_of_a_configuration_is_told_at_once(play: Callable[..., Any]) -> None:
-    wrong = {"name": "web", "template": "debian-12", "cpus": 0, "config": {"memroy": "2GiB"}}
+    wrong = {"name": "web", "template": "debian-12", "cpus": -1, "config": {"memroy": "2GiB"}}
     (result,) = play({INSTANCE: wrong}).results
     assert result["error"] == "ConfigError"
     assert {"cpus", "memroy"} <= {problem["path"] for problem in result["problems"]}
