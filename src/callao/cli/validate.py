@@ -24,7 +24,8 @@ from callao.errors import CallaoError, ConfigError, Problem
 def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
     """Check lima.yaml files and templates.
 
-    It says whether an instance could be made of them here. All mistakes of all of them are told; the exit status is 1 when there is one.
+    It says whether an instance could be made of them here. All mistakes of all of them are told; the exit
+    status is 1 when there is one.
     """
     run = session()
     failed = 0

@@ -32,6 +32,8 @@ def to_document(config: Config) -> dict[str, Any]:
         mount["9p"]["msize"] = format_size(mount["9p"]["msize"])
     options = document["vmOpts"]
     for driver, said in options.pop("others").items():
+        if not said:
+            continue
         both = isinstance(said, dict) and isinstance(options.get(driver), dict)
         options[driver] = {**options[driver], **said} if both else said
     document["provision"] = [_in_mode(entry) for entry in document["provision"]]
