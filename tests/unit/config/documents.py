@@ -35,6 +35,13 @@ def documents(record: type = Config, *, without: tuple[str, ...] = ()) -> st.Sea
     )
 
 
+def without_null(value: Any) -> Any:
+    """The same document as if its nulls had not been written."""
+    if isinstance(value, dict):
+        return {key: without_null(each) for key, each in value.items() if each is not None}
+    return [without_null(each) for each in value] if isinstance(value, list) else value
+
+
 def _field(record: type, key: str, kind: Any) -> st.SearchStrategy[Any]:
     if (record, key) in SMALLEST:
         return SIZES

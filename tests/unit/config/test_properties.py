@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from unit.config.documents import NAMED, documents, grafted
+from unit.config.documents import NAMED, documents, grafted, without_null
 from unit.config.test_effective import HOST, TREES
 
 from callao.config import Config, check, dump, effective, json_schema, load, locate, merge, to_document
@@ -59,9 +59,10 @@ def test_what_the_schema_gives_has_the_shape_by_both_accounts(document: dict[str
 
 
 @SLOW
-@given(documents(), documents(), documents())
+@given(documents().map(without_null), documents().map(without_null), documents().map(without_null))
 def test_merging_whole_documents_is_associative(one: Any, two: Any, three: Any) -> None:
-    """Maps, scalars and lists, with names or without; not so the entry ``*``, see below."""
+    """Maps, scalars and lists, with names or without; not so an explicit null, which takes away what the
+    layers below have and is gone then, and the entry ``*``, see below."""
     merged = merge([one, two, three])
     assert merged == merge([merge([one, two]), three])
     assert merged == merge([one, merge([two, three])])
