@@ -40,9 +40,8 @@ options:
             type: str
             aliases: [sftpDriver]
       ninep:
-        description: For mount type V(9p).
+        description: For mount type V(9p). May be written as C(9p), too.
         type: dict
-        aliases: [9p]
         suboptions:
           security_model:
             description: How owners and modes are kept on the host.

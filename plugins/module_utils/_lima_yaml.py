@@ -18,12 +18,15 @@ SSHFS = {
     "follow_symlinks": {"type": "bool", "aliases": ["followSymlinks"]},
     "sftp_driver": {"type": "str", "aliases": ["sftpDriver"]},
 }
+NO_IDENTIFIER = {"ninep": "9p"}
+"""Options whose name in lima.yaml no option of Ansible's can have; the action plugin takes that one, too."""
+
 MOUNT = {
     "location": {"type": "str", "required": True},
     "mount_point": {"type": "str", "aliases": ["mountPoint"]},
     "writable": {"type": "bool"},
     "sshfs": {"type": "dict", "options": SSHFS},
-    "ninep": {"type": "dict", "options": P9, "aliases": ["9p"]},
+    "ninep": {"type": "dict", "options": P9},
     "virtiofs": {
         "type": "dict",
         "options": {"queue_size": {"type": "int", "aliases": ["queueSize"]}},
@@ -101,6 +104,19 @@ OPTIONS = {
 }
 
 
+def spelled(arguments):
+    """A task's arguments, with names that are no identifiers as the options have them."""
+    mounts = arguments.get("mounts")
+    if not isinstance(mounts, list):
+        return arguments
+    limas = {theirs: ours for ours, theirs in NO_IDENTIFIER.items()}
+    entries = [
+        {limas.get(key, key): value for key, value in entry.items()} if isinstance(entry, dict) else entry
+        for entry in mounts
+    ]
+    return {**arguments, "mounts": entries}
+
+
 def written(option, value):
     """The option's value as lima.yaml has it; what was not given is left out."""
     return _written(OPTIONS[option], value)
@@ -118,7 +134,7 @@ def _written(spec, value):
 def _entry(fields, entry):
     found = {}
     for name, field in fields.items():
-        spellings = [name, *field.get("aliases", [])]
+        spellings = [name, *field.get("aliases", []), *filter(None, [NO_IDENTIFIER.get(name)])]
         value = next((entry[each] for each in spellings if entry.get(each) is not None), None)
         if value is not None:
             found[spellings[-1]] = _written(field, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,11 @@ def test_only_relative_files_are_looked_for_beside_the_playbook(given: str, is_f
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.beside_playbook(given) == (str(Path.cwd() / given) if is_file else given)
+
+
+def test_the_options_of_9p_are_taken_under_limas_own_name(play: Callable[..., Any]) -> None:
+    box = {"name": "web", "config": {"images": [{"location": "/x.qcow2"}]}}
+    mounts = [{"location": "/tmp", "mount_point": "/x", "9p": {"cache": "none"}}]
+    task = {"callao.lima.instance": {**box, "mounts": mounts}, "check_mode": True, "diff": True}
+    (result,) = play(task).results
+    assert yaml.safe_load(result["diff"]["after"])["mounts"][0]["9p"]["cache"] == "none"
