@@ -156,7 +156,7 @@ async def _said(process: asyncio.subprocess.Process, script: str) -> None:
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
-    """End a child and reap it; nothing happens when it has ended already."""
+    """End a child and reap it, and close what is left of its pipes."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
@@ -166,6 +166,9 @@ async def end(process: asyncio.subprocess.Process) -> None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+    # Its pipes outlive it where their end was not read, or where another program holds them. asyncio has no
+    # public way to close them, and complains of them once the loop is gone.
+    process._transport.close()  # type: ignore[attr-defined]
 
 
 async def banner(port: int) -> str:

@@ -150,6 +150,7 @@ def test_a_driver_that_is_not_there_says_which_are() -> None:
 
 def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.delenv("QEMU_SYSTEM_X86_64", raising=False)
     said = " ".join(driver_for(config().vm_type).missing(config()))
     assert "qemu-system-x86_64 is not on PATH: install it (Debian: qemu-system-x86)" in said
     assert "qemu-img is not on PATH" in said
