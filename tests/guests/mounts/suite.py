@@ -212,7 +212,7 @@ class InotifySuite:
             assert watching.stdout is not None
             assert watching.stdout.readline() == "watching\n"
             heard = b""
-            # A folder as new as this one is watched a moment after it is made: changes of before are not told.
+            # A new folder is watched a moment after it is made: changes before that are not told.
             deadline = time.monotonic() + 60
             for name in ("old", "new file", "end"):
                 while name.encode() not in heard.splitlines() and time.monotonic() < deadline:
