@@ -204,7 +204,8 @@ instance:
       returned: always
       sample: web
     status:
-      description: C(Running), C(Stopped), or C(Broken) with the reasons in C(errors).
+      description: C(Running), C(Stopped), "Paused (disk full)" while the host has no space for it,
+        or C(Broken) with the reasons in C(errors).
       type: str
       returned: always
       sample: Running

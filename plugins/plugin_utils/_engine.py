@@ -46,6 +46,7 @@ def diagnose(name: str, home: Path) -> str:
         from callao.errors import CallaoError
         from callao.host import Host
         from callao.instances import Status, inspect
+        from callao.instances.present import paused_words
     except ImportError:
         return ""
     remedy = f"callao.lima.instance (name: {name}, state: started)"
@@ -61,6 +62,8 @@ def diagnose(name: str, home: Path) -> str:
         )
     if instance.status is Status.STOPPED:
         return f"instance {name!r} is stopped: start it with {remedy}, or set lima_autostart to true."
+    if instance.status is Status.PAUSED:
+        return f"instance {name!r}: {paused_words(instance.paths)}"
     if instance.failure is not None:
         return (
             f"instance {name!r} runs, but its start failed at stage {instance.failure.stage}: "

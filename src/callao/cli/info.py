@@ -35,7 +35,7 @@ def _of_instance(run: Session, name: str) -> dict[str, Any]:
 
     found = brief(name, run.home)
     facts = {"name": name, "status": found.status.value, "dir": str(found.dir)}
-    if found.status is not Status.RUNNING:
+    if found.status not in (Status.RUNNING, Status.PAUSED):
         return facts
     answer = call(found.paths.ha_sock, "GET", "/v1/info")
     return {**(answer if isinstance(answer, dict) else {}), **facts}

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from callao.errors import InstanceError
 from callao.instances.paths import InstancePaths, ssh_alias
-from callao.instances.present import Status
+from callao.instances.present import Status, must_not_be_paused
 from callao.ssh.target import Target
 
 
@@ -27,8 +27,9 @@ class Standing(Protocol):
 def reachable(instance: Standing) -> Target:
     """ssh to a running instance, ours or Lima's.
 
-    :raises InstanceError: when it doesn't run.
+    :raises InstanceError: when it doesn't run, or is paused.
     """
+    must_not_be_paused(instance.status, instance.paths)
     if instance.status is not Status.RUNNING or not instance.paths.ssh_config.exists():
         raise InstanceError(
             f"instance {instance.name!r} is not running (it is {instance.status}).",

@@ -17,6 +17,7 @@ from callao.drivers.base import (
     Machine,
     SavedState,
     ShareHotPlugger,
+    SpacePauser,
     StateSaver,
 )
 from callao.errors import DriverError
@@ -56,6 +57,7 @@ __all__ = [
     "Machine",
     "SavedState",
     "ShareHotPlugger",
+    "SpacePauser",
     "StateSaver",
     "driver_for",
     "known",

@@ -152,6 +152,17 @@ class StateSaver(Protocol):
 
 
 @runtime_checkable
+class SpacePauser(Protocol):
+    """A machine that is paused when the host has no space for what its guest writes."""
+
+    async def out_of_space(self) -> None:
+        """Until that happens; then at once, while there are pauses that were not asked after."""
+
+    async def resume(self) -> None:
+        """Try that write again, and go on; where there still is no space, the machine is paused anew."""
+
+
+@runtime_checkable
 class ShareHotPlugger(Protocol):
     """A machine that takes shares while it runs; only where ``Features.hot_mount_types``."""
 

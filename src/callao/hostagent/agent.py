@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callao.config import Config
-from callao.drivers import Driver, Machine, StateSaver
+from callao.drivers import Driver, Machine, SpacePauser, StateSaver
 from callao.errors import AgentError, CallaoError, PortTaken, StageFailed
 from callao.events import Event, Stage, State
 from callao.host import identity_file
@@ -26,10 +26,12 @@ from callao.hostagent.logs import keep_bounded
 from callao.hostagent.probes import check_probe
 from callao.hostagent.readiness import await_booted, await_return
 from callao.hostagent.shutdown import shut_down
+from callao.hostagent.space import SpaceWatch
 from callao.hostagent.start import Started, start_machine
 from callao.hostagent.unexpected import attempt
 from callao.instances import Failure, InstancePaths, Runtime, TakeUp, fingerprint, ssh_alias
 from callao.instances.files import json_text, write_volatile
+from callao.instances.present import paused_words
 from callao.instances.process import identify
 from callao.instances.stopping import StopPolicy
 from callao.ssh import Client, Endpoint, end, render
@@ -87,6 +89,8 @@ class Agent:
     ready: asyncio.Task[None] | None = None
     off: asyncio.Future[int] | None = None
     logs: asyncio.Task[None] | None = None
+    space: SpaceWatch | None = None
+    watching: asyncio.Task[None] | None = None
     unwritten: asyncio.TimerHandle | None = None
     main: asyncio.Task[object] | None = None
     stopping: asyncio.Future[str] | None = None
@@ -123,6 +127,9 @@ class Agent:
         self.started, self.machine, port = started, started.machine, started.ssh_port
         self.off = asyncio.ensure_future(self.machine.wait())
         self.logs = asyncio.ensure_future(keep_bounded(self.paths.dir))
+        if isinstance(self.machine, SpacePauser):
+            self.space = SpaceWatch(self.machine, self.paths, self._notice)
+            self.watching = asyncio.ensure_future(self.space.run())
         await loading
         from callao.hostagent import api
         from callao.hostagent.forwards import Forwards
@@ -162,8 +169,7 @@ class Agent:
                 self.resolver, ask_it = await start_resolver(self.config, self.paths.name)
                 greeting.append(ask_it)
             except AgentError as error:
-                message = f"hostResolver: {error} The hypervisor's own name server answers instead."
-                self._report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
+                self._notice(f"hostResolver: {error} The hypervisor's own name server answers instead.")
         self.ports = LivePorts(
             self.machine,
             self._client(),
@@ -254,7 +260,7 @@ class Agent:
 
     async def _close(self) -> None:
         """End what serves the machine, and the machine where it still runs; nothing the second time."""
-        for task in (self.ready, self.keeper, self.logs):
+        for task in (self.ready, self.keeper, self.logs, self.watching):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -274,8 +280,8 @@ class Agent:
         if self.unwritten is not None:
             self.unwritten.cancel()
             self._write_runtime()
-        self.ready = self.keeper = self.logs = self.server = self.ports = self.resolver = self.shares = None
-        self.master = None
+        self.ready = self.keeper = self.logs = self.watching = self.server = None
+        self.ports = self.resolver = self.shares = self.master = None
         for path in self.paths.of_processes:
             with contextlib.suppress(OSError):  # the folder may be gone, or another's
                 path.unlink()
@@ -294,6 +300,9 @@ class Agent:
             client = self._client() if self.master is not None else None
             if client is None and policy is not _QUICK:
                 policy = _UNREADY
+            if self.space is not None and self.space.paused:
+                policy = _QUICK
+                journal.tell(_notice_of("the machine is paused: it is switched off, its guest not told."))
             self.stopping = asyncio.ensure_future(shut_down(self.machine, client, policy))
 
     def _routes(self) -> api.Routes:
@@ -386,12 +395,18 @@ class Agent:
         self._note(timings={**self.runtime.timings, stage.value: seconds})
         self._report(Event(stage=stage, state=State.DONE, seconds=seconds, message=message))
 
+    def _notice(self, message: str) -> None:
+        self._report(_notice_of(message))
+
     def _progress(self, stage: Stage, message: str) -> None:
         self._report(Event(stage=stage, state=State.PROGRESS, message=message))
 
     def _failed(self, stage: Stage, error: CallaoError) -> None:
         lines = getattr(error, "evidence", "")
-        message = f"{error.message} {error.hint}".strip()
+        hint = error.hint
+        if self.space is not None and self.space.paused:
+            hint = f"Meanwhile {paused_words(self.paths)}"
+        message = f"{error.message} {hint}".strip()
         with contextlib.suppress(OSError):
             self._note(failure=Failure(stage=stage.value, message=message, evidence=lines))
         try:
@@ -408,6 +423,10 @@ class Agent:
     def _note(self, **values: object) -> None:
         self.runtime = msgspec.structs.replace(self.runtime, **values)
         write_volatile(self.paths.runtime, json_text(self.runtime), mode=0o600)
+
+
+def _notice_of(message: str) -> Event:
+    return Event(stage=Stage.DRIVER, state=State.NOTICE, message=message)
 
 
 def _load_later() -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import sys
 from typing import Any
@@ -29,6 +30,18 @@ def write(event: Event | None = None, **status: object) -> None:
     line = msgspec.json.encode(Line(time=now, status=status, callao=event))
     sys.stdout.write(line.decode() + "\n")
     sys.stdout.flush()
+
+
+def tell(event: Event | None = None, **status: object) -> None:
+    """The same of what nobody's life depends on: on a full disk, it is written when there is space again."""
+    with contextlib.suppress(OSError):  # Python keeps what it could not write, up to its buffer's size
+        write(event, **status)
+
+
+def flush() -> None:
+    """Write what a full disk has held up, if there is space now."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
 
 
 def read(line: bytes) -> Line | None:

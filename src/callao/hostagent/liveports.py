@@ -219,15 +219,15 @@ class LivePorts:
             missed = self._ration.missed()
             if missed:
                 _notice(f"{missed} changes of port forwards are not listed here: there were too many.")
-            journal.write(portForward=forwarding)
+            journal.tell(portForward=forwarding)
 
 
 def _notice(sentence: str) -> None:
-    journal.write(Event(stage=Stage.DRIVER, state=State.NOTICE, message=f"portForwards: {sentence}"))
+    journal.tell(Event(stage=Stage.DRIVER, state=State.NOTICE, message=f"portForwards: {sentence}"))
 
 
 def _socket_told(kind: str, guest: str, host: str, error: str) -> None:
-    journal.write(portForward=event(kind, "unix", guest, host, error))
+    journal.tell(portForward=event(kind, "unix", guest, host, error))
 
 
 # What the guest says is taken for no more than it is: what doesn't look right is left out.

@@ -92,4 +92,4 @@ class Notifier:
 
 
 def _notice(sentence: str) -> None:
-    journal.write(Event(stage=Stage.MOUNTS, state=State.NOTICE, message=f"mountInotify: {sentence}"))
+    journal.tell(Event(stage=Stage.MOUNTS, state=State.NOTICE, message=f"mountInotify: {sentence}"))

@@ -35,8 +35,7 @@ def failure(error: Exception) -> AgentError:
 def tell(what: str, error: Exception) -> None:
     """A notice that ``what`` failed; work goes on without it."""
     message = f"{what}: {failure(error).message}"
-    with contextlib.suppress(OSError):
-        journal.write(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
+    journal.tell(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
 
 
 async def attempt(what: str, work: Awaitable[object]) -> None:

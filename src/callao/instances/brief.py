@@ -117,7 +117,7 @@ class _Index:
     def look(self, paths: InstancePaths) -> Brief:
         facts = self._known_facts(paths)
         agent, driver, port = running(paths)
-        status, errors = standing(facts.errors, agent, driver)
+        status, errors = standing(paths, facts.errors, agent, driver)
         return Brief(paths, status, facts, agent, driver, port, errors)
 
     def _known_facts(self, paths: InstancePaths) -> Facts:

@@ -24,7 +24,7 @@ class InstancePaths(NamedTuple):
     @property
     def of_processes(self) -> tuple[Path, ...]:
         """What only means something while the machine runs."""
-        return (self.ha_sock, self.ssh_sock, self.qmp_sock, self.ga_sock, self.qemu_pid)
+        return (self.ha_sock, self.ssh_sock, self.qmp_sock, self.ga_sock, self.qemu_pid, self.disk_full)
 
     @property
     def lima_yaml(self) -> Path:
@@ -107,6 +107,11 @@ class InstancePaths(NamedTuple):
     @property
     def ha_stderr(self) -> Path:
         return self.dir / "ha.stderr.log"
+
+    @property
+    def disk_full(self) -> Path:
+        """Ours: an empty file, there while the hypervisor has the machine paused for lack of space."""
+        return self.dir / "disk-full"
 
     @property
     def callao_json(self) -> Path:

@@ -18,9 +18,10 @@ K = TypeVar("K", bound=Known)
 
 
 class Status(enum.StrEnum):
-    """Lima's words."""
+    """Lima's words, and one of ours for a machine that runs and cannot go on."""
 
     RUNNING = "Running"
+    PAUSED = "Paused (disk full)"
     STOPPED = "Stopped"
     BROKEN = "Broken"
 
@@ -108,12 +109,33 @@ def foreign_port(paths: InstancePaths) -> int | None:
 
 
 def standing(
-    errors: tuple[str, ...], agent: Known | None, driver: Known | None
+    paths: InstancePaths, errors: tuple[str, ...], agent: Known | None, driver: Known | None
 ) -> tuple[Status, tuple[str, ...]]:
     """The status, by what is wrong with lima.yaml and by who lives; with all that is wrong."""
     if driver is not None and agent is None:
         errors = (*errors, f"the machine runs (pid {driver.pid}) without its host agent")
-    return Status.BROKEN if errors else Status.RUNNING if agent else Status.STOPPED, errors
+    if errors:
+        return Status.BROKEN, errors
+    if agent is None:
+        return Status.STOPPED, errors
+    return Status.PAUSED if driver is not None and is_there(paths.disk_full) else Status.RUNNING, errors
+
+
+def paused_words(paths: InstancePaths) -> str:
+    """Why a machine is paused, and what becomes of it."""
+    return (
+        f"the machine is paused, since the disk that {paths.disk} is on is full. "
+        "Make room there: it goes on by itself."
+    )
+
+
+def must_not_be_paused(status: Status, paths: InstancePaths) -> None:
+    """For what a guest has to answer to.
+
+    :raises InstanceError: when its machine is paused for lack of space.
+    """
+    if status is Status.PAUSED:
+        raise InstanceError(f"instance {paths.name!r}: {paused_words(paths)}")
 
 
 def must_be_unprotected(paths: InstancePaths) -> None:

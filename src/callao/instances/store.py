@@ -80,7 +80,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     agent, driver = processes(paths, runtime)
     live = runtime if runtime is not None and agent == runtime.agent else None
     document, config, errors = configuration(paths, host)
-    status, errors = standing(errors, agent, driver)
+    status, errors = standing(paths, errors, agent, driver)
     if status is Status.BROKEN:
         existing(name, home)  # what is being deleted just now is not broken
     return Instance(

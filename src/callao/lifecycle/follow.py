@@ -15,6 +15,7 @@ from callao.events import Event, Reporter, Stage, State
 from callao.hostagent import evidence, journal
 from callao.instances import Instance, InstancePaths, Runtime
 from callao.instances.files import read_json
+from callao.instances.present import paused_words
 from callao.instances.process import alive, wait_gone
 
 _INTERVAL = 0.02
@@ -47,7 +48,14 @@ def follow(instance: Instance, timeout: float, report: Reporter) -> None:
 
 
 def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, report: Reporter) -> None:
+    told = False
     for event in _events(paths.ha_stdout, lives, time.monotonic() + timeout + _GRACE):
+        if event is None:
+            if not told and paths.disk_full.exists():  # the agent may have no space to say so
+                told = True
+                report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=paused_words(paths)))
+            continue
+        told = told or event.message == paused_words(paths)
         if event.state is State.FAILED:
             raise _failure(paths, event)
         report(event)
@@ -66,8 +74,8 @@ def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, rep
     )
 
 
-def _events(path: Path, lives: Callable[[], bool], deadline: float) -> Iterator[Event]:
-    """Each event as it is written; ends when the agent has, after its last line."""
+def _events(path: Path, lives: Callable[[], bool], deadline: float) -> Iterator[Event | None]:
+    """Each event as it is written, None while there is none, until the agent has ended."""
     with path.open("rb") as file:
         rest = b""
         while time.monotonic() < deadline:
@@ -83,6 +91,7 @@ def _events(path: Path, lives: Callable[[], bool], deadline: float) -> Iterator[
             if not data:
                 if not living:
                     return
+                yield None
                 time.sleep(_INTERVAL)
 
 

@@ -17,6 +17,7 @@ from callao.instances import Instance, Status, inspect
 from callao.instances.broken import broken
 from callao.instances.lock import locked
 from callao.instances.persisted import Persisted, read_persisted, write_persisted
+from callao.instances.present import must_not_be_paused
 from callao.instances.written import write_document
 from callao.lifecycle.threads import for_threads
 
@@ -186,6 +187,7 @@ def _refuse_broken(instance: Instance) -> None:
 
 def _refuse_unfit(request: MountRequest, instance: Instance) -> None:
     _refuse_broken(instance)
+    must_not_be_paused(instance.status, instance.paths)
     if request.persist and request.state == MOUNTED and instance.document.get("plain"):
         raise InstanceError(
             f"instance {instance.name!r} is plain: no start mounts anything.",

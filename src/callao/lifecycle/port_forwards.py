@@ -18,6 +18,7 @@ from callao.instances import Instance, Status, inspect
 from callao.instances.broken import usable
 from callao.instances.lock import locked
 from callao.instances.persisted import read_persisted, write_persisted
+from callao.instances.present import must_not_be_paused
 from callao.instances.written import write_document
 from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
@@ -61,7 +62,7 @@ def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
     """``forwards``, ``failed`` and added ``rules`` of a running instance; nothing of a stopped one."""
     from callao.hostagent.client import call
 
-    if instance.status is not Status.RUNNING:
+    if instance.status not in (Status.RUNNING, Status.PAUSED):
         return {"forwards": [], "failed": [], "rules": []}
     said: dict[str, list[Rule]] = call(instance.paths.ha_sock, "GET", "/v1/port-forwards")
     return said
@@ -123,6 +124,7 @@ class _Decision:
 
 def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
     instance = inspect(request.instance, home, host)
+    must_not_be_paused(instance.status, instance.paths)
     said = forwards_of(instance)
     rule = dict(request.rule)
     if request.state == ABSENT:

@@ -16,6 +16,7 @@ from callao.instances import Instance, TakeUp, inspect
 from callao.instances.broken import usable
 from callao.instances.files import sync_folder, write_json
 from callao.instances.lock import locked
+from callao.instances.present import must_not_be_paused
 from callao.instances.store import living
 from callao.lifecycle.halt import cut_off
 from callao.lifecycle.leftovers import clear_stale
@@ -40,6 +41,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
                 f"instance {name!r} has a snapshot {snapshot!r} already.",
                 hint="Choose another name, or delete that one first.",
             )
+        must_not_be_paused(instance.status, paths)
         driver = driver_for(config.vm_type)
         if instance.agent and not instance.ready:
             raise SnapshotError(f"instance {name!r} is not ready yet.", hint="Wait until it is.")

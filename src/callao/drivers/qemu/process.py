@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qemu.qmp import QMPClient, QMPError
+from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
 from callao.child import die_with_parent
 from callao.drivers.base import DeviceShare, Forward
@@ -42,6 +42,8 @@ class QemuMachine:
         self._monitor = monitor
         self._hotplug = HotPlug(paths, monitor, self._execute, count, dict(slots))
         self.state = State(paths, monitor, self._execute, process.pid, disk)
+        self._pauses = EventListener("BLOCK_IO_ERROR", _is_pause)
+        monitor.register_listener(self._pauses)
 
     @property
     def pid(self) -> int:
@@ -62,6 +64,10 @@ class QemuMachine:
 
     async def resume(self) -> None:
         await self.state.resume()
+
+    async def out_of_space(self) -> None:
+        await self._pauses.get()
+        self._pauses.clear()  # each request that waits for space has its own
 
     async def plug_share(self, share: DeviceShare) -> None:
         await self._hotplug.plug(share)
@@ -171,6 +177,12 @@ async def _monitor(process: asyncio.subprocess.Process, paths: InstancePaths) ->
         port = int(taken.group(1))
         raise PortTaken(f"portForwards: port {port} of the host is taken: {words}", port=port)
     raise DriverError(f"QEMU ended with status {process.returncode}: {words}")
+
+
+def _is_pause(event: Message) -> bool:
+    """By its default QEMU pauses for lack of space, and tells the guest of any other error."""
+    data = event.get("data")
+    return isinstance(data, Mapping) and data.get("action") == "stop"
 
 
 def _log(paths: InstancePaths) -> str:

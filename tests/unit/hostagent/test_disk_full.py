@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A full disk of the host under a machine that writes: a real QEMU, whose guest is a boot sector."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.waiting import PATIENCE, until
+from support.writer import SIZE, command_line, make_disk, small_file_system
+
+from callao.cli.reach import reachable
+from callao.config import dump, effective
+from callao.drivers import Boot, Machine
+from callao.drivers.qemu.driver import QemuDriver
+from callao.drivers.qemu.process import QemuMachine, launch
+from callao.errors import AgentError, InstanceError
+from callao.events import Event, Reporter, State
+from callao.host import Host, HostUser
+from callao.hostagent import journal
+from callao.hostagent.agent import Agent
+from callao.instances import InstancePaths, Status, inspect
+from callao.instances.brief import brief
+from callao.instances.files import write_volatile
+from callao.instances.present import paused_words
+from callao.lifecycle.follow import follow_agent
+
+HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")
+DOCUMENT: dict[str, object] = {
+    "images": [{"location": "/x"}],
+    "hostResolver": {"enabled": False},
+    "mounts": [],
+    "plain": True,
+}
+ROOM = 12 << 20
+BALLAST = 4 << 20
+
+
+class Driver(QemuDriver):
+    """Its machines fill their disk."""
+
+    async def start(self, boot: Boot, report: Reporter) -> Machine:
+        return await launch(command_line(boot.paths), boot.paths)
+
+
+@pytest.fixture
+def paths() -> Iterator[InstancePaths]:
+    """An instance on a file system that has less space than its guest writes."""
+    with tempfile.TemporaryDirectory(prefix="f-", dir="/tmp") as home:
+        made = InstancePaths(Path(home) / "web")
+        made.dir.mkdir()
+        with small_file_system(made.dir, ROOM):
+            made.lima_yaml.write_text(dump(DOCUMENT))
+            (made.dir / "ballast").write_bytes(bytes(BALLAST))
+            make_disk(made.disk)
+            yield made
+
+
+def make_space(paths: InstancePaths) -> None:
+    """For all that the guest has to write."""
+    subprocess.run(["mount", "-o", f"remount,size={2 * SIZE}", str(paths.dir)], check=True)
+
+
+async def written(machine: Machine | None) -> int:
+    """Bytes that the guest has written to its disk."""
+    assert isinstance(machine, QemuMachine)
+    said = await machine._execute("query-blockstats")
+    assert isinstance(said, list)
+    return int(said[0]["stats"]["wr_bytes"])
+
+
+def an_agent(paths: InstancePaths) -> Agent:
+    config = effective(DOCUMENT, HOST, name="web", instance_dir=paths.dir)
+    return Agent(paths, config, Driver(), PATIENCE, 0, lambda: config)
+
+
+def runs(agent: Agent, then: Callable[[], Awaitable[object]], sig: signal.Signals = signal.SIGTERM) -> int:
+    """The exit status of an agent that is told to end once ``then`` has returned."""
+
+    async def play() -> int:
+        life = asyncio.ensure_future(agent.run())
+        await then()
+        os.kill(os.getpid(), sig)
+        async with asyncio.timeout(PATIENCE):
+            return await life
+
+    write_volatile(agent.paths.ha_pid, f"{os.getpid()}\n".encode())
+    return asyncio.run(play())
+
+
+def notices(text: str) -> list[str]:
+    said = [journal.read(line.encode()) for line in text.splitlines()]
+    every = [each.callao for each in said if each is not None and each.callao is not None]
+    return [each.message for each in every if each.state is State.NOTICE]
+
+
+def test_it_is_told_and_ends_when_there_is_space(
+    paths: InstancePaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent, seen = an_agent(paths), []
+
+    async def fills_up() -> None:
+        await until(lambda: agent.space is not None and agent.space.paused)
+        seen.append(brief("web", paths.dir.parent))
+        assert inspect("web", paths.dir.parent, HOST).status is Status.PAUSED
+        (paths.dir / "ballast").unlink()  # for a while
+        make_space(paths)
+        await until(lambda: agent.space is not None and not agent.space.paused)
+        while await written(agent.machine) < SIZE - (1 << 20):
+            await asyncio.sleep(0.05)
+        seen.append(brief("web", paths.dir.parent))
+
+    assert runs(agent, fills_up) == 0
+    paused, after = seen
+    assert (str(paused.status), after.status) == ("Paused (disk full)", Status.RUNNING)
+    with pytest.raises(InstanceError, match=r"paused, since the disk .*/web/disk is on is full.*by itself"):
+        reachable(paused)
+    assert notices(capsys.readouterr().out) == [
+        paused_words(paths),
+        "there is space again: the machine goes on.",
+    ]
+    assert not paths.disk_full.exists()
+
+
+def test_a_stop_waits_for_no_guest_that_is_paused(
+    paths: InstancePaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = an_agent(paths)
+
+    async def fills_up() -> None:
+        await until(lambda: agent.space is not None and agent.space.paused)
+
+    assert runs(agent, fills_up, signal.SIGINT) == 0
+    assert "its guest not told" in notices(capsys.readouterr().out)[-1]
+    assert not paths.disk_full.exists()
+
+
+def test_who_waits_for_a_start_hears_of_it_once_without_the_agents_journal(
+    paths: InstancePaths,
+) -> None:
+    agent = [sys.executable, "-c", "import time; time.sleep(1)"]
+    paths.ha_stdout.touch()
+    paths.disk_full.touch()
+    told: list[Event] = []
+    with subprocess.Popen(agent) as process, pytest.raises(AgentError, match="ended before"):
+        follow_agent(paths, process, PATIENCE, told.append)
+    assert [each.message for each in told] == [paused_words(paths)]
