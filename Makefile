@@ -11,6 +11,8 @@ SHELL := /bin/bash
 export ANSIBLE_NOCOWS := 1
 # Ansible's programs call each other by name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Without bytecode each ansible-playbook compiles Ansible first, which takes longer than most tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 up: bootstrap-up
 	$(PLAYBOOK) examples/site.yml

@@ -53,6 +53,9 @@ def pythons_of_pyenv() -> Iterator[str]:
 
 
 os.environ["PATH"] = os.pathsep.join([*pythons_of_pyenv(), os.environ["PATH"]])
+# Each environment is compiled once, not by each program that is started in it.
+os.environ["UV_COMPILE_BYTECODE"] = "1"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def install_locked(session: nox.Session, core: str) -> None:

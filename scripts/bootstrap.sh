@@ -90,6 +90,8 @@ lock_of_uv() {
 }
 
 # Exactly what requirements.txt names, each file verified by its hash; then this tree, built with the locked hatchling.
+# It is compiled now: uv leaves that to the first import, and under PYTHONDONTWRITEBYTECODE each start of Ansible would
+# compile it again, for two seconds.
 install_locked() {
   lock_of_uv >"$venv/uv.txt"
   "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$venv/uv.txt"
@@ -98,7 +100,7 @@ install_locked() {
   index=$("$venv/bin/python" -m pip config get global.index-url 2>/dev/null || echo "${PIP_INDEX_URL:-}")
   export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}" UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
   [ -n "$UV_DEFAULT_INDEX" ] || unset UV_DEFAULT_INDEX
-  "$venv/bin/uv" pip sync -q --python "$venv/bin/python" --require-hashes "$root/requirements.txt"
+  "$venv/bin/uv" pip sync -q --compile-bytecode --python "$venv/bin/python" --require-hashes "$root/requirements.txt"
   "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation -e "$root"
 }
 

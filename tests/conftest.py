@@ -13,6 +13,10 @@ from support.run import Run, Worker
 # Ansible's and Molecule's programs start each other by name, from wherever the environment is.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
+# Else each of the programs that are started compiles what it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Worker() if hasattr(config, "workerinput") else Run())
