@@ -102,6 +102,31 @@ options:
       - Without O(template), the other's configuration is the new one's, with O(config) over it.
       - An instance that exists does not notice it.
     type: str
+  renamed_from:
+    description:
+      - The name that the instance had. Where an instance of that name exists, and none that is called
+        O(name), it is renamed, with its disk, its labels and its snapshots, before the rest of the task.
+      - One that runs is shut down for it, where O(state) and O(restart) let it be restarted.
+      - Where there is no instance of that name, the option does nothing, so that it can stay in a playbook.
+        Where both exist, it is an error.
+    type: str
+    version_added: 0.2.0
+  protected:
+    description:
+      - Whether the instance is kept from being deleted, renamed and made anew, by whatever tool. The same as
+        C(callao protect) and C(limactl protect).
+      - With V(false), O(state=absent) and O(recreate=true) remove also one that is protected.
+      - When not given, it stays as it is.
+    type: bool
+    version_added: 0.2.0
+  autostart:
+    description:
+      - Whether the instance is started when its user logs in, by systemd's user manager on Linux and by
+        launchd on macOS. The same as C(callao autostart) and C(limactl autostart).
+      - On Linux, C(loginctl enable-linger) makes the boot of the machine the login, and the logout its end.
+      - When not given, it stays as it is.
+    type: bool
+    version_added: 0.2.0
   labels:
     description:
       - Words of your own about the instance. They are kept beside its lima.yaml.
@@ -180,6 +205,28 @@ EXAMPLES = r"""
     lock: "{{ playbook_dir }}/callao.lock"
     offline: true
 
+- name: Have a copy of a stopped box
+  callao.lima.instance:
+    name: web2
+    from: web
+
+- name: Call it by another name, and keep it from being deleted
+  callao.lima.instance:
+    name: shop
+    renamed_from: web2
+    protected: true
+
+- name: Start it whenever its user logs in
+  callao.lima.instance:
+    name: shop
+    autostart: true
+
+- name: Delete it although it is protected
+  callao.lima.instance:
+    name: shop
+    state: absent
+    protected: false
+
 - name: Shut it down, whatever it does
   callao.lima.instance:
     name: web
@@ -257,6 +304,11 @@ instance:
         project: shop
     protected:
       description: Whether it is protected against removal.
+      type: bool
+      returned: always
+      sample: false
+    autostart:
+      description: Whether it is started when its user logs in.
       type: bool
       returned: always
       sample: false
@@ -395,6 +447,9 @@ def outcome_of(module):
             timeout=params["timeout"],
             warm=params["warm"],
             origin=params["from"] or "",
+            renamed_from=params["renamed_from"] or "",
+            protected=params["protected"],
+            autostart=params["autostart"],
             lock=Path(params["lock"]) if params["lock"] else None,
             access=access_of(params["offline"]),
         )
@@ -442,6 +497,9 @@ def main():
             "plain": {"type": "bool"},
             "warm": {"type": "bool"},
             "from": {"type": "str"},
+            "renamed_from": {"type": "str"},
+            "protected": {"type": "bool"},
+            "autostart": {"type": "bool"},
             "labels": {"type": "dict"},
             "restart": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
             "force": {"type": "bool", "default": False},

@@ -67,6 +67,7 @@ instances:
       labels:
         project: shop
       protected: false
+      autostart: false
       errors: []
       ssh:
         address: 127.0.0.1

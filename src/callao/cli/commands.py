@@ -35,6 +35,8 @@ COMMANDS = {
     "rename": Entry("rename", "Give a stopped instance another name.", _MANAGE, ("mv",)),
     "protect": Entry("protect", "Keep instances from being deleted.", _MANAGE),
     "unprotect": Entry("unprotect", "Let instances be deleted again.", _MANAGE),
+    "autostart": Entry("autostart", "Have instances started when you log in.", _MANAGE),
+    "start-at-login": Entry("start_at_login", "The older name of autostart.", _MANAGE),
     "factory-reset": Entry("factory_reset", "Give an instance the disk it was made with.", _MANAGE),
     "show-ssh": Entry("show_ssh", "Show how ssh reaches an instance.", _MANAGE),
     "mount": Entry("mount", "Share directories with a running instance.", _MANAGE),

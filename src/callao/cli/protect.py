@@ -17,7 +17,9 @@ from callao.cli.session import session, tell
 )
 def command(instances: tuple[str, ...]) -> None:
     """Keep instances from being deleted."""
+    from callao.lifecycle.protect import protect
+
     run = session()
     for instance in [look(run, name) for name in instances]:
-        instance.paths.protected.touch(mode=0o400)
+        protect(instance.paths, on=True)
         tell(f"Protected {instance.name}.")

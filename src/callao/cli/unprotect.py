@@ -17,7 +17,9 @@ from callao.cli.session import session, tell
 )
 def command(instances: tuple[str, ...]) -> None:
     """Let instances be deleted again."""
+    from callao.lifecycle.protect import protect
+
     run = session()
     for instance in [look(run, name) for name in instances]:
-        instance.paths.protected.unlink(missing_ok=True)
+        protect(instance.paths, on=False)
         tell(f"{instance.name} can be deleted again.")

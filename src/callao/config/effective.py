@@ -48,6 +48,7 @@ def effective(
     *,
     name: str,
     instance_dir: Path,
+    lies_in: Path | None = None,
     source: str = "",
     text: str = "",
     warn: Callable[[Problem], None] = unheard,
@@ -55,6 +56,7 @@ def effective(
     """The configuration with every default filled in and every reference replaced.
 
     :param instance_dir: where the instance is or will be.
+    :param lies_in: where it is now, when it is to be renamed; ``instance_dir`` by default.
     :param source: where the document is from, for messages.
     :param text: the YAML that all of it was loaded from, if any: gives the problems lines and columns.
     :param warn: is told what has no effect here, or another than it seems.
@@ -68,7 +70,7 @@ def effective(
     sound = {key: value for key, value in shaped.items() if key not in wrong}
     for key in wrong & _STAND_IN.keys():
         sound[key] = _STAND_IN[key]
-    filled = fill(sound, host, instance_dir=instance_dir, made_by=made_by(instance_dir))
+    filled = fill(sound, host, instance_dir=instance_dir, made_by=made_by(lies_in or instance_dir))
     made = expand(filled, host, name=name, instance_dir=instance_dir)
     expanded = {**made.document, "mounts": settled(made.document["mounts"], host.user.home)}
     named = any(entry.get("lima") for entry in filled["networks"])

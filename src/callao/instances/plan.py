@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from callao.config import Change, Config, changes
-from callao.errors import ImmutableField, Problem, RestartRequired
+from callao.errors import ImmutableField, InstanceProtected, Problem, RestartRequired
 from callao.instances.broken import MEND, usable
 from callao.instances.effects import Effect, effect_of, fingerprint, shrinks
 from callao.instances.present import Status, must_be_unprotected
@@ -47,6 +47,11 @@ class Step(enum.StrEnum):
     """Another run started it; wait until it is ready."""
     REFRESH = "refresh"
     """Hand the running machine the changes that it can take live."""
+    PROTECT = "protect"
+    UNPROTECT = "unprotect"
+    AUTOSTART = "autostart"
+    """Have it started when its user logs in."""
+    NO_AUTOSTART = "no-autostart"
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,15 @@ class Policy:
     """How far the plan may go.
 
     ``force`` stops without asking the guest, and repairs what is broken; ``recreate`` replaces an
-    instance that exists.
+    instance that exists. ``protected`` and ``autostart`` are what it shall be; None leaves them alone.
     """
 
     target: Target = Target.STARTED
     force: bool = False
     recreate: bool = False
     restart: Restart = Restart.AUTO
+    protected: bool | None = None
+    autostart: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -107,24 +114,40 @@ def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Pl
     """
     if policy.target is Target.RESTARTED and policy.restart is Restart.NEVER:
         raise RestartRequired("state: 'restarted' contradicts restart: 'never' (allowed with it: 'auto').")
+    if policy.target is Target.ABSENT and policy.protected:
+        raise InstanceProtected("protected: true contradicts state: 'absent' (allowed with it: false).")
     if policy.target is Target.ABSENT:
-        return Plan(steps=_delete(actual)) if actual else Plan()
+        return Plan(steps=_delete(actual, policy)) if actual else Plan()
     if actual is None and policy.target is Target.STOPPED:
         return Plan()
     if actual is None:
-        return Plan(steps=(Step.CREATE, *_from_stopped(policy.target)))
+        return Plan(steps=(Step.CREATE, *_from_stopped(policy.target), *_marks(policy)))
     if policy.recreate:
+        # Deleted, it is registered no more; made anew, it is what it was in this.
+        kept = replace(policy, autostart=actual.autostart) if policy.autostart is None else policy
         return Plan(
-            steps=(*_delete(actual), Step.CREATE, *_from_stopped(policy.target)),
+            steps=(*_delete(actual, policy), Step.CREATE, *_from_stopped(policy.target), *_marks(kept)),
             changes=_changes(desired, actual),
         )
     usable(actual, MEND)
-    return _edit(desired, actual, policy)
+    planned = _edit(desired, actual, policy)
+    return replace(planned, steps=(*planned.steps, *_marks(policy, actual)))
 
 
-def _delete(actual: Instance) -> tuple[Step, ...]:
-    must_be_unprotected(actual.paths)
+def _delete(actual: Instance, policy: Policy) -> tuple[Step, ...]:
+    if policy.protected is not False:
+        must_be_unprotected(actual.paths)
     return (Step.DELETE,)
+
+
+def _marks(policy: Policy, actual: Instance | None = None) -> tuple[Step, ...]:
+    """What makes it protected and started at login, or no more; a new one is neither."""
+    steps: list[Step] = []
+    if policy.protected is not None and policy.protected != (actual is not None and actual.protected):
+        steps.append(Step.PROTECT if policy.protected else Step.UNPROTECT)
+    if policy.autostart is not None and policy.autostart != (actual is not None and actual.autostart):
+        steps.append(Step.AUTOSTART if policy.autostart else Step.NO_AUTOSTART)
+    return tuple(steps)
 
 
 def _from_stopped(target: Target) -> tuple[Step, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from callao.autostart import is_enabled
 from callao.config import Config, effective, load
 from callao.errors import CallaoError, ConfigError, InstanceNotFound
 from callao.host import Host
@@ -66,6 +67,11 @@ class Instance:
     @property
     def protected(self) -> bool:
         return is_there(self.paths.protected)
+
+    @property
+    def autostart(self) -> bool:
+        """Whether it is started when its user logs in."""
+        return is_enabled(self.paths.name, self.dir.parent)
 
 
 def inspect(name: str, home: Path, host: Host) -> Instance:

@@ -26,6 +26,7 @@ def summary(instance: Instance) -> dict[str, object]:
         "labels": dict(instance.labels),
         "errors": list(instance.errors),
         "protected": instance.protected,
+        "autostart": instance.autostart,
         "image": instance.record.image,
         "ssh": {
             "address": "127.0.0.1",

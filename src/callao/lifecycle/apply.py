@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from callao.autostart import disable, enable
 from callao.drivers import driver_for
 from callao.errors import ConfigError
 from callao.events import Reporter
@@ -18,6 +19,7 @@ from callao.lifecycle.create import create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.follow import follow
 from callao.lifecycle.leftovers import sweep
+from callao.lifecycle.protect import protect
 from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
 from callao.lifecycle.start import start
@@ -47,6 +49,7 @@ def apply(
     paths = InstancePaths(home / request.name)
     sweep(home, request.name)
     before = b""
+    started = False
     for step in steps.steps:
         match step:
             case Step.DELETE:
@@ -54,32 +57,7 @@ def apply(
                 delete(actual, report)
             case Step.CREATE:
                 assert wanted is not None
-                if request.origin:
-                    from callao.lifecycle.branch import bring_from
-
-                    bring_from(
-                        request.origin,
-                        wanted,
-                        home=home,
-                        host=host,
-                        runs=Step.START in steps.steps,
-                        timeout=request.timeout,
-                        report=report,
-                    )
-                    return
-                if request.is_warm(wanted.config) and Step.START in steps.steps:
-                    from callao.lifecycle.warm import bring
-
-                    bring(
-                        wanted,
-                        home=home,
-                        host=host,
-                        access=request.access,
-                        timeout=request.timeout,
-                        report=report,
-                    )
-                    return
-                create(wanted, home, report, request.access)
+                started = _create(steps, wanted, request, home=home, host=host, report=report)
             case Step.CONFIGURE:
                 assert wanted is not None
                 before = paths.lima_yaml.read_bytes()
@@ -93,11 +71,38 @@ def apply(
                 assert actual is not None
                 stop(actual, force=request.force, report=report)
             case Step.START:
-                _start(request, home, host, report)
+                if not started:
+                    _start(request, home, host, report)
             case Step.AWAIT:
                 follow(inspect(request.name, home, host), request.timeout, report)
             case Step.REFRESH:
                 refresh(paths, before)
+            case Step.PROTECT | Step.UNPROTECT:
+                protect(paths, on=step is Step.PROTECT)
+            case Step.AUTOSTART:
+                enable(request.name, home)
+            case Step.NO_AUTOSTART:
+                disable(request.name, home)
+
+
+def _create(
+    steps: Plan, wanted: Desired, request: Request, *, home: Path, host: Host, report: Reporter
+) -> bool:
+    """Make the instance; returns whether it has been started by that, if it shall be."""
+    runs = Step.START in steps.steps
+    if request.origin:
+        from callao.lifecycle.branch import bring_from
+
+        timeout = request.timeout
+        bring_from(request.origin, wanted, home=home, host=host, runs=runs, timeout=timeout, report=report)
+        return True
+    if runs and request.is_warm(wanted.config):
+        from callao.lifecycle.warm import bring
+
+        bring(wanted, home=home, host=host, access=request.access, timeout=request.timeout, report=report)
+        return True
+    create(wanted, home, report, request.access)
+    return False
 
 
 def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:

@@ -56,7 +56,8 @@ def desired(
     if actual is None or fresh:
         return _settled(request, document, reference, home, host, text)
     document, notices = _over(_kept(document, actual), actual, request, host)
-    return replace(_settled(request, document, reference, home, host), notices=notices)
+    found = _settled(request, document, reference, home, host, lies_in=actual.dir)
+    return replace(found, notices=notices)
 
 
 def _over(
@@ -79,7 +80,7 @@ def _whole(
     """For an instance that exists its lima.yaml as it shall be; for a new one, what a template would say."""
     if actual is not None:
         template = request.template or actual.template
-        return _settled(request, {**document}, template, home, host, request.text)
+        return _settled(request, {**document}, template, home, host, request.text, actual.dir)
     from callao.templates import layered
 
     layers = layered(merge([request.config, document]), home, access=request.access)
@@ -132,7 +133,7 @@ def _amended(request: Request, actual: Instance | None, home: Path, host: Host) 
     config = with_environment(request.config, os.environ)
     _refuse_unused(config, actual)
     document = _kept(_without_repeats(merge([config, actual.document])), actual)
-    return _settled(request, document, actual.template, home, host)
+    return _settled(request, document, actual.template, home, host, lies_in=actual.dir)
 
 
 def _refuse_unused(config: Mapping[str, object], actual: Instance) -> None:
@@ -166,15 +167,27 @@ def _without_repeats(document: dict[str, object]) -> dict[str, object]:
 
 
 def _settled(
-    request: Request, document: dict[str, object], template: str, home: Path, host: Host, text: str = ""
+    request: Request,
+    document: dict[str, object],
+    template: str,
+    home: Path,
+    host: Host,
+    text: str = "",
+    lies_in: Path | None = None,
 ) -> Desired:
     """``vmType`` and ``arch`` are resolved once and written down: they never change after.
 
+    :param lies_in: where the instance is now, if there is one.
     :param text: whose comments lima.yaml shall have; without one, it keeps its own.
     """
     warnings: list[Problem] = []
     config = effective(
-        document, host, name=request.name, instance_dir=home / request.name, warn=warnings.append
+        document,
+        host,
+        name=request.name,
+        instance_dir=home / request.name,
+        lies_in=lies_in,
+        warn=warnings.append,
     )
     settled = {**document, "vmType": config.vm_type.value, "arch": config.arch.value}
     return Desired(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from callao.autostart import disable
 from callao.errors import InstanceError
 from callao.instances.inuse import must_be_unused
 from callao.instances.lock import locked
@@ -23,6 +24,7 @@ def remove(paths: InstancePaths) -> None:
     try:
         remove_tree(away)  # what a removal that failed has left
         paths.dir.rename(away)
+        disable(paths.name, paths.dir.parent)
         remove_tree(away)
     except OSError as error:
         raise InstanceError(f"instance {paths.name!r} cannot be removed: {error}.") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from callao.autostart import disable, enable
 from callao.config import check_hostname, check_name, check_socket_path
 from callao.errors import InstanceError, InstanceProtected
 from callao.instances import Instance, InstancePaths
@@ -18,10 +19,7 @@ def rename(instance: Instance, name: str, *, home: Path) -> None:
     :raises InstanceError: when it runs, is protected, or the name is taken.
     :raises ConfigError: when the name cannot be one.
     """
-    check_name(name)
-    check_hostname(name)
-    check_socket_path(home / name)
-    must_be_free(name, home)  # before the locks: two of one name would wait for each other
+    must_be_renamable(name, home)  # before the locks: two of one name would wait for each other
     with locked(instance.name, home), locked(name, home):
         must_be_stopped(instance, "renamed")
         must_be_free(name, home)
@@ -30,8 +28,24 @@ def rename(instance: Instance, name: str, *, home: Path) -> None:
                 f"instance {instance.name!r} is protected, and keeps its name.",
                 hint=f"callao unprotect {instance.name}",
             )
+        autostart = instance.autostart
         try:
             instance.dir.rename(home / name)
         except OSError as error:
             raise InstanceError(f"instance {instance.name!r} cannot be renamed: {error}.") from error
         InstancePaths(home / name).ssh_config.unlink(missing_ok=True)
+        if autostart:
+            enable(name, home)
+            disable(instance.name, home)
+
+
+def must_be_renamable(name: str, home: Path) -> None:
+    """Whether an instance can have the name, and none has.
+
+    :raises InstanceError: when the name is taken.
+    :raises ConfigError: when the name cannot be one.
+    """
+    check_name(name)
+    check_hostname(name)
+    check_socket_path(home / name)
+    must_be_free(name, home)

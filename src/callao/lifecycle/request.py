@@ -31,6 +31,9 @@ class Request:
     :param warm: have a new instance go on from the memory of one like it, in place of booting, where that
         can be; the first of its kind boots, and is kept for those to come. None: as its lima.yaml says.
     :param origin: ``NAME`` or ``NAME@SNAPSHOT``: the instance that a new one begins as.
+    :param protected: whether it shall be kept from being deleted; None leaves that as it is.
+    :param autostart: whether it shall be started when its user logs in; None leaves that as it is.
+    :param renamed_from: the name that the instance had; where that exists still, it is renamed first.
     :param lock: a lock file that the template has to be in, unchanged; its images and packages count.
     :param access: whether templates and images may be had from the network.
     :param timeout: seconds, for the start to become ready, and for another run's lock.
@@ -51,6 +54,9 @@ class Request:
     timeout: float = 600.0
     warm: bool | None = None
     origin: str = ""
+    protected: bool | None = None
+    autostart: bool | None = None
+    renamed_from: str = ""
     lock: Path | None = None
     access: Access = Access.ONLINE
 
@@ -66,6 +72,8 @@ class Request:
             restart=Restart(_one_of("restart", self.restart, [str(each) for each in Restart])),
             force=self.force,
             recreate=self.recreate,
+            protected=self.protected,
+            autostart=self.autostart,
         )
 
     def label_texts(self) -> dict[str, str] | None:

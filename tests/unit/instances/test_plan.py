@@ -196,3 +196,9 @@ def test_a_protected_instance_is_not_deleted(tmp_path: Path) -> None:
     paths.protected.touch()
     with pytest.raises(InstanceProtected, match="protected"):
         plan(None, instance(paths=paths), Policy(Target.ABSENT))
+
+
+def test_a_new_instance_is_marked_after_it_was_made() -> None:
+    policy = Policy(Target.STARTED, protected=True, autostart=True)
+    assert plan(desired(), None, policy).steps == (C, START, Step.PROTECT, Step.AUTOSTART)
+    assert plan(desired(), None, Policy(Target.PRESENT, protected=False, autostart=False)).steps == (C,)

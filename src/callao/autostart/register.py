@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance registered with the login's manager of this host, or no more."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+from callao.autostart import launchd, systemd
+from callao.errors import CallaoError
+
+
+def is_enabled(name: str, home: Path) -> bool:
+    """Whether this instance is started at login, by an entry of ours or of limactl's."""
+    entry = _manager().read(name)
+    return bool(entry is not None and entry.starts(name, home))
+
+
+def enable(name: str, home: Path) -> None:
+    """Have the instance started when its user logs in.
+
+    :raises CallaoError: when this host has no such manager, or the entry is another instance's.
+    """
+    manager = _manager()
+    if not str(home).isprintable():
+        raise CallaoError(f"autostart: {str(home)!r}: no LIMA_HOME that a login's manager can be told.")
+    if manager is systemd and not systemd.supported():
+        raise CallaoError(
+            f"autostart: instance {name!r} cannot be started at login: this host has neither systemd nor "
+            "launchd.",
+            hint=f"Run 'callao start {name}' by what starts programs here.",
+        )
+    _refuse_another(manager, name, home)
+    path: Path = manager.path(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, manager.render(name, home))
+        manager.switch(name, on=True)
+    except OSError as error:
+        raise CallaoError(f"autostart: {path} cannot be written: {error.strerror or error}.") from error
+
+
+def disable(name: str, home: Path) -> bool:
+    """Have it started no more; returns whether it was. Another home's instance of that name stays.
+
+    :raises CallaoError: when the entry cannot be removed.
+    """
+    manager = _manager()
+    entry = manager.read(name)
+    if entry is None or (entry.name, entry.home) != (name, home):
+        return False
+    path: Path = manager.path(name)
+    try:
+        path.unlink(missing_ok=True)
+        manager.switch(name, on=False)
+    except OSError as error:
+        raise CallaoError(f"autostart: {path} cannot be removed: {error.strerror or error}.") from error
+    return True
+
+
+def _manager() -> ModuleType:
+    return launchd if sys.platform == "darwin" else systemd
+
+
+def _refuse_another(manager: ModuleType, name: str, home: Path) -> None:
+    """Both would have one file: the login's manager knows instances by their name alone."""
+    entry = manager.read(name)
+    if entry is not None and entry.home != home and (entry.home / name / "lima.yaml").exists():
+        raise CallaoError(
+            f"autostart: {manager.path(name)} starts the instance {name!r} of {entry.home}, and a login "
+            "knows one of a name.",
+            hint=f"Disable that one first: LIMA_HOME={entry.home} callao autostart disable {name}",
+        )
+
+
+def _write(path: Path, text: str) -> None:
+    """As a whole, or not at all."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), 0o644)
+        Path(name).replace(path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()

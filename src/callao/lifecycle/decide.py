@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a request and what is there to the steps between them. Reads, and changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from callao.errors import InstanceNotFound
+from callao.host import Host
+from callao.instances import Desired, Instance, Plan, Step, Target, inspect, plan
+from callao.lifecycle.desired import desired
+from callao.lifecycle.request import Request
+
+if TYPE_CHECKING:
+    from callao.lockfile import LockFile
+
+
+def decide(request: Request, actual: Instance | None, home: Path, host: Host) -> tuple[Desired | None, Plan]:
+    """What the instance shall be, and the steps from what it is to that.
+
+    :raises CallaoError: when the request cannot be met.
+    """
+    policy = request.policy()
+    if policy.target is Target.ABSENT:
+        return None, plan(None, actual, policy)
+    if policy.target is Target.STOPPED and actual is None:
+        return None, plan(None, None, policy)
+    lock = _lock_of(request)
+    wanted = desired(request, actual, home, host, lock=lock)
+    steps = plan(wanted, actual, policy)
+    if wanted is not None:
+        steps = Plan(steps.steps, steps.changes, (*steps.notices, *wanted.notices))
+    config = wanted.config if wanted else actual.config if actual else None
+    if config is not None and {Step.CREATE, Step.CONFIGURE, Step.START} & set(steps.steps):
+        from callao.lifecycle.support import notices, of_a_new_one, refuse_unsupported
+
+        refuse_unsupported(config, request.name, host)
+        document = wanted.document if wanted else actual.document if actual else {}
+        told = notices(document, config)
+        if wanted is not None:
+            told = (*map(str, wanted.warnings), *told, *_of_warm(request, wanted, steps))
+        if Step.CREATE in steps.steps:
+            told = (*told, *of_a_new_one(document))
+        steps = Plan(steps.steps, steps.changes, (*steps.notices, *told))
+    if lock is not None:
+        from callao.lockfile import notices as of_lock
+
+        steps = Plan(steps.steps, steps.changes, (*steps.notices, *of_lock(lock)))
+    return wanted, steps
+
+
+def _of_warm(request: Request, wanted: Desired, steps: Plan) -> tuple[str, ...]:
+    if Step.CREATE not in steps.steps or not request.is_warm(wanted.config):
+        return ()
+    if Step.START not in steps.steps:
+        return (f"{wanted.name}: warm: counts only where it is made and started at once: it will boot.",)
+    from callao.lifecycle.warm_cache import cache_size
+
+    cache_size()  # a value that is none is told before anything is made
+    return ()
+
+
+def _lock_of(request: Request) -> LockFile | None:
+    if request.lock is None:
+        return None
+    from callao.lockfile import read
+
+    return read(request.lock)
+
+
+def look(name: str, home: Path, host: Host) -> Instance | None:
+    """The instance as it is now; None where there is none."""
+    try:
+        return inspect(name, home, host)
+    except InstanceNotFound:
+        return None

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An instance that had another name, brought to what a request says under its new one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from callao.config import effective
+from callao.errors import InstanceError, InstanceProtected
+from callao.events import Reporter
+from callao.host import Host
+from callao.instances import Instance, Restart, Status, Target
+from callao.lifecycle.decide import decide, look
+from callao.lifecycle.outcome import outcome, picture_of
+from callao.lifecycle.rename import must_be_renamable, rename
+from callao.lifecycle.request import Outcome, Request
+
+_RENAME = "rename"
+"""What the outcome says was done before the plan's steps."""
+
+
+def ensure_renamed(
+    request: Request, *, home: Path, host: Host, check: bool, report: Reporter
+) -> Outcome | None:
+    """Rename the instance and meet the rest of the request; None where there is nothing to rename.
+
+    One that runs is shut down for it, where the request lets it be restarted.
+
+    :raises InstanceError: when both names exist, or the instance runs and may not be stopped.
+    """
+    from callao.lifecycle.ensure import ensure
+
+    old = look(request.renamed_from, home, host)
+    if old is None:
+        return None
+    if look(request.name, home, host) is not None:
+        raise InstanceError(
+            f"renamed_from: instances {old.name!r} and {request.name!r} exist both, so that the one cannot "
+            "become the other.",
+            hint=f"Delete one of them, or leave out renamed_from: {old.name}.",
+        )
+    runs = old.agent is not None or old.driver is not None
+    _must_be_renamable(old, request, home, runs=runs)
+    rest = replace(request, renamed_from="")
+    foreseen = _as_renamed(old, request.name, home, host)
+    wanted, steps = decide(rest, foreseen, home, host)  # all of it is known to be good before the rename
+    if check:
+        return _told(old, outcome(steps, wanted, picture_of(foreseen), old, rest), request.name)
+    before = picture_of(old)
+    if runs:
+        off = Request(name=old.name, state=Target.STOPPED, force=request.force, timeout=request.timeout)
+        ensure(off, home=home, host=host, check=False, report=report)
+    rename(old, request.name, home=home)
+    done = ensure(rest, home=home, host=host, check=False, report=report)
+    return _told(old, done, request.name, before)
+
+
+def _must_be_renamable(old: Instance, request: Request, home: Path, *, runs: bool) -> None:
+    must_be_renamable(request.name, home)
+    if old.protected:
+        raise InstanceProtected(
+            f"instance {old.name!r} is protected, and keeps its name.", hint=f"callao unprotect {old.name}"
+        )
+    policy = request.policy()
+    if runs and (policy.target is Target.PRESENT or policy.restart is Restart.NEVER):
+        raise InstanceError(
+            f"instance {old.name!r} is running, and has to be stopped to become {request.name!r} "
+            f"(state: {policy.target}, restart: {policy.restart}).",
+            hint="Stop it first, or ask for state: started with restart: auto.",
+        )
+
+
+def _as_renamed(old: Instance, name: str, home: Path, host: Host) -> Instance:
+    """The instance as it will be: stopped, and what its lima.yaml means under the new name."""
+    config = old.config
+    if config is not None:
+        config = effective(old.document, host, name=name, instance_dir=home / name, lies_in=old.dir)
+    status = old.status if old.status is Status.BROKEN else Status.STOPPED
+    return replace(old, name=name, config=config, status=status, agent=None, driver=None, failure=None)
+
+
+def _told(old: Instance, rest: Outcome, name: str, before: dict[str, object] | None = None) -> Outcome:
+    """The rest's outcome, with the rename in it. Where the rest changes nothing, the name alone differs."""
+    before = {"name": old.name, **(before or picture_of(old) or {})}
+    gone = "delete" in rest.actions
+    after = None if gone else {**before, **(rest.after or {}), "name": name}
+    return replace(rest, changed=True, before=before, after=after, actions=(_RENAME, *rest.actions))
