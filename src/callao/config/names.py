@@ -24,8 +24,13 @@ _LONGEST = 76
 UNIX_PATH_MAX = 104 if sys.platform == "darwin" else 108
 """See unix(7); with the closing NUL."""
 
-_LONGEST_SOCKET = "/ssh.sock.1234567890123456"
-"""ssh(1) puts 17 characters behind the control path while it makes the socket."""
+CONTROL_SUFFIX = 17
+"""Characters that ssh(1) puts behind a control path while it makes the socket."""
+
+LONGEST_USER = 32
+"""Characters of a user's name, see useradd(8)."""
+
+_LONGEST_SOCKET = "/ssh.sock" + "x" * CONTROL_SUFFIX
 
 
 def check_name(name: str) -> None:

@@ -48,7 +48,7 @@ def clear_stale(paths: InstancePaths) -> None:
     :raises InstanceError: when a process that no pid file names is not gone.
     """
     must_be_unused(paths, "started or changed")
-    for path in (paths.ha_pid, *paths.of_processes):
+    for path in (paths.ha_pid, *paths.of_processes, *paths.dir.glob("ssh-*.sock")):
         path.unlink(missing_ok=True)
     for path in paths.dir.glob(".*"):
         if path.is_symlink():  # as one to a shared directory, which stays

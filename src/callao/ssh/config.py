@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.config.names import CONTROL_SUFFIX, LONGEST_USER, UNIX_PATH_MAX
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -17,6 +19,7 @@ class Endpoint:
     identity: Path
     known_hosts: Path
     control_path: Path
+    """The socket of the connection that all logins of ``user`` share; other users have others beside it."""
     forward_agent: bool = False
     forward_x11: bool = False
     forward_x11_trusted: bool = False
@@ -47,7 +50,6 @@ def render(endpoint: Endpoint) -> str:
         "NoHostAuthenticationForLocalhost": "no",
         "Compression": "no",
         "ControlMaster": "auto",
-        "ControlPath": _quoted(endpoint.control_path),
         "ControlPersist": "yes",
         "ForwardAgent": _yes(endpoint.forward_agent),
         "ForwardX11": _yes(endpoint.forward_x11),
@@ -60,9 +62,20 @@ def render(endpoint: Endpoint) -> str:
             f"# ssh -F {endpoint.control_path.parent / 'ssh.config'} {endpoint.alias}",
             f"Host {endpoint.alias}",
             *lines,
+            f"Match originalhost {endpoint.alias} user {endpoint.user}",
+            f"  ControlPath {_quoted(endpoint.control_path)}",
+            f"Host {endpoint.alias}",
+            f"  ControlPath {_of_others(endpoint.control_path)}",
             "",
         ]
     )
+
+
+def _of_others(path: Path) -> str:
+    """Shared by the logins of one user; by none where the path may be too long for a socket."""
+    if len(str(path).encode()) + 1 + LONGEST_USER + CONTROL_SUFFIX >= UNIX_PATH_MAX:
+        return "none"
+    return _quoted(path)[:-1].removesuffix(path.suffix) + f'-%r{path.suffix}"'
 
 
 def _quoted(path: Path) -> str:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -241,3 +242,20 @@ def test_every_option_of_the_ssh_plugin_is_there(environment: dict[str, str]) ->
         return set(json.loads(done.stdout)[name]["doc"]["options"])
 
     assert options("ssh") - options("callao.lima.instance") == set()
+
+
+@pytest.mark.parametrize("folder", ["100%h of it, ümläut"])
+def test_a_home_of_an_odd_name_is_reached_by_the_plugin_and_by_its_ssh_config(
+    web: Sshd, box: Box, environment: dict[str, str], tmp_path: Path, folder: str
+) -> None:
+    home = tmp_path / folder
+    box.home.rename(home)
+    box.home.symlink_to(home)  # where sshd looks for whom it lets in
+    moved = replace(box, home=home)
+    config = moved.instance("web", web) / "ssh.config"
+    done = ansible(environment | {"LIMA_HOME": str(home)}, "printf %s-%s he re")
+    assert "he-re" in done.stdout, done.stderr
+    options = ["-o", "ControlMaster=no", "-o", "StrictHostKeyChecking=yes"]
+    argv = ["ssh", "-F", str(config), *options, "lima-web", "printf %s-%s he re"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert "he-re" in done.stdout, done.stderr

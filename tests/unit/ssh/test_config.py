@@ -21,10 +21,10 @@ def endpoint(folder: Path) -> Endpoint:
     )
 
 
-def parsed(folder: Path, text: str) -> dict[str, str]:
+def parsed(folder: Path, text: str, login: str = "lima-web") -> dict[str, str]:
     """The configuration as OpenSSH itself reads it."""
     (folder / "ssh.config").write_text(text)
-    argv = ["ssh", "-G", "-F", str(folder / "ssh.config"), "lima-web"]
+    argv = ["ssh", "-G", "-F", str(folder / "ssh.config"), login]
     lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
     return dict(line.split(" ", 1) for line in lines if " " in line)
 
@@ -48,6 +48,28 @@ def test_odd_paths_survive(tmp_path: Path, folder: str) -> None:
     said = parsed(odd, render(endpoint(odd)))
     assert said["controlpath"].replace("%%", "%") == str(odd / "ssh.sock")
     assert said["identityfile"].replace("%%", "%") == str(odd / "_config" / "user")
+
+
+@pytest.mark.parametrize("folder", [".", "100%h"])
+def test_each_user_has_a_connection_of_its_own(tmp_path: Path, folder: str) -> None:
+    place = tmp_path / folder
+    place.mkdir(exist_ok=True)
+    text = render(endpoint(Path("/l") / folder))
+    paths = {
+        login: parsed(place, text, f"{login}lima-web")["controlpath"] for login in ("", "lima@", "root@")
+    }
+    assert {login: path.replace("%%", "%") for login, path in paths.items()} == {
+        "": str(Path("/l") / folder / "ssh.sock"),
+        "lima@": str(Path("/l") / folder / "ssh.sock"),
+        "root@": str(Path("/l") / folder / "ssh-root.sock"),
+    }
+
+
+def test_other_users_share_no_connection_where_its_socket_could_not_be_made(tmp_path: Path) -> None:
+    """ssh ends with an error at a path that is too long for a socket."""
+    text = render(endpoint(Path("/" + "l" * 75)))
+    assert parsed(tmp_path, text, "root@lima-web").get("controlpath", "none") == "none"
+    assert parsed(tmp_path, text)["controlpath"].endswith("/ssh.sock")
 
 
 def test_forwarding_is_as_asked(tmp_path: Path) -> None:
