@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from callao.cli.session import Session, warn
+from callao.errors import CallaoError
 
 if TYPE_CHECKING:
     from callao.instances import Instance
@@ -24,13 +27,31 @@ def look(run: Session, name: str) -> Instance:
     return inspect(name, run.home, run.host)
 
 
+@contextlib.contextmanager
+def _told_when_interrupted(run: Session, name: str) -> Iterator[None]:
+    """A host agent outlives us: who gives up waiting for it should know."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.close()
+        with contextlib.suppress(CallaoError):
+            found = look(run, name)
+            if found.agent is not None and not found.ready:
+                warn(
+                    f"{name} goes on starting in the background. Wait for it again: callao start {name}. "
+                    f"Stop it: callao stop {name}"
+                )
+        raise
+
+
 def bring(run: Session, name: str, state: str, **more: Any) -> bool:
     """Bring an instance to ``state``; returns whether anything had to be done."""
     from callao.access import access_of_environment
     from callao.lifecycle import Request, ensure
 
     request = Request(name=name, state=state, access=access_of_environment(), **more)
-    outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
+    with _told_when_interrupted(run, name):
+        outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
     for notice in outcome.notices:
         warn(notice)
     return outcome.changed

@@ -34,6 +34,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="callao.hostagent")
     parser.add_argument("name")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds to become ready in")
+    parser.add_argument(
+        "--lifeline", action="store_true", help="end when standard input, a pipe, is closed by who has it"
+    )
     arguments = parser.parse_args()
     atexit.register(
         gc.freeze
@@ -61,6 +64,7 @@ def main() -> int:
             last_port=previous.ssh_port if previous else 0,
             reload=read,
             take_up=_taken(paths),
+            lifeline=sys.stdin.fileno() if arguments.lifeline else None,
         )
     except Exception as error:  # whoever started us waits for a word
         told = error if isinstance(error, CallaoError) else unexpected.failure(error)
@@ -75,7 +79,8 @@ def main() -> int:
         journal.write(exiting=True, errors=["stopped before the machine ran"])
         return 1
     finally:
-        paths.ha_pid.unlink(missing_ok=True)
+        if agent.folder.is_in_place():
+            paths.ha_pid.unlink(missing_ok=True)
 
 
 def _allow_descriptors() -> None:

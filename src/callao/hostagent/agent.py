@@ -21,6 +21,7 @@ from callao.errors import AgentError, CallaoError, PortTaken, StageFailed
 from callao.events import Event, Stage, State
 from callao.host import identity_file
 from callao.hostagent import evidence, journal, unexpected
+from callao.hostagent.folder import Folder
 from callao.hostagent.identity import Newcomer
 from callao.hostagent.logs import keep_bounded
 from callao.hostagent.probes import check_probe
@@ -73,6 +74,9 @@ class Agent:
     """Reads lima.yaml again."""
     take_up: TakeUp | None = None
     """The state to go on from, in place of booting."""
+    lifeline: int | None = None
+    """A descriptor that is closed when the run ends with which the machine shall end."""
+    folder: Folder = field(init=False)
     booted: Config = field(init=False)
     """What the running machine is, as far as a start would make it different."""
     began: float = field(default_factory=time.monotonic)
@@ -91,9 +95,13 @@ class Agent:
     logs: asyncio.Task[None] | None = None
     space: SpaceWatch | None = None
     watching: asyncio.Task[None] | None = None
+    leaving: asyncio.Task[None] | None = None
     unwritten: asyncio.TimerHandle | None = None
     main: asyncio.Task[object] | None = None
     stopping: asyncio.Future[str] | None = None
+
+    def __post_init__(self) -> None:
+        self.folder = Folder(self.paths.dir)
 
     async def run(self) -> int:
         """Until the machine is off; returns the process's exit status.
@@ -120,6 +128,8 @@ class Agent:
         self.main = task
         loop.add_signal_handler(signal.SIGINT, lambda: self._stop(StopPolicy()))
         loop.add_signal_handler(signal.SIGTERM, lambda: self._stop(_QUICK))
+        if self.lifeline is not None:
+            loop.add_reader(self.lifeline, self._cut_loose)
         loading = asyncio.ensure_future(asyncio.to_thread(_load_later))
         started = await start_machine(
             self.driver, self.paths, self.config, self.last_port, self.take_up, self._report
@@ -127,6 +137,7 @@ class Agent:
         self.started, self.machine, port = started, started.machine, started.ssh_port
         self.off = asyncio.ensure_future(self.machine.wait())
         self.logs = asyncio.ensure_future(keep_bounded(self.paths.dir))
+        self.leaving = asyncio.ensure_future(self._leave_with_folder())
         if isinstance(self.machine, SpacePauser):
             self.space = SpaceWatch(self.machine, self.paths, self._notice)
             self.watching = asyncio.ensure_future(self.space.run())
@@ -260,7 +271,7 @@ class Agent:
 
     async def _close(self) -> None:
         """End what serves the machine, and the machine where it still runs; nothing the second time."""
-        for task in (self.ready, self.keeper, self.logs, self.watching):
+        for task in (self.ready, self.keeper, self.logs, self.watching, self.leaving):
             if task is not None:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -280,11 +291,12 @@ class Agent:
         if self.unwritten is not None:
             self.unwritten.cancel()
             self._write_runtime()
-        self.ready = self.keeper = self.logs = self.watching = self.server = None
+        self.ready = self.keeper = self.logs = self.watching = self.leaving = self.server = None
         self.ports = self.resolver = self.shares = self.master = None
-        for path in self.paths.of_processes:
-            with contextlib.suppress(OSError):  # the folder may be gone, or another's
-                path.unlink()
+        if self.folder.is_in_place():
+            for path in self.paths.of_processes:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     async def _end_machine(self, machine: Machine, off: asyncio.Future[int]) -> None:
         await shut_down(machine, None, _QUICK)
@@ -304,6 +316,16 @@ class Agent:
                 policy = _QUICK
                 journal.tell(_notice_of("the machine is paused: it is switched off, its guest not told."))
             self.stopping = asyncio.ensure_future(shut_down(self.machine, client, policy))
+
+    def _cut_loose(self) -> None:
+        """Nobody waits for the machine any more."""
+        assert self.lifeline is not None
+        asyncio.get_running_loop().remove_reader(self.lifeline)
+        self._stop(_QUICK)
+
+    async def _leave_with_folder(self) -> None:
+        await self.folder.removed()
+        self._stop(_QUICK)
 
     def _routes(self) -> api.Routes:
         from callao.hostagent.forwards_api import ForwardsApi

@@ -31,12 +31,14 @@ def start(
     timeout: float,
     report: Reporter,
     origin: TakeUp | None = None,
+    lifeline: int | None = None,
 ) -> None:
     """Start a stopped instance and wait until it is ready.
 
     :param timeout: seconds.
     :param origin: the saved state of another machine to go on from, in place of booting; the identity is
         the instance's own.
+    :param lifeline: see :func:`callao.lifecycle.lifeline.lifeline`; the machine ends with us then.
     :raises StageFailed: naming the stage, with the lines that explain it; the machine stays up
         where it can be looked into.
     """
@@ -51,7 +53,7 @@ def start(
         identifier = cidata.instance_id(content)
         own = msgspec.structs.replace(origin, hostname=seed.hostname, instance_id=identifier)
         write_json(instance.paths.take_up, own)
-    _run(instance.paths, home, timeout, report)
+    _run(instance.paths, home, timeout, report, lifeline)
 
 
 def go_on(paths: InstancePaths, take_up: TakeUp, home: Path, timeout: float, report: Reporter) -> None:
@@ -61,7 +63,7 @@ def go_on(paths: InstancePaths, take_up: TakeUp, home: Path, timeout: float, rep
     """
     clear_stale(paths)
     write_json(paths.take_up, take_up)
-    _run(paths, home, timeout, report)
+    _run(paths, home, timeout, report, None)
 
 
 def _seed(instance: Instance, config: Config, home: Path) -> cidata.Seed:
@@ -86,22 +88,26 @@ def authorized_keys(config: Config, home: Path) -> tuple[str, ...]:
     return (user_key(home).public, *extra)
 
 
-def _run(paths: InstancePaths, home: Path, timeout: float, report: Reporter) -> None:
+def _run(paths: InstancePaths, home: Path, timeout: float, report: Reporter, lifeline: int | None) -> None:
     """The host agent, from its start until the box is ready."""
-    agent = _spawn(paths, home, timeout)
+    agent = _spawn(paths, home, timeout, lifeline)
     follow_agent(paths, agent, timeout, report)
 
 
-def _spawn(paths: InstancePaths, home: Path, timeout: float) -> subprocess.Popen[bytes]:
-    """The host agent in a session of its own: it outlives us, and our terminal."""
+def _spawn(
+    paths: InstancePaths, home: Path, timeout: float, lifeline: int | None
+) -> subprocess.Popen[bytes]:
+    """The host agent in a session of its own: it outlives our terminal, and us unless it has a lifeline."""
     argv = [sys.executable, "-P", "-m", "callao.hostagent", paths.name, "--timeout", str(timeout)]
+    if lifeline is not None:
+        argv.append("--lifeline")
     try:
         for log in (paths.ha_stdout, paths.ha_stderr):
             log.unlink(missing_ok=True)
         with paths.ha_stdout.open("ab") as stdout, paths.ha_stderr.open("ab") as stderr:
             agent = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if lifeline is None else lifeline,
                 stdout=stdout,
                 stderr=stderr,
                 cwd="/",

@@ -29,6 +29,7 @@ from callao.instances.files import read_json
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
+from callao.lifecycle.lifeline import lifeline
 from callao.lifecycle.nests import GOLDEN, clear
 from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
@@ -120,24 +121,25 @@ def _prepare(
         (nest / shared).symlink_to(place.home / shared)
     aside = place.aside
     shutil.rmtree(aside, ignore_errors=True)
-    try:
-        golden = Desired(
-            GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, nest), wanted.template
-        )
-        create(golden, nest, report, access, Beginning(reclaims=False))
-        driver = driver_for(golden.config.vm_type)
-        start(inspect(GOLDEN, nest, host), driver, nest, timeout, report)
-        aside.mkdir(mode=0o700)
-        saved = inspect(GOLDEN, nest, host)
-        entry = _saved(saved, aside, report)
-        clear(nest, host, report)  # nobody has the disk open then
-        settle_bases(InstancePaths(aside), saved.record, driver, place.home)
-        place.keep(aside, entry)
-    except OSError as error:
-        raise InstanceError(f"the machine cannot be kept in {place.folder}: {error}.") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        clear(nest, host, report)
+    with lifeline() as tie:
+        try:
+            golden = Desired(
+                GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, nest), wanted.template
+            )
+            create(golden, nest, report, access, Beginning(reclaims=False))
+            driver = driver_for(golden.config.vm_type)
+            start(inspect(GOLDEN, nest, host), driver, nest, timeout, report, lifeline=tie)
+            aside.mkdir(mode=0o700)
+            saved = inspect(GOLDEN, nest, host)
+            entry = _saved(saved, aside, report)
+            clear(nest, host, report)  # nobody has the disk open then
+            settle_bases(InstancePaths(aside), saved.record, driver, place.home)
+            place.keep(aside, entry)
+        except OSError as error:
+            raise InstanceError(f"the machine cannot be kept in {place.folder}: {error}.") from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            clear(nest, host, report)
     return entry
 
 

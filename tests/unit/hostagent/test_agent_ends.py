@@ -8,10 +8,12 @@ import asyncio
 import contextlib
 import io
 import os
+import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from callao.host import Host, HostUser
 from callao.hostagent import agent as agents
 from callao.hostagent import journal
 from callao.hostagent.agent import Agent
+from callao.hostagent.folder import Folder
 from callao.hostagent.readiness import _await_sshd
 from callao.instances import InstancePaths, Runtime
 from callao.instances.files import read_json
@@ -156,6 +159,58 @@ def test_a_step_of_the_clean_up_that_fails_does_not_keep_the_next_from_being_don
         "the end of the mounts",
     ]
     assert_nothing_left(agent)
+
+
+async def begun(agent: Agent) -> None:
+    await until(lambda: agent.shares is not None and agent.ready is not None)
+
+
+def test_it_ends_with_its_machine_when_its_folder_is_removed_and_leaves_the_next_one_alone(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callao.hostagent.folder._LOOK", 0.01)
+    agent = an_agent(paths)
+
+    async def play() -> int:
+        life = asyncio.ensure_future(agent.run())
+        await begun(agent)
+        shutil.rmtree(paths.dir)
+        paths.dir.mkdir()
+        paths.ha_sock.touch()
+        async with asyncio.timeout(PATIENCE):
+            return await life
+
+    assert asyncio.run(play()) == 0
+    assert not alive(agent.runtime.driver)
+    assert paths.ha_sock.exists()
+
+
+def test_a_folder_that_is_moved_is_not_removed(paths: InstancePaths) -> None:
+    folder = Folder(paths.dir)
+
+    async def play() -> None:
+        paths.dir.rename(paths.dir.with_name("elsewhere"))
+        assert not folder.is_in_place()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(folder.removed(0.01), 0.1)
+
+    asyncio.run(play())
+
+
+def test_one_with_a_lifeline_ends_when_that_is_cut(paths: InstancePaths) -> None:
+    theirs, ours = os.pipe()
+    agent = replace(an_agent(paths), lifeline=theirs)
+
+    async def play() -> int:
+        life = asyncio.ensure_future(agent.run())
+        await begun(agent)
+        os.close(ours)
+        async with asyncio.timeout(PATIENCE):
+            return await life
+
+    assert asyncio.run(play()) == 0
+    assert_nothing_left(agent)
+    os.close(theirs)
 
 
 @pytest.mark.parametrize("greeting", [b"x" * (1 << 17), b"\0" * 5000 + b"\n", b"SSH-2.0-\xff\r\n"])

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,9 @@ from callao.config import dump
 from callao.drivers import driver_for
 from callao.events import silent
 from callao.host import Host
-from callao.instances import InstancePaths, inspect
+from callao.instances import InstancePaths, Runtime, inspect
+from callao.instances.files import read_json
+from callao.instances.process import alive, wait_gone
 from callao.lifecycle import start
 from callao.lifecycle.delete import delete
 
@@ -70,6 +76,73 @@ def test_an_agent_is_found_by_whoever_is_interrupted_before_it_has_loaded(
     assert instance.agent is not None
     delete(instance, silent)
     assert not runs(instance.agent.pid)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """With a template, ``box.yaml``, whose machine runs and never answers."""
+    with tempfile.TemporaryDirectory(prefix="i-", dir="/tmp") as folder:
+        home = Path(folder)
+        (home / "image.raw").write_bytes(b"\0" * 65536)
+        document = {
+            "vmType": "qemu",
+            "arch": "x86_64",
+            "images": [{"location": str(home / "image.raw"), "arch": "x86_64"}],
+            "firmware": {"legacyBIOS": True},
+            "memory": "64MiB",
+            "disk": "64MiB",
+            "mounts": [],
+        }
+        (home / "box.yaml").write_text(dump(document))
+        yield home
+
+
+@contextlib.contextmanager
+def starting(home: Path, *flags: str, folder: str) -> Iterator[tuple[subprocess.Popen[str], Runtime]]:
+    """``callao start``, once the machine in ``folder`` runs."""
+    argv = [
+        sys.executable,
+        "-m",
+        "callao.cli.main",
+        "start",
+        *flags,
+        "--name",
+        "box",
+        str(home / "box.yaml"),
+    ]
+    environment = {**os.environ, "LIMA_HOME": str(home)}
+    with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as run:
+        deadline = time.monotonic() + PATIENCE
+        found: Runtime | None = None
+        while found is None or found.driver is None:
+            assert time.monotonic() < deadline
+            assert run.poll() is None
+            time.sleep(0.02)
+            for path in home.glob(folder):
+                found = read_json(InstancePaths(path).runtime, Runtime)
+        yield run, found
+
+
+def test_ctrl_c_during_a_start_says_what_goes_on_and_how_to_stop_it(home: Path) -> None:
+    with starting(home, folder="box") as (run, found):
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=PATIENCE)
+        assert run.returncode == 130
+        assert "box goes on starting in the background" in said
+        assert "callao stop box" in said
+        assert alive(found.agent)
+        delete(inspect("box", home, Host.detect()), silent)
+    assert not alive(found.driver)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_warm_start_leaves_no_golden_machine_running(home: Path, sig: signal.Signals) -> None:
+    with starting(home, "--warm", folder="_warm/*/golden") as (run, found):
+        run.send_signal(sig)
+        run.communicate(timeout=PATIENCE)
+        assert wait_gone(found.agent, PATIENCE)
+        assert wait_gone(found.driver, PATIENCE)
+    assert not (home / "box").exists()
 
 
 def runs(pid: int) -> bool:
