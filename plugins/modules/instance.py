@@ -80,6 +80,12 @@ options:
         O(config).
     type: str
     choices: [qemu, vz, wsl2, krunkit]
+  hostname:
+    description:
+      - The guest's host name, C(lima-NAME) by default. Letters, digits and dashes, at most 63.
+      - Callao's own key of lima.yaml, which Lima does not know. Short for C(hostname) in O(config).
+    type: str
+    version_added: 0.2.0
   plain:
     description:
       - Whether to leave out mounts, forwards and everything else that needs help from inside the
@@ -410,6 +416,7 @@ SHORTCUTS = {
     "user": "user",
     "ssh": "ssh",
     "plain": "plain",
+    "hostname": "hostname",
 }
 """Options that stand for one key of lima.yaml."""
 
@@ -494,6 +501,7 @@ def main():
             },
             "vm_type": {"type": "str", "choices": ["qemu", "vz", "wsl2", "krunkit"]},
             **OPTIONS,
+            "hostname": {"type": "str"},
             "plain": {"type": "bool"},
             "warm": {"type": "bool"},
             "from": {"type": "str"},

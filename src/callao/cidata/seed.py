@@ -39,4 +39,4 @@ class Seed:
 
     @property
     def hostname(self) -> str:
-        return hostname_of(self.name)
+        return hostname_of(self.name, self.config.hostname)

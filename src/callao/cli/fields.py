@@ -41,7 +41,7 @@ def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
         told = message(config, host, name=instance.name, instance_dir=instance.dir)
     return {
         "name": instance.name,
-        "hostname": hostname_of(instance.name),
+        "hostname": hostname_of(instance.name, config.hostname if config else ""),
         "status": instance.status.value,
         "dir": str(instance.dir),
         "vmType": config.vm_type.value if config else "",

@@ -63,6 +63,7 @@ DESCRIPTIONS: dict[type, dict[str, str]] = {
         "osOpts": "Options of one operating system each.",
         "warm": "Whether a new instance goes on from the memory of one like it, in place of booting. "
         "Callao's own: Lima does not know it.",
+        "hostname": "The guest's host name; lima-NAME by default. Callao's own: Lima does not know it.",
     },
     s.File: _FILE,
     s.Kernel: {**_FILE, "cmdline": "Command line of the kernel."},

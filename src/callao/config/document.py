@@ -37,8 +37,9 @@ def to_document(config: Config) -> dict[str, Any]:
         both = isinstance(said, dict) and isinstance(options.get(driver), dict)
         options[driver] = {**options[driver], **said} if both else said
     document["provision"] = [_in_mode(entry) for entry in document["provision"]]
-    if not config.warm:
-        del document["warm"]
+    for own in ("warm", "hostname"):  # Lima does not know them: they stand there where they say something
+        if not document[own]:
+            del document[own]
     return document
 
 

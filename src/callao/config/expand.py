@@ -42,7 +42,8 @@ def expand(filled: Document, host: Host, *, name: str, instance_dir: Path) -> Ex
     """The document with its templates expanded."""
     run = _Run([], [])
     user = filled["user"]
-    guest = {"Name": name, "Hostname": hostname_of(name), "UID": user["uid"], "User": user["name"]}
+    hostname = hostname_of(name, filled.get("hostname") or "")
+    guest = {"Name": name, "Hostname": hostname, "UID": user["uid"], "User": user["name"]}
     of_host = {
         "Dir": str(instance_dir),
         "Name": name,

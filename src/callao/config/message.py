@@ -59,7 +59,7 @@ def _expanded(config: Config, host: Host, name: str, instance_dir: Path, conditi
         "Instance",
         {
             "name": name,
-            "hostname": hostname_of(name),
+            "hostname": hostname_of(name, config.hostname),
             "status": condition.status,
             "dir": str(instance_dir),
             "vmType": config.vm_type.value,

@@ -81,8 +81,17 @@ def is_instance_name(name: str) -> bool:
     return len(name) <= _LONGEST and bool(re.fullmatch(_INSTANCE, name))
 
 
-def hostname_of(name: str) -> str:
-    """The guest's, as Lima has it: ``lima-NAME``, with what no host name may have turned to ``-``."""
+def is_hostname(text: str) -> bool:
+    """Whether it is one label of RFC 1123."""
+    return bool(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", text, re.ASCII))
+
+
+def hostname_of(name: str, given: str = "") -> str:
+    """The guest's: ``given``, or as Lima has it: ``lima-NAME``, with what no host name may have turned to
+    ``-``.
+    """
+    if given:
+        return given
     return f"lima-{name}".replace(".", "-").replace("_", "-")
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 from callao.config import rules_network as network
 from callao.config.age import LIMA_VERSION
-from callao.config.names import INSTANCE_ALLOWED, is_instance_name, is_param, is_tolerated_user
+from callao.config.names import INSTANCE_ALLOWED, is_hostname, is_instance_name, is_param, is_tolerated_user
 from callao.config.rules_files import files
 from callao.config.rules_scripts import probes, provision
 from callao.config.schema import Arch
 from callao.errors import Problem
 
+_HOSTNAME = "letters, digits and '-', at most 63 of them, neither first nor last a '-'"
 _EACH = "*"
 """A name that speaks of all entries of a base; it may be left over."""
 
@@ -51,6 +52,12 @@ def rule_problems(
     """
     everything = {**filled, "_given": given, "_sockets": str(sockets), "_usernets": networks}
     return [problem for rule in _RULES for problem in rule(everything)]
+
+
+def _hostname(filled: Document) -> Found:
+    given = filled["_given"].get("hostname")
+    if given and not is_hostname(given):
+        yield Problem("hostname", given, "cannot be a host name", _HOSTNAME)
 
 
 def _base(filled: Document) -> Found:
@@ -199,6 +206,6 @@ def _prefix(filled: Document) -> Found:
 
 
 _RULES: tuple[Callable[[Document], Found], ...] = (
-    _version, _base, files, _qemu, _system, _mounts, _disks, _user, provision, probes, network.forwards,
-    network.copies, network.networks, network.resolver, _environment, _parameters, _prefix,
+    _version, _base, _hostname, files, _qemu, _system, _mounts, _disks, _user, provision, probes,
+    network.forwards, network.copies, network.networks, network.resolver, _environment, _parameters, _prefix,
 )  # fmt: skip

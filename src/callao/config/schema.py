@@ -315,3 +315,5 @@ class Config(Record, frozen=True, kw_only=True):
     os_opts: OSOpts = OSOpts()
     warm: bool = False
     """Callao's own."""
+    hostname: str = ""
+    """Callao's own; empty for Lima's ``lima-NAME``."""

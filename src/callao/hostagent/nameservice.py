@@ -19,7 +19,7 @@ async def start_resolver(config: Config, name: str) -> tuple[Resolver, dict[str,
 
     :raises AgentError: when no port can be had.
     """
-    hostname = hostname_of(name)
+    hostname = hostname_of(name, config.hostname)
     static = {"host.lima.internal": GATEWAY, f"{hostname}.internal": GUEST, hostname: GUEST}
     rules = Rules(hosts=config.host_resolver.hosts, ipv6=config.host_resolver.ipv6, static=static)
     resolver = Resolver(rules, gateway=IPv4Address(GATEWAY), ports=_PORTS)

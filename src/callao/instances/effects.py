@@ -73,5 +73,8 @@ def fingerprint(config: Config) -> str:
         ),
     )
     read = msgspec.to_builtins(settled)
-    del read["warm"]  # and not blanked: machines that run now were started when there was no such field
+    # Not blanked: machines that run now were started when there were no such fields.
+    del read["warm"]
+    if not read["hostname"]:
+        del read["hostname"]
     return hashlib.sha256(msgspec.json.encode(read, order="sorted")).hexdigest()

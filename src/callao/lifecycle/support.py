@@ -23,7 +23,7 @@ _BY_THE_ENGINE = frozenset(
         "minimumLimaVersion", "vmType", "os", "arch", "images", "ssh", "provision", "upgradePackages",
         "probes", "portForwards", "message", "env", "param", "propagateProxyEnv", "caCerts", "plain",
         "timezone", "user", "hostResolver", "mountType", "mountTypesUnsupported", "guestInstallPrefix",
-        "mounts", "mountInotify", "dns", "warm",
+        "mounts", "mountInotify", "dns", "warm", "hostname",
     }
 )  # fmt: skip
 """Fields that the engine acts on itself, whatever the driver."""

@@ -36,7 +36,7 @@ from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm_cache import keep_within
 from callao.snapshots.cache import Entry, Place
 
-_OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost"})
+_OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost", "hostname"})
 """Fields of lima.yaml that are about one machine and its host: a copy has its own."""
 
 
@@ -217,6 +217,7 @@ def _shared(config: Config) -> Config:
         message="",
         copy_to_host=(),
         warm=False,
+        hostname="",
         ssh=SSH(load_dot_ssh_pub_keys=config.ssh.load_dot_ssh_pub_keys),
     )
 

@@ -100,7 +100,7 @@ def test_nobody_ever_hears_another_ones_host_key(home: Home) -> None:
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        make(home, "three", ssh={"localPort": port})
+        make(home, "three", ssh={"localPort": port}, hostname="shop")
         deadline = time.monotonic() + 60
         while not heard and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -108,6 +108,8 @@ def test_nobody_ever_hears_another_ones_host_key(home: Home) -> None:
         done.set()
         asking.join()
     assert heard == {(home.path / "three" / "ssh_host_ed25519_key.pub").read_text().split()[1]}
+    said = told(home, "three", "hostname; hostname -f; getent ahostsv4 shop.internal").split()
+    assert said[:3] == ["shop", "shop", "192.168.5.15"]  # the one that it asked for
 
 
 def test_a_copy_boots_like_any_other_machine_later(home: Home) -> None:

@@ -84,6 +84,13 @@ def test_the_host_name_is_limas(make_seed, name, hostname):
     assert f"192.168.5.15\t{hostname}.internal\n" in content(seed)["etc_hosts"].decode()
 
 
+def test_a_host_name_that_is_asked_for_takes_its_place(make_seed):
+    seed = make_seed(hostname="shop")
+    document = _user_data(seed)
+    assert (document["hostname"], document["fqdn"]) == ("shop", "shop")
+    assert "192.168.5.15\tshop.internal\n" in content(seed)["etc_hosts"].decode()
+
+
 def test_the_locale_is_left_alone(make_seed):
     assert _user_data(make_seed())["locale"] == "false"
 
