@@ -26,6 +26,9 @@ from callao.instances.broken import usable
 _SUFFIX = ".lima.yaml"
 """So that the editor's schema association finds it, see docs/lima-yaml.md."""
 
+_ODD_BYTES = "surrogateescape"
+"""Bytes that are not UTF-8 reach the editor as they are, to be mended there."""
+
 
 @click.command("edit", cls=Command)
 @click.argument(
@@ -63,7 +66,7 @@ def command(instance: str, **flags: Any) -> None:
 
 
 def _in_editor(run: Session, found: Instance) -> None:
-    before = found.paths.lima_yaml.read_text(encoding="utf-8")
+    before = _written(found.paths.lima_yaml)
     text = before
     while True:
         text = edited(text, run)
@@ -99,9 +102,22 @@ def _take(run: Session, found: Instance, text: str, before: str) -> None:
         if bring(run, found.name, "present", restart="never", **wish):
             return
     with locked(found.name, run.home):
-        if found.paths.lima_yaml.read_text(encoding="utf-8") != before:
+        if _written(found.paths.lima_yaml) != before:
             raise InstanceOvertaken(f"another run has changed {found.paths.lima_yaml} meanwhile.")
         write_file(found.paths.lima_yaml, text.encode())
+
+
+def _written(path: Path) -> str:
+    """The text of a lima.yaml, also of one that is not there, or not UTF-8: the editor is to mend it.
+
+    :raises CallaoError: when it cannot be read at all.
+    """
+    try:
+        return path.read_bytes().decode("utf-8", _ODD_BYTES)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise CallaoError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _settled(text: str, document: Mapping[str, object], config: Config) -> tuple[str, Mapping[str, object]]:
@@ -179,6 +195,8 @@ def _check_template(run: Session, path: Path, text: str) -> None:
 
     access = access_of_environment()
     resolved = resolve_text(text, str(path.absolute()), run.home, access=access, report=run.report)
+    for notice in resolved.notices:
+        warn(notice)
     filled(run, resolved.document, "box")
 
 
@@ -192,7 +210,7 @@ def edited(text: str, run: Session) -> str:
         raise CallaoError("EDITOR is not set, and nobody is at a terminal.", hint="Use flags or --set.")
     with tempfile.TemporaryDirectory(prefix="callao-") as folder:
         file = Path(folder) / f"edit{_SUFFIX}"
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(text.encode("utf-8", _ODD_BYTES))
         try:
             done = subprocess.run([*shlex.split(program), str(file)], check=False)
         except (OSError, ValueError) as error:
@@ -203,6 +221,6 @@ def edited(text: str, run: Session) -> str:
                 f"EDITOR: {program!r} ended with status {done.returncode}; nothing was changed."
             )
         try:
-            return file.read_text(encoding="utf-8")
+            return file.read_bytes().decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CallaoError(f"EDITOR: what {program!r} left cannot be read: {error}.") from None

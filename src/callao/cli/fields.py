@@ -14,14 +14,15 @@ from callao.instances import Instance
 
 FIELDS = {
     "Name": "name", "Hostname": "hostname", "Status": "status", "Dir": "dir", "VMType": "vmType",
-    "Arch": "arch", "CPUs": "cpus", "Memory": "memory", "Disk": "disk", "SSHLocalPort": "sshLocalPort",
-    "SSHAddress": "sshAddress", "SSHConfigFile": "sshConfigFile", "HostAgentPID": "hostAgentPID",
-    "DriverPID": "driverPID", "Errors": "errors", "Config": "config", "LimaVersion": "limaVersion",
-    "Param": "param", "Protected": "protected", "Message": "message", "HostOS": "HostOS",
-    "HostArch": "HostArch", "LimaHome": "LimaHome", "IdentityFile": "IdentityFile",
+    "Arch": "arch", "CPUs": "cpus", "Memory": "memory", "Disk": "disk", "Message": "message",
+    "AdditionalDisks": "additionalDisks", "Networks": "network", "SSHLocalPort": "sshLocalPort",
+    "SSHConfigFile": "sshConfigFile", "HostAgentPID": "hostAgentPID", "DriverPID": "driverPID",
+    "Errors": "errors", "Config": "config", "SSHAddress": "sshAddress", "Protected": "protected",
+    "LimaVersion": "limaVersion", "Param": "param", "HostOS": "HostOS", "HostArch": "HostArch",
+    "LimaHome": "LimaHome", "IdentityFile": "IdentityFile",
     "Template": "template", "Labels": "labels", "Ready": "ready", "Forwards": "forwards",
 }  # fmt: skip
-"""As ``{{.Field}}`` has them, and as JSON does; the last four are Callao's own."""
+"""As ``{{.Field}}`` has them, and as JSON does, in limactl's order; the last four are Callao's own."""
 
 _FIELD = re.compile(r"\{\{(-?)\s*\.([A-Za-z0-9_.]*)\s*(-?)\}\}")
 _GO_ONLY = re.compile(
@@ -33,12 +34,13 @@ _GO_ONLY = re.compile(
 
 def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
     """Plain values, as ``limactl list --json`` has them: sizes in bytes, 0 for a port or pid there isn't."""
-    from callao.config import hostname_of, message, to_document
+    from callao.config import as_written, hostname_of, message
 
     config = instance.config
     told = ""
     if config is not None and config.message:
         told = message(config, host, name=instance.name, instance_dir=instance.dir)
+    document = as_written(config, instance.document) if config else {}
     return {
         "name": instance.name,
         "hostname": hostname_of(instance.name, config.hostname if config else ""),
@@ -49,17 +51,19 @@ def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
         "cpus": config.cpus if config else 0,
         "memory": config.memory if config else 0,
         "disk": config.disk if config else 0,
+        "message": told,
+        "additionalDisks": document.get("additionalDisks", []),
+        "network": document.get("networks", []),
         "sshLocalPort": instance.ssh_port or 0,
-        "sshAddress": "127.0.0.1",
         "sshConfigFile": str(instance.paths.ssh_config),
         "hostAgentPID": instance.agent.pid if instance.agent else 0,
         "driverPID": instance.driver.pid if instance.driver else 0,
         "errors": list(instance.errors),
-        "config": to_document(config) if config else None,
+        "config": document or None,
+        "sshAddress": "127.0.0.1",
+        "protected": instance.protected,
         "limaVersion": _version(instance),
         "param": dict(config.param) if config else {},
-        "protected": instance.protected,
-        "message": told,
         "HostOS": host.os,
         "HostArch": host.arch,
         "LimaHome": str(home),

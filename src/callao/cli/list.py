@@ -10,6 +10,8 @@ from callao.cli.session import Session, tell, warn
 from callao.cli.syntax import Argument, Mistake, Option, Syntax
 from callao.config.sizes import format_size
 from callao.instances.brief import Brief, briefs
+from callao.instances.broken import broken
+from callao.instances.present import Status
 
 SYNTAX = Syntax(
     "list",
@@ -68,16 +70,18 @@ def run(
 
 
 def _chosen(every: list[Brief], patterns: tuple[str, ...]) -> tuple[list[Brief], int]:
-    """Those that a pattern fits; 1 when one fits none, as limactl has it."""
+    """Those that a pattern fits, in the order of the patterns; 1 when one fits none, as limactl has it."""
     if not patterns:
         return every, 0
     status = 0
+    chosen: dict[str, Brief] = {}
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(each.name, pattern) for each in every):
+        fits = {each.name: each for each in every if fnmatch.fnmatchcase(each.name, pattern)}
+        if not fits:
             warn(f"No instance matches {pattern!r}.")
             status = 1
-    fits = [each for each in every if any(fnmatch.fnmatchcase(each.name, one) for one in patterns)]
-    return fits, status
+        chosen = {**chosen, **{name: each for name, each in fits.items() if name not in chosen}}
+    return list(chosen.values()), status
 
 
 def _table(run: Session, found: list[Brief], columns: tuple[str, ...], status: int) -> None:
@@ -86,6 +90,9 @@ def _table(run: Session, found: list[Brief], columns: tuple[str, ...], status: i
             tell(f"There is no instance in {run.home} yet. Make one: callao start")
         return
     show_table([columns, *([_cell(each, column) for column in columns] for each in found)])
+    for each in found:
+        if each.status is Status.BROKEN:
+            warn(str(broken(each.name, each.errors)))
 
 
 def _cell(each: Brief, column: str) -> str:

@@ -57,12 +57,12 @@ def show_all(
     form: str,
     renderer: Callable[[str], Callable[[Mapping[str, Any]], str]],
 ) -> None:
-    """By ``form``: ``json``, one object a line; ``yaml``; else what ``renderer`` makes of it."""
+    """By ``form``: ``json``, one compact object a line; ``yaml``; else what ``renderer`` makes of it."""
     if form == "json":
         import json
 
         for each in entries:
-            echo(json.dumps(each))
+            echo(json.dumps(each, separators=(",", ":"), ensure_ascii=False))
     elif form == "yaml":
         from callao.config import dump
 

@@ -55,6 +55,8 @@ def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
 
     path = Path(reference)
     resolved = resolve(reference, run.home, access=access_of_environment(), report=run.report)
+    for notice in resolved.notices:
+        warn(notice)
     name = path.stem if path.stem.replace("-", "").isalnum() else "box"
     own_text = path.read_text(encoding="utf-8") if path.is_file() else ""
     warnings: list[Problem] = []

@@ -7,7 +7,7 @@ from callao.deferred import defer
 
 if TYPE_CHECKING:
     from callao.config.defaults import mac_address
-    from callao.config.document import Change, changes, to_document
+    from callao.config.document import Change, as_written, changes, to_document
     from callao.config.effective import check, effective, unheard
     from callao.config.environment import with_environment
     from callao.config.expression import query_document, transform
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
     from callao.config.shape import conform
     from callao.config.sizes import format_size, parse_size
-    from callao.config.yamltext import dump, load
+    from callao.config.yamltext import dump, has_more, load
 
 __all__ = [
     "Arch",
@@ -33,6 +33,7 @@ __all__ = [
     "PortForward",
     "Proto",
     "VMType",
+    "as_written",
     "below_home",
     "changes",
     "check",
@@ -43,6 +44,7 @@ __all__ = [
     "dump",
     "effective",
     "format_size",
+    "has_more",
     "hostname_of",
     "json_schema",
     "lay",
@@ -65,7 +67,7 @@ __getattr__ = defer(
     __name__,
     {
         "defaults": ("mac_address",),
-        "document": ("Change", "changes", "to_document"),
+        "document": ("Change", "as_written", "changes", "to_document"),
         "effective": ("check", "effective", "unheard"),
         "environment": ("with_environment",),
         "expression": ("query_document", "transform"),
@@ -80,6 +82,6 @@ __getattr__ = defer(
         "schema": ("Arch", "Config", "Image", "MountType", "PortForward", "Proto", "VMType"),
         "shape": ("conform",),
         "sizes": ("format_size", "parse_size"),
-        "yamltext": ("dump", "load"),
+        "yamltext": ("dump", "has_more", "load"),
     },
 )

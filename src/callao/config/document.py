@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from callao.config.schema import Config
-from callao.config.sizes import format_size
+from callao.config.sizes import format_size, parse_size
 
 _OF_FILES = frozenset({"content", "overwrite", "owner", "path", "permissions", "format"})
+
+
+_ONLY_SAID = {"vmOpts": ("vmOpts", "rosetta"), "osOpts": ("osOpts",)}
+"""Fields without defaults to Lima, and where a document may say them."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,43 @@ def to_document(config: Config) -> dict[str, Any]:
         if not document[own]:
             del document[own]
     return document
+
+
+def as_written(config: Config, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, with sizes as ``document`` writes them, and without lists and maps that are empty.
+
+    :param document: that ``config`` was made from.
+    """
+    filled = to_document(config)
+    for key in ("memory", "disk"):
+        filled[key] = _text_of_size(document.get(key), getattr(config, key)) or filled[key]
+    given = document.get("mounts")
+    said = [each.get("9p") for each in given if isinstance(each, Mapping)] if isinstance(given, list) else []
+    texts = [each.get("msize") for each in said if isinstance(each, Mapping)]
+    for entry, mount in zip(filled["mounts"], config.mounts, strict=True):
+        known = (_text_of_size(text, mount.p9.msize) for text in texts)
+        entry["9p"]["msize"] = next(filter(None, known), entry["9p"]["msize"])
+    for key, places in _ONLY_SAID.items():
+        if not any(document.get(place) for place in places):
+            del filled[key]
+    kept: dict[str, Any] = _without_empty(filled)
+    return kept
+
+
+def _text_of_size(written: object, size: int) -> str:
+    """The text of what is written, where it means ``size``."""
+    if not isinstance(written, str | int) or isinstance(written, bool):
+        return ""
+    try:
+        return str(written) if parse_size(written) == size else ""
+    except ValueError:
+        return ""
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(item) for key, item in value.items() if item not in ({}, [], ())}
+    return [_without_empty(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _in_mode(entry: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ _DEEPEST = 64
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = "?"
 _MERGE = "<<"
+_BLOCKS = ("|", ">")
 _COLLECTIONS = frozenset(f"{_TAG}{name}" for name in ("map", "seq", "set", "omap"))
 
 
@@ -192,6 +193,8 @@ def _scalar(node: yaml.ScalarNode) -> Scalar:
     tag, text = node.tag, str(node.value)
     if tag == _PLAIN:
         return resolve(text)
+    if node.style in _BLOCKS and not text.endswith("\n"):
+        text = text.rstrip(" ")  # Lima's library drops the spaces with the line break
     kind = tag.removeprefix(_TAG)
     if kind == tag:
         return resolve(text) if node.style is None else text

@@ -180,17 +180,17 @@ class Provision(Record, frozen=True, kw_only=True):
     """One script, file or edit made in the guest; which fields count depends on ``mode``."""
 
     mode: ProvisionMode = ProvisionMode.SYSTEM
+    skip_default_dependency_resolution: bool | None = None
     script: str | None = None
     file: Locator | None = None
-    skip_default_dependency_resolution: bool | None = None
-    path: str | None = None
+    playbook: str | None = None
     content: str | None = None
-    owner: str = "root:root"
-    permissions: str | None = None
     overwrite: bool = True
+    owner: str = "root:root"
+    path: str | None = None
+    permissions: str | None = None
     expression: str | None = None
     format: str | None = None
-    playbook: str | None = None
 
 
 class Containerd(Record, frozen=True, kw_only=True):

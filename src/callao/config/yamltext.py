@@ -7,6 +7,7 @@ constructors know YAML 1.1 alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,10 @@ from callao.errors import ConfigError, Problem
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 """PyYAML lets all but the first through: for a tag that is none, and for too many brackets."""
+
+
+_SEPARATOR = re.compile(r"^(?:---|\.\.\.)(?:\s|$)", re.MULTILINE)
+"""What stands between two documents, though it may also begin or end the only one."""
 
 
 class _Block(_Dumper):  # type: ignore[misc]
@@ -54,6 +59,14 @@ def load(text: str, source: str) -> dict[str, object]:
     if not isinstance(document, dict):
         raise ConfigError([Problem(".", _brief(document), "is not a lima.yaml", "a mapping")], source=source)
     return document
+
+
+def has_more(text: str) -> bool:
+    """Whether documents follow the first one, which :func:`load` reads.
+
+    :param text: that :func:`load` takes.
+    """
+    return _SEPARATOR.search(text) is not None and len(documents(text)) > 1
 
 
 def dump(document: Mapping[str, object]) -> str:

@@ -35,6 +35,21 @@ class Entry:
         """Ours: the ETag or the date that the part belongs to."""
         return self.dir / "data.part.validator"
 
+    @property
+    def version(self) -> Path:
+        """Ours: the ETag or the date that the data belong to."""
+        return self.dir / "data.validator"
+
+    @property
+    def modified(self) -> Path:
+        """The date alone, where Lima has it."""
+        return self.dir / "time"
+
+    @property
+    def part_modified(self) -> Path:
+        """The date of the part."""
+        return self.dir / "data.part.time"
+
     def digest_file(self, algorithm: str) -> Path:
         return self.dir / f"{algorithm}.digest"
 

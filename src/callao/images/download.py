@@ -36,6 +36,7 @@ _LONGEST_WAIT = 300.0
 
 _CHUNK = 64 * 1024
 """Bytes: what a stall in the middle of a chunk loses."""
+HEADERS = {"User-Agent": f"callao/{callao.__version__}", "Accept-Encoding": "identity"}
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -78,10 +79,10 @@ class _Busy(Exception):
 
 def _once(entry: Entry, algorithm: str, patience: Patience, progress: Progress) -> str:
     have = _size(entry.part)
-    headers = {"User-Agent": f"callao/{callao.__version__}", "Accept-Encoding": "identity"}
-    validator = _read(entry.validator)
-    if have and validator:
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    headers = dict(HEADERS)
+    began = read(entry.validator)
+    if have and began:
+        headers |= {"Range": f"bytes={have}-", "If-Range": began}
     else:
         have = 0
     with pool_for(entry.url, patience) as pool:
@@ -105,7 +106,7 @@ def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
     promised = int(length) if length and length.isdigit() else None
     if answer.status == 206:
         match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        same = _validator(answer) in ("", _read(entry.validator))
+        same = validator(answer) in ("", read(entry.validator))
         if match is None or int(match.group(1)) != have or not same:
             entry.part.unlink(missing_ok=True)
             raise _Truncated("the server sent another range than the one asked for")
@@ -119,7 +120,8 @@ def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
     if answer.status != 200:
         raise DownloadError(f"{entry.url} cannot be fetched: HTTP status {answer.status} {answer.reason}.")
     entry.part.unlink(missing_ok=True)
-    entry.validator.write_text(_validator(answer), encoding="latin-1")
+    entry.validator.write_text(validator(answer), encoding="latin-1")
+    entry.part_modified.write_text(modified(answer), encoding="latin-1")
     return 0, promised
 
 
@@ -135,10 +137,15 @@ def _retry_after(said: str) -> float | None:
     return max(0.0, seconds) if seconds <= _LONGEST_WAIT else None
 
 
-def _validator(answer: Any) -> str:
+def validator(answer: Any) -> str:
     """What tells this version of the file from another; empty where the server has nothing of the kind."""
     tag = str(answer.headers.get("ETag", ""))
-    return tag if tag and not tag.startswith("W/") else str(answer.headers.get("Last-Modified", ""))
+    return tag if tag and not tag.startswith("W/") else modified(answer)
+
+
+def modified(answer: Any) -> str:
+    """The date of this version of the file; empty where the server does not say it."""
+    return str(answer.headers.get("Last-Modified", ""))
 
 
 def _stream(
@@ -205,7 +212,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """A note about a file; empty where there is none."""
     try:
         return path.read_text(encoding="latin-1")
     except OSError:

@@ -28,7 +28,8 @@ def ensure_image(
     access: Access = Access.ONLINE,
     patience: Patience | None = None,
 ) -> Fetched:
-    """Lima's rule: the first whose architecture fits and that can be fetched wins.
+    """Lima's rule: the first whose architecture fits and that can be fetched wins; only images of that one's
+    variant and architecture variant are tried in its place.
 
     A wrong digest is not a reason to take the next one: somebody has to look at it.
 
@@ -39,6 +40,7 @@ def ensure_image(
     if not fitting:
         known = ", ".join(sorted({image.arch.value for image in images if image.arch})) or "none"
         raise ImageError(f"images: there is none for {arch} (there are some for: {known}).")
+    fitting = [image for image in fitting if _variants(image) == _variants(fitting[0])]
 
     def get(location: str, digest: str | None) -> CachedFile:
         return fetch(location, digest=digest, home=home, report=report, access=access, patience=patience)
@@ -55,6 +57,10 @@ def ensure_image(
                 message = f"{error} Trying the next image."
                 report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
     raise DownloadError("No image can be had: " + " ".join(reasons))
+
+
+def _variants(image: Image) -> tuple[str, str]:
+    return image.variant or "", image.arch_variant or ""
 
 
 def _fetched(

@@ -56,7 +56,8 @@ def fetch(
 ) -> CachedFile:
     """The file at ``location``, verified.
 
-    :param digest: ``sha256:…`` or ``sha512:…``; without one, people are told.
+    :param digest: ``sha256:…`` or ``sha512:…``; without one, people are told, and the server is asked if
+        a cached file has changed.
     :raises DownloadError: when it cannot be had.
     :raises DigestMismatch: when it is another; nothing of it is kept.
     """
@@ -67,7 +68,7 @@ def fetch(
     cached = entry(home, place.url)
     try:
         with exclusive(cached.dir):
-            if cached.data.is_file():
+            if cached.data.is_file() and (digest or _still_there(cached, access, report, patience)):
                 found = _vouched(cached, name)
                 if not digest or found == digest:
                     return _cached(cached, place, found)
@@ -90,6 +91,27 @@ def newest(location: str, *, home: Path, report: Reporter) -> CachedFile:
             return _downloaded(cached, place, None, digests.algorithm(None), home, report, Patience())
     except OSError as error:
         raise not_kept(location, cached, error) from error
+
+
+def _still_there(cached: Entry, access: Access, report: Reporter, patience: Patience | None) -> bool:
+    """Whether the cached file will do; one that nobody can ask about does."""
+    if access is Access.OFFLINE:
+        return True
+    from callao.images.unchanged import unchanged  # with urllib3
+
+    try:
+        same = unchanged(cached, patience or Patience())
+        message = f"{cached.url} has changed since it was fetched: fetching it again."
+    except DownloadError as error:
+        same, message = (
+            True,
+            f"The cached file is used, as its server cannot be asked whether it changed: {error}.",
+        )
+    else:
+        if same:
+            return True
+    report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+    return same
 
 
 def _not_cached(location: str) -> DownloadError:
@@ -149,6 +171,7 @@ def _downloaded(
     except DigestMismatch:
         cached.part.unlink()
         cached.validator.unlink(missing_ok=True)
+        cached.part_modified.unlink(missing_ok=True)
         if not cached.data.exists():
             shutil.rmtree(cached.dir)
         raise
@@ -160,8 +183,11 @@ def _downloaded(
         message = f"{place.text}: no digest vouches for this download."
         report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
     cached.digest_file(name).write_text(found + "\n", encoding="ascii")
-    cached.validator.unlink(missing_ok=True)
     cached.part.replace(cached.data)
+    for noted, kept in ((cached.validator, cached.version), (cached.part_modified, cached.modified)):
+        kept.unlink(missing_ok=True)
+        if noted.exists():
+            noted.replace(kept)
     return CachedFile(cached.data, place.text, found, from_cache=False, size=cached.data.stat().st_size)
 
 

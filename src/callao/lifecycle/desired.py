@@ -17,6 +17,7 @@ from callao.lifecycle.request import Request
 
 if TYPE_CHECKING:
     from callao.lockfile import LockFile  # a task without a lock file does not pay for it
+    from callao.templates import Resolved
 
 DEFAULT_TEMPLATE = "default"
 
@@ -52,12 +53,13 @@ def desired(
         return _like(request, home, host)
     recorded = actual.record.template if actual is not None else ""
     reference = request.template or recorded or DEFAULT_TEMPLATE
-    document, text = _from_template(reference, request, home, lock)
+    document, resolved = _from_template(reference, request, home, lock)
     if actual is None or fresh:
-        return _settled(request, document, reference, home, host, text)
+        new = _settled(request, document, reference, home, host, resolved.text)
+        return replace(new, notices=resolved.notices)
     document, notices = _over(_kept(document, actual), actual, request, host)
     found = _settled(request, document, reference, home, host, lies_in=actual.dir)
-    return replace(found, notices=notices)
+    return replace(found, notices=(*resolved.notices, *notices))
 
 
 def _over(
@@ -111,16 +113,16 @@ def _like(request: Request, home: Path, host: Host) -> Desired:
 
 def _from_template(
     reference: str, request: Request, home: Path, lock: LockFile | None
-) -> tuple[dict[str, object], str]:
+) -> tuple[dict[str, object], Resolved]:
     from callao.templates import layered, resolve
 
     resolved = resolve(reference, home, access=request.access)
     if lock is not None:
         from callao.lifecycle.locked import locked
 
-        return locked(request, lock, reference, resolved, home), resolved.text
+        return locked(request, lock, reference, resolved, home), resolved
     document = layered(merge([request.config, resolved.document]), home, access=request.access)
-    return document, resolved.text
+    return document, resolved
 
 
 def _amended(request: Request, actual: Instance | None, home: Path, host: Host) -> Desired | None:

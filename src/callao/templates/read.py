@@ -31,12 +31,13 @@ class Source:
 
 @dataclass
 class Reader:
-    """Reads texts, and remembers which."""
+    """Reads texts, and remembers which, and what people should know of them."""
 
     home: Path
     access: Access = Access.ONLINE
     report: Reporter = silent
     sources: list[Source] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     def text(self, found: Found, digest: str | None = None) -> str:
         """The text at ``found``.

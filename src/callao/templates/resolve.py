@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.access import Access
-from callao.config import conform, dump, lay, load, merge, stack, unused, with_environment
+from callao.config import conform, dump, has_more, lay, load, merge, stack, unused, with_environment
 from callao.errors import ConfigError, TemplateError
 from callao.events import Reporter, silent
 from callao.host import native_arch
@@ -28,7 +28,7 @@ class Resolved:
     """A template without ``base`` and ``file``: complete, not yet filled with defaults.
 
     ``sources`` are the texts that went into it, the template's own first; ``text`` is that one, as it was
-    written.
+    written; ``notices`` is what of them was left out.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Resolved:
     document: dict[str, object]
     sources: tuple[Source, ...] = ()
     text: str = ""
+    notices: tuple[str, ...] = ()
 
 
 class Bases(enum.Enum):
@@ -65,7 +66,9 @@ def resolve(
     text, document, there = _loaded(found, None, reader)
     users = _users_base(home, access, report) if bases is Bases.WITH_USERS else None
     document = _complete(document, there, reader, (_place(found),), users)
-    return Resolved(found.name, found.location, merge([document]), tuple(reader.sources), text)
+    return Resolved(
+        found.name, found.location, merge([document]), tuple(reader.sources), text, tuple(reader.notices)
+    )
 
 
 def resolve_text(
@@ -74,8 +77,8 @@ def resolve_text(
     """The same for a text that came by another way, such as standard input."""
     reader = Reader(home, access, report)
     users = _users_base(home, access, report)
-    document = _complete(load(text, source), Found(source, Path(source)), reader, (), users)
-    return Resolved(source, source, merge([document]), text=text)
+    document = _complete(_said(text, source, reader), Found(source, Path(source)), reader, (), users)
+    return Resolved(source, source, merge([document]), text=text, notices=tuple(reader.notices))
 
 
 def layered(
@@ -134,7 +137,17 @@ def _loaded(found: Found, digest: str | None, reader: Reader) -> tuple[str, dict
         document = image_document(found.image, native_arch())
         return dump(document), document, found
     text, there = reader.read(found, digest)
-    return text, load(text, found.location), there
+    return text, _said(text, found.location, reader), there
+
+
+def _said(text: str, location: str, reader: Reader) -> dict[str, object]:
+    """The first document of the text; that others are left out is told."""
+    document = load(text, location)
+    if has_more(text):
+        reader.notices.append(
+            f"{location}: only the first YAML document is read; the others have no effect."
+        )
+    return document
 
 
 def _place(found: Found) -> str:

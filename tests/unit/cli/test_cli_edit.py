@@ -180,6 +180,32 @@ def test_a_broken_one_is_mended(callao: Line, web: InstancePaths, editor: object
     assert web.lima_yaml.read_text() == TEXT
 
 
+@pytest.mark.parametrize("before", [None, b"\xff\xfe c\x00", b"cpus: [\r\n"])
+def test_one_whose_text_cannot_be_read_is_mended_and_deleted(
+    callao: Line, web: InstancePaths, editor: object, before: bytes | None
+) -> None:
+    if before is None:
+        web.lima_yaml.unlink()
+    else:
+        web.lima_yaml.write_bytes(before)
+    good = callao.home.parent / "good.yaml"
+    good.write_text(TEXT)
+    editor(f"cp '{good}' \"$1\"")  # type: ignore[operator]
+    assert callao("edit", "web").status == 0
+    assert web.lima_yaml.read_text() == TEXT
+    web.lima_yaml.write_bytes(before or b"")
+    assert callao("delete", "web").status == 0
+    assert callao.names() == []
+
+
+def test_a_lima_yaml_that_is_a_folder_is_told(callao: Line, web: InstancePaths) -> None:
+    web.lima_yaml.unlink()
+    web.lima_yaml.mkdir()
+    done = callao("edit", "web")
+    assert (done.status, "cannot be read" in done.err) == (1, True)
+    assert callao("delete", "web").status == 0
+
+
 def test_a_broken_one_with_flags_stays(callao: Line, web: InstancePaths) -> None:
     web.lima_yaml.write_text("cpus: [")
     done = callao("edit", "web", "--cpus", "2")

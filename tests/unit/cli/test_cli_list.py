@@ -60,7 +60,8 @@ def test_names_only(callao: Line) -> None:
     ("patterns", "names", "status"),
     [
         (["web-*"], ["web-1", "web-2"], 0),
-        (["web-?", "db"], ["db", "web-1", "web-2"], 0),
+        (["web-?", "db"], ["web-1", "web-2", "db"], 0),
+        (["web-2", "web-*"], ["web-2", "web-1"], 0),
         (["web-[2-9]"], ["web-2"], 0),
         (["db", "db"], ["db"], 0),
         (["none"], [], 1),
@@ -93,6 +94,25 @@ def test_json_is_one_object_a_line_with_limactls_fields(callao: Line) -> None:
     assert first["config"]["param"] == {"X": "y"}
     assert (first["protected"], first["errors"]) == (False, [])
     assert callao("list", "--format", "json").out.splitlines() == lines
+
+
+def test_json_is_compact_in_limactls_order_and_keeps_what_the_file_says(callao: Line) -> None:
+    callao.write(
+        "web", memory="1024MiB", disk="3M", param={"X": "ñ"}, env={"A": "$PARAM_X"},
+        mounts=[{"location": "/srv/a", "9p": {"msize": "131072"}}],
+        provision=[{"mode": "data", "path": "/etc/x", "content": "{{.Param.X}}"}],
+    )  # fmt: skip
+    (line,) = callao("list", "--json").out.splitlines()
+    found = json.loads(line)
+    assert list(found) == list(FIELDS.values())
+    assert line.startswith('{"name":"web","hostname":"lima-web","status":"Stopped","dir":')
+    assert '"param":{"X":"ñ"}' in line
+    config = found["config"]
+    assert (config["memory"], config["disk"]) == ("1024MiB", "3M")
+    assert config["mounts"][0]["9p"]["msize"] == "131072"
+    assert list(config)[:7] == ["vmType", "os", "arch", "images", "cpus", "memory", "disk"]
+    assert list(config["provision"][0]) == ["mode", "content", "overwrite", "owner", "path", "permissions"]
+    assert "networks" not in config
 
 
 def test_yaml_is_a_document_each(callao: Line) -> None:
@@ -178,6 +198,9 @@ def test_a_broken_one_is_listed_with_its_reasons(callao: Line) -> None:
     assert "lima.yaml" in found["bad"]["errors"][0]
     assert "cannot be read" in found["empty"]["errors"][0]
     assert found["bad"]["config"] is None
+    table = callao("list").err
+    assert "instance 'bad' is broken: lima.yaml" in table
+    assert "instance 'empty' is broken: lima.yaml cannot be read" in table
 
 
 def test_a_machine_without_its_agent_is_broken(callao: Line) -> None:

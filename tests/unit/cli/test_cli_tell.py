@@ -25,6 +25,17 @@ GOOD = "base: template:default\ncpus: 2\n"
 BAD = "images:\n- location: /x.qcow2\n  arch: z80\ncpus: many\nmounts:\n- location: ~\n  writable: 3\n"
 
 
+def test_strict_refuses_what_is_warned_of_else(callao: Line) -> None:
+    Path("a.yaml").write_text("images: [{location: /a.img}]\ncontainerd: {user: false}\ncpu: 2\n")
+    done = callao("validate", "a.yaml")
+    assert (done.status, "! a.yaml:3:1: cpu: " in done.err) == (0, True), done.err
+    done = callao("validate", "--strict", "a.yaml")
+    assert (done.status, "a.yaml:3:1: cpu: " in done.err) == (1, True), done.err
+    Path("b.yaml").write_text("images: [{location: /a.img}]\ncpus: 2\n---\ncpus: 3\n")
+    done = callao("validate", "--strict", "b.yaml")
+    assert (done.status, "only the first YAML document is read" in done.err) == (0, True), done.err
+
+
 def test_good_files_and_templates_are_ticked_off(callao: Line, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     done = callao("validate", "a.yaml", "debian-12", "template:docker")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callao.config import check_name, dump, format_size, load, parse_size
+from callao.config import check_name, dump, format_size, has_more, load, parse_size
 from callao.config.names import check_socket_path
 from callao.errors import ConfigError
 
@@ -33,6 +33,39 @@ def test_what_is_dumped_is_what_is_loaded(document: dict[str, Any]) -> None:
 
 def test_scripts_are_dumped_as_blocks() -> None:
     assert dump({"script": "#!/bin/sh\necho hi\n"}) == "script: |\n  #!/bin/sh\n  echo hi\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: |-\n  x  \n", "x"),
+        ("a: >-\n  x\n  y \t \n", "x y \t"),
+        ("a: |\n  x  \n", "x  \n"),
+        ("a: |+\n  x  \n\n", "x  \n\n"),
+        ("a: |\n  x  ", "x"),
+        ("a: 'x  '\n", "x  "),
+    ],
+)
+def test_spaces_at_the_end_of_a_block_go_with_its_line_break(text: str, value: str) -> None:
+    assert load(text, "x") == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        ("a: 1\n", False),
+        ("---\na: 1\n", False),
+        ("---\na: 1\n...\n", False),
+        ("a: |\n  ---\n", False),
+        ("a: 1\n---\nb: 2\n", True),
+        ("a: 1\n--- b\n", True),
+        ("a: 1\n---\n", True),
+        ("a: 1\n...\n---\nb: 2\n", True),
+    ],
+)
+def test_documents_behind_the_first_are_seen(text: str, more: bool) -> None:
+    assert load(text, "x")["a"] is not None
+    assert has_more(text) is more
 
 
 def test_an_empty_file_is_an_empty_document() -> None:

@@ -25,6 +25,7 @@ class Resource:
 
     body: bytes = b""
     etag: str = '"one"'
+    modified: str = ""
     status: int = 200
     busy: list[str] = field(default_factory=list)
     """For each answer in turn, a Retry-After with status 503, before it is served."""
@@ -44,11 +45,13 @@ class Resource:
 
 @dataclass
 class Server:
-    """``requests`` holds (path, Range header) of every request."""
+    """``requests`` holds (path, Range header) of every GET request."""
 
     port: int
     resources: dict[str, Resource] = field(default_factory=dict)
     requests: list[tuple[str, str]] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
+    """The path of each HEAD request."""
     proxy_authorization: list[str] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
@@ -69,6 +72,19 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             server.requests.append((self.path, self.headers.get("Range", "")))
             server.proxy_authorization.append(self.headers.get("Proxy-Authorization", ""))
             self.answer(server.resources.get(path, Resource(status=404)))
+
+        def do_HEAD(self) -> None:
+            server.looks.append(self.path)
+            resource = server.resources.get(self.path, Resource(status=404))
+            self.send_response(resource.status)
+            self.versions(resource)
+            self.end_headers()
+
+        def versions(self, resource: Resource) -> None:
+            if resource.etag:
+                self.send_header("ETag", resource.etag)
+            if resource.modified:
+                self.send_header("Last-Modified", resource.modified)
 
         def answer(self, resource: Resource) -> None:
             if resource.busy:
@@ -94,7 +110,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.send_header("Location", resource.location)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-            self.send_header("ETag", resource.etag)
+            self.versions(resource)
             if resource.chunked:
                 self.send_header("Transfer-Encoding", "chunked")
             else:

@@ -253,6 +253,20 @@ def test_the_first_that_fits_and_can_be_had_wins(
     assert any("404" in event.message and "next image" in event.message for event in events)
 
 
+def test_only_images_like_the_first_that_fits_are_tried(server: Server, tmp_path: Path) -> None:
+    disk = image_of(tmp_path, "qcow2").read_bytes()
+    images = [
+        Image(location=server.url("/arm"), arch=Arch.AARCH64, variant="server"),
+        Image(location=server.url("/gone"), arch=Arch.X86_64, variant="minimal", arch_variant=""),
+        Image(location=server.serve("/server", disk), arch=Arch.X86_64, variant="server"),
+        Image(location=server.serve("/v3", disk), arch=Arch.X86_64, variant="minimal", arch_variant="v3"),
+        Image(location=server.serve("/like", disk), arch=Arch.X86_64, variant="minimal"),
+    ]
+    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, patience=QUICK)
+    assert found.location == server.url("/like")
+    assert [path for path, _ in server.requests] == ["/gone", "/like"]
+
+
 def test_a_wrong_digest_is_not_passed_over(server: Server, tmp_path: Path) -> None:
     disk = image_of(tmp_path, "qcow2").read_bytes()
     images = [

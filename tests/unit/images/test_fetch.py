@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from images.conftest import Server, killed_after, left_in, sha256
 
+from callao.access import Access
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, State, silent
 from callao.images import Patience, fetch, lookup
@@ -227,6 +228,64 @@ def test_a_cached_file_that_is_another_by_now_is_fetched_anew(server: Server, tm
     get(url, tmp_path)
     server.serve("/a.img", BODY, etag='"two"')
     assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
+MONDAY, TUESDAY = "Mon, 02 Mar 2026 08:00:00 GMT", "Tue, 03 Mar 2026 08:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    "manners", [{}, {"etag": "", "modified": MONDAY}, {"etag": 'W/"1"', "modified": MONDAY}]
+)
+def test_a_file_that_has_not_changed_is_asked_after_and_kept(
+    server: Server, tmp_path: Path, manners: dict[str, str]
+) -> None:
+    url = server.serve("/a.img", BODY, **manners)
+    assert get(url, tmp_path) == get(url, tmp_path) == BODY
+    assert (len(server.requests), len(server.looks)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"etag": '"two"'}),
+        ({"etag": "", "modified": MONDAY}, {"etag": "", "modified": TUESDAY}),
+        ({"etag": ""}, {"etag": ""}),
+        ({"etag": "", "modified": MONDAY}, {"etag": ""}),
+    ],
+)
+def test_a_file_without_a_digest_that_has_changed_is_fetched_again(
+    server: Server, tmp_path: Path, events: list[Event], before: dict[str, str], after: dict[str, str]
+) -> None:
+    url = server.serve("/a.img", b"yesterday's", **before)
+    assert get(url, tmp_path) == b"yesterday's"
+    server.serve("/a.img", BODY, **after)
+    assert get(url, tmp_path, events=events) == BODY
+    assert f"{url} has changed since it was fetched: fetching it again." in [each.message for each in events]
+
+
+def test_a_server_that_cannot_be_asked_leaves_the_cached_file(
+    server: Server, tmp_path: Path, events: list[Event]
+) -> None:
+    url = server.serve("/a.img", BODY)
+    get(url, tmp_path)
+    server.resources.clear()
+    assert get(url, tmp_path, events=events) == BODY
+    assert "cannot be asked" in events[0].message
+    assert "404" in events[0].message
+
+
+def test_nobody_is_asked_about_a_file_with_a_digest_or_offline(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    get(url, tmp_path)
+    get(url, tmp_path, sha256(BODY))
+    fetch(url, digest=None, home=tmp_path, report=silent, access=Access.OFFLINE)
+    assert server.looks == []
+
+
+def test_the_date_of_a_download_is_kept_where_lima_looks_for_it(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY, modified=MONDAY)
+    get(url, tmp_path)
+    assert (entry(tmp_path, url).dir / "time").read_text() == MONDAY
 
 
 def test_a_download_that_nobody_vouches_for_is_told(

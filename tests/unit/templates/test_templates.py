@@ -29,6 +29,17 @@ def test_a_file_is_found_by_its_path(form: str, tmp_path: Path) -> None:
     assert resolve(form.format(path), tmp_path).document == {"cpus": 3}
 
 
+def test_documents_behind_the_first_are_told_of_a_template_and_of_its_bases(tmp_path: Path) -> None:
+    base = write(tmp_path / "base.yaml", "disk: 9GiB\n---\nmemory: 1GiB\n")
+    path = write(tmp_path / "t.yaml", "base: base.yaml\ncpus: 3\n---\ncpus: 4\n")
+    resolved = resolve(str(path), tmp_path)
+    assert resolved.document == {"cpus": 3, "disk": "9GiB"}
+    assert resolved.notices == tuple(
+        f"{each}: only the first YAML document is read; the others have no effect." for each in (path, base)
+    )
+    assert resolve_text("cpus: 1\n---\n", "-", tmp_path).notices != ()
+
+
 def test_a_users_own_template_is_found_by_name(tmp_path: Path) -> None:
     write(tmp_path / "_templates" / "mine.yaml", "cpus: 3\n")
     assert resolve("mine", tmp_path).document == {"cpus": 3}

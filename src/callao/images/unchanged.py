@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a cached file is still what its server has: asked for files that no digest vouches for."""
+
+from __future__ import annotations
+
+import urllib3
+
+from callao.errors import DownloadError
+from callao.images.cache import Entry
+from callao.images.download import HEADERS, modified, pool_for, read, redirects, validator, words
+from callao.images.patience import Patience
+
+
+def unchanged(entry: Entry, patience: Patience) -> bool:
+    """By a HEAD request, see RFC 9110, section 9.3.2: the ETag, or the date, is that of the cached file.
+    Where nothing tells the two apart, the file counts as changed, as it does in Lima.
+
+    :raises DownloadError: when the server does not say.
+    """
+    known, date = read(entry.version), read(entry.modified)
+    if not known and not date:
+        return False
+    try:
+        with pool_for(entry.url, patience) as pool:
+            answer = pool.request("HEAD", entry.url, headers=HEADERS, redirect=True, retries=redirects())
+    except urllib3.exceptions.HTTPError as error:
+        raise DownloadError(f"{entry.url}: {words(error)}") from error
+    if answer.status != 200:
+        raise DownloadError(f"{entry.url}: HTTP status {answer.status} {answer.reason}")
+    return validator(answer) == known if known else modified(answer) == date
