@@ -20,6 +20,7 @@ PASSED_ON = (
     "cpus",
     "disk",
     "from",
+    "hostname",
     "lock",
     "memory",
     "mounts",
@@ -92,6 +93,8 @@ def _box(platform: Values, project: str, scenario: str, folder: Path) -> dict[st
     for key in ("template", "lock"):
         if key in options:
             options[key] = _located(options[key], folder)
+    if "networks" in options:
+        options["networks"] = [_network(entry) for entry in options["networks"]]
     config = dict(platform.get("config", {}))
     if "warm" not in config:
         options.setdefault("warm", True)
@@ -108,6 +111,14 @@ def _box(platform: Values, project: str, scenario: str, folder: Path) -> dict[st
         },
     }
     return {"platform": platform["name"], "options": options}
+
+
+def _network(entry: Values) -> dict[str, Any]:
+    """As lima.yaml has it. Molecule asks for a name in each: Lima's network, where no key says more."""
+    rest = {key: value for key, value in entry.items() if key != "name"}
+    if "name" in entry and not {"lima", "socket", "vzNAT"} & set(rest):
+        return {"lima": entry["name"], **rest}
+    return rest
 
 
 def _located(place: str, folder: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from callao.access import access_of
 from callao.config import merge
+from callao.errors import ImageError
 from callao.events import Reporter
 from callao.host import Host, lima_home
 from callao.lifecycle import Outcome, Request, ensure
@@ -18,6 +19,7 @@ _KEYS = {
     "arch": "arch",
     "cpus": "cpus",
     "disk": "disk",
+    "hostname": "hostname",
     "memory": "memory",
     "mounts": "mounts",
     "networks": "networks",
@@ -62,6 +64,15 @@ class Brought:
 def bring_up(options: Mapping[str, Any], report: Reporter) -> Outcome:
     """The instance made and started, or as it is where that is all it should be.
 
+    Where its image cannot be fetched, a golden one takes its place, if there is one for its template.
+
     :raises CallaoError: when it does not come up.
     """
-    return ensure(request_of(options), home=lima_home(), host=Host.detect(), check=False, report=report)
+    request, home, host = request_of(options), lima_home(), Host.detect()
+    try:
+        return ensure(request, home=home, host=host, check=False, report=report)
+    except ImageError as error:
+        from callao.molecule.golden import with_golden_image
+
+        instead = with_golden_image(request, error, home=home, host=host, report=report)
+    return ensure(instead, home=home, host=host, check=False, report=report)

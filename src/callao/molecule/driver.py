@@ -17,6 +17,9 @@ from callao.molecule.names import owner
 
 LOG = get_logger(__name__)
 
+_OF_SNAPSHOT = {"prepare": "take_snapshot", "cleanup": "return_to_snapshot"}
+"""Molecule's steps and our playbooks for them."""
+
 
 class Callao(Driver):
     """Platforms as instances of Callao.
@@ -67,14 +70,28 @@ class Callao(Driver):
     def default_safe_files(self) -> list[str]:
         return []
 
+    def get_playbook(self, step: str) -> str | None:
+        """Those of ours; for ``options: snapshot`` also two that take it and return to it."""
+        own = (
+            _OF_SNAPSHOT.get(step) if self._config.config_data["driver"]["options"].get("snapshot") else None
+        )
+        found: str | None = super().get_playbook(own or step)
+        return found
+
     def schema_file(self) -> str:
         return str(Path(__file__).parent / "schema" / "driver.json")
 
     def sanity_checks(self) -> None:
-        """See to it that what Molecule remembers is of this project.
+        """See to it that the platforms can be, and that what Molecule remembers is of this project.
 
-        :raises ScenarioFailureError: when another checkout of the same folder name left it there.
+        :raises ScenarioFailureError: naming the platforms with mistakes, or when another checkout of the
+            same folder name left its boxes there.
         """
+        from callao.molecule.platforms import problems
+
+        wrong = problems([dict(platform) for platform in self._config.config_data["platforms"]])
+        if wrong:
+            raise ScenarioFailureError("\n".join([f"{self._config.molecule_file}:", *wrong]))
         strange = [entry for entry in self._entries() if not self._is_ours(entry)]
         if strange:
             raise ScenarioFailureError(

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+from callao.errors import CallaoError
 from callao.events import silent
 from callao.host import Host, lima_home
 from callao.instances import every
@@ -28,7 +30,21 @@ def remove(name: str, home: Path | None = None) -> None:
     """Remove one instance. Its disk goes, so that there is nothing to shut down in peace.
 
     :param home: where it lives; ``LIMA_HOME`` when not given.
-    :raises CallaoError: when it cannot be removed.
+    :raises CallaoError: when it cannot be removed, or nobody can say whether it is there.
     """
+    if home is not None:
+        _must_be_reachable(name, home)
     request = Request(name=name, state="absent", force=True)
     ensure(request, home=home or lima_home(), host=Host.detect(), check=False, report=silent)
+
+
+def _must_be_reachable(name: str, home: Path) -> None:
+    """A home that is not there may be on a disk that is not mounted, with the box in it."""
+    try:
+        os.listdir(home)  # noqa: PTH208 - its names do not matter
+    except OSError as error:
+        raise CallaoError(
+            f"it was made in {home}, which cannot be reached now: {error.strerror}.",
+            hint=f"Make that folder available and destroy again. If it is gone for good, with {name} in it, "
+            "make an empty one in its place.",
+        ) from error

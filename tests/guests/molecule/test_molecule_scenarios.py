@@ -121,6 +121,11 @@ def test_the_driver_step_by_step(ground: Ground, tmp_path: Path) -> None:
     ground.molecule("idempotence", "-s", STEP_BY_STEP)
     assert "2 passed" in ground.molecule("verify", "-s", STEP_BY_STEP)
 
+    there = "test -e /etc/systemd/system/heartbeat.service"
+    assert ground.home.ssh(name, there).returncode == 0
+    ground.molecule("cleanup", "-s", STEP_BY_STEP)  # to the snapshot that prepare took
+    assert ground.home.ssh(name, there).returncode == 1
+
     namesake = tmp_path / ROOT.name
     shutil.copytree(FOLDER, namesake / "extensions" / "molecule")
     shutil.copy(ROOT / "galaxy.yml", namesake)

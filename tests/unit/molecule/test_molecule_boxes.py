@@ -75,6 +75,21 @@ def test_two_platforms_of_one_name_are_refused() -> None:
         boxes([PLATFORM, PLATFORM], "/src/shop", "default", "/src/shop/molecule/default")
 
 
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"name": "user-v2"}, {"lima": "user-v2"}),
+        ({"name": "user-v2", "interface": "lab0"}, {"lima": "user-v2", "interface": "lab0"}),
+        ({"name": "lab", "socket": "/run/lab.sock"}, {"socket": "/run/lab.sock"}),
+        ({"lima": "user-v2"}, {"lima": "user-v2"}),
+    ],
+)
+def test_the_name_that_molecule_asks_of_a_network_is_limas(
+    given: dict[str, str], found: dict[str, str]
+) -> None:
+    assert options(networks=[given])["networks"] == [found]
+
+
 def test_an_image_goes_before_the_templates_own() -> None:
     config = {"plain": True, "images": [{"location": "/other"}]}
     assert options(image="/a.qcow2", config=config)["config"] == {
@@ -125,6 +140,7 @@ EXAMPLES = {
     "cpus": 3,
     "disk": "9GiB",
     "from": "base@clean",
+    "hostname": "shop",
     "lock": "/src/shop/callao.lock",
     "memory": "3GiB",
     "mounts": [{"location": "/srv"}],
@@ -179,6 +195,6 @@ def load(path: Path) -> Any:
 
 
 def test_the_schema_has_every_key_that_is_passed_on() -> None:
-    schema = json.loads((ROOM / "schema" / "driver.json").read_text())
-    known = set(schema["$defs"]["platform"]["properties"])
+    schema = json.loads((ROOM / "schema" / "platform.json").read_text())
+    known = set(schema["properties"])
     assert known == {*PASSED_ON, "name", "groups", "children", "image", "config", "labels"}

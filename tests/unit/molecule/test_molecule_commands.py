@@ -87,6 +87,64 @@ def test_destroy_removes_what_was_made_for_the_scenario_and_nothing_else(project
     assert all(folder.exists() for folder in kept)
 
 
+def record(project: Project, text: str) -> Path:
+    """Molecule's record of the scenario's boxes, as create.yml would have left it."""
+    project.molecule("list")
+    (folder,) = (project.ansible / "tmp").glob("molecule.*")
+    path = folder / "instance_config.yml"
+    path.write_text(text)
+    return path
+
+
+def test_destroy_removes_by_the_record_in_the_home_that_it_names(project: Project, tmp_path: Path) -> None:
+    project.scenario(driver={"name": "molecule-callao"}, platforms=[{"name": "web"}])
+    other = tmp_path / "other"
+    made = project.instance("mol-web-1", molecule=owner(project.path))
+    other.mkdir()
+    made = made.rename(other / "mol-web-1")
+    entry = {"instance": "web", "lima_instance": "mol-web-1", "owner": owner(project.path)}
+    path = record(project, json.dumps([{**entry, "lima_home": str(other)}]))
+    project.molecule("destroy")
+    assert not made.exists()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_destroy_fails_and_says_so_where_it_cannot_reach_a_box(
+    project: Project, tmp_path: Path, *, readable: bool
+) -> None:
+    project.scenario(driver={"name": "molecule-callao"}, platforms=[{"name": "web"}])
+    entry = {"instance": "web", "lima_instance": "mol-web-1", "owner": owner(project.path)}
+    away = str(tmp_path / "not-mounted")
+    path = record(project, json.dumps([{**entry, "lima_home": away}]) if readable else "- instance: [\n")
+    done = project.run("destroy")
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert (f"mol-web-1: it was made in {away}, which cannot be reached now" in said) is readable
+    assert ("cannot be read" in said) is not readable
+    assert path.exists()
+
+
+def test_ansible_native_list_shows_the_scenarios_own_boxes(project: Project) -> None:
+    project.scenario(
+        driver={"name": "default", "options": {"login_cmd_template": "callao shell {instance}"}},
+        ansible={
+            "executor": {
+                "args": {"ansible_playbook": ["--inventory=${MOLECULE_SCENARIO_DIRECTORY}/inventory/"]}
+            }
+        },
+    )
+    inventory = project.path / "molecule" / "default" / "inventory"
+    inventory.mkdir()
+    ours = Path(__file__).parents[3] / "extensions/molecule/kernel/inventory/boxes.callao.yml"
+    (inventory / ours.name).write_text(ours.read_text())
+    project.instance("mine", scenario="kernel")
+    project.instance("somebodys")
+    shown = project.molecule("list", "--format", "plain")
+    assert "mine" in shown
+    assert "somebodys" not in shown
+
+
 def test_destroy_starts_no_task_where_there_is_nothing_to_remove(project: Project) -> None:
     project.scenario(driver={"name": "molecule-callao"}, platforms=[{"name": "web"}])
     project.instance("web")

@@ -18,9 +18,11 @@ from callao.molecule.names import owner
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Callao:
-    """The driver of a scenario; what it asks Molecule for is two paths."""
+    """The driver of a scenario; what it asks Molecule for is paths and molecule.yml."""
     (tmp_path / "ephemeral").mkdir()
     config = SimpleNamespace(
+        molecule_file="molecule.yml",
+        config_data={"driver": {"options": {}}, "platforms": [{"name": "web"}]},
         project_directory=str(tmp_path / "project"),
         scenario=SimpleNamespace(ephemeral_directory=str(tmp_path / "ephemeral")),
     )
@@ -82,8 +84,24 @@ def test_this_projects_boxes_pass(driver: Callao) -> None:
     driver.sanity_checks()
 
 
+def test_mistakes_of_all_platforms_are_told_by_their_names(driver: Callao) -> None:
+    driver._config.config_data["platforms"] = [{"name": "web", "cpus": 0}, {"name": "db", "memroy": "1GiB"}]
+    with pytest.raises(MoleculeError) as refused:
+        driver.sanity_checks()
+    file, *told = str(refused.value).splitlines()
+    assert file == "molecule.yml:"
+    assert [line.partition(": ")[0] for line in told] == ["platform 'web'", "platform 'db'"]
+
+
 @pytest.mark.parametrize("step", ["create", "destroy"])
 def test_it_brings_playbooks(driver: Callao, step: str) -> None:
+    assert Path(driver.get_playbook(step) or "").is_file()
+
+
+@pytest.mark.parametrize("step", ["prepare", "cleanup"])
+def test_a_snapshot_is_taken_and_returned_to_only_where_one_is_named(driver: Callao, step: str) -> None:
+    assert driver.get_playbook(step) is None
+    driver._config.config_data["driver"]["options"]["snapshot"] = "pristine"
     assert Path(driver.get_playbook(step) or "").is_file()
 
 

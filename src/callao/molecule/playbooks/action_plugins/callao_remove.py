@@ -6,25 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.plugins.action import ActionBase
 
 from callao.errors import CallaoError
+from callao.molecule.record import recorded
 from callao.molecule.reset import remove
-
-
-def _recorded(record: Path, names: list[str]) -> dict[str, Path | None]:
-    """Each instance that create.yml wrote down, with the home that it was made in, and *names*."""
-    found: dict[str, Path | None] = dict.fromkeys(names)
-    try:
-        entries = yaml.safe_load(record.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return found
-    for entry in entries if isinstance(entries, list) else []:
-        home = Path(str(entry["lima_home"]))
-        if (home / entry["lima_instance"]).is_dir():
-            found[str(entry["lima_instance"])] = home
-    return found
 
 
 class ActionModule(ActionBase):
@@ -37,7 +23,12 @@ class ActionModule(ActionBase):
         result = super().run(task_vars=task_vars)
         record = Path(self._task.args["record"])
         failures = []
-        for name, home in _recorded(record, [str(name) for name in self._task.args["names"]]).items():
+        places: dict[str, Path | None] = dict.fromkeys(map(str, self._task.args["names"]))
+        try:
+            places |= {box.name: box.home for box in recorded(record)}
+        except CallaoError as error:
+            failures.append(str(error))
+        for name, home in places.items():
             try:
                 remove(name, home)
             except (CallaoError, OSError) as error:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image built from packages, where a new box's own cannot be fetched: as role ``devbox`` does it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from callao.access import Access
+from callao.config import merge
+from callao.errors import DownloadError, ImageError
+from callao.events import Event, Reporter, Stage, State
+from callao.golden import build, recipe
+from callao.golden.host import missing_packages
+from callao.host import Host
+from callao.lifecycle import Request
+
+_DEBIAN = re.compile(r"(?:template:(?://)?)?debian-(1[23])")
+"""The templates whose Debian can be built."""
+
+_UNREACHABLE = (ImageError, DownloadError)
+"""Of these classes and no others: an image that came and is wrong is for somebody to look at."""
+
+
+def with_golden_image(
+    request: Request, error: ImageError, *, home: Path, host: Host, report: Reporter
+) -> Request:
+    """The request with a golden image in the place of the one that could not be had.
+
+    :raises ImageError: ``error`` again, where the box is none that such an image could be for; another where
+        the image cannot be built here.
+    """
+    release = _DEBIAN.fullmatch(request.template or "")
+    inline = "images" in request.config
+    if type(error) not in _UNREACHABLE or release is None or inline or request.origin or request.lock:
+        raise error
+    if request.access is Access.OFFLINE:
+        raise error
+    arch = str(request.config.get("arch") or host.arch)
+    lacking = missing_packages(arch)
+    if lacking:
+        raise ImageError(
+            f"{error.message} A Debian {release[1]} built from packages could take its place, and this host "
+            f"lacks {', '.join(lacking)} for that.",
+            hint=f"Install with: apt-get install {' '.join(lacking)}",
+        ) from error
+
+    def tell(text: str) -> None:
+        report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=f"golden image: {text}"))
+
+    built = build(recipe(release[1], arch, "cloud", ""), home, tell)
+    message = (
+        f"the image of template {request.template} cannot be fetched here, so that a Debian {release[1]} "
+        f"built from packages takes its place ({error.message.splitlines()[0][:160]})"
+    )
+    report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+    return replace(request, config=merge([{"images": [{"location": built.image}]}, request.config]))

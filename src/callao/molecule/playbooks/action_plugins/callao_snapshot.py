@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A snapshot of each box taken, or returned to, where the playbook is."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from callao.errors import CallaoError
+from callao.molecule.apart import Lost, each
+from callao.molecule.record import recorded
+from callao.molecule.snapshot import kept, taken_up
+
+
+class ActionModule(ActionBase):
+    """Each box of ``record`` has the ``snapshot``, or with ``state: applied`` is as it was then."""
+
+    _VALID_ARGS = frozenset({"record", "snapshot", "state"})
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        del tmp
+        result: dict[str, Any] = super().run(task_vars=task_vars)
+        do = taken_up if self._task.args["state"] == "applied" else kept
+        try:
+            boxes = recorded(Path(self._task.args["record"]))
+        except CallaoError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        snapshot = str(self._task.args["snapshot"])
+        answers = each(partial(do, snapshot=snapshot), boxes)
+        failures = [
+            f"{box.platform}: {answer.reason if isinstance(answer, Lost) else answer}"
+            for box, answer in zip(boxes, answers, strict=True)
+            if not isinstance(answer, bool)
+        ]
+        if failures:
+            return {**result, "failed": True, "msg": "\n".join(failures)}
+        return {**result, "changed": any(answers)}

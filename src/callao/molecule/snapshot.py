@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The snapshot that each box is returned to, to try a role again without destroy and create."""
+
+from __future__ import annotations
+
+from callao.errors import CallaoError
+from callao.events import silent
+from callao.host import Host
+from callao.instances import InstancePaths
+from callao.lifecycle.moments import SnapshotRequest, SnapshotState, ensure_snapshot
+from callao.molecule.record import Recorded
+from callao.snapshots import listed
+
+
+def kept(box: Recorded, snapshot: str) -> bool | str:
+    """The snapshot taken where there is none yet; whether that was so, or what went wrong."""
+    return _ensure(box, snapshot, SnapshotState.PRESENT)
+
+
+def taken_up(box: Recorded, snapshot: str) -> bool | str:
+    """The box returned to it; nothing where it has no such snapshot, as before ``molecule prepare``."""
+    if snapshot not in [each.name for each in listed(InstancePaths(box.home / box.name))]:
+        return False
+    return _ensure(box, snapshot, SnapshotState.APPLIED)
+
+
+def _ensure(box: Recorded, snapshot: str, state: SnapshotState) -> bool | str:
+    request = SnapshotRequest(instance=box.name, name=snapshot, state=state)
+    try:
+        return ensure_snapshot(
+            request, home=box.home, host=Host.detect(), check=False, report=silent
+        ).changed
+    except (CallaoError, OSError) as error:
+        return str(error)
