@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ansible.module_utils.basic import missing_required_lib
+from ansible_collections.callao.lima.plugins.module_utils._hints import in_options
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -73,7 +74,7 @@ class _Ledger:
 
         if text not in self._warned:
             self._warned.add(text)
-            self._module.warn(printable(text))
+            self._module.warn(in_options(printable(text)))
 
     def result(self) -> dict[str, Any]:
         """Also when there are none: whoever watches knows by it that the file is gone."""
@@ -139,11 +140,11 @@ def access_of(offline: bool | None) -> Access:
 
 def describe(error: CallaoError) -> dict[str, Any]:
     """An engine error as a failed result: ``msg`` says it all, the rest is for programs."""
-    failure: dict[str, Any] = {"msg": str(error), "error": type(error).__name__}
+    failure: dict[str, Any] = {"msg": in_options(str(error)), "error": type(error).__name__}
     for detail in ("hint", "stage", "evidence"):
         value = getattr(error, detail, "")
         if value:
-            failure[detail] = str(value)
+            failure[detail] = in_options(str(value))
     problems = getattr(error, "problems", ())
     if problems:
         failure["problems"] = [

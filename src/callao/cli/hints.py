@@ -5,6 +5,11 @@ from __future__ import annotations
 
 _WORDS = {
     "aise 'timeout'": "aise --timeout",
+    "Mend its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'.": (
+        "Mend its lima.yaml ('callao edit'), or delete it with 'callao delete'."
+    ),
+    "mount it without 'persist'": "mount it without --persist",
+    "Stop it first, or ask for state: started with restart: auto.": "Stop it first.",
     "Stop the instance with 'force: true' and start it again.": (
         "Stop the instance with 'callao stop --force' and start it again."
     ),
@@ -23,9 +28,17 @@ _WORDS = {
 }
 
 
+_POLICY = r" \((?:restart: \w+, state: \w+|state: \w+, restart: \w+)\)"
+"""What was asked of a module, where a command stands for itself."""
+
+
 def in_flags(text: str) -> str:
     """``text`` with what the modules call so in the command line's words."""
-    if "'" not in text:
+    if "restart: " in text:
+        import re
+
+        text = re.sub(_POLICY, "", text)
+    if "'" not in text and "restart: auto" not in text:
         return text
     for theirs, ours in _WORDS.items():
         text = text.replace(theirs, ours)

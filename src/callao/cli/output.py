@@ -16,7 +16,7 @@ _COLOURS = {"red": 31, "green": 32, "yellow": 33}
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True, mark: str = "", fg: str = "") -> None:
-    """The one way to the terminal: what others have put into ``text`` stays text.
+    """The one way to the terminal: what others have put into ``text`` stays text, and talk is in our words.
 
     :param mark: goes before it, in the colour ``fg``. ``NO_COLOR`` is obeyed, see no-color.org; else there
         is colour where there is a terminal.
@@ -24,7 +24,8 @@ def echo(text: str, *, err: bool = False, nl: bool = True, mark: str = "", fg: s
     stream = sys.stderr if err else sys.stdout
     if fg and stream.isatty() and not os.environ.get("NO_COLOR"):
         mark = f"\x1b[{_COLOURS[fg]}m{mark}\x1b[0m"
-    stream.write(mark + printable(text) + ("\n" if nl else ""))
+    words = in_flags(text) if err else text
+    stream.write(mark + printable(words) + ("\n" if nl else ""))
     if err:
         stream.flush()
 
@@ -41,7 +42,7 @@ def warn(words: str) -> None:
 
 def failed(words: str) -> int:
     """Tell an error; returns the status to end with."""
-    tell(in_flags(words), mark="callao: ", fg="red")
+    tell(words, mark="callao: ", fg="red")
     return 1
 
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from math import isfinite
+
+from callao.errors import CallaoError
 
 _SIZE = r"(?ai)\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)((?:e[-+]?[0-9]{1,3})?) ?(?:([kmgtp])(?:i?b)?|b)?"
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -30,6 +33,18 @@ def parse_size(value: str | int) -> int:
         return _bounded(int(scaled) if isfinite(scaled) else _LARGEST + 1)
     whole, _, fraction = number.partition(".")
     return _bounded(int(whole or "0") * factor + int(float(f"0.{fraction or 0}") * factor))
+
+
+def size_of_environment(variable: str, default: str) -> int:
+    """An environment variable in bytes.
+
+    :raises CallaoError: when it is no size.
+    """
+    said = os.environ.get(variable) or default
+    try:
+        return parse_size(said)
+    except ValueError:
+        raise CallaoError(f"{variable}: {said!r} is no size (allowed: {ALLOWED}).") from None
 
 
 def _bounded(number: int) -> int:

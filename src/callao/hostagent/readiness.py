@@ -32,6 +32,9 @@ sets ours, may start after sshd, and takes minutes in an emulated guest."""
 _FIRST_LOGIN = 20.0
 """Seconds for the first login to a guest that goes on; an emulated one needs half a second."""
 
+_LOST = 255
+"""The status of an ssh whose connection failed or ended, see ssh(1)."""
+
 _QUICK = ("-o", "KexAlgorithms=curve25519-sha256")
 """The key exchange that costs an emulated guest least; what is said stays on this host, so that nobody keeps
 it for the quantum computers to come."""
@@ -186,7 +189,7 @@ async def _watch(
     while True:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                await client.stream(script, told.line)
+                status = await client.stream(script, told.line)
         except TimeoutError:
             raise StageFailed(
                 f"{told.busy} did not finish in time.",
@@ -196,6 +199,8 @@ async def _watch(
             ) from None
         if told.code:
             return Watched(told.first, tuple(told.errors), told.code, tuple(told.failed)), master
+        if status != _LOST and not told.heard:
+            raise _no_shell(told.unknown)
         await end(master)
         master = await _await_sshd(paths, client, port, deadline)
 
@@ -218,6 +223,10 @@ class _Told:
     note: Note
     first: Stage = Stage.SSHD
     finished: bool = False
+    heard: bool = False
+    """Whether the script ran at all: its first line names a stage."""
+    unknown: str = ""
+    """The last line that was none of its."""
     errors: list[str] = field(default_factory=list)
     code: str = ""
     failed: list[str] = field(default_factory=list)
@@ -225,6 +234,9 @@ class _Told:
 
     def line(self, text: str) -> None:
         kind, _, rest = text.partition(" ")
+        self.heard = self.heard or kind in ("cloud-init", "first-boot")
+        if not self.heard and text.strip():
+            self.unknown = text.strip()[:_MOST_SAID]
         if kind == "log" and rest.strip():
             if time.monotonic() - self.noted >= _EACH:
                 self.noted = time.monotonic()
@@ -278,6 +290,14 @@ def _cloud_init_errors(result: str) -> list[str]:
         return []
     told = errors if isinstance(errors, list) else [errors]
     return [str(error)[:_MOST_SAID] for error in told[:_MOST_FAILED]]
+
+
+def _no_shell(said: str) -> StageFailed:
+    return StageFailed(
+        f"the guest lets the user in and runs nothing for it: its login shell says {said or 'nothing'!r}.",
+        stage=Stage.SSHD,
+        hint="Choose another user.name, or a user.shell that runs commands.",
+    )
 
 
 async def _provision_failed(watched: Watched, client: Client) -> StageFailed:

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao import flock
 from callao.errors import ImageError
+from callao.events import Event, Reporter, Stage, State, silent
+from callao.images.patience import Patience
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,35 @@ def not_kept(location: str, place: Entry, error: OSError) -> ImageError:
     )
 
 
-@contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """One caller at a time for what lies at ``path``; the others wait and then find it done."""
-    from filelock import FileLock
+@dataclass(frozen=True)
+class Turn:
+    """How to wait for another run: ``seconds`` at most, with a word to ``report``."""
 
+    seconds: float = Patience().others
+    report: Reporter = silent
+
+
+WITHOUT_HASTE = Turn()
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, turn: Turn = WITHOUT_HASTE) -> Iterator[None]:
+    """One caller at a time for what lies at ``path``; the others wait and then find it done.
+
+    :raises ImageError: when another run takes too long.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f".{path.name}.lock")):
+
+    def waits(who: str) -> None:
+        message = f"{path}: waiting for another run, {who}."
+        turn.report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(flock.exclusive(path.with_name(f".{path.name}.lock"), turn.seconds, waits))
+        except flock.Held as held:
+            raise ImageError(
+                f"{path} is being made by another run, {held}; waited {turn.seconds:.0f} s for it.",
+                hint="Wait for that run to end, or raise 'timeout'.",
+            ) from None
         yield

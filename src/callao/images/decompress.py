@@ -13,9 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
-from callao.config import parse_size
-from callao.config.sizes import ALLOWED, format_size
-from callao.errors import CallaoError, ImageFormatError
+from callao.config.sizes import format_size, size_of_environment
+from callao.errors import ImageFormatError
 
 
 class Compression(enum.StrEnum):
@@ -53,11 +52,7 @@ def largest() -> int:
 
     :raises CallaoError: when it is no size.
     """
-    said = os.environ.get("CALLAO_LARGEST_IMAGE") or _DEFAULT_LARGEST
-    try:
-        return parse_size(said)
-    except ValueError:
-        raise CallaoError(f"CALLAO_LARGEST_IMAGE: {said!r} is no size (allowed: {ALLOWED}).") from None
+    return size_of_environment("CALLAO_LARGEST_IMAGE", _DEFAULT_LARGEST)
 
 
 def compression_of(path: Path) -> Compression | None:

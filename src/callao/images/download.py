@@ -53,7 +53,7 @@ def download(
     for _ in range(patience.tries):
         before = _size(entry.part)
         try:
-            return _once(entry, algorithm, patience, progress)
+            return _once(entry, algorithm, patience, progress, notice)
         except _Busy as error:
             last = error
             notice(f"{entry.url}: {error}: trying again in {error.seconds:.0f} s.")
@@ -77,7 +77,9 @@ class _Busy(Exception):
         self.seconds = seconds
 
 
-def _once(entry: Entry, algorithm: str, patience: Patience, progress: Progress) -> str:
+def _once(
+    entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
+) -> str:
     have = _size(entry.part)
     headers = dict(HEADERS)
     began = read(entry.validator)
@@ -91,10 +93,35 @@ def _once(entry: Entry, algorithm: str, patience: Patience, progress: Progress) 
         )
         try:
             start, total = _placed(entry, answer, have)
-            return _stream(entry, answer, algorithm, start, total, progress)
+            found = _stream(entry, answer, algorithm, start, total, progress)
+            open_ended = total is None and "chunked" not in answer.headers.get("Transfer-Encoding", "")
         finally:
             answer.release_conn()
             answer.close()
+        if open_ended:
+            more = _has_more(pool, entry)
+            if more:
+                raise _Truncated(f"the connection ended after {_size(entry.part)} bytes, and there are more")
+            if more is None:
+                notice(f"{entry.url}: the server says nowhere how long the file is: it may be cut short.")
+        return found
+
+
+def _has_more(pool: Any, entry: Entry) -> bool | None:
+    """Whether the file goes on behind what came: where its length is not told, the connection may have ended
+    too early. None where the server does not tell: the digest has to."""
+    have, validator = _size(entry.part), read(entry.validator)
+    if not validator:
+        return None
+    headers = {**HEADERS, "Range": f"bytes={have}-", "If-Range": validator}
+    answer = pool.request("GET", entry.url, headers=headers, preload_content=False, retries=redirects())
+    try:
+        match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if answer.status == 206 and match is not None and int(match.group(1)) == have:
+            return True
+        return False if answer.status == 416 else None
+    finally:
+        answer.close()
 
 
 def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:

@@ -11,7 +11,7 @@ from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
-from callao.images.cache import room
+from callao.images.cache import Turn, room
 from callao.images.fetch import CachedFile, fetch, forget
 from callao.images.fetched import Fetched
 from callao.images.location import parse
@@ -45,10 +45,11 @@ def ensure_image(
     def get(location: str, digest: str | None) -> CachedFile:
         return fetch(location, digest=digest, home=home, report=report, access=access, patience=patience)
 
+    turn = Turn((patience or Patience()).others, report)
     reasons = []
     for image in fitting:
         try:
-            return _fetched(image, arch, get, home, report)
+            return _fetched(image, arch, get, home, turn)
         except DigestMismatch:
             raise
         except DownloadError as error:
@@ -64,7 +65,7 @@ def _variants(image: Image) -> tuple[str, str]:
 
 
 def _fetched(
-    image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, report: Reporter
+    image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, turn: Turn
 ) -> Fetched:
     digests.algorithm(image.digest)
     kept = base_at(home, image.digest) if image.digest else None
@@ -72,7 +73,7 @@ def _fetched(
         disk, digest, from_cache = kept, image.digest or "", True
     else:
         file = get(image.location, image.digest)
-        disk, digest, from_cache = _kept(image, file, home, report), file.digest, file.from_cache
+        disk, digest, from_cache = _kept(image, file, home, turn), file.digest, file.from_cache
     kernel = get(image.kernel.location, image.kernel.digest) if image.kernel else None
     initrd = get(image.initrd.location, image.initrd.digest) if image.initrd else None
     return Fetched(
@@ -87,17 +88,17 @@ def _fetched(
     )
 
 
-def _kept(image: Image, file: CachedFile, home: Path, report: Reporter) -> Path:
+def _kept(image: Image, file: CachedFile, home: Path, turn: Turn) -> Path:
     """The base made from it: once for each content."""
     message = f"preparing {Path(file.location).name}"
     try:
         if not base_at(home, file.digest or identity_of(file.path)).exists():
-            report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+            turn.report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
         if parse(file.location).path is not None:
-            return keep_local(file.path, file.digest, home, file.location)
+            return keep_local(file.path, file.digest, home, file.location, turn)
         if file.from_cache and not base_at(home, file.digest).exists():
             _verify(file)
-        return keep_download(file.path, file.digest, home, file.location)
+        return keep_download(file.path, file.digest, home, file.location, turn)
     except ImageFormatError:
         if not image.digest:  # a login page, say: the location may bring the image next time
             forget(image.location, home)

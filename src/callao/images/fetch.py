@@ -13,7 +13,7 @@ from callao.access import Access
 from callao.errors import DigestMismatch, DownloadError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
-from callao.images.cache import Entry, entry, exclusive, not_kept
+from callao.images.cache import Entry, Turn, entry, exclusive, not_kept
 from callao.images.location import Location, parse
 from callao.images.patience import Patience, Progress
 
@@ -66,15 +66,16 @@ def fetch(
     if place.path is not None:
         return _local(place.path, location, digest, name)
     cached = entry(home, place.url)
+    patience = patience or Patience()
     try:
-        with exclusive(cached.dir):
+        with exclusive(cached.dir, Turn(patience.others, report)):
             if cached.data.is_file() and (digest or _still_there(cached, access, report, patience)):
                 found = _vouched(cached, name)
                 if not digest or found == digest:
                     return _cached(cached, place, found)
             if access is Access.OFFLINE:
                 raise _not_cached(location)
-            return _downloaded(cached, place, digest, name, home, report, patience or Patience())
+            return _downloaded(cached, place, digest, name, home, report, patience)
     except OSError as error:
         raise not_kept(location, cached, error) from error
 
@@ -87,7 +88,7 @@ def newest(location: str, *, home: Path, report: Reporter) -> CachedFile:
     place = parse(location)
     cached = entry(home, place.url)
     try:
-        with exclusive(cached.dir):
+        with exclusive(cached.dir, Turn(report=report)):
             return _downloaded(cached, place, None, digests.algorithm(None), home, report, Patience())
     except OSError as error:
         raise not_kept(location, cached, error) from error

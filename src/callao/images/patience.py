@@ -15,8 +15,12 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds without a byte before a server counts as stalled, and how often to go on after a break."""
+    """Seconds without a byte before a server counts as stalled, and how often to go on after a break.
+
+    ``others`` is how many seconds another run may keep us from a file that it is fetching or converting.
+    """
 
     connect: float = 15.0
     read: float = 60.0
     tries: int = 4
+    others: float = 3600.0

@@ -9,11 +9,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import entry
+from callao.images.cache import Turn, entry, exclusive
 from callao.images.fetch import lookup
 from callao.images.location import parse
 from callao.images.store import base_at, identity_of, store
@@ -88,9 +86,8 @@ def _held(location: str, home: Path) -> list[Path]:
 
 def _removed(path: Path, kept: Callable[[], Files]) -> int | None:
     """The bytes that it freed; None when another run is at it just now, or it cannot be removed."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
     try:
-        with lock:
+        with exclusive(path, Turn(0.0)):
             if _needed(path, kept()):
                 return None
             if path.is_dir():
@@ -99,7 +96,7 @@ def _removed(path: Path, kept: Callable[[], Files]) -> int | None:
             else:
                 size = taken([path])
                 path.unlink()
-    except (Timeout, OSError):
+    except (ImageError, OSError):
         return None
     return size
 

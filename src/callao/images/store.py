@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from callao.blocks import copy_blocks
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import exclusive
+from callao.images.cache import WITHOUT_HASTE, Turn, exclusive
 from callao.images.convert import to_qcow2, usable_as_is
 from callao.images.formats import Form, form_of
 
@@ -42,7 +41,7 @@ def identity_of(path: Path) -> str:
     return "\n".join([str(path.resolve()), *map(str, seen)])
 
 
-def keep_download(source: Path, digest: str, home: Path, location: str) -> Path:
+def keep_download(source: Path, digest: str, home: Path, location: str, turn: Turn = WITHOUT_HASTE) -> Path:
     """The base made from a cached download with this digest. As far as it can be, it is the same file under
     a second name, which stays when another file takes the first.
 
@@ -50,7 +49,7 @@ def keep_download(source: Path, digest: str, home: Path, location: str) -> Path:
     :raises OSError: when there is no room for it.
     """
     target = base_at(home, digest)
-    with exclusive(target):
+    with exclusive(target, turn):
         if not target.exists():
             if usable_as_is(source, location):
                 _link(source, target)
@@ -59,7 +58,7 @@ def keep_download(source: Path, digest: str, home: Path, location: str) -> Path:
     return target
 
 
-def keep_local(source: Path, digest: str, home: Path, location: str) -> Path:
+def keep_local(source: Path, digest: str, home: Path, location: str, turn: Turn = WITHOUT_HASTE) -> Path:
     """The base made from a file that others may change: a copy, which shares blocks where it can.
 
     :param digest: that the file was just seen to have; empty where nobody asked for one.
@@ -69,13 +68,13 @@ def keep_local(source: Path, digest: str, home: Path, location: str) -> Path:
     """
     identity = identity_of(source)
     target = base_at(home, digest or identity)
-    with exclusive(target):
+    with exclusive(target, turn):
         if target.exists():
             return target
         with tempfile.TemporaryDirectory(prefix=".local-", dir=target.parent) as folder:
             made = Path(folder) / target.name
             if usable_as_is(source, location):
-                _copy(source, made)
+                copy_blocks(source, made)
             else:
                 to_qcow2(source, made, location)
             if identity_of(source) != identity:
@@ -121,16 +120,6 @@ def _link(source: Path, target: Path) -> None:
     except OSError:
         with tempfile.TemporaryDirectory(prefix=".link-", dir=target.parent) as folder:
             made = Path(folder) / target.name
-            _copy(source, made)
+            copy_blocks(source, made)
             made.replace(target)
     target.chmod(0o444)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """By cp(1), which shares blocks where it can, and keeps holes."""
-    how = ["-c"] if sys.platform == "darwin" else ["--reflink=auto", "--sparse=always"]
-    done = subprocess.run(
-        ["cp", *how, str(source), str(target)], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise ImageError(f"{source} cannot be copied to {target.parent}: {done.stderr.strip()}.")

@@ -101,7 +101,7 @@ def _create(
 
         bring(wanted, home=home, host=host, access=request.access, timeout=request.timeout, report=report)
         return True
-    create(wanted, home, report, request.access)
+    create(wanted, home, report, request.access, timeout=request.timeout)
     return False
 
 

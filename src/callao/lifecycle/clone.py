@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from callao.blocks import copy_blocks
 from callao.config import Config, check_hostname, check_name, check_socket_path, effective
 from callao.drivers import driver_for
 from callao.errors import ImmutableField, InstanceError
@@ -92,10 +91,8 @@ def must_fit(config: Config, before: Config, name: str) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """By cp(1), which shares blocks where it can, and keeps holes."""
-    how = ["-c"] if sys.platform == "darwin" else ["--reflink=auto", "--sparse=always"]
-    done = subprocess.run(
-        ["cp", *how, str(source), str(target)], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise InstanceError(f"{source} cannot be copied: {done.stderr.strip()}")
+    """:raises InstanceError: when it cannot be."""
+    try:
+        copy_blocks(source, target)
+    except OSError as error:
+        raise InstanceError(f"{source} cannot be copied: {error.strerror}") from error

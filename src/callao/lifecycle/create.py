@@ -11,7 +11,7 @@ import callao
 from callao.access import Access
 from callao.drivers import driver_for
 from callao.events import Event, Reporter, Stage, State
-from callao.images import Fetched, ensure_image
+from callao.images import Fetched, Patience, ensure_image
 from callao.instances import Desired, Record
 from callao.lifecycle.aside import building
 from callao.lifecycle.disk import make_disk
@@ -41,8 +41,11 @@ def create(
     report: Reporter,
     access: Access = Access.ONLINE,
     begin: Beginning = _BY_ITS_IMAGE,
+    timeout: float = Patience().others,
 ) -> None:
     """Make the folder of a new instance, with its disk.
+
+    :param timeout: seconds that another run may keep us from the image.
 
     :raises ImageError: when no image can be had.
     :raises CallaoError: when something cannot be made; nothing is left of it then.
@@ -51,7 +54,12 @@ def create(
 
     def had() -> Fetched:
         return begin.image or ensure_image(
-            config.images, config.arch.value, home=home, report=report, access=access
+            config.images,
+            config.arch.value,
+            home=home,
+            report=report,
+            access=access,
+            patience=Patience(others=timeout),
         )
 
     image = had()

@@ -80,13 +80,23 @@ _SYSTEM_USERS = frozenset(
 )  # fmt: skip
 """Accounts that Alpine, Arch, Debian and Fedora images, and those like them, have: without a login shell."""
 
+_SYSTEM_PREFIXES = ("_", "systemd-")
+"""Of names that Debian and systemd keep for such accounts."""
+
+_NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "halt", "shutdown"})
+
 
 def _system_user(config: Config) -> list[Problem]:
     """cloud-init leaves an account that is there as it is, and nobody can log in as this one."""
     name = config.user.name
-    if name not in _SYSTEM_USERS:
-        return []
-    return [Problem("user.name", name, "is a system account of the guest, with no login", "another name")]
+    problems = []
+    if name in _SYSTEM_USERS or name.startswith(_SYSTEM_PREFIXES):
+        message = "is a system account of the guest, with no login"
+        problems.append(Problem("user.name", name, message, "another name"))
+    shell = config.user.shell
+    if shell.rpartition("/")[2] in _NO_SHELLS:
+        problems.append(Problem("user.shell", shell, "lets nobody log in", "a shell, such as /bin/bash"))
+    return problems
 
 
 def _tiny_sizes(config: Config) -> list[Problem]:

@@ -23,7 +23,7 @@ from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
 from callao.errors import CallaoError, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.images import Fetched, ensure_image
+from callao.images import Fetched, Patience, ensure_image
 from callao.instances import Desired, Instance, InstancePaths, Record, Shape, TakeUp, inspect
 from callao.instances.files import read_json
 from callao.lifecycle.bases import settle_bases
@@ -57,7 +57,7 @@ def bring(
             if (home / wanted.name).exists():
                 delete(inspect(wanted.name, home, host), report)
     report(Event(stage=Stage.DISK, state=State.NOTICE, message=f"warm: booting instead: {why}"))
-    create(wanted, home, report, access)
+    create(wanted, home, report, access, timeout=timeout)
     instance = inspect(wanted.name, home, host)
     start(instance, driver_for(wanted.config.vm_type), home, timeout, report)
 
@@ -80,7 +80,14 @@ def _warm(
     wanted: Desired, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
 ) -> None:
     config = wanted.config
-    image = ensure_image(config.images, config.arch.value, home=home, report=report, access=access)
+    image = ensure_image(
+        config.images,
+        config.arch.value,
+        home=home,
+        report=report,
+        access=access,
+        patience=Patience(others=timeout),
+    )
     place = Place(home, _key(config, image, home))
     with place.locked(timeout):
         found = place.entry()
@@ -126,7 +133,7 @@ def _prepare(
             golden = Desired(
                 GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, nest), wanted.template
             )
-            create(golden, nest, report, access, Beginning(reclaims=False))
+            create(golden, nest, report, access, Beginning(reclaims=False), timeout)
             driver = driver_for(golden.config.vm_type)
             start(inspect(GOLDEN, nest, host), driver, nest, timeout, report, lifeline=tie)
             aside.mkdir(mode=0o700)

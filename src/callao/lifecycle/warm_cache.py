@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from callao.config import parse_size
-from callao.config.sizes import ALLOWED
+from callao.config.sizes import size_of_environment
 from callao.errors import CallaoError
 from callao.events import Event, Reporter, Stage, State
 from callao.lifecycle.prune import in_use
@@ -21,11 +19,7 @@ def cache_size() -> int:
 
     :raises CallaoError: when it is no size.
     """
-    said = os.environ.get("CALLAO_WARM_CACHE_SIZE") or _DEFAULT
-    try:
-        return parse_size(said)
-    except ValueError:
-        raise CallaoError(f"CALLAO_WARM_CACHE_SIZE: {said!r} is no size (allowed: {ALLOWED}).") from None
+    return size_of_environment("CALLAO_WARM_CACHE_SIZE", _DEFAULT)
 
 
 def keep_within(home: Path, report: Reporter) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import callao
 from callao.cli.hints import in_flags
-from callao.cli.output import failed
+from callao.cli.output import failed, warn
 
 HINT = re.compile(r"hint=f?[\"'](.*)[\"']")
 SOURCES = [
@@ -21,9 +21,14 @@ HINTS = [hint for path in SOURCES for hint in HINT.findall(path.read_text())]
 
 def test_no_hint_of_the_engine_names_an_option_of_a_module_here() -> None:
     assert len(HINTS) > 50
-    modules = re.compile(r"'timeout'|'\w+: (true|false)'")
+    modules = re.compile(r"'(timeout|persist)'|'\w+: (true|false|absent)'|(state|restart): \w")
     assert [each for each in HINTS if modules.search(each)] != []
     assert [each for each in HINTS if modules.search(in_flags(each))] == []
+
+
+def test_a_notice_is_told_without_what_only_a_module_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    warn("web: cpus takes hold at the next start (restart: never, state: present).")
+    assert capsys.readouterr().err == "! web: cpus takes hold at the next start.\n"
 
 
 def test_a_failure_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:

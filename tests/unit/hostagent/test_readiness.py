@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from callao.errors import StageFailed
 from callao.events import Stage
 from callao.hostagent import readiness
+from callao.instances import InstancePaths
 
 _RESULT = '{"v1": {"errors": ["no route"]}}\n'
 
@@ -61,3 +67,21 @@ def test_who_is_at_work_has_a_name(said: list[str], stage: Stage, busy: str) -> 
     for line in said:
         heard.line(line)
     assert (heard.stage, heard.busy) == (stage, busy)
+
+
+@pytest.mark.parametrize("said", ["This account is currently not available.", ""])
+def test_a_user_for_whom_the_guest_runs_nothing_is_told_at_once(tmp_path: Path, said: str) -> None:
+    """As one of the image's own system accounts."""
+
+    class Refused:
+        async def stream(self, _script: str, line: Callable[[str], None]) -> int:
+            line(said)
+            return 1
+
+    client: Any = Refused()
+    paths, nobody = InstancePaths(tmp_path), cast("asyncio.subprocess.Process", None)
+    watch = readiness._watch(
+        paths, client, 0, nobody, time.monotonic() + 60, lambda _: None, lambda *_: None
+    )
+    with pytest.raises(StageFailed, match=f"its login shell says '{said or 'nothing'}'.*user.name"):
+        asyncio.run(watch)

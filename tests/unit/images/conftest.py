@@ -31,6 +31,8 @@ class Resource:
     """For each answer in turn, a Retry-After with status 503, before it is served."""
     chunked: bool = False
     """Sent in chunks, the last of which is missing while ``cut_after`` says so."""
+    open_ended: bool = False
+    """Sent until the connection ends, without a length."""
     location: str = ""
     ranges: bool = True
     if_range: bool = True
@@ -113,6 +115,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.versions(resource)
             if resource.chunked:
                 self.send_header("Transfer-Encoding", "chunked")
+            elif resource.open_ended:
+                self.close_connection = True
             else:
                 self.send_header("Content-Length", str(len(resource.body) - start + resource.length_lie))
             self.end_headers()
@@ -136,7 +140,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             )
             self.wfile.flush()
             if self.close_connection:
-                self.connection.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # whoever asked is gone
+                    self.connection.shutdown(socket.SHUT_WR)
 
         def log_message(self, *_: object) -> None:
             """The tests count requests themselves."""

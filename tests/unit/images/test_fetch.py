@@ -8,6 +8,7 @@ import email.utils
 import hashlib
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -141,6 +142,50 @@ def test_chunks_that_end_too_early_are_told_and_gone_on_with(server: Server, tmp
     url = server.serve("/b.img", BODY, chunked=True, cut_after=[1] * 9)
     with pytest.raises(DownloadError, match="the server ended the connection before the file was whole"):
         get(url, tmp_path)
+
+
+def test_a_body_of_no_told_length_that_ends_early_is_gone_on_with(server: Server, tmp_path: Path) -> None:
+    """Whether it is whole can be asked of a server that serves ranges."""
+    url = server.serve("/a.img", BODY, open_ended=True, cut_after=[300_000])
+    assert get(url, tmp_path) == BODY
+    assert ranges(server) == ["", "bytes=300000-", "bytes=300000-"]
+    url = server.serve("/b.img", BODY, open_ended=True)
+    assert get(url, tmp_path) == BODY
+    url = server.serve("/c.img", BODY, open_ended=True, cut_after=[1] * 9)
+    with pytest.raises(DownloadError, match="the connection ended after 3 of 700000 bytes"):
+        get(url, tmp_path)
+
+
+def test_a_body_whose_length_nobody_tells_is_told_as_that(
+    server: Server, tmp_path: Path, events: list[Event]
+) -> None:
+    url = server.serve("/a.img", BODY, open_ended=True, ranges=False, cut_after=[300_000])
+    with pytest.raises(DigestMismatch):
+        get(url, tmp_path, sha256(BODY), events)
+    assert "it may be cut short" in events[-1].message
+
+
+def test_a_run_that_keeps_others_waiting_is_named_and_not_waited_for_longer_than_asked(
+    server: Server, tmp_path: Path, events: list[Event]
+) -> None:
+    url = server.serve("/a.img", BODY)
+    place = entry(tmp_path, url).dir
+    place.parent.mkdir(parents=True)
+    lock = place.with_name(f".{place.name}.lock")
+    script = "import sys, time; from pathlib import Path; from callao import flock\n" + (
+        "with flock.exclusive(Path(sys.argv[1]), 1.0):\n    print(flush=True); time.sleep(600)"
+    )
+    argv = [sys.executable, "-c", script, str(lock)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        who = rf"another run, pid {holder.pid} \(-c .*\)"
+        with pytest.raises(ImageError, match=rf"{who}; waited 1 s"):
+            fetch(url, digest=None, home=tmp_path, report=events.append, patience=Patience(others=0.7))
+        assert len(events) == 1
+        assert re.search(rf"waiting for {who}", events[0].message)
+        holder.kill()
+    assert get(url, tmp_path) == BODY
 
 
 def test_a_server_that_asks_for_a_pause_gets_it(server: Server, tmp_path: Path, events: list[Event]) -> None:

@@ -23,6 +23,9 @@ HOST = Host.detect()
         ({"memory": "4MiB"}, r"memory: 4194304: .*allowed: at least 64MiB.* this host has \d+MiB"),
         ({"cpus": 1000}, r"cpus: 1000: .*allowed: 1 to 255; this host has \d+"),
         ({"user": {"name": "www-data"}}, "user.name: 'www-data': is a system account of the guest"),
+        ({"user": {"name": "systemd-oom"}}, "user.name: 'systemd-oom': is a system account"),
+        ({"user": {"name": "_chrony"}}, "user.name: '_chrony': is a system account"),
+        ({"user": {"shell": "/usr/sbin/nologin"}}, "user.shell: '/usr/sbin/nologin': lets nobody log in"),
         ({"user": {"name": "nobody"}}, "user.name: 'nobody': is a system account"),
     ],
 )

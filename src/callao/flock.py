@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One process at a time for what a lock file stands for. Quick to import.
+
+It is a flock(2), as the package filelock takes it; the kernel frees it when its holder ends, in any way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from callao.printable import printable
+
+_POLL = 0.02
+"""Seconds between two tries: flock(2) has no timeout."""
+
+_PATIENCE = 0.5
+"""Seconds of waiting that nobody needs to hear of."""
+
+_LONGEST = 200
+"""Bytes of what a holder says of itself."""
+
+
+class Held(Exception):
+    """Another process has the lock; its text says who."""
+
+
+def unheard(_who: str) -> None:
+    """For who does not want to hear."""
+
+
+@contextlib.contextmanager
+def exclusive(lock: Path, timeout: float, waits: Callable[[str], None] = unheard) -> Iterator[None]:
+    """Hold the lock; its folder must be there.
+
+    :param timeout: seconds to wait for another holder.
+    :param waits: told once who is waited for, as in "pid 17 (callao start web)".
+    :raises Held: when that does not end in time.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _wait(descriptor, timeout, waits)
+        with contextlib.suppress(OSError):  # a full disk: others will not know who
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _oneself(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, timeout: float, waits: Callable[[str], None]) -> None:
+    began, told = time.monotonic(), False
+    while not _taken(descriptor):
+        waited = time.monotonic() - began
+        if waited > timeout:
+            raise Held(_holder(descriptor))
+        if waited > _PATIENCE and not told:
+            told = True
+            waits(_holder(descriptor))
+        time.sleep(_POLL)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _oneself() -> bytes:
+    program = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])  # noqa: PTH119 - pathlib is slow here
+    return f"pid {os.getpid()} ({program})".encode(errors="replace")[:_LONGEST]
+
+
+def _holder(descriptor: int) -> str:
+    said = os.pread(descriptor, _LONGEST, 0).decode(errors="replace")
+    return printable(said.partition("\n")[0]) or "another process"
