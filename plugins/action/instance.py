@@ -20,7 +20,7 @@ from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import spel
 from ansible_collections.callao.lima.plugins.plugin_utils._near import built
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch, reader
 
-TOLD = {"callao.lima.image", "callao.lima.instance", "callao.lima.snapshot"}
+TOLD = {f"callao.lima.{name}" for name in ("image", "instance", "lock", "prune", "snapshot")}
 """The modules that take long and tell how far they are."""
 
 
@@ -92,6 +92,8 @@ def subject(arguments: dict[str, Any]) -> str:
         or arguments.get("name")
         or arguments.get("template")
         or arguments.get("location")
+        or arguments.get("path")
+        or arguments.get("lock")
     )
     return posixpath.basename(str(named)) if named else "image"
 

@@ -42,6 +42,13 @@ options:
   template:
     description: The name or path of a template whose C(images) to take.
     type: str
+  lock:
+    description:
+      - A lock file that C(callao lock) or M(callao.lima.lock) has written, on the machine that runs the
+        virtual machines. All that it names for O(arch) is fetched and verified, so that O(offline=true)
+        finds it in the cache. The same as C(callao fetch).
+    type: path
+    version_added: 0.2.0
   arch:
     description: The architecture that the image is for; the host's by default.
     type: str
@@ -65,6 +72,10 @@ EXAMPLES = r"""
   callao.lima.image:
     location: https://images.example.com/base.qcow2.zst
     digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
+- name: Have all that the team has locked, for a day without a network
+  callao.lima.image:
+    lock: "{{ playbook_dir }}/callao.lock"
 
 - name: Have it from wherever it can be had
   callao.lima.image:
@@ -101,6 +112,27 @@ from_cache:
   returned: success
   type: bool
   sample: false
+files:
+  description: The files that the lock file names.
+  returned: success, with O(lock)
+  type: list
+  elements: dict
+  contains:
+    location:
+      description: Where it came from.
+      type: str
+      returned: always
+      sample: https://images.example.com/base.qcow2
+    digest:
+      description: What it was verified against.
+      type: str
+      returned: always
+      sample: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+    from_cache:
+      description: Whether it was there already.
+      type: bool
+      returned: always
+      sample: false
 kernel:
   description: The kernel to boot it with, where it has none of its own.
   returned: when there is one
@@ -178,6 +210,31 @@ def fetched(module):
     return work
 
 
+def fetched_by_lock(module):
+    def work(reporter, home, host):
+        from pathlib import Path
+
+        from callao.images import lookup
+        from callao.lockfile import fetch_all, needed, read
+
+        lock = read(Path(module.params["lock"])).lock
+        arch = module.params["arch"] or host.arch
+        if module.check_mode:
+            wanted = needed(lock, [arch])
+            there = {each: lookup(each.location, each.digest, home) is not None for each in wanted}
+        else:
+            access = access_of(module.params["offline"])
+            there = {each: each.from_cache for each in fetch_all(lock, home, [arch], reporter, access)}
+        files = [
+            {"location": each.location, "digest": each.digest, "from_cache": cached}
+            for each, cached in there.items()
+        ]
+        cached = all(there.values())
+        return {"changed": not cached, "arch": arch, "from_cache": cached, "files": files}
+
+    return work
+
+
 def foretold(images, arch, home):
     """Whether all of the first image that fits is in the cache; None when none fits."""
     from callao.images import lookup
@@ -197,6 +254,7 @@ def main():
             "digest": {"type": "str"},
             "images": {"type": "list", "elements": "dict"},
             "template": {"type": "str"},
+            "lock": {"type": "path"},
             "arch": {
                 "type": "str",
                 "choices": ["x86_64", "aarch64", "armv7l", "ppc64le", "riscv64", "s390x"],
@@ -205,14 +263,15 @@ def main():
             "events_file": {"type": "path"},
         },
         mutually_exclusive=[
-            ("location", "images", "template"),
+            ("location", "images", "template", "lock"),
             ("digest", "images"),
             ("digest", "template"),
+            ("digest", "lock"),
         ],
-        required_one_of=[("location", "images", "template")],
+        required_one_of=[("location", "images", "template", "lock")],
         supports_check_mode=True,
     )
-    run(module, fetched(module))
+    run(module, fetched_by_lock(module) if module.params["lock"] else fetched(module))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,13 @@ class Pruned:
     size: int
 
 
-def prune(home: Path, *, used: Callable[[], Collection[Path]], referred: Collection[str] = ()) -> Pruned:
+def prune(
+    home: Path,
+    *,
+    used: Callable[[], Collection[Path]],
+    referred: Collection[str] = (),
+    check: bool = False,
+) -> Pruned:
     """Remove cached downloads, and bases that nobody stands on.
 
     A store of bases that is a link belongs to another LIMA_HOME, of whose instances nobody knows here: it
@@ -38,6 +44,7 @@ def prune(home: Path, *, used: Callable[[], Collection[Path]], referred: Collect
     :param used: files that instances' disks are made on: they stay, whatever else is asked. Asked again
         under the lock of each that goes: another run may just have made an instance on it.
     :param referred: locations that stay as well.
+    :param check: remove nothing, and tell what would be.
     """
     downloads = home / "_cache" / "download" / "by-url-sha256"
     bases = [] if store(home).is_symlink() else _entries(store(home))
@@ -48,7 +55,7 @@ def prune(home: Path, *, used: Callable[[], Collection[Path]], referred: Collect
     for path in (*_entries(downloads), *bases):
         if _needed(path, kept):
             continue
-        freed = _removed(path, lambda: _files([*used(), *named]))
+        freed = _removed(path, lambda: _files([*used(), *named]), check=check)
         if freed is not None:
             gone.append(path)
             size += freed
@@ -84,17 +91,18 @@ def _held(location: str, home: Path) -> list[Path]:
     return [found.path, *(base_at(home, digest) for digest in noted if digest)]
 
 
-def _removed(path: Path, kept: Callable[[], Files]) -> int | None:
+def _removed(path: Path, kept: Callable[[], Files], *, check: bool) -> int | None:
     """The bytes that it freed; None when another run is at it just now, or it cannot be removed."""
     try:
         with exclusive(path, Turn(0.0)):
             if _needed(path, kept()):
                 return None
+            size = taken(path.rglob("*") if path.is_dir() else [path])
+            if check:
+                return size
             if path.is_dir():
-                size = taken(path.rglob("*"))
                 shutil.rmtree(path)
             else:
-                size = taken([path])
                 path.unlink()
     except (ImageError, OSError):
         return None

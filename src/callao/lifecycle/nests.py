@@ -26,11 +26,12 @@ def clear(nest: Path, host: Host, report: Reporter) -> None:
     shutil.rmtree(nest, ignore_errors=True)
 
 
-def clear_abandoned(home: Path, host: Host) -> Pruned:
+def clear_abandoned(home: Path, host: Host, *, check: bool = False) -> Pruned:
     """Remove what killed runs have left of machines that they wanted to keep.
 
     A run that is still at one holds its lock.
 
+    :param check: remove nothing, and tell what would be.
     :raises InstanceError: when something cannot be removed.
     """
     gone: list[Path] = []
@@ -40,8 +41,9 @@ def clear_abandoned(home: Path, host: Host) -> Pruned:
         if left:
             with contextlib.suppress(TimeoutError), place.locked(0.0):
                 held = sum(taken(folder.rglob("*")) for folder in left)
-                clear(place.nest, host, silent)
-                shutil.rmtree(place.aside, ignore_errors=True)
+                if not check:
+                    clear(place.nest, host, silent)
+                    shutil.rmtree(place.aside, ignore_errors=True)
                 gone += left
                 freed += held
     return Pruned(tuple(gone), freed)

@@ -26,9 +26,10 @@ def orphans(home: Path, host: Host) -> list[Instance]:
     return found
 
 
-def remove_orphans(home: Path, host: Host, report: Reporter) -> list[str]:
+def remove_orphans(home: Path, host: Host, report: Reporter, *, check: bool = False) -> list[str]:
     """Delete them; returns their names. A protected one stays, and is told.
 
+    :param check: delete none, and tell which would be.
     :raises CallaoError: when one of them cannot be removed.
     """
     removed: list[str] = []
@@ -38,7 +39,7 @@ def remove_orphans(home: Path, host: Host, report: Reporter) -> list[str]:
             report(Event(stage=Stage.STOP, state=State.NOTICE, message=message))
             continue
         request = Request(name=instance.name, state="absent", force=True, timeout=PATIENCE)
-        ensure(request, home=home, host=host, check=False, report=report)
+        ensure(request, home=home, host=host, check=check, report=report)
         removed.append(instance.name)
     return removed
 

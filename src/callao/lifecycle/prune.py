@@ -20,7 +20,9 @@ from callao.snapshots import is_layer
 from callao.snapshots.cache import places, trim
 
 
-def prune_cache(home: Path, host: Host, *, keep_referred: bool, report: Reporter = silent) -> Pruned:
+def prune_cache(
+    home: Path, host: Host, *, keep_referred: bool, report: Reporter = silent, check: bool = False
+) -> Pruned:
     """Remove what no instance's disk is made on: warm machines, and then images.
 
     Where an instance cannot be read, as one of another user, nobody knows what it stands on: then nothing
@@ -29,26 +31,31 @@ def prune_cache(home: Path, host: Host, *, keep_referred: bool, report: Reporter
     An image under a warm machine that stays does so, too. What killed runs have left goes.
 
     :param keep_referred: keep the images that an instance's lima.yaml names, too.
+    :param check: remove nothing, and tell what would be.
     """
-    abandoned = clear_abandoned(home, host)
+    abandoned = clear_abandoned(home, host, check=check)
     closed = [name for name in names(home) if not _can_be_read(home / name)]
     if closed:
         message = f"prune: {', '.join(closed)}: cannot be read: images stay, for they may be needed there."
         report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
         return abandoned
-    warm = trim(home, 0, lambda: in_use(home))
+    warm = trim(home, 0, lambda: in_use(home), check=check)
+
+    gone = {*abandoned.paths, *warm.paths}  # in check mode they are there still
 
     def used() -> list[Path]:
         found = in_use(home)
         for place in places(home):
-            found += [*_bases(InstancePaths(place.folder)), *_bases(InstancePaths(place.aside))]
+            for folder in (place.folder, place.aside):
+                if folder not in gone:
+                    found += _bases(InstancePaths(folder))
         return found
 
     referred: list[str] = []
     if keep_referred:
         for instance in every(home, host):
             referred += _locations(instance.config) if instance.config is not None else []
-    images = prune(home, used=used, referred=referred)
+    images = prune(home, used=used, referred=referred, check=check)
     parts = (abandoned, warm, images)
     return Pruned(tuple(path for part in parts for path in part.paths), sum(part.size for part in parts))
 

@@ -3,6 +3,7 @@
 
 from callao.lockfile.bundle import export, unpack
 from callao.lockfile.enforce import enforce, notices, refuse_inputs, sealed
+from callao.lockfile.ensure import LockOutcome, ensure_lock
 from callao.lockfile.make import make
 from callao.lockfile.model import Lock, LockedImage, LockedTemplate
 from callao.lockfile.names import key_of, reference_of
@@ -12,10 +13,12 @@ from callao.lockfile.text import LockFile, parse, read, render, write
 __all__ = [
     "Lock",
     "LockFile",
+    "LockOutcome",
     "LockedImage",
     "LockedTemplate",
     "Needed",
     "enforce",
+    "ensure_lock",
     "export",
     "fetch_all",
     "key_of",

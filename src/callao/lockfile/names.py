@@ -20,6 +20,12 @@ def key_of(reference: str, folder: Path) -> str:
     return _below(path, folder) if path is not None else reference
 
 
+def is_relative(reference: str) -> bool:
+    """Whether it is a path that leads elsewhere from another folder."""
+    path = _path(reference)
+    return path is not None and not path.is_absolute()
+
+
 def reference_of(key: str, folder: Path) -> str:
     """What to resolve for ``key``, wherever the caller stands."""
     path = _path(key)

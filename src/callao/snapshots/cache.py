@@ -95,13 +95,14 @@ def places(home: Path) -> list[Place]:
     return [Place(home, key) for key in sorted([*keys, *(name for name in nests if name not in known)])]
 
 
-def trim(home: Path, limit: int, used: Callable[[], Collection[Path]]) -> Pruned:
+def trim(home: Path, limit: int, used: Callable[[], Collection[Path]], *, check: bool = False) -> Pruned:
     """Remove what was used longest ago until the rest takes ``limit`` bytes at most.
 
     A cache that is a link belongs to another LIMA_HOME, of whose instances nobody knows here: it stays.
 
     :param used: the files that instances' disks are made on: their entries stay. Asked under an entry's
         lock, for another run may just have made an instance on it.
+    :param check: remove nothing, and tell what would be.
     """
     if _cache(home).is_symlink():
         return Pruned((), 0)
@@ -113,7 +114,7 @@ def trim(home: Path, limit: int, used: Callable[[], Collection[Path]]) -> Pruned
         if total - freed <= limit:
             break
         held = size(folder)
-        if _removed(folder, used):
+        if _removed(folder, used, check=check):
             freed += held
             gone.append(folder)
     return Pruned(tuple(gone), freed)
@@ -124,12 +125,13 @@ def size(folder: Path) -> int:
     return taken(folder.iterdir())
 
 
-def _removed(folder: Path, used: Callable[[], Collection[Path]]) -> bool:
+def _removed(folder: Path, used: Callable[[], Collection[Path]], *, check: bool) -> bool:
     try:
         with FileLock(_lock(folder), timeout=0):
             if folder.resolve() in {path.resolve().parent for path in used()}:
                 return False
-            shutil.rmtree(folder)
+            if not check:
+                shutil.rmtree(folder)
     except (Timeout, OSError):  # another run is at it just now
         return False
     return True

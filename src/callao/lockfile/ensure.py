@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lock file brought to what somebody wants locked, or what that would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from callao.access import Access
+from callao.errors import LockError
+from callao.events import Reporter, silent
+from callao.lockfile.make import make
+from callao.lockfile.model import Lock
+from callao.lockfile.names import is_relative, key_of, reference_of
+from callao.lockfile.text import read, render, write
+
+
+@dataclass(frozen=True)
+class LockOutcome:
+    """``before`` and ``after`` are the file's text, empty where there is none.
+
+    In check mode ``lock`` is None, and ``after`` has what would be locked as a comment: its digests are not
+    known yet.
+    """
+
+    changed: bool
+    before: str
+    after: str
+    lock: Lock | None = None
+
+
+def ensure_lock(
+    path: Path,
+    templates: list[str],
+    update: list[str],
+    *,
+    home: Path,
+    access: Access = Access.ONLINE,
+    check: bool,
+    report: Reporter = silent,
+) -> LockOutcome:
+    """Have each of ``templates`` locked in the file. What is locked stays, and has to be as it was.
+
+    :param templates: names, absolute paths and addresses; without one, all that is locked is looked at.
+    :param update: what is locked anew, as names or as the file's keys.
+    :raises LockError: when a template has changed since it was locked, or nothing is named.
+    """
+    folder = path.absolute().parent
+    previous = read(path).lock if path.exists() else None
+    locked = dict(previous.templates) if previous else {}
+    for reference in (*templates, *(each for each in update if each not in locked)):
+        if is_relative(reference):
+            allowed = "a template's name, an absolute path, an address"
+            raise LockError(f"lock: {reference!r} is a relative path (allowed: {allowed}).")
+    renewed = [each if each in locked else key_of(each, folder) for each in update]
+    wanted = list(dict.fromkeys([*(key_of(each, folder) for each in templates), *renewed])) or list(locked)
+    if not wanted:
+        raise LockError(f"lock: {path}: nothing is named, and nothing is locked.", hint="Name templates.")
+    new = [key for key in wanted if key not in locked or key in renewed]
+    before = render(previous) if previous else ""
+    asked = [key for key in wanted if key not in new] if check else wanted
+    lock = make(
+        [reference_of(key, folder) for key in asked],
+        home,
+        folder=folder,
+        access=access,
+        report=report,
+        previous=previous,
+        update=[] if check else [key for key in renewed if key in locked],
+    )
+    after = render(lock)
+    if check:
+        comments = "".join(f"# to be locked: {key}\n" for key in new)
+        return LockOutcome(bool(new) or after != before, before, after + comments)
+    if after != before:
+        write(path, lock)
+    return LockOutcome(after != before, before, after, lock)
