@@ -33,7 +33,8 @@ def content(seed: Seed) -> dict[str, bytes]:
     """
     environment = _environment(seed)
     early = has_mode(seed.config, ProvisionMode.BOOT) or bool(environment and not seed.config.plain)
-    user, network = user_data(seed, _script("entry.sh"), early=early), network_config(seed)
+    user = user_data(seed, _script("entry.sh"), _script("name-nics.sh"), early=early)
+    network = network_config(seed)
     files = {
         "user-data": dump(user, heading=HEADING),
         "network-config": dump(network),

@@ -64,7 +64,10 @@ def _networkd(address: str, nic: Document) -> str:
     """See systemd.network(5)."""
     servers = (nic.get("nameservers") or {}).get("addresses") or []
     overrides = nic.get("dhcp4-overrides") or {}
-    lines = ["[Match]", f"PermanentMACAddress={address}", "", "[Network]"]
+    lines = ["[Match]", f"PermanentMACAddress={address}", ""]
+    if nic.get("optional"):
+        lines += ["[Link]", "RequiredForOnline=no", ""]
+    lines.append("[Network]")
     if nic.get("dhcp4"):
         lines.append("DHCP=ipv4")
     lines += [f"DNS={server}" for server in servers]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from callao.cidata.certificates import trusted
 from callao.cidata.document import Document
+from callao.cidata.network import network_config
 from callao.cidata.seed import Seed
 
 HEADING = "#cloud-config\n"
@@ -32,10 +33,11 @@ have brought for itself. The others find nothing to do, and each is loaded for t
 _HOST_KEY_CONFIG = "/etc/ssh/sshd_config.d/00-lima-host-key.conf"
 
 
-def user_data(seed: Seed, entry: str, *, early: bool) -> Document:
+def user_data(seed: Seed, entry: str, name_nics: str, *, early: bool) -> Document:
     """The cloud-config.
 
     :param entry: the script that mounts the seed and runs its boot.sh.
+    :param name_nics: the script that names NICs which cloud-init could not rename.
     :param early: whether there is work to do before sshd starts.
     :raises ConfigError: when a certificate cannot be had.
     """
@@ -64,9 +66,10 @@ def user_data(seed: Seed, entry: str, *, early: bool) -> Document:
             _file(_HOST_KEY_CONFIG, "HostKey /etc/ssh/ssh_host_ed25519_key\n", "0644"),
             _file(BOOT_SCRIPT, entry, "0755"),
         ],
+        "bootcmd": [["/bin/sh", "-c", name_nics, "name-nics", *_nics(seed)]],
     }
     if early:
-        document["bootcmd"] = [["/bin/sh", "-c", entry, "lima-boot", "early"]]
+        document["bootcmd"].append(["/bin/sh", "-c", entry, "lima-boot", "early"])
     if config.upgrade_packages:
         document["package_update"] = True
         document["package_upgrade"] = True
@@ -78,6 +81,11 @@ def user_data(seed: Seed, entry: str, *, early: bool) -> Document:
     if authorities:
         document["ca_certs"] = authorities
     return document
+
+
+def _nics(seed: Seed) -> list[str]:
+    ethernets = network_config(seed)["ethernets"]
+    return [f"{nic['match']['macaddress']}={name}" for name, nic in ethernets.items()]
 
 
 def _user(seed: Seed) -> Document:

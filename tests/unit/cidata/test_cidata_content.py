@@ -102,13 +102,26 @@ def test_the_locale_is_left_alone(make_seed):
         ({"upgrade_packages": True}, {"package_update", "package_upgrade", "package_reboot_if_required"}),
         ({"dns": ("1.1.1.1",)}, {"manage_resolv_conf", "resolv_conf"}),
         ({"ca_certs": CACerts(remove_defaults=True)}, {"ca_certs"}),
-        ({"env": {"A": "1"}}, {"bootcmd"}),
-        ({"env": {"A": "1"}, "plain": True}, set()),
-        ({"provision": (Provision(mode=ProvisionMode.BOOT, script="true"),)}, {"bootcmd"}),
     ],
 )
 def test_cloud_init_is_asked_only_for_what_the_configuration_needs(make_seed, fields, expected):
     assert set(_user_data(make_seed(**fields))) - set(_user_data(make_seed())) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "early"),
+    [
+        ({}, False),
+        ({"env": {"A": "1"}}, True),
+        ({"env": {"A": "1"}, "plain": True}, False),
+        ({"provision": (Provision(mode=ProvisionMode.BOOT, script="true"),)}, True),
+    ],
+)
+def test_before_sshd_starts_nics_are_named_and_there_may_be_more_to_do(make_seed, fields, early):
+    network = Network(lima="shared", mac_address="52:55:55:00:00:01", interface="lima0", metric=100)
+    names, *more = _user_data(make_seed(networks=(network,), **fields))["bootcmd"]
+    assert names[3:] == ["name-nics", "52:55:55:aa:bb:cc=eth0", "52:55:55:00:00:01=lima0"]
+    assert [command[-1] for command in more] == (["early"] if early else [])
 
 
 @pytest.mark.parametrize("upgrade", [True, False])

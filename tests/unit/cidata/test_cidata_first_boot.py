@@ -198,6 +198,11 @@ def test_scripts_have_the_network_and_those_of_mode_boot_come_before_it(tree, ma
     assert calls(tree)[1:] == ["boot", "online", "system"]
 
 
+def test_a_boot_that_need_not_wait_for_the_network_does_not(make_seed):
+    files = content(make_seed(param={"internal_netplanOptional": "true"}))
+    assert b"[Link]\nRequiredForOnline=no\n" in files["first-boot.network/10-callao-eth0.network"]
+
+
 def test_the_image_without_cloud_init_needs_no_yaml(make_seed):
     files = content(make_seed())
     assert files["first-boot/nics"] == b"52:55:55:aa:bb:cc eth0\n"

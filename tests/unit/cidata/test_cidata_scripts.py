@@ -347,3 +347,26 @@ def test_alpine_gets_what_the_host_relies_on_once(alpine, make_seed):
 def test_plain_alpine_gets_it_too(alpine, make_seed):
     assert alpine.boot(make_seed(plain=True)).code == 0
     assert "apk add sudo" in alpine.text("calls")
+
+
+def test_a_nic_that_has_another_name_is_renamed_and_waited_for(tmp_path, make_seed):
+    tree = GuestTree.make(tmp_path / "guest", "dash")  # busybox's shell takes its own ip for the stub
+    tree.stub(
+        "ip",
+        'case "$2 $5" in\n'
+        '"set name") mv "/sys/class/net/$4" "/sys/class/net/$6" ;;\n'
+        "addr*) echo '    inet 192.168.5.15/24 scope global' ;;\n"
+        "esac",
+    )
+    for name, address in (("ens3", "52:55:55:aa:bb:cc"), ("lo", "00:00:00:00:00:00")):
+        tree.put(f"sys/class/net/{name}/address", f"{address}\n")
+    tree.put("sys/class/net/ens3/device/vendor", "")
+    asked = [
+        "ip link set dev ens3 down",
+        "ip link set dev ens3 name eth0",
+        "ip link set dev eth0 up",
+        "ip -4 addr show dev eth0",
+    ]
+    for _ in range(2):  # the second boot finds nothing to do
+        assert tree.boot(make_seed()).code == 0
+        assert [line for line in tree.text("calls").splitlines() if line.startswith("ip ")] == asked
