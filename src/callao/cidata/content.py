@@ -110,6 +110,8 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
         names.append("user.sh")
     if has_mode(config, ProvisionMode.DATA):
         names.append("data.sh")
+    if has_mode(config, ProvisionMode.YQ):
+        names.append("edit.sh")
     return {name: _script(name.rpartition("/")[2]).encode() for name in names}
 
 

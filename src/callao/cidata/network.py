@@ -16,6 +16,12 @@ _OPTIONAL = "internal_netplanOptional"
 """A template's parameter: the boot does not wait for the NICs."""
 
 
+def nics(seed: Seed) -> dict[str, str]:
+    """Name to MAC address, as the guest has both."""
+    others = {each.interface: each.mac_address for each in seed.config.networks}
+    return {name: _with_colons(mac) for name, mac in {USER_MODE_NIC: seed.mac_address, **others}.items()}
+
+
 def network_config(seed: Seed) -> Document:
     """See cloud-init's "Networking Config Version 2"."""
     first = _ethernet(USER_MODE_NIC, seed.mac_address, USER_MODE_METRIC)

@@ -33,30 +33,37 @@ def provision_files(config: Config) -> dict[str, bytes]:
             problems.append(Problem(f"{where}.file", location, "is not read yet", "script"))
         elif entry.mode is ProvisionMode.DATA:
             files[path] = (entry.content or "").encode()
+        elif entry.mode is ProvisionMode.YQ:
+            files[path] = (entry.expression or "").encode()
         else:
-            allowed = "system, user, boot, dependency, data"
+            allowed = "system, user, boot, dependency, data, yq"
             problems.append(Problem(f"{where}.mode", entry.mode.value, "is not supported yet", allowed))
     if problems:
         raise ConfigError(problems)
     return files
 
 
-def data_variables(config: Config) -> dict[str, str]:
-    """What the boot scripts need to know of each ``mode: data``, under Lima's names."""
-    variables = {}
+def file_variables(config: Config) -> dict[str, str]:
+    """What the boot scripts need to know of each ``mode: data`` and ``mode: yq``, under Lima's names."""
+    variables: dict[str, str] = {}
     for index, entry in enumerate(config.provision):
         if entry.mode is ProvisionMode.DATA:
-            variables.update(_of_data(f"LIMA_CIDATA_DATAFILE_{index:08d}_", entry))
+            overwrite = {"OVERWRITE": "true" if entry.overwrite else "false"}
+            variables |= _of_file(f"LIMA_CIDATA_DATAFILE_{index:08d}_", entry, overwrite)
+        elif entry.mode is ProvisionMode.YQ:
+            form = {"FORMAT": entry.format or "auto"}
+            variables |= _of_file(f"LIMA_CIDATA_YQ_PROVISION_{index:08d}_", entry, form)
     return variables
 
 
-def _of_data(prefix: str, entry: Provision) -> dict[str, str]:
-    return {
-        f"{prefix}OVERWRITE": "true" if entry.overwrite else "false",
-        f"{prefix}OWNER": entry.owner,
-        f"{prefix}PATH": entry.path or "",
-        f"{prefix}PERMISSIONS": entry.permissions or _DEFAULT_PERMISSIONS,
+def _of_file(prefix: str, entry: Provision, more: dict[str, str]) -> dict[str, str]:
+    fields = {
+        **more,
+        "OWNER": entry.owner,
+        "PATH": entry.path or "",
+        "PERMISSIONS": entry.permissions or _DEFAULT_PERMISSIONS,
     }
+    return {f"{prefix}{name}": value for name, value in fields.items()}
 
 
 def has_mode(config: Config, mode: ProvisionMode) -> bool:

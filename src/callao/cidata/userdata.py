@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from callao.cidata.certificates import trusted
 from callao.cidata.document import Document
-from callao.cidata.network import network_config
+from callao.cidata.network import nics
 from callao.cidata.seed import Seed
 
 HEADING = "#cloud-config\n"
@@ -66,10 +66,17 @@ def user_data(seed: Seed, entry: str, name_nics: str, *, early: bool) -> Documen
             _file(_HOST_KEY_CONFIG, "HostKey /etc/ssh/ssh_host_ed25519_key\n", "0644"),
             _file(BOOT_SCRIPT, entry, "0755"),
         ],
-        "bootcmd": [["/bin/sh", "-c", name_nics, "name-nics", *_nics(seed)]],
+        "bootcmd": [
+            [
+                "/bin/sh",
+                "-c",
+                name_nics,
+                "name-nics",
+                *(f"{mac}={name}" for name, mac in nics(seed).items()),
+            ],
+            *([["/bin/sh", "-c", entry, "lima-boot", "early"]] if early else []),
+        ],
     }
-    if early:
-        document["bootcmd"].append(["/bin/sh", "-c", entry, "lima-boot", "early"])
     if config.upgrade_packages:
         document["package_update"] = True
         document["package_upgrade"] = True
@@ -81,11 +88,6 @@ def user_data(seed: Seed, entry: str, name_nics: str, *, early: bool) -> Documen
     if authorities:
         document["ca_certs"] = authorities
     return document
-
-
-def _nics(seed: Seed) -> list[str]:
-    ethernets = network_config(seed)["ethernets"]
-    return [f"{nic['match']['macaddress']}={name}" for name, nic in ethernets.items()]
 
 
 def _user(seed: Seed) -> Document:

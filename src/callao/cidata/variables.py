@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from callao.cidata.provision import data_variables, skips_default_dependencies
+from callao.cidata.provision import file_variables, skips_default_dependencies
 from callao.cidata.seed import DNS, GATEWAY, GUEST, Seed
 from callao.config.schema import Mount
 
@@ -43,7 +43,7 @@ def lima_variables(seed: Seed) -> dict[str, str]:
         "TIMEZONE": config.timezone,
         "PLAIN": _flag(config.plain),
     }
-    return {f"LIMA_CIDATA_{name}": value for name, value in variables.items()} | data_variables(config)
+    return {f"LIMA_CIDATA_{name}": value for name, value in variables.items()} | file_variables(config)
 
 
 def parameters(seed: Seed) -> dict[str, str]:

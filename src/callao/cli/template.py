@@ -11,7 +11,7 @@ from callao.cli import complete
 from callao.cli.filled import filled
 from callao.cli.options import Command
 from callao.cli.output import echo
-from callao.cli.session import session, tell
+from callao.cli.session import session, tell, warn
 from callao.errors import CallaoError
 
 
@@ -71,7 +71,7 @@ def copy(reference: str, destination: str, fill: bool, embed_all: bool, force: b
 
 def _text(reference: str, *, fill: bool, original: bool, query: str | None = None) -> str:
     from callao.access import access_of_environment
-    from callao.config import dump, query_document, to_document
+    from callao.config import dump, query_document, to_document, written
     from callao.templates import Bases, find, resolve
     from callao.templates.read import Reader
 
@@ -81,7 +81,11 @@ def _text(reference: str, *, fill: bool, original: bool, query: str | None = Non
         return Reader(run.home, access, run.report).text(find(reference, run.home))
     bases = Bases.WITH_USERS if fill else Bases.OWN
     resolved = resolve(reference, run.home, access=access, report=run.report, bases=bases)
+    for notice in resolved.notices:
+        warn(notice)
     document = resolved.document
     if fill:
         document = to_document(filled(run, document, resolved.name))
-    return query_document(document, query) if query else dump(document)
+    if query:
+        return query_document(document, query)
+    return dump(document) if fill else written(resolved.texts, document)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from callao.deferred import defer
 
 if TYPE_CHECKING:
+    from callao.config.commented import written
     from callao.config.defaults import mac_address
     from callao.config.document import Change, as_written, changes, to_document
     from callao.config.effective import check, effective, unheard
@@ -61,11 +62,13 @@ __all__ = [
     "unheard",
     "unused",
     "with_environment",
+    "written",
 ]
 
 __getattr__ = defer(
     __name__,
     {
+        "commented": ("written",),
         "defaults": ("mac_address",),
         "document": ("Change", "as_written", "changes", "to_document"),
         "effective": ("check", "effective", "unheard"),

@@ -71,15 +71,20 @@ def has_more(text: str) -> bool:
 
 def dump(document: Mapping[str, object]) -> str:
     """YAML text in block style, the document's own order, scripts as ``|`` blocks."""
+    return dump_value(dict(document))
+
+
+def dump_value(value: object) -> str:
+    """The same of any value."""
     text: str = yaml.dump(
-        dict(document),
+        value,
         Dumper=_Block,
         sort_keys=False,
         default_flow_style=False,
         allow_unicode=True,
         width=100,
     )
-    return text
+    return text.removesuffix("...\n")
 
 
 def _not_yaml(error: Exception) -> Problem:

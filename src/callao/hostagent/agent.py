@@ -203,7 +203,7 @@ class Agent:
                 self.ports.start()
             if self.take_up is None:
                 self.master = await await_booted(
-                    self.paths, client, port, deadline, self._passed, self._progress
+                    self.paths, self.config, client, port, deadline, self._passed, self._progress
                 )
             else:
                 self.master = await await_return(self.paths, client, port, deadline)

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from callao.config import Config
 from callao.errors import AgentError, StageFailed
 from callao.events import Stage
-from callao.hostagent import evidence
+from callao.hostagent import edits, evidence
 from callao.instances import InstancePaths
 from callao.ssh import Client, banner, end
 
@@ -89,6 +90,7 @@ class Watched:
 
 async def await_booted(
     paths: InstancePaths,
+    config: Config,
     client: Client,
     port: int,
     deadline: float,
@@ -103,7 +105,8 @@ async def await_booted(
     master = await _await_sshd(paths, client, port, deadline)
     passed(Stage.SSHD)
     try:
-        watched, master = await _watch(paths, client, port, master, deadline, passed, note)
+        async with edits.answered(config, client):
+            watched, master = await _watch(paths, client, port, master, deadline, passed, note)
         for error in watched.errors:
             note(watched.first, f"{_REPORTERS[watched.first]} reports: {error}")
         if watched.code != "0":

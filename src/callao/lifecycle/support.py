@@ -11,6 +11,7 @@ import msgspec
 from callao import cidata
 from callao.config import Config
 from callao.config.notices import notices as of_document
+from callao.config.schema import ProvisionMode
 from callao.drivers import driver_for
 from callao.errors import ConfigError, DriverError, Problem
 from callao.host import Host
@@ -59,7 +60,9 @@ def refuse_impossible(config: Config, name: str, host: Host) -> None:
         message = f"has no guests in this version: it would need {_GUESTS[config.os.value]}"
         raise ConfigError([Problem("os", config.os.value, message, "Linux")])
     driver = driver_for(config.vm_type)
-    problems = [*_tiny_sizes(config), *_system_user(config), *driver.validate(config, host)]
+    problems = [
+        *_tiny_sizes(config), *_system_user(config), *_edits(config), *driver.validate(config, host)
+    ]  # fmt: skip
     if config.mounts and config.mount_type not in driver.features.mount_types:
         allowed = ", ".join(sorted(driver.features.mount_types))
         message = f"is not for vmType {config.vm_type}"
@@ -96,6 +99,36 @@ def _system_user(config: Config) -> list[Problem]:
     shell = config.user.shell
     if shell.rpartition("/")[2] in _NO_SHELLS:
         problems.append(Problem("user.shell", shell, "lets nobody log in", "a shell, such as /bin/bash"))
+    return problems
+
+
+def _edits(config: Config) -> list[Problem]:
+    """Mode ``yq`` of provision: what jq does not do as yq does."""
+    entries = [
+        (f"provision[{index}]", entry)
+        for index, entry in enumerate(config.provision)
+        if entry.mode is ProvisionMode.YQ
+    ]
+    if not entries:
+        return []
+    from callao.config.edit_text import FORMATS, form_of
+    from callao.config.yq import Foreign, as_jq
+
+    problems = []
+    for place, entry in entries:
+        form = form_of(entry.format or "auto", entry.path or "")
+        if form not in FORMATS:
+            problems.append(Problem(f"{place}.format", form, "is not edited in this version", "json, yaml"))
+        if not config.user.passwordless_sudo:
+            message = "needs user.passwordlessSudo: the host makes the edit by ssh"
+            problems.append(Problem(f"{place}.mode", "yq", message, "data, or a script"))
+        try:
+            as_jq(entry.expression or "")
+        except Foreign as error:
+            allowed = "an expression that yq and jq read alike"
+            problems.append(
+                Problem(f"{place}.expression", (entry.expression or "")[:60], str(error), allowed)
+            )
     return problems
 
 

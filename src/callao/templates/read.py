@@ -38,6 +38,8 @@ class Reader:
     report: Reporter = silent
     sources: list[Source] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    """Of the template and its bases, as they are read."""
 
     def text(self, found: Found, digest: str | None = None) -> str:
         """The text at ``found``.

@@ -28,7 +28,7 @@ class Resolved:
     """A template without ``base`` and ``file``: complete, not yet filled with defaults.
 
     ``sources`` are the texts that went into it, the template's own first; ``text`` is that one, as it was
-    written; ``notices`` is what of them was left out.
+    written; ``notices`` is what of them was left out; ``texts`` are those of the template and its bases.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Resolved:
     sources: tuple[Source, ...] = ()
     text: str = ""
     notices: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
 
 
 class Bases(enum.Enum):
@@ -67,8 +68,9 @@ def resolve(
     users = _users_base(home, access, report) if bases is Bases.WITH_USERS else None
     document = _complete(document, there, reader, (_place(found),), users)
     return Resolved(
-        found.name, found.location, merge([document]), tuple(reader.sources), text, tuple(reader.notices)
-    )
+        found.name, found.location, merge([document]), tuple(reader.sources), text, tuple(reader.notices),
+        tuple(reader.texts),
+    )  # fmt: skip
 
 
 def resolve_text(
@@ -135,8 +137,10 @@ def _loaded(found: Found, digest: str | None, reader: Reader) -> tuple[str, dict
     """The text, what it says, and where it is in the end."""
     if found.image:
         document = image_document(found.image, native_arch())
-        return dump(document), document, found
+        reader.texts.append(dump(document))
+        return reader.texts[-1], document, found
     text, there = reader.read(found, digest)
+    reader.texts.append(text)
     return text, _said(text, found.location, reader), there
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,10 +42,21 @@ _EXTRA: dict[str, Any] = {
             "owner": "{{.User}}:{{.User}}",
             "permissions": "600",
         },
+        {
+            "mode": "yq",
+            "path": "{{.Home}}/.config/docker/daemon.json",
+            "expression": '.features.containerd-snapshotter = true | .user = "{{.User}}"',
+            "owner": "{{.User}}:{{.User}}",
+        },
+        {"mode": "data", "path": "/etc/app/more.yaml", "content": "a: 1  # one\n", "overwrite": False},
+        {"mode": "yq", "path": "/etc/app/more.yaml", "expression": ".b = .a + 1", "permissions": "640"},
     ],
 }
 
-_WRITTEN = "/etc/hosts /etc/environment /etc/app/conf /etc/localtime ~/.config/app/key"
+_WRITTEN = (
+    "/etc/hosts /etc/environment /etc/app/conf /etc/localtime ~/.config/app/key /etc/app/more.yaml"
+    " ~/.config/docker/daemon.json"
+)
 
 
 class Box:
@@ -124,12 +136,22 @@ def test_data_files_are_in_place(box: Box) -> None:
     assert box.run("stat -c '%U' ~/.config/app") == "alice\n"
 
 
+def test_files_are_edited_by_yqs_expressions(box: Box) -> None:
+    assert json.loads(box.run("cat ~/.config/docker/daemon.json")) == {
+        "features": {"containerd-snapshotter": True},
+        "user": "alice",
+    }
+    assert box.run("stat -c '%a %U:%G' ~/.config/docker/daemon.json") == "644 alice:alice\n"
+    assert box.run("sudo cat /etc/app/more.yaml") == "a: 1  # one\nb: 2\n"
+    assert box.run("sudo stat -c '%a %U:%G' /etc/app/more.yaml") == "640 root:root\n"
+
+
 def test_scripts_ran_in_limas_order(box: Box) -> None:
     assert box.run("cat /var/order").splitlines() == ["boot", "dependency", "system with data"]
 
 
 def test_the_next_boot_runs_the_scripts_again_and_rewrites_nothing(box: Box) -> None:
-    look = f"stat -c '%n %Y %i' {_WRITTEN}; sha256sum {_WRITTEN}"
+    look = f"sudo stat -c '%n %Y %i' {_WRITTEN}; sudo sha256sum {_WRITTEN}"
     before = box.run(look)
     box.home.ensure(_NAME, template=None, state="restarted", timeout=300)
     assert box.run(look) == before

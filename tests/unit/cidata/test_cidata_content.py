@@ -174,10 +174,24 @@ def test_a_data_file_comes_with_its_place_owner_and_mode(make_seed):
     assert "LIMA_CIDATA_DATAFILE_00000001_PERMISSIONS=644" in lines
 
 
+def test_an_edit_comes_with_its_expression_place_owner_and_mode(make_seed):
+    entry = Provision(mode=ProvisionMode.YQ, path="/etc/x.json", expression=".a = 1", permissions="600")
+    files = content(make_seed(provision=(Provision(script="true"), entry)))
+    assert files["provision.yq/00000001"] == b".a = 1"
+    lines = files["lima.env"].decode().splitlines()
+    assert [line for line in lines if line.startswith("LIMA_CIDATA_YQ_PROVISION_")] == [
+        "LIMA_CIDATA_YQ_PROVISION_00000001_FORMAT=auto",
+        "LIMA_CIDATA_YQ_PROVISION_00000001_OWNER=root:root",
+        "LIMA_CIDATA_YQ_PROVISION_00000001_PATH=/etc/x.json",
+        "LIMA_CIDATA_YQ_PROVISION_00000001_PERMISSIONS=600",
+    ]
+    assert "edit.sh" in files
+    assert "edit.sh" not in content(make_seed())
+
+
 @pytest.mark.parametrize(
     ("entry", "path"),
     [
-        (Provision(mode=ProvisionMode.YQ, path="/x", expression=".a=1"), "provision[0].mode"),
         (Provision(mode=ProvisionMode.ANSIBLE, playbook="site.yml"), "provision[0].mode"),
         (Provision(file=Locator(url="https://example.com/x.sh")), "provision[0].file"),
     ],

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import threading
+import time
 from importlib import resources
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from guest_tree import GuestTree
 
 from callao.cidata import content
+from callao.config.edit_text import NotEdited, edited
 from callao.config.schema import HostResolver, Mount, Provision, ProvisionMode
 
 _SCRIPTS = sorted(
@@ -370,3 +374,64 @@ def test_a_nic_that_has_another_name_is_renamed_and_waited_for(tmp_path, make_se
     for _ in range(2):  # the second boot finds nothing to do
         assert tree.boot(make_seed()).code == 0
         assert [line for line in tree.text("calls").splitlines() if line.startswith("ip ")] == asked
+
+
+_EDIT = Provision(
+    mode=ProvisionMode.YQ,
+    path="/home/alice.guest/.config/x.json",
+    expression=".a.b-c = 2",
+    owner="alice:alice",
+    permissions="600",
+)
+
+
+def _answering(tree: GuestTree, times: int) -> threading.Thread:
+    """The host's side of an edit, on the tree's files."""
+
+    def answer() -> None:
+        folder = tree.root / "run/lima-edits/00000000"
+        for _ in range(times):
+            while not (folder / "asked").exists():
+                time.sleep(0.02)
+            (folder / "asked").unlink()
+            before = folder / "before"
+            try:
+                after = edited(before.read_text() if before.exists() else None, ".a.b-c = 2", "json")
+                (folder / "after").write_text(after)
+                (folder / "answered").write_text("settled\n")
+            except NotEdited as error:
+                (folder / "answered").write_text(f"failed {error}\n")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    return thread
+
+
+def test_an_edit_is_asked_of_the_host_until_it_changes_nothing(tree, make_seed):
+    seed = make_seed(provision=(_EDIT,))
+    host = _answering(tree, 2)
+    assert tree.boot(seed).code == 0
+    path = "home/alice.guest/.config/x.json"
+    assert tree.text(path) == '{\n  "a": {\n    "b-c": 2\n  }\n}\n'
+    stat = tree.chroot("/bin/stat", "-c", "%U %a", f"/{path}", "/home/alice.guest/.config").split("\n")
+    assert stat[:2] == ["alice 600", "alice 755"]
+    assert tree.boot(seed).code == 0  # nobody is asked
+    (tree.root / path).write_text('{"mine": 1}')
+    assert tree.boot(seed).code == 0
+    host.join()
+    assert json.loads(tree.text(path)) == {"mine": 1, "a": {"b-c": 2}}
+
+
+def test_an_edit_that_cannot_be_made_names_its_entry(tree, make_seed):
+    seed = make_seed(provision=(_EDIT,))
+    tree.put("home/alice.guest/.config/x.json", "{", 0o644)
+    done = tree.boot(seed)
+    assert done.failed == ("provision[0] (yq)",)
+    assert "/home/alice.guest/.config/x.json is not a file that alice can write" in done.output
+    tree.chroot("/bin/chown", "-R", "alice", "/home/alice.guest/.config")
+    host = _answering(tree, 1)
+    done = tree.boot(seed)
+    host.join()
+    assert done.failed == ("provision[0] (yq)",)
+    assert "the file is not json" in done.output
+    assert tree.text("home/alice.guest/.config/x.json") == "{"

@@ -22,6 +22,9 @@ def config(document: dict[str, Any]) -> Config:
     return effective(whole, HOST, name="web", instance_dir=Path("/home/ann/.lima/web"))
 
 
+YQ = {"mode": "yq", "path": "/x.json", "expression": ".a = 1"}
+
+
 @pytest.mark.parametrize(
     ("document", "words"),
     [
@@ -32,6 +35,12 @@ def config(document: dict[str, Any]) -> Config:
         ({"arch": "s390x"}, "arch: 's390x'"),
         ({"env": {"A": "x\ny"}}, "env.A: .*line break"),
         ({"env": {"A": "a'#b c\"d"}}, "env.A: .*cuts .* off at '#'"),
+        (
+            {"provision": [{**YQ, "expression": "keys"}]},
+            r"provision\[0\].expression: 'keys': 'keys' is not of both",
+        ),
+        ({"provision": [{**YQ, "path": "/x.toml"}]}, r"provision\[0\].format: 'toml': is not edited"),
+        ({"provision": [{**YQ, "format": "xml"}]}, r"provision\[0\].format: 'xml': is not edited"),
         ({"caCerts": {"files": ["/nosuch.crt"]}}, r"caCerts.files\[0\]: '/nosuch.crt': cannot be read"),
     ],
 )

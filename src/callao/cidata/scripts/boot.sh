@@ -99,6 +99,11 @@ if [ -e "$LIMA_CIDATA_MNT/data.sh" ]; then
   . "$LIMA_CIDATA_MNT/data.sh"
   run_all provision.data place
 fi
+if [ -e "$LIMA_CIDATA_MNT/edit.sh" ]; then
+  # shellcheck source=/dev/null
+  . "$LIMA_CIDATA_MNT/edit.sh"
+  run_all provision.yq edit
+fi
 run_all provision.system execute
 if [ -e "$LIMA_CIDATA_MNT/user.sh" ]; then
   # shellcheck source=/dev/null

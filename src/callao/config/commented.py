@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A template with its bases taken in, as one text: with the comments of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import yaml
+
+from callao.config.nodes import documents
+from callao.config.patch import patched
+from callao.config.yamltext import dump
+
+
+def commented(texts: Sequence[str], document: Mapping[str, object]) -> str | None:
+    """A text that says ``document``, changed from the first of ``texts`` as little as can be. Fields that it
+    has from another one stand as they are written there; None where that cannot be.
+
+    :param texts: that the document was merged from, the most specific first; each is YAML.
+    """
+    whole = texts[0].rstrip("\n") + "\n"
+    known = {name for name, _ in _fields(texts[0])}
+    for text in texts[1:]:
+        for name, block in _fields(text):
+            if name in document and name not in known:
+                known.add(name)
+                longer = patched(whole + block, document)
+                whole = whole + block if longer is not None else whole
+    return patched(whole, document)
+
+
+def written(texts: Sequence[str], document: Mapping[str, object]) -> str:
+    """The same; without comments where that cannot be."""
+    found = commented(texts, document) or patched(texts[0], document)
+    return dump(document) if found is None else found
+
+
+def _fields(text: str) -> Iterator[tuple[str, str]]:
+    """The fields of a block mapping: name, and lines with the comments right above them."""
+    root = next(iter(documents(text)), None)
+    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+        return
+    lines = text.splitlines(keepends=True)
+    begins = [_above(lines, key.start_mark.line) for key, _ in root.value]
+    ends = [*begins[1:], _last(lines)]
+    for (key, _), begin, end in zip(root.value, begins, ends, strict=True):
+        yield key.value, "".join(lines[begin:end]).rstrip() + "\n"
+
+
+def _above(lines: Sequence[str], line: int) -> int:
+    """Where the comments begin that stand right above a line."""
+    while line > 0 and lines[line - 1].startswith("#"):
+        line -= 1
+    return line
+
+
+def _last(lines: Sequence[str]) -> int:
+    """Where the first document ends."""
+    ends = [number for number, line in enumerate(lines) if line.startswith(("---", "...")) and number]
+    return ends[0] if ends else len(lines)

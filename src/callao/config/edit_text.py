@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file of a guest's, changed by an expression: what provision mode ``yq`` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from callao.config.nodes import Repeated, build, documents
+from callao.config.patch import patched
+from callao.config.run_jq import JqFailed, results
+from callao.config.yamltext import dump_value
+from callao.config.yq import Foreign, as_jq
+
+FORMATS = ("auto", "json", "yaml")
+_BY_SUFFIX = {
+    ".json": "json", ".csv": "csv", ".ini": "ini", ".properties": "props", ".toml": "toml", ".tsv": "tsv",
+    ".xml": "xml",
+}  # fmt: skip
+"""What yq takes a file for by its name; for YAML otherwise."""
+
+
+class NotEdited(Exception):
+    """The file stays as it is; the text says why."""
+
+
+def form_of(form: str, path: str) -> str:
+    """``json``, ``yaml``, or one that is not built."""
+    return _BY_SUFFIX.get(PurePosixPath(path).suffix, "yaml") if form == "auto" else form
+
+
+def edited(text: str | None, expression: str, form: str) -> str:
+    """What the expression makes of a file; comments of YAML stay where they can.
+
+    :param text: None for a file that is not there: it begins as null.
+    :param form: see :func:`form_of`.
+    :raises NotEdited: when it makes nothing of it.
+    """
+    before = None if text is None else _read(text, form)
+    try:
+        found = results(as_jq(expression), before)
+    except (Foreign, JqFailed) as error:
+        raise NotEdited(str(error)) from None
+    if len(found) != 1:
+        raise NotEdited(f"the expression comes to {len(found)} values, and a file has one")
+    if text is not None and found[0] == before:
+        return text
+    if form == "json":
+        return json.dumps(found[0], indent=2, ensure_ascii=False) + "\n"
+    if text is not None and isinstance(before, Mapping) and isinstance(found[0], Mapping):
+        kept = patched(text, found[0])
+        if kept is not None:
+            return kept
+    return dump_value(found[0])
+
+
+def _read(text: str, form: str) -> Any:
+    if not text.strip():
+        return None
+    try:
+        if form == "json":
+            return json.loads(text)
+        nodes = documents(text)
+        if len(nodes) > 1:
+            raise NotEdited("the file has more than one YAML document")
+        return build(nodes[0]) if nodes else None
+    except Repeated as error:
+        raise NotEdited(f"the file cannot be read: {error.problem}") from None
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+        raise NotEdited(f"the file is not {form}: {str(error).splitlines()[0]}") from None
