@@ -17,6 +17,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.callao.lima.plugins.module_utils._engine import EVENTS_KEY
 from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import spelled
+from ansible_collections.callao.lima.plugins.plugin_utils._copies import tell_of_hidden_copy
 from ansible_collections.callao.lima.plugins.plugin_utils._near import built
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch, reader
 
@@ -31,6 +32,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         del tmp
         result = super().run(task_vars=task_vars)
+        tell_of_hidden_copy()
         self._task.args = spelled(self._task.args)
         variables = with_interpreter(task_vars or {}, self._task.delegate_to, self._connection)
         in_background = bool(self._task.async_val) and not self._connection.has_native_async

@@ -99,6 +99,7 @@ from pathlib import Path
 
 from ansible.errors import AnsibleError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.callao.lima.plugins.plugin_utils._copies import tell_of_hidden_copy
 
 SUFFIXES = (".callao.yml", ".callao.yaml")
 VARIABLES = (
@@ -127,6 +128,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
         self._read_config_data(path)
+        tell_of_hidden_copy()
         filters = _checked(self.get_option("filters"))
         self._check_home()
         for instance in self._instances(path, cache):

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which copy of this collection Ansible has taken, where there are two. Private to the collection.
+
+Ansible looks into its collections path before it looks where pip puts packages. So a copy from Galaxy, an
+old one perhaps, hides the one that came with the Python package callao.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+from ansible.utils.display import Display
+from ansible_collections.callao.lima.plugins.module_utils._engine import VERSION
+
+_COLLECTION = "ansible_collections/callao/lima"
+_VERSION = re.compile(r"^version: *(\S+)", re.MULTILINE)
+
+
+@cache
+def tell_of_hidden_copy() -> None:
+    """Warn of the copy that is hidden by this one. Ansible shows the same warning once."""
+    ours = Path(__file__).resolve().parents[2]
+    hidden = hidden_copy(ours, sys.path)
+    if hidden is not None:
+        version = _version_of(hidden)
+        Display().warning(
+            f"collection callao.lima {VERSION} in {ours} hides version {version}, which came with the "
+            f"Python package callao, in {hidden}. Remove the one that you do not want: rm -r {ours}"
+        )
+
+
+def hidden_copy(ours: Path, path: list[str]) -> Path | None:
+    """The collection that came with a Python package, where *ours* is another.
+
+    :param path: where Python looks for packages.
+    """
+    for folder in path:
+        found = Path(folder, _COLLECTION)
+        if (found / "galaxy.yml").is_file():
+            found = found.resolve()
+            return None if found == ours else found
+    return None
+
+
+def _version_of(collection: Path) -> str:
+    try:
+        found = _VERSION.search((collection / "galaxy.yml").read_text(encoding="utf-8"))
+    except OSError:
+        return "unknown"
+    return found[1] if found else "unknown"
