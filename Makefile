@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint lint-ansible lint-rest unit sanity matrix guests long bench bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint lint-ansible lint-rest unit sanity matrix guests long bench release-notes bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -67,6 +67,10 @@ test-all: test long
 
 bench: bootstrap-test
 	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py || exit 1; done
+
+# CHANGELOG.rst from the fragments, for the version that galaxy.yml has; the fragments go.
+release-notes: bootstrap-test
+	$(BIN)/antsibull-changelog release
 
 # Everything anew, as far as pyproject.toml's bounds allow; see what came with `git diff requirements.txt`.
 lock: bootstrap-test

@@ -114,6 +114,38 @@ options:
       - name: ansible_ssh_args
 """
 
+EXAMPLES = r"""
+# hosts.yml: two boxes of this machine, and one of the machine big
+all:
+  children:
+    devboxes:
+      hosts:
+        web:
+        db:
+          lima_instance: shop-db # where the instance has another name than the host
+          lima_autostart: true # a stopped one is started by the first task
+        far:
+          lima_host: big # reached through big, with big's own variables
+      vars:
+        ansible_connection: callao.lima.instance
+        ansible_python_interpreter: /usr/bin/python3
+    hypervisors:
+      hosts:
+        big:
+          ansible_host: 192.0.2.7
+
+---
+# site.yml: a Lima home of the project's own, and another user
+- name: Configure the boxes
+  hosts: devboxes
+  remote_user: shop
+  vars:
+    lima_home: "{{ playbook_dir }}/.lima"
+  tasks:
+    - name: See that the guest answers
+      ansible.builtin.ping:
+"""
+
 import contextlib
 import hashlib
 import os

@@ -4,6 +4,36 @@
 
 from __future__ import annotations
 
+DOCUMENTATION = r"""
+name: beside_playbook
+short_description: Find a file beside the user's own playbook
+version_added: 0.1.0
+author:
+  - The Callao authors (@callao)
+description:
+  - Makes a relative path absolute, below the folder of the playbook that C(ansible-playbook) was given. In
+    an imported playbook, C(playbook_dir) is another folder.
+  - Names of templates, addresses, and absolute paths stay as they are.
+options:
+  _input:
+    description: A path, such as V(./box.yaml), or a template's name.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Have a box of the file box.yaml beside the playbook
+  callao.lima.instance:
+    name: web
+    template: "{{ './box.yaml' | callao.lima.beside_playbook }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The absolute path, or the input.
+  type: str
+"""
+
 import re
 from pathlib import Path
 

@@ -233,7 +233,7 @@ def _summaries(home: str | None) -> list[dict[str, t.Any]]:
     except ImportError as error:
         raise AnsibleError(
             f"callao.lima.instances needs the Python package callao on the controller ({error}): "
-            "install it beside ansible-core with 'pip install callao'."
+            "install it with pip under that Python, beside ansible-core."
         ) from error
     try:
         folder, host = Path(home) if home else lima_home(), Host.detect()

@@ -48,7 +48,6 @@ options:
         virtual machines. All that it names for O(arch) is fetched and verified, so that O(offline=true)
         finds it in the cache. The same as C(callao fetch).
     type: path
-    version_added: 0.2.0
   arch:
     description: The architecture that the image is for; the host's by default.
     type: str
@@ -67,6 +66,17 @@ EXAMPLES = r"""
 - name: Have the image of a template
   callao.lima.image:
     template: debian-12
+
+- name: Have the one for another architecture, in a Lima home of the project's own
+  callao.lima.image:
+    template: debian-12
+    arch: aarch64
+    lima_home: "{{ playbook_dir }}/.lima"
+
+- name: Fail where it is not in the cache already
+  callao.lima.image:
+    template: debian-12
+    offline: true
 
 - name: Have an image of our own
   callao.lima.image:

@@ -21,6 +21,11 @@ extends_documentation_fragment:
   - callao.lima.lima_yaml
   - callao.lima.stages
 attributes:
+  idempotent:
+    support: partial
+    details:
+      - With O(state=restarted), the instance is restarted each time.
+      - With O(recreate=true), it is removed and made anew each time.
   diff_mode:
     support: full
     details:
@@ -85,7 +90,6 @@ options:
       - The guest's host name, C(lima-NAME) by default. Letters, digits and dashes, at most 63.
       - Callao's own key of lima.yaml, which Lima does not know. Short for C(hostname) in O(config).
     type: str
-    version_added: 0.2.0
   plain:
     description:
       - Whether to leave out mounts, forwards and everything else that needs help from inside the
@@ -116,7 +120,6 @@ options:
       - Where there is no instance of that name, the option does nothing, so that it can stay in a playbook.
         Where both exist, it is an error.
     type: str
-    version_added: 0.2.0
   protected:
     description:
       - Whether the instance is kept from being deleted, renamed and made anew, by whatever tool. The same as
@@ -124,7 +127,6 @@ options:
       - With V(false), O(state=absent) and O(recreate=true) remove also one that is protected.
       - When not given, it stays as it is.
     type: bool
-    version_added: 0.2.0
   autostart:
     description:
       - Whether the instance is started when its user logs in, by systemd's user manager on Linux and by
@@ -132,7 +134,6 @@ options:
       - On Linux, C(loginctl enable-linger) makes the boot of the machine the login, and the logout its end.
       - When not given, it stays as it is.
     type: bool
-    version_added: 0.2.0
   labels:
     description:
       - Words of your own about the instance. They are kept beside its lima.yaml.
@@ -203,6 +204,63 @@ EXAMPLES = r"""
       project: shop
     config:
       timezone: America/Lima
+
+- name: Have a box with two shared directories, another network, and a user of one's own
+  callao.lima.instance:
+    name: web
+    hostname: shop.example.com
+    state: present
+    template: debian-12
+    disk: 20GiB
+    mounts:
+      - location: ~/shop
+        mount_point: /srv/shop
+        writable: true
+      - location: /usr/share/dict
+    networks:
+      - lima: shared
+    user:
+      name: shop
+    ssh:
+      local_port: 60022
+    restart: never
+
+- name: Have a box of another architecture, without anything that needs help from inside the guest
+  callao.lima.instance:
+    name: arm
+    template: debian-12
+    arch: aarch64
+    vm_type: qemu
+    plain: true
+    timeout: 1800
+
+- name: Have a box that goes on from the memory of one like it, in place of booting
+  callao.lima.instance:
+    name: test
+    template: debian-12
+    warm: true
+
+- name: Have a box that begins as the snapshot of another
+  callao.lima.instance:
+    name: web-2
+    from: web@pristine
+
+- name: Have it anew, from the beginning
+  callao.lima.instance:
+    name: web
+    template: debian-12
+    recreate: true
+
+- name: Restart it
+  callao.lima.instance:
+    name: web
+    state: restarted
+
+- name: Have it in a Lima home of the project's own
+  callao.lima.instance:
+    name: web
+    template: debian-12
+    lima_home: "{{ playbook_dir }}/.lima"
 
 - name: Have a box of nothing but what the team has locked, without a network
   callao.lima.instance:
@@ -303,11 +361,15 @@ instance:
       returned: always
       sample: debian-12
     labels:
-      description: Its labels.
+      description: Its labels, by their names.
       type: dict
       returned: always
-      sample:
-        project: shop
+      contains:
+        project:
+          description: The value of the label C(project), for example. Values are text.
+          type: str
+          returned: where there is such a label
+          sample: shop
     protected:
       description: Whether it is protected against removal.
       type: bool
@@ -334,33 +396,99 @@ instance:
       type: list
       elements: dict
       returned: always
-      sample:
-        - proto: tcp
-          host_ip: 127.0.0.1
-          host_port: 8080
-          guest_port: 80
+      contains:
+        proto:
+          description: The protocol.
+          type: str
+          returned: always
+          sample: tcp
+        host_ip:
+          description: The host's address.
+          type: str
+          returned: always
+          sample: 127.0.0.1
+        host_port:
+          description: The host's port.
+          type: int
+          returned: always
+          sample: 8080
+        guest_port:
+          description: The guest's port.
+          type: int
+          returned: always
+          sample: 80
     ssh:
-      description: The way in. The port is null while the instance is off.
+      description: The way in.
       type: dict
       returned: always
-      sample:
-        address: 127.0.0.1
-        port: 60022
-        user: ana
-        identity_file: /home/ana/.lima/_config/user
-        known_hosts_file: /home/ana/.lima/web/known_hosts
-        host_key_alias: lima-web
-        config_file: /home/ana/.lima/web/ssh.config
+      contains:
+        address:
+          description: The host's address that leads to the guest's sshd.
+          type: str
+          returned: always
+          sample: 127.0.0.1
+        port:
+          description: Its port; null while the instance is off.
+          type: int
+          returned: always
+          sample: 60022
+        user:
+          description: The guest's user.
+          type: str
+          returned: always
+          sample: ana
+        identity_file:
+          description: The private key.
+          type: str
+          returned: always
+          sample: /home/ana/.lima/_config/user
+        known_hosts_file:
+          description: The file that has the guest's host key.
+          type: str
+          returned: always
+          sample: /home/ana/.lima/web/known_hosts
+        host_key_alias:
+          description: The name of the guest in that file.
+          type: str
+          returned: always
+          sample: lima-web
+        config_file:
+          description: The file for C(ssh -F).
+          type: str
+          returned: always
+          sample: /home/ana/.lima/web/ssh.config
     timings:
-      description: Seconds from the start's begin to the end of each stage, of the last start.
+      description:
+        - Seconds from the start's begin to the end of each stage, of the last start.
+        - The usual stages are these.
       type: dict
       returned: always
-      sample:
-        image: 0.1
-        driver: 0.6
-        sshd: 27.2
-        cloud-init: 33.0
-        ready: 33.4
+      contains:
+        image:
+          description: Seconds until the image is in the cache.
+          type: float
+          returned: when the stage has ended
+          sample: 0.1
+        driver:
+          description: Seconds until the hypervisor runs.
+          type: float
+          returned: when the stage has ended
+          sample: 0.6
+        sshd:
+          description: Seconds until sshd lets us in.
+          type: float
+          returned: when the stage has ended
+          sample: 27.2
+        cloud-init:
+          description: Seconds until cloud-init has finished.
+          type: float
+          returned: when the stage has ended
+          sample: 33.0
+        ready:
+          description: Seconds until the instance can be used.
+          type: float
+          returned: when the stage has ended
+          sample: 33.4
 actions:
   description: What was done, or would be done in check mode, in order.
   returned: success
@@ -392,11 +520,27 @@ problems:
   returned: failure of the configuration
   type: list
   elements: dict
-  sample:
-    - path: cpus
-      value: "0"
-      message: too small
-      allowed: 1 or more
+  contains:
+    path:
+      description: The place in the configuration.
+      type: str
+      returned: always
+      sample: cpus
+    value:
+      description: What stands there.
+      type: str
+      returned: always
+      sample: "0"
+    message:
+      description: What is wrong with it.
+      type: str
+      returned: always
+      sample: too small
+    allowed:
+      description: What may stand there.
+      type: str
+      returned: always
+      sample: 1 or more
 """
 
 from ansible.module_utils.basic import AnsibleModule

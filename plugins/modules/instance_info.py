@@ -50,35 +50,200 @@ RETURN = r"""
 instances:
   description:
     - The instances, by name. Each as RV(callao.lima.instance#module:instance) has it.
-    - With O(configuration=true), each also has C(config), its effective lima.yaml.
   returned: success
   type: list
   elements: dict
-  sample:
-    - name: web
-      status: Running
-      dir: /home/ana/.lima/web
-      vm_type: qemu
-      arch: x86_64
-      cpus: 2
-      memory: 2147483648
-      disk: 107374182400
-      template: debian-12
-      labels:
-        project: shop
-      protected: false
-      autostart: false
-      errors: []
-      ssh:
-        address: 127.0.0.1
-        port: 60022
-        user: ana
-        identity_file: /home/ana/.lima/_config/user
-        known_hosts_file: /home/ana/.lima/web/known_hosts
-        host_key_alias: lima-web
-        config_file: /home/ana/.lima/web/ssh.config
-      timings:
-        ready: 33.4
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+      sample: web
+    status:
+      description: C(Running), C(Stopped), "Paused (disk full)" while the host has no space for it,
+        or C(Broken) with the reasons in C(errors).
+      type: str
+      returned: always
+      sample: Running
+    ready:
+      description: Whether it runs and has passed every stage.
+      type: bool
+      returned: always
+      sample: true
+    dir:
+      description: Its folder.
+      type: str
+      returned: always
+      sample: /home/ana/.lima/web
+    vm_type:
+      description: The driver.
+      type: str
+      returned: always
+      sample: qemu
+    arch:
+      description: The guest's architecture.
+      type: str
+      returned: always
+      sample: x86_64
+    cpus:
+      description: Number of virtual CPUs.
+      type: int
+      returned: always
+      sample: 2
+    memory:
+      description: Memory in bytes.
+      type: int
+      returned: always
+      sample: 2147483648
+    disk:
+      description: Size of the disk in bytes.
+      type: int
+      returned: always
+      sample: 107374182400
+    template:
+      description: What its description began from.
+      type: str
+      returned: always
+      sample: debian-12
+    labels:
+      description: Its labels, by their names.
+      type: dict
+      returned: always
+      contains:
+        project:
+          description: The value of the label C(project), for example. Values are text.
+          type: str
+          returned: where there is such a label
+          sample: shop
+    protected:
+      description: Whether it is protected against removal.
+      type: bool
+      returned: always
+      sample: false
+    autostart:
+      description: Whether it is started when its user logs in.
+      type: bool
+      returned: always
+      sample: false
+    errors:
+      description: What is wrong with it.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    image:
+      description: The image that its disk began from.
+      type: str
+      returned: always
+      sample: /home/ana/.lima/_cache/download/by-url-sha256/2cf2/data
+    forwards:
+      description: The ports that are forwarded now.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        proto:
+          description: The protocol.
+          type: str
+          returned: always
+          sample: tcp
+        host_ip:
+          description: The host's address.
+          type: str
+          returned: always
+          sample: 127.0.0.1
+        host_port:
+          description: The host's port.
+          type: int
+          returned: always
+          sample: 8080
+        guest_port:
+          description: The guest's port.
+          type: int
+          returned: always
+          sample: 80
+    ssh:
+      description: The way in.
+      type: dict
+      returned: always
+      contains:
+        address:
+          description: The host's address that leads to the guest's sshd.
+          type: str
+          returned: always
+          sample: 127.0.0.1
+        port:
+          description: Its port; null while the instance is off.
+          type: int
+          returned: always
+          sample: 60022
+        user:
+          description: The guest's user.
+          type: str
+          returned: always
+          sample: ana
+        identity_file:
+          description: The private key.
+          type: str
+          returned: always
+          sample: /home/ana/.lima/_config/user
+        known_hosts_file:
+          description: The file that has the guest's host key.
+          type: str
+          returned: always
+          sample: /home/ana/.lima/web/known_hosts
+        host_key_alias:
+          description: The name of the guest in that file.
+          type: str
+          returned: always
+          sample: lima-web
+        config_file:
+          description: The file for C(ssh -F).
+          type: str
+          returned: always
+          sample: /home/ana/.lima/web/ssh.config
+    timings:
+      description:
+        - Seconds from the start's begin to the end of each stage, of the last start.
+        - The usual stages are these.
+      type: dict
+      returned: always
+      contains:
+        image:
+          description: Seconds until the image is in the cache.
+          type: float
+          returned: when the stage has ended
+          sample: 0.1
+        driver:
+          description: Seconds until the hypervisor runs.
+          type: float
+          returned: when the stage has ended
+          sample: 0.6
+        sshd:
+          description: Seconds until sshd lets us in.
+          type: float
+          returned: when the stage has ended
+          sample: 27.2
+        cloud-init:
+          description: Seconds until cloud-init has finished.
+          type: float
+          returned: when the stage has ended
+          sample: 33.0
+        ready:
+          description: Seconds until the instance can be used.
+          type: float
+          returned: when the stage has ended
+          sample: 33.4
+    config:
+      description: Its effective lima.yaml, with every default filled in; null where it cannot be understood.
+      type: dict
+      returned: with O(configuration=true)
+      contains:
+        cpus:
+          description: Number of virtual CPUs. Every other key is lima.yaml's, too.
+          type: int
+          returned: always
+          sample: 2
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: lock
 short_description: Lock what templates of virtual machines stand for
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The Callao authors (@callao)
 description:
@@ -84,6 +84,7 @@ EXAMPLES = r"""
   callao.lima.lock:
     path: "{{ playbook_dir }}/callao.lock"
     update: [debian-12]
+    offline: false
   delegate_to: localhost
 """
 
@@ -97,15 +98,47 @@ templates:
   description: What is locked, by the template's name in the file.
   returned: success, outside check mode
   type: dict
-  sample:
+  contains:
     debian-12:
-      digest: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
-      packages: https://snapshot.debian.org/archive/debian/20260131T000000Z
-      images:
-        x86_64:
-          location: https://cloud.debian.org/images/cloud/bookworm/debian-12-genericcloud-amd64.qcow2
-          digest: sha512:0a1b
-          size: 338624512
+      description: One of them, for example.
+      type: dict
+      returned: where it is locked
+      contains:
+        digest:
+          description: Of the template's text.
+          type: str
+          returned: always
+          sample: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+        packages:
+          description: The archive of the day whose packages the guest gets.
+          type: str
+          returned: where the guest is a Debian or Ubuntu
+          sample: https://snapshot.debian.org/archive/debian/20260131T000000Z
+        images:
+          description: For each architecture, the image.
+          type: dict
+          returned: always
+          contains:
+            x86_64:
+              description: The image for this architecture.
+              type: dict
+              returned: where the template has one
+              contains:
+                location:
+                  description: Where it comes from.
+                  type: str
+                  returned: always
+                  sample: https://cloud.debian.org/images/cloud/bookworm/debian-12-genericcloud-amd64.qcow2
+                digest:
+                  description: What it was verified against.
+                  type: str
+                  returned: always
+                  sample: sha512:0a1b
+                size:
+                  description: Bytes.
+                  type: int
+                  returned: always
+                  sample: 338624512
 error:
   description: The kind of the error.
   returned: failure

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mount
 short_description: Share directories with a running virtual machine
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The Callao authors (@callao)
 description:
@@ -68,6 +68,13 @@ EXAMPLES = r"""
     location: "{{ playbook_dir }}/src"
     mount_point: /srv/src
     writable: true
+
+- name: Share them by virtiofs, now and after each start
+  callao.lima.mount:
+    instance: web
+    location: ~/shop
+    type: virtiofs
+    persist: true
 
 - name: No longer
   callao.lima.mount:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mount_info
 short_description: Look at the directories shared with a virtual machine
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The Callao authors (@callao)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: port_forward
 short_description: Forward ports of a running virtual machine
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The Callao authors (@callao)
 description:
@@ -79,6 +79,16 @@ EXAMPLES = r"""
     instance: web
     guest_port: 80
     host_port: 8080
+
+- name: Have a range of UDP ports on all addresses of the host, now and after each start
+  callao.lima.port_forward:
+    instance: web
+    guest_ip: 0.0.0.0
+    guest_port_range: [5000, 5010]
+    host_ip: 0.0.0.0
+    host_port_range: [15000, 15010]
+    proto: udp
+    persist: true
 
 - name: Keep the guest's database to itself
   callao.lima.port_forward:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: port_forward_info
 short_description: Look at the forwarded ports of a virtual machine
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The Callao authors (@callao)
 description:
@@ -33,17 +33,58 @@ forwards:
   returned: success
   type: list
   elements: dict
-  sample:
-    - proto: tcp
-      host_ip: 127.0.0.1
-      host_port: 8080
-      guest_port: 80
+  contains:
+    proto:
+      description: The protocol.
+      type: str
+      returned: always
+      sample: tcp
+    host_ip:
+      description: The host's address.
+      type: str
+      returned: always
+      sample: 127.0.0.1
+    host_port:
+      description: The host's port.
+      type: int
+      returned: always
+      sample: 8080
+    guest_port:
+      description: The guest's port.
+      type: int
+      returned: always
+      sample: 80
 failed:
   description: What the rules want and cannot be, and why.
   returned: success
   type: list
   elements: dict
-  sample: []
+  contains:
+    proto:
+      description: The protocol.
+      type: str
+      returned: always
+      sample: tcp
+    host_ip:
+      description: The host's address.
+      type: str
+      returned: always
+      sample: 127.0.0.1
+    host_port:
+      description: The host's port.
+      type: int
+      returned: always
+      sample: 8080
+    guest_port:
+      description: The guest's port.
+      type: int
+      returned: always
+      sample: 80
+    error:
+      description: Why.
+      type: str
+      returned: always
+      sample: tcp port 8080 on 127.0.0.1 is taken by nginx (pid 812)
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: snapshot
 short_description: Keep moments of a virtual machine and return to them
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The Callao authors (@callao)
 description:
@@ -69,6 +69,7 @@ EXAMPLES = r"""
     instance: web
     name: pristine
     state: applied
+    timeout: 60
 
 - name: Forget it
   callao.lima.snapshot:
@@ -112,10 +113,187 @@ instance:
   description: The instance as it is now, as RV(callao.lima.instance#module:instance) has it.
   returned: success
   type: dict
-  sample:
-    name: web
-    status: Running
-    ready: true
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: always
+      sample: web
+    status:
+      description: C(Running), C(Stopped), "Paused (disk full)" while the host has no space for it,
+        or C(Broken) with the reasons in C(errors).
+      type: str
+      returned: always
+      sample: Running
+    ready:
+      description: Whether it runs and has passed every stage.
+      type: bool
+      returned: always
+      sample: true
+    dir:
+      description: Its folder.
+      type: str
+      returned: always
+      sample: /home/ana/.lima/web
+    vm_type:
+      description: The driver.
+      type: str
+      returned: always
+      sample: qemu
+    arch:
+      description: The guest's architecture.
+      type: str
+      returned: always
+      sample: x86_64
+    cpus:
+      description: Number of virtual CPUs.
+      type: int
+      returned: always
+      sample: 2
+    memory:
+      description: Memory in bytes.
+      type: int
+      returned: always
+      sample: 2147483648
+    disk:
+      description: Size of the disk in bytes.
+      type: int
+      returned: always
+      sample: 107374182400
+    template:
+      description: What its description began from.
+      type: str
+      returned: always
+      sample: debian-12
+    labels:
+      description: Its labels, by their names.
+      type: dict
+      returned: always
+      contains:
+        project:
+          description: The value of the label C(project), for example. Values are text.
+          type: str
+          returned: where there is such a label
+          sample: shop
+    protected:
+      description: Whether it is protected against removal.
+      type: bool
+      returned: always
+      sample: false
+    autostart:
+      description: Whether it is started when its user logs in.
+      type: bool
+      returned: always
+      sample: false
+    errors:
+      description: What is wrong with it.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+    image:
+      description: The image that its disk began from.
+      type: str
+      returned: always
+      sample: /home/ana/.lima/_cache/download/by-url-sha256/2cf2/data
+    forwards:
+      description: The ports that are forwarded now.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        proto:
+          description: The protocol.
+          type: str
+          returned: always
+          sample: tcp
+        host_ip:
+          description: The host's address.
+          type: str
+          returned: always
+          sample: 127.0.0.1
+        host_port:
+          description: The host's port.
+          type: int
+          returned: always
+          sample: 8080
+        guest_port:
+          description: The guest's port.
+          type: int
+          returned: always
+          sample: 80
+    ssh:
+      description: The way in.
+      type: dict
+      returned: always
+      contains:
+        address:
+          description: The host's address that leads to the guest's sshd.
+          type: str
+          returned: always
+          sample: 127.0.0.1
+        port:
+          description: Its port; null while the instance is off.
+          type: int
+          returned: always
+          sample: 60022
+        user:
+          description: The guest's user.
+          type: str
+          returned: always
+          sample: ana
+        identity_file:
+          description: The private key.
+          type: str
+          returned: always
+          sample: /home/ana/.lima/_config/user
+        known_hosts_file:
+          description: The file that has the guest's host key.
+          type: str
+          returned: always
+          sample: /home/ana/.lima/web/known_hosts
+        host_key_alias:
+          description: The name of the guest in that file.
+          type: str
+          returned: always
+          sample: lima-web
+        config_file:
+          description: The file for C(ssh -F).
+          type: str
+          returned: always
+          sample: /home/ana/.lima/web/ssh.config
+    timings:
+      description:
+        - Seconds from the start's begin to the end of each stage, of the last start.
+        - The usual stages are these.
+      type: dict
+      returned: always
+      contains:
+        image:
+          description: Seconds until the image is in the cache.
+          type: float
+          returned: when the stage has ended
+          sample: 0.1
+        driver:
+          description: Seconds until the hypervisor runs.
+          type: float
+          returned: when the stage has ended
+          sample: 0.6
+        sshd:
+          description: Seconds until sshd lets us in.
+          type: float
+          returned: when the stage has ended
+          sample: 27.2
+        cloud-init:
+          description: Seconds until cloud-init has finished.
+          type: float
+          returned: when the stage has ended
+          sample: 33.0
+        ready:
+          description: Seconds until the instance can be used.
+          type: float
+          returned: when the stage has ended
+          sample: 33.4
 """
 
 from ansible.module_utils.basic import AnsibleModule

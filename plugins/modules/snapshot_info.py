@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: snapshot_info
 short_description: Look at the snapshots of a virtual machine
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The Callao authors (@callao)
 description:
@@ -31,6 +31,11 @@ EXAMPLES = r"""
   callao.lima.snapshot_info:
     instance: web
   register: moments
+
+- name: Look at one
+  callao.lima.snapshot_info:
+    instance: web
+    name: pristine
 
 - name: Say how much they take
   ansible.builtin.debug:

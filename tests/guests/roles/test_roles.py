@@ -7,11 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.home import CACHE, ROOT, Golden
+from support.home import CACHE, Golden
+
+import callao
 
 pytestmark = pytest.mark.guest
 
@@ -65,15 +68,39 @@ def test_check_mode_tells_a_build_and_builds_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in (CACHE / "_golden").iterdir()) == before
 
 
-def test_a_host_becomes_a_hypervisor_once(tmp_path: Path) -> None:
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """An environment with what the engine depends on, so that no index is asked; and with another engine."""
+    folder, packages = tmp_path / "venv", tmp_path / "packages"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    packages.mkdir()
+    for each in Path(sysconfig.get_path("purelib")).iterdir():
+        if "callao" not in each.name and each.suffix != ".pth":
+            (packages / each.name).symlink_to(each)
+    (site,) = folder.glob("lib/python3*/site-packages")
+    (site / "packages.pth").write_text(f"{packages}\n")
+    # An engine of the same version, which is another one all the same.
+    info = site / f"callao-{callao.__version__}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: callao\nVersion: {callao.__version__}\n")
+    (info / "INSTALLER").write_text("pip\n")
+    (info / "RECORD").write_text(
+        "".join(f"{info.name}/{name},,\n" for name in ("METADATA", "INSTALLER", "RECORD"))
+    )
+    return folder
+
+
+def test_a_hypervisor_gets_the_controllers_own_engine_once(venv: Path, tmp_path: Path) -> None:
     variables = {
-        "hypervisor_venv": str(tmp_path / "venv"),
+        "hypervisor_venv": str(venv),
         "hypervisor_python": sys.executable,
-        "hypervisor_callao_source": str(ROOT),
+        "hypervisor_pip_args": "--no-index",
     }
     recap, said = play(tmp_path, "hypervisor", variables)
     assert "changed=0" not in recap
-    assert said["python"] == str(tmp_path / "venv" / "bin" / "python")
-    subprocess.run([said["python"], "-c", "import callao.lifecycle"], check=True)
+    assert said["python"] == str(venv / "bin" / "python")
+    asked = "import callao.lifecycle, ansible_collections.callao.lima; print(callao.__file__)"
+    done = subprocess.run([said["python"], "-c", asked], check=True, capture_output=True, text=True)
+    assert Path(done.stdout.strip()).is_relative_to(venv)
     recap, _ = play(tmp_path, "hypervisor", variables)
     assert "changed=0" in recap
