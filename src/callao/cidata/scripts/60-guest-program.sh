@@ -24,7 +24,13 @@ install_program() {
 
 # -I and -S: nothing of the machine's Python packages is needed, nor may it get in the way.
 systemd_service() {
-  put /etc/systemd/system/lima-guestagent.service 644 "[Unit]
+  unit=/etc/systemd/system/lima-guestagent.service
+  link=/etc/systemd/system/multi-user.target.wants/lima-guestagent.service
+  known=
+  [ ! -e "$unit" ] || known=yes
+  with_program=$changed
+  changed=
+  put "$unit" 644 "[Unit]
 Description=Tells the host of listening ports
 StartLimitIntervalSec=0
 
@@ -36,10 +42,10 @@ OOMScoreAdjust=-500
 
 [Install]
 WantedBy=multi-user.target"
-  [ -n "$changed" ] || return 0
-  systemctl daemon-reload
-  [ -h /etc/systemd/system/multi-user.target.wants/lima-guestagent.service ] ||
-    systemctl enable lima-guestagent.service
+  [ -n "$changed$with_program" ] || return 0
+  [ -h "$link" ] || { mkdir -p "${link%/*}" && ln -s "$unit" "$link"; }
+  # A unit that is new is read without a reload, which takes an emulated guest 4 s; "systemctl enable" reloads, too.
+  [ -z "$known" ] || [ -z "$changed" ] || systemctl daemon-reload
   # Not waited for: its job may come after the one that runs us.
   systemctl --no-block restart lima-guestagent.service
 }

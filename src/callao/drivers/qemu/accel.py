@@ -13,12 +13,13 @@ from callao.drivers.qemu.probe import probe
 _TCG = "tcg,thread=multi,tb-size=256"
 """256 MiB of translated code: the default, far more, doubles QEMU's memory and gains nothing."""
 
-_TCG_CPU = {"x86_64": "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt", "aarch64": "cortex-a72"}
+_TCG_CPU = {"x86_64": "qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt", "aarch64": "cortex-a72"}
 """The first is x86-64-v2: enough for RHEL 9's descendants; RHEL 10 wants v3, by ``vmOpts.qemu.cpuType``.
 
 ``max`` boots slower, for its many features, which the guest's kernel probes one by one. An Intel model, such
 as Nehalem, makes that kernel guard against Meltdown: each system call takes ten times as long then, and for
-nothing, since an emulator does not speculate.
+nothing, since an emulator does not speculate. Where there is SVM, it loads KVM, which an emulated guest has no
+use for.
 """
 
 _MITIGATIONS = "mitigations="
