@@ -67,10 +67,10 @@ def box(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
             **home.direct(),
             mounts=[{"location": str(shared), "mountPoint": "/mnt/host", "writable": True}],
             message="Welcome to {{.Name}}.",
-            cpus=1,
+            cpus=2,
         )
-        # With two, it is of the kind that all tests share.
-        box.started = box("start", "--name", "web", "--cpus", "2", "--warm", "--timeout", "5m", template)
+        # With one, it is of the kind that all tests share.
+        box.started = box("start", "--name", "web", "--cpus", "1", "--warm", "--timeout", "5m", template)
         yield box
 
 
@@ -84,7 +84,7 @@ def test_a_start_tells_its_stages_on_stderr_and_nothing_on_stdout(box: Box) -> N
     assert lines[-2:] == ["Welcome to web.", "Ready. A shell in it: callao shell web"]
     assert "\x1b" not in done.stderr
     assert box.status("web") == "Running"
-    assert box.said("list", "--format", "{{.CPUs}}") == "2"
+    assert box.said("list", "--format", "{{.CPUs}}") == "1"
 
 
 def test_a_second_start_says_that_it_runs(box: Box) -> None:

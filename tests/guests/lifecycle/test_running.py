@@ -222,10 +222,10 @@ def test_a_mount_that_is_not_writable_withstands_the_guests_root(box: Box) -> No
 
 def test_check_mode_tells_a_change_and_touches_nothing(box: Box) -> None:
     before = (box.home.path / NAME / "lima.yaml").read_bytes()
-    outcome = box.ensure(config={"cpus": 1}, check=True)
+    outcome = box.ensure(config={"cpus": 2}, check=True)
     assert outcome.changed
     assert outcome.actions == ("configure", "stop", "start")
-    assert (outcome.before["cpus"], outcome.after["cpus"]) == (2, 1)
+    assert (outcome.before["cpus"], outcome.after["cpus"]) == (1, 2)
     assert (box.home.path / NAME / "lima.yaml").read_bytes() == before
 
 
@@ -267,21 +267,21 @@ def test_labels_are_kept_beside_lima_yaml(box: Box) -> None:
 
 def test_without_leave_to_restart_a_change_waits_and_says_so(box: Box) -> None:
     machine = box.now().driver
-    outcome = box.ensure(config={"cpus": 1}, restart="never")
+    outcome = box.ensure(config={"cpus": 2}, restart="never")
     assert outcome.actions == ("configure",)
     assert "cpus takes hold at the next start" in outcome.notices[0]
     assert box.now().driver == machine
-    waiting = box.ensure(config={"cpus": 1}, restart="never")
+    waiting = box.ensure(config={"cpus": 2}, restart="never")
     assert not waiting.changed
     assert "takes hold at the next start" in waiting.notices[0]
 
 
 def test_the_waiting_change_is_made_by_the_next_run_that_may_restart(box: Box) -> None:
-    outcome = box.ensure(config={"cpus": 1})
+    outcome = box.ensure(config={"cpus": 2})
     assert outcome.actions == ("stop", "start")
-    assert box.ssh("nproc") == "1"
+    assert box.ssh("nproc") == "2"
     assert box.ssh("cat /srv/page/runs").splitlines() == ["once"] * 3
-    assert not box.ensure(config={"cpus": 1}).changed
+    assert not box.ensure(config={"cpus": 2}).changed
 
 
 def test_the_agent_stops_the_guest_gracefully_on_sigint(box: Box) -> None:
@@ -297,9 +297,9 @@ def test_the_agent_stops_the_guest_gracefully_on_sigint(box: Box) -> None:
 
 
 def test_stopped_stays_stopped(box: Box) -> None:
-    outcome = box.ensure(state="stopped", config={"cpus": 1})
+    outcome = box.ensure(state="stopped", config={"cpus": 2})
     assert not outcome.changed
-    assert not box.ensure(state="present", config={"cpus": 1}).changed
+    assert not box.ensure(state="present", config={"cpus": 2}).changed
 
 
 def test_a_forced_stop_takes_no_time_for_the_guest(box: Box) -> None:
