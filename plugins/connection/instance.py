@@ -99,6 +99,25 @@ options:
   control_path:
     description: Always one of its own for each start of each instance, in O(control_path_dir).
     type: string
+  timeout:
+    description:
+      - Seconds to wait for a login, and for an answer of C(sudo).
+      - Unlike with C(ansible.builtin.ssh), it is not 10 by default, as a guest whose CPU is emulated may
+        take longer.
+    type: integer
+    default: 60
+    env:
+      - name: ANSIBLE_TIMEOUT
+      - name: ANSIBLE_SSH_TIMEOUT
+    ini:
+      - section: defaults
+        key: timeout
+      - section: ssh_connection
+        key: timeout
+    vars:
+      - name: ansible_ssh_timeout
+    cli:
+      - name: timeout
   ssh_args:
     description:
       - Arguments to pass to all SSH CLI tools.
@@ -211,6 +230,9 @@ class Connection(SSHConnection):
         return options
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
+        # Ansible hands its own default on as if somebody had asked for it.
+        if task_keys and constants.config.get_config_value_and_origin("DEFAULT_TIMEOUT")[1] == "default":
+            task_keys = {key: value for key, value in task_keys.items() if key != "timeout"}
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
         self._endpoint = None
         # Actions ask for the remote user before they connect. Where there is none to be known yet,

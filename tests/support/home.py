@@ -118,7 +118,7 @@ HOSTS = {"*.box.test": "10.1.2.3", "named.test": "host.lima.internal"}
 def small(golden: Golden, host: Host, **extra: Any) -> dict[str, Any]:
     """A small guest from the golden image; as Molecule's scenarios have it, so that all share a warm one.
 
-    It has one CPU: two workers' guests of two, emulated on two cores, wait for each other's locks more than they run.
+    It has one CPU: guests of two, emulated on two cores that two workers share, spin on each other's locks.
     """
     return {
         "images": [{"location": str(golden.disk), "arch": host.arch}],

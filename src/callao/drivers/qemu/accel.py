@@ -18,8 +18,8 @@ _TCG_CPU = {"x86_64": "qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt", "aarch64": "
 
 ``max`` boots slower, for its many features, which the guest's kernel probes one by one. An Intel model, such
 as Nehalem, makes that kernel guard against Meltdown: each system call takes ten times as long then, and for
-nothing, since an emulator does not speculate. Where there is SVM, it loads KVM, which an emulated guest has no
-use for.
+nothing, since an emulator does not speculate. Where there is SVM, it loads KVM, of no use in an emulated
+guest.
 """
 
 _MITIGATIONS = "mitigations="
