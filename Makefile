@@ -43,7 +43,7 @@ lint-rest:
 	$(BIN)/yamllint --strict .
 
 unit: bootstrap-test
-	$(BIN)/pytest tests/unit tests/conformance -n 2 -q
+	$(BIN)/pytest tests/unit tests/conformance -n 2 --dist worksteal -q
 
 # What takes longest goes first: the others fill up what is left at the end.
 guests: bootstrap-test

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import programs
 from support.masters import control_folder
 from support.sshd import Box, Sshd, free_port, keygen
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -45,16 +44,12 @@ def control_dir() -> Iterator[Path]:
 
 
 @pytest.fixture
-def environment(control_dir: Path, box: Box, tmp_path: Path) -> dict[str, str]:
+def environment(control_dir: Path, box: Box) -> dict[str, str]:
     """For ansible's commands: nothing of the user's own, everything of ours."""
-    config = tmp_path / "ansible.cfg"
-    config.write_text("[defaults]\n")
     kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    return kept | {
-        "ANSIBLE_CONFIG": str(config),
-        "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev"),
+    return {
+        **kept,
+        **programs.settings(),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(control_dir),
-        "ANSIBLE_LOCAL_TEMP": str(tmp_path / "tmp"),
-        "ANSIBLE_NOCOLOR": "1",
         "LIMA_HOME": str(box.home),
     }

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support import programs
 from support.sshd import USER, Box, Sshd, free_port
 
 from callao.ssh import known_hosts
@@ -34,7 +35,7 @@ def ansible(
         *options,
         host,
     ]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    return programs.run(*argv, environment=environment)
 
 
 def masters(control_dir: Path) -> list[Path]:
@@ -152,7 +153,7 @@ def test_reset_ends_the_masters_of_every_start(
     play = tmp_path / "reset.yml"
     play.write_text("- {hosts: all, gather_facts: false, tasks: [{meta: reset_connection}]}\n")
     argv = ["ansible-playbook", "-i", "web,", "-c", "callao.lima.instance", str(play)]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    done = programs.run(*argv, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert masters(control_dir) == []
 
@@ -240,7 +241,7 @@ def test_every_option_of_the_ssh_plugin_is_there(environment: dict[str, str]) ->
     argv = ["ansible-doc", "-t", "connection", "-j"]
 
     def options(name: str) -> set[str]:
-        done = subprocess.run([*argv, name], env=environment, capture_output=True, text=True, check=True)
+        done = programs.run(*argv, name, environment=environment)
         return set(json.loads(done.stdout)[name]["doc"]["options"])
 
     assert options("ssh") - options("callao.lima.instance") == set()

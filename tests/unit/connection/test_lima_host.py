@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from support import programs
 from support.namespace import network_namespace
 from support.sshd import USER, Box, Sshd, free_port, keygen
 
@@ -89,8 +90,7 @@ def ansible(
 ) -> subprocess.CompletedProcess[str]:
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(json.dumps(machine.inventory))
-    argv = [program, "-i", str(inventory), *words]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    return programs.run(program, "-i", str(inventory), *words, environment=environment)
 
 
 def raw(

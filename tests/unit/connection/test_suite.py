@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from support import programs
 from support.sshd import Box
 
 SUITE = Path(__file__).parents[2] / "guests" / "connection" / "suite.yml"
@@ -28,11 +28,12 @@ def test_the_standard_suite_passes(
         "guests: {hosts: {web: }, vars: "
         "{ansible_connection: callao.lima.instance, ansible_python_interpreter: /usr/bin/python3}}\n"
     )
-    done = subprocess.run(
-        ["ansible-playbook", "-i", str(inventory), *variables, str(SUITE)],
-        env=environment | {"ANSIBLE_PIPELINING": str(pipelining)},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = programs.run(
+        "ansible-playbook",
+        "-i",
+        str(inventory),
+        *variables,
+        str(SUITE),
+        environment=environment | {"ANSIBLE_PIPELINING": str(pipelining)},
     )
     assert done.returncode == 0, done.stdout + done.stderr

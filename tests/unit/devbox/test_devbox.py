@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support import programs
 
 from callao.lockfile import make, write
 
@@ -23,12 +24,9 @@ PROBE = """
   roles: [callao.lima.devbox]
   tasks:
     - name: Keep what came of it
-      ansible.builtin.copy:
+      keep:
         content: "{{ devbox_result | to_json }}"
-        dest: "{{ result_file }}"
-        mode: "0600"
-      delegate_to: localhost
-      check_mode: false
+        dest: "{{ results }}/{{ inventory_hostname }}"
 """
 CHOICE = """
 - name: Tell what role devbox makes of its variables
@@ -37,31 +35,35 @@ CHOICE = """
   vars_files: [%s/roles/devbox/vars/main.yml]
   tasks:
     - name: Keep it
-      ansible.builtin.copy:
+      keep:
         content: "{{ [devbox_debian | first, devbox_golden_release] | to_json }}"
-        dest: "{{ result_file }}"
-        mode: "0600"
-      delegate_to: localhost
+        dest: "{{ results }}/{{ inventory_hostname }}"
 """
 
 
 class Plays:
-    """Playbooks on an inventory of one box, in a Lima home of their own."""
+    """Playbooks on an inventory of boxes, in a Lima home of their own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "lima"
         self.home.mkdir()
-        (folder / "ansible.cfg").write_text("[defaults]\n")
+        (folder / "results").mkdir()
         self.template = folder / "box.yaml"
         self.template.write_text("images:\n- location: /nowhere.qcow2\n")
 
     def run(self, playbook: str, *words: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        box = {"ansible_connection": "callao.lima.instance", **variables}
+        return self.run_each(playbook, {"web": variables}, *words)
+
+    def run_each(
+        self, playbook: str, boxes: dict[str, dict[str, Any]], *words: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The playbook on boxes with these variables."""
+        hosts = {name: {"ansible_connection": "callao.lima.instance", **box} for name, box in boxes.items()}
         if "\n" in playbook:
             (self.folder / "play.yml").write_text(playbook)
             playbook = str(self.folder / "play.yml")
-        return self.play(playbook, *words, inventory=json.dumps({"devboxes": {"hosts": {"web": box}}}))
+        return self.play(playbook, *words, inventory=json.dumps({"devboxes": {"hosts": hosts}}))
 
     def play(
         self, playbook: str | Path, *words: str, inventory: str, cwd: Path | None = None
@@ -69,26 +71,31 @@ class Plays:
         hosts = self.folder / ("hosts.ini" if inventory.startswith("[") else "hosts.json.yml")
         hosts.write_text(inventory)
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        environment = {
-            **kept,
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev"),
-            "LIMA_HOME": str(self.home),
-        }
-        argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(hosts)]
-        argv += ["-e", f"result_file={self.folder / 'result.json'}", str(playbook), *words]
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=cwd)
+        argv = [
+            "ansible-playbook",
+            "-i",
+            str(hosts),
+            "-e",
+            f"results={self.folder / 'results'}",
+            str(playbook),
+        ]
+        environment = {**kept, **programs.settings(), "LIMA_HOME": str(self.home)}
+        return programs.run(*argv, *words, environment=environment, cwd=cwd)
 
-    def result(self) -> Any:
-        return json.loads((self.folder / "result.json").read_text())
+    def result(self, box: str = "web") -> Any:
+        return json.loads((self.folder / "results" / box).read_text())
 
-    def after(self, **variables: Any) -> dict[str, Any]:
-        """The effective configuration that the box would get."""
-        variables.setdefault("lima_template", str(self.template))
-        done = self.run(PROBE, "--check", "--diff", **variables)
+    def after_each(self, boxes: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """The effective configuration that each of the boxes would get."""
+        wished = {name: {"lima_template": str(self.template), **box} for name, box in boxes.items()}
+        done = self.run_each(PROBE, wished, "--check", "--diff")
         assert done.returncode == 0, done.stdout + done.stderr
-        after = self.result()["diff"]["after"]
-        return yaml.safe_load(after) if isinstance(after, str) else after
+        return {name: configuration(self.result(name)) for name in boxes}
+
+
+def configuration(result: Any) -> dict[str, Any]:
+    after = result["diff"]["after"]
+    return yaml.safe_load(after) if isinstance(after, str) else after
 
 
 @pytest.fixture
@@ -98,18 +105,19 @@ def plays(tmp_path: Path) -> Plays:
 
 def test_every_variable_reaches_the_configuration(plays: Plays) -> None:
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ ana@here"
-    after = plays.after(
-        lima_cpus=3,
-        lima_memory="2GiB",
-        lima_disk="7GiB",
-        lima_mounts=[{"location": str(plays.folder), "mountPoint": "/mnt/here"}],
-        lima_port_forwards=[{"guestPort": 8080, "hostPort": 18081}],
-        lima_provision=[{"mode": "system", "script": "#!/bin/sh\ntrue\n"}],
-        lima_user={"name": "ana"},
-        lima_labels={"project": "shop"},
-        lima_config={"timezone": "America/Lima"},
-        lima_authorized_keys=[key],
-    )
+    wished = {
+        "lima_cpus": 3,
+        "lima_memory": "2GiB",
+        "lima_disk": "7GiB",
+        "lima_mounts": [{"location": str(plays.folder), "mountPoint": "/mnt/here"}],
+        "lima_port_forwards": [{"guestPort": 8080, "hostPort": 18081}],
+        "lima_provision": [{"mode": "system", "script": "#!/bin/sh\ntrue\n"}],
+        "lima_user": {"name": "ana"},
+        "lima_labels": {"project": "shop"},
+        "lima_config": {"timezone": "America/Lima"},
+        "lima_authorized_keys": [key],
+    }
+    after = plays.after_each({"web": wished})["web"]
     assert (after["cpus"], after["memory"], after["disk"]) == (3, "2GiB", "7GiB")
     assert after["mounts"][0]["mountPoint"] == "/mnt/here"
     assert after["portForwards"][0]["hostPortRange"] == [18081, 18081]
@@ -123,7 +131,8 @@ def test_every_variable_reaches_the_configuration(plays: Plays) -> None:
 
 def test_variables_without_a_value_leave_the_template_alone(plays: Plays) -> None:
     said = {"lima_cpus": None, "lima_memory": None, "lima_arch": None, "lima_vm_type": None}
-    assert plays.after(**said) == plays.after()
+    after = plays.after_each({"said": said, "silent": {}})
+    assert after["said"] == after["silent"]
 
 
 def test_check_mode_makes_nothing(plays: Plays) -> None:
@@ -133,45 +142,66 @@ def test_check_mode_makes_nothing(plays: Plays) -> None:
     assert [path.name for path in plays.home.iterdir() if path.name[0] not in "._"] == []
 
 
-@pytest.mark.parametrize(
-    ("variables", "says"),
-    [
-        ({"lima_cpus": "many"}, "lima_cpus"),
-        ({"lima_state": "up"}, "lima_state"),
-        ({"lima_golden": "maybe"}, "lima_golden"),
-        ({"lima_mounts": [3]}, "lima_mounts"),
-        ({"lima_config": {"cpus": -1}}, "cpus"),
-        ({"lima_cpu": 2}, "lima_cpu: no such option of role callao.lima.devbox"),
-    ],
-)
-def test_a_wrong_variable_is_named(plays: Plays, variables: dict[str, Any], says: str) -> None:
-    done = plays.run("callao.lima.site", "--check", lima_template=str(plays.template), **variables)
+WRONG = [
+    ({"lima_cpus": "many"}, "lima_cpus"),
+    ({"lima_state": "up"}, "lima_state"),
+    ({"lima_golden": "maybe"}, "lima_golden"),
+    ({"lima_mounts": [3]}, "lima_mounts"),
+    ({"lima_config": {"cpus": -1}}, "cpus"),
+    ({"lima_cpu": 2}, "lima_cpu: no such option of role callao.lima.devbox"),
+]
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What one run says of each of the boxes that have a wrong variable."""
+    plays = Plays(tmp_path_factory.mktemp("refused"))
+    boxes = {
+        f"box{number}": {"lima_template": str(plays.template), **variables}
+        for number, (variables, _) in enumerate(WRONG)
+    }
+    done = plays.run_each("callao.lima.site", boxes, "--check")
     assert done.returncode != 0
-    assert says in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+    found = re.findall(
+        r"^fatal: \[(\w+)[^]]*\]: FAILED! => (.*?)(?=^\S*: \[|^$)", done.stdout, re.MULTILINE | re.DOTALL
+    )
+    return dict(found)
 
 
-@pytest.mark.parametrize(
-    ("variables", "debian", "release"),
-    [
-        ({"lima_template": "debian-12"}, "12", "12"),
-        ({"lima_template": "debian-13"}, "13", "13"),
-        ({"lima_template": "template:debian-13"}, "13", "13"),
-        ({"lima_template": "template://debian-12"}, "12", "12"),
-        ({"lima_template": "debian-13", "lima_golden_release": "12"}, "13", "12"),
-        ({"lima_template": "debian-11"}, "", "12"),
-        ({"lima_template": "ubuntu-24.04"}, "", "12"),
-        ({"lima_template": "./debian-12.yaml"}, "", "12"),
-        ({"lima_template": "my-debian-12"}, "", "12"),
-        ({}, "", "12"),
-    ],
-)
-def test_only_a_debian_that_can_be_built_is_replaced_unasked(
-    plays: Plays, variables: dict[str, str], debian: str, release: str
-) -> None:
-    done = plays.run(CHOICE % REPOSITORY, **variables)
+@pytest.mark.parametrize("number", range(len(WRONG)))
+def test_a_wrong_variable_is_named(refused: dict[str, str], number: int) -> None:
+    assert WRONG[number][1] in refused[f"box{number}"]
+
+
+CHOICES = [
+    ({"lima_template": "debian-12"}, "12", "12"),
+    ({"lima_template": "debian-13"}, "13", "13"),
+    ({"lima_template": "template:debian-13"}, "13", "13"),
+    ({"lima_template": "template://debian-12"}, "12", "12"),
+    ({"lima_template": "debian-13", "lima_golden_release": "12"}, "13", "12"),
+    ({"lima_template": "debian-11"}, "", "12"),
+    ({"lima_template": "ubuntu-24.04"}, "", "12"),
+    ({"lima_template": "./debian-12.yaml"}, "", "12"),
+    ({"lima_template": "my-debian-12"}, "", "12"),
+    ({}, "", "12"),
+]
+
+
+@pytest.fixture(scope="module")
+def choices(tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    """What role devbox makes of each."""
+    plays = Plays(tmp_path_factory.mktemp("choices"))
+    boxes = {f"box{number}": variables for number, (variables, _, _) in enumerate(CHOICES)}
+    done = plays.run_each(CHOICE % REPOSITORY, boxes)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert plays.result() == [debian, release]
+    return [plays.result(name) for name in boxes]
+
+
+@pytest.mark.parametrize("number", range(len(CHOICES)))
+def test_only_a_debian_that_can_be_built_is_replaced_unasked(choices: list[list[str]], number: int) -> None:
+    _, debian, release = CHOICES[number]
+    assert choices[number] == [debian, release]
 
 
 def test_booleans_and_numbers_that_are_text_are_what_they_say(plays: Plays) -> None:
@@ -227,19 +257,17 @@ def test_the_variables_of_the_example_are_ones_that_the_role_has() -> None:
 
 
 def test_a_lock_holds_the_box_to_its_template_and_image(plays: Plays) -> None:
-    lock = plays.folder / "callao.lock"
     (plays.folder / "disk").write_bytes(b"a disk")
     plays.template.write_text(f"images: [{{location: {plays.folder}/disk}}]\n")
-    write(lock, make([str(plays.template)], plays.home, folder=plays.folder))
-    after = plays.after(lima_lock=str(lock), lima_offline=True)
-    assert after["images"][0]["digest"].startswith("sha256:")
-    plays.template.write_text(plays.template.read_text() + "cpus: 3\n")
-    done = plays.run(
-        "callao.lima.site",
-        "--check",
-        lima_template=str(plays.template),
-        lima_lock=str(lock),
-        lima_offline=True,
-    )
+    changed = plays.folder / "changed.yaml"
+    changed.write_text(plays.template.read_text())
+    boxes = {}
+    for name, template in (("web", plays.template), ("db", changed)):
+        lock = plays.folder / f"{name}.lock"
+        write(lock, make([str(template)], plays.home, folder=plays.folder))
+        boxes[name] = {"lima_template": str(template), "lima_lock": str(lock), "lima_offline": True}
+    changed.write_text(changed.read_text() + "cpus: 3\n")
+    done = plays.run_each(PROBE, boxes, "--check", "--diff")
+    assert configuration(plays.result("web"))["images"][0]["digest"].startswith("sha256:")
     assert done.returncode != 0
-    assert "changed: box.yaml" in done.stdout
+    assert "changed: changed.yaml" in done.stdout

@@ -6,14 +6,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support import programs
 
-REPOSITORY = Path(__file__).parents[3]
 TEMPLATE = (
     "images:\n- location: /nowhere.qcow2\nvmType: qemu\narch: x86_64\ncpus: 2\nmemory: 1GiB\ndisk: 3GiB\n"
 )
@@ -26,7 +25,6 @@ class Home:
         self.folder = folder
         self.path = folder / "lima"
         (self.path / "_config").mkdir(parents=True)
-        (folder / "ansible.cfg").write_text("[defaults]\n")
 
     def instance(
         self, name: str, *, template: str = "", labels: dict[str, str] | None = None, text: str = TEMPLATE
@@ -43,16 +41,8 @@ class Home:
         path = self.folder / file
         path.write_text(yaml.safe_dump({"plugin": "callao.lima.instances", **(source or {})}))
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        environment = {
-            **kept,
-            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev"),
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-            "ANSIBLE_LOCAL_TEMP": str(self.folder / "tmp"),
-            "LIMA_HOME": str(self.path),
-            **env,
-        }
-        argv = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(path), *words]
-        return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+        environment = {**kept, **programs.settings(), "LIMA_HOME": str(self.path), **env}
+        return programs.run("ansible-inventory", "-i", str(path), *words, environment=environment)
 
     def read(self, source: dict[str, Any] | None = None, **env: str) -> dict[str, Any]:
         done = self.run("--list", source=source, **env)
@@ -148,23 +138,9 @@ def test_what_an_instance_says_of_itself_is_never_a_template(home: Home, tmp_pat
     home.instance("trap", labels={"x": trap}, text=f'{TEMPLATE}message: "{trap}"\n')
     assert home.read()["_meta"]["hostvars"]["trap"]["lima"]["labels"] == {"x": trap}
     argv = ["ansible", "-i", str(tmp_path / "here.callao.yml"), "-c", "local", "trap"]
-    subprocess.run(
-        [
-            str(Path(sys.executable).with_name(argv[0])),
-            *argv[1:],
-            "-m",
-            "debug",
-            "-a",
-            "msg={{ lima.labels.x }}",
-        ],
-        env={
-            **os.environ,
-            "LIMA_HOME": str(home.path),
-            "ANSIBLE_COLLECTIONS_PATH": str(REPOSITORY / ".dev"),
-        },
-        capture_output=True,
-        check=False,
-    )
+    environment = {**os.environ, **programs.settings(), "LIMA_HOME": str(home.path)}
+    done = programs.run(*argv, "-m", "debug", "-a", "msg={{ lima.labels.x }}", environment=environment)
+    assert "trap | SUCCESS" in done.stdout, done.stdout + done.stderr
     assert not (tmp_path / "sprung").exists()
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from support import programs
 
 Tasks = list[dict[str, Any]]
 
@@ -45,41 +44,27 @@ def play(tmp_path: Path, home: Path) -> Callable[..., Played]:
         ]
         names = ", ".join(f"result_{number}" for number in range(len(tasks)))
         keep = {
-            "ansible.builtin.copy": {
-                "content": f"{{{{ [{names}] | to_json }}}}",
-                "dest": str(tmp_path / "results"),
-            },
-            "delegate_to": "127.0.0.1",
-            "vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable},
+            "keep": {"content": f"{{{{ [{names}] | to_json }}}}", "dest": str(tmp_path / "results")},
+            "no_log": True,
         }
         (tmp_path / "play.yml").write_text(
             json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [*registered, keep]}])
         )
         (tmp_path / "hosts").write_text(inventory)
-        (tmp_path / "ansible.cfg").write_text("[defaults]\n")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "LIMA_"))}
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "ansible",
-                "playbook",
-                "-i",
-                str(tmp_path / "hosts"),
-                str(tmp_path / "play.yml"),
-            ],
-            env={
+        done = programs.run(
+            "ansible-playbook",
+            "-i",
+            str(tmp_path / "hosts"),
+            str(tmp_path / "play.yml"),
+            environment={
                 **kept,
-                "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
-                "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
+                **programs.settings(),
                 "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
-                "ANSIBLE_NOCOLOR": "1",
                 "LIMA_HOME": str(home),
                 **environment,
             },
-            capture_output=True,
-            text=True,
-            check=False,
+            stderr=tmp_path / "stderr",
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return Played(json.loads((tmp_path / "results").read_text()), done.stdout, done.stderr)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stages, shown while a module runs: an image from a server that takes its time."""
+"""The stages, shown while a module runs: an image from a server that sends the most of it when it may."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import psutil
@@ -23,27 +23,30 @@ from ansible_collections.callao.lima.plugins.plugin_utils._watch import DELAY, I
 
 IMAGE = "callao.lima.image"
 LOCAL = "here ansible_connection=local\n"
-PIECES = 8
+Until = Callable[[float], bool]
+"""Whether the rest of an image may come, so many seconds after it was asked for."""
+
+
+DROP = 64 * 1024
+"""Bytes, as many as are read at once: each is a moment to tell of."""
 
 
 class Slow(BaseHTTPRequestHandler):
-    """The body in pieces, with pauses between them that make a watcher look."""
+    """Half of the body, some of the rest drop by drop, and all of it when it may come."""
 
-    def __init__(self, *arguments: Any, body: bytes, pause: float) -> None:
-        self.body, self.pause = body, pause
+    def __init__(self, *arguments: Any, body: bytes, until: Until, closing: Event) -> None:
+        self.body, self.until, self.closing = body, until, closing
         super().__init__(*arguments)
 
     def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.body)))
-        self.end_headers()
-        size = len(self.body) // PIECES
-        for start in range(0, len(self.body), size):
-            try:
-                self.wfile.write(self.body[start : start + size])
-            except ConnectionError:
-                return
-            time.sleep(self.pause / PIECES)
+        self.do_HEAD()
+        begun, sent = time.monotonic(), len(self.body) // 2
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(self.body[:sent])
+            while not self.until(time.monotonic() - begun) and not self.closing.wait(0.5):
+                self.wfile.write(self.body[sent : sent + DROP])
+                sent += DROP
+            self.wfile.write(self.body[sent:])
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -55,16 +58,17 @@ class Slow(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def slowly(tmp_path: Path) -> Iterator[Callable[[float], str]]:
-    """The URL of an image that takes so many seconds to come."""
+def slowly(tmp_path: Path) -> Iterator[Callable[[Until], str]]:
+    """The URL of an image that comes when it may."""
     disk = tmp_path / "disk.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "4M"], check=True)
-    with disk.open("r+b") as file:  # a body of several chunks
-        file.truncate(4 * 1024 * 1024)
+    with disk.open("r+b") as file:  # enough for a minute of drops
+        file.truncate(16 * 1024 * 1024)
     running: list[tuple[ThreadingHTTPServer, Thread]] = []
+    closing = Event()
 
-    def serve(pause: float) -> str:
-        handler = partial(Slow, body=disk.read_bytes(), pause=pause)
+    def serve(until: Until) -> str:
+        handler = partial(Slow, body=disk.read_bytes(), until=until, closing=closing)
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -72,10 +76,22 @@ def slowly(tmp_path: Path) -> Iterator[Callable[[float], str]]:
         return f"http://127.0.0.1:{server.server_port}/disk.qcow2"
 
     yield serve
+    closing.set()
     for server, thread in running:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def once_told(tmp_path: Path) -> Until:
+    """When a line about the image has been shown."""
+    return lambda _: "disk.qcow2: " in (tmp_path / "stderr").read_text()
+
+
+def long_enough(seconds: float) -> bool:
+    """Or when one would have been shown by all means."""
+    return seconds > DELAY + INTERVAL
 
 
 @pytest.fixture
@@ -116,10 +132,14 @@ def told(played: Any) -> list[str]:
 
 @pytest.mark.parametrize("way", ["local", "ssh"])
 def test_a_long_task_shows_its_stages_as_they_pass(
-    play: Callable[..., Any], slowly: Callable[[float], str], request: pytest.FixtureRequest, way: str
+    play: Callable[..., Any],
+    slowly: Callable[[Until], str],
+    once_told: Until,
+    request: pytest.FixtureRequest,
+    way: str,
 ) -> None:
     inventory = LOCAL if way == "local" else request.getfixturevalue("by_ssh")
-    wanted = {IMAGE: {"location": slowly(DELAY + 3 * INTERVAL)}}
+    wanted = {IMAGE: {"location": slowly(once_told)}}
     if way == "ssh":  # LIMA_HOME of the test crosses to the other machine
         wanted["environment"] = {"LIMA_HOME": str(request.getfixturevalue("home"))}
     played = play(wanted, inventory=inventory)
@@ -131,16 +151,16 @@ def test_a_long_task_shows_its_stages_as_they_pass(
     assert "_callao_events" not in played.results[0]
 
 
-def test_a_quick_task_shows_nothing(play: Callable[..., Any], slowly: Callable[[float], str]) -> None:
+def test_a_quick_task_shows_nothing(play: Callable[..., Any], slowly: Callable[[Until], str]) -> None:
     """On a busy machine even such a task takes its time now and then, and is rightly told of."""
-    assert any(told(play({IMAGE: {"location": slowly(0)}})) == [] for _ in range(5))
+    assert any(told(play({IMAGE: {"location": slowly(lambda _: True)}})) == [] for _ in range(5))
 
 
 @pytest.mark.parametrize("quiet", [{"vars": {"callao_progress": False}}, {"no_log": True}])
 def test_a_task_that_is_to_be_quiet_is(
-    play: Callable[..., Any], slowly: Callable[[float], str], quiet: dict[str, Any]
+    play: Callable[..., Any], slowly: Callable[[Until], str], quiet: dict[str, Any]
 ) -> None:
-    assert told(play({IMAGE: {"location": slowly(DELAY + INTERVAL)}, **quiet})) == []
+    assert told(play({IMAGE: {"location": slowly(long_enough)}, **quiet})) == []
 
 
 @pytest.fixture
@@ -152,10 +172,10 @@ def temporary(tmp_path: Path) -> Path:
 
 
 def test_the_events_file_is_gone_after_the_task(
-    play: Callable[..., Any], slowly: Callable[[float], str], temporary: Path
+    play: Callable[..., Any], slowly: Callable[[Until], str], once_told: Until, temporary: Path
 ) -> None:
     task = {
-        IMAGE: {"location": slowly(DELAY + INTERVAL)},
+        IMAGE: {"location": slowly(once_told)},
         "vars": {"ansible_system_tmpdirs": [str(temporary)]},
     }
     assert told(play(task))
@@ -163,7 +183,7 @@ def test_the_events_file_is_gone_after_the_task(
 
 
 def test_the_events_file_of_a_module_that_was_killed_is_gone_too(
-    play: Callable[..., Any], slowly: Callable[[float], str], temporary: Path
+    play: Callable[..., Any], slowly: Callable[[Until], str], temporary: Path
 ) -> None:
     def kill_the_module() -> None:
         while not list(temporary.iterdir()):
@@ -176,7 +196,10 @@ def test_the_events_file_of_a_module_that_was_killed_is_gone_too(
 
     killer = Thread(target=kill_the_module)
     killer.start()
-    task = {IMAGE: {"location": slowly(60)}, "vars": {"ansible_system_tmpdirs": [str(temporary)]}}
+    task = {
+        IMAGE: {"location": slowly(lambda _: False)},
+        "vars": {"ansible_system_tmpdirs": [str(temporary)]},
+    }
     (result,) = play(task).results
     killer.join()
     assert result["failed"]

@@ -16,7 +16,7 @@ import pytest
 from paramiko.sftp import int64
 from served import CANARY, Wire, World, outside, packet, program
 
-REQUESTS = 10_000
+REQUESTS = 4_000
 STATUS, HANDLE, OK = 101, 102, 0
 
 NAMES = (
