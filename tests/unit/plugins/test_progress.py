@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible_collections.callao.lima.plugins.plugin_utils._watch import DELAY, INTERVAL
+from ansible_collections.callao.lima.plugins.plugin_utils import _watch
 
 IMAGE = "callao.lima.image"
 LOCAL = "here ansible_connection=local\n"
@@ -91,7 +91,7 @@ def once_told(tmp_path: Path) -> Until:
 
 def long_enough(seconds: float) -> bool:
     """Or when one would have been shown by all means."""
-    return seconds > DELAY + INTERVAL
+    return seconds > _watch.DELAY + _watch.INTERVAL
 
 
 @pytest.fixture
@@ -151,9 +151,15 @@ def test_a_long_task_shows_its_stages_as_they_pass(
     assert "_callao_events" not in played.results[0]
 
 
-def test_a_quick_task_shows_nothing(play: Callable[..., Any], slowly: Callable[[Until], str]) -> None:
-    """On a busy machine even such a task takes its time now and then, and is rightly told of."""
-    assert any(told(play({IMAGE: {"location": slowly(lambda _: True)}})) == [] for _ in range(5))
+@pytest.mark.parametrize(("delay", "shown"), [(3600.0, ""), (0.0, "web: image ready 2 s\n")])
+def test_a_quick_task_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], delay: float, shown: str
+) -> None:
+    """Quick is what ends before the delay has passed."""
+    monkeypatch.setattr(_watch, "DELAY", delay)
+    watch = _watch.Watch("web", lambda: "")
+    watch.end([{"stage": "image", "state": "done", "seconds": 2}])
+    assert capsys.readouterr().err == shown
 
 
 @pytest.mark.parametrize("quiet", [{"vars": {"callao_progress": False}}, {"no_log": True}])
