@@ -64,11 +64,6 @@ def _environment(seed: Seed) -> dict[str, str]:
         for name, value in env.items()
         if "\n" in value or "\r" in value
     ]
-    problems += [
-        Problem(f"env.{name}", value, "pam_env cuts /etc/environment's lines off at '#'", "no '#'")
-        for name, value in env.items()
-        if "#" in value and not seed.config.plain
-    ]
     if problems:
         raise ConfigError(problems)
     return guest_environment(env, seed.environment, propagate=seed.config.propagate_proxy_env)

@@ -8,9 +8,7 @@ import fcntl
 import os
 import struct
 import sys
-import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 from callao.errors import InstanceError
@@ -20,9 +18,6 @@ from callao.instances.paths import InstancePaths
 _WRITE_LOCKS = (101, 3)
 """First byte and length: QEMU locks byte 100 plus the number of each permission that it has on an image, and
 1 to 3 are those to write and to resize it (QEMU's block/file-posix.c and include/block/block-common.h)."""
-
-_ENDING = 8.0
-"""Seconds that a killed QEMU or host agent is given to be gone; a loaded host needs some."""
 
 _FLOCK = "@hhqqi4x"
 """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
@@ -34,25 +29,12 @@ def must_be_unused(paths: InstancePaths, what: str) -> None:
     :param what: what is to be done to the instance, as in "deleted".
     :raises InstanceError: when a process writes its disk, or a host agent answers.
     """
-    if _goes_on(lambda: answers(paths.ha_sock)):
+    if answers(paths.ha_sock):
         raise _refused(paths, what, f"a host agent that no pid file names answers on {paths.ha_sock}")
     for disk in (paths.disk, paths.dir / "diffdisk"):
-        if is_written(disk) and (list(_users(disk)) or _goes_on(partial(is_written, disk))):
+        if is_written(disk):
             writers = ", ".join(_users(disk)) or "a process of another user"
             raise _refused(paths, what, f"its disk {disk} is written by {writers}, which no pid file names")
-
-
-def _goes_on(used: Callable[[], bool]) -> bool:
-    """Whether it is so for longer than a process takes to end.
-
-    One that was killed keeps its locks and sockets until the kernel has freed its memory.
-    """
-    deadline = time.monotonic() + _ENDING
-    while used():
-        if time.monotonic() > deadline:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def answers(sock: Path) -> bool:

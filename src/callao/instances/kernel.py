@@ -62,7 +62,18 @@ def _linux_ticks(pid: int) -> int | None:
         said = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return None if said[0].decode() in _NO_PROCESS else int(said[19])
+    if said[0].decode() in _NO_PROCESS and not _has_threads(pid):
+        return None
+    return int(said[19])
+
+
+def _has_threads(pid: int) -> bool:
+    """Whether any but the first lives: that one may be a zombie before the others are gone, and with them
+    what all share, as files, locks and sockets."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1  # noqa: PTH208 - as quick as can be
+    except OSError:
+        return False
 
 
 def _darwin_microseconds(pid: int) -> int | None:

@@ -33,15 +33,17 @@ def decide(request: Request, actual: Instance | None, home: Path, host: Host) ->
         steps = Plan(steps.steps, steps.changes, (*steps.notices, *wanted.notices))
     config = wanted.config if wanted else actual.config if actual else None
     if config is not None and {Step.CREATE, Step.CONFIGURE, Step.START} & set(steps.steps):
-        from callao.lifecycle.support import notices, of_a_new_one, refuse_unsupported
+        from callao.lifecycle.support import notices, of_a_new_one, of_an_old_one, refuse_unsupported
 
-        refuse_unsupported(config, request.name, host)
+        refuse_unsupported(config, request.name, host, new=Step.CREATE in steps.steps)
         document = wanted.document if wanted else actual.document if actual else {}
         told = notices(document, config)
         if wanted is not None:
             told = (*map(str, wanted.warnings), *told, *_of_warm(request, wanted, steps))
         if Step.CREATE in steps.steps:
             told = (*told, *of_a_new_one(document))
+        else:
+            told = (*told, *of_an_old_one(config))
         steps = Plan(steps.steps, steps.changes, (*steps.notices, *told))
     if lock is not None:
         from callao.lockfile import notices as of_lock

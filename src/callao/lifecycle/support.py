@@ -38,19 +38,20 @@ _GUESTS = {
 """The guests' systems that lima.yaml knows and this version has not, with what they would need."""
 
 
-def refuse_unsupported(config: Config, name: str, host: Host) -> None:
+def refuse_unsupported(config: Config, name: str, host: Host, *, new: bool = True) -> None:
     """Raise unless this host can run ``config`` and hand it to a guest; nothing is touched.
 
+    :param new: whether the instance is yet to be made: one that is there starts with what it has always had.
     :raises ConfigError: naming each field that the driver cannot do, or that no seed can carry.
     :raises DriverError: naming each program that the host lacks.
     """
-    refuse_impossible(config, name, host)
+    refuse_impossible(config, name, host, new=new)
     missing = driver_for(config.vm_type).missing(config)
     if missing:
         raise DriverError(" ".join(missing))
 
 
-def refuse_impossible(config: Config, name: str, host: Host) -> None:
+def refuse_impossible(config: Config, name: str, host: Host, *, new: bool = True) -> None:
     """The same without a look at the host's programs: what no installation would change.
 
     :raises ConfigError: naming each field that the driver cannot do, or that no seed can carry.
@@ -63,6 +64,8 @@ def refuse_impossible(config: Config, name: str, host: Host) -> None:
     problems = [
         *_tiny_sizes(config), *_system_user(config), *_edits(config), *driver.validate(config, host)
     ]  # fmt: skip
+    if new:
+        problems += _cut_values(config)
     if config.mounts and config.mount_type not in driver.features.mount_types:
         allowed = ", ".join(sorted(driver.features.mount_types))
         message = f"is not for vmType {config.vm_type}"
@@ -130,6 +133,19 @@ def _edits(config: Config) -> list[Problem]:
                 Problem(f"{place}.expression", (entry.expression or "")[:60], str(error), allowed)
             )
     return problems
+
+
+def _cut_values(config: Config) -> list[Problem]:
+    return [
+        Problem(f"env.{name}", value, "pam_env cuts /etc/environment's lines off at '#'", "no '#'")
+        for name, value in config.env.items()
+        if "#" in value and not config.plain
+    ]
+
+
+def of_an_old_one(config: Config) -> tuple[str, ...]:
+    """What is said of an instance that is there, of which a new one would be refused."""
+    return tuple(str(each) for each in _cut_values(config))
 
 
 def _tiny_sizes(config: Config) -> list[Problem]:

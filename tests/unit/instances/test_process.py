@@ -3,8 +3,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,6 +37,35 @@ def test_a_zombie_is_not_alive() -> None:
     process.kill()
     assert wait_gone(identity, 5.0)
     process.wait()
+
+
+THREADS = """
+import socket, sys, threading, time
+wire = socket.socket(socket.AF_UNIX)
+wire.bind(sys.argv[1])
+wire.listen()
+memory = bytearray(32 << 20)
+for _ in range(20):
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+print(flush=True)
+time.sleep(600)
+"""
+
+
+def test_one_that_is_gone_has_let_go_of_its_sockets_whichever_thread_ended_first() -> None:
+    """The first thread may be a zombie while the others, killed with it, still hold what they share."""
+    for _ in range(5):
+        with tempfile.TemporaryDirectory(prefix="p-", dir="/tmp") as folder:
+            path = f"{folder}/s"
+            argv = [sys.executable, "-c", THREADS, path]
+            with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                process.stdout.readline()
+                identity = identify(process.pid)
+                terminate(identity, signal.SIGKILL)
+                assert wait_gone(identity, 30.0)
+                with socket.socket(socket.AF_UNIX) as wire, pytest.raises(ConnectionRefusedError):
+                    wire.connect(path)
 
 
 def test_one_of_another_boot_is_somebody_else() -> None:

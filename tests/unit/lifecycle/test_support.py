@@ -11,7 +11,7 @@ import pytest
 from callao.config import Config, effective
 from callao.errors import CallaoError
 from callao.host import Host, HostUser
-from callao.lifecycle.support import notices, of_a_new_one, refuse_impossible
+from callao.lifecycle.support import notices, of_a_new_one, of_an_old_one, refuse_impossible
 
 HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "Europe/Lisbon")
 SCRIPT = "#!/bin/sh\ntrue\n"
@@ -47,6 +47,14 @@ YQ = {"mode": "yq", "path": "/x.json", "expression": ".a = 1"}
 def test_what_no_installation_would_change_is_refused(document: dict[str, Any], words: str) -> None:
     with pytest.raises(CallaoError, match=words):
         refuse_impossible(config(document), "web", HOST)
+
+
+def test_a_cut_value_of_an_instance_that_is_there_is_told_and_refuses_no_start() -> None:
+    found = config({"env": {"A": "a#b"}})
+    refuse_impossible(found, "web", HOST, new=False)
+    assert of_an_old_one(found) == (
+        "env.A: 'a#b': pam_env cuts /etc/environment's lines off at '#' (allowed: no '#')",
+    )
 
 
 @pytest.mark.parametrize(
