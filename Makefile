@@ -62,6 +62,7 @@ long: bootstrap-test
 
 # The whole matrix, every long scenario, and the newest release of everything: before a release (see CONTRIBUTING.md).
 test-all: test long
+	$(BIN)/python tests/bench/storm.py
 	$(BIN)/nox -s unit sanity
 	$(BIN)/nox -s newest
 

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from callao.config import nodes
+from callao.gotemplate import budget
 from callao.guest import frames, streams
 from callao.hostagent import api, guestlink, liveports, logs, portforward, readiness, switch, udpforward
-from callao.images import decompress
+from callao.images import decompress, download
 from callao.lockfile import bundle
 from callao.resolver import listeners, server
 from callao.sftp import packets
 from callao.ssh import output
+from callao.templates import read
+from callao.templates.resolve import _DEEPEST as BASES
 
 PAGE = Path(__file__).parents[3] / "docs" / "security.md"
 ROWS = {
@@ -44,6 +48,11 @@ KIB, MIB = 1 << 10, 1 << 20
         ("TCP connections to the resolver", [str(listeners.MOST_CONNECTIONS)]),
         ("a request on `ha.sock`", [f"{api._BODY_LIMIT // MIB} MiB"]),
         ("a packet to the SFTP server", [f"{packets.LONGEST // KIB} KiB"]),
+        ("a template", [f"{read._LARGEST // MIB} MiB", f"{nodes._MOST_LEAVES} values"]),
+        ("a template", [f"{nodes._DEEPEST} levels"]),
+        ("templates that are each other's `base`", [f"{BASES} levels"]),
+        ("what a Go template comes to", [f"{budget.LARGEST // MIB} MiB", f"{budget._STEPS} steps"]),
+        ("a server's `Retry-After`", [f"{download._LONGEST_WAIT:.0f} s"]),
         ("a lock file in a tar", [f"{bundle._LARGEST_LOCK // MIB} MiB"]),
         ("what a compressed image unpacks to", [decompress._DEFAULT_LARGEST.replace("GiB", " GiB")]),
         ("memory for an xz archive", [f"{decompress._XZ_MEMORY // MIB} MiB"]),
