@@ -143,7 +143,7 @@ def must_be_unprotected(paths: InstancePaths) -> None:
     if is_there(paths.protected):
         raise InstanceProtected(
             f"instance {paths.name!r} is protected against deletion.",
-            hint=f"Remove {paths.protected} first if you mean it.",
+            hint=f"If you mean it: callao unprotect {paths.name}, or in a task protected: false.",
         )
 
 

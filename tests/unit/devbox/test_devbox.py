@@ -271,3 +271,21 @@ def test_a_lock_holds_the_box_to_its_template_and_image(plays: Plays) -> None:
     assert configuration(plays.result("web"))["images"][0]["digest"].startswith("sha256:")
     assert done.returncode != 0
     assert "changed: changed.yaml" in done.stdout
+
+
+def test_a_box_that_has_another_name_now_is_renamed_protected_and_taken_down_on_purpose(
+    plays: Plays,
+) -> None:
+    folder = plays.home / "older"
+    folder.mkdir()
+    (folder / "lima.yaml").write_text("images: [{location: /nowhere.qcow2}]\ncpus: 1\n")
+    wished: dict[str, Any] = {"lima_state": "present", "lima_renamed_from": "older", "lima_protected": "yes"}
+    done = plays.run("callao.lima.site", lima_autostart_at_login=False, **wished)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (plays.home / "web" / "protected").exists()
+    assert not folder.exists()
+    words = ("-e", "lima_down=absent")
+    assert plays.run("callao.lima.down", *words, **wished).returncode != 0
+    done = plays.run("callao.lima.down", *words, "-e", "lima_protected=false", **wished)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (plays.home / "web").exists()
