@@ -310,6 +310,10 @@ class Connection(SSHConnection):
     @contextlib.contextmanager
     def _reached(self) -> t.Iterator[None]:
         """Know the endpoint before, and explain a failure after."""
+        if not self._remote() and (self._home() / self._name() / "disk-full").exists():
+            why = self._diagnosis()  # a paused guest answers nothing: ssh would wait for it without end
+            if why:
+                raise AnsibleConnectionFailure(why)
         if self._endpoint is None:
             try:
                 self._resolve(self._look())

@@ -262,3 +262,14 @@ def test_a_home_of_an_odd_name_is_reached_by_the_plugin_and_by_its_ssh_config(
     argv = ["ssh", "-F", str(config), *options, "lima-web", "printf %s-%s he re"]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert "he-re" in done.stdout, done.stderr
+
+
+def test_a_guest_that_is_paused_on_a_full_disk_is_told_and_not_waited_for(
+    web: Sshd, box: Box, environment: dict[str, str]
+) -> None:
+    folder = box.instance("web", web)
+    (folder / "qemu.pid").write_text(f"{web.pid}\n")
+    (folder / "disk-full").touch()
+    done = ansible(environment, "printf %s-%s he re")
+    assert "the machine is paused, since the disk" in done.stdout + done.stderr
+    assert "he-re" not in done.stdout
