@@ -7,6 +7,7 @@ user can act on, and says what happened, to what, and what to do next.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from callao.printable import printable
@@ -20,12 +21,19 @@ class CallaoError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        self.message = printable(message)
-        self.hint = printable(hint)
+        self.message = _sentence(message)
+        self.hint = _sentence(hint)
         super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+def _sentence(text: str) -> str:
+    """For people, who need no number of the operating system's beside its words."""
+    if "[Errno " in text:
+        text = re.sub(r"\[Errno -?\d+\] ", "", text)
+    return printable(text)
 
 
 class Problem(NamedTuple):

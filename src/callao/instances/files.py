@@ -145,6 +145,8 @@ def _replace(path: Path, data: bytes, mode: int, sync: Callable[[int], None]) ->
             file.flush()
             sync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write, as to a full disk, does not say where
         temporary.unlink(missing_ok=True)
         raise

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callao.errors import CallaoError, StageFailed
 from callao.events import Event, Stage, State
+from callao.instances.files import write_file
 from callao.printable import printable
 
 CLIPBOARD = "\x1b]52;c;cm0gLXJmIH4K\x07"
@@ -55,3 +60,23 @@ def test_errors_and_events_hold_no_other_text() -> None:
     assert (error.message, error.hint, error.evidence) == ("a", "c", "b")
     assert str(CallaoError(f"d{CLIPBOARD}")) == "d"
     assert Event(stage=Stage.READY, state=State.DONE, message=f"e{CLIPBOARD}").message == "e"
+
+
+def test_an_error_of_the_operating_system_is_told_in_its_words() -> None:
+    error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/l/web/disk")
+    told = CallaoError(f"instance 'web' cannot be saved: {error}.", hint=str(error))
+    assert str(told) == (
+        "instance 'web' cannot be saved: No space left on device: '/l/web/disk'. "
+        "No space left on device: '/l/web/disk'"
+    )
+
+
+def test_a_write_that_finds_no_space_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_file(tmp_path / "lima.yaml", b"cpus: 1")
+    assert caught.value.filename == str(tmp_path / "lima.yaml")
+    assert list(tmp_path.iterdir()) == []
