@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 from callao.autostart.entry import Entry, command, default_home
@@ -68,6 +67,8 @@ def switch(name: str, *, on: bool) -> None:
 
     :raises CallaoError: when launchctl refuses.
     """
+    import subprocess
+
     target = f"gui/{os.getuid()}/{label(name)}"
     argv = ["launchctl", "enable" if on else "disable", target]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)

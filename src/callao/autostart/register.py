@@ -6,18 +6,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 from types import ModuleType
 
 from callao.autostart import launchd, systemd
+from callao.autostart.entry import Entry
 from callao.errors import CallaoError
 
 
 def is_enabled(name: str, home: Path) -> bool:
     """Whether this instance is started at login, by an entry of ours or of limactl's."""
-    entry = _manager().read(name)
-    return bool(entry is not None and entry.starts(name, home))
+    entry = _entry(_manager(), name)
+    return entry is not None and entry.starts(name, home)
 
 
 def enable(name: str, home: Path) -> None:
@@ -50,7 +50,7 @@ def disable(name: str, home: Path) -> bool:
     :raises CallaoError: when the entry cannot be removed.
     """
     manager = _manager()
-    entry = manager.read(name)
+    entry = _entry(manager, name)
     if entry is None or (entry.name, entry.home) != (name, home):
         return False
     path: Path = manager.path(name)
@@ -66,9 +66,18 @@ def _manager() -> ModuleType:
     return launchd if sys.platform == "darwin" else systemd
 
 
+def _entry(manager: ModuleType, name: str) -> Entry | None:
+    """A user without a home, as in a container that is run under any number, has none."""
+    try:
+        found: Entry | None = manager.read(name)
+    except CallaoError:
+        return None
+    return found
+
+
 def _refuse_another(manager: ModuleType, name: str, home: Path) -> None:
     """Both would have one file: the login's manager knows instances by their name alone."""
-    entry = manager.read(name)
+    entry = _entry(manager, name)
     if entry is not None and entry.home != home and (entry.home / name / "lima.yaml").exists():
         raise CallaoError(
             f"autostart: {manager.path(name)} starts the instance {name!r} of {entry.home}, and a login "
@@ -79,6 +88,8 @@ def _refuse_another(manager: ModuleType, name: str, home: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     """As a whole, or not at all."""
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 from callao.autostart.entry import Entry, command, default_home
@@ -15,14 +13,15 @@ from callao.surroundings import home_folder
 _STOP_SECONDS = 300
 """A guest may take its time to shut down; systemd would end it after 90 seconds."""
 
-_ASSIGNED = re.compile(r'^Environment="?LIMA_HOME=(?P<home>(?:[^"\\\n]|\\.)*)"?\s*$', re.MULTILINE)
-_STARTED = re.compile(
-    r'^ExecStart=(?:"(?P<quoted>(?:[^"\\\n]|\\.)*)"|(?P<plain>\S+))(?P<rest>.*)$', re.MULTILINE
-)
+_ASSIGNED = r'(?m)^Environment="?LIMA_HOME=(?P<home>(?:[^"\\\n]|\\.)*)"?\s*$'
+_STARTED = r'(?m)^ExecStart=(?:"(?P<quoted>(?:[^"\\\n]|\\.)*)"|(?P<plain>\S+))(?P<rest>.*)$'
+"""Compiled when there is a unit to read, which a quick command seldom finds."""
 
 
 def supported() -> bool:
     """Whether this host has systemd."""
+    import shutil
+
     return shutil.which("systemctl") is not None
 
 
@@ -67,10 +66,10 @@ def read(name: str) -> Entry | None:
         text = path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
-    found = _STARTED.search(text)
+    found = re.search(_STARTED, text)
     if found is None or not os.path.lexists(wanted_by(name)):
         return None
-    assigned = _ASSIGNED.search(text)
+    assigned = re.search(_ASSIGNED, text)
     home = Path(_unescaped(assigned["home"])) if assigned else default_home()
     program = found["plain"] or _unescaped(found["quoted"])
     words = found["rest"].replace('"', " ").split()
@@ -89,6 +88,8 @@ def switch(name: str, *, on: bool) -> None:
         link.symlink_to(path(name))
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if runtime and (Path(runtime) / "systemd" / "private").exists():
+        import subprocess
+
         # One that does not answer reads the files at the next login.
         subprocess.run(["systemctl", "--user", "daemon-reload"], capture_output=True, check=False)
 

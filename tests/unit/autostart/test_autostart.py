@@ -163,6 +163,17 @@ def test_a_home_that_no_manager_could_read_is_refused(user: Path) -> None:
         autostart.enable("web", user / "a\nExecStart=b")
 
 
+def test_a_user_without_a_home_has_no_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise CallaoError("nothing says where it is.")
+
+    monkeypatch.setattr(systemd, "home_folder", nowhere)
+    assert not autostart.is_enabled("web", Path("/lima"))
+    assert not autostart.disable("web", Path("/lima"))
+    with pytest.raises(CallaoError, match="nothing says"):
+        autostart.enable("web", Path("/lima"))
+
+
 def test_without_systemd_it_says_so(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(user))
     with pytest.raises(CallaoError, match="neither systemd nor launchd"):
