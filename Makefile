@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint lint-ansible lint-rest unit sanity matrix guests long bench release-notes bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit sanity integration matrix guests long bench release-notes bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -24,12 +24,12 @@ test: bootstrap-test
 	@began=$$SECONDS; \
 	$(MAKE) --no-print-directory lint && \
 	$(MAKE) --no-print-directory guests && \
-	$(MAKE) --no-print-directory -j2 sanity matrix && \
+	$(MAKE) --no-print-directory -j2 sanity matrix integration && \
 	printf 'callao: all tests passed in %d minutes\n' $$(( (SECONDS - began + 59) / 60 ))
 
-# Two lanes: ansible-lint, which checks the syntax of each playbook by Ansible itself, takes as long as all the rest.
+# Lanes: ansible-lint, which checks the syntax of each playbook by Ansible itself, takes as long as all the rest.
 lint: bootstrap-test
-	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-ansible lint-rest
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint-ansible lint-rest lint-publish
 
 lint-ansible:
 	$(BIN)/ansible-lint
@@ -42,6 +42,18 @@ lint-rest:
 	shellcheck scripts/*.sh src/callao/cidata/scripts/*.sh
 	$(BIN)/yamllint --strict .
 
+# What is documented and published: fragments, plugins and roles, and the site, where a warning is an error.
+lint-publish: .cache/site/built
+	$(BIN)/antsibull-changelog lint
+	$(BIN)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self --skip-rstcheck .
+
+site: bootstrap-test .cache/site/built
+	@echo "callao: open .cache/site/html/index.html"
+
+.cache/site/built: README.md $(shell find docs plugins roles scripts/site src/callao -name '*.py' -o -name '*.md' -o -name '*.yml' -o -name '*.svg')
+	$(BIN)/python scripts/site/build.py .cache/site
+	@touch $@
+
 unit: bootstrap-test
 	$(BIN)/pytest tests/unit tests/conformance -n 2 --dist worksteal -q
 
@@ -53,6 +65,10 @@ guests: bootstrap-test
 sanity: bootstrap-test
 	$(BIN)/nox -s "sanity(ansible-core-2.19)" "sanity(ansible-core-2.21)"
 
+# The targets of tests/integration, on the oldest and the newest ansible-core.
+integration: bootstrap-test
+	$(BIN)/nox -s "integration(ansible-core-2.19)" "integration(ansible-core-2.21)"
+
 # What depends on Python and ansible-core, on the pairs that .venv does not have. Beside sanity, which keeps one core busy.
 matrix: bootstrap-test
 	$(BIN)/nox -s "depends(ansible-core-2.20)" "depends(ansible-core-2.21)"
@@ -63,7 +79,7 @@ long: bootstrap-test
 # The whole matrix, every long scenario, and the newest release of everything: before a release (see CONTRIBUTING.md).
 test-all: test long
 	$(BIN)/python tests/bench/storm.py
-	$(BIN)/nox -s unit sanity
+	$(BIN)/nox -s unit sanity integration
 	$(BIN)/nox -s newest
 
 bench: bootstrap-test

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The matrix: unit tests and ansible-test sanity, on each ansible-core with a Python it runs on.
+"""The matrix: unit tests, ansible-test sanity and integration, on each ansible-core and a Python for it.
 
 ``nox`` runs all of it, ``nox -s sanity`` a part. A Python that this machine lacks is named and left out.
 """
@@ -100,15 +100,28 @@ def sanity(session: nox.Session, core: str) -> None:
     carries; so these follow from the version of ansible-core in the lock.
     """
     install_locked(session, core)
+    ansible_test(session, "sanity")
+
+
+@nox.session
+@nox.parametrize(["python", "core"], MATRIX)
+def integration(session: nox.Session, core: str) -> None:
+    """The targets of tests/integration, which need no guest, on what ansible-galaxy would install."""
+    install_locked(session, core)
+    ansible_test(session, "integration")
+
+
+def ansible_test(session: nox.Session, command: str) -> None:
+    """Run one of ansible-test's commands on the artifact."""
     home = ROOT / ".nox" / "home"
     bootstrap(session, home)
     environment = {"HOME": str(home), "PIP_QUIET": "1"}
     # Away from this tree: in one that git ignores, ansible-test would find nothing to test.
-    with tempfile.TemporaryDirectory(prefix="callao-sanity-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="callao-test-") as scratch:
         target = unpacked_artifact(session, Path(scratch))
         session.chdir(target)
         session.run(
-            "ansible-test", "sanity", "--color", "no", "--python", str(session.python), *session.posargs,
+            "ansible-test", command, "--color", "no", "--python", str(session.python), *session.posargs,
             env=environment,
         )  # fmt: skip
         session.chdir(ROOT)
@@ -122,6 +135,7 @@ def unpacked_artifact(session: nox.Session, scratch: Path) -> Path:
         artifact.extractall(target, filter="data")
     (target / "tests").mkdir()
     shutil.copy(ROOT / "tests" / "config.yml", target / "tests")
+    shutil.copytree(ROOT / "tests" / "integration", target / "tests" / "integration")
     return target
 
 

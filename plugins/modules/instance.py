@@ -208,7 +208,7 @@ EXAMPLES = r"""
 - name: Have a box with two shared directories, another network, and a user of one's own
   callao.lima.instance:
     name: web
-    hostname: shop.example.com
+    hostname: shop
     state: present
     template: debian-12
     disk: 20GiB

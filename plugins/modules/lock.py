@@ -112,7 +112,7 @@ templates:
         packages:
           description: The archive of the day whose packages the guest gets.
           type: str
-          returned: where the guest is a Debian or Ubuntu
+          returned: where the distribution keeps the past of its archive
           sample: https://snapshot.debian.org/archive/debian/20260131T000000Z
         images:
           description: For each architecture, the image.

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds the documentation site: docs/*.md, plugins and roles by antsibull-docs, every error of the engine.
+
+usage: build.py FOLDER
+
+The site is in FOLDER/html. A warning of Sphinx, such as of a link without its target, is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from errors import page
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+REPOSITORY = "https://github.com/callao/callao/blob/main/"
+CHAPTERS = {
+    "Begin": ["getting-started", "which-inventory", "from-vagrant", "from-limactl"],
+    "Boxes": [
+        "lifecycle",
+        "lima-yaml",
+        "shared-directories",
+        "port-forwarding",
+        "snapshots",
+        "golden-image",
+        "lock",
+    ],
+    "Tests": ["molecule", "testing", "ci"],
+    "Look up": [
+        "command-line",
+        "environment",
+        "troubleshooting",
+        "errors",
+        "secrets",
+        "security",
+        "execution-environment",
+    ],
+}
+"""Pages that come first in their chapter; those of docs/ that no chapter names follow in the last."""
+
+
+def main(target: Path) -> None:
+    source = target / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("ansible.rst"), source)
+    pages(source)
+    collection(source / "collection")
+    argv = [
+        "-b",
+        "html",
+        "-c",
+        str(Path(__file__).parent),
+        "--fail-on-warning",
+        "--keep-going",
+        "--quiet",
+        "--jobs",
+        "2",
+    ]
+    subprocess.run([BIN / "sphinx-build", *argv, source, target / "html"], check=True)
+
+
+def pages(source: Path) -> None:
+    shutil.copytree(ROOT / "docs", source, dirs_exist_ok=True)
+    for path in source.glob("*.md"):
+        path.write_text(outside(path.read_text(), ""))
+    (source / "errors.md").write_text(page(ROOT / "src" / "callao"))
+    readme = (ROOT / "README.md").read_text().replace("](docs/", "](")
+    named = {name for names in CHAPTERS.values() for name in names}
+    rest = sorted(path.stem for path in source.glob("*.md") if path.stem not in named)
+    trees = [
+        *(tree(chapter, names) for chapter, names in CHAPTERS.items()),
+        *([tree("More", rest)] if rest else []),
+        tree("Collection", ["collection/index", "ansible"]),
+    ]
+    (source / "index.md").write_text(outside(readme, "") + "\n" + "\n".join(trees))
+
+
+def outside(text: str, folder: str) -> str:
+    """Links to files that are no pages lead to the repository."""
+    return re.sub(
+        r"\]\((?:\.\./)?(tests|src|extensions|examples|changelogs)/", rf"]({REPOSITORY}{folder}\1/", text
+    )
+
+
+def tree(caption: str, names: list[str]) -> str:
+    return "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *names, "```", ""])
+
+
+def collection(folder: Path) -> None:
+    folder.mkdir()
+    argv = ["--use-current", "--fail-on-error", "--squash-hierarchy", "--no-breadcrumbs"]
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".dev")}
+    program = [BIN / "antsibull-docs", "collection", *argv, "--dest-dir", folder, "callao.lima"]
+    subprocess.run(program, check=True, env=environment)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())
