@@ -73,7 +73,7 @@ def install_locked(session: nox.Session, core: str) -> None:
 def unit(session: nox.Session, core: str) -> None:
     """Every unit test."""
     install_locked(session, core)
-    session.run("pytest", "tests/unit", "-n", "2", "-q", *session.posargs)
+    session.run("pytest", "tests/unit", "-n", "2", "--dist", "worksteal", "-q", *session.posargs)
 
 
 @nox.session
@@ -81,7 +81,7 @@ def unit(session: nox.Session, core: str) -> None:
 def depends(session: nox.Session, core: str) -> None:
     """The unit tests of what depends on ansible-core or on Python's version."""
     install_locked(session, core)
-    session.run("pytest", *DEPENDS, "-n", "2", "-q", *session.posargs)
+    session.run("pytest", *DEPENDS, "-n", "2", "--dist", "worksteal", "-q", *session.posargs)
 
 
 @nox.session(python=[MATRIX[0].args[0], MATRIX[-1].args[0]])

@@ -11,7 +11,9 @@ import pytest
 from support.run import Run, Worker
 
 # Ansible's and Molecule's programs start each other by name, from wherever the environment is.
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+# Those of the system, sshd and ip among them, need not be on the PATH either.
+_ELSEWHERE = (os.environ.get("PATH") or os.defpath, "/usr/local/sbin", "/usr/sbin", "/sbin")
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), *_ELSEWHERE])
 
 # Else each of the programs that are started compiles what it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

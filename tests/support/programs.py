@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -26,6 +27,9 @@ from support.run import folder
 
 _LATE = ("ANSIBLE_REMOTE_TEMP", "ANSIBLE_SSH_ARGS", "ANSIBLE_SSH_CONTROL_PATH_DIR")
 """Options of plugins, which are read when a play begins."""
+
+_PATIENCE = 20.0
+"""Seconds for an interrupted run to end in."""
 
 
 def settings() -> dict[str, str]:
@@ -62,8 +66,12 @@ class _Forks:
         try:
             return int(self.answers.readline())
         except BaseException:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            # What it has started, Ansible ends when it is interrupted.
+            for number in (signal.SIGINT, signal.SIGKILL):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+                if select.select([self.connection], [], [], _PATIENCE)[0]:
+                    break
             raise
 
 
