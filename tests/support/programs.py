@@ -71,6 +71,7 @@ class _Forks:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
                 if select.select([self.connection], [], [], _PATIENCE)[0]:
+                    self.answers.readline()
                     break
             raise
 
