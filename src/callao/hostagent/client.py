@@ -30,7 +30,10 @@ def call(sock: Path, method: str, path: str, *, body: object = None, timeout: fl
     try:
         answer = msgspec.json.decode(answered)
     except msgspec.MsgspecError:
-        raise AgentError(f"the host agent on {sock} answered {method} {path} with no JSON.") from None
+        raise AgentError(
+            f"the host agent on {sock} does not know {method} {path}: limactl has started this machine.",
+            hint=f"Restart it: callao restart {sock.parent.name}",
+        ) from None
     if status != 200:
         message = answer.get("message", status) if isinstance(answer, dict) else status
         raise AgentError(str(message))

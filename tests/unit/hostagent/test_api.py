@@ -6,6 +6,7 @@ import json
 import socket
 import stat
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -98,3 +99,22 @@ def test_garbage_does_not_end_the_server(sock: Path) -> None:
 def test_a_dead_agent_is_told_with_a_remedy(sock: Path) -> None:
     with pytest.raises(AgentError, match=r"does not answer.*Restart the instance"):
         call(sock, "GET", "/v1/info")
+
+
+def test_limactls_agent_does_not_know_our_requests_and_that_is_told(sock: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(sock))
+        listener.listen()
+
+        def answer() -> None:
+            wire, _ = listener.accept()
+            with wire:
+                wire.recv(65536)
+                body = b"404 page not found\n"
+                wire.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+        theirs = threading.Thread(target=answer)
+        theirs.start()
+        with pytest.raises(AgentError, match=rf"POST /v1/save: limactl .*callao restart {sock.parent.name}"):
+            call(sock, "POST", "/v1/save")
+        theirs.join()
