@@ -285,7 +285,8 @@ class Config(Record, frozen=True, kw_only=True):
     disk: int
     additional_disks: tuple[AdditionalDisk, ...] = ()
     mounts: tuple[Mount, ...] = ()
-    mount_types_unsupported: tuple[MountType, ...] = ()
+    mount_types_unsupported: tuple[str, ...] = ()
+    """Words that are no mount type, too: they have no effect."""
     mount_type: MountType
     mount_inotify: bool = False
     ssh: SSH = SSH()
