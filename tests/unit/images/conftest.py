@@ -41,6 +41,7 @@ class Resource:
     """Bytes after which the server says nothing more."""
     cut_after: list[int] = field(default_factory=list)
     """For each answer in turn, bytes after which the connection ends."""
+    knows_no_head: bool = False
     length_lie: int = 0
     """Added to the true Content-Length."""
 
@@ -77,8 +78,12 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
         def do_HEAD(self) -> None:
             server.looks.append(self.path)
-            resource = server.resources.get(self.path, Resource(status=404))
-            self.send_response(resource.status)
+            path = self.path.removeprefix("http://elsewhere.invalid")
+            resource = server.resources.get(path, Resource(status=404))
+            self.send_response(501 if resource.knows_no_head else resource.status)
+            if resource.location:
+                self.send_header("Location", resource.location)
+            self.send_header("Content-Length", str(len(resource.body)))
             self.versions(resource)
             self.end_headers()
 

@@ -14,8 +14,11 @@ from callao.images import adopt, lookup
 from callao.images.size import size_of
 
 
-def test_a_server_that_knows_no_head_is_asked_another_way(server: Server) -> None:
+def test_a_server_is_asked_by_head_and_one_that_knows_none_another_way(server: Server) -> None:
     assert size_of(server.serve("/disk", b"x" * 70000)) == 70000
+    assert server.requests == []
+    assert size_of(server.serve("/old", b"x" * 70000, knows_no_head=True)) == 70000
+    assert [path for path, _ in server.requests] == ["/old"]
 
 
 def test_a_local_file_is_looked_at(tmp_path: Path) -> None:
