@@ -7,6 +7,8 @@ import json
 import os
 import re
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +101,10 @@ def configuration(result: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def plays(tmp_path: Path) -> Plays:
-    return Plays(tmp_path)
+def plays() -> Iterator[Plays]:
+    """Right under /tmp, for its sockets have short names."""
+    with tempfile.TemporaryDirectory(prefix="db-", dir="/tmp") as folder:
+        yield Plays(Path(folder))
 
 
 def test_every_variable_reaches_the_configuration(plays: Plays) -> None:
