@@ -13,7 +13,7 @@ from callao.cli.session import session, tell
 
 @click.group("autostart")
 def command() -> None:
-    """Have instances started when you log in, or no more.
+    """Have instances started when you log in.
 
     On Linux systemd's user manager does it, on macOS launchd. A session that ends shuts them down.
     """

@@ -17,7 +17,7 @@ from callao.errors import InstanceNotFound
 @click.argument("instance", required=False, default=DEFAULT, shell_complete=complete.instances)
 @boolean("--enabled", help="Whether to start it (default: true).")
 def command(instance: str, enabled: bool | None) -> None:
-    """Have an instance started when you log in; "callao autostart" is the newer name."""
+    """The older name of autostart."""
     try:
         switch(instance, on=enabled is not False)
     except InstanceNotFound as error:  # no failure for limactl either

@@ -233,7 +233,7 @@ def test_an_unknown_shell_is_told(callao: Line) -> None:
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        (["st"], {"start", "stop"}),
+        (["st"], {"start", "start-at-login", "stop"}),
         (["shell", "we"], {"web-1", "web-2"}),
         (["stop", "web-1", ""], {"api", "web-1", "web-2"}),
         (["copy", "we"], {"web-1:", "web-2:"}),

@@ -275,7 +275,7 @@ def test_a_missing_lima_yaml_can_be_replaced(home: Path, disk: tuple[Path, str])
 def test_a_protected_instance_says_how_to_unprotect_it(home: Path, disk: tuple[Path, str]) -> None:
     made(home, disk)
     (home / "web" / "protected").touch()
-    refused(home, {"name": "web", "state": "absent"}, ["protected", str(home / "web" / "protected")])
+    refused(home, {"name": "web", "state": "absent"}, ["is protected against deletion", "protected: false"])
     assert (home / "web" / "lima.yaml").exists()
 
 
