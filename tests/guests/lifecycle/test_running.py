@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -89,9 +90,17 @@ def box(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
         yield Box(home, shared)
 
 
-def page() -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=20) as answer:
-        return answer.read().decode().strip()
+def page(port: int) -> str:
+    """What the guest's service says, once it listens: the probe asks for its file alone."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+                return str(answer.read().decode().strip())
+        except (OSError, http.client.HTTPException):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def test_a_failing_provision_script_is_named_with_its_output(box: Box) -> None:
@@ -194,7 +203,7 @@ def test_nothing_listens_but_on_loopback(box: Box) -> None:
 
 
 def test_a_service_in_the_guest_is_on_the_hosts_port(box: Box) -> None:
-    assert page() == "hello from callao"
+    assert page(PORT) == "hello from callao"
 
 
 def test_the_disk_grew_to_what_was_asked(box: Box) -> None:
@@ -236,8 +245,7 @@ def test_a_forward_changes_while_it_runs(box: Box) -> None:
     outcome = box.ensure()
     assert outcome.actions == ("configure", "refresh")
     assert box.now().driver == machine
-    with urllib.request.urlopen(f"http://127.0.0.1:{other}/", timeout=20) as answer:
-        assert answer.read().decode().strip() == "hello from callao"
+    assert page(other) == "hello from callao"
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", PORT), timeout=5)
 
@@ -252,8 +260,7 @@ def test_a_taken_port_is_refused_and_what_was_forwarded_stays(box: Box) -> None:
                 box.ensure()
     box.extra["portForwards"] = good
     box.ensure()
-    with urllib.request.urlopen(f"http://127.0.0.1:{good[0]['hostPort']}/", timeout=20) as answer:
-        assert answer.status == 200
+    assert page(good[0]["hostPort"]) == "hello from callao"
 
 
 def test_labels_are_kept_beside_lima_yaml(box: Box) -> None:
