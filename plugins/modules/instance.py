@@ -460,7 +460,7 @@ instance:
     timings:
       description:
         - Seconds from the start's begin to the end of each stage, of the last start.
-        - The usual stages are these.
+        - The usual stages are these, with C(cloud-init) or C(first-boot) after C(sshd).
       type: dict
       returned: always
       contains:
@@ -479,11 +479,6 @@ instance:
           type: float
           returned: when the stage has ended
           sample: 27.2
-        cloud-init:
-          description: Seconds until cloud-init has finished.
-          type: float
-          returned: when the stage has ended
-          sample: 33.0
         ready:
           description: Seconds until the instance can be used.
           type: float

@@ -99,8 +99,8 @@ templates:
   returned: success, outside check mode
   type: dict
   contains:
-    debian-12:
-      description: One of them, for example.
+    box:
+      description: One of them, under its own name.
       type: dict
       returned: where it is locked
       contains:
