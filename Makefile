@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit sanity integration matrix guests long bench pictures release-notes bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit sanity integration matrix guests long bench release-notes bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -86,12 +86,6 @@ bench: bootstrap-test
 	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py || exit 1; done
 
 # CHANGELOG.rst from the fragments, for the version that galaxy.yml has; the fragments go.
-# What the documentation shows of runs, drawn anew: of the example's box, which is deleted first.
-pictures: down
-	$(BIN)/python scripts/picture.py docs/pictures/site.svg 'ansible-playbook -i examples/inventory.yml callao.lima.site'
-	$(BIN)/python scripts/picture.py docs/pictures/command-line.svg 'callao stop web' 'callao start web' 'callao list' \
-		'callao shell web uname -sr'
-
 release-notes: bootstrap-test
 	$(BIN)/antsibull-changelog release
 
