@@ -50,10 +50,12 @@ def _lasting(base: Path, name: str, record: Record, home: Path) -> Path:
     """It, where it never changes; else a base with its content."""
     for folder in _OWN:
         place = home / "_cache" / folder
-        if base.is_relative_to(place):
-            return base
-        if base.is_relative_to(place.resolve()):
-            return place / base.relative_to(place.resolve())
+        real = place.resolve()
+        # A home may link the folder of another, and go before what stands on it.
+        lasting = place if real == home.resolve() / "_cache" / folder else real
+        for root in (place, real):
+            if base.is_relative_to(root):
+                return lasting / base.relative_to(root)
     if _is_warm(base):  # of another home, where nothing is changed either
         return base
     try:

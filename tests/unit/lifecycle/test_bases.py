@@ -135,6 +135,20 @@ def test_a_home_may_move(ground: Ground) -> None:
     assert ground.byte("web") == 1
 
 
+def test_in_a_cache_that_the_home_only_links_a_base_has_its_real_name(ground: Ground) -> None:
+    """The home may go before what stands on it, as a machine that is kept in the same cache."""
+    cache = ground.folder / "cache"
+    cache.mkdir()
+    (ground.home / "_cache").mkdir(parents=True, exist_ok=True)
+    (ground.home / "_cache" / "qcow2").symlink_to(cache)
+    ground.image(1)
+    paths = ground.create("web", ground.folder / "1.qcow2")
+    ground.settle("web")
+    name = backing_name(paths.disk)
+    assert name is not None
+    assert Path(name).parent == cache.resolve()
+
+
 def test_disks_of_earlier_versions_are_made_to_stand_on_what_lasts(ground: Ground) -> None:
     """Those stand on the download itself, under a name from the root."""
     first, second = ground.image(1), ground.image(2)
