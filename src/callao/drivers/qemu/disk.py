@@ -52,7 +52,9 @@ def name_for(base: Path, folder: Path, home: Path) -> str:
     """How a disk in ``folder`` is to name its base: relatively where both are below the same LIMA_HOME,
     which may then move. Not where a link leads out of it.
     """
-    if folder.resolve() != home.resolve() / folder.relative_to(home) or not base.is_relative_to(home):
+    if not (folder.is_relative_to(home) and base.is_relative_to(home)):
+        return str(base)
+    if folder.resolve() != home.resolve() / folder.relative_to(home):
         return str(base)
     return os.path.relpath(base, folder)
 
