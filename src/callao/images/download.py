@@ -81,12 +81,9 @@ def _once(
     entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
 ) -> str:
     have = _size(entry.part)
-    headers = dict(HEADERS)
     began = read(entry.validator)
-    if have and began:
-        headers |= {"Range": f"bytes={have}-", "If-Range": began}
-    else:
-        have = 0
+    have = have if began else 0
+    headers = _of_the_rest(have, began) if have else HEADERS
     with pool_for(entry.url, patience) as pool:
         answer = pool.request(
             "GET", entry.url, headers=headers, preload_content=False, redirect=True, retries=redirects()
@@ -107,13 +104,20 @@ def _once(
         return found
 
 
+def _of_the_rest(have: int, version: str) -> dict[str, str]:
+    """Headers that ask for what follows so many bytes, if the file still is of that version; see RFC 9110,
+    sections 13.1.5 and 14.2.
+    """
+    return {**HEADERS, "Range": f"bytes={have}-", "If-Range": version}
+
+
 def _has_more(pool: Any, entry: Entry) -> bool | None:
     """Whether the file goes on behind what came: where its length is not told, the connection may have ended
     too early. None where the server does not tell: the digest has to."""
-    have, validator = _size(entry.part), read(entry.validator)
-    if not validator:
+    have, version = _size(entry.part), read(entry.validator)
+    if not version:
         return None
-    headers = {**HEADERS, "Range": f"bytes={have}-", "If-Range": validator}
+    headers = _of_the_rest(have, version)
     answer = pool.request("GET", entry.url, headers=headers, preload_content=False, retries=redirects())
     try:
         match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))

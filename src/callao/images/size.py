@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import urllib3
 
-import callao
 from callao.errors import DownloadError
-from callao.images.download import pool_for, redirects, words
+from callao.images.download import HEADERS, pool_for, redirects, words
 from callao.images.location import parse
 from callao.images.patience import Patience
 
@@ -33,11 +32,10 @@ def size_of(location: str, patience: Patience | None = None) -> int:
 
 
 def _asked(url: str, patience: Patience) -> int:
-    headers = {"User-Agent": f"callao/{callao.__version__}", "Accept-Encoding": "identity"}
     with pool_for(url, patience) as pool:
         for method in ("HEAD", "GET"):
             answer = pool.request(
-                method, url, headers=headers, preload_content=False, redirect=True, retries=redirects()
+                method, url, headers=HEADERS, preload_content=False, redirect=True, retries=redirects()
             )
             answer.close()  # of a GET's body, only what the server has sent already
             if answer.status not in _NOT_ALLOWED:
