@@ -11,10 +11,11 @@ import callao
 from callao.access import Access
 from callao.drivers import driver_for
 from callao.events import Event, Reporter, Stage, State
-from callao.images import Fetched, Patience, ensure_image
+from callao.images import Fetched
 from callao.instances import Desired, Record
 from callao.lifecycle.aside import building
 from callao.lifecycle.disk import make_disk
+from callao.lifecycle.image import PATIENCE, image_of
 from callao.ssh import user_key
 
 
@@ -41,26 +42,18 @@ def create(
     report: Reporter,
     access: Access = Access.ONLINE,
     begin: Beginning = _BY_ITS_IMAGE,
-    timeout: float = Patience().others,
+    timeout: float = PATIENCE,
 ) -> None:
     """Make the folder of a new instance, with its disk.
 
     :param timeout: seconds that another run may keep us from the image.
-
     :raises ImageError: when no image can be had.
     :raises CallaoError: when something cannot be made; nothing is left of it then.
     """
     config = wanted.config
 
     def had() -> Fetched:
-        return begin.image or ensure_image(
-            config.images,
-            config.arch.value,
-            home=home,
-            report=report,
-            access=access,
-            patience=Patience(others=timeout),
-        )
+        return begin.image or image_of(config, home=home, access=access, report=report, timeout=timeout)
 
     image = had()
     report(Event(stage=Stage.IMAGE, state=State.DONE))

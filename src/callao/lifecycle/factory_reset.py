@@ -14,7 +14,7 @@ from callao.access import Access
 from callao.drivers import driver_for
 from callao.errors import CallaoError, InstanceError, InstanceProtected
 from callao.events import Event, Reporter, Stage, State
-from callao.images import Fetched, ensure_image
+from callao.images import Fetched
 from callao.instances import Instance, InstancePaths
 from callao.instances.broken import usable
 from callao.instances.files import write_json
@@ -22,6 +22,7 @@ from callao.instances.lock import locked
 from callao.instances.store import living
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.disk import make_disk
+from callao.lifecycle.image import image_of
 from callao.lifecycle.leftovers import clear_stale, resetting_at
 from callao.lifecycle.leftovers import sweep as sweep_instance
 from callao.lifecycle.stop import stop
@@ -48,7 +49,7 @@ def factory_reset(instance: Instance, *, home: Path, access: Access, report: Rep
         )
 
     def image() -> Fetched:
-        return ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
+        return image_of(config, home=home, access=access, report=report)
 
     image()
     driver = driver_for(config.vm_type)

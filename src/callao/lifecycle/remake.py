@@ -11,11 +11,12 @@ import msgspec
 from callao.access import Access
 from callao.drivers import Driver
 from callao.events import Event, Reporter, Stage, State
-from callao.images import Fetched, ensure_image
+from callao.images import Fetched
 from callao.instances import Instance
 from callao.instances.broken import usable
 from callao.instances.files import write_json
 from callao.lifecycle.disk import make_disk
+from callao.lifecycle.image import image_of
 
 
 def remake_disk(
@@ -33,7 +34,7 @@ def remake_disk(
         return instance
 
     def image() -> Fetched:
-        return ensure_image(config.images, config.arch.value, home=home, access=access, report=report)
+        return image_of(config, home=home, access=access, report=report)
 
     message = f"{instance.name}: no disk, as after limactl factory-reset: it is made from the image."
     report(Event(stage=Stage.DISK, state=State.NOTICE, message=message))

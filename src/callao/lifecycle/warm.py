@@ -23,12 +23,13 @@ from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
 from callao.errors import CallaoError, InstanceError
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
-from callao.images import Fetched, Patience, ensure_image
+from callao.images import Fetched
 from callao.instances import Desired, Instance, InstancePaths, Record, Shape, TakeUp, inspect
 from callao.instances.files import read_json
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
+from callao.lifecycle.image import image_of
 from callao.lifecycle.lifeline import lifeline
 from callao.lifecycle.nests import GOLDEN, clear
 from callao.lifecycle.saved import save, uncopiable
@@ -80,14 +81,7 @@ def _warm(
     wanted: Desired, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
 ) -> None:
     config = wanted.config
-    image = ensure_image(
-        config.images,
-        config.arch.value,
-        home=home,
-        report=report,
-        access=access,
-        patience=Patience(others=timeout),
-    )
+    image = image_of(config, home=home, access=access, report=report, timeout=timeout)
     place = Place(home, _key(config, image, home))
     with place.locked(timeout):
         found = place.entry()

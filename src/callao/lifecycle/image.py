@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image that an instance's disk begins from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callao.access import Access
+from callao.config import Config
+from callao.events import Reporter
+from callao.images import Fetched, Patience, ensure_image
+
+PATIENCE = Patience().others
+"""Seconds that another run may keep us from an image, where nobody said how long."""
+
+
+def image_of(
+    config: Config, *, home: Path, access: Access, report: Reporter, timeout: float = PATIENCE
+) -> Fetched:
+    """The first of its images that can be had, for its architecture.
+
+    :param timeout: seconds that another run may keep us from it.
+    :raises ImageError: when none can be had.
+    """
+    return ensure_image(
+        config.images,
+        config.arch.value,
+        home=home,
+        report=report,
+        access=access,
+        patience=Patience(others=timeout),
+    )
