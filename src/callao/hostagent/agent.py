@@ -314,7 +314,7 @@ class Agent:
                 policy = _UNREADY
             if self.space is not None and self.space.paused:
                 policy = _QUICK
-                journal.tell(_notice_of("the machine is paused: it is switched off, its guest not told."))
+                journal.notice("the machine is paused: it is switched off, its guest not told.")
             self.stopping = asyncio.ensure_future(shut_down(self.machine, client, policy))
 
     def _cut_loose(self) -> None:
@@ -418,7 +418,7 @@ class Agent:
         self._report(Event(stage=stage, state=State.DONE, seconds=seconds, message=message))
 
     def _notice(self, message: str) -> None:
-        self._report(_notice_of(message))
+        self._report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
 
     def _progress(self, stage: Stage, message: str) -> None:
         self._report(Event(stage=stage, state=State.PROGRESS, message=message))
@@ -445,10 +445,6 @@ class Agent:
     def _note(self, **values: object) -> None:
         self.runtime = msgspec.structs.replace(self.runtime, **values)
         write_volatile(self.paths.runtime, json_text(self.runtime), mode=0o600)
-
-
-def _notice_of(message: str) -> Event:
-    return Event(stage=Stage.DRIVER, state=State.NOTICE, message=message)
 
 
 def _load_later() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from callao.events import Event
+from callao.events import Event, Stage, State
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,6 +36,11 @@ def tell(event: Event | None = None, **status: object) -> None:
     """The same of what nobody's life depends on: on a full disk, it is written when there is space again."""
     with contextlib.suppress(OSError):  # Python keeps what it could not write, up to its buffer's size
         write(event, **status)
+
+
+def notice(sentence: str, stage: Stage = Stage.DRIVER) -> None:
+    """Tell people of what nobody's life depends on."""
+    tell(Event(stage=stage, state=State.NOTICE, message=sentence))
 
 
 def flush() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from callao.config import Config, PortForward
 from callao.drivers import Machine
-from callao.events import Event, Stage, State
 from callao.guest.listeners import DNAT, V6ONLY
 from callao.hostagent import journal, unexpected
 from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
@@ -223,7 +222,7 @@ class LivePorts:
 
 
 def _notice(sentence: str) -> None:
-    journal.tell(Event(stage=Stage.DRIVER, state=State.NOTICE, message=f"portForwards: {sentence}"))
+    journal.notice(f"portForwards: {sentence}")
 
 
 def _socket_told(kind: str, guest: str, host: str, error: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from callao.child import die_with_parent
-from callao.events import Event, Stage, State
+from callao.events import Stage
 from callao.hostagent import journal, unexpected
 from callao.inotify import Shared, Watcher, guest_command, relay
 from callao.ssh import Client
@@ -92,4 +92,4 @@ class Notifier:
 
 
 def _notice(sentence: str) -> None:
-    journal.tell(Event(stage=Stage.MOUNTS, state=State.NOTICE, message=f"mountInotify: {sentence}"))
+    journal.notice(f"mountInotify: {sentence}", Stage.MOUNTS)

@@ -10,7 +10,6 @@ import traceback
 from collections.abc import Awaitable
 
 from callao.errors import AgentError
-from callao.events import Event, Stage, State
 from callao.hostagent import journal
 
 _PATIENCE = 30.0
@@ -34,8 +33,7 @@ def failure(error: Exception) -> AgentError:
 
 def tell(what: str, error: Exception) -> None:
     """A notice that ``what`` failed; work goes on without it."""
-    message = f"{what}: {failure(error).message}"
-    journal.tell(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
+    journal.notice(f"{what}: {failure(error).message}")
 
 
 async def attempt(what: str, work: Awaitable[object]) -> None:
