@@ -12,7 +12,7 @@ import click
 from callao.cli import complete
 from callao.cli.existing import DEFAULT, bring
 from callao.cli.options import Command, configuration, list_templates, timeout, warm
-from callao.cli.session import Session, session, warn
+from callao.cli.session import Session, session, warn_all
 from callao.errors import CallaoError
 from callao.host import expanded
 
@@ -56,8 +56,7 @@ def new(
         resolved = resolve_text(sys.stdin.read(), "-", run.home, access=access, report=run.report)
     else:
         resolved = resolve(reference, run.home, access=access, report=run.report)
-    for notice in resolved.notices:
-        warn(notice)
+    warn_all(resolved.notices)
     chosen = name or ("" if reference == "-" else instance_name(resolved))
     if not chosen:
         raise CallaoError("--name: is needed with a template from standard input.")

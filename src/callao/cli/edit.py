@@ -17,7 +17,7 @@ from callao.cli import complete
 from callao.cli.existing import DEFAULT, bring, look
 from callao.cli.filled import filled
 from callao.cli.options import Command, configuration
-from callao.cli.session import Session, session, tell, warn
+from callao.cli.session import Session, session, tell, warn, warn_all
 from callao.config import Config
 from callao.errors import CallaoError, ConfigError, InstanceOvertaken
 from callao.instances import Instance
@@ -195,8 +195,7 @@ def _check_template(run: Session, path: Path, text: str) -> None:
 
     access = access_of_environment()
     resolved = resolve_text(text, str(path.absolute()), run.home, access=access, report=run.report)
-    for notice in resolved.notices:
-        warn(notice)
+    warn_all(resolved.notices)
     filled(run, resolved.document, "box")
 
 

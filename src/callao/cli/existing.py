@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from callao.cli.session import Session, warn
+from callao.cli.session import Session, warn, warn_all
 from callao.errors import CallaoError
 
 if TYPE_CHECKING:
@@ -52,6 +52,5 @@ def bring(run: Session, name: str, state: str, **more: Any) -> bool:
     request = Request(name=name, state=state, access=access_of_environment(), **more)
     with _told_when_interrupted(run, name):
         outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
-    for notice in outcome.notices:
-        warn(notice)
+    warn_all(outcome.notices)
     return outcome.changed

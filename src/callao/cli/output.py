@@ -40,6 +40,12 @@ def warn(words: str) -> None:
     tell(words, mark="! ", fg="yellow")
 
 
+def warn_all(sentences: Iterable[str]) -> None:
+    """The same of several things."""
+    for each in sentences:
+        warn(each)
+
+
 def failed(words: str) -> int:
     """Tell an error; returns the status to end with."""
     tell(words, mark="callao: ", fg="red")

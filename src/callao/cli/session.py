@@ -9,14 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callao.cli.output import tell, warn
+from callao.cli.output import tell, warn, warn_all
 from callao.surroundings import lima_home
 
 if TYPE_CHECKING:
     from callao.events import Reporter
     from callao.host import Host
 
-__all__ = ["Said", "Session", "session", "session_of", "tell", "warn"]
+__all__ = ["Said", "Session", "session", "session_of", "tell", "warn", "warn_all"]
 
 Said = dict[str, Any]
 """Flags that are common to all commands: ``debug`` and ``tty``, where they were given."""

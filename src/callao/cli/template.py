@@ -11,7 +11,7 @@ from callao.cli import complete
 from callao.cli.filled import filled
 from callao.cli.options import Command
 from callao.cli.output import echo
-from callao.cli.session import session, tell, warn
+from callao.cli.session import session, tell, warn_all
 from callao.errors import CallaoError
 
 
@@ -81,8 +81,7 @@ def _text(reference: str, *, fill: bool, original: bool, query: str | None = Non
         return Reader(run.home, access, run.report).text(find(reference, run.home))
     bases = Bases.WITH_USERS if fill else Bases.OWN
     resolved = resolve(reference, run.home, access=access, report=run.report, bases=bases)
-    for notice in resolved.notices:
-        warn(notice)
+    warn_all(resolved.notices)
     document = resolved.document
     if fill:
         document = to_document(filled(run, document, resolved.name))

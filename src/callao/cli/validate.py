@@ -11,7 +11,7 @@ from callao.cli import complete
 from callao.cli.filled import filled
 from callao.cli.options import Command
 from callao.cli.output import echo
-from callao.cli.session import Session, session, tell, warn
+from callao.cli.session import Session, session, tell, warn, warn_all
 from callao.errors import CallaoError, ConfigError, Problem
 
 
@@ -55,8 +55,7 @@ def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
 
     path = Path(reference)
     resolved = resolve(reference, run.home, access=access_of_environment(), report=run.report)
-    for notice in resolved.notices:
-        warn(notice)
+    warn_all(resolved.notices)
     name = path.stem if path.stem.replace("-", "").isalnum() else "box"
     own_text = path.read_text(encoding="utf-8") if path.is_file() else ""
     warnings: list[Problem] = []
