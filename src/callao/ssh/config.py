@@ -75,12 +75,17 @@ def _of_others(path: Path) -> str:
     """Shared by the logins of one user; by none where the path may be too long for a socket."""
     if len(str(path).encode()) + 1 + LONGEST_USER + CONTROL_SUFFIX >= UNIX_PATH_MAX:
         return "none"
-    return _quoted(path)[:-1].removesuffix(path.suffix) + f'-%r{path.suffix}"'
+    return f'"{_literal(path.with_suffix(""))}-%r{path.suffix}"'
 
 
 def _quoted(path: Path) -> str:
-    """ssh_config(5): arguments may be in double quotes; ``%`` begins a token."""
-    return '"' + str(path).replace("%", "%%") + '"'
+    """ssh_config(5): arguments may be in double quotes."""
+    return f'"{_literal(path)}"'
+
+
+def _literal(path: Path) -> str:
+    """``%`` begins a token there."""
+    return str(path).replace("%", "%%")
 
 
 def _yes(flag: bool) -> str:
