@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One process at a time for what a lock file stands for. Quick to import.
 
-It is a flock(2), as the package filelock takes it; the kernel frees it when its holder ends, in any way.
+It is a flock(2); the kernel frees it when its holder ends, in any way.
 """
 
 from __future__ import annotations
@@ -26,25 +26,24 @@ _LONGEST = 200
 """Bytes of what a holder says of itself."""
 
 
-class Held(Exception):
-    """Another process has the lock; its text says who."""
-
-
 def unheard(_who: str) -> None:
     """For who does not want to hear."""
 
 
 @contextlib.contextmanager
-def exclusive(lock: Path, timeout: float, waits: Callable[[str], None] = unheard) -> Iterator[None]:
+def exclusive(
+    lock: Path, timeout: float, busy: Callable[[str], Exception], waits: Callable[[str], None] = unheard
+) -> Iterator[None]:
     """Hold the lock; its folder must be there.
 
     :param timeout: seconds to wait for another holder.
-    :param waits: told once who is waited for, as in "pid 17 (callao start web)".
-    :raises Held: when that does not end in time.
+    :param busy: the error to raise when that does not end in time, of its name, as in
+        "pid 17 (callao start web)".
+    :param waits: told that name once, of whom is waited for.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _wait(descriptor, timeout, waits)
+        _wait(descriptor, timeout, busy, waits)
         with contextlib.suppress(OSError):  # a full disk: others will not know who
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, _oneself(), 0)
@@ -53,12 +52,14 @@ def exclusive(lock: Path, timeout: float, waits: Callable[[str], None] = unheard
         os.close(descriptor)
 
 
-def _wait(descriptor: int, timeout: float, waits: Callable[[str], None]) -> None:
+def _wait(
+    descriptor: int, timeout: float, busy: Callable[[str], Exception], waits: Callable[[str], None]
+) -> None:
     began, told = time.monotonic(), False
     while not _taken(descriptor):
         waited = time.monotonic() - began
         if waited > timeout:
-            raise Held(_holder(descriptor))
+            raise busy(_holder(descriptor))
         if waited > _PATIENCE and not told:
             told = True
             waits(_holder(descriptor))

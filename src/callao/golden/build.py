@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tarfile
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from callao.errors import ImageError
+from callao.flock import exclusive
 from callao.golden.customise import customisation, preparation
 from callao.golden.disk import make_disk
 from callao.golden.host import refuse_unfit
@@ -47,11 +49,11 @@ def build(wanted: Recipe, home: Path, say: Say) -> Built:
     :param say: told each step, a line at a time.
     :raises ImageError: when this host cannot, or a tool fails; nothing is left then.
     """
-    from filelock import FileLock
-
     golden = home / "_golden"
     golden.mkdir(parents=True, exist_ok=True)
-    with FileLock(golden / ".lock"):
+    with exclusive(
+        golden / ".lock", math.inf, ImageError, lambda who: say(f"waiting for another run, {who}")
+    ):
         there = find(wanted, home)
         if there is not None:
             return there

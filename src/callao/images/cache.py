@@ -106,12 +106,11 @@ def exclusive(path: Path, turn: Turn = WITHOUT_HASTE) -> Iterator[None]:
         message = f"{path}: waiting for another run, {who}."
         turn.report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
 
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(flock.exclusive(path.with_name(f".{path.name}.lock"), turn.seconds, waits))
-        except flock.Held as held:
-            raise ImageError(
-                f"{path} is being made by another run, {held}; waited {turn.seconds:.0f} s for it.",
-                hint="Wait for that run to end, or raise 'timeout'.",
-            ) from None
+    def busy(who: str) -> ImageError:
+        return ImageError(
+            f"{path} is being made by another run, {who}; waited {turn.seconds:.0f} s for it.",
+            hint="Wait for that run to end, or raise 'timeout'.",
+        )
+
+    with flock.exclusive(path.with_name(f".{path.name}.lock"), turn.seconds, busy, waits):
         yield

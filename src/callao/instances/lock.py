@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from callao.errors import InstanceBusy
-from callao.flock import Held, exclusive
+from callao.flock import exclusive
 
 PATIENCE = 60.0
 """Seconds to wait for another run that changes the instance, where nobody said how long."""
@@ -25,12 +25,12 @@ def locked(name: str, home: Path, timeout: float = PATIENCE) -> Iterator[None]:
     """
     folder = home / "_locks"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(exclusive(folder / f"{name}.lock", timeout))
-        except Held as held:
-            raise InstanceBusy(
-                f"instance {name!r} is being changed by another run, {held}; waited {timeout:.0f} s for it.",
-                hint="Wait for that run to end, or raise 'timeout'.",
-            ) from None
+
+    def busy(who: str) -> InstanceBusy:
+        return InstanceBusy(
+            f"instance {name!r} is being changed by another run, {who}; waited {timeout:.0f} s for it.",
+            hint="Wait for that run to end, or raise 'timeout'.",
+        )
+
+    with exclusive(folder / f"{name}.lock", timeout, busy):
         yield

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 
+from callao.flock import exclusive
 from callao.images.prune import Pruned
 from callao.instances.files import read_json, write_json
 from callao.room import taken
@@ -65,11 +65,8 @@ class Place:
         :raises TimeoutError: after ``timeout`` seconds.
         """
         _cache(self.home).mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            with FileLock(_lock(self.folder), timeout=timeout):
-                yield
-        except Timeout:
-            raise TimeoutError(f"another run prepares the same machine, for {timeout:.0f} s.") from None
+        with _locked(self.folder, timeout):
+            yield
 
     def entry(self) -> Entry | None:
         """None when there is none yet."""
@@ -127,12 +124,12 @@ def size(folder: Path) -> int:
 
 def _removed(folder: Path, used: Callable[[], Collection[Path]], *, check: bool) -> bool:
     try:
-        with FileLock(_lock(folder), timeout=0):
+        with _locked(folder, 0.0):
             if folder.resolve() in {path.resolve().parent for path in used()}:
                 return False
             if not check:
                 shutil.rmtree(folder)
-    except (Timeout, OSError):  # another run is at it just now
+    except OSError:  # as when another run is at it just now
         return False
     return True
 
@@ -146,5 +143,10 @@ def _cache(home: Path) -> Path:
     return home / "_cache" / "warm"
 
 
-def _lock(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
+@contextlib.contextmanager
+def _locked(folder: Path, timeout: float) -> Iterator[None]:
+    def busy(who: str) -> TimeoutError:
+        return TimeoutError(f"another run prepares the same machine, for {timeout:.0f} s: {who}.")
+
+    with exclusive(folder.with_name(f".{folder.name}.lock"), timeout, busy):
+        yield

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from cli.conftest import Line
-from filelock import FileLock
 
 from callao.config import dump
 from callao.drivers.qemu.disk import backing_file, create_layer, create_overlay
+from callao.flock import exclusive
 from callao.images.cache import entry
 from callao.instances import Runtime, Shape
 from callao.instances.files import write_json
@@ -110,7 +110,7 @@ def test_what_was_made_of_a_named_image_stays_too(callao: Line, box: Box) -> Non
 
 def test_what_another_run_is_at_stays(callao: Line) -> None:
     place = cached(callao, URL)
-    with FileLock(place.with_name(f".{place.name}.lock")):
+    with exclusive(place.with_name(f".{place.name}.lock"), 0.0, OSError):
         assert callao("prune").out == ""
     assert place.exists()
     assert callao("prune").out == f"{place}\n"

@@ -173,7 +173,7 @@ def test_a_run_that_keeps_others_waiting_is_named_and_not_waited_for_longer_than
     place.parent.mkdir(parents=True)
     lock = place.with_name(f".{place.name}.lock")
     script = "import sys, time; from pathlib import Path; from callao import flock\n" + (
-        "with flock.exclusive(Path(sys.argv[1]), 1.0):\n    print(flush=True); time.sleep(600)"
+        "with flock.exclusive(Path(sys.argv[1]), 1.0, OSError):\n    print(flush=True); time.sleep(600)"
     )
     argv = [sys.executable, "-c", script, str(lock)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as holder:
