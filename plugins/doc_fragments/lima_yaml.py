@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that are parts of lima.yaml."""
+"""lima.yaml as an option, and its parts that are options of their own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,44 @@ from __future__ import annotations
 class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
+  config:
+    description:
+      - Any content of lima.yaml, under Lima's own names, merged over O(template) as Lima merges C(base).
+    type: dict
+    default: {}
+  cpus:
+    description: Number of virtual CPUs. Short for C(cpus) in O(config).
+    type: int
+  memory:
+    description: Memory with its unit, such as V(4GiB). Short for C(memory) in O(config).
+    type: str
+  disk:
+    description:
+      - Size of the disk, such as V(100GiB). It can grow and never shrink. Short for C(disk) in
+        O(config).
+    type: str
+  arch:
+    description:
+      - Architecture of the guest; the host's by default. It never changes. Short for C(arch) in
+        O(config).
+    type: str
+    choices: [x86_64, aarch64, armv7l, ppc64le, riscv64, s390x]
+  vm_type:
+    description:
+      - The driver; the best for this machine by default. It never changes. Short for C(vmType) in
+        O(config).
+    type: str
+    choices: [qemu, vz, wsl2, krunkit]
+  hostname:
+    description:
+      - The guest's host name, C(lima-NAME) by default. Letters, digits and dashes, at most 63.
+      - Callao's own key of lima.yaml, which Lima does not know. Short for C(hostname) in O(config).
+    type: str
+  plain:
+    description:
+      - Whether to leave out mounts, forwards and everything else that needs help from inside the
+        guest. Short for C(plain) in O(config).
+    type: bool
   mounts:
     description:
       - Directories of the host to show in the guest. Short for C(mounts) in O(config).

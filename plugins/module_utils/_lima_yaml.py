@@ -94,7 +94,32 @@ SSH = {
     "forward_x11_trusted": {"type": "bool", "aliases": ["forwardX11Trusted"]},
     "over_vsock": {"type": "bool", "aliases": ["overVsock"]},
 }
+SHORTCUTS = {
+    "cpus": "cpus",
+    "memory": "memory",
+    "disk": "disk",
+    "arch": "arch",
+    "vm_type": "vmType",
+    "hostname": "hostname",
+    "plain": "plain",
+    "mounts": "mounts",
+    "port_forwards": "portForwards",
+    "networks": "networks",
+    "provision": "provision",
+    "user": "user",
+    "ssh": "ssh",
+}
+"""Options that stand for one key of lima.yaml, and that key."""
+
 OPTIONS = {
+    "config": {"type": "dict", "default": {}},
+    "cpus": {"type": "int"},
+    "memory": {"type": "str"},
+    "disk": {"type": "str"},
+    "arch": {"type": "str", "choices": ["x86_64", "aarch64", "armv7l", "ppc64le", "riscv64", "s390x"]},
+    "vm_type": {"type": "str", "choices": ["qemu", "vz", "wsl2", "krunkit"]},
+    "hostname": {"type": "str"},
+    "plain": {"type": "bool"},
     "mounts": {"type": "list", "elements": "dict", "options": MOUNT},
     "port_forwards": {"type": "list", "elements": "dict", "options": PORT_FORWARD},
     "networks": {"type": "list", "elements": "dict", "options": NETWORK},
@@ -117,9 +142,27 @@ def spelled(arguments):
     return {**arguments, "mounts": entries}
 
 
-def written(option, value):
-    """The option's value as lima.yaml has it; what was not given is left out."""
-    return _written(OPTIONS[option], value)
+def desired(params):
+    """The options as one partial lima.yaml; an option goes before the same key in ``config``."""
+    shortcuts = {
+        key: _written(OPTIONS[option], params[option])
+        for option, key in SHORTCUTS.items()
+        if params[option] is not None
+    }
+    if not shortcuts or not params["config"]:
+        return shortcuts or params["config"]
+    from callao.config import merge
+
+    return merge([shortcuts, params["config"]])
+
+
+def difference(name, outcome):
+    """As lima.yaml reads, so that a script differs line by line; nothing where there is no instance."""
+    from callao.config import dump
+    from callao.config.secrets import masked
+
+    before, after = (dump(masked(side)) if side else "" for side in (outcome.before, outcome.after))
+    return {"before": before, "after": after, "before_header": name, "after_header": name}
 
 
 def _written(spec, value):

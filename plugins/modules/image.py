@@ -18,6 +18,7 @@ description:
   - Honours the proxy variables of the environment.
 extends_documentation_fragment:
   - callao.lima.attributes
+  - callao.lima.offline
   - callao.lima.stages
 attributes:
   diff_mode:
@@ -52,12 +53,6 @@ options:
     description: The architecture that the image is for; the host's by default.
     type: str
     choices: [x86_64, aarch64, armv7l, ppc64le, riscv64, s390x]
-  offline:
-    description:
-      - Whether to do with what is in the cache, and never ask the network. What is missing is an error.
-      - When not given, the environment variable C(CALLAO_OFFLINE) of the machine that runs the virtual
-        machines decides, and without that the network is used.
-    type: bool
 seealso:
   - module: callao.lima.instance
 """

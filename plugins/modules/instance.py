@@ -18,7 +18,11 @@ description:
     what can never change is an error that says so.
 extends_documentation_fragment:
   - callao.lima.attributes
+  - callao.lima.new_instance
   - callao.lima.lima_yaml
+  - callao.lima.beside_lima_yaml
+  - callao.lima.restarts
+  - callao.lima.offline
   - callao.lima.stages
 attributes:
   idempotent:
@@ -50,128 +54,10 @@ options:
     type: str
     choices: [present, started, stopped, restarted, absent]
     default: started
-  template:
-    description:
-      - Where the description begins. The name of a built-in template, such as V(debian-12), or the
-        path of a lima.yaml on the machine that runs the virtual machines.
-      - When not given, a new instance begins from V(default), and an existing one keeps what it was
-        made from.
-    type: str
-  config:
-    description:
-      - Any content of lima.yaml, under Lima's own names, merged over O(template) as Lima merges C(base).
-    type: dict
-    default: {}
-  cpus:
-    description: Number of virtual CPUs. Short for C(cpus) in O(config).
-    type: int
-  memory:
-    description: Memory with its unit, such as V(4GiB). Short for C(memory) in O(config).
-    type: str
-  disk:
-    description:
-      - Size of the disk, such as V(100GiB). It can grow and never shrink. Short for C(disk) in
-        O(config).
-    type: str
-  arch:
-    description:
-      - Architecture of the guest; the host's by default. It never changes. Short for C(arch) in
-        O(config).
-    type: str
-    choices: [x86_64, aarch64, armv7l, ppc64le, riscv64, s390x]
-  vm_type:
-    description:
-      - The driver; the best for this machine by default. It never changes. Short for C(vmType) in
-        O(config).
-    type: str
-    choices: [qemu, vz, wsl2, krunkit]
-  hostname:
-    description:
-      - The guest's host name, C(lima-NAME) by default. Letters, digits and dashes, at most 63.
-      - Callao's own key of lima.yaml, which Lima does not know. Short for C(hostname) in O(config).
-    type: str
-  plain:
-    description:
-      - Whether to leave out mounts, forwards and everything else that needs help from inside the
-        guest. Short for C(plain) in O(config).
-    type: bool
-  warm:
-    description:
-      - Whether a new instance goes on from the memory of one like it, in place of booting. The first of
-        its kind boots, and is kept for those to come. Where that cannot be, the instance boots, and a
-        warning says why.
-      - It counts where an instance is made and started by one task. An instance that exists does not
-        notice it.
-      - When not given, C(warm) in lima.yaml decides, and without that the instance boots.
-    type: bool
-  from:
-    description:
-      - The instance that a new one begins as, V(NAME) or V(NAME@SNAPSHOT). V(NAME) has to be stopped, and
-        its disk is copied. With a snapshot that has memory, the new instance goes on from that moment in
-        place of booting, as itself; where that cannot be, it boots, and a warning says why.
-      - Without O(template), the other's configuration is the new one's, with O(config) over it.
-      - An instance that exists does not notice it.
-    type: str
-  renamed_from:
-    description:
-      - The name that the instance had. Where an instance of that name exists, and none that is called
-        O(name), it is renamed, with its disk, its labels and its snapshots, before the rest of the task.
-      - One that runs is shut down for it, where O(state) and O(restart) let it be restarted.
-      - Where there is no instance of that name, the option does nothing, so that it can stay in a playbook.
-        Where both exist, it is an error.
-    type: str
-  protected:
-    description:
-      - Whether the instance is kept from being deleted, renamed and made anew, by whatever tool. The same as
-        C(callao protect) and C(limactl protect).
-      - With V(false), O(state=absent) and O(recreate=true) remove also one that is protected.
-      - When not given, it stays as it is.
-    type: bool
-  autostart:
-    description:
-      - Whether the instance is started when its user logs in, by systemd's user manager on Linux and by
-        launchd on macOS. The same as C(callao autostart) and C(limactl autostart).
-      - On Linux, C(loginctl enable-linger) makes the boot of the machine the login, and the logout its end.
-      - When not given, it stays as it is.
-    type: bool
-  labels:
-    description:
-      - Words of your own about the instance. They are kept beside its lima.yaml.
-      - A number or a boolean is kept as its text; a list or a dictionary is an error.
-      - When given, they replace all labels that the instance has; when not, those stay.
-    type: dict
-  restart:
-    description:
-      - What to do when a running instance needs a restart for a change to take effect.
-      - V(auto) restarts it.
-      - V(never) writes the change down, and warns that it takes effect at the next start.
-    type: str
-    choices: [auto, never]
-    default: auto
-  force:
-    description: Whether to end the machine without asking the guest to shut down, where it has to end.
-    type: bool
-    default: false
-  recreate:
-    description: Whether to remove an existing instance, with all that is on its disk, and make it anew.
-    type: bool
-    default: false
   timeout:
     description: How long a start or a stop may take, in seconds.
     type: float
     default: 600
-  lock:
-    description:
-      - A lock file that C(callao lock) has written, on the machine that runs the virtual machines.
-      - The template has to be in it, unchanged; the image that it names is the only one taken, and the
-        guest's packages are of the day that it names. All else is an error that says what changed.
-    type: path
-  offline:
-    description:
-      - Whether to do with what is in the cache, and never ask the network. What is missing is an error.
-      - When not given, the environment variable C(CALLAO_OFFLINE) of the machine that runs the virtual
-        machines decides, and without that the network is used.
-    type: bool
 seealso:
   - module: callao.lima.instance_info
   - module: callao.lima.image
@@ -540,38 +426,7 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, access_of, run
-from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, written
-
-SHORTCUTS = {
-    "cpus": "cpus",
-    "memory": "memory",
-    "disk": "disk",
-    "arch": "arch",
-    "vm_type": "vmType",
-    "mounts": "mounts",
-    "port_forwards": "portForwards",
-    "networks": "networks",
-    "provision": "provision",
-    "user": "user",
-    "ssh": "ssh",
-    "plain": "plain",
-    "hostname": "hostname",
-}
-"""Options that stand for one key of lima.yaml."""
-
-
-def desired(params):
-    """The options as one partial lima.yaml; an option goes before the same key in ``config``."""
-    given = {option: params[option] for option in SHORTCUTS if params[option] is not None}
-    shortcuts = {
-        SHORTCUTS[option]: written(option, value) if option in OPTIONS else value
-        for option, value in given.items()
-    }
-    if not shortcuts or not params["config"]:
-        return shortcuts or params["config"]
-    from callao.config import merge
-
-    return merge([shortcuts, params["config"]])
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, desired, difference
 
 
 def outcome_of(module):
@@ -610,15 +465,6 @@ def outcome_of(module):
     return work
 
 
-def difference(name, outcome):
-    """As lima.yaml reads, so that a script differs line by line; nothing where there is no instance."""
-    from callao.config import dump
-    from callao.config.secrets import masked
-
-    before, after = (dump(masked(side)) if side else "" for side in (outcome.before, outcome.after))
-    return {"before": before, "after": after, "before_header": name, "after_header": name}
-
-
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -630,18 +476,7 @@ def main():
                 "default": "started",
             },
             "template": {"type": "str"},
-            "config": {"type": "dict", "default": {}},
-            "cpus": {"type": "int"},
-            "memory": {"type": "str"},
-            "disk": {"type": "str"},
-            "arch": {
-                "type": "str",
-                "choices": ["x86_64", "aarch64", "armv7l", "ppc64le", "riscv64", "s390x"],
-            },
-            "vm_type": {"type": "str", "choices": ["qemu", "vz", "wsl2", "krunkit"]},
             **OPTIONS,
-            "hostname": {"type": "str"},
-            "plain": {"type": "bool"},
             "warm": {"type": "bool"},
             "from": {"type": "str"},
             "renamed_from": {"type": "str"},

@@ -18,6 +18,7 @@ description:
   - The file is what O(callao.lima.instance#module:lock) and O(callao.lima.image#module:lock) take.
 extends_documentation_fragment:
   - callao.lima.attributes
+  - callao.lima.offline
   - callao.lima.stages
 attributes:
   check_mode:
@@ -47,12 +48,6 @@ options:
     type: list
     elements: str
     default: []
-  offline:
-    description:
-      - Whether to do with what is in the cache, and never ask the network. What is missing is an error.
-      - When not given, the environment variable C(CALLAO_OFFLINE) of the machine decides, and without that
-        the network is used.
-    type: bool
 seealso:
   - module: callao.lima.image
   - module: callao.lima.instance

@@ -168,7 +168,7 @@ def test_every_option_that_is_passed_on_is_asked_for(key: str) -> None:
 
 
 def test_what_is_asked_for_is_what_the_module_asks_for() -> None:
-    module = instance_module()
+    module = load(MODULE.parents[1] / "module_utils" / "_lima_yaml.py")
     given = options(**EXAMPLES, config={"cpus": 1, "timezone": "UTC"})
     params = {key: given.get(key) for key in module.SHORTCUTS} | {"config": given["config"]}
     assert request_of(given).config == module.desired(params)
@@ -176,8 +176,11 @@ def test_what_is_asked_for_is_what_the_module_asks_for() -> None:
 
 def test_the_module_has_every_option_that_is_passed_on() -> None:
     folder = MODULE.parents[1] / "doc_fragments"
-    documented = yaml.safe_load(instance_module().DOCUMENTATION)["options"]
-    documented |= yaml.safe_load(load(folder / "lima_yaml.py").ModuleDocFragment.DOCUMENTATION)["options"]
+    own = yaml.safe_load(instance_module().DOCUMENTATION)
+    documented = dict(own["options"])
+    for name in own["extends_documentation_fragment"]:
+        fragment = load(folder / f"{name.rpartition('.')[2]}.py").ModuleDocFragment
+        documented |= yaml.safe_load(fragment.DOCUMENTATION).get("options", {})
     assert {*PASSED_ON, "name", "config", "labels"} <= set(documented)
 
 
