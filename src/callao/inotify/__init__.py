@@ -22,7 +22,8 @@ With less than that:
 
 - On 9p a watch on a folder hears of what is in it; a watch on a file alone hears nothing, nor does one on a
   folder that the guest has just made, or that lies beyond the first 16,384 of a share: its client knows
-  a file by a new inode each time.
+  a file by a new inode each time. For the same reason a watch that is set before the guest's program runs,
+  or runs again after a lost connection, hears nothing until it is set anew.
 - A file that has an executable bit shows no IN_OPEN and IN_CLOSE_WRITE: opening it for writing could
   make its execution fail (ETXTBSY).
 - On sshfs there is no IN_MODIFY, for SFTP would cut the host's mtime to whole seconds; files show
