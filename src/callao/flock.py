@@ -75,8 +75,16 @@ def _taken(descriptor: int) -> bool:
 
 
 def _oneself() -> bytes:
-    program = " ".join([os.path.basename(sys.argv[0]), *sys.argv[1:]])  # noqa: PTH119 - pathlib is slow here
-    return f"pid {os.getpid()} ({program})".encode(errors="replace")[:_LONGEST]
+    """The command, and what it is about; not its options, whose values may be secrets: this stays on the
+    disk, and others tell it.
+    """
+    words = [os.path.basename(sys.argv[0])]  # noqa: PTH119 - pathlib is slow here
+    for word in sys.argv[1:]:
+        if not word.startswith("-"):
+            words.append(word)
+        elif "=" not in word:  # its value may be the next
+            break
+    return f"pid {os.getpid()} ({' '.join(words)})".encode(errors="replace")[:_LONGEST]
 
 
 def _holder(descriptor: int) -> str:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,9 @@ from support.writer import make_disk, small_file_system
 
 SPACE = 96 << 20
 """Bytes of the file system."""
+
+CLEAR = 20
+"""Rounds after which all is deleted, so that what is left over is found close to where it came from."""
 
 PATIENCE = 180.0
 """Seconds after which a command counts as stuck; none of them waits longer for anything on purpose."""
@@ -190,10 +193,11 @@ class Storm:
                 yield ["unshare", "--mount", "sh", "-c", script, str(stepped)]
                 stepped.unlink()
             case "another user":
-                words = self._words(self.chance.choice(("list", "delete", "stop", "start")))
-                # One who may look, as at Python itself where that is root's, and not touch.
-                look = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-                prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *look]
+                words = self._words(self.chance.choice(sorted(COMMANDS)))
+                # One who may look, as at Python itself where that is root's, and in some rounds write too.
+                may = self.chance.choice(("+dac_read_search", "+dac_read_search,+dac_override"))
+                caps = [f"--inh-caps={may}", f"--ambient-caps={may}"]
+                prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *caps]
                 other = self._popen(words, prefix)
                 yield []
                 self._ended(f"as another user: {' '.join(words)}", other, hit="check")
@@ -211,9 +215,9 @@ class Storm:
     def _check(self) -> None:
         """Nobody is half alive, and each instance does what it is there for, or goes."""
         deadline = time.monotonic() + SETTLE
-        while torn := self._torn():
+        while (torn := self._torn()) or (strays := self._strays()):
             if time.monotonic() > deadline:
-                raise Failed(f"neither up nor down: {torn}")
+                raise Failed(f"neither up nor down: {torn}" if torn else f"of no instance: {strays}")
             time.sleep(0.1)
         for name in self._instances():
             if self.chance.random() < 0.3:
@@ -248,13 +252,24 @@ class Storm:
                 found[folder.name] = next(iter(lives))
         return found
 
-    def _processes(self) -> list[str]:
+    def _strays(self) -> list[str]:
+        """Processes of the home that are no host agent or machine of an instance, nor children of one."""
+        known: set[int] = set()
+        for path in self.home.glob("[a-z]/*.pid"):
+            with contextlib.suppress(OSError, ValueError, psutil.Error):
+                process = psutil.Process(int(path.read_text()))
+                known |= {process.pid, *(child.pid for child in process.children(recursive=True))}
+        return self._processes(known)
+
+    def _processes(self, known: Collection[int] = ()) -> list[str]:
+        """Command lines of all those of the home, but for the known ones."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 line = " ".join(process.cmdline())
-                if str(self.home) in line or process.environ().get("LIMA_HOME") == str(self.home):
-                    found.append(line)
+                ours = str(self.home) in line or process.environ().get("LIMA_HOME") == str(self.home)
+                if ours and process.pid not in known and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(f"pid {process.pid}: {line}")
         return found
 
 
@@ -281,6 +296,8 @@ def storm(rounds: int, seed: int, tell: Callable[[str], object]) -> Counter[str]
                 for number in range(rounds):
                     try:
                         done = run.round()
+                        if number % CLEAR == CLEAR - 1:
+                            run.end()
                     except Failed as error:
                         raise Failed(f"round {number} of seed {seed}: {error}") from error
                     tell(f"{number}: {done}\n")

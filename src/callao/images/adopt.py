@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import IO
 
@@ -34,21 +33,22 @@ def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
 
 def _put(place: Entry, data: IO[bytes], name: str, digest: str, home: Path) -> Path:
     place.dir.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".data.", dir=place.dir)
+    temporary = place.dir / ".data.adopted"  # one name: what a killed run has left is written over
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("wb") as file:
             while chunk := data.read(_CHUNK):
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        digests.verify(place.url, digest, digests.of_file(Path(temporary), name))
+        digests.verify(place.url, digest, digests.of_file(temporary, name))
         if place.data.exists():
             keep_before(place.data, place.known_digest(digests.DEFAULT), home)
         for stale in place.dir.glob("*.digest"):
             stale.unlink()
         (place.dir / "url").write_text(place.url, encoding="utf-8")
+        temporary.replace(place.data)
+        # After the data: a run that is killed between the two must not leave this digest beside other data.
         place.digest_file(name).write_text(digest + "\n", encoding="ascii")
-        Path(temporary).replace(place.data)
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return place.data

@@ -70,6 +70,15 @@ def entry(home: Path, url: str) -> Entry:
     return Entry(home / "_cache" / "download" / "by-url-sha256" / name, url)
 
 
+def is_anothers(folder: str, home: Path) -> bool:
+    """Whether this folder of the cache is of another LIMA_HOME, by a link: of whose instances nobody knows
+    here. A cache that its user has moved to a larger disk is still the home's own.
+    """
+    place = home / "_cache" / folder
+    other = place.resolve().parent.parent
+    return place.is_symlink() or (other != home.resolve() and (other / "_config").exists())
+
+
 def room(folder: Path) -> str:
     """How much is free where ``folder`` is or would be, for people."""
     place = next(place for place in (folder, *folder.parents) if place.exists())
@@ -81,6 +90,30 @@ def not_kept(location: str, place: Entry, error: OSError) -> ImageError:
     return ImageError(
         f"{location} cannot be kept in {place.dir}: {error.strerror or error}.", hint=room(place.dir)
     )
+
+
+_STAGING = ".staging"
+
+
+@contextlib.contextmanager
+def staging(target: Path) -> Iterator[Path]:
+    """A folder beside ``target``, in which it is made; the caller holds :func:`exclusive` of it.
+
+    It has one name for each target, so that what a killed run has left goes, see also :func:`staged`.
+    """
+    folder = target.with_name(f".{target.name}{_STAGING}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def staged(folder: Path) -> list[tuple[Path, Path]]:
+    """The staging directories in a folder, each with the target that is made there, or was."""
+    found = folder.glob(f".*{_STAGING}")
+    return [(each, each.with_name(each.name[1 : -len(_STAGING)])) for each in found]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import errno
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from callao.errors import ImageError, ImageFormatError
+from callao.images.cache import staging
 from callao.images.decompress import compression_of, decompress
 from callao.images.formats import Form, form_of
 
@@ -33,14 +33,13 @@ def to_qcow2(source: Path, target: Path, location: str) -> None:
     :raises ImageFormatError: when it is no disk image.
     :raises OSError: when there is no room for it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=target.parent) as folder:
+    with staging(target) as folder:
         kind = compression_of(source)
         unpacked = source
         if kind is not None:
-            unpacked = Path(folder) / "unpacked"
+            unpacked = folder / "unpacked"
             decompress(source, unpacked, kind, location)
-        done = Path(folder) / "disk.qcow2"
+        done = folder / "disk.qcow2"
         if form_of(unpacked, location) is Form.QCOW2:
             _refuse_damaged(unpacked, location)
             unpacked.replace(done) if unpacked != source else shutil.copyfile(unpacked, done)

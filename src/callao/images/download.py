@@ -37,7 +37,10 @@ _LONGEST_WAIT = 300.0
 _CHUNK = 64 * 1024
 """Bytes: what a stall in the middle of a chunk loses."""
 HEADERS = {"User-Agent": f"callao/{callao.__version__}", "Accept-Encoding": "identity"}
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
+
+_LENGTH = re.compile(r"\d{1,18}", re.ASCII)
+"""No server has a file of more digits, and Python refuses to read numbers of thousands."""
 
 
 def download(
@@ -133,8 +136,7 @@ def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
 
     :raises DownloadError: for a status that brings no file.
     """
-    length = answer.headers.get("Content-Length")
-    promised = int(length) if length and length.isdigit() else None
+    promised = length_of(answer)
     if answer.status == 206:
         match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         same = validator(answer) in ("", read(entry.validator))
@@ -154,6 +156,12 @@ def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
     entry.validator.write_text(validator(answer), encoding="latin-1")
     entry.part_modified.write_text(modified(answer), encoding="latin-1")
     return 0, promised
+
+
+def length_of(answer: Any) -> int | None:
+    """Bytes that a server promises; None where it does not say, or says nothing that is a length."""
+    said = str(answer.headers.get("Content-Length", ""))
+    return int(said) if _LENGTH.fullmatch(said) else None
 
 
 def _retry_after(said: str) -> float | None:

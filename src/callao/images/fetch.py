@@ -183,8 +183,9 @@ def _downloaded(
     if not digest:
         message = f"{place.text}: no digest vouches for this download."
         report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
-    cached.digest_file(name).write_text(found + "\n", encoding="ascii")
     cached.part.replace(cached.data)
+    # After the data: a run that is killed between the two must not leave this digest beside other data.
+    cached.digest_file(name).write_text(found + "\n", encoding="ascii")
     for noted, kept in ((cached.validator, cached.version), (cached.part_modified, cached.modified)):
         kept.unlink(missing_ok=True)
         if noted.exists():

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import Turn, entry, exclusive
+from callao.images.cache import Turn, entry, exclusive, is_anothers, staged
 from callao.images.fetch import lookup
 from callao.images.location import parse
-from callao.images.store import base_at, identity_of, store
+from callao.images.store import STORE, base_at, identity_of, store
 from callao.room import taken
 
 Files = set[tuple[int, int]]
@@ -47,10 +47,9 @@ def prune(
     :param check: remove nothing, and tell what would be.
     """
     downloads = home / "_cache" / "download" / "by-url-sha256"
-    bases = [] if store(home).is_symlink() else _entries(store(home))
+    bases = [] if is_anothers(STORE, home) else _entries(store(home))
     named = [path for location in referred for path in _held(location, home)]
-    gone: list[Path] = []
-    size = 0
+    gone, size = _abandoned([] if is_anothers(STORE, home) else staged(store(home)), check=check)
     kept = _files([*used(), *named])
     for path in (*_entries(downloads), *bases):
         if _needed(path, kept):
@@ -60,6 +59,18 @@ def prune(
             gone.append(path)
             size += freed
     return Pruned(tuple(gone), size)
+
+
+def _abandoned(staging: Collection[tuple[Path, Path]], *, check: bool) -> tuple[list[Path], int]:
+    """What killed runs have left of bases that they were making, removed, and its bytes."""
+    gone: list[Path] = []
+    size = 0
+    for folder, target in staging:
+        freed = _removed(target, lambda: set(), folder, check=check)
+        if freed is not None:
+            gone.append(folder)
+            size += freed
+    return gone, size
 
 
 def _needed(path: Path, kept: Files) -> bool:
@@ -91,10 +102,16 @@ def _held(location: str, home: Path) -> list[Path]:
     return [found.path, *(base_at(home, digest) for digest in noted if digest)]
 
 
-def _removed(path: Path, kept: Callable[[], Files], *, check: bool) -> int | None:
-    """The bytes that it freed; None when another run is at it just now, or it cannot be removed."""
+def _removed(
+    target: Path, kept: Callable[[], Files], staging: Path | None = None, *, check: bool
+) -> int | None:
+    """The bytes that it freed; None when another run is at it just now, or it cannot be removed.
+
+    :param staging: is removed in place of the target.
+    """
+    path = staging or target
     try:
-        with exclusive(path, Turn(0.0)):
+        with exclusive(target, Turn(0.0)):
             if _needed(path, kept()):
                 return None
             size = taken(path.rglob("*") if path.is_dir() else [path])

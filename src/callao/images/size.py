@@ -6,7 +6,7 @@ from __future__ import annotations
 import urllib3
 
 from callao.errors import DownloadError
-from callao.images.download import HEADERS, pool_for, redirects, words
+from callao.images.download import HEADERS, length_of, pool_for, redirects, words
 from callao.images.location import parse
 from callao.images.patience import Patience
 
@@ -42,5 +42,4 @@ def _asked(url: str, patience: Patience) -> int:
                 break
     if answer.status != 200:
         raise DownloadError(f"{url} cannot be fetched: HTTP status {answer.status} {answer.reason}.")
-    length = answer.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else 0
+    return length_of(answer) or 0

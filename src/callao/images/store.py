@@ -10,20 +10,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 from callao.blocks import copy_blocks
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import WITHOUT_HASTE, Turn, exclusive
+from callao.images.cache import WITHOUT_HASTE, Turn, exclusive, staging
 from callao.images.convert import to_qcow2, usable_as_is
 from callao.images.formats import Form, form_of
+
+STORE = "qcow2"
+"""The folder's name in the cache."""
 
 
 def store(home: Path) -> Path:
     """The folder."""
-    return (home / "_cache" / "qcow2").resolve()  # an overlay records it, and a home that links it may go
+    return (home / "_cache" / STORE).resolve()  # an overlay records it, and a home that links it may go
 
 
 def base_at(home: Path, identity: str) -> Path:
@@ -71,8 +73,8 @@ def keep_local(source: Path, digest: str, home: Path, location: str, turn: Turn 
     with exclusive(target, turn):
         if target.exists():
             return target
-        with tempfile.TemporaryDirectory(prefix=".local-", dir=target.parent) as folder:
-            made = Path(folder) / target.name
+        with staging(target) as folder:
+            made = folder / target.name
             if usable_as_is(source, location):
                 copy_blocks(source, made)
             else:
@@ -118,8 +120,8 @@ def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        with tempfile.TemporaryDirectory(prefix=".link-", dir=target.parent) as folder:
-            made = Path(folder) / target.name
+        with staging(target) as folder:
+            made = folder / target.name
             copy_blocks(source, made)
             made.replace(target)
     target.chmod(0o444)

@@ -43,14 +43,15 @@ def _left(home: Path, name: str) -> tuple[Path, ...]:
 
 
 def clear_stale(paths: InstancePaths) -> None:
-    """Remove what processes that are gone have left: sockets, pid files, files half written.
+    """Remove what processes that are gone have left: sockets, pid files, files and snapshots half written
+    or half removed. A saved machine takes as much space as its memory.
 
     :raises InstanceError: when a process that no pid file names is not gone.
     """
     must_be_unused(paths, "started or changed")
     for path in (paths.ha_pid, *paths.of_processes, *paths.dir.glob("ssh-*.sock")):
         path.unlink(missing_ok=True)
-    for path in paths.dir.glob(".*"):
+    for path in (*paths.dir.glob(".*"), *paths.snapshots.glob(".*")):
         if path.is_symlink():  # as one to a shared directory, which stays
             path.unlink()
         else:

@@ -50,6 +50,8 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
                 f"instance {name!r}: a running {config.vm_type} machine cannot be saved on this host.",
                 hint="Stop it first: then its disk can be.",
             )
+        if not instance.agent:
+            clear_stale(paths)
         aside = paths.snapshots / f".{snapshot}.new"
         report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
         try:
@@ -60,7 +62,6 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
                 saved = save(paths, aside, go_on=True)
                 layer, bound = saved.layer, saved.bound
             else:
-                clear_stale(paths)
                 layer = driver.leave_disk(paths)
                 _copy(paths.qemu_efi_vars, aside)
             _copy(paths.cidata_iso, aside)

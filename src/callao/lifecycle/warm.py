@@ -32,6 +32,7 @@ from callao.lifecycle.delete import delete
 from callao.lifecycle.image import image_of
 from callao.lifecycle.lifeline import lifeline
 from callao.lifecycle.nests import GOLDEN, clear
+from callao.lifecycle.prune import in_use
 from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm_cache import keep_within
@@ -86,6 +87,10 @@ def _warm(
     with place.locked(timeout):
         found = place.entry()
         if found is None:
+            if not place.vacated(lambda: in_use(home)):
+                raise InstanceError(
+                    f"{place.folder} has a machine that cannot be read, and instances may stand on its disk."
+                )
             report(
                 Event(
                     stage=Stage.DISK,

@@ -14,12 +14,16 @@ from pathlib import Path
 import msgspec
 
 from callao.flock import exclusive
+from callao.images.cache import is_anothers
 from callao.images.prune import Pruned
 from callao.instances.files import read_json, write_json
 from callao.room import taken
 from callao.snapshots.record import Bound
 
 _RECORD = "warm.json"
+
+_WARM = "warm"
+"""The folder's name in the cache."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,15 +76,27 @@ class Place:
         """None when there is none yet."""
         return read_json(self.folder / _RECORD, Entry)
 
+    def vacated(self, used: Callable[[], Collection[Path]]) -> bool:
+        """Whether nothing is there any more, once a machine that cannot be read has been removed; the caller
+        holds the lock. One whose disk instances may stand on stays.
+
+        :param used: the files that instances' disks are made on.
+        """
+        if not self.folder.exists():
+            return True
+        if is_anothers(_WARM, self.home) or _stood_on(self.folder, used()):
+            return False
+        shutil.rmtree(self.folder)
+        return True
+
     def used(self) -> None:
         """Noted, so that the one that is used least goes first."""
         with contextlib.suppress(OSError):
             os.utime(self.folder)
 
     def keep(self, aside: Path, entry: Entry) -> None:
-        """Take over a folder with a machine's files."""
+        """Take over a folder with a machine's files, where nothing is yet."""
         write_json(aside / _RECORD, entry)
-        shutil.rmtree(self.folder, ignore_errors=True)
         aside.rename(self.folder)
 
 
@@ -101,7 +117,7 @@ def trim(home: Path, limit: int, used: Callable[[], Collection[Path]], *, check:
         lock, for another run may just have made an instance on it.
     :param check: remove nothing, and tell what would be.
     """
-    if _cache(home).is_symlink():
+    if is_anothers(_WARM, home):
         return Pruned((), 0)
     entries = _entries(home)
     total = sum(size(each) for each in entries)
@@ -125,7 +141,7 @@ def size(folder: Path) -> int:
 def _removed(folder: Path, used: Callable[[], Collection[Path]], *, check: bool) -> bool:
     try:
         with _locked(folder, 0.0):
-            if folder.resolve() in {path.resolve().parent for path in used()}:
+            if _stood_on(folder, used()):
                 return False
             if not check:
                 shutil.rmtree(folder)
@@ -134,13 +150,17 @@ def _removed(folder: Path, used: Callable[[], Collection[Path]], *, check: bool)
     return True
 
 
+def _stood_on(folder: Path, used: Collection[Path]) -> bool:
+    return folder.resolve() in {path.resolve().parent for path in used}
+
+
 def _entries(home: Path) -> list[Path]:
     folder = _cache(home)
     return [each for each in folder.iterdir() if not each.name.startswith(".")] if folder.is_dir() else []
 
 
 def _cache(home: Path) -> Path:
-    return home / "_cache" / "warm"
+    return home / "_cache" / _WARM
 
 
 @contextlib.contextmanager

@@ -44,6 +44,8 @@ class Resource:
     knows_no_head: bool = False
     length_lie: int = 0
     """Added to the true Content-Length."""
+    length_said: str = ""
+    """In its place, and in that of the whole in a Content-Range."""
 
 
 @dataclass
@@ -83,7 +85,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             self.send_response(501 if resource.knows_no_head else resource.status)
             if resource.location:
                 self.send_header("Location", resource.location)
-            self.send_header("Content-Length", str(len(resource.body)))
+            self.send_header("Content-Length", resource.length_said or str(len(resource.body)))
             self.versions(resource)
             self.end_headers()
 
@@ -116,14 +118,17 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             if resource.location:
                 self.send_header("Location", resource.location)
             if start:
-                self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+                whole = resource.length_said or size
+                self.send_header("Content-Range", f"bytes {start}-{size - 1}/{whole}")
             self.versions(resource)
             if resource.chunked:
                 self.send_header("Transfer-Encoding", "chunked")
             elif resource.open_ended:
                 self.close_connection = True
             else:
-                self.send_header("Content-Length", str(len(resource.body) - start + resource.length_lie))
+                length = str(len(resource.body) - start + resource.length_lie)
+                self.send_header("Content-Length", resource.length_said or length)
+                self.close_connection |= bool(resource.length_said)
             self.end_headers()
             self.send(resource, resource.body[start:])
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import email.utils
 import hashlib
+import io
 import multiprocessing
 import os
 import re
@@ -20,8 +22,9 @@ from images.conftest import Server, killed_after, left_in, sha256
 from callao.access import Access
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, State, silent
-from callao.images import Patience, fetch, lookup
+from callao.images import Patience, adopt, fetch, lookup
 from callao.images.cache import entry
+from callao.images.size import size_of
 
 BODY = os.urandom(700_000)
 QUICK = Patience(connect=2.0, read=0.4, tries=3)
@@ -175,16 +178,18 @@ def test_a_run_that_keeps_others_waiting_is_named_and_not_waited_for_longer_than
     script = "import sys, time; from pathlib import Path; from callao import flock\n" + (
         "with flock.exclusive(Path(sys.argv[1]), 1.0, OSError):\n    print(flush=True); time.sleep(600)"
     )
-    argv = [sys.executable, "-c", script, str(lock)]
+    argv = [sys.executable, "-c", script, str(lock), "web", "--set", "token=hidden"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        who = rf"another run, pid {holder.pid} \(-c .*\)"
-        with pytest.raises(ImageError, match=rf"{who}; waited 1 s"):
-            fetch(url, digest=None, home=tmp_path, report=events.append, patience=Patience(others=0.7))
-        assert len(events) == 1
-        assert re.search(rf"waiting for {who}", events[0].message)
-        holder.kill()
+        who = rf"another run, pid {holder.pid} \(-c {re.escape(str(lock))} web\)"
+        try:
+            with pytest.raises(ImageError, match=rf"{who}; waited 1 s"):
+                fetch(url, digest=None, home=tmp_path, report=events.append, patience=Patience(others=0.7))
+        finally:
+            holder.kill()
+    assert len(events) == 1
+    assert re.search(rf"waiting for {who}", events[0].message)
     assert get(url, tmp_path) == BODY
 
 
@@ -217,6 +222,50 @@ def test_what_came_before_a_stall_is_kept_for_the_next_run(server: Server, tmp_p
     server.requests.clear()
     assert get(url, tmp_path, sha256(BODY)) == BODY
     assert ranges(server)[0].startswith("bytes=")
+
+
+@pytest.mark.parametrize("said", ["9" * 5000, "\xb2", "-5", "many"])
+def test_a_length_that_is_none_is_no_exception(server: Server, tmp_path: Path, said: str) -> None:
+    url = server.serve("/a.img", BODY, length_said=said)
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+    assert size_of(url) == 0
+    url = server.serve("/b.img", BODY, length_said=said)
+    killed_after(tmp_path, url, BODY[:1000])
+    with contextlib.suppress(DownloadError):
+        assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
+class Killed(BaseException):
+    """As SIGKILL ends a run: no clean-up of ours is for it."""
+
+
+@pytest.mark.parametrize(("step", "name"), [("replace", "data.part"), ("write_text", "sha256.digest")])
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_run_that_is_killed_leaves_no_digest_beside_other_data(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, name: str, adopted: bool
+) -> None:
+    url = server.serve("/a.img", b"old" * 1000)
+    get(url, tmp_path)
+    server.serve("/a.img", BODY, etag='"two"')
+    real = getattr(Path, step)
+
+    def killed(path: Path, *words: object, **options: object) -> object:
+        if path.name in (name, ".data.adopted" if step == "replace" else name):
+            raise Killed
+        return real(path, *words, **options)
+
+    def run() -> object:
+        return (
+            adopt(url, io.BytesIO(BODY), sha256(BODY), tmp_path)
+            if adopted
+            else get(url, tmp_path, sha256(BODY))
+        )
+
+    monkeypatch.setattr(Path, step, killed)
+    with pytest.raises(Killed):
+        run()
+    monkeypatch.undo()
+    assert get(url, tmp_path, sha256(BODY)) == BODY
 
 
 def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from callao.events import silent
 from callao.host import Host
 from callao.images import Fetched, ensure_image
 from callao.images.cache import entry
+from callao.images.store import base_at, identity_of
 from callao.instances import InstancePaths, Record, inspect
 from callao.instances.files import read_json, write_json
 from callao.lifecycle import Request, ensure
@@ -329,3 +330,44 @@ def test_records_name_the_image_of_the_new_disk(ground: Ground) -> None:
     assert record.image_digest == sha256(second)
     assert ground.byte("web") == 2
     write_json(paths.callao_json, record)
+
+
+@pytest.mark.parametrize("linked", ["_cache/qcow2", "_cache"])
+def test_a_prune_leaves_the_bases_of_another_home(ground: Ground, linked: str) -> None:
+    body = ground.image(1)
+    ground.create("web", ground.server.serve("/a.qcow2", body), sha256(body))
+    guest = ground.folder / "guest"
+    (guest / linked).parent.mkdir(parents=True)
+    (guest / linked).symlink_to(ground.home / linked)
+    prune_cache(guest, HOST, keep_referred=False)
+    assert ground.byte("web") == 1
+
+
+def test_a_prune_clears_a_cache_that_has_moved_to_a_larger_disk(ground: Ground) -> None:
+    body = ground.image(1)
+    ground.create("web", ground.server.serve("/a.qcow2", body), sha256(body))
+    (ground.home / "_cache").rename(ground.folder / "large")
+    (ground.home / "_cache").symlink_to(ground.folder / "large")
+    (ground.folder / "large" / "qcow2" / "old.qcow2").write_bytes(b"x")
+    ground.prune()
+    assert [each.name for each in (ground.folder / "large" / "qcow2").glob("old*")] == []
+    assert ground.byte("web") == 1
+
+
+@pytest.mark.parametrize("killed_at", ["convert", "copy"])
+def test_what_a_killed_run_has_left_of_a_base_goes(ground: Ground, killed_at: str) -> None:
+    """By the next run that makes the same base, and by a prune."""
+    path = ground.folder / "mine.img"
+    path.write_bytes(b"\1" * 65536)
+    if killed_at == "copy":
+        qcow2(path, 1)
+    target = base_at(ground.home, identity_of(path))
+    left = target.with_name(f".{target.name}.staging")
+    left.mkdir(parents=True)
+    (left / "unpacked").write_bytes(b"half")
+    ground.create("web", path)
+    assert not left.exists()
+    left.mkdir()
+    ground.prune()
+    assert not left.exists()
+    assert ground.byte("web") == 1

@@ -14,6 +14,7 @@ from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths
 from callao.lifecycle import snapshot
+from callao.lifecycle.leftovers import clear_stale
 from callao.snapshots import listed, sweep, unreadable
 
 DRIVER = driver_for("qemu")
@@ -89,6 +90,19 @@ def test_one_that_is_half_made_is_none(paths: InstancePaths) -> None:
     assert [each.name for each in listed(paths)] == ["first"]
     take(paths, "second")
     assert [each.name for each in listed(paths)] == ["first", "second"]
+
+
+@pytest.mark.parametrize("left", [".first.new", ".first.deleting"])
+def test_what_a_killed_run_has_left_goes_with_the_next_start_or_snapshot(
+    paths: InstancePaths, left: str
+) -> None:
+    """It holds a machine's memory."""
+    for each in (lambda: clear_stale(paths), lambda: take(paths, "third")):
+        (paths.snapshots / left).mkdir()
+        (paths.snapshots / left / "memory").write_bytes(b"x")
+        each()
+        assert not (paths.snapshots / left).exists()
+    assert [each.name for each in listed(paths)] == ["first", "second", "third"]
 
 
 def test_an_interrupted_run_removes_no_layer_of_a_machine(

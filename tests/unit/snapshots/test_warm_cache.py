@@ -41,8 +41,20 @@ def test_what_was_kept_is_there_for_all(tmp_path: Path) -> None:
     place = kept(tmp_path, "a", 1)
     assert place.entry() == ENTRY
     assert place.disk.stat().st_size == MIB
-    kept(tmp_path, "a", 2)  # made anew, it replaces what is there
-    assert place.entry() == ENTRY
+
+
+@pytest.mark.parametrize("stands_on_it", [True, False])
+def test_one_that_cannot_be_read_is_replaced_unless_somebody_stands_on_it(
+    tmp_path: Path, stands_on_it: bool
+) -> None:
+    place = kept(tmp_path, "a", 1)
+    (place.folder / "warm.json").write_text("{}")  # as of another version
+    assert place.entry() is None
+    with place.locked(1.0):
+        assert place.vacated(lambda: [place.disk] if stands_on_it else []) is not stands_on_it
+    assert place.disk.exists() is stands_on_it
+    if not stands_on_it:
+        assert kept(tmp_path, "a", 2).entry() == ENTRY
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
