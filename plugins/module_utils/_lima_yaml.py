@@ -142,6 +142,12 @@ def spelled(arguments):
     return {**arguments, "mounts": entries}
 
 
+def respelled(options):
+    """Options that no argument spec has read, with their parts' fields as lima.yaml has them. What is no
+    field stays, so that the engine refuses it."""
+    return {option: _respelled(OPTIONS.get(option, {}), value) for option, value in options.items()}
+
+
 def desired(params):
     """The options as one partial lima.yaml; an option goes before the same key in ``config``."""
     shortcuts = {
@@ -174,10 +180,34 @@ def _written(spec, value):
     return _entry(fields, value)
 
 
+def _respelled(spec, value):
+    fields = spec.get("options")
+    if isinstance(value, list):
+        return [_respelled(spec, each) for each in value]
+    if fields is None or not isinstance(value, dict):
+        return value
+    known = {
+        each: (field, _spellings(name, field)[-1])
+        for name, field in fields.items()
+        for each in _spellings(name, field)
+    }
+    found = {}
+    # Ours come last: as with the modules, they go before Lima's where somebody has written both.
+    for key in sorted(value, key=lambda each: each in fields):
+        field, lima = known.get(key, ({}, key))
+        found[lima] = _respelled(field, value[key])
+    return found
+
+
+def _spellings(name, field):
+    """Ansible's, and last Lima's."""
+    return [name, *field.get("aliases", []), *filter(None, [NO_IDENTIFIER.get(name)])]
+
+
 def _entry(fields, entry):
     found = {}
     for name, field in fields.items():
-        spellings = [name, *field.get("aliases", []), *filter(None, [NO_IDENTIFIER.get(name)])]
+        spellings = _spellings(name, field)
         value = next((entry[each] for each in spellings if entry.get(each) is not None), None)
         if value is not None:
             found[spellings[-1]] = _written(field, value)

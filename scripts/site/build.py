@@ -99,6 +99,23 @@ def collection(folder: Path) -> None:
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".dev")}
     program = [BIN / "antsibull-docs", "collection", *argv, "--dest-dir", folder, "callao.lima"]
     subprocess.run(program, check=True, env=environment)
+    for path in folder.glob("*.rst"):
+        path.write_text(here(path.read_text()))
+
+
+def here(page: str) -> str:
+    """antsibull-docs' page as this site has it: the theme lists the sections, and Galaxy has no release."""
+    page = re.sub(r"^\.\. contents::\n(?: +:.*\n)*", "", page, flags=re.MULTILINE)
+    page = re.sub(
+        r"To install it,? use: :code:`ansible\\-galaxy collection install callao\.lima`\.",
+        "It comes with the Python package ``callao``, see :doc:`/getting-started`.",
+        page,
+    )
+    return re.sub(
+        r"`callao\.lima collection <https://galaxy\.ansible\.com/[^>]*>`_",
+        ":doc:`callao.lima collection <index>`",
+        page,
+    )
 
 
 if __name__ == "__main__":

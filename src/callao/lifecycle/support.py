@@ -191,7 +191,7 @@ def of_a_new_one(document: Mapping[str, object]) -> tuple[str, ...]:
     said = document.get("containerd")
     if document.get("plain") or (isinstance(said, Mapping) and said.get("user") is not None):
         return ()
-    return ("containerd: is not said: Lima would install it for the user, Callao does not.",)
+    return ("containerd: is not installed, as by Lima it would be; 'containerd: {user: false}' ends this.",)
 
 
 def _usual() -> dict[str, Any]:

@@ -212,8 +212,16 @@ def _named(name: str, home: Path, reference: str) -> Found:
                 return Found(name_of_path(file), path, named=file)
     raise TemplateError(
         f"template: {reference!r} is neither built in nor in {places[0]}.",
-        hint=f"Built in are: {', '.join(names())}; or give a file's path.",
+        hint=f"{_meant(name)} or give a file's path.",
     )
+
+
+def _meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    known = names()
+    near = get_close_matches(name, known, n=1, cutoff=0.7)
+    return f"Did you mean {near[0]!r}? Name it so," if near else f"Built in are: {', '.join(known)};"
 
 
 def _refuse_from_remote(reference: str, beside: Found | None) -> None:

@@ -90,6 +90,6 @@ def test_what_says_nothing_is_not_told_of(document: dict[str, Any]) -> None:
 
 
 def test_that_containerd_is_not_installed_is_told_where_lima_would() -> None:
-    assert of_a_new_one({})[0].startswith("containerd: is not said: Lima would install it")
+    assert of_a_new_one({})[0].startswith("containerd: is not installed, as by Lima it would be")
     assert of_a_new_one({"containerd": {"system": False}})
     assert of_a_new_one({"containerd": {"user": False}}) == of_a_new_one({"plain": True}) == ()

@@ -26,6 +26,9 @@ def created(project: Project) -> Project:
             "groups": ["servers"],
             "cpus": 2,
             "provision": [{"mode": "system", "script": SCRIPT}],
+            "mounts": [{"location": "/srv", "mount_point": "/x", "sshfs": {"follow_symlinks": True}}],
+            "port_forwards": [{"guest_port": 80, "host_ip": "127.0.0.1"}, {"guestPort": 90}],
+            "networks": [{"name": "mine", "vz_nat": True, "mac_address": "52:55:55:00:00:01"}],
         },
         {"name": "late", "timeout": 1},
     ]
@@ -46,6 +49,16 @@ def test_each_platform_becomes_an_instance_and_the_record_is_private(created: Pr
     assert given(created, "late")["timeout"] == 1
     # What a guest is to run is its own business: nothing in it is Ansible's to fill in.
     assert given(created, "web")["config"]["provision"][0]["script"] == SCRIPT
+
+    # Both spellings of a field are taken, as by the modules.
+    assert (
+        given(created, "web")["config"].items()
+        >= {
+            "mounts": [{"location": "/srv", "mountPoint": "/x", "sshfs": {"followSymlinks": True}}],
+            "portForwards": [{"guestPort": 80, "hostIP": "127.0.0.1"}, {"guestPort": 90}],
+            "networks": [{"vzNAT": True, "macAddress": "52:55:55:00:00:01"}],
+        }.items()
+    )
 
     (record,) = (created.ansible / "tmp").glob("molecule.*/instance_config.yml")
     assert stat.S_IMODE(record.stat().st_mode) == 0o600

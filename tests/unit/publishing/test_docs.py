@@ -7,6 +7,7 @@ import ast
 import importlib.util
 import inspect
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sphinx_antsibull_ext import assets
 from support.modules import run_module
 from support.release import ROOT
 
@@ -142,3 +144,30 @@ def test_the_workflows_are_yaml_with_the_udev_rule() -> None:
 def test_nobody_is_sent_to_an_index_that_does_not_have_us(path: Path) -> None:
     assert re.findall(r"(?:pip|uv|pipx) install (?:-\S+ )*['\"]?callao(?!\S* @)\b.*", path.read_text()) == []
     assert "galaxy collection install callao" not in path.read_text()
+
+
+def test_the_sites_page_of_a_plugin_lists_no_sections_and_sends_nobody_to_galaxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts/site")
+    page = (
+        "This module is part of the `callao.lima collection <https://galaxy.ansible.com/ui/x/>`_ (v. 1).\n"
+        "To install it, use: :code:`ansible\\-galaxy collection install callao.lima`.\n\n"
+        ".. contents::\n   :local:\n   :depth: 1\n\nSynopsis\n"
+    )
+    assert runpy.run_path(str(ROOT / "scripts/site/build.py"))["here"](page) == (
+        "This module is part of the :doc:`callao.lima collection <index>` (v. 1).\n"
+        "It comes with the Python package ``callao``, see :doc:`/getting-started`.\n\n\nSynopsis\n"
+    )
+
+
+def test_the_sites_style_gives_every_colour_of_the_option_tables_by_the_themes_own() -> None:
+    style = (ROOT / "scripts/site/static/callao.css").read_text()
+    colours = Path(assets.__file__).with_name("colors-default.css").read_text()
+    used = {
+        name
+        for name in re.findall(r"(--antsibull-(?:table|narrowtable|option|attribute|links)[\w-]*):", colours)
+        if "focus" not in name
+    }
+    assert len(used) > 15
+    assert sorted(used - set(re.findall(r"(--antsibull[\w-]+): var\(--color-", style))) == []

@@ -160,6 +160,14 @@ def test_no_other_name_finds_one(reference: str, tmp_path: Path) -> None:
         resolve(reference, tmp_path)
 
 
+def test_a_mistyped_name_is_told_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError) as caught:
+        resolve("debain-12", tmp_path)
+    assert caught.value.hint == "Did you mean 'debian-12'? Name it so, or give a file's path."
+    with pytest.raises(TemplateError, match=r"Built in are: almalinux, .* or give a file's path"):
+        resolve("nothing-like-it", tmp_path)
+
+
 def test_what_stands_beside_a_named_template_is_found_in_any_folder_of_templates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import respelled
+
 from callao.errors import InstanceNotFound
 from callao.host import Host, lima_home
 from callao.instances import inspect
@@ -18,9 +20,14 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
-            "callao_boxes": boxes.boxes,
+            "callao_boxes": planned,
             "callao_owned": owned,
         }
+
+
+def planned(platforms: Iterable[Mapping[str, Any]], *where: str) -> list[dict[str, Any]]:
+    """The boxes of platforms whose fields are spelled as the modules' options or as in lima.yaml."""
+    return boxes.boxes([respelled(platform) for platform in platforms], *where)
 
 
 def owned(wanted: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -29,8 +36,8 @@ def owned(wanted: Iterable[Mapping[str, Any]]) -> list[str]:
     Read here, since a module takes longer to start than all else takes where there is little to remove.
     """
     home, host = lima_home(), Host.detect()
-    planned, labels = list(wanted), {}
-    for name in (box["options"]["name"] for box in planned):
+    all_of_them, labels = list(wanted), {}
+    for name in (box["options"]["name"] for box in all_of_them):
         with contextlib.suppress(InstanceNotFound):
             labels[name] = inspect(name, home, host).labels
-    return boxes.owned(planned, labels)
+    return boxes.owned(all_of_them, labels)
