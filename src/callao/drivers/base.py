@@ -193,6 +193,7 @@ class Driver(Protocol):
     def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
         """Make the instance's disks in ``paths.dir``; what exists stays as it is.
 
+        :raises ConfigError: for a disk that is smaller than its image.
         :raises DriverError: when a disk cannot be made.
         """
 

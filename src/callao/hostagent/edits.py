@@ -71,7 +71,7 @@ async def answered(config: Config, client: Client) -> AsyncIterator[None]:
 
 async def _serve(entries: dict[str, Provision], client: Client) -> None:
     times: Counter[str] = Counter()
-    asked: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
+    asked: asyncio.Queue[str] = asyncio.Queue()  # each edit so many times, and no more
 
     def hear(line: str) -> None:
         number = line.strip()

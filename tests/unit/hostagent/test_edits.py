@@ -114,3 +114,31 @@ def test_a_guest_gets_no_other_edit_than_those_of_its_configuration(folder: Path
         (folder / number / "asked").touch()
     answered(folder, edit(".a = 1"), b"{}")
     assert not (folder / "00000001" / "answered").exists()
+
+
+def test_a_guest_that_asks_for_every_edit_without_end_is_answered_so_many_times(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And ends nothing by it."""
+    heard: list[str] = []
+
+    async def count(number: str, _entry: Provision, _client: Any) -> None:
+        heard.append(number)
+
+    class Endless(Here):
+        async def stream(self, script: str, line: Callable[[str], None]) -> int:
+            for index in range(60):
+                for _ in range(100):
+                    line(f"{index:08d}")
+            return await asyncio.Future()
+
+    async def wait() -> None:
+        client: Any = Endless(folder.parent)
+        config: Any = Configured(*[edit(".")] * 60)
+        async with asyncio.timeout(60), edits.answered(config, client):
+            while len(heard) < 60 * edits._MOST:
+                await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(edits, "_answer", count)
+    asyncio.run(wait())
+    assert len(heard) == 60 * edits._MOST

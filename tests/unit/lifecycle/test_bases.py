@@ -18,7 +18,7 @@ from callao.access import Access
 from callao.config import dump
 from callao.drivers import driver_for
 from callao.drivers.qemu.disk import backing_name
-from callao.errors import DigestMismatch, InstanceError
+from callao.errors import ConfigError, DigestMismatch, InstanceError
 from callao.events import silent
 from callao.host import Host
 from callao.images import Fetched, ensure_image
@@ -371,3 +371,12 @@ def test_what_a_killed_run_has_left_of_a_base_goes(ground: Ground, killed_at: st
     ground.prune()
     assert not left.exists()
     assert ground.byte("web") == 1
+
+
+def test_a_disk_smaller_than_its_image_is_refused_with_what_is_allowed(ground: Ground) -> None:
+    path = ground.folder / "large.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(path), "3M"], check=True)
+    with pytest.raises(ConfigError, match=rf"disk: 1048576: .*{path} has.*allowed: at least 3MiB"):
+        ground.create("web", path)
+    assert not ground.at("web").dir.exists()
+    assert [each.name for each in ground.home.glob(".*")] == []

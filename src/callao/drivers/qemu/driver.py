@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from callao.config import Arch, Config, MountType, VMType
+from callao.config.sizes import format_size
 from callao.drivers.base import Boot, Features, Machine
 from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
 from callao.drivers.qemu.accel import Acceleration, choose
@@ -23,7 +24,7 @@ from callao.drivers.qemu.machine import MACHINES, Booting, command_line, machine
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory, read_in
 from callao.drivers.qemu.process import launch
 from callao.drivers.qemu.state import DEVICES, MEMORY, WHOLE
-from callao.errors import DriverError, Problem
+from callao.errors import ConfigError, DriverError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.instances import InstancePaths
@@ -92,6 +93,7 @@ class QemuDriver:
 
     def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
         if not paths.disk.exists():
+            _refuse_smaller(config.disk, image)
             disk.create_overlay(paths.disk, image.disk, config.disk)
         if image.kernel is not None and not paths.kernel.exists():
             shutil.copyfile(image.kernel, paths.kernel)
@@ -178,6 +180,13 @@ class QemuDriver:
             booting = Booting()
         words = machine_words(program, boot, accel, booting)
         return ("-version", version, *words)
+
+
+def _refuse_smaller(wanted: int, image: Fetched) -> None:
+    """:raises ConfigError: for a disk that has not the space that its image has."""
+    if wanted < (least := disk.virtual_size(image.disk)):
+        allowed = f"at least {format_size(least)}, or another image"
+        raise ConfigError([Problem("disk", wanted, f"bytes are fewer than {image.location} has", allowed)])
 
 
 def _out_of_bounds(config: Config, host: Host) -> Iterator[Problem]:
