@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import stat
@@ -94,6 +95,23 @@ def test_garbage_does_not_end_the_server(sock: Path) -> None:
         return call(sock, "GET", "/v1/info")
 
     assert served(sock, ask) == {"sshLocalPort": 60022}
+
+
+def test_a_request_that_is_too_large_is_dropped(sock: Path) -> None:
+    size = api._BODY_LIMIT + 1
+    head = b"POST /v1/refresh HTTP/1.1\r\nHost: lima\r\nContent-Length: %d\r\n\r\n" % size
+
+    def ask() -> bytes:
+        with socket.socket(socket.AF_UNIX) as wire:
+            wire.connect(str(sock))
+            wire.settimeout(20)
+            with contextlib.suppress(BrokenPipeError):
+                wire.sendall(head + bytes(size))
+            with contextlib.suppress(ConnectionResetError):
+                return wire.recv(100)
+        return b""
+
+    assert served(sock, ask) == b""
 
 
 def test_a_dead_agent_is_told_with_a_remedy(sock: Path) -> None:

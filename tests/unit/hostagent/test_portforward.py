@@ -313,6 +313,25 @@ def test_who_has_a_port_is_looked_for_a_few_times_only(monkeypatch: pytest.Monke
     assert len(looked) == portforward._MOST_NAMED
 
 
+def test_listeners_take_no_more_than_their_share_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    clock = iter([0.0, 0.5, 0.5, 0.5])
+    monkeypatch.setattr(portforward.time, "thread_time", lambda: next(clock))
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def work() -> None:
+        ports = Scene().forwarder()
+        with monkeypatch.context() as patch:
+            patch.setattr(portforward.asyncio, "sleep", sleep)
+            await news(ports, [OPEN], [])
+        await ports.close()
+
+    run(work())
+    assert slept[0] == 0.5 / portforward._SHARE
+
+
 def test_each_listener_is_told_of_once_as_lima_does() -> None:
     """Also one that the machine holds since its start, or that shares its end on the host with another."""
     scene = Scene(Machine([Forward("tcp", "127.0.0.1", 8080, 8080)]))

@@ -380,3 +380,11 @@ def test_a_disk_smaller_than_its_image_is_refused_with_what_is_allowed(ground: G
         ground.create("web", path)
     assert not ground.at("web").dir.exists()
     assert [each.name for each in ground.home.glob(".*")] == []
+
+
+def test_an_instance_is_its_users_alone(ground: Ground) -> None:
+    ground.create("web", ground.server.serve("/a.qcow2", body := ground.image(1)), sha256(body))
+    paths = ground.at("web")
+    assert paths.dir.stat().st_mode & 0o777 == 0o700
+    for secret in (paths.host_key, paths.callao_json, ground.home / "_config" / "user"):
+        assert secret.stat().st_mode & 0o777 == 0o600

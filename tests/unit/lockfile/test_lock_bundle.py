@@ -18,7 +18,7 @@ from callao.errors import DigestMismatch, DownloadError, LockError
 from callao.images import fetch
 from callao.images.cache import entry
 from callao.lifecycle import Request
-from callao.lockfile import Lock, LockFile, export, fetch_all, needed, unpack
+from callao.lockfile import Lock, LockFile, bundle, export, fetch_all, needed, unpack
 from callao.templates import resolve
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
@@ -184,6 +184,14 @@ def test_a_tar_that_somebody_changed_is_refused(
         unpack(tar, elsewhere)
     assert not [path for path in elsewhere.rglob("data") if path.read_bytes() == DISK[::-1]]
     assert not [path for path in elsewhere.rglob("*") if path.is_symlink() or "authorized" in path.name]
+
+
+def test_a_lock_too_large_to_be_one_is_refused(
+    tar: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "_LARGEST_LOCK", 10)
+    with pytest.raises(LockError, match=r"does not begin with callao\.lock"):
+        unpack(tar, elsewhere)
 
 
 def test_a_tar_that_agrees_only_with_itself_is_refused_by_our_own_lock(

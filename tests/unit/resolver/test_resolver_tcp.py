@@ -16,7 +16,7 @@ from resolver.running import framed, question, read_framed, shown
 from resolver.upstream import answer, silence
 
 from callao.errors import AgentError
-from callao.resolver import Patience, Resolver, Rules
+from callao.resolver import Patience, Resolver, Rules, listeners
 from callao.resolver.places import NoPlace, Places
 from callao.resolver.responder import Responder
 
@@ -28,6 +28,16 @@ def test_a_connection_takes_several_queries(serve) -> None:
         for name, address in (("a.test", "10.0.0.1"), ("b.test", "10.0.0.2")):
             connection.sendall(framed(question(name).pack()))
             assert str(DNSRecord.parse(read_framed(connection)).rr[0].rdata) == address
+
+
+def test_more_connections_than_there_may_be_are_closed(serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "MOST_CONNECTIONS", 2)
+    running = serve(RULES)
+    with running.connection() as first, running.connection() as second, running.connection() as third:
+        for each in (first, second):
+            each.sendall(framed(question("a.test").pack()))
+            assert read_framed(each)
+        assert third.recv(1) == b""
 
 
 def test_queries_may_come_in_pieces(serve) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -14,6 +15,8 @@ import pytest
 from paramiko.sftp import int64
 from served import Wire, World, program
 
+from callao.sftp.packets import LONGEST
+
 OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT, OPENDIR, READDIR, EXTENDED = 3, 4, 5, 6, 8, 10, 11, 12, 200
 NO_SUCH_FILE, DENIED, FAILURE, BAD, UNSUPPORTED = 2, 3, 4, 5, 8
 
@@ -23,6 +26,12 @@ def test_the_extensions_of_openssh_are_offered(wire: Wire) -> None:
     for name in (b"posix-rename@", b"statvfs@", b"hardlink@", b"fsync@"):
         assert name + b"openssh.com" in wire.version
     assert b"check-file" not in wire.version
+
+
+def test_a_packet_that_is_too_long_ends_the_session(wire: Wire) -> None:
+    wire.socket.sendall(struct.pack(">I", LONGEST + 1) + bytes(100))
+    with contextlib.suppress(ConnectionResetError):
+        assert wire.socket.recv(1) == b""
 
 
 def test_a_hard_link_is_made(here: World, wire: Wire) -> None:
