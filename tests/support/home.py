@@ -79,7 +79,7 @@ class Home:
             Request(name=name, state="absent"), home=self.path, host=self.host, check=False, report=silent
         )
 
-    def ssh(self, name: str, command: str, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def ssh(self, name: str, command: str, timeout: float = 180.0) -> subprocess.CompletedProcess[str]:
         """Run a command in the guest as a user would: by the instance's ssh.config alone."""
         return Guest(name, self.path).run(command, timeout=timeout)
 

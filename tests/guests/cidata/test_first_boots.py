@@ -74,7 +74,7 @@ class Box:
 @pytest.fixture(scope="module")
 def box(golden: Golden) -> Iterator[Box]:
     with temporary_home(golden) as home:
-        home.ensure(_NAME, timeout=300, extra={**home.direct(), **_EXTRA})
+        home.ensure(_NAME, timeout=600, extra={**home.direct(), **_EXTRA})
         yield Box(home)
 
 
@@ -153,7 +153,7 @@ def test_scripts_ran_in_limas_order(box: Box) -> None:
 def test_the_next_boot_runs_the_scripts_again_and_rewrites_nothing(box: Box) -> None:
     look = f"sudo stat -c '%n %Y %i' {_WRITTEN}; sudo sha256sum {_WRITTEN}"
     before = box.run(look)
-    box.home.ensure(_NAME, template=None, state="restarted", timeout=300)
+    box.home.ensure(_NAME, template=None, state="restarted", timeout=600)
     assert box.run(look) == before
     assert box.run("cat /run/lima-boot-done") == "code=0\n"
     assert box.run("cat ~/boots").split() == ["user"] * 2

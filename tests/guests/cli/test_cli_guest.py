@@ -196,7 +196,7 @@ def test_a_port_forward_comes_while_it_runs(box: Box) -> None:
     done = box("edit", "web", "--port-forward", f"{port}:8000")
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "Changed web." in done.stderr
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         with (
             contextlib.suppress(OSError),
@@ -216,7 +216,7 @@ def test_a_tunnel_leads_into_the_guests_network(box: Box) -> None:
     try:
         assert run.stderr is not None
         port = int(run.stderr.readline().strip().rpartition(":")[2])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             try:
                 answer = _through(port, "lima-web", 8000)

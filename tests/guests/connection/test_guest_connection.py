@@ -85,7 +85,7 @@ def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_me
         done = run("ansible", guests("box", **variables), *words, home=home.path, control_dir=control_dir)
         return done.stdout
 
-    home.ensure("box", warm=True, timeout=300, extra=home.direct())
+    home.ensure("box", warm=True, timeout=600, extra=home.direct())
     home.ensure("box", template=None, state="stopped", force=True)
     assert "instance 'box' is stopped" in boot_id()
     first = boot_id(lima_autostart=True)
@@ -93,7 +93,7 @@ def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_me
     port = inspect("box", home.path, home.host).ssh_port
 
     extra = {**home.direct(), "ssh": {"localPort": port}}
-    home.ensure("box", recreate=True, warm=True, timeout=300, extra=extra)
+    home.ensure("box", recreate=True, warm=True, timeout=600, extra=extra)
     assert inspect("box", home.path, home.host).ssh_port == port
     second = boot_id()
     assert "CHANGED" in second, second

@@ -58,7 +58,7 @@ def victims(home: Home) -> dict[str, Identity]:
 
 def settled(home: Home) -> None:
     """After a blow, agent and machine live together or not at all."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if len(victims(home)) in (0, 2):
             return
@@ -110,12 +110,12 @@ def kept(golden: Golden) -> Iterator[Home]:
 def blow(home: Home, who: str) -> bytes:
     """Kill it as soon as the machine runs; returns what the run said."""
     with begun(home, home.template(**home.direct())) as run:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while "qemu" not in victims(home) and time.monotonic() < deadline:
             time.sleep(0.05)
         pid = run.pid if who == "run" else victims(home)[who].pid
         os.kill(pid, signal.SIGKILL)
-        _, words = run.communicate(timeout=60)
+        _, words = run.communicate(timeout=180)
         assert run.returncode != 0
     settled(home)
     return words

@@ -68,7 +68,7 @@ class Box:
 
     def ensure(self, **request: Any) -> Any:
         self.events.clear()
-        request.setdefault("timeout", 300)
+        request.setdefault("timeout", 600)
         return self.home.ensure(NAME, extra=self.extra, events=self.events, **request)
 
     def now(self) -> Any:
@@ -92,7 +92,7 @@ def box(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
 
 def page(port: int) -> str:
     """What the guest's service says, once it listens: the probe asks for its file alone."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
@@ -144,7 +144,7 @@ def test_the_host_key_is_ours_and_checked(box: Box) -> None:
     config = box.home.path / NAME / "ssh.config"
     argv = ["ssh", "-F", str(config), "-o", "ControlPath=none"]
     argv += ["-o", f"UserKnownHostsFile={box.home.path / 'other'}", f"lima-{NAME}", "true"]
-    refused = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    refused = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
     assert refused.returncode == 255
     assert "verification failed" in refused.stderr.lower()
 
@@ -311,7 +311,7 @@ def test_stopped_stays_stopped(box: Box) -> None:
 
 def test_a_forced_stop_takes_no_time_for_the_guest(box: Box) -> None:
     home = box.home
-    home.ensure("quick", extra=home.direct(), warm=True, timeout=300)
+    home.ensure("quick", extra=home.direct(), warm=True, timeout=600)
     began = time.monotonic()
     home.ensure("quick", template=None, state="stopped", force=True)
     assert inspect("quick", home.path, home.host).status is Status.STOPPED

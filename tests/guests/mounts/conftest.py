@@ -86,5 +86,5 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
         if booted:  # devices are there before provision scripts run
             script = "#!/bin/sh\ncat /mnt/read/greeting >/run/seen\n"
             extra["provision"] = [{"mode": "system", "script": script}]
-        home.ensure("box", extra=extra, timeout=400, warm=not booted)
+        home.ensure("box", extra=extra, timeout=600, warm=not booted)
         yield Box(home, cold)

@@ -165,7 +165,7 @@ class HotSuite:
         (tmp_path / "x").write_text("still\n")
         box.mount(location=str(tmp_path), mount_point="/srv/stream", type="reverse-sshfs")
         box.home.ssh("box", "sudo pkill -9 sshd-session; sudo pkill -9 -f 'sshd: '")
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             done = box.home.ssh("box", "mountpoint -q /srv/stream && cat /srv/stream/x")
             if done.stdout == "still\n":

@@ -21,7 +21,7 @@ def test_a_plain_guest_is_left_alone(home: Home, tmp_path: Path) -> None:
         "mounts": [{"location": str(tmp_path)}],
         "portForwards": [*rules, {"guestPort": 8001, "hostPort": 28001}],
     }
-    home.ensure("plain", extra=extra, timeout=300)
+    home.ensure("plain", extra=extra, timeout=600)
     instance = inspect("plain", home.path, home.host)
     assert not (instance.dir / "qemu-efi-vars.fd").exists()
     assert instance.forwards == (("tcp", "127.0.0.1", 28000, 8000), ("udp", "127.0.0.1", 28000, 8000))

@@ -70,7 +70,7 @@ while True:
 """
 """Echoes on each (kind, address, port) that it is given, in the background."""
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @dataclass
@@ -166,7 +166,7 @@ def machine(golden: Golden) -> Iterator[Box]:
         rules = rules_for(base)
         extra = {**home.direct(), "portForwards": rules}
         events: list[Event] = []
-        home.ensure("box", extra=extra, events=events, warm=True, timeout=300)
+        home.ensure("box", extra=extra, events=events, warm=True, timeout=600)
         notices = [each.message for each in events if each.state is State.NOTICE]
         box = Box(home, base, notices)
         behind = "sudo date -s '1 hour ago'"

@@ -58,7 +58,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         (shared / "greeting").write_text("hello\n")
         mounts = [{"location": str(shared), "mountPoint": "/mnt/shared", "writable": True}]
         extra = {**home.direct(), "mounts": mounts, "mountType": "virtiofs"}
-        home.ensure("box", extra=extra, warm=True, timeout=400)
+        home.ensure("box", extra=extra, warm=True, timeout=600)
         yield Box(home, shared)
 
 
@@ -80,7 +80,7 @@ def test_a_running_box_returns_to_a_moment_memory_and_disk(box: Box) -> None:
 
 
 def test_a_new_box_begins_at_a_moment_as_itself(box: Box) -> None:
-    assert box.home.ensure("twin", template=None, origin="box@pristine", timeout=400).changed
+    assert box.home.ensure("twin", template=None, origin="box@pristine", timeout=600).changed
     look = "cat /tmp/memory disk /mnt/shared/greeting; hostname; sudo cat /mnt/lima-cidata/meta-data"
     twin = box.home.ssh("twin", look)
     assert twin.stdout.splitlines()[:4] == ["before", "before", "hello", "lima-twin"], twin.stderr
@@ -95,7 +95,7 @@ def test_a_sshd_that_keeps_its_keys_is_made_to_read_them_again(box: Box) -> None
     """As those from OpenSSH 9.8 on do. This one is older; a word in its file has it taken for such a one."""
     box.run("sudo sh -c 'cd /usr/sbin && cp -p sshd new && printf sshd-session >>new && mv new sshd'")
     box.take("keeping")
-    assert box.home.ensure("twin", template=None, origin="box@keeping", timeout=400).changed
+    assert box.home.ensure("twin", template=None, origin="box@keeping", timeout=600).changed
     log = box.home.ssh("twin", "sudo journalctl -q --no-pager -t sshd").stdout
     assert "Received SIGHUP; restarting." in log
     box.home.delete("twin")
@@ -145,7 +145,7 @@ def test_another_machine_is_refused_with_what_differs(box: Box) -> None:
 def test_a_box_that_is_off_keeps_its_disk(box: Box) -> None:
     box.home.ensure("box", template=None, state="stopped")
     assert box.take("off").bound is None
-    box.home.ensure("box", template=None, timeout=400)
+    box.home.ensure("box", template=None, timeout=600)
     box.run("echo changed >disk; sync")
     assert "pristine" not in box.names()
     with pytest.raises(SnapshotError, match="Stop it first"):

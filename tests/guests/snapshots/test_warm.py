@@ -34,7 +34,7 @@ def make(home: Home, name: str, events: list[Event] | None = None, **extra: obje
     document = {**home.direct(), "provision": [{"mode": "system", "script": SCRIPT}], **extra}
     template = home.path / f"{name}.yaml"
     template.write_text(dump(home.config(**document)))
-    home.ensure(name, template=str(template), warm=True, timeout=400, events=events)
+    home.ensure(name, template=str(template), warm=True, timeout=600, events=events)
     return events
 
 
@@ -101,7 +101,7 @@ def test_nobody_ever_hears_another_ones_host_key(home: Home) -> None:
     asking.start()
     try:
         make(home, "three", ssh={"localPort": port}, hostname="shop")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not heard and time.monotonic() < deadline:
             time.sleep(0.1)
     finally:
@@ -114,7 +114,7 @@ def test_nobody_ever_hears_another_ones_host_key(home: Home) -> None:
 
 def test_a_copy_boots_like_any_other_machine_later(home: Home) -> None:
     before = told(home, "two", "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; hostname")
-    home.ensure("two", template=None, state="restarted", timeout=400)
+    home.ensure("two", template=None, state="restarted", timeout=600)
     assert told(home, "two", "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub; hostname") == before
     assert told(home, "two", "cat /mnt/s/greeting") == "hello"
 
