@@ -11,6 +11,7 @@ from typing import Protocol
 from callao.drivers import Forward, Machine
 from callao.errors import AgentError, PortTaken
 from callao.guest.streams import Target
+from callao.hostagent.hostsocket import identity, make_way, remove
 from callao.hostagent.switch import Switch
 from callao.hostagent.tcpforward import listen_tcp, listen_unix
 from callao.hostagent.udpforward import UdpPort
@@ -67,6 +68,7 @@ class ByAgent:
         self._switch = switch
         self._sockets = sockets
         self._open: dict[Wanted, asyncio.Server | UdpPort] = {}
+        self._ours: dict[Wanted, tuple[int, int]] = {}
 
     async def open(self, wanted: Wanted) -> None:
         target = Target(wanted.proto, from_within(wanted.guest_ip), wanted.guest_port)
@@ -85,19 +87,18 @@ class ByAgent:
     async def close(self, wanted: Wanted) -> None:
         self._open.pop(wanted).close()
         if wanted.host_socket:
-            (self._sockets / wanted.host_socket).unlink(missing_ok=True)
+            remove(self._sockets / wanted.host_socket, self._ours.pop(wanted))
 
     async def _listen_on_socket(self, wanted: Wanted, target: Target) -> asyncio.Server:
         if wanted.proto != "tcp":
             raise AgentError(f"{wanted.host_socket}: a socket carries TCP, and the guest's port is of UDP")
         path = self._sockets / wanted.host_socket
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if path.is_socket():
-            path.unlink()  # of an earlier run: nobody binds over it
+        make_way(path)
         listener = socket.socket(socket.AF_UNIX)
         try:
             listener.bind(str(path))
             path.chmod(0o600)  # before anybody can connect
+            self._ours[wanted] = identity(path)
             return await listen_unix(self._switch, listener, target)
         except OSError:
             listener.close()

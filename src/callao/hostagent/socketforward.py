@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from callao.config import PortForward
-from callao.errors import AgentError, CallaoError
+from callao.errors import CallaoError
+from callao.hostagent.hostsocket import make_way
 from callao.ssh import Client
 
 
@@ -48,7 +48,7 @@ class SocketForwards:
         guest, host = self._ends(rule)
         try:
             if rule.host_socket and not rule.reverse:
-                _make_way(self._host_path(rule.host_socket))
+                make_way(self._host_path(rule.host_socket))
             if rule.guest_socket and rule.reverse:
                 there = shlex.quote(rule.guest_socket)
                 await self.client.run(f"[ ! -S {there} ] || sudo -n rm -f -- {there}\n", timeout=30.0)
@@ -74,28 +74,6 @@ class SocketForwards:
 
     def _host_path(self, text: str) -> Path:
         return self.folder / text
-
-
-def _make_way(path: Path) -> None:
-    """Remove the socket of an earlier run, since ssh does not bind over it.
-
-    :raises AgentError: when somebody listens on it, whoever that is.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-        except OSError:  # it listens, and is busy, or not ours to talk to
-            pass
-    raise AgentError(
-        f"hostSocket: another program listens on {path}.", hint="Choose another path, or stop that program."
-    )
 
 
 def _escaped(path: str) -> str:

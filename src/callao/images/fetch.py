@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.access import Access
-from callao.errors import DigestMismatch, DownloadError
+from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
 from callao.images.cache import Entry, Turn, entry, exclusive, not_kept
@@ -128,10 +129,12 @@ def _cached(cached: Entry, place: Location, found: str) -> CachedFile:
 
 
 def forget(location: str, home: Path) -> None:
-    """Remove what was fetched from ``location``; files of this machine stay."""
+    """Remove what was fetched from ``location``, unless another run is at it; files of this machine stay."""
     place = parse(location)
     if place.path is None:
-        shutil.rmtree(entry(home, place.url).dir, ignore_errors=True)
+        folder = entry(home, place.url).dir
+        with contextlib.suppress(ImageError), exclusive(folder, Turn(0.0)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFile:

@@ -51,8 +51,14 @@ def clear_stale(paths: InstancePaths) -> None:
     must_be_unused(paths, "started or changed")
     for path in (paths.ha_pid, *paths.of_processes, *paths.dir.glob("ssh-*.sock")):
         path.unlink(missing_ok=True)
-    for path in (*paths.dir.glob(".*"), *paths.snapshots.glob(".*")):
+    hidden = (*paths.dir.glob(".*"), *paths.snapshots.glob(".*"))
+    for path in (each for each in hidden if not _is_the_users(each.name)):
         if path.is_symlink():  # as one to a shared directory, which stays
             path.unlink()
         else:
             remove_tree(path)
+
+
+def _is_the_users(name: str) -> bool:
+    """Whether it is git's, an editor's or a desktop's, of whoever keeps or edits the folder."""
+    return name.startswith((".git", ".#", ".DS_Store")) or name.endswith((".swp", ".swo"))

@@ -377,6 +377,27 @@ def test_a_socket_of_the_host_leads_to_a_port_of_the_guest_and_is_for_its_user_a
     with_guest(tmp_path, work)
 
 
+def test_a_socket_of_another_program_is_left_to_it_before_and_after(tmp_path: Path) -> None:
+    async def work(scene: Scene) -> None:
+        wanted = Wanted("tcp", "", 0, "127.0.0.1", 80, host_socket="page.sock")
+        path = tmp_path / wanted.host_socket
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+            other.listen()
+            with pytest.raises(AgentError, match="another program listens on"):
+                await scene.agent.open(wanted)
+            assert path.is_socket()
+        path.unlink()
+        await scene.agent.open(wanted)
+        path.rename(tmp_path / "moved")
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+            await scene.agent.close(wanted)
+            assert path.is_socket()
+
+    with_guest(tmp_path, work)
+
+
 @pytest.mark.parametrize("proto", ["tcp", "udp"])
 def test_every_address_of_the_host_takes_ipv4_as_well(tmp_path: Path, proto: str) -> None:
     async def work() -> None:

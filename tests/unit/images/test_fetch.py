@@ -22,8 +22,8 @@ from images.conftest import Server, killed_after, left_in, sha256
 from callao.access import Access
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, State, silent
-from callao.images import Patience, adopt, fetch, lookup
-from callao.images.cache import entry
+from callao.images import Patience, adopt, fetch, forget, lookup
+from callao.images.cache import entry, exclusive
 from callao.images.size import size_of
 
 BODY = os.urandom(700_000)
@@ -266,6 +266,16 @@ def test_a_run_that_is_killed_leaves_no_digest_beside_other_data(
         run()
     monkeypatch.undo()
     assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
+def test_what_another_run_is_at_is_not_forgotten(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/a.img", BODY)
+    get(url, tmp_path)
+    with exclusive(entry(tmp_path, url).dir):
+        forget(url, tmp_path)
+        assert entry(tmp_path, url).data.exists()
+    forget(url, tmp_path)
+    assert not entry(tmp_path, url).dir.exists()
 
 
 def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:

@@ -85,6 +85,17 @@ def test_a_killed_runs_link_to_a_share_is_cleared_and_the_share_stays(home: Path
     assert (shared / "precious").exists()
 
 
+def test_what_git_and_editors_keep_in_an_instances_folder_stays(home: Path) -> None:
+    paths = InstancePaths(home / "web")
+    (paths.dir / ".git").mkdir()
+    for name in (".git/HEAD", ".gitignore", ".lima.yaml.swp", ".DS_Store"):
+        (paths.dir / name).touch()
+    (paths.dir / ".#lima.yaml").symlink_to("ann@host.1234")
+    clear_stale(paths)
+    kept = sorted(each.name for each in paths.dir.glob(".*"))
+    assert kept == [".#lima.yaml", ".DS_Store", ".git", ".gitignore", ".lima.yaml.swp"]
+
+
 def test_a_folder_that_is_a_link_goes_with_what_it_leads_to(home: Path) -> None:
     paths, target = linked(home)
     delete(home, "web")
