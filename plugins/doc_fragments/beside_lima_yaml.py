@@ -19,7 +19,8 @@ options:
     description:
       - Whether the instance is kept from being deleted, renamed and made anew, by whatever tool. The same as
         C(callao protect) and C(limactl protect).
-      - With V(false), O(state=absent) and O(recreate=true) remove also one that is protected.
+      - With V(false), O(state=absent) and O(recreate=true) remove also one that is protected, and
+        O(renamed_from) renames it.
       - When not given, it stays as it is.
     type: bool
   autostart:

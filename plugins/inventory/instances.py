@@ -45,7 +45,8 @@ options:
       - Which instances become hosts. Each entry is one C(include) or one C(exclude), a Jinja2 expression
         about C(lima) and C(inventory_hostname).
       - The first entry whose expression is true decides. An instance that none decides about becomes a host.
-      - An expression that fails for an instance does not decide about it, unless O(strict) is true.
+      - An expression that fails for an instance does not decide about it, unless O(strict) is true. One that
+        is no expression is always an error.
     type: list
     elements: dict
     default: []
@@ -95,11 +96,13 @@ compose:
 """
 
 import typing as t
+from difflib import get_close_matches
 from pathlib import Path
 
 from ansible.errors import AnsibleError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.callao.lima.plugins.plugin_utils._copies import tell_of_hidden_copy
+from jinja2 import Environment, TemplateSyntaxError
 
 SUFFIXES = (".callao.yml", ".callao.yaml")
 VARIABLES = (
@@ -127,13 +130,21 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        self._tell_of_unknown(self._read_config_data(path))
         tell_of_hidden_copy()
         filters = _checked(self.get_option("filters"))
         self._check_home()
         for instance in self._instances(path, cache):
             if self._is_host(instance, filters):
                 self._add(instance)
+
+    def _tell_of_unknown(self, source: dict[str, t.Any]) -> None:
+        """Ansible itself leaves them out in silence."""
+        known = sorted(self.option_definitions)
+        for key in sorted(map(str, set(source) - set(known))):
+            near = get_close_matches(key, known, n=1)
+            instead = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+            self.display.warning(f"callao.lima.instances: {key}: no such option ({instead}).")
 
     def _check_home(self) -> None:
         home = self.get_option("lima_home")
@@ -220,7 +231,14 @@ def _checked(filters: list[dict[str, t.Any]]) -> list[tuple[bool, t.Any]]:
                 f"callao.lima.instances: filters[{index}]: {entry!r} is not one of include: EXPRESSION and "
                 "exclude: EXPRESSION."
             )
-        checked.append(("include" in entry, next(iter(entry.values()))))
+        (expression,) = entry.values()
+        try:
+            Environment(autoescape=True).parse(f"{{{{ {expression} }}}}")
+        except TemplateSyntaxError as error:
+            raise AnsibleError(
+                f"callao.lima.instances: filters[{index}]: {expression!r} is no Jinja2 expression: {error}"
+            ) from error
+        checked.append(("include" in entry, expression))
     return checked
 
 

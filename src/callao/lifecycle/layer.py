@@ -99,16 +99,47 @@ def _forwards(
     for rule in persisted.removed:
         full = context.forward(document, rule)
         if full in said:
-            words = ", ".join(f"{key}: {value}" for key, value in rule.items())
             notices.append(
-                f"{context.name}: portForwards: the request's rule ({words}) goes before its removal by "
-                "persist."
+                f"{context.name}: portForwards: the request's rule ({_words(rule)}) goes before its removal "
+                "by persist."
             )
         else:
             rules = [each for each in rules if context.forward(document, each) != full]
     there = [context.forward(document, each) for each in rules]
-    added = [rule for rule in persisted.forwards if context.forward(document, rule) not in there]
+    added = []
+    for rule in persisted.forwards:
+        full = context.forward(document, rule)
+        if full in there:
+            continue
+        if any(_contradict(full, each) for each in said):
+            notices.append(
+                f"{context.name}: portForwards: the request's rules go before what persist has written "
+                f"({_words(rule)})."
+            )
+        else:
+            added.append(rule)
     return Layered({**document, "portForwards": [*added, *rules]}, tuple(notices))
+
+
+_GUEST = ("guestIPMustBeZero", "guestIP", "guestPortRange", "guestSocket")
+_HOST = ("hostIP", "hostPortRange", "hostSocket")
+
+
+def _contradict(one: object, other: object) -> bool:
+    """Whether only one of two different rules can have its way: of one end in the guest, or on the host."""
+    if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+        return False
+    protocols = {one.get("proto"), other.get("proto")}
+    if one.get("reverse") != other.get("reverse") or (len(protocols) > 1 and "any" not in protocols):
+        return False
+    if all(one.get(key) == other.get(key) for key in _GUEST):
+        return True
+    reserving = not (one.get("ignore") or other.get("ignore"))
+    return reserving and all(one.get(key) == other.get(key) for key in _HOST)
+
+
+def _words(rule: Entry) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in rule.items())
 
 
 def _entries(document: Mapping[str, object], field: str) -> list[Entry]:

@@ -13,7 +13,7 @@ from callao.instances.lock import locked
 from callao.lifecycle.quiet import must_be_free, must_be_stopped
 
 
-def rename(instance: Instance, name: str, *, home: Path) -> None:
+def rename(instance: Instance, name: str, *, home: Path, though_protected: bool = False) -> None:
     """Its next start writes the files that hold the name: seed, ssh.config, known_hosts.
 
     :raises InstanceError: when it runs, is protected, or the name is taken.
@@ -23,7 +23,7 @@ def rename(instance: Instance, name: str, *, home: Path) -> None:
     with locked(instance.name, home), locked(name, home):
         must_be_stopped(instance, "renamed")
         must_be_free(name, home)
-        if instance.protected:
+        if instance.protected and not though_protected:
             raise InstanceProtected(
                 f"instance {instance.name!r} is protected, and keeps its name.",
                 hint=f"callao unprotect {instance.name}",

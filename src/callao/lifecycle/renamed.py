@@ -51,14 +51,15 @@ def ensure_renamed(
     if runs:
         off = Request(name=old.name, state=Target.STOPPED, force=request.force, timeout=request.timeout)
         ensure(off, home=home, host=host, check=False, report=report)
-    rename(old, request.name, home=home)
+    # Where the request ends the protection, its rest does so, under the new name.
+    rename(old, request.name, home=home, though_protected=request.protected is False)
     done = ensure(rest, home=home, host=host, check=False, report=report)
     return _told(old, done, request.name, before)
 
 
 def _must_be_renamable(old: Instance, request: Request, home: Path, *, runs: bool) -> None:
     must_be_renamable(request.name, home)
-    if old.protected:
+    if old.protected and request.protected is not False:
         raise InstanceProtected(
             f"instance {old.name!r} is protected, and keeps its name.", hint=f"callao unprotect {old.name}"
         )

@@ -204,3 +204,22 @@ def test_nothing_is_started_or_written(home: Home) -> None:
     before = sorted(str(path) for path in home.path.rglob("*"))
     home.read()
     assert sorted(str(path) for path in home.path.rglob("*")) == before
+
+
+def test_an_option_that_there_is_not_is_told_with_the_nearest(home: Home) -> None:
+    done = home.run("--list", source={"lima_hme": "/x", "fiters": [], "nonsense": 1})
+    told = " ".join(done.stderr.split())
+    for words in (
+        "lima_hme: no such option (did you mean lima_home?)",
+        "did you mean filters?",
+        "nonsense: no such",
+    ):
+        assert words in told
+
+
+def test_a_filter_that_is_no_expression_is_told_with_no_instance_at_hand(home: Home) -> None:
+    empty = home.folder / "empty"
+    empty.mkdir()
+    source = {"lima_home": str(empty), "filters": [{"include": "lima.status =="}, {"exclude": True}]}
+    done = home.run("--list", source=source)
+    assert "filters[0]: 'lima.status ==' is no Jinja2 expression" in " ".join(done.stderr.split())

@@ -213,3 +213,29 @@ def test_a_request_that_says_the_contrary_goes_before_persist_and_tells(home: Pa
     config = inspect("web", home, HOST).config
     assert config is not None
     assert [each.writable for each in config.mounts] == [False]
+
+
+@pytest.mark.parametrize(
+    ("rule", "stays"),
+    [
+        ({"guestPort": 80, "hostPort": 9090}, False),
+        ({"guestPort": 80, "ignore": True}, False),
+        ({"guestPort": 81, "hostPort": 8080}, False),
+        ({"guestPort": 80, "hostPort": 9090, "proto": "udp"}, True),
+        ({"guestPortRange": [1, 1023], "ignore": True}, True),
+        ({"guestPort": 81, "hostPort": 9090}, True),
+    ],
+)
+def test_a_rule_of_the_request_goes_before_a_persisted_one_that_it_contradicts(
+    home: Path, box: Path, rule: dict[str, Any], stays: bool
+) -> None:
+    asked(home, state="present", template=template(home))
+    forward(home, "present", guestPort=80, hostPort=8080, proto="tcp")
+    outcome = asked(home, state="present", template=template(home), config={"portForwards": [rule]})
+    kept = {"guestPort": 80, "hostPort": 8080, "proto": "tcp"}
+    assert written(box) == ([kept, rule] if stays else [rule])
+    told = (
+        "the request's rules go before what persist has written (guestPort: 80, hostPort: 8080, proto: tcp)"
+    )
+    assert (told in " ".join(outcome.notices)) == (not stays)
+    assert not asked(home, state="present", template=template(home), config={"portForwards": [rule]}).changed

@@ -137,6 +137,15 @@ def test_a_protected_one_keeps_its_name(home: Path, *, check: bool) -> None:
         asked(home, "shop", renamed_from="web", check=check)
 
 
+def test_a_protected_one_is_renamed_by_a_request_that_ends_the_protection(home: Path) -> None:
+    asked(home, protected=True)
+    foretold = asked(home, "shop", renamed_from="web", protected=False, check=True)
+    done = asked(home, "shop", renamed_from="web", protected=False)
+    assert done.actions == foretold.actions == ("rename", "unprotect")
+    assert (done.before, done.after) == (foretold.before, foretold.after)
+    assert not inspect("shop", home, HOST).protected
+
+
 def test_nothing_is_renamed_where_the_rest_of_the_request_cannot_be_met(home: Path) -> None:
     with pytest.raises(InstanceError, match="cannot shrink"):
         asked(home, "shop", renamed_from="web", config={"disk": "1GiB"})
