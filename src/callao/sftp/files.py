@@ -1,18 +1,57 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An open file: reads and writes at offsets, by its descriptor alone."""
+"""An open file: reads and writes at offsets, by its descriptor alone; and an open directory."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
+from itertools import islice
 
 from paramiko.sftp import SFTP_OK
 from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_handle import SFTPHandle
 
-from callao.sftp.attributes import attributes, change_open
+from callao.sftp.attributes import Entry, attributes, change_open, entry
+from callao.sftp.tree import Place
 
 LONGEST = 256 * 1024 - 1024
 """Bytes in one answer, as OpenSSH's server has it; a client that asks for more asks again."""
+
+
+_ENTRIES = 100
+"""Of a directory in one answer, as OpenSSH's server has it."""
+
+
+class OpenFolder(SFTPHandle):
+    """A directory whose entries are read as they are asked for: a client holds many open, with as many
+    entries as it likes to make, and none of them takes memory here.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._fd = descriptor
+        self._rest = self._entries()
+
+    def close(self) -> None:
+        self._rest.close()
+        os.close(self._fd)
+
+    def _get_next_files(self) -> list[Entry]:
+        """The name is paramiko's."""
+        return list(islice(self._rest, _ENTRIES))
+
+    def _entries(self) -> Generator[Entry, None, None]:
+        own = os.fstat(self._fd)
+        # The root's parent is nobody's business, so ".." looks like "." everywhere.
+        yield entry(".", own)
+        yield entry("..", own)
+        with os.scandir(self._fd) as found:
+            for each in found:
+                try:
+                    status = Place(self._fd, each.name).stat()
+                except FileNotFoundError:  # it is gone meanwhile
+                    continue
+                yield entry(each.name, status)
 
 
 class OpenFile(SFTPHandle):

@@ -17,11 +17,12 @@ from paramiko.sftp import SFTP_OK
 from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_si import SFTPServerInterface
 
-from callao.sftp.attributes import Entry, attributes, change, entry, mode_of
-from callao.sftp.files import OpenFile
+from callao.sftp.attributes import attributes, change, mode_of
+from callao.sftp.files import OpenFile, OpenFolder
 from callao.sftp.paths import refusal
 from callao.sftp.tree import PIN, Place, Tree
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 _CHANGING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_EXCL
 
 
@@ -40,16 +41,9 @@ class Service(SFTPServerInterface):
         with self._tree.place(path, through=through) as place:
             return OpenFile(place.opened(flags, mode_of(attr, 0o666)), flags)
 
-    def list_folder(self, path: str) -> list[Entry]:
-        flags = os.O_RDONLY | os.O_DIRECTORY
-        with self._tree.place(path, through=True) as place, place.pinned(flags) as folder:
-            own = os.fstat(folder)
-            # The root's parent is nobody's business, so ".." looks like "." everywhere.
-            entries = [entry(".", own), entry("..", own)]
-            for name in os.listdir(folder):  # noqa: PTH208 - a descriptor has no Path
-                with contextlib.suppress(FileNotFoundError):
-                    entries.append(entry(name, Place(folder, name).stat()))
-        return entries
+    def open_folder(self, path: str) -> OpenFolder:
+        with self._tree.place(path, through=True) as place, place.pinned(_FOLDER) as folder:
+            return OpenFolder(os.dup(folder))
 
     def stat(self, path: str) -> SFTPAttributes:
         with self._tree.place(path, through=True) as place:

@@ -33,6 +33,7 @@ from paramiko.sftp import (
     SFTP_BAD_MESSAGE,
     SFTP_EOF,
     SFTP_FAILURE,
+    SFTP_OK,
     SFTPError,
 )
 from paramiko.sftp_server import SFTPServer
@@ -163,12 +164,26 @@ class Session(SFTPServer):
     def _answer(self, kind: int, number: int, request: Request) -> None:
         if not self.writable and kind not in _HARMLESS:
             raise refusal(errno.EROFS)
-        if kind in (CMD_OPEN, CMD_OPENDIR) and len(self.file_table) + len(self.folder_table) >= self.handles:
+        if kind in (CMD_OPEN, CMD_OPENDIR) and self._held() >= self.handles:
             self._send_status(number, SFTP_FAILURE, os.strerror(errno.EMFILE))
-        elif kind == CMD_FSETSTAT and Request(request.asbytes()).get_string() not in self.file_table:
+        elif kind == CMD_OPENDIR:
+            self._send_handle_response(number, self.server.open_folder(request.get_text()), folder=True)
+        elif kind == CMD_CLOSE and (folder := self.folder_table.pop(_first(request), None)) is not None:
+            folder.close()  # which paramiko's does not
+            self._send_status(number, SFTP_OK)
+        elif kind == CMD_FSETSTAT and _first(request) not in self.file_table:
             # paramiko's answer to this one is no answer of the protocol
             self._send_status(number, SFTP_BAD_MESSAGE, "Invalid handle")
         elif kind == CMD_EXTENDED:
             answer(self, number, request)
         else:
             super()._process(kind, number, request)
+
+    def _held(self) -> int:
+        """Descriptors of the client's; a directory that is being read has two."""
+        return len(self.file_table) + 2 * len(self.folder_table)
+
+
+def _first(request: Request) -> bytes:
+    """The handle that a request begins with, which stays to be read."""
+    return bytes(Request(request.asbytes()).get_string())

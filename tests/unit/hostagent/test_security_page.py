@@ -15,6 +15,7 @@ from callao.hostagent import api, guestlink, liveports, logs, portforward, readi
 from callao.images import decompress, download
 from callao.lockfile import bundle
 from callao.resolver import listeners, server
+from callao.sftp import __main__ as sftp_server
 from callao.sftp import packets
 from callao.ssh import output
 from callao.templates import read
@@ -135,6 +136,10 @@ HELD: dict[str, tuple[str, ...]] = {
     "a packet to the SFTP server": (
         "sftp/test_protocol.py::test_a_packet_that_is_too_long_ends_the_session",
     ),
+    "descriptors that an SFTP client holds": (
+        "sftp/test_protocol.py::test_files_are_held_open_up_to_a_bound",
+        "sftp/test_protocol.py::test_directories_that_are_open_take_no_memory_for_their_entries",
+    ),
     "a template": (
         "templates/test_remote.py::test_a_template_too_large_to_be_one_is_refused",
         "config/test_text.py::test_what_is_no_lima_yaml_is_told_with_its_place",
@@ -178,6 +183,10 @@ KIB, MIB = 1 << 10, 1 << 20
         ("TCP connections to the resolver", [str(listeners.MOST_CONNECTIONS)]),
         ("a request on `ha.sock`", [f"{api._BODY_LIMIT // MIB} MiB"]),
         ("a packet to the SFTP server", [f"{packets.LONGEST // KIB} KiB"]),
+        (
+            "descriptors that an SFTP client holds; a directory has two",
+            [f"{sftp_server._MOST_FILES}, without entries"],
+        ),
         ("a template", [f"{read._LARGEST // MIB} MiB", f"{nodes._MOST_LEAVES} values"]),
         ("a template", [f"{nodes._DEEPEST} levels"]),
         ("templates that are each other's `base`", [f"{BASES} levels"]),

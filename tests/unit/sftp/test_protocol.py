@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from paramiko.sftp import int64
 from served import Wire, World, program
@@ -18,6 +19,7 @@ from served import Wire, World, program
 from callao.sftp.packets import LONGEST
 
 OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT, OPENDIR, READDIR, EXTENDED = 3, 4, 5, 6, 8, 10, 11, 12, 200
+NAME = 104
 NO_SUCH_FILE, DENIED, FAILURE, BAD, UNSUPPORTED = 2, 3, 4, 5, 8
 
 
@@ -138,6 +140,37 @@ def test_files_are_held_open_up_to_a_bound(here: World) -> None:
         assert wire.code(OPENDIR, here.at()) == FAILURE
         assert wire.code(CLOSE, handles.pop()) == 0
         assert wire.handle(OPENDIR, here.at("sub", "deep"))
+
+
+def test_directories_that_are_open_take_no_memory_for_their_entries(here: World) -> None:
+    for number in range(3000):
+        (here.share / "sub" / f"a-file-of-many-{number}").touch()
+    with program(here) as (ours, child):
+        wire = Wire(ours)
+        server = psutil.Process(child.pid)
+        before = server.memory_info().rss
+        descriptors = server.num_fds()
+        handles = [wire.handle(OPENDIR, here.at("sub")) for _ in range(100)]
+        for handle in handles:
+            assert wire.ask(READDIR, handle)[0] == NAME
+        assert server.memory_info().rss - before < 32 << 20
+        for handle in handles:
+            assert wire.code(CLOSE, handle) == 0
+            assert wire.code(READDIR, handle) == BAD
+        assert server.num_fds() == descriptors
+
+
+def test_a_directory_is_read_to_its_end_in_several_answers(here: World, wire: Wire) -> None:
+    made = {f"file-{number}" for number in range(250)}
+    for name in made:
+        (here.share / "sub" / "deep" / name).touch()
+    handle = wire.handle(OPENDIR, here.at("sub", "deep"))
+    counts = []
+    while (answer := wire.ask(READDIR, handle))[0] == NAME:
+        counts.append(struct.unpack(">I", answer[1][:4])[0])
+    assert sum(counts) == 2 + len([*(here.share / "sub" / "deep").iterdir()])
+    assert max(counts) == 100
+    assert wire.code(CLOSE, handle) == 0
 
 
 def test_no_descriptor_is_left_behind(here: World) -> None:
