@@ -15,8 +15,15 @@ from callao.errors import Problem
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_LEAVES = 100_000
-_DEEPEST = 64
+DEEPEST = 64
+_DEEPEST_TEXT = DEEPEST + 2
+"""Levels of nodes: the document itself is one, its deepest scalar another."""
+
 _TAG = "tag:yaml.org,2002:"
+_BREAKS = "\x85\u2028\u2029"
+"""Line breaks to PyYAML, as in YAML 1.1; letters in YAML 1.2."""
+
+_PRIVATE = range(0xE000, 0xF900)
 _PLAIN = "?"
 _MERGE = "<<"
 _BLOCKS = ("|", ">")
@@ -42,11 +49,26 @@ class Nodes(_Loader):  # type: ignore[misc]
             return _PLAIN if implicit[0] else f"{_TAG}str"
         return f"{_TAG}seq" if kind is yaml.SequenceNode else f"{_TAG}map"
 
+    _level = 0
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:  # noqa: ARG002 - PyYAML's names
+        """Called before each node: PyYAML's C code would go on until the process's stack ends."""
+        self._level += 1
+        if self._level > _DEEPEST_TEXT:
+            raise RecursionError
+
+    def ascend_resolver(self) -> None:
+        """Called behind each node."""
+        self._level -= 1
+
 
 class _SlowNodes(yaml.SafeLoader):
     """The same in Python alone, for texts whose anchors repeat: YAML lets them, PyYAML does not."""
 
     resolve = Nodes.resolve
+    descend_resolver = Nodes.descend_resolver
+    ascend_resolver = Nodes.ascend_resolver
+    _level = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -58,12 +80,37 @@ class _SlowNodes(yaml.SafeLoader):
 
 def documents(text: str) -> list[yaml.Node]:
     """The root node of each document in ``text``."""
+    letters = _letters(text)
+    text = text.translate(letters)
     try:
-        return _documents(Nodes(text))
+        found = _documents(Nodes(text))
     except yaml.composer.ComposerError as error:
         if "duplicate anchor" not in str(error):
             raise
-    return _documents(_SlowNodes(text))
+        found = _documents(_SlowNodes(text))
+    if letters:
+        seen: set[int] = set()
+        for root in found:
+            _restore(root, {ord(new): chr(old) for old, new in letters.items()}, seen)
+    return found
+
+
+def _letters(text: str) -> dict[int, str]:
+    """For each of ``_BREAKS`` in the text, a letter for private use that it does not hold."""
+    there = [each for each in _BREAKS if each in text]
+    free = (chr(code) for code in _PRIVATE if chr(code) not in text)
+    return {ord(each): letter for each, letter in zip(there, free, strict=False)}
+
+
+def _restore(node: yaml.Node, letters: dict[int, str], seen: set[int]) -> None:
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        node.value = node.value.translate(letters)
+    for entry in node.value if isinstance(node, yaml.CollectionNode) else ():
+        for each in entry if isinstance(entry, tuple) else (entry,):
+            _restore(each, letters, seen)
 
 
 def _documents(loader: Any) -> list[yaml.Node]:
@@ -88,7 +135,7 @@ def build(root: yaml.Node) -> Any:
     if isinstance(value, dict) and isinstance(root, yaml.MappingNode):
         _names_only(root)
     if max(_extent(value, {}, 0)) > 1:
-        allowed = f"at most {_MOST_LEAVES} values, {_DEEPEST} levels deep"
+        allowed = f"at most {_MOST_LEAVES} values, {DEEPEST} levels deep"
         raise Repeated(Problem(".", "", "is too much, by aliases or by depth", allowed), root.start_mark)
     return value
 
@@ -191,6 +238,11 @@ def _names_only(root: yaml.MappingNode) -> None:
 
 def _scalar(node: yaml.ScalarNode) -> Scalar:
     tag, text = node.tag, str(node.value)
+    if "\0" in text:
+        problem = Problem(
+            ".", text, "holds the character U+0000", "text that can be a file's or an argument's"
+        )
+        raise Repeated(problem, node.start_mark)
     if tag == _PLAIN:
         return resolve(text)
     if node.style in _BLOCKS and not text.endswith("\n"):
@@ -262,11 +314,11 @@ def _extent(value: object, known: dict[int, tuple[float, float]], level: int) ->
         return 1 / _MOST_LEAVES, 0
     if id(value) not in known:
         known[id(value)] = inf, inf
-        if level < _DEEPEST:
+        if level < DEEPEST:
             inner = [
                 _extent(item, known, level + 1)
                 for item in (value.values() if isinstance(value, dict) else value)
             ]
             leaves = sum(each for each, _ in inner) + 1 / _MOST_LEAVES
-            known[id(value)] = leaves, max((each for _, each in inner), default=0) + 1 / _DEEPEST
+            known[id(value)] = leaves, max((each for _, each in inner), default=0) + 1 / DEEPEST
     return known[id(value)]

@@ -82,27 +82,9 @@ def as_text(value: bool | int | float | str) -> str:
 
 
 def _float_text(value: float) -> str:
-    """Go's ``%v``: the shortest digits, with an exponent below 1e-04 and from 1e+21 on."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
-    sign = "-" if math.copysign(1.0, value) < 0 else ""
-    if value == 0:
-        return f"{sign}0"
-    digits, power = _shortest(abs(value))
-    if power < -4 or power >= 21:
-        tail = f".{digits[1:]}" if len(digits) > 1 else ""
-        return f"{sign}{digits[0]}{tail}e{'-' if power < 0 else '+'}{abs(power):02d}"
-    if power < 0:
-        return f"{sign}0.{'0' * (-power - 1)}{digits}"
-    if len(digits) <= power + 1:
-        return f"{sign}{digits.ljust(power + 1, '0')}"
-    return f"{sign}{digits[: power + 1]}.{digits[power + 1 :]}"
+    """Go's ``%v``: the shortest digits, with an exponent below 1e-04 and from 1e+06 on."""
+    from callao.gotemplate.floats import SHORTEST, format_float
 
-
-def _shortest(value: float) -> tuple[str, int]:
-    """The shortest decimal digits that give ``value`` back, and the power of ten of the first."""
-    mantissa, _, exponent = repr(value).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    power = len(whole) - 1 if whole.strip("0") else -(len(fraction) - len(fraction.lstrip("0"))) - 1
-    return digits.rstrip("0"), power + int(exponent or 0)
+    if math.isfinite(value):
+        return format_float(value, "g", SHORTEST)
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"

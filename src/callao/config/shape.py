@@ -196,10 +196,13 @@ def is_unset(record: type, key: str, item: object) -> bool:
     kind = without_none(fields_of(record)[key])
     if isinstance(item, list | tuple):
         return typing.get_origin(kind) is tuple and not any(each not in (0, None) for each in item)
-    if isinstance(item, str):
-        size = (record, key) in SMALLEST and (record, key) != (P9, "msize")
-        return item == "" and (kind is not int or size)
-    return kind is int and isinstance(item, int | float) and not isinstance(item, bool) and item == 0
+    size = (record, key) in SMALLEST
+    if item == "":
+        return typing.get_origin(kind) is not tuple and (kind is not int or (size and record is not P9))
+    if kind is not int or isinstance(item, bool) or (size and isinstance(item, str)):
+        return False
+    number = _converted(int, item)
+    return number == 0 and not (key in UNCUT and isinstance(item, float) and item != 0)
 
 
 class _Walk:

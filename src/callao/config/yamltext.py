@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from callao.config.nodes import Repeated, build, documents
+from callao.config.nodes import DEEPEST, Repeated, build, documents
 from callao.config.scalars import NullKey, resolve
 from callao.errors import ConfigError, Problem
 
@@ -91,6 +91,8 @@ def _not_yaml(error: Exception) -> Problem:
     mark = getattr(error, "problem_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     words = getattr(error, "problem", None) or next(iter(str(error).splitlines()), type(error).__name__)
+    if isinstance(error, RecursionError):
+        return Problem(".", "", "is too deep to be read", f"at most {DEEPEST} levels")
     begun, context = getattr(error, "context_mark", None), getattr(error, "context", None)
     if begun and context:
         words = f"{words} {context} from line {begun.line + 1}, column {begun.column + 1} on"

@@ -68,6 +68,27 @@ def test_documents_behind_the_first_are_seen(text: str, more: bool) -> None:
     assert has_more(text) is more
 
 
+@pytest.mark.parametrize("letter", ["\x85", "\u2028", "\u2029"])
+def test_what_breaks_lines_in_yaml_1_1_alone_is_text(letter: str) -> None:
+    script = f"a{letter}b\n  c\ue000\n"
+    assert load(f"a: {letter}x{letter}y\nb: &b |\n  a{letter}b\n    c\ue000\nc: *b\n", "x") == {
+        "a": f"{letter}x{letter}y",
+        "b": script,
+        "c": script,
+    }
+
+
+def test_a_null_character_is_refused_with_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"^x.yaml:2:4: .*U\+0000"):
+        load('a: 1\nb: "\\0"\n', "x.yaml")
+
+
+@pytest.mark.parametrize("levels", [65, 100_000])
+def test_a_document_that_is_too_deep_is_refused_by_its_depth(levels: int) -> None:
+    with pytest.raises(ConfigError, match="64 levels"):
+        load(f"a: {'[' * levels}{']' * levels}\n", "x.yaml")
+
+
 def test_an_empty_file_is_an_empty_document() -> None:
     assert load("", "x") == {}
     assert load("# only a comment\n", "x") == {}
