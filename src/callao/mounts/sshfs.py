@@ -37,6 +37,9 @@ client read elsewhere. The guest has no reason to distrust its host, and these l
 _WORDS = 4096
 """Bytes of the last words of either end that are kept."""
 
+_LAST_WORDS = 5.0
+"""Seconds for what a session said to arrive, once it has ended."""
+
 _LOOK = """\
 i=0
 while [ $i -lt {tries} ]; do
@@ -58,6 +61,8 @@ class Share:
     keeper: asyncio.Task[None] | None = None
     words: asyncio.Task[bytes] | None = None
     """What the server says on its standard error."""
+    said: asyncio.Task[bytes] | None = None
+    """The same of the session: read as it comes, since an ssh that cannot write it stops the stream, too."""
     wanted: bool = False
     """Whether the keeper shall go on."""
 
@@ -127,8 +132,10 @@ class Share:
                 await end(server)
                 raise
         self.ends = [server, session]
+        assert session.stderr is not None
+        self.said = asyncio.ensure_future(last_bytes(session.stderr, _WORDS))
         try:
-            await _shown(self.mount, session, self.client)
+            await _shown(self.mount, session, self.said, self.client)
         except AgentError as error:
             raise AgentError(error.message, hint=await self._disconnect() or error.hint) from None
         except BaseException:
@@ -139,6 +146,9 @@ class Share:
         """End both; returns what the server said, which is noted on standard error."""
         for process in reversed(self.ends):
             await end(process)
+        if self.said is not None:
+            await self.said
+            self.said = None
         if self.words is None:
             return ""
         words = (await self.words).decode(errors="replace").strip()
@@ -173,7 +183,9 @@ def guest_script(mount: Mount) -> str:
     )
 
 
-async def _shown(mount: Mount, session: asyncio.subprocess.Process, client: Client) -> None:
+async def _shown(
+    mount: Mount, session: asyncio.subprocess.Process, said: asyncio.Task[bytes], client: Client
+) -> None:
     look = _LOOK.format(tries=int(_PATIENCE * 5), point=shlex.quote(mount.mount_point))
     waiting = asyncio.ensure_future(client.run(look, timeout=_PATIENCE + 10))
     ended = asyncio.ensure_future(session.wait())
@@ -185,8 +197,9 @@ async def _shown(mount: Mount, session: asyncio.subprocess.Process, client: Clie
     if waiting in done and waiting.exception() is None and waiting.result().status == 0:
         return
     words = ""
-    if session.returncode is not None and session.stderr is not None:
-        words = (await session.stderr.read()).decode(errors="replace").strip()
+    if session.returncode is not None:
+        await asyncio.wait({said}, timeout=_LAST_WORDS)  # another program may hold its end
+        words = said.result().decode(errors="replace").strip() if said.done() else ""
     raise AgentError(
         f"mounts: {mount.location!r} could not be mounted at {mount.mount_point!r}: "
         f"{words or f'sshfs showed no mount within {_PATIENCE:.0f} s'}.",

@@ -17,6 +17,9 @@ from callao.ssh.target import Target
 _BANNER_LIMIT = 1 << 10
 """Bytes of a first line; RFC 4253 allows an sshd 255."""
 
+_CONTROL = 30.0
+"""Seconds for the control master to do what it is told."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -113,7 +116,8 @@ class Client:
     async def control(self, verb: str, *options: str) -> None:
         """Tell the control master something: ``forward`` or ``cancel``, see ssh(1), ``-O``.
 
-        :raises AgentError: with ssh's own words.
+        :raises AgentError: with ssh's own words; or when none came in time, as where a guest that is to
+            listen does not say whether it does.
         """
         process = await asyncio.create_subprocess_exec(
             *self.argv("-O", verb, *options),
@@ -122,7 +126,13 @@ class Client:
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=die_with_parent(),
         )
-        _, words = await process.communicate()
+        try:
+            async with asyncio.timeout(_CONTROL):
+                _, words = await process.communicate()
+        except TimeoutError:
+            raise AgentError(f"ssh -O {verb}: no answer within {_CONTROL:.0f} s") from None
+        finally:
+            await end(process)
         if process.returncode != 0:
             raise AgentError(f"ssh -O {verb}: {words.decode(errors='replace').strip()}")
 

@@ -75,6 +75,25 @@ def test_a_stream_that_breaks_is_opened_anew(lost: int) -> None:
     asyncio.run(play())
 
 
+def test_a_session_that_writes_errors_without_end_stops_no_stream() -> None:
+    """And what it says takes no memory."""
+    script = "head -c 3000000 /dev/zero >&2; echo at last >&2; exec cat"
+
+    async def play() -> None:
+        guest: Any = Guest("sh", "-c", script)
+        share = await mount_sshfs(MOUNT, guest)
+        assert share.said is not None
+        async with asyncio.timeout(30):
+            while (await asyncio.to_thread(Path(f"/proc/{share.ends[1].pid}/comm").read_text)) != "cat\n":
+                await asyncio.sleep(0.01)
+        said = share.said
+        await share.close()
+        assert len(await said) == sshfs._WORDS
+        assert (await said).endswith(b"at last\n")
+
+    asyncio.run(play())
+
+
 def test_a_guest_that_is_away_is_tried_again() -> None:
     async def play() -> None:
         guest: Any = Guest("sleep", "600")

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.sshd import Box, Sshd, free_port, keygen
 
+from callao.errors import AgentError
 from callao.ssh import Client
+from callao.ssh import client as ssh_client
 from callao.ssh.output import LINE_LIMIT, OUTPUT_LIMIT, last_bytes, lines
 
 
@@ -80,3 +83,20 @@ def test_a_line_of_megabytes_and_a_progress_bar_do_not_end_a_stream(client: Clie
 def test_a_command_that_does_not_read_its_script_is_no_error(client: Client) -> None:
     answer = asyncio.run(client.run("x" * 3_000_000, timeout=60.0, interpreter="exit 5;"))
     assert answer.status == 5
+
+
+def test_a_control_master_that_does_not_answer_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the guest's sshd, told to listen, says neither yes nor no."""
+    pids = tmp_path / "pids"
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\necho $$ >>{pids}\nexec sleep 600\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(ssh_client, "_CONTROL", 0.5)
+    waiting = Client(tmp_path / "ssh.config", "lima-web", tmp_path / "ssh.sock")
+    with pytest.raises(AgentError, match="ssh -O forward: no answer within"):
+        asyncio.run(waiting.control("forward", "-R", "/run/a.sock:/tmp/b.sock"))
+    for pid in pids.read_text().split():
+        assert not Path(f"/proc/{pid}").exists()
