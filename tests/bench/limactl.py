@@ -33,7 +33,7 @@ from callao.config import dump
 from callao.host import Host
 
 MANY, PATIENCE = 200, 900.0
-TEMPLATES = sorted((Path(__file__).parents[2] / "templates").glob("*.yaml"))
+TEMPLATES = sorted(map(str, (Path(__file__).parents[2] / "templates").glob("*.yaml")))
 FIRST_PORT = 24000
 
 LISTEN = """
@@ -58,14 +58,17 @@ class Tool:
     home: Path
     took: dict[str, list[float]] = field(default_factory=dict)
 
-    def __call__(self, *words: str, text: str | None = None) -> str:
-        done = subprocess.run(
-            [*self.argv, *words], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False,
-            env={**os.environ, "LIMA_HOME": str(self.home)},
-        )  # fmt: skip
+    def __call__(self, *words: str) -> str:
+        done = self.run(*words)
         if done.returncode:
             raise SystemExit(f"{self.name} {' '.join(words)}: {done.stderr[-2000:]}")
         return done.stdout
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.argv, *words], capture_output=True, text=True, timeout=PATIENCE, check=False,
+            env={**os.environ, "LIMA_HOME": str(self.home)},
+        )  # fmt: skip
 
     def time(self, row: str, *words: str) -> None:
         began = time.perf_counter()
@@ -130,6 +133,8 @@ def quick(tools: list[Tool], template: Path, rounds: int) -> None:
     for tool in tools:
         tool("create", "--name", "box", str(template))
         tool("list")
+    # Guests of other systems are refused by one or the other.
+    valid = [each for each in TEMPLATES if not any(tool.run("validate", each).returncode for tool in tools)]
     for number in range(rounds):
         say(f"without a machine: round {number + 1} of {rounds}")
         for tool, crowd in zip(tools, many, strict=True):
@@ -137,7 +142,7 @@ def quick(tools: list[Tool], template: Path, rounds: int) -> None:
             tool.time("list of one", "list")
             crowd.time(f"list of {MANY}", "list")
             crowd.time(f"list of {MANY} as JSON", "list", "--json")
-            tool.time(f"validate {len(TEMPLATES)} templates", "validate", *map(str, TEMPLATES))
+            tool.time(f"validate {len(valid)} templates", "validate", *valid)
             began = time.perf_counter()
             tool("create", "--name", "other", str(template))
             tool.time("delete (stopped)", "delete", "other")
