@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import yaml
 
 from callao.config.nodes import documents
+from callao.config.passages import Passages
 from callao.config.patch import patched
 from callao.config.yamltext import dump
 
@@ -26,7 +27,10 @@ def commented(texts: Sequence[str], document: Mapping[str, object]) -> str | Non
                 known.add(name)
                 longer = patched(whole + block, document)
                 whole = whole + block if longer is not None else whole
-    return patched(whole, document)
+    passages = Passages()
+    for text in texts[1:]:
+        passages.take(text)
+    return patched(whole, document, passages) or patched(whole, document)
 
 
 def written(texts: Sequence[str], document: Mapping[str, object]) -> str:

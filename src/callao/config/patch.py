@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from callao.config.passages import ITEM, Passages, Place, within
 from callao.config.yamltext import dump, load
 from callao.errors import ConfigError
 
@@ -23,22 +24,24 @@ _WIDE = 10**6
 """Columns: a value that stood on one line stays on one."""
 
 
-def patched(text: str, document: Mapping[str, object]) -> str | None:
+def patched(text: str, document: Mapping[str, object], passages: Passages | None = None) -> str | None:
     """``text`` changed to say ``document``; None where that cannot be without losing a comment, or where the
     text is no document.
+
+    :param passages: how entries are written that ``text`` has not.
     """
     try:
         before = load(text, "lima.yaml")
         if before == document:
             return text
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        edit = _Edit(text)
+        edit = _Edit(text, passages or Passages())
         if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
             edit.put(
                 len(text.rstrip()), len(text), "\n" + dump(document) if text.strip() else dump(document)
             )
         else:
-            edit.mapping(root, before, document)
+            edit.mapping(root, before, document, ())
         after = edit.done()
         return after if load(after, "lima.yaml") == document else None
     except (_Lossy, ConfigError, yaml.YAMLError):
@@ -54,6 +57,7 @@ class _Edit:
     """The changes of one text, by where they stand in the original."""
 
     text: str
+    passages: Passages
     changes: list[tuple[int, int, str]] = field(default_factory=list)
 
     @property
@@ -73,7 +77,9 @@ class _Edit:
             behind = end
         return "".join([*parts, self.text[behind:]])
 
-    def mapping(self, node: yaml.Node, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    def mapping(
+        self, node: yaml.Node, before: Mapping[str, Any], after: Mapping[str, Any], place: Place
+    ) -> None:
         if not isinstance(node, yaml.MappingNode) or (node.flow_style and set(before) != set(after)):
             raise _Lossy
         own = {key.value: (key, value) for key, value in node.value}
@@ -81,7 +87,7 @@ class _Edit:
             if name not in after:
                 self._remove(key, value)
             elif name not in before or before[name] != after[name]:
-                self.value(key, value, before.get(name), after[name])
+                self.value(key, value, before.get(name), after[name], (*place, name))
         merged = {key: value for key, value in before.items() if key not in own}  # by <<
         fresh = {
             key: value
@@ -89,14 +95,17 @@ class _Edit:
             if key not in own and (key not in merged or merged[key] != value)
         }
         if fresh:
-            self._append(node, dump(fresh))
+            self._append(node, "".join(self._entry(key, value, place) for key, value in fresh.items()))
 
-    def value(self, key: yaml.Node, node: yaml.Node, before: Any, after: Any) -> None:
+    def _entry(self, key: str, value: Any, place: Place) -> str:
+        return self.passages.of((*place, key), value) or dump({key: value})
+
+    def value(self, key: yaml.Node, node: yaml.Node, before: Any, after: Any, place: Place) -> None:
         """What stands beside a key."""
         if isinstance(before, Mapping) and isinstance(after, Mapping) and before and after:
-            self._tried(lambda: self.mapping(node, before, after), key, node, after)
+            self._tried(lambda: self.mapping(node, before, after, place), key, node, after)
         elif isinstance(before, list) and isinstance(after, list) and before and after:
-            self._tried(lambda: self.sequence(node, before, after), key, node, after)
+            self._tried(lambda: self.sequence(node, before, after, place), key, node, after)
         else:
             self._replace(key, node, after)
 
@@ -109,7 +118,7 @@ class _Edit:
             self.changes = kept
             self._replace(key, node, after)
 
-    def sequence(self, node: yaml.Node, before: Sequence[Any], after: Sequence[Any]) -> None:
+    def sequence(self, node: yaml.Node, before: Sequence[Any], after: Sequence[Any], place: Place) -> None:
         if not isinstance(node, yaml.SequenceNode) or node.flow_style or len(node.value) != len(before):
             raise _Lossy
         dashes = self._dashes(node)
@@ -120,21 +129,24 @@ class _Edit:
                 for item, was, now, dash in zip(
                     node.value[low:high], before[low:high], after[first:last], dashes[low:high], strict=True
                 ):
-                    self._item(item, was, now, dash)
+                    self._item(item, was, now, dash, (*place, within(was)))
             elif kind != "equal":
                 for begin, end in zip(dashes[low:high], ends[low:high], strict=True):
                     self.put(begin, end, "")
                 at = dashes[low] if low < len(dashes) else ends[-1]
                 column = node.start_mark.column
-                self.put(
-                    at, at, self._lines([_items(after[first:last], column)] if first < last else [], at)
-                )
+                new_items = [self._new_item(each, column, (*place, ITEM)) for each in after[first:last]]
+                self.put(at, at, self._lines(new_items, at))
 
-    def _item(self, node: yaml.Node, before: Any, after: Any, dash: int) -> None:
+    def _new_item(self, value: Any, column: int, place: Place) -> str:
+        known = self.passages.of(place, value)
+        return _indented(known, column, first=True) if known else _items([value], column)
+
+    def _item(self, node: yaml.Node, before: Any, after: Any, dash: int, place: Place) -> None:
         kept = list(self.changes)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             try:
-                self.mapping(node, before, after)
+                self.mapping(node, before, after, place)
                 return
             except _Lossy:
                 self.changes = kept

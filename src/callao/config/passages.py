@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How entries are written in a text of YAML: the lines of each, with the comments above and beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import yaml
+
+from callao.config.nodes import documents
+from callao.config.yamltext import dump_value, load
+from callao.errors import ConfigError
+
+Place = tuple[str, ...]
+"""The keys on the way to an entry; ``-`` for one of a list, followed by its name on the way into it."""
+
+ITEM = "-"
+_NAMES = ("mountPoint", "location", "name", "interface")
+
+
+def within(item: object) -> str:
+    """The way into an entry of a list: entries that are merged have one name."""
+    if not isinstance(item, Mapping):
+        return ITEM
+    return next((f"{ITEM}{item[key]}" for key in _NAMES if isinstance(item.get(key), str)), ITEM)
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Lines by place and value. Of two ways to write the same at one place neither counts."""
+
+    lines: dict[tuple[Place, str], str | None] = field(default_factory=dict)
+
+    def of(self, place: Place, value: object) -> str | None:
+        """The lines, at column 0 and with their last line break; None where nothing is known."""
+        return self.lines.get((place, dump_value(value)))
+
+    def take(self, text: str) -> None:
+        """Collect from the first document of ``text``, which is YAML."""
+        root = next(iter(documents(text)), None)
+        if root is not None:
+            self._collect(root, (), text.splitlines(keepends=True))
+
+    def _collect(self, node: yaml.Node, place: Place, lines: Sequence[str]) -> None:
+        if not isinstance(node, yaml.CollectionNode) or node.flow_style:
+            return
+        for entry in node.value:
+            if isinstance(entry, tuple):
+                key, value = entry
+                where = inner = (*place, str(key.value))
+                column = key.start_mark.column
+            else:
+                key, value = entry, entry
+                where, inner = (*place, ITEM), (*place, within(_texts(entry)))
+                column = node.start_mark.column
+            self._add(where, _written(lines, key.start_mark.line, _last_line(value), column))
+            self._collect(value, inner, lines)
+
+    def _add(self, place: Place, passage: str) -> None:
+        try:
+            read = load(passage if place[-1] != ITEM else f"{ITEM}:\n{passage}", "")
+        except ConfigError:
+            return  # an alias of what stands elsewhere, or a key behind a dash
+        if "#" not in passage or list(read) != [place[-1]]:
+            return
+        value = read[place[-1]]
+        if place[-1] == ITEM and isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        known = self.lines.setdefault((place, dump_value(value)), passage)
+        if known != passage:
+            self.lines[place, dump_value(value)] = None
+
+
+def _texts(node: yaml.Node) -> dict[str, object]:
+    """What a mapping says in one word each."""
+    entries = node.value if isinstance(node, yaml.MappingNode) else ()
+    return {str(key.value): value.value for key, value in entries if isinstance(value, yaml.ScalarNode)}
+
+
+def _last_line(node: yaml.Node) -> int:
+    """The line in which a node's own text ends; PyYAML has comments and blank lines behind a block in it."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return max(_last_line(each) for each in (last if isinstance(last, tuple) else (last,)))
+    mark = node.end_mark
+    block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
+    return int(mark.line - 1 if block and mark.column == 0 else mark.line)
+
+
+def _written(lines: Sequence[str], first: int, last: int, column: int) -> str:
+    """Lines from ``first`` on, and comments of the same column right above, moved to column 0."""
+    begin = first
+    while begin > 0 and lines[begin - 1].startswith(" " * column + "#"):
+        begin -= 1
+    moved = [line[column:] if line.strip() else "\n" for line in lines[begin : last + 1]]
+    return "".join(moved).rstrip() + "\n"
