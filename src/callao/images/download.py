@@ -24,9 +24,10 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 
 import callao
+from callao.config.sizes import format_size
 from callao.errors import DownloadError
 from callao.images.cache import Entry
-from callao.images.patience import Patience, Progress
+from callao.images.patience import ANY_SIZE, Patience, Progress
 
 _LATER = (429, 503)
 """What servers say that are asked too often, or have too much to do."""
@@ -44,19 +45,25 @@ _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def download(
-    entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
+    entry: Entry,
+    algorithm: str,
+    patience: Patience,
+    progress: Progress,
+    notice: Callable[[str], None],
+    most: int = ANY_SIZE,
 ) -> str:
     """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
 
     :param notice: hears why it waits.
-    :raises DownloadError: when it cannot be had; what came is kept for the next try.
+    :param most: bytes that it may have.
+    :raises DownloadError: when it cannot be had; what came is kept for the next try, unless it is too large.
     :raises OSError: when it cannot be written; urllib3 wraps those of the network.
     """
     last: Exception | None = None
     for _ in range(patience.tries):
         before = _size(entry.part)
         try:
-            return _once(entry, algorithm, patience, progress, notice)
+            return _once(entry, algorithm, patience, progress, notice, most)
         except _Busy as error:
             last = error
             notice(f"{entry.url}: {error}: trying again in {error.seconds:.0f} s.")
@@ -81,7 +88,12 @@ class _Busy(Exception):
 
 
 def _once(
-    entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
+    entry: Entry,
+    algorithm: str,
+    patience: Patience,
+    progress: Progress,
+    notice: Callable[[str], None],
+    most: int,
 ) -> str:
     have = _size(entry.part)
     began = read(entry.validator)
@@ -93,7 +105,9 @@ def _once(
         )
         try:
             start, total = _placed(entry, answer, have)
-            found = _stream(entry, answer, algorithm, start, total, progress)
+            if (total or 0) > most:
+                raise _too_large(entry, most)
+            found = _stream(entry, answer, algorithm, start, total, progress, most)
             open_ended = total is None and "chunked" not in answer.headers.get("Transfer-Encoding", "")
         finally:
             answer.release_conn()
@@ -187,8 +201,19 @@ def modified(answer: Any) -> str:
     return str(answer.headers.get("Last-Modified", ""))
 
 
+def _too_large(entry: Entry, most: int) -> DownloadError:
+    entry.part.unlink(missing_ok=True)
+    return DownloadError(f"{entry.url} is larger than {format_size(most)}.")
+
+
 def _stream(
-    entry: Entry, answer: Any, algorithm: str, start: int, total: int | None, progress: Progress
+    entry: Entry,
+    answer: Any,
+    algorithm: str,
+    start: int,
+    total: int | None,
+    progress: Progress,
+    most: int,
 ) -> str:
     hasher = hashlib.new(algorithm)
     with entry.part.open("r+b" if start else "wb") as file:
@@ -197,6 +222,8 @@ def _stream(
         for chunk in answer.stream(_CHUNK, decode_content=False):
             file.write(chunk)
             hasher.update(chunk)
+            if file.tell() > most:
+                raise _too_large(entry, most)
             progress(file.tell(), total)
         file.truncate()
         done = file.tell()

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+ANY_SIZE = 1 << 62
+"""Bytes: more than there are."""
+
 Progress = Callable[[int, int | None], None]
 """Told (bytes so far, bytes in all or None) as they come."""
 

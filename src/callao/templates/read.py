@@ -106,8 +106,10 @@ class Reader:
         from callao.images import fetch, newest  # a load that local templates need not pay
 
         if digest or self.access is Access.OFFLINE:
-            return fetch(url, digest=digest, home=self.home, report=self.report, access=self.access).path
-        return newest(url, home=self.home, report=self.report).path
+            return fetch(
+                url, digest=digest, home=self.home, report=self.report, access=self.access, most=_LARGEST
+            ).path
+        return newest(url, home=self.home, report=self.report, most=_LARGEST).path
 
 
 def _algorithm(digest: str | None) -> str:

@@ -268,6 +268,18 @@ def test_a_run_that_is_killed_leaves_no_digest_beside_other_data(
     assert get(url, tmp_path, sha256(BODY)) == BODY
 
 
+@pytest.mark.parametrize("manners", [{}, {"chunked": True}, {"open_ended": True}])
+def test_a_file_that_is_larger_than_may_be_is_not_fetched_to_its_end(
+    server: Server, tmp_path: Path, manners: dict[str, bool]
+) -> None:
+    url = server.serve("/a.img", BODY, **manners)
+    with pytest.raises(DownloadError, match="is larger than 64KiB"):
+        fetch(url, digest=None, home=tmp_path, report=silent, most=1 << 16)
+    assert [name for name in left_in(tmp_path) if "part" in name and "part." not in name] == []
+    assert len(server.requests) == 1
+    assert get(url, tmp_path, sha256(BODY)) == BODY
+
+
 def test_what_another_run_is_at_is_not_forgotten(server: Server, tmp_path: Path) -> None:
     url = server.serve("/a.img", BODY)
     get(url, tmp_path)

@@ -229,6 +229,13 @@ def test_a_template_too_large_to_be_one_is_refused(tmp_path: Path) -> None:
         resolve(str(tmp_path / "t.yaml"), tmp_path)
 
 
+def test_a_template_too_large_to_be_one_is_not_fetched_to_its_end(server: Server, tmp_path: Path) -> None:
+    url = server.serve("/t.yaml", b"#" * (6 * 2**20), chunked=True)
+    with pytest.raises(TemplateError, match="is larger than 4MiB"):
+        resolve(url, tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 2**20] == []
+
+
 def test_users_templates_come_first_and_may_lie_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
