@@ -368,7 +368,7 @@ class Connection(SSHConnection):
         try:
             endpoint = hop.look(name, self.get_option("lima_home") or "", cache.with_suffix(".known_hosts"))
         except Missing as error:
-            raise AnsibleConnectionFailure(_missing(name, f"{error} on {host}")) from error
+            raise AnsibleConnectionFailure(self._missing(f"{error} on {host}")) from error
         except NotRunning as error:
             raise AnsibleConnectionFailure(_stopped(name, f" on {host}")) from error
         self._proxy_command = hop.proxy_command(endpoint.port)
@@ -395,7 +395,7 @@ class Connection(SSHConnection):
             return ""
         home, name = self._home(), self._name()
         if not (home / name).is_dir():
-            return _missing(name, str(home))
+            return self._missing(str(home))
         from ansible_collections.callao.lima.plugins.plugin_utils._engine import diagnose
 
         return diagnose(name, home)
@@ -425,6 +425,14 @@ class Connection(SSHConnection):
         key = self._home() / "_config" / "user"
         return [str(key)] if key.exists() else []
 
+    def _missing(self, where: str) -> str:
+        name = self._name()
+        foretold = " In check mode no task makes it: what tasks in it would do cannot be foretold."
+        return (
+            f"instance {name!r} does not exist in {where}: make it with callao.lima.instance "
+            f"(name: {name}, state: started), or correct lima_instance, lima_home or lima_host."
+        ) + (foretold if getattr(self._play_context, "check_mode", False) else "")
+
     def _control_dir(self) -> Path:
         return Path(self.get_option("control_path_dir")).expanduser()
 
@@ -449,13 +457,6 @@ class Connection(SSHConnection):
 def _literal(path: Path | str) -> str:
     """A path in an option in which ssh replaces tokens, see ssh_config(5)."""
     return str(path).replace("%", "%%")
-
-
-def _missing(name: str, where: str) -> str:
-    return (
-        f"instance {name!r} does not exist in {where}: make it with callao.lima.instance "
-        f"(name: {name}, state: started), or correct lima_instance, lima_home or lima_host."
-    )
 
 
 def _stopped(name: str, where: str = "") -> str:

@@ -196,6 +196,17 @@ def test_an_instance_that_cannot_be_reached_is_unreachable_with_the_remedy(
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_in_check_mode_an_instance_that_an_earlier_play_would_make_is_told_as_that(
+    environment: dict[str, str],
+) -> None:
+    argv = ("-i", "later,", "-c", "callao.lima.instance", "-m", "ping", "later")
+    told = [
+        " ".join(programs.run("ansible", *argv, *more, environment=environment).stdout.split())
+        for more in ([], ["--check"])
+    ]
+    assert ["In check mode no task makes it" in each for each in told] == [False, True]
+
+
 @pytest.mark.parametrize("name", ["../web", "web/", "_config", "a b"])
 def test_a_name_that_cannot_be_an_instances_is_refused(
     web: Sshd, environment: dict[str, str], name: str
