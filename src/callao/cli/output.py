@@ -25,7 +25,11 @@ def echo(text: str, *, err: bool = False, nl: bool = True, mark: str = "", fg: s
     if fg and stream.isatty() and not os.environ.get("NO_COLOR"):
         mark = f"\x1b[{_COLOURS[fg]}m{mark}\x1b[0m"
     words = in_flags(text) if err else text
-    stream.write(mark + printable(words) + ("\n" if nl else ""))
+    line = mark + printable(words) + ("\n" if nl else "")
+    try:
+        stream.write(line)
+    except UnicodeEncodeError:  # a locale that has not these characters
+        stream.write(line.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
     if err:
         stream.flush()
 
@@ -68,8 +72,9 @@ def show_all(
     if form == "json":
         import json
 
+        whole = sys.stdout.encoding.lower().replace("-", "") == "utf8"
         for each in entries:
-            echo(json.dumps(each, separators=(",", ":"), ensure_ascii=False))
+            echo(json.dumps(each, separators=(",", ":"), ensure_ascii=not whole))
     elif form == "yaml":
         from callao.config import dump
 

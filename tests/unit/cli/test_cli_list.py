@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import io
 import json
+import sys
 
 import pytest
 import yaml
 from cli.conftest import Line
 
 from callao.cli.fields import FIELDS
+from callao.cli.output import show_all
 
 
 def test_a_table_shows_each_instance_in_a_line(callao: Line) -> None:
@@ -217,3 +220,20 @@ def test_a_machine_without_its_agent_is_broken(callao: Line) -> None:
     out = callao("list", "--all-fields").out
     assert "Broken" in out
     assert "without its host agent" in out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_a_locale_that_has_not_a_character_is_no_exception(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    entry = {"name": "web", "dir": "/höme/ł"}
+    lines = []
+    for form in ("json", "{{.Dir}}"):
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", out)
+        show_all([entry], form, lambda _form: lambda each: str(each["dir"]))
+        out.seek(0)
+        lines.append(out.read().rstrip("\n"))
+        monkeypatch.undo()
+    assert json.loads(lines[0]) == entry
+    assert lines[1].endswith("\\u0142")
