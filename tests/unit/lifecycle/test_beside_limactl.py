@@ -13,6 +13,7 @@ import pytest
 
 from callao.access import Access
 from callao.drivers import driver_for
+from callao.drivers.qemu.disk import virtual_size
 from callao.errors import InstanceError
 from callao.events import Event, silent
 from callao.host import Host
@@ -96,6 +97,43 @@ def test_a_disk_that_its_factory_reset_removed_is_made_anew(paths: InstancePaths
     assert made.record.image.endswith("image.qcow2")
     assert "limactl factory-reset" in events[0].message
     assert inspect("web", home, HOST).record == made.record
+
+
+class Killed(BaseException):
+    """As SIGKILL ends a run: no clean-up of ours is for it."""
+
+
+@pytest.mark.parametrize("name", ["initrd", "kernel.cmdline", "kernel", "disk"])
+def test_a_run_that_is_killed_while_it_makes_the_disk_leaves_nothing_that_looks_whole(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    paths.disk.unlink()
+    home = paths.dir.parent
+    for part in ("kernel", "initrd"):
+        (home / part).write_text(f"the {part}")
+    kernel = f"kernel: {{location: {home}/kernel, cmdline: quiet}}, initrd: {{location: {home}/initrd}}"
+    paths.lima_yaml.write_text(paths.lima_yaml.read_text().replace("qcow2}", f"qcow2, {kernel}}}"))
+    real = Path.replace
+
+    def killed(path: Path, target: Path) -> Path:
+        if target == paths.dir / name:
+            path.write_text("half")
+            raise Killed
+        return real(path, target)
+
+    def remake() -> None:
+        instance = inspect("web", home, HOST)
+        remake_disk(instance, driver_for("qemu"), home=home, access=Access.ONLINE, report=silent)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(Killed):
+            remake()
+    assert not paths.disk.exists()
+    remake()
+    assert virtual_size(paths.disk) == 1 << 20
+    assert [each.read_text() for each in (paths.kernel, paths.initrd)] == ["the kernel", "the initrd"]
+    assert paths.kernel_cmdline.read_text() == "quiet"
 
 
 def test_its_older_layout_is_taken_over_in_its_own_way(paths: InstancePaths) -> None:

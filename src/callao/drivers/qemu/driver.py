@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -94,12 +95,13 @@ class QemuDriver:
     def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
         if not paths.disk.exists():
             _refuse_smaller(config.disk, image)
-            disk.create_overlay(paths.disk, image.disk, config.disk)
         if image.kernel is not None and not paths.kernel.exists():
-            shutil.copyfile(image.kernel, paths.kernel)
-            paths.kernel_cmdline.write_text(image.cmdline, encoding="utf-8")
             if image.initrd is not None:
-                shutil.copyfile(image.initrd, paths.initrd)
+                _made(paths.initrd, partial(shutil.copyfile, image.initrd))
+            _made(paths.kernel_cmdline, lambda fresh: fresh.write_text(image.cmdline, encoding="utf-8"))
+            _made(paths.kernel, partial(shutil.copyfile, image.kernel))
+        if not paths.disk.exists():  # the last: an instance that has one is whole
+            _made(paths.disk, lambda fresh: disk.create_overlay(fresh, image.disk, config.disk))
 
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
         below = [path for path in self._below(paths) if path.parent == paths.dir]
@@ -180,6 +182,14 @@ class QemuDriver:
             booting = Booting()
         words = machine_words(program, boot, accel, booting)
         return ("-version", version, *words)
+
+
+def _made(path: Path, make: Callable[[Path], object]) -> None:
+    """A file of an instance, whole or not at all, wherever the run is killed."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    make(fresh)
+    fresh.replace(path)
 
 
 def _refuse_smaller(wanted: int, image: Fetched) -> None:
