@@ -97,7 +97,7 @@ def _shared(found: Brief) -> str | None:
     except FileNotFoundError:  # it was removed under us
         return None
     for location, mount_point in sorted(found.facts.shares, key=lambda each: len(each[0]), reverse=True):
-        for place in (Path(location), Path(location).resolve()):
+        for place in (Path(location), Path(os.path.realpath(location))):
             if here.is_relative_to(place):
                 return str(PurePosixPath(mount_point) / here.relative_to(place))
     return None

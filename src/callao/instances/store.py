@@ -147,6 +147,8 @@ def configuration(
         return document, None, tuple(f"lima.yaml: {problem}" for problem in error.problems)
     except CallaoError as error:
         return document, None, (str(error),)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        return document, None, (f"lima.yaml cannot be read: {error.strerror or error}",)
+    except UnicodeDecodeError as error:
         return document, None, (f"lima.yaml cannot be read: {error}",)
     return document, config, ()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from os.path import realpath
 from pathlib import Path
 
 from callao.instances.inuse import must_be_unused
@@ -23,7 +24,7 @@ def removing_at(home: Path, name: str) -> Path:
 def resetting_at(home: Path, name: str) -> Path:
     """Where an instance's new disk is made, on its own file system; a run that was killed leaves this."""
     folder = home / name
-    beside = folder.resolve().parent if folder.is_symlink() else home
+    beside = Path(realpath(folder)).parent if folder.is_symlink() else home
     return beside / f".{name}.resetting"
 
 

@@ -106,7 +106,9 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
             driver.return_to(paths, found.layer)
             for file in (paths.qemu_efi_vars, paths.cidata_iso):
                 if (folder / file.name).exists():
-                    shutil.copyfile(folder / file.name, file)
+                    fresh = file.with_name(f".{file.name}.new")  # half of it would start no machine
+                    shutil.copyfile(folder / file.name, fresh)
+                    fresh.replace(file)
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
         sweep(paths, driver.chain)

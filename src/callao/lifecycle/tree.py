@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from os.path import realpath
 from pathlib import Path
 
 
@@ -16,7 +17,7 @@ def remove_tree(path: Path) -> None:
     :raises OSError: when something of it cannot be removed; it can be tried again then.
     """
     linked = path.is_symlink()
-    folder = path.resolve() if linked else path
+    folder = Path(realpath(path)) if linked else path  # Path.resolve() raises where links go round
     if folder.is_dir():
         from shutil import rmtree  # as slow to import as all the rest of a stop
 

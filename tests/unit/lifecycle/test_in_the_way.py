@@ -115,6 +115,18 @@ def test_a_folder_that_is_a_link_is_renamed_and_copied_as_any(home: Path) -> Non
     assert inspect("other", home, HOST).errors == ()
 
 
+def test_links_that_go_round_are_removed_as_any(home: Path) -> None:
+    for name, target in (("self", "self"), ("here", "there"), ("there", "here")):
+        (home / name).symlink_to(target)
+    (home / ".web.deleting").symlink_to("self")
+    (home / ".web.creating").symlink_to(".web.creating")
+    delete(home, "web")
+    assert names(home) == []
+    assert [each.name for each in home.glob(".*")] == []
+    for name in ("self", "here"):
+        delete(home, name)
+
+
 def test_a_delete_that_failed_is_finished_by_the_next(home: Path) -> None:
     stubborn = home / "web" / "kept"
     stubborn.mkdir()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -90,6 +91,30 @@ def test_one_that_is_half_made_is_none(paths: InstancePaths) -> None:
     assert [each.name for each in listed(paths)] == ["first"]
     take(paths, "second")
     assert [each.name for each in listed(paths)] == ["first", "second"]
+
+
+def test_a_run_that_is_killed_while_it_sets_back_leaves_the_firmwares_variables_whole(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths.qemu_efi_vars.write_bytes(b"then")
+    take(paths, "third")
+    paths.qemu_efi_vars.write_bytes(b"now!")
+
+    class Killed(BaseException):
+        """As SIGKILL ends a run."""
+
+    def half(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:2])
+        raise Killed
+
+    home = paths.dir.parent
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", half)
+        with pytest.raises(Killed):
+            snapshot.apply("web", "third", home=home, host=Host.detect(), timeout=5, report=silent)
+    assert paths.qemu_efi_vars.read_bytes() == b"now!"
+    snapshot.apply("web", "third", home=home, host=Host.detect(), timeout=5, report=silent)
+    assert paths.qemu_efi_vars.read_bytes() == b"then"
 
 
 @pytest.mark.parametrize("left", [".first.new", ".first.deleting"])
