@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit sanity integration matrix guests long bench release-notes bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit sanity integration matrix guests long bench pictures release-notes bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -50,7 +50,7 @@ lint-publish: .cache/site/built
 site: bootstrap-test .cache/site/built
 	@echo "callao: open .cache/site/html/index.html"
 
-.cache/site/built: README.md $(shell find docs plugins roles scripts/site src/callao -name '*.py' -o -name '*.md' -o -name '*.yml' -o -name '*.svg')
+.cache/site/built: README.md $(shell find docs plugins roles scripts/site src/callao -name '*.py' -o -name '*.md' -o -name '*.yml' -o -name '*.svg' -o -name '*.css')
 	$(BIN)/python scripts/site/build.py .cache/site
 	@touch $@
 
@@ -84,6 +84,10 @@ test-all: test long
 
 bench: bootstrap-test
 	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py || exit 1; done
+
+# What the documentation shows of runs, drawn anew from runs on real guests.
+pictures: bootstrap-test
+	$(BIN)/python scripts/pictures/draw.py
 
 # CHANGELOG.rst from the fragments, for the version that galaxy.yml has; the fragments go.
 release-notes: bootstrap-test
