@@ -8,6 +8,7 @@ from pathlib import Path
 
 from callao.config import Config, VMType
 from callao.drivers import driver_for
+from callao.errors import DriverError
 from callao.events import Event, Reporter, Stage, State, silent
 from callao.host import Host
 from callao.images import base_at
@@ -69,7 +70,15 @@ def in_use(home: Path) -> list[Path]:
     for place in (home, *(home / "_warm").glob("*")):
         beside = [each for at in (building_at, resetting_at) for each in place.glob(at(place, "*").name)]
         for folder in (*(place / name for name in names(place)), *beside):
-            used += _bases(InstancePaths(folder))
+            try:
+                used += _bases(InstancePaths(folder))
+            except DriverError as error:
+                message = f"instance {folder.name!r}: {error.message}"
+                hint = (
+                    error.hint
+                    or f"Bring the file back, or delete that instance: callao delete {folder.name}"
+                )
+                raise DriverError(message, hint=hint) from error
             record = read_json(folder / "callao.json", Record)
             if record is not None and record.image_digest:
                 used.append(base_at(home, record.image_digest))  # it may stand on that before its next start

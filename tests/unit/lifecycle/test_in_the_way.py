@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from callao.cli import external
-from callao.errors import CallaoError, InstanceError
+from callao.errors import CallaoError, DriverError, InstanceError
 from callao.events import Event, silent
 from callao.host import Host, expanded, lima_home
 from callao.instances import InstancePaths, inspect, names
@@ -166,6 +166,21 @@ def test_an_instance_of_another_user_is_listed_and_stops_nothing(home: Path) -> 
     assert found["mine"].errors == ()
     assert "Permission denied" in str(found["web"].errors)
     assert "web: cannot be read" in events[-1].message
+    assert (cache / "a.qcow2").exists()
+
+
+def test_a_disk_whose_base_is_gone_keeps_everything_and_is_named(home: Path) -> None:
+    base, disk = home / "_gone.qcow2", InstancePaths(home / "web").disk
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "1M"], check=True)
+    argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(disk)]
+    subprocess.run(argv, check=True)
+    base.unlink()
+    cache = home / "_cache" / "qcow2"
+    cache.mkdir(parents=True)
+    (cache / "a.qcow2").touch()
+    with pytest.raises(DriverError, match=r"instance 'web': disk .*_gone\.qcow2 cannot be read") as caught:
+        prune_cache(home, HOST, keep_referred=False)
+    assert caught.value.hint == "Bring the file back, or delete that instance: callao delete web"
     assert (cache / "a.qcow2").exists()
 
 
