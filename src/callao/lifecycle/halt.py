@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from callao.errors import AgentError
+from callao.instances import kernel
 from callao.instances.alive import Known, terminate, wait_gone
 from callao.instances.paths import InstancePaths
 from callao.instances.stopping import StopPolicy
@@ -18,6 +19,9 @@ _GRACE = 15.0
 
 _KILLED = 5.0
 """Seconds that a process gets to go in, when it must."""
+
+_LIMACTL = "hostagent"
+"""A word of the command line of limactl's host agent; ours is ``callao.hostagent``."""
 
 Teller = Callable[[str], None]
 
@@ -52,6 +56,8 @@ def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = unhear
     """
     patience = _GRACE if force else StopPolicy().longest + _GRACE
     _signal(found.name, found.agent, signal.SIGTERM if force else signal.SIGINT)
+    if force and found.agent is not None and _LIMACTL in kernel.arguments(found.agent.pid):
+        _signal(found.name, found.driver, signal.SIGTERM)  # it gives the guest its time all the same
     if not wait_gone(found.agent, patience):
         notice(f"{found.name}: the host agent did not end within {patience:.0f} s: killed.")
         _signal(found.name, found.agent, signal.SIGKILL)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from callao.instances.files import write_json
 from callao.instances.process import Identity
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.clone import clone
+from callao.lifecycle.halt import halt
 from callao.lifecycle.quiet import must_be_stopped
 from callao.lifecycle.remake import remake_disk
 
@@ -97,6 +99,23 @@ def test_a_disk_that_its_factory_reset_removed_is_made_anew(paths: InstancePaths
     assert made.record.image.endswith("image.qcow2")
     assert "limactl factory-reset" in events[0].message
     assert inspect("web", home, HOST).record == made.record
+
+
+def test_its_machine_is_stopped_by_force_without_waiting_for_its_host_agent(paths: InstancePaths) -> None:
+    """Which has, at a SIGTERM, the guest shut down first, and ends with its machine."""
+    agent = (
+        "import signal, subprocess; signal.signal(signal.SIGTERM, lambda *_: None);"
+        "machine = subprocess.Popen(['sleep', '600']); print(machine.pid, flush=True); machine.wait()"
+    )
+    argv = [sys.executable, "-c", agent, "hostagent"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        paths.qemu_pid.write_text(process.stdout.readline())
+        paths.ha_pid.write_text(f"{process.pid}\n")
+        notices: list[str] = []
+        halt(inspect("web", paths.dir.parent, HOST), force=True, notice=notices.append)
+    assert notices == []
+    assert inspect("web", paths.dir.parent, HOST).status is Status.STOPPED
 
 
 class Killed(BaseException):
