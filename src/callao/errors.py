@@ -36,6 +36,10 @@ def _sentence(text: str) -> str:
     return printable(text)
 
 
+_LONGEST = 200
+"""Characters of a value in a message."""
+
+
 class Problem(NamedTuple):
     """One thing wrong with a configuration.
 
@@ -64,7 +68,12 @@ class Problem(NamedTuple):
 
     def _sentence(self) -> str:
         allowed = f" (allowed: {self.allowed})" if self.allowed else ""
-        return f"{self.path}: {self.value!r}: {self.message}{allowed}"
+        return f"{self.path}: {_short(repr(self.value))}: {self.message}{allowed}"
+
+
+def _short(text: str) -> str:
+    """What stands in a message; the file has the rest."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 class ConfigError(CallaoError):

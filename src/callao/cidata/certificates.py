@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from callao.config.schema import CACerts
 from callao.errors import ConfigError, Problem
 from callao.host import expanded
 
+_LARGEST = 16 * 2**20
 _CERTIFICATE = re.compile(r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
 """RFC 7468, section 5.1, and its historical labels."""
 
@@ -23,11 +25,10 @@ def trusted(config: CACerts) -> list[str]:
     for index, name in enumerate(config.files):
         where = f"caCerts.files[{index}]"
         try:
-            texts.append((where, name, expanded(name).read_text(encoding="utf-8", errors="replace")))
-        except OSError as error:
-            problems.append(
-                Problem(where, name, f"cannot be read: {error.strerror}", "a PEM file of the host")
-            )
+            texts.append((where, name, _text(expanded(name))))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            problems.append(Problem(where, name, f"cannot be read: {reason}", "a PEM file of the host"))
     texts += [(f"caCerts.certs[{index}]", text, text) for index, text in enumerate(config.certs)]
     found: dict[str, None] = {}
     for where, value, text in texts:
@@ -38,6 +39,17 @@ def trusted(config: CACerts) -> list[str]:
     if problems:
         raise ConfigError(problems)
     return list(found)
+
+
+def _text(path: Path) -> str:
+    """Devices and pipes have no end, and a bundle of all authorities has a quarter of a megabyte."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise ValueError("it is larger than 16 MiB")
+    return data.decode(errors="replace")
 
 
 def _trimmed(block: str) -> str:

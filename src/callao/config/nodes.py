@@ -24,6 +24,10 @@ _BREAKS = "\x85\u2028\u2029"
 """Line breaks to PyYAML, as in YAML 1.1; letters in YAML 1.2."""
 
 _PRIVATE = range(0xE000, 0xF900)
+_MOST_NODES = 3 * _MOST_LEAVES
+"""Of all documents of a text, keys among them."""
+
+_BEGINNING = yaml.Mark("", 0, 0, 0, "", 0)
 _PLAIN = "?"
 _MERGE = "<<"
 _BLOCKS = ("|", ">")
@@ -50,12 +54,16 @@ class Nodes(_Loader):  # type: ignore[misc]
         return f"{_TAG}seq" if kind is yaml.SequenceNode else f"{_TAG}map"
 
     _level = 0
+    _count = 0
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:  # noqa: ARG002 - PyYAML's names
         """Called before each node: PyYAML's C code would go on until the process's stack ends."""
         self._level += 1
         if self._level > _DEEPEST_TEXT:
             raise RecursionError
+        self._count += 1
+        if self._count > _MOST_NODES:
+            raise Repeated(Problem(".", "", "is too much", f"at most {_MOST_LEAVES} values"), _BEGINNING)
 
     def ascend_resolver(self) -> None:
         """Called behind each node."""
@@ -69,6 +77,7 @@ class _SlowNodes(yaml.SafeLoader):
     descend_resolver = Nodes.descend_resolver
     ascend_resolver = Nodes.ascend_resolver
     _level = 0
+    _count = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]

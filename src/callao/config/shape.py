@@ -116,6 +116,8 @@ UNCUT = frozenset({"cpus", "queueSize"})
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _LONGEST = 40
+_MOST_UNKNOWN = 50
+"""Unknown keys that are told one by one."""
 
 _WORDS = {bool: "true or false", int: "a whole number", str: "a string", float: "a number"}
 
@@ -221,10 +223,17 @@ class _Walk:
             name = str(key) if key and str(key).isprintable() else repr(key)
             place = f"{path}.{name}" if path else name
             if key not in known:
-                self.unknown.append(_unknown(key, place, item, known))
+                self._tell_unknown(key, place, item, known)
             elif not is_unset(record, key, item):
                 shaped[key] = self._field(record, key, known[key], item, place)
         return shaped
+
+    def _tell_unknown(self, key: object, place: str, item: object, known: Mapping[str, Any]) -> None:
+        """Thousands of keys are one mistake, and a name like each takes its time to be found."""
+        if len(self.unknown) < _MOST_UNKNOWN:
+            self.unknown.append(_unknown(key, place, item, known))
+        elif len(self.unknown) == _MOST_UNKNOWN:
+            self.unknown.append(Problem(place, item, "and more are no fields of lima.yaml"))
 
     def _field(self, record: type, key: str, kind: Any, item: object, place: str) -> Any:
         if (record, key) in SMALLEST:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,16 @@ def test_certificates_come_from_the_host_once_each(make_seed, tmp_path):
     wanted = CACerts(files=(str(bundle),), certs=(_CERTIFICATE.format("  QQ=="),))
     document = _user_data(make_seed(ca_certs=wanted))
     assert document["ca_certs"] == {"trusted": [_CERTIFICATE.format("QQ=="), _CERTIFICATE.format("Qg==")]}
+
+
+def test_a_certificate_file_that_has_no_end_is_refused(make_seed, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    large = tmp_path / "large"
+    large.touch()
+    os.truncate(large, 2**40)
+    with pytest.raises(ConfigError, match="larger than 16 MiB") as caught:
+        content(make_seed(ca_certs=CACerts(files=("/dev/zero", str(tmp_path / "pipe"), str(large)))))
+    assert len(caught.value.problems) == 3
 
 
 def test_every_certificate_that_cannot_be_had_is_named(make_seed, tmp_path):

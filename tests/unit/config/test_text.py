@@ -89,6 +89,11 @@ def test_a_document_that_is_too_deep_is_refused_by_its_depth(levels: int) -> Non
         load(f"a: {'[' * levels}{']' * levels}\n", "x.yaml")
 
 
+def test_more_values_than_a_configuration_has_are_not_read_to_their_end() -> None:
+    with pytest.raises(ConfigError, match="at most 100000 values"):
+        load(f"a: [{'1,' * 300_001}]\n", "x.yaml")
+
+
 def test_an_empty_file_is_an_empty_document() -> None:
     assert load("", "x") == {}
     assert load("# only a comment\n", "x") == {}
