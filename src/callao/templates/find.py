@@ -220,8 +220,8 @@ def _meant(name: str) -> str:
     from difflib import get_close_matches
 
     known = names()
-    near = get_close_matches(name, known, n=1, cutoff=0.7)
-    return f"Did you mean {near[0]!r}? Name it so," if near else f"Built in are: {', '.join(known)};"
+    near = " or ".join(map(repr, get_close_matches(name, known, n=3, cutoff=0.7)))
+    return f"Did you mean {near}? Name it so," if near else f"Built in are: {', '.join(known)};"
 
 
 def _refuse_from_remote(reference: str, beside: Found | None) -> None:
