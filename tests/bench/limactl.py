@@ -156,14 +156,14 @@ def with_guests(tools: list[Tool], template: Path, rounds: int) -> None:
             tool("delete", "--force", "box")
             began = time.perf_counter()
             tool("create", "--name", "box", str(template))
-            tool.time("start to ready", "start", "box")
+            tool.time("start to ready", "start", "--timeout", "30m", "box")
             tool.note("create to ready", time.perf_counter() - began)
         for tool in tools:
             footprint(tool)
         in_turn(tools)
         for tool in tools:
             tool.time("stop", "stop", "box")
-            tool.time("restart to ready", "start", "box")
+            tool.time("restart to ready", "start", "--timeout", "30m", "box")
             tool.time("stop --force", "stop", "--force", "box")
 
 
