@@ -2,6 +2,7 @@
 """``$NAME`` and ``${NAME}`` in the locations of ``mounts``: replaced once, before they are written down.
 
 So an instance means the same directories whoever looks at it later. ``$$`` is a dollar sign.
+Within ``{{…}}`` the names are Go's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any
 
 from callao.errors import ConfigError, Problem
 
-_VARIABLE = re.compile(r"\$(?:\$|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+_VARIABLE = re.compile(
+    r"\{\{.*?\}\}|\$(?:\$|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})", re.DOTALL
+)
 
 
 def with_environment(document: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def _mount(entry: Any, index: int, environment: Mapping[str, str], problems: lis
     def value(match: re.Match[str]) -> str:
         name = match.group(1) or match.group(2)
         if name is None:
-            return "$"
+            return "$" if match.group() == "$$" else match.group()
         if not environment.get(name):
             place = f"mounts[{index}].location"
             allowed = "a variable of the environment, or $$ for a dollar sign"

@@ -23,6 +23,7 @@ _PROVISION = ("script",)
 _PROVISION_OF_MODE = {"data": ("content", "owner", "path"), "yq": ("expression", "owner", "path")}
 """Fields that are templates in every mode of ``provision``, and in these modes."""
 
+_SOCKETS = ("guestSocket", "hostSocket")
 _TEXTS = frozenset({"script", "content", "expression"})
 """They may hold other languages' braces: what is no Go template stays as it is, with a warning."""
 
@@ -100,13 +101,16 @@ class _Run:
 
         missing = Missing.PRINTED if field in _TEXTS else Missing.REFUSED
         try:
-            return execute(text, values_of(known), missing=missing)
+            result = execute(text, values_of(known), missing=missing)
         except ExpressionError as error:
             stays = ", and stays as it is" if field in _TEXTS else ""
             allowed = ", ".join("{{." + each + "}}" for each in sorted(known))
             problem = Problem(place, _brief(text), f"is no Go template{stays}: {error}", allowed)
             (self.warnings if field in _TEXTS else self.problems).append(problem)
             return text
+        if field in _SOCKETS and not result.strip():
+            self.problems.append(Problem(place, _brief(text), "comes to nothing", "a socket's path"))
+        return result
 
 
 def _brief(text: str) -> str:

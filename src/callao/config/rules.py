@@ -87,6 +87,9 @@ def _mounts(filled: Document) -> Found:
             )
     if filled["mountType"] in filled.get("mountTypesUnsupported", []):
         yield Problem("mountType", filled["mountType"], "is among mountTypesUnsupported", "another type")
+    if filled["mountType"] == "wsl2" and filled["vmType"] == "qemu":
+        allowed = "reverse-sshfs, 9p, virtiofs"
+        yield Problem("mountType", filled["mountType"], "is not one of vmType qemu", allowed)
 
 
 def _no_folder(location: str) -> str | None:
