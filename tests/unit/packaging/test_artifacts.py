@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jinja2 import Environment
 from support.release import ROOT, run
 
 GALAXY = yaml.safe_load((ROOT / "galaxy.yml").read_text())
@@ -98,3 +99,17 @@ def test_engine_and_collection_have_one_version() -> None:
     from callao import __version__
 
     assert GALAXY["version"] == __version__
+
+
+def test_the_digest_of_the_engine_is_told_to_pip_which_may_be_an_old_one() -> None:
+    """pip before 23.1 notes none of its own for a file: the role would install the engine on each run."""
+    variables = yaml.safe_load((ROOT / "roles/hypervisor/vars/main.yml").read_text())
+    wheel = {"hypervisor_wheel": "/srv/a b/callao-1-py3-none-any.whl", "hypervisor_own": {"sha256": "00ff"}}
+    url = Environment(autoescape=True).from_string(variables["hypervisor_wheel_url"]).render(wheel)
+    assert url == "file:///srv/a%20b/callao-1-py3-none-any.whl#sha256=00ff"
+    (install,) = [
+        task["ansible.builtin.pip"]
+        for task in yaml.safe_load((ROOT / "roles/hypervisor/tasks/install.yml").read_text())
+        if task["name"] == "Install this one"
+    ]
+    assert "hypervisor_wheel_url" in install["name"]
