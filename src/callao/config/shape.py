@@ -204,7 +204,7 @@ def is_unset(record: type, key: str, item: object) -> bool:
     if kind is not int or isinstance(item, bool) or (size and isinstance(item, str)):
         return False
     number = _converted(int, item)
-    return number == 0 and not (key in UNCUT and isinstance(item, float) and item != 0)
+    return number == 0 and (item == 0 or not isinstance(item, float) or not (size or key in UNCUT))
 
 
 class _Walk:
