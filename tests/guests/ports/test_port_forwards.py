@@ -132,6 +132,11 @@ def rules_for(base: int) -> list[dict[str, Any]]:
         {"guestIP": "::1", **ports(3051, 3051), "hostIP": "::"},
         {"guestPort": 3052, "hostSocket": "page.sock"},
         ports(3053, 3053),
+        {"guestIP": "::", **ports(3030, 3035)},
+        {"guestIP": "192.168.5.15", **ports(3054, 3054)},
+        {**EVERYWHERE, "guestPort": 3055, "hostSocket": "all.sock"},
+        {"guestPort": 3056, "hostSocket": "loopback.sock"},
+        ports(3057, 3057),
     ]
 
 
@@ -149,6 +154,15 @@ CASES: list[tuple[str, int, str]] = [
     ("127.0.0.1", 3050, "127.0.0.1:3050"),
     ("::1", 3051, "[::]:BASE+51"),
     ("127.0.0.1", 3052, "SOCKETS/page.sock"),
+    ("127.0.0.2", 3030, "127.0.0.1:BASE+30"),
+    ("192.168.5.15", 3031, "127.0.0.1:BASE+31"),
+    ("0.0.0.0", 3032, "127.0.0.1:BASE+32"),
+    ("::", 3033, "127.0.0.1:BASE+33"),
+    ("::1", 3034, "127.0.0.1:BASE+34"),
+    ("192.168.5.15", 3054, "127.0.0.1:BASE+54"),
+    ("192.168.5.15", 3055, "SOCKETS/all.sock"),
+    ("192.168.5.15", 3056, ""),
+    ("192.168.5.15", 3057, ""),
 ]
 """The address and port of a server of the guest, and where the rules lead to it from, if anywhere."""
 
