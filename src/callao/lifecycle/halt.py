@@ -20,7 +20,7 @@ _GRACE = 15.0
 _KILLED = 5.0
 """Seconds that a process gets to go in, when it must."""
 
-_LIMACTL = "hostagent"
+_THEIR_AGENT = "hostagent"
 """A word of the command line of limactl's host agent; ours is ``callao.hostagent``."""
 
 Teller = Callable[[str], None]
@@ -56,7 +56,7 @@ def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = unhear
     """
     patience = _GRACE if force else StopPolicy().longest + _GRACE
     _signal(found.name, found.agent, signal.SIGTERM if force else signal.SIGINT)
-    if force and found.agent is not None and _LIMACTL in kernel.arguments(found.agent.pid):
+    if force and found.agent is not None and _THEIR_AGENT in kernel.arguments(found.agent.pid):
         _signal(found.name, found.driver, signal.SIGTERM)  # it gives the guest its time all the same
     if not wait_gone(found.agent, patience):
         notice(f"{found.name}: the host agent did not end within {patience:.0f} s: killed.")
