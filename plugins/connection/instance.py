@@ -51,7 +51,7 @@ options:
     vars:
       - name: lima_host
   autostart:
-    description: Whether to start an instance that is stopped. Not with O(lima_host).
+    description: Whether to start an instance that is stopped. Not with O(lima_host), and not in check mode.
     type: bool
     default: false
     vars:
@@ -380,6 +380,11 @@ class Connection(SSHConnection):
         why = self._diagnosis()
         if not self.get_option("autostart") or not (self._home() / self._name()).is_dir():
             raise AnsibleConnectionFailure(why or _stopped(self._name()))
+        if self._is_checked():
+            raise AnsibleConnectionFailure(
+                f"instance {self._name()!r} is stopped, and lima_autostart starts nothing in check mode: "
+                "what tasks in it would do cannot be foretold."
+            )
         from ansible_collections.callao.lima.plugins.plugin_utils._engine import start
 
         display.display(f"{self._name()}: starting, as lima_autostart is set")
@@ -431,7 +436,11 @@ class Connection(SSHConnection):
         return (
             f"instance {name!r} does not exist in {where}: make it with callao.lima.instance "
             f"(name: {name}, state: started), or correct lima_instance, lima_home or lima_host."
-        ) + (foretold if getattr(self._play_context, "check_mode", False) else "")
+        ) + (foretold if self._is_checked() else "")
+
+    def _is_checked(self) -> bool:
+        """Whether the play runs in check mode."""
+        return bool(getattr(self._play_context, "check_mode", False))
 
     def _control_dir(self) -> Path:
         return Path(self.get_option("control_path_dir")).expanduser()

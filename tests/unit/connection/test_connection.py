@@ -207,6 +207,17 @@ def test_in_check_mode_an_instance_that_an_earlier_play_would_make_is_told_as_th
     assert ["In check mode no task makes it" in each for each in told] == [False, True]
 
 
+def test_in_check_mode_a_stopped_instance_is_not_started(
+    web: Sshd, box: Box, environment: dict[str, str]
+) -> None:
+    stopped(box)
+    wish = ("-e", "lima_autostart=true", "--check")
+    argv = ("-i", "web,", "-c", "callao.lima.instance", "-m", "ping", *wish, "web")
+    told = programs.run("ansible", *argv, environment=environment).stdout
+    assert "lima_autostart starts nothing in check mode" in " ".join(told.split())
+    assert not (box.home / "web" / "ha.pid").exists()
+
+
 @pytest.mark.parametrize("name", ["../web", "web/", "_config", "a b"])
 def test_a_name_that_cannot_be_an_instances_is_refused(
     web: Sshd, environment: dict[str, str], name: str
