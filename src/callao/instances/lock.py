@@ -4,23 +4,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from callao.errors import InstanceBusy
-from callao.flock import exclusive
+from callao.flock import exclusive, unheard
 
 PATIENCE = 60.0
 """Seconds to wait for another run that changes the instance, where nobody said how long."""
 
 
 @contextlib.contextmanager
-def locked(name: str, home: Path, timeout: float = PATIENCE) -> Iterator[None]:
+def locked(
+    name: str, home: Path, timeout: float = PATIENCE, notice: Callable[[str], None] = unheard
+) -> Iterator[None]:
     """Hold the instance's lock; the kernel frees it when the process ends, however it ends.
 
     The lock lies beside the instances, not in one, so that it outlives a delete.
 
     :param timeout: seconds to wait for another run to finish.
+    :param notice: hears of that run in a sentence, when there is one.
     :raises InstanceBusy: when it doesn't.
     """
     folder = home / "_locks"
@@ -32,5 +35,8 @@ def locked(name: str, home: Path, timeout: float = PATIENCE) -> Iterator[None]:
             hint="Wait for that run to end, or raise 'timeout'.",
         )
 
-    with exclusive(folder / f"{name}.lock", timeout, busy):
+    def waits(who: str) -> None:
+        notice(f"instance {name!r} is being changed by another run, {who}: waiting for it.")
+
+    with exclusive(folder / f"{name}.lock", timeout, busy, waits):
         yield

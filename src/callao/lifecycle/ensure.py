@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.config import check_hostname, check_name
-from callao.events import Reporter
+from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.instances import Target
 from callao.lifecycle.decide import decide, look
@@ -46,7 +46,10 @@ def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Rep
     from callao.instances.lock import locked
     from callao.lifecycle.apply import apply
 
-    with locked(request.name, home, request.timeout):
+    def notice(sentence: str) -> None:
+        report(Event(stage=Stage.DISK, state=State.NOTICE, message=sentence))
+
+    with locked(request.name, home, request.timeout, notice):
         actual = look(request.name, home, host)
         wanted, steps = decide(request, actual, home, host)
         before = picture_of(actual)

@@ -30,7 +30,7 @@ def switch_off(
     """
     if not _runs(brief(name, home)):
         return False
-    with locked(name, home, timeout):
+    with locked(name, home, timeout, notice):
         passed("instance's lock taken")
         sweep(home, name)
         found = brief(name, home)
@@ -51,7 +51,7 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
     except InstanceNotFound:
         finish(home, name, timeout)
         return False
-    with locked(name, home, timeout):
+    with locked(name, home, timeout, notice):
         passed("instance's lock taken")
         sweep(home, name)
         try:

@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from callao.events import Event, State
 from callao.host import Host
 from callao.instances import inspect
+from callao.instances.lock import locked
+from callao.lifecycle import Request, ensure
 from callao.lifecycle.mounts import MountRequest, ensure_mount
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward
 
@@ -70,3 +76,19 @@ def test_port_forwards_that_persist_at_once_are_all_written(home: Path) -> None:
 
     at_once(*map(change, range(RUNS)))
     assert sorted(each["guestPort"] for each in document(home)["portForwards"]) == [8000, 8001, 8002, 8003]
+
+
+def test_whoever_waits_for_another_run_is_told_of_it(home: Path) -> None:
+    heard: list[Event] = []
+    with ThreadPoolExecutor(1) as pool, ExitStack() as held:
+        held.enter_context(locked("web", home))
+
+        def hear(event: Event) -> None:
+            heard.append(event)
+            held.close()
+
+        wish = Request(name="web", state="absent")
+        change = pool.submit(ensure, wish, home=home, host=Host.detect(), check=False, report=hear)
+        assert change.result(timeout=60).changed
+    assert [event.state for event in heard] == [State.NOTICE]
+    assert re.search(r"'web' is being changed by another run, pid \d+ .*: waiting for it", heard[0].message)
