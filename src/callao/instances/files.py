@@ -120,6 +120,17 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     sync_folder(path.parent)
 
 
+def put_whole(path: Path, make: Callable[[Path], object]) -> None:
+    """Replace ``path`` by what ``make`` makes at the path that it is given, as a whole or not at all.
+
+    A run that is killed leaves a hidden file, which the next one replaces.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    make(fresh)
+    fresh.replace(path)
+
+
 def write_volatile(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Replace ``path`` as a whole or not at all; for what means nothing after the host's next boot."""
     _replace(path, data, mode, lambda _descriptor: None)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 
 from callao.drivers import Driver, driver_for
@@ -14,7 +15,7 @@ from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.instances import Instance, TakeUp, inspect
 from callao.instances.broken import usable
-from callao.instances.files import sync_folder, write_json
+from callao.instances.files import put_whole, sync_folder, write_json
 from callao.instances.lock import locked
 from callao.instances.present import must_not_be_paused
 from callao.instances.store import living
@@ -106,9 +107,8 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
             driver.return_to(paths, found.layer)
             for file in (paths.qemu_efi_vars, paths.cidata_iso):
                 if (folder / file.name).exists():
-                    fresh = file.with_name(f".{file.name}.new")  # half of it would start no machine
-                    shutil.copyfile(folder / file.name, fresh)
-                    fresh.replace(file)
+                    # Half of it would start no machine.
+                    put_whole(file, partial(shutil.copyfile, folder / file.name))
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
         sweep(paths, driver.chain)

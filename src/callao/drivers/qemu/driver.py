@@ -29,6 +29,7 @@ from callao.errors import ConfigError, DriverError, Problem
 from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.instances import InstancePaths
+from callao.instances.files import put_whole
 
 if TYPE_CHECKING:
     from callao.images import Fetched  # a download has no part in running a machine
@@ -93,15 +94,16 @@ class QemuDriver:
         return lacking
 
     def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
-        if not paths.disk.exists():
+        has_disk = paths.disk.exists()
+        if not has_disk:
             _refuse_smaller(config.disk, image)
         if image.kernel is not None and not paths.kernel.exists():
             if image.initrd is not None:
-                _made(paths.initrd, partial(shutil.copyfile, image.initrd))
-            _made(paths.kernel_cmdline, lambda fresh: fresh.write_text(image.cmdline, encoding="utf-8"))
-            _made(paths.kernel, partial(shutil.copyfile, image.kernel))
-        if not paths.disk.exists():  # the last: an instance that has one is whole
-            _made(paths.disk, lambda fresh: disk.create_overlay(fresh, image.disk, config.disk))
+                put_whole(paths.initrd, partial(shutil.copyfile, image.initrd))
+            put_whole(paths.kernel_cmdline, lambda fresh: fresh.write_text(image.cmdline, encoding="utf-8"))
+            put_whole(paths.kernel, partial(shutil.copyfile, image.kernel))
+        if not has_disk:  # the last: an instance that has one is whole
+            put_whole(paths.disk, lambda fresh: disk.create_overlay(fresh, image.disk, config.disk))
 
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
         below = [path for path in self._below(paths) if path.parent == paths.dir]
@@ -182,14 +184,6 @@ class QemuDriver:
             booting = Booting()
         words = machine_words(program, boot, accel, booting)
         return ("-version", version, *words)
-
-
-def _made(path: Path, make: Callable[[Path], object]) -> None:
-    """A file of an instance, whole or not at all, wherever the run is killed."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    make(fresh)
-    fresh.replace(path)
 
 
 def _refuse_smaller(wanted: int, image: Fetched) -> None:

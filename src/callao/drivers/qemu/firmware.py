@@ -10,10 +10,12 @@ import fnmatch
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from callao.drivers.qemu import disk
+from callao.instances.files import put_whole
 
 DESCRIPTORS = (
     Path("/etc/qemu/firmware"),
@@ -102,6 +104,4 @@ def lay_variables(found: Firmware, target: Path) -> None:
 
     :raises DriverError: with qemu-img's own words.
     """
-    fresh = target.with_name(f".{target.name}.new")
-    disk.convert_to_raw(found.variables, found.variables_format, fresh)
-    fresh.replace(target)
+    put_whole(target, partial(disk.convert_to_raw, found.variables, found.variables_format))

@@ -10,6 +10,7 @@ from callao.config import MountType
 from callao.drivers.base import DeviceShare
 from callao.drivers.qemu.devices import escaped
 from callao.instances import InstancePaths
+from callao.instances.files import put_whole
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,7 @@ def log_of(paths: InstancePaths, slot: int) -> Path:
 
 def point(paths: InstancePaths, slot: int, target: Path) -> None:
     """Have a slot's 9p exports lead to ``target``."""
-    there = link(paths, slot)
-    fresh = there.with_name(f".{there.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(there)
+    put_whole(link(paths, slot), lambda fresh: fresh.symlink_to(target))
 
 
 def _fsdev(name: str, path: Path, writable: bool, model: str) -> str:
