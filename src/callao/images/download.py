@@ -27,7 +27,7 @@ import callao
 from callao.config.sizes import format_size
 from callao.errors import DownloadError
 from callao.images.cache import Entry
-from callao.images.patience import ANY_SIZE, Patience, Progress
+from callao.images.patience import Patience, Progress
 
 _LATER = (429, 503)
 """What servers say that are asked too often, or have too much to do."""
@@ -45,17 +45,11 @@ _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def download(
-    entry: Entry,
-    algorithm: str,
-    patience: Patience,
-    progress: Progress,
-    notice: Callable[[str], None],
-    most: int = ANY_SIZE,
+    entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
 ) -> str:
     """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
 
     :param notice: hears why it waits.
-    :param most: bytes that it may have.
     :raises DownloadError: when it cannot be had; what came is kept for the next try, unless it is too large.
     :raises OSError: when it cannot be written; urllib3 wraps those of the network.
     """
@@ -63,7 +57,7 @@ def download(
     for _ in range(patience.tries):
         before = _size(entry.part)
         try:
-            return _once(entry, algorithm, patience, progress, notice, most)
+            return _once(entry, algorithm, patience, progress, notice)
         except _Busy as error:
             last = error
             notice(f"{entry.url}: {error}: trying again in {error.seconds:.0f} s.")
@@ -88,12 +82,7 @@ class _Busy(Exception):
 
 
 def _once(
-    entry: Entry,
-    algorithm: str,
-    patience: Patience,
-    progress: Progress,
-    notice: Callable[[str], None],
-    most: int,
+    entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
 ) -> str:
     have = _size(entry.part)
     began = read(entry.validator)
@@ -105,9 +94,9 @@ def _once(
         )
         try:
             start, total = _placed(entry, answer, have)
-            if (total or 0) > most:
-                raise _too_large(entry, most)
-            found = _stream(entry, answer, algorithm, start, total, progress, most)
+            if (total or 0) > patience.most:
+                raise _too_large(entry, patience.most)
+            found = _stream(entry, answer, algorithm, start, total, progress, patience.most)
             open_ended = total is None and "chunked" not in answer.headers.get("Transfer-Encoding", "")
         finally:
             answer.release_conn()

@@ -16,7 +16,7 @@ from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
 from callao.images.cache import Entry, Turn, entry, exclusive, not_kept
 from callao.images.location import Location, parse
-from callao.images.patience import ANY_SIZE, Patience, Progress
+from callao.images.patience import Patience, Progress
 
 _INTERVAL = 0.5
 """Seconds between two lines of progress."""
@@ -54,13 +54,11 @@ def fetch(
     report: Reporter,
     access: Access = Access.ONLINE,
     patience: Patience | None = None,
-    most: int = ANY_SIZE,
 ) -> CachedFile:
     """The file at ``location``, verified.
 
     :param digest: ``sha256:…`` or ``sha512:…``; without one, people are told, and the server is asked if
         a cached file has changed.
-    :param most: bytes that a server's may have.
     :raises DownloadError: when it cannot be had.
     :raises DigestMismatch: when it is another; nothing of it is kept.
     """
@@ -78,22 +76,22 @@ def fetch(
                     return _cached(cached, place, found)
             if access is Access.OFFLINE:
                 raise _not_cached(location)
-            return _downloaded(cached, place, digest, name, home, report, patience, most)
+            return _downloaded(cached, place, digest, name, home, report, patience)
     except OSError as error:
         raise not_kept(location, cached, error) from error
 
 
-def newest(location: str, *, home: Path, report: Reporter, most: int = ANY_SIZE) -> CachedFile:
+def newest(location: str, *, home: Path, report: Reporter, patience: Patience | None = None) -> CachedFile:
     """The URL's content as it is now, whatever was cached; for what has no digest and may change.
 
-    :param most: bytes that it may have.
     :raises DownloadError: when it cannot be had; what was cached stays.
     """
     place = parse(location)
     cached = entry(home, place.url)
     try:
         with exclusive(cached.dir, Turn(report=report)):
-            return _downloaded(cached, place, None, digests.algorithm(None), home, report, Patience(), most)
+            name = digests.algorithm(None)
+            return _downloaded(cached, place, None, name, home, report, patience or Patience())
     except OSError as error:
         raise not_kept(location, cached, error) from error
 
@@ -162,7 +160,6 @@ def _downloaded(
     home: Path,
     report: Reporter,
     patience: Patience,
-    most: int,
 ) -> CachedFile:
     from callao.images.download import download  # with urllib3, which nothing else needs
     from callao.images.store import keep_before
@@ -173,7 +170,7 @@ def _downloaded(
     def notice(message: str) -> None:
         report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
 
-    found = download(cached, name, patience, _progress(place.name, report), notice, most)
+    found = download(cached, name, patience, _progress(place.name, report), notice)
     try:
         digests.verify(place.text, digest, found)
     except DigestMismatch:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a download may stall, and how it tells how far it is.
+"""How long a download may stall, how much it may bring, and how it tells how far it is.
 
 Apart from the download itself, whose library takes as long to load as half of the engine.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-ANY_SIZE = 1 << 62
+_ANY_SIZE = 1 << 62
 """Bytes: more than there are."""
 
 Progress = Callable[[int, int | None], None]
@@ -20,10 +20,12 @@ Progress = Callable[[int, int | None], None]
 class Patience:
     """Seconds without a byte before a server counts as stalled, and how often to go on after a break.
 
-    ``others`` is how many seconds another run may keep us from a file that it is fetching or converting.
+    ``others`` is how many seconds another run may keep us from a file that it is fetching or converting, and
+    ``most`` how many bytes a server's file may have.
     """
 
     connect: float = 15.0
     read: float = 60.0
     tries: int = 4
     others: float = 3600.0
+    most: int = _ANY_SIZE

@@ -274,7 +274,7 @@ def test_a_file_that_is_larger_than_may_be_is_not_fetched_to_its_end(
 ) -> None:
     url = server.serve("/a.img", BODY, **manners)
     with pytest.raises(DownloadError, match="is larger than 64KiB"):
-        fetch(url, digest=None, home=tmp_path, report=silent, most=1 << 16)
+        fetch(url, digest=None, home=tmp_path, report=silent, patience=Patience(most=1 << 16))
     assert [name for name in left_in(tmp_path) if "part" in name and "part." not in name] == []
     assert len(server.requests) == 1
     assert get(url, tmp_path, sha256(BODY)) == BODY
