@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from callao.errors import AgentError
+from callao.flock import unheard
 from callao.instances import kernel
 from callao.instances.alive import Known, terminate, wait_gone
 from callao.instances.paths import InstancePaths
@@ -24,10 +25,6 @@ _THEIR_AGENT = "hostagent"
 """A word of the command line of limactl's host agent; ours is ``callao.hostagent``."""
 
 Teller = Callable[[str], None]
-
-
-def unheard(_words: str) -> None:
-    """For who does not want to hear."""
 
 
 class Halting(Protocol):

@@ -23,11 +23,8 @@ def rename(instance: Instance, name: str, *, home: Path, though_protected: bool 
     with locked(instance.name, home), locked(name, home):
         must_be_stopped(instance, "renamed")
         must_be_free(name, home)
-        if instance.protected and not though_protected:
-            raise InstanceProtected(
-                f"instance {instance.name!r} is protected, and keeps its name.",
-                hint=f"callao unprotect {instance.name}",
-            )
+        if not though_protected:
+            must_not_be_protected(instance)
         autostart = instance.autostart
         try:
             instance.dir.rename(home / name)
@@ -37,6 +34,15 @@ def rename(instance: Instance, name: str, *, home: Path, though_protected: bool 
         if autostart:
             enable(name, home)
             disable(instance.name, home)
+
+
+def must_not_be_protected(instance: Instance) -> None:
+    """:raises InstanceProtected: when it is."""
+    if instance.protected:
+        raise InstanceProtected(
+            f"instance {instance.name!r} is protected, and keeps its name.",
+            hint=f"callao unprotect {instance.name}",
+        )
 
 
 def must_be_renamable(name: str, home: Path) -> None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from callao.config import effective
-from callao.errors import InstanceError, InstanceProtected
+from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Instance, Restart, Status, Target
 from callao.lifecycle.decide import decide, look
 from callao.lifecycle.outcome import outcome, picture_of
-from callao.lifecycle.rename import must_be_renamable, rename
+from callao.lifecycle.rename import must_be_renamable, must_not_be_protected, rename
 from callao.lifecycle.request import Outcome, Request
 
 _RENAME = "rename"
@@ -59,10 +59,8 @@ def ensure_renamed(
 
 def _must_be_renamable(old: Instance, request: Request, home: Path, *, runs: bool) -> None:
     must_be_renamable(request.name, home)
-    if old.protected and request.protected is not False:
-        raise InstanceProtected(
-            f"instance {old.name!r} is protected, and keeps its name.", hint=f"callao unprotect {old.name}"
-        )
+    if request.protected is not False:
+        must_not_be_protected(old)
     policy = request.policy()
     if runs and (policy.target is Target.PRESENT or policy.restart is Restart.NEVER):
         raise InstanceError(
