@@ -9,10 +9,10 @@ import msgspec
 
 from callao.autostart import disable, enable
 from callao.drivers import driver_for
-from callao.errors import ConfigError
+from callao.errors import CallaoError, ConfigError
 from callao.events import Reporter
 from callao.host import Host
-from callao.instances import Desired, Instance, InstancePaths, Plan, Step, inspect
+from callao.instances import Desired, Instance, InstancePaths, Plan, Step, TakeUp, inspect
 from callao.instances.broken import usable
 from callao.instances.files import write_json
 from callao.lifecycle.create import create
@@ -49,7 +49,7 @@ def apply(
     paths = InstancePaths(home / request.name)
     sweep(home, request.name)
     before = b""
-    started = False
+    origin: TakeUp | None = None
     for step in steps.steps:
         match step:
             case Step.DELETE:
@@ -57,7 +57,8 @@ def apply(
                 delete(actual, report)
             case Step.CREATE:
                 assert wanted is not None
-                started = _create(steps, wanted, request, home=home, host=host, report=report)
+                warm = Step.START in steps.steps and request.is_warm(wanted.config)
+                origin = _create(wanted, request, home=home, host=host, report=report, warm=warm)
             case Step.CONFIGURE:
                 assert wanted is not None
                 before = paths.lima_yaml.read_bytes()
@@ -71,7 +72,12 @@ def apply(
                 assert actual is not None
                 stop(actual, force=request.force, report=report)
             case Step.START:
-                if not started:
+                try:
+                    _start(request, home, host, report, origin)
+                except (CallaoError, TimeoutError) as error:
+                    if wanted is None or origin is None or request.origin:
+                        raise
+                    _create_cold(wanted, str(error), request, home=home, host=host, report=report)
                     _start(request, home, host, report)
             case Step.AWAIT:
                 follow(inspect(request.name, home, host), request.timeout, report)
@@ -86,26 +92,34 @@ def apply(
 
 
 def _create(
-    steps: Plan, wanted: Desired, request: Request, *, home: Path, host: Host, report: Reporter
-) -> bool:
-    """Make the instance; returns whether it has been started by that, if it shall be."""
-    runs = Step.START in steps.steps
+    wanted: Desired, request: Request, *, home: Path, host: Host, report: Reporter, warm: bool
+) -> TakeUp | None:
+    """Make the instance; returns the saved state that its start goes on from, None for a boot."""
     if request.origin:
-        from callao.lifecycle.branch import bring_from
+        from callao.lifecycle.branch import create_from
 
-        timeout = request.timeout
-        bring_from(request.origin, wanted, home=home, host=host, runs=runs, timeout=timeout, report=report)
-        return True
-    if runs and request.is_warm(wanted.config):
-        from callao.lifecycle.warm import bring
+        return create_from(request.origin, wanted, home=home, host=host, report=report)
+    if warm:
+        from callao.lifecycle.warm import create_warm
 
-        bring(wanted, home=home, host=host, access=request.access, timeout=request.timeout, report=report)
-        return True
+        return create_warm(
+            wanted, home=home, host=host, access=request.access, timeout=request.timeout, report=report
+        )
     create(wanted, home, report, request.access, timeout=request.timeout)
-    return False
+    return None
 
 
-def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
+def _create_cold(
+    wanted: Desired, why: str, request: Request, *, home: Path, host: Host, report: Reporter
+) -> None:
+    """Make the instance anew, to boot: its warm start has failed."""
+    from callao.lifecycle.warm import create_cold
+
+    access, timeout = request.access, request.timeout
+    create_cold(wanted, why, home=home, host=host, access=access, timeout=timeout, report=report)
+
+
+def _start(request: Request, home: Path, host: Host, report: Reporter, origin: TakeUp | None = None) -> None:
     instance = inspect(request.name, home, host)
     config = usable(instance)
     driver = driver_for(config.vm_type)
@@ -116,4 +130,4 @@ def _start(request: Request, home: Path, host: Host, report: Reporter) -> None:
         from callao.lifecycle.remake import remake_disk
 
         instance = remake_disk(instance, driver, home=home, access=request.access, report=report)
-    start(instance, driver, home, request.timeout, report)
+    start(instance, driver, home, request.timeout, report, origin)

@@ -22,7 +22,6 @@ from callao.instances.lock import locked
 from callao.lifecycle.aside import building
 from callao.lifecycle.clone import copy, copy_file, must_fit
 from callao.lifecycle.saved import uncopiable, unlike
-from callao.lifecycle.start import start
 from callao.snapshots import Bound, Snapshot, find
 
 _ALLOWED = "an instance's name, or NAME@SNAPSHOT"
@@ -51,12 +50,14 @@ class Source:
         return cls(instance, find(instance.paths, moment) if at else None)
 
 
-def create_from(source: Source, wanted: Desired, *, home: Path, report: Reporter) -> TakeUp | None:
-    """Make the instance; its disk is a copy of a stopped one's, or stands on the layers of a moment.
+def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: Reporter) -> TakeUp | None:
+    """Make the instance; its disk is a copy of a stopped one's, or stands on the layers of a snapshot.
 
+    :param text: the source, as a user writes it.
     :returns: what its start goes on from; None for a boot.
     :raises InstanceError: when the source runs and no moment of it was named, or cannot be copied.
     """
+    source = Source.of(text, home, host)
     config, before = wanted.config, usable(source.instance)
     must_fit(config, before, source.instance.name)
     if source.snapshot is None:
@@ -79,19 +80,6 @@ def create_from(source: Source, wanted: Desired, *, home: Path, report: Reporter
         return None
     folder = source.instance.paths.snapshots / source.snapshot.name
     return TakeUp(folder=str(folder), shape=memory.shape, shared_memory=True)
-
-
-def bring_from(
-    text: str, wanted: Desired, *, home: Path, host: Host, runs: bool, timeout: float, report: Reporter
-) -> None:
-    """Create the instance, and have it ready where it shall run.
-
-    :raises CallaoError: when that cannot be.
-    """
-    origin = create_from(Source.of(text, home, host), wanted, home=home, report=report)
-    if runs:
-        instance = inspect(wanted.name, home, host)
-        start(instance, driver_for(wanted.config.vm_type), home, timeout, report, origin)
 
 
 def _share(layer: Path, target: Path) -> None:

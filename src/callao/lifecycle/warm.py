@@ -42,26 +42,35 @@ _OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message",
 """Fields of lima.yaml that are about one machine and its host: a copy has its own."""
 
 
-def bring(
+def create_warm(
     wanted: Desired, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
-) -> None:
-    """Create the instance and have it ready; by a cold boot, with a notice, where it cannot be warm.
+) -> TakeUp | None:
+    """Create the instance; as one that boots, with a notice, where it cannot be warm.
 
+    :returns: what its start goes on from; None for a boot.
     :raises CallaoError: when even that fails.
     """
     why = _obstacle(wanted, host)
     if not why:
         try:
-            _warm(wanted, home=home, host=host, access=access, timeout=timeout, report=report)
-            return
+            return _warm(wanted, home=home, host=host, access=access, timeout=timeout, report=report)
         except (CallaoError, TimeoutError) as error:
             why = str(error)
-            if (home / wanted.name).exists():
-                delete(inspect(wanted.name, home, host), report)
+    create_cold(wanted, why, home=home, host=host, access=access, timeout=timeout, report=report)
+    return None
+
+
+def create_cold(
+    wanted: Desired, why: str, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
+) -> None:
+    """Create the instance to boot, in the place of a warm one that failed.
+
+    :param why: it failed, for a notice.
+    """
+    if (home / wanted.name).exists():
+        delete(inspect(wanted.name, home, host), report)
     report(Event(stage=Stage.DISK, state=State.NOTICE, message=f"warm: booting instead: {why}"))
     create(wanted, home, report, access, timeout=timeout)
-    instance = inspect(wanted.name, home, host)
-    start(instance, driver_for(wanted.config.vm_type), home, timeout, report)
 
 
 def _obstacle(wanted: Desired, host: Host) -> str:
@@ -80,7 +89,7 @@ def _obstacle(wanted: Desired, host: Host) -> str:
 
 def _warm(
     wanted: Desired, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
-) -> None:
+) -> TakeUp:
     config = wanted.config
     image = image_of(config, home=home, access=access, report=report, timeout=timeout)
     place = Place(home, _key(config, image, home))
@@ -110,9 +119,7 @@ def _warm(
     if found is None:
         keep_within(home, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
-    origin = TakeUp(folder=str(place.folder), shape=entry.bound.shape, shared_memory=shared)
-    instance = inspect(wanted.name, home, host)
-    start(instance, driver_for(config.vm_type), home, timeout, report, origin)
+    return TakeUp(folder=str(place.folder), shape=entry.bound.shape, shared_memory=shared)
 
 
 def _prepare(
