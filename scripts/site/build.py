@@ -41,6 +41,7 @@ CHAPTERS = {
         "security",
         "execution-environment",
     ],
+    "Change Callao": ["architecture", "protocols"],
 }
 """Pages that come first in their chapter; those of docs/ that no chapter names follow in the last."""
 
@@ -85,7 +86,9 @@ def pages(source: Path) -> None:
 def outside(text: str, folder: str) -> str:
     """Links to files that are no pages lead to the repository."""
     return re.sub(
-        r"\]\((?:\.\./)?(tests|src|extensions|examples|changelogs)/", rf"]({REPOSITORY}{folder}\1/", text
+        r"\]\((?:\.\./)?(CONTRIBUTING\.md|(?:tests|src|extensions|examples|changelogs)/)",
+        rf"]({REPOSITORY}{folder}\1",
+        text,
     )
 
 
