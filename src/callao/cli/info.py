@@ -29,6 +29,7 @@ def command(instance: str | None) -> None:
 
 
 def _of_instance(run: Session, name: str) -> dict[str, Any]:
+    from callao.hostagent import routes
     from callao.hostagent.client import call
     from callao.instances.brief import brief
     from callao.instances.present import Status
@@ -37,7 +38,7 @@ def _of_instance(run: Session, name: str) -> dict[str, Any]:
     facts = {"name": name, "status": found.status.value, "dir": str(found.dir)}
     if found.status not in (Status.RUNNING, Status.PAUSED):
         return facts
-    answer = call(found.paths.ha_sock, "GET", "/v1/info")
+    answer = call(found.paths.ha_sock, *routes.INFO)
     return {**(answer if isinstance(answer, dict) else {}), **facts}
 
 

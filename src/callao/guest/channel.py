@@ -15,6 +15,7 @@ from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece
 from callao.guest.glance import Glance
 from callao.guest.link import Link
 from callao.guest.listeners import Scanner
+from callao.guest.messages import TO_GUEST
 from callao.guest.stir import stirs
 from callao.guest.switch import Switch
 from callao.guest.watch import SLOW, News, Pace
@@ -62,15 +63,7 @@ class Channel:
         self._heard = time.monotonic()
         self._told = False
         """Whether the kernel has told of something since the last look began."""
-        self._answers = {
-            "hello": self._hello,
-            "ping": self._ping,
-            "time": self._time,
-            "scan": self._scan,
-            "expose": self._expose,
-            "dns": self._dns,
-            "become": self._become,
-        }
+        self._handlers = {kind: getattr(self, f"_{kind}") for kind in TO_GUEST}
 
     def run(self) -> None:
         """:raises Closed: when the host leaves. :raises FrameError: when it cannot be understood."""
@@ -134,11 +127,11 @@ class Channel:
 
     def _answer(self, message: "dict[str, object]") -> None:
         kind = message.get("type")
-        answer = self._answers.get(kind) if isinstance(kind, str) else None
-        if answer is None:
+        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        if handler is None:
             self._log(f"unknown type of message: {str(kind)[:80]!r}")
         else:
-            answer(message)
+            handler(message)
 
     def _log(self, text: str) -> None:
         self._link.send({"type": "log", "message": text})

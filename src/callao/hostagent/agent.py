@@ -20,7 +20,7 @@ from callao.drivers import Driver, Machine, SpacePauser, StateSaver
 from callao.errors import AgentError, CallaoError, PortTaken, StageFailed
 from callao.events import Event, Stage, State
 from callao.host import identity_file
-from callao.hostagent import evidence, journal, unexpected
+from callao.hostagent import evidence, journal, routes, unexpected
 from callao.hostagent.folder import Folder
 from callao.hostagent.identity import Newcomer
 from callao.hostagent.logs import keep_bounded
@@ -339,8 +339,8 @@ class Agent:
             self.started.machine, self.driver, self.started.boot, self.shares, self._client(), mounts.lock
         )
         return {
-            ("GET", "/v1/info"): self._info,
-            ("POST", "/v1/refresh"): self._refresh,
+            routes.INFO: self._info,
+            routes.REFRESH: self._refresh,
             **mounts.routes(),
             **saver.routes(),
             **ForwardsApi(self.ports, lambda: self.runtime.forwards).routes(),

@@ -11,6 +11,7 @@ import msgspec
 
 from callao.config import PortForward
 from callao.errors import AgentError
+from callao.hostagent import routes
 from callao.hostagent.api import Request, Routes
 from callao.hostagent.liveports import LivePorts
 from callao.ports import Binding
@@ -25,9 +26,9 @@ class ForwardsApi:
 
     def routes(self) -> Routes:
         return {
-            ("GET", "/v1/port-forwards"): self._list,
-            ("POST", "/v1/port-forwards"): self._add,
-            ("DELETE", "/v1/port-forwards"): self._remove,
+            routes.LIST_FORWARDS: self._list,
+            routes.ADD_FORWARD: self._add,
+            routes.REMOVE_FORWARD: self._remove,
         }
 
     async def _list(self, _request: Request) -> object:
@@ -65,4 +66,4 @@ def _rule(body: Any) -> PortForward:
     try:
         return msgspec.convert(body, PortForward)
     except msgspec.ValidationError as error:
-        raise AgentError(f"/v1/port-forwards: {error}.") from None
+        raise AgentError(f"{routes.ADD_FORWARD.path}: {error}.") from None

@@ -13,11 +13,12 @@ import msgspec
 from callao.config import Config, MountType
 from callao.config.schema import P9, Mount
 from callao.errors import AgentError
+from callao.hostagent import routes
 from callao.hostagent.api import Request, Routes
 from callao.hostagent.shares import Shares
 
 
-class _Wanted(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class Wanted(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """The body of a POST."""
 
     location: str
@@ -37,9 +38,9 @@ class MountsApi:
 
     def routes(self) -> Routes:
         return {
-            ("GET", "/v1/mounts"): self._list,
-            ("POST", "/v1/mounts"): self._add,
-            ("DELETE", "/v1/mounts"): self._remove,
+            routes.LIST_MOUNTS: self._list,
+            routes.ADD_MOUNT: self._add,
+            routes.REMOVE_MOUNT: self._remove,
         }
 
     async def _list(self, _request: Request) -> object:
@@ -48,9 +49,9 @@ class MountsApi:
     async def _add(self, request: Request) -> object:
         self._refuse_unready()
         try:
-            wanted = msgspec.convert(request.body, _Wanted)
+            wanted = msgspec.convert(request.body, Wanted)
         except msgspec.ValidationError as error:
-            raise AgentError(f"POST /v1/mounts: {error}.") from None
+            raise AgentError(f"{' '.join(routes.ADD_MOUNT)}: {error}.") from None
         if not PurePosixPath(wanted.location).is_absolute():
             raise AgentError(f"location: {wanted.location!r} is not absolute (allowed: a path of the host).")
         point = wanted.mount_point or wanted.location

@@ -11,7 +11,7 @@ import msgspec
 
 from callao.drivers import Boot, Driver, Machine, StateSaver
 from callao.errors import AgentError
-from callao.hostagent import api
+from callao.hostagent import api, routes
 from callao.hostagent.rest import come_to_rest
 from callao.hostagent.shares import Shares
 from callao.instances.process import identify
@@ -64,7 +64,7 @@ class Saver:
     """Held while the shares are changed by anybody."""
 
     def routes(self) -> api.Routes:
-        return {("POST", "/v1/save"): self._save, ("POST", "/v1/layers/sweep"): self._sweep}
+        return {routes.SAVE: self._save, routes.SWEEP_LAYERS: self._sweep}
 
     async def _sweep(self, _request: api.Request) -> object:
         """Remove the layers of the disk that nobody needs. While the machine runs nobody else does: a run

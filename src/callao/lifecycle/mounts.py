@@ -63,11 +63,12 @@ def mounts_of(instance: Instance) -> list[Entry]:
 
     :raises InstanceBroken: of one that cannot be read.
     """
+    from callao.hostagent import routes
     from callao.hostagent.client import call
 
     _refuse_broken(instance)
     if instance.status is Status.RUNNING and instance.ready:
-        listed: list[Entry] = call(instance.paths.ha_sock, "GET", "/v1/mounts")
+        listed: list[Entry] = call(instance.paths.ha_sock, *routes.LIST_MOUNTS)
         return listed
     assert instance.config is not None
     kind = instance.config.mount_type.value
@@ -221,20 +222,22 @@ def _at(point: str, wanted: Entry) -> bool:
 
 
 def _apply(instance: Instance, there: Entry | None, wanted: Entry, request: MountRequest) -> Entry | None:
+    from callao.hostagent import routes
     from callao.hostagent.client import call
 
     sock = instance.paths.ha_sock
     if there is not None:
-        target = f"/v1/mounts?mountPoint={quote(there['mountPoint'], safe='')}"
-        call(sock, "DELETE", target, timeout=_PATIENCE)
+        method, path = routes.REMOVE_MOUNT
+        target = f"{path}?mountPoint={quote(there['mountPoint'], safe='')}"
+        call(sock, method, target, timeout=_PATIENCE)
     if request.state == UNMOUNTED:
         return None
     try:
-        added: Entry = call(sock, "POST", "/v1/mounts", body=wanted, timeout=_PATIENCE)
+        added: Entry = call(sock, *routes.ADD_MOUNT, body=wanted, timeout=_PATIENCE)
     except CallaoError:
         if there is not None:  # what was there before comes back
             before = {key: value for key, value in there.items() if key != "hot"}
-            call(sock, "POST", "/v1/mounts", body=before, timeout=_PATIENCE)
+            call(sock, *routes.ADD_MOUNT, body=before, timeout=_PATIENCE)
         raise
     return added
 
@@ -275,6 +278,7 @@ def _listed(value: object) -> list[Mapping[str, Any]]:
 def _refresh(instance: Instance) -> None:
     """The machine is what lima.yaml says already: no later run shall restart it for this."""
     if instance.status is Status.RUNNING:
+        from callao.hostagent import routes
         from callao.hostagent.client import call
 
-        call(instance.paths.ha_sock, "POST", "/v1/refresh")
+        call(instance.paths.ha_sock, *routes.REFRESH)

@@ -60,11 +60,12 @@ class ForwardOutcome:
 
 def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
     """``forwards``, ``failed`` and added ``rules`` of a running instance; nothing of a stopped one."""
+    from callao.hostagent import routes
     from callao.hostagent.client import call
 
     if instance.status not in (Status.RUNNING, Status.PAUSED):
         return {"forwards": [], "failed": [], "rules": []}
-    said: dict[str, list[Rule]] = call(instance.paths.ha_sock, "GET", "/v1/port-forwards")
+    said: dict[str, list[Rule]] = call(instance.paths.ha_sock, *routes.LIST_FORWARDS)
     return said
 
 
@@ -206,10 +207,11 @@ def _keep(decided: _Decision, request: ForwardRequest) -> None:
 
 
 def _live(instance: Instance, full: Rule, state: str) -> None:
+    from callao.hostagent import routes
     from callao.hostagent.client import call
 
-    method = "POST" if state == PRESENT else "DELETE"
-    call(instance.paths.ha_sock, method, "/v1/port-forwards", body=full, timeout=_PATIENCE)
+    route = routes.ADD_FORWARD if state == PRESENT else routes.REMOVE_FORWARD
+    call(instance.paths.ha_sock, *route, body=full, timeout=_PATIENCE)
 
 
 def _write(instance: Instance, document: dict[str, object], home: Path, host: Host) -> None:

@@ -17,10 +17,11 @@ def refresh(paths: InstancePaths, before: bytes) -> None:
     :param before: the lima.yaml that it has read until now.
     :raises AgentError: when it refuses.
     """
+    from callao.hostagent import routes
     from callao.hostagent.client import call
 
     try:
-        call(paths.ha_sock, "POST", "/v1/refresh", timeout=_PATIENCE)
+        call(paths.ha_sock, *routes.REFRESH, timeout=_PATIENCE)
     except CallaoError:
         write_file(paths.lima_yaml, before)
         raise

@@ -27,11 +27,12 @@ def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
     :raises AgentError: when it cannot be saved.
     """
     # With half of the host agent, which who goes on from something saved has no use for.
+    from callao.hostagent import routes
     from callao.hostagent.client import call
     from callao.hostagent.saving import SaveAnswer, SaveRequest
 
     asked = SaveRequest(folder=str(folder), go_on=go_on)
-    said = call(paths.ha_sock, "POST", "/v1/save", body=asked, timeout=_PATIENCE)
+    said = call(paths.ha_sock, *routes.SAVE, body=asked, timeout=_PATIENCE)
     return msgspec.convert(said, SaveAnswer)
 
 

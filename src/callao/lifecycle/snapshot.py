@@ -174,7 +174,8 @@ def _free_layers(instance: Instance, driver: Driver) -> None:
     if not any(living(instance.paths)):
         sweep(instance.paths, driver.chain)
         return
+    from callao.hostagent import routes
     from callao.hostagent.client import call
 
     with contextlib.suppress(AgentError):
-        call(instance.paths.ha_sock, "POST", "/v1/layers/sweep")
+        call(instance.paths.ha_sock, *routes.SWEEP_LAYERS)

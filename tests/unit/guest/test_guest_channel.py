@@ -15,6 +15,7 @@ from callao.guest import channel, transport
 from callao.guest.channel import Channel, Work
 from callao.guest.frames import encode
 from callao.guest.link import Closed, Link
+from callao.guest.messages import FROM_GUEST, TO_GUEST
 from callao.guest.transport import UnixServer, VirtioPort, VsockServer
 
 
@@ -40,6 +41,18 @@ def test_the_rest_of_a_frame_is_not_waited_for_without_end(monkeypatch):
         assert "frame" in host.expect("log")["message"]
         host.send(type="ping", id=1)
         assert host.expect("pong")["id"] == 1
+
+
+def test_a_message_to_the_host_has_the_fields_of_the_protocol_and_no_others():
+    said = {}
+    with conversation(Work()) as (_, host):
+        for kind in TO_GUEST:
+            host.send(type=kind, ports=[])
+        host.send(type="ping", id="end")
+        while (message := host.next()).get("id") != "end":
+            said.setdefault(message.pop("type"), set()).update(message)
+    assert set(FROM_GUEST) - set(said) == {"log"}
+    assert [fields - set(FROM_GUEST[kind]) for kind, fields in said.items()] == [set()] * len(said)
 
 
 def test_names_are_led_anew_only_where_they_lead_elsewhere(monkeypatch):

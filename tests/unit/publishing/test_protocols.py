@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/protocols.md and docs/architecture.md held against the code that they describe."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+
+import pytest
+from support.release import ROOT
+
+from callao.guest import messages
+from callao.guest.frames import PROTOCOL, Kind
+from callao.hostagent import routes
+from callao.hostagent.mounts_api import Wanted
+from callao.hostagent.saving import SaveAnswer, SaveRequest
+from callao.hostagent.shares import Mounted
+
+PROTOCOLS = (ROOT / "docs/protocols.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+ENGINE = ROOT / "src/callao"
+ROUTES = {name: value for name, value in vars(routes).items() if isinstance(value, routes.Route)}
+
+
+def table(text: str, first: str) -> list[list[str]]:
+    """The rows of the Markdown table whose first column has this heading."""
+    (body,) = re.findall(rf"^\| {re.escape(first)} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [[cell.strip() for cell in row.strip("|\n").split("|")] for row in body.splitlines()]
+
+
+def code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def fields(cell: str) -> set[str]:
+    """The names in a cell, without what is in parentheses."""
+    return set(code(re.sub(r"\([^)]*\)", "", cell)))
+
+
+def served() -> Iterator[str]:
+    """The name of each route that the host agent has a handler for: a key of a mapping."""
+    for path in (ENGINE / "hostagent").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            for key in node.keys if isinstance(node, ast.Dict) else ():
+                if isinstance(key, ast.Attribute) and ast.unparse(key.value) == "routes":
+                    yield key.attr
+
+
+def test_the_table_has_every_route_of_the_host_agent() -> None:
+    assert {(code(row[0])[0], code(row[1])[0]) for row in table(PROTOCOLS, "method")} == set(ROUTES.values())
+
+
+def test_every_route_has_one_handler_and_no_other_module_spells_a_path() -> None:
+    assert sorted(served()) == sorted(ROUTES)
+    spelled = [
+        path.name
+        for path in ENGINE.rglob("*.py")
+        if path.name != "routes.py" and re.search(r"""["']/v1/""", path.read_text())
+    ]
+    assert spelled == []
+
+
+@pytest.mark.parametrize(
+    ("route", "column", "struct"),
+    [
+        (routes.ADD_MOUNT, 2, Wanted),
+        (routes.LIST_MOUNTS, 3, Mounted),
+        (routes.SAVE, 2, SaveRequest),
+        (routes.SAVE, 3, SaveAnswer),
+    ],
+)
+def test_the_table_has_the_fields_of_a_body_and_an_answer(
+    route: routes.Route, column: int, struct: type
+) -> None:
+    rows = {(code(row[0])[0], code(row[1])[0]): row for row in table(PROTOCOLS, "method")}
+    assert fields(rows[route][column]) == set(struct.__struct_encode_fields__)
+
+
+def test_the_tables_have_every_message_and_its_fields() -> None:
+    for heading, known in (
+        ("message to the guest", messages.TO_GUEST),
+        ("message from the guest", messages.FROM_GUEST),
+    ):
+        rows = table(PROTOCOLS, heading)
+        assert {code(row[0])[0]: fields(row[1]) for row in rows} == {
+            name: set(names) for name, names in known.items()
+        }
+
+
+def test_the_table_has_every_kind_of_piece() -> None:
+    assert {(code(row[0])[0], int(row[1])) for row in table(PROTOCOLS, "kind")} == {
+        (kind.name, kind.value) for kind in Kind
+    }
+    assert f"Protocol version: `{PROTOCOL}`" in PROTOCOLS
+
+
+def said(folder: str) -> set[str]:
+    """The type of each message that is written down there."""
+    return {
+        value.value
+        for path in (ENGINE / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value == "type" and isinstance(value, ast.Constant)
+    }
+
+
+def test_each_side_sends_the_messages_of_its_table_and_no_others() -> None:
+    assert said("guest") == set(messages.FROM_GUEST)
+    assert said("hostagent") == set(messages.TO_GUEST) - {"scan"}  # the host has no need to ask
+
+
+def test_the_table_of_packages_is_the_contract_of_imports() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    rows = [code(row[0]) for row in table(ARCHITECTURE, "packages of `callao`")]
+    assert [sorted(row) for row in rows] == [sorted(layer.split(" | ")) for layer in contract["layers"]]
+
+
+def test_a_path_that_the_page_names_is_there() -> None:
+    paths = {each for each in code(ARCHITECTURE) if re.match(r"(src|plugins|tests|docs|meta)/", each)}
+    assert len(paths) > 20
+    assert sorted(each for each in paths if not (ROOT / each).exists()) == []
+
+
+def test_a_word_in_the_picture_that_names_a_package_is_one() -> None:
+    picture = (ROOT / "docs/pictures/architecture.svg").read_text()
+    named = set(re.findall(r"callao\.(\w+)", picture))
+    assert named >= {"cli", "guest", "molecule", "testing"}
+    assert sorted(each for each in named if not (ENGINE / each).is_dir()) == []
