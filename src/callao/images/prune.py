@@ -9,13 +9,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.disk_usage import disk_usage
 from callao.errors import ImageError
 from callao.images import digest as digests
 from callao.images.cache import Turn, entry, exclusive, is_anothers, staged
 from callao.images.fetch import lookup
 from callao.images.location import parse
 from callao.images.store import STORE, base_at, identity_of, store
-from callao.room import taken
 
 Files = set[tuple[int, int]]
 """Device and inode: a download and the base that was made from it can be one file."""
@@ -114,7 +114,7 @@ def _removed(
         with exclusive(target, Turn(0.0)):
             if _needed(path, kept()):
                 return None
-            size = taken(path.rglob("*") if path.is_dir() else [path])
+            size = disk_usage(path.rglob("*") if path.is_dir() else [path])
             if check:
                 return size
             if path.is_dir():

@@ -7,12 +7,12 @@ import contextlib
 import shutil
 from pathlib import Path
 
+from callao.disk_usage import disk_usage
 from callao.events import Reporter, silent
 from callao.host import Host
 from callao.images.prune import Pruned
 from callao.instances import inspect
 from callao.lifecycle.delete import delete
-from callao.room import taken
 from callao.snapshots.cache import places
 
 GOLDEN = "golden"
@@ -40,7 +40,7 @@ def clear_abandoned(home: Path, host: Host, *, check: bool = False) -> Pruned:
         left = [each for each in (place.aside, place.nest) if each.exists()]
         if left:
             with contextlib.suppress(TimeoutError), place.locked(0.0):
-                held = sum(taken(folder.rglob("*")) for folder in left)
+                held = sum(disk_usage(folder.rglob("*")) for folder in left)
                 if not check:
                     clear(place.nest, host, silent)
                     shutil.rmtree(place.aside, ignore_errors=True)

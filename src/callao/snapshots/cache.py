@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from callao.disk_usage import disk_usage
 from callao.flock import exclusive
 from callao.images.cache import is_anothers
 from callao.images.prune import Pruned
 from callao.instances.files import read_json, write_json
-from callao.room import taken
 from callao.snapshots.record import Bound
 
 _RECORD = "warm.json"
@@ -135,7 +135,7 @@ def trim(home: Path, limit: int, used: Callable[[], Collection[Path]], *, check:
 
 def size(folder: Path) -> int:
     """Bytes on the disk."""
-    return taken(folder.iterdir())
+    return disk_usage(folder.iterdir())
 
 
 def _removed(folder: Path, used: Callable[[], Collection[Path]], *, check: bool) -> bool:

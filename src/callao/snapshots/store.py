@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from callao.disk_usage import disk_usage
 from callao.errors import ConfigError, Problem, SnapshotError
 from callao.instances import InstancePaths
 from callao.instances.files import read_json
-from callao.room import taken
 from callao.snapshots.record import Snapshot
 
 RECORD = "snapshot.json"
@@ -70,7 +70,7 @@ def find(paths: InstancePaths, name: str) -> Snapshot:
 def size(paths: InstancePaths, snapshot: Snapshot) -> int:
     """Bytes that it takes on the disk: memory, devices, and its own layer."""
     files = [*(paths.snapshots / snapshot.name).iterdir(), paths.dir / snapshot.layer]
-    return taken(each for each in files if each.exists())
+    return disk_usage(each for each in files if each.exists())
 
 
 def is_layer(path: Path) -> bool:
