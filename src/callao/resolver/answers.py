@@ -14,9 +14,9 @@ from dnslib import RD, DNSLabel
 from callao.resolver import message as dns
 from callao.resolver.forwarder import Forwarder
 from callao.resolver.hostnames import HostNames
+from callao.resolver.limit import Limit
 from callao.resolver.message import Answer, Asked, Record
 from callao.resolver.names import hostname, to_label
-from callao.resolver.places import Places
 from callao.resolver.rules import Address, Chain, KnownNames
 
 TTL = 5
@@ -28,19 +28,19 @@ _FAMILIES = {dns.A: socket.AF_INET, dns.AAAA: socket.AF_INET6}
 
 
 class Answerer:
-    """:param places: for the questions that others have to answer."""
+    """:param limit: of the questions that are put to the host or its name servers."""
 
     def __init__(
-        self, known: KnownNames, host: HostNames, forwarder: Forwarder, places: Places, *, ipv6: bool
+        self, known: KnownNames, host: HostNames, forwarder: Forwarder, limit: Limit, *, ipv6: bool
     ) -> None:
         self._known = known
         self._host = host
         self._forwarder = forwarder
-        self._places = places
+        self._limit = limit
         self._ipv6 = ipv6
 
     async def answer(self, asked: Asked) -> Answer:
-        """Raises NoPlace when too many wait for others."""
+        """Raises LimitReached when too many questions wait."""
         question = asked.question
         if question.qtype == dns.ANY:
             return Answer(answers=(Record(question.name, dns.HINFO, _ANY_TTL, _ANY),))
@@ -77,7 +77,7 @@ class Answerer:
         return dataclasses.replace(rest, answers=aliases + rest.answers, authentic=False)
 
     async def _from_host(self, label: DNSLabel, name: str, qtype: int) -> Answer:
-        with self._places.taken():
+        with self._limit.held():
             found = await self._host.find(name, _FAMILIES[qtype])
         if not found.addresses or found.name == name:
             return Answer(found.rcode, tuple(_addresses(label, found.addresses, qtype)))
@@ -85,7 +85,7 @@ class Answerer:
         return Answer(answers=(_alias(label, official), *_addresses(official, found.addresses, qtype)))
 
     async def _from_servers(self, asked: Asked) -> Answer:
-        with self._places.taken():
+        with self._limit.held():
             return await self._forwarder.answer(asked)
 
 

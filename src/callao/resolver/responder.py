@@ -7,8 +7,8 @@ import logging
 
 from callao.resolver import message as dns
 from callao.resolver.answers import Answerer
+from callao.resolver.limit import LimitReached
 from callao.resolver.message import Answer, Query
-from callao.resolver.places import NoPlace
 from callao.resolver.reading import read_query
 from callao.resolver.writing import write_answer
 
@@ -29,7 +29,7 @@ class Responder:
             return None
         try:
             answer = await self._answer(query)
-        except NoPlace:
+        except LimitReached:
             if not tcp:
                 return None
             answer = Answer(dns.SERVFAIL)
@@ -40,7 +40,7 @@ class Responder:
             return Answer(query.rcode)
         try:
             return await self._answerer.answer(query.asked)
-        except NoPlace:
+        except LimitReached:
             raise
         except Exception:  # one question must not end the service, nor leave its client waiting
             _log.exception("no answer for %s", query.asked.question)

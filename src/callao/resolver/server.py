@@ -15,9 +15,9 @@ from callao.resolver.answers import Answerer
 from callao.resolver.cache import Cache
 from callao.resolver.forwarder import Forwarder, Patience
 from callao.resolver.hostnames import HostNames
+from callao.resolver.limit import Limit
 from callao.resolver.listeners import Connections, Datagrams
 from callao.resolver.nameservers import NameServers
-from callao.resolver.places import Places
 from callao.resolver.responder import Responder
 from callao.resolver.rules import KnownNames, Rules
 
@@ -54,8 +54,8 @@ class Resolver:
         self._host = HostNames(gateway)
         servers = NameServers(resolv_conf, port=upstream_port, ours=ours)
         self._forwarder = Forwarder(servers, patience, Cache())
-        places = Places(MOST_QUERIES)
-        answerer = Answerer(KnownNames(rules), self._host, self._forwarder, places, ipv6=rules.ipv6)
+        limit = Limit(MOST_QUERIES)
+        answerer = Answerer(KnownNames(rules), self._host, self._forwarder, limit, ipv6=rules.ipv6)
         responder = Responder(answerer)
         self._datagrams = Datagrams(responder)
         self._connections = Connections(responder, idle=idle)

@@ -17,7 +17,7 @@ from resolver.upstream import answer, silence
 
 from callao.errors import AgentError
 from callao.resolver import Patience, Resolver, Rules, listeners
-from callao.resolver.places import NoPlace, Places
+from callao.resolver.limit import Limit, LimitReached
 from callao.resolver.responder import Responder
 
 RULES = Rules({"a.test": "10.0.0.1", "b.test": "10.0.0.2"})
@@ -123,7 +123,7 @@ def test_with_too_many_waiting_known_names_are_answered_and_others_are_not(forwa
 def test_a_query_for_which_there_is_no_place_is_lost_over_udp_alone() -> None:
     class Full:
         async def answer(self, asked):
-            with Places(0).taken():
+            with Limit(0).held():
                 raise AssertionError
 
     responder = Responder(Full())
@@ -142,10 +142,10 @@ def test_a_mistake_of_ours_fails_one_query_and_no_other() -> None:
     assert RCODE[DNSRecord.parse(reply).header.rcode] == "SERVFAIL"
 
 
-def test_places_come_free_again() -> None:
-    places = Places(1)
+def test_an_answered_question_makes_way_for_another() -> None:
+    limit = Limit(1)
     for _ in range(2):
-        with places.taken(), pytest.raises(NoPlace), places.taken():
+        with limit.held(), pytest.raises(LimitReached), limit.held():
             pass
 
 
