@@ -20,10 +20,10 @@ from ansible_collections.callao.lima.plugins.module_utils._hints import in_optio
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from callao.access import Access
     from callao.errors import CallaoError
     from callao.events import Event, Reporter
     from callao.host import Host
+    from callao.offline import NetworkAccess
 
 VERSION = "0.1.0"
 """Of the collection, and of the engine that it is made for."""
@@ -131,11 +131,11 @@ def _absolute(home: str) -> Path:
     return Path(home)
 
 
-def access_of(offline: bool | None) -> Access:
+def network_access(offline: bool | None) -> NetworkAccess:
     """The option ``offline``, and where nobody has set it what the environment says."""
-    from callao import access
+    from callao.offline import network_access as resolved
 
-    return access.access_of(offline)
+    return resolved(offline)
 
 
 def describe(error: CallaoError) -> dict[str, Any]:

@@ -166,7 +166,7 @@ hint:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, access_of, run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, network_access, run
 
 
 def candidates(params, home, arch, access):
@@ -192,7 +192,7 @@ def fetched(module):
         from callao.images import ensure_image
 
         arch = module.params["arch"] or host.arch
-        access = access_of(module.params["offline"])
+        access = network_access(module.params["offline"])
         document = {"images": candidates(module.params, home, arch, access)}
         check(document, source=module.params["template"] or "")
         images = convert(document["images"], list[Image])
@@ -228,7 +228,7 @@ def fetched_by_lock(module):
             wanted = needed(lock, [arch])
             there = {each: lookup(each.location, each.digest, home) is not None for each in wanted}
         else:
-            access = access_of(module.params["offline"])
+            access = network_access(module.params["offline"])
             there = {each: each.from_cache for each in fetch_all(lock, home, [arch], reporter, access)}
         files = [
             {"location": each.location, "digest": each.digest, "from_cache": cached}

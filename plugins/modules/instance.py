@@ -425,7 +425,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, access_of, run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, network_access, run
 from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, desired, difference
 
 
@@ -452,7 +452,7 @@ def outcome_of(module):
             protected=params["protected"],
             autostart=params["autostart"],
             lock=Path(params["lock"]) if params["lock"] else None,
-            access=access_of(params["offline"]),
+            access=network_access(params["offline"]),
         )
         outcome = ensure(request, home=home, host=host, check=module.check_mode, report=reporter)
         result = {"changed": outcome.changed, "actions": list(outcome.actions), "notices": outcome.notices}

@@ -147,7 +147,7 @@ hint:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, access_of, run
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, network_access, run
 
 
 def locked(module):
@@ -164,7 +164,7 @@ def locked(module):
             params["templates"],
             params["update"],
             home=home,
-            access=access_of(params["offline"]),
+            access=network_access(params["offline"]),
             check=module.check_mode,
             report=reporter,
         )

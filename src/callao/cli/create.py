@@ -46,12 +46,12 @@ def new(
 
     :raises CallaoError: when there is one of that name already.
     """
-    from callao.access import access_of_environment
     from callao.cli.overrides import overridden
     from callao.instances import names
+    from callao.offline import network_access_of_environment
     from callao.templates import resolve, resolve_text
 
-    access = access_of_environment()
+    access = network_access_of_environment()
     if reference == "-":
         resolved = resolve_text(sys.stdin.read(), "-", run.home, access=access, report=run.report)
     else:

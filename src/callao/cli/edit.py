@@ -190,10 +190,10 @@ def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
 
 
 def _check_template(run: Session, path: Path, text: str) -> None:
-    from callao.access import access_of_environment
+    from callao.offline import network_access_of_environment
     from callao.templates import resolve_text
 
-    access = access_of_environment()
+    access = network_access_of_environment()
     resolved = resolve_text(text, str(path.absolute()), run.home, access=access, report=run.report)
     warn_all(resolved.notices)
     filled(run, resolved.document, "box")

@@ -46,10 +46,10 @@ def _told_when_interrupted(run: Session, name: str) -> Iterator[None]:
 
 def bring(run: Session, name: str, state: str, **more: Any) -> bool:
     """Bring an instance to ``state``; returns whether anything had to be done."""
-    from callao.access import access_of_environment
     from callao.lifecycle import Request, ensure
+    from callao.offline import network_access_of_environment
 
-    request = Request(name=name, state=state, access=access_of_environment(), **more)
+    request = Request(name=name, state=state, access=network_access_of_environment(), **more)
     with _told_when_interrupted(run, name):
         outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
     warn_all(outcome.notices)

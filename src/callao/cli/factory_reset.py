@@ -18,9 +18,11 @@ def command(instance: str) -> None:
 
     lima.yaml stays; all in the guest is lost.
     """
-    from callao.access import access_of_environment
     from callao.lifecycle.factory_reset import factory_reset
+    from callao.offline import network_access_of_environment
 
     run = session()
-    factory_reset(look(run, instance), home=run.home, access=access_of_environment(), report=run.report)
+    factory_reset(
+        look(run, instance), home=run.home, access=network_access_of_environment(), report=run.report
+    )
     tell(f"{instance} is as new. Start it: callao start {instance}")

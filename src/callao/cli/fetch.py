@@ -46,12 +46,12 @@ def command(path: Path, arch: tuple[str, ...], tar: Path | None, source: Path | 
             raise click.UsageError("--from takes what the tar has: leave out --tar and --arch.")
         _unpacked(run, source, path)
         return
-    from callao.access import access_of_environment
     from callao.lockfile import export, fetch_all, read
+    from callao.offline import network_access_of_environment
 
     archs = () if _ALL in arch else arch or (run.host.arch,)
     file = read(path)
-    files = fetch_all(file.lock, run.home, archs, run.report, access_of_environment())
+    files = fetch_all(file.lock, run.home, archs, run.report, network_access_of_environment())
     size = sum(each.size for each in files) / 2**20
     tell(f"{len(files)} files ({size:.0f} MiB) of {path} are in the cache.")
     if tar is not None:

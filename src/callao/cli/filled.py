@@ -19,9 +19,9 @@ def filled(
     :param warn: is told what in it has no effect, or another than it seems.
     :raises ConfigError: with every problem of it.
     """
-    from callao.access import access_of_environment
     from callao.config import effective
+    from callao.offline import network_access_of_environment
     from callao.templates import layered
 
-    whole = layered(document, run.home, access=access_of_environment())
+    whole = layered(document, run.home, access=network_access_of_environment())
     return effective(whole, run.host, name=name, instance_dir=run.home / name, warn=warn)

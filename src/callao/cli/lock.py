@@ -37,8 +37,8 @@ def command(
 
     What is locked already stays; when it has changed, that is an error which names what did.
     """
-    from callao.access import access_of_environment
     from callao.lockfile import key_of, make, read, reference_of, render, write
+    from callao.offline import network_access_of_environment
 
     run = session()
     folder = path.absolute().parent
@@ -60,7 +60,7 @@ def command(
         [reference_of(key, folder) for key in wanted],
         run.home,
         folder=folder,
-        access=access_of_environment(),
+        access=network_access_of_environment(),
         report=run.report,
         previous=previous,
         update=[] if check else [key for key in renewed if key in locked],

@@ -70,13 +70,13 @@ def copy(reference: str, destination: str, fill: bool, embed_all: bool, force: b
 
 
 def _text(reference: str, *, fill: bool, original: bool, query: str | None = None) -> str:
-    from callao.access import access_of_environment
     from callao.config import dump, query_document, to_document, written
+    from callao.offline import network_access_of_environment
     from callao.templates import Bases, find, resolve
     from callao.templates.read import Reader
 
     run = session()
-    access = access_of_environment()
+    access = network_access_of_environment()
     if original:
         return Reader(run.home, access, run.report).text(find(reference, run.home))
     bases = Bases.WITH_USERS if fill else Bases.OWN

@@ -48,13 +48,13 @@ def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
 
 
 def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
-    from callao.access import access_of_environment
     from callao.config import check, dump, locate, to_document
     from callao.lifecycle.support import notices, refuse_impossible
+    from callao.offline import network_access_of_environment
     from callao.templates import resolve
 
     path = Path(reference)
-    resolved = resolve(reference, run.home, access=access_of_environment(), report=run.report)
+    resolved = resolve(reference, run.home, access=network_access_of_environment(), report=run.report)
     warn_all(resolved.notices)
     name = path.stem if path.stem.replace("-", "").isalnum() else "box"
     own_text = path.read_text(encoding="utf-8") if path.is_file() else ""

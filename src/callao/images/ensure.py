@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from callao.access import Access
 from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, Reporter, Stage, State
@@ -17,6 +16,7 @@ from callao.images.fetched import Fetched
 from callao.images.location import parse
 from callao.images.patience import Patience
 from callao.images.store import base_at, identity_of, keep_download, keep_local, store
+from callao.offline import NetworkAccess
 
 
 def ensure_image(
@@ -25,7 +25,7 @@ def ensure_image(
     *,
     home: Path,
     report: Reporter,
-    access: Access = Access.ONLINE,
+    access: NetworkAccess = NetworkAccess.ONLINE,
     patience: Patience | None = None,
 ) -> Fetched:
     """Lima's rule: the first whose architecture fits and that can be fetched wins; only images of that one's

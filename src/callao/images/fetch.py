@@ -10,13 +10,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.access import Access
 from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
 from callao.images.cache import Entry, Turn, entry, exclusive, not_kept
 from callao.images.location import Location, parse
 from callao.images.patience import Patience, Progress
+from callao.offline import NetworkAccess
 
 _INTERVAL = 0.5
 """Seconds between two lines of progress."""
@@ -52,7 +52,7 @@ def fetch(
     digest: str | None,
     home: Path,
     report: Reporter,
-    access: Access = Access.ONLINE,
+    access: NetworkAccess = NetworkAccess.ONLINE,
     patience: Patience | None = None,
 ) -> CachedFile:
     """The file at ``location``, verified.
@@ -74,7 +74,7 @@ def fetch(
                 found = _vouched(cached, name)
                 if not digest or found == digest:
                     return _cached(cached, place, found)
-            if access is Access.OFFLINE:
+            if access is NetworkAccess.OFFLINE:
                 raise _not_cached(location)
             return _downloaded(cached, place, digest, name, home, report, patience)
     except OSError as error:
@@ -96,9 +96,9 @@ def newest(location: str, *, home: Path, report: Reporter, patience: Patience | 
         raise not_kept(location, cached, error) from error
 
 
-def _still_there(cached: Entry, access: Access, report: Reporter, patience: Patience | None) -> bool:
+def _still_there(cached: Entry, access: NetworkAccess, report: Reporter, patience: Patience | None) -> bool:
     """Whether the cached file will do; one that nobody can ask about does."""
-    if access is Access.OFFLINE:
+    if access is NetworkAccess.OFFLINE:
         return True
     from callao.images.unchanged import unchanged  # with urllib3
 

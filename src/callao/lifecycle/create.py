@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import callao
-from callao.access import Access
 from callao.drivers import driver_for
 from callao.events import Event, Reporter, Stage, State
 from callao.images import Fetched
@@ -16,6 +15,7 @@ from callao.instances import Desired, Record
 from callao.lifecycle.aside import building
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.image import PATIENCE, image_of
+from callao.offline import NetworkAccess
 from callao.ssh import user_key
 
 
@@ -40,7 +40,7 @@ def create(
     wanted: Desired,
     home: Path,
     report: Reporter,
-    access: Access = Access.ONLINE,
+    access: NetworkAccess = NetworkAccess.ONLINE,
     begin: Beginning = _BY_ITS_IMAGE,
     timeout: float = PATIENCE,
 ) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from callao.access import Access
 from callao.drivers import driver_for
 from callao.errors import CallaoError, InstanceError, InstanceProtected
 from callao.events import Event, Reporter, Stage, State
@@ -26,10 +25,11 @@ from callao.lifecycle.image import image_of
 from callao.lifecycle.leftovers import clear_stale, resetting_at
 from callao.lifecycle.leftovers import sweep as sweep_instance
 from callao.lifecycle.stop import stop
+from callao.offline import NetworkAccess
 from callao.snapshots import sweep
 
 
-def factory_reset(instance: Instance, *, home: Path, access: Access, report: Reporter) -> None:
+def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, report: Reporter) -> None:
     """Stop the machine without ceremony and replace its disk; it stays stopped.
 
     The image is had before anything is touched.

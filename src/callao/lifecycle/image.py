@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from callao.access import Access
 from callao.config import Config
 from callao.events import Reporter
 from callao.images import Fetched, Patience, ensure_image
+from callao.offline import NetworkAccess
 
 PATIENCE = Patience().others
 """Seconds that another run may keep us from an image, where nobody said how long."""
 
 
 def image_of(
-    config: Config, *, home: Path, access: Access, report: Reporter, timeout: float = PATIENCE
+    config: Config, *, home: Path, access: NetworkAccess, report: Reporter, timeout: float = PATIENCE
 ) -> Fetched:
     """The first of its images that can be had, for its architecture.
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from callao.access import Access
 from callao.drivers import Driver
 from callao.events import Event, Reporter, Stage, State
 from callao.images import Fetched
@@ -17,10 +16,11 @@ from callao.instances.broken import usable
 from callao.instances.files import write_json
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.image import image_of
+from callao.offline import NetworkAccess
 
 
 def remake_disk(
-    instance: Instance, driver: Driver, *, home: Path, access: Access, report: Reporter
+    instance: Instance, driver: Driver, *, home: Path, access: NetworkAccess, report: Reporter
 ) -> Instance:
     """Give a stopped instance without a disk one; returns it as it is then.
 

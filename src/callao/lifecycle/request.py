@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from callao.access import Access
 from callao.config import Config
 from callao.errors import CallaoError
 from callao.instances import Policy, Restart, Target
 from callao.instances.files import label_text
+from callao.offline import NetworkAccess
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Request:
     autostart: bool | None = None
     renamed_from: str = ""
     lock: Path | None = None
-    access: Access = Access.ONLINE
+    access: NetworkAccess = NetworkAccess.ONLINE
 
     def policy(self) -> Policy:
         """The same in the plan's words.

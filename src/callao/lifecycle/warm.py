@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from callao import cidata
-from callao.access import Access
+from callao.offline import NetworkAccess
 from callao.config import Config, MountType, effective, mac_address
 from callao.config.schema import SSH
 from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
@@ -43,7 +43,7 @@ _OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message",
 
 
 def create_warm(
-    wanted: Desired, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
+    wanted: Desired, *, home: Path, host: Host, access: NetworkAccess, timeout: float, report: Reporter
 ) -> TakeUp | None:
     """Create the instance; as one that boots, with a notice, where it cannot be warm.
 
@@ -61,7 +61,7 @@ def create_warm(
 
 
 def create_cold(
-    wanted: Desired, why: str, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
+    wanted: Desired, why: str, *, home: Path, host: Host, access: NetworkAccess, timeout: float, report: Reporter
 ) -> None:
     """Create the instance to boot, in the place of a warm one that failed.
 
@@ -88,7 +88,7 @@ def _obstacle(wanted: Desired, host: Host) -> str:
 
 
 def _warm(
-    wanted: Desired, *, home: Path, host: Host, access: Access, timeout: float, report: Reporter
+    wanted: Desired, *, home: Path, host: Host, access: NetworkAccess, timeout: float, report: Reporter
 ) -> TakeUp:
     config = wanted.config
     image = image_of(config, home=home, access=access, report=report, timeout=timeout)
@@ -123,7 +123,7 @@ def _warm(
 
 
 def _prepare(
-    place: Place, wanted: Desired, host: Host, access: Access, timeout: float, report: Reporter
+    place: Place, wanted: Desired, host: Host, access: NetworkAccess, timeout: float, report: Reporter
 ) -> Entry:
     """Boot one of this kind to the end, and keep it."""
     nest = place.nest

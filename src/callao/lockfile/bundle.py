@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
-from callao.access import Access
 from callao.errors import LockError
 from callao.events import Event, Reporter, Stage, State, silent
 from callao.images import CachedFile, adopt
@@ -22,6 +21,7 @@ from callao.images.cache import Entry, entry
 from callao.lockfile.model import Lock
 from callao.lockfile.needed import Needed, fetch_all, needed
 from callao.lockfile.text import LockFile, parse, render
+from callao.offline import NetworkAccess
 
 LOCK_NAME = "callao.lock"
 _LARGEST_LOCK = 16 * 2**20
@@ -35,7 +35,7 @@ def export(file: LockFile, home: Path, archs: Collection[str], tar: Path) -> Non
     :raises LockError: when it cannot be written.
     :raises ImageError: when something is not in the cache, or not what was locked.
     """
-    fetched = fetch_all(file.lock, home, archs, access=Access.OFFLINE)
+    fetched = fetch_all(file.lock, home, archs, access=NetworkAccess.OFFLINE)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{tar.name}.", dir=tar.absolute().parent)
         try:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.access import Access
 from callao.errors import LockError
 from callao.events import Reporter, silent
 from callao.lockfile.make import make
 from callao.lockfile.model import Lock
 from callao.lockfile.names import is_relative, key_of, reference_of
 from callao.lockfile.text import read, render, write
+from callao.offline import NetworkAccess
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def ensure_lock(
     update: list[str],
     *,
     home: Path,
-    access: Access = Access.ONLINE,
+    access: NetworkAccess = NetworkAccess.ONLINE,
     check: bool,
     report: Reporter = silent,
 ) -> LockOutcome:

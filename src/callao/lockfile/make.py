@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import callao
-from callao.access import Access
 from callao.errors import LockError
 from callao.events import Event, Reporter, Stage, State, silent
 from callao.lockfile.changes import told
@@ -17,6 +16,7 @@ from callao.lockfile.model import VERSION, Lock, LockedSource, LockedTemplate
 from callao.lockfile.names import key_of, place_of, reference_of
 from callao.lockfile.packages import snapshot_of
 from callao.lockfile.pin import pinned_images
+from callao.offline import NetworkAccess
 from callao.templates import Bases, Resolved, resolve
 
 
@@ -25,7 +25,7 @@ def make(
     home: Path,
     *,
     folder: Path,
-    access: Access = Access.ONLINE,
+    access: NetworkAccess = NetworkAccess.ONLINE,
     report: Reporter = silent,
     previous: Lock | None = None,
     update: Collection[str] = (),
@@ -64,7 +64,7 @@ def _locked(
     resolved: Resolved,
     folder: Path,
     home: Path,
-    access: Access,
+    access: NetworkAccess,
     report: Reporter,
     when: datetime,
 ) -> LockedTemplate:

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.access import Access
 from callao.events import Event, Reporter, Stage, State, silent
 from callao.images import CachedFile, fetch
 from callao.lockfile.model import ANY_ARCH, Lock
+from callao.offline import NetworkAccess
 
 _REMOTE = ("http://", "https://")
 
@@ -43,7 +43,7 @@ def fetch_all(
     home: Path,
     archs: Collection[str] = (),
     report: Reporter = silent,
-    access: Access = Access.ONLINE,
+    access: NetworkAccess = NetworkAccess.ONLINE,
 ) -> tuple[CachedFile, ...]:
     """Have all of it in the cache, verified.
 

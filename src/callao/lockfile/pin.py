@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from callao.access import Access
 from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, LockError
 from callao.events import Event, Reporter, Stage, State
@@ -17,10 +16,11 @@ from callao.images import digest as digests
 from callao.images import fetch, lookup, newest
 from callao.images.size import size_of
 from callao.lockfile.model import ANY_ARCH, LockedFile, LockedImage, LockedKernel
+from callao.offline import NetworkAccess
 
 
 def pinned_images(
-    document: Mapping[str, object], key: str, *, home: Path, access: Access, report: Reporter
+    document: Mapping[str, object], key: str, *, home: Path, access: NetworkAccess, report: Reporter
 ) -> dict[str, LockedImage]:
     """For each architecture, the first image that fits and can be had, as an instance would take it.
 
@@ -62,7 +62,7 @@ def _by_arch(images: list[Image]) -> Iterator[tuple[str, list[Image]]]:
         yield ANY_ARCH, anywhere
 
 
-def _image(image: Image, home: Path, access: Access, report: Reporter) -> LockedImage:
+def _image(image: Image, home: Path, access: NetworkAccess, report: Reporter) -> LockedImage:
     def file(entry: Any) -> LockedFile:
         return _file(entry.location, entry.digest, home, access, report)
 
@@ -84,11 +84,13 @@ def _image(image: Image, home: Path, access: Access, report: Reporter) -> Locked
     )
 
 
-def _file(location: str, digest: str | None, home: Path, access: Access, report: Reporter) -> LockedFile:
+def _file(
+    location: str, digest: str | None, home: Path, access: NetworkAccess, report: Reporter
+) -> LockedFile:
     """A digest that the template gives is believed, as it is verified by whoever fetches the file."""
     there = lookup(location, digest, home)
     local = "://" not in location or location.startswith("file://")
-    if local or access is Access.OFFLINE:
+    if local or access is NetworkAccess.OFFLINE:
         file = fetch(location, digest=digest, home=home, report=report, access=access)
         return LockedFile(
             location=location, digest=digest or digests.of_file(file.path, digests.DEFAULT), size=file.size

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from callao.access import access_of
 from callao.config import merge
 from callao.errors import ImageError
 from callao.events import Reporter
 from callao.host import Host, lima_home
 from callao.lifecycle import Outcome, Request, ensure
+from callao.offline import network_access
 
 _KEYS = {
     "arch": "arch",
@@ -48,7 +48,7 @@ def request_of(options: Mapping[str, Any]) -> Request:
         warm=options.get("warm"),
         origin=options.get("from", ""),
         lock=Path(options["lock"]) if "lock" in options else None,
-        access=access_of(options.get("offline")),
+        access=network_access(options.get("offline")),
     )
 
 

@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from callao.access import Access
 from callao.config import merge
 from callao.errors import DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
@@ -15,6 +14,7 @@ from callao.golden import build, recipe
 from callao.golden.host import missing_packages
 from callao.host import Host
 from callao.lifecycle import Request
+from callao.offline import NetworkAccess
 
 _DEBIAN = re.compile(r"(?:template:(?://)?)?debian-(1[23])")
 """The templates whose Debian can be built."""
@@ -35,7 +35,7 @@ def with_golden_image(
     inline = "images" in request.config
     if type(error) not in _UNREACHABLE or release is None or inline or request.origin or request.lock:
         raise error
-    if request.access is Access.OFFLINE:
+    if request.access is NetworkAccess.OFFLINE:
         raise error
     arch = str(request.config.get("arch") or host.arch)
     lacking = missing_packages(arch)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
-from callao.access import Access
 from callao.errors import CallaoError, TemplateError
 from callao.events import Reporter, silent
+from callao.offline import NetworkAccess
 from callao.templates.find import Found, of_github
 from callao.templates.github import leads_to, redirect
 from callao.templates.names import name_of_url
@@ -34,7 +34,7 @@ class Reader:
     """Reads texts, and remembers which, and what people should know of them."""
 
     home: Path
-    access: Access = Access.ONLINE
+    access: NetworkAccess = NetworkAccess.ONLINE
     report: Reporter = silent
     sources: list[Source] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Reader:
         from callao.images import Patience, fetch, newest  # a load that local templates need not pay
 
         home, report, patience = self.home, self.report, Patience(most=_LARGEST)
-        if digest or self.access is Access.OFFLINE:
+        if digest or self.access is NetworkAccess.OFFLINE:
             access = self.access
             return fetch(url, digest=digest, home=home, report=report, access=access, patience=patience).path
         return newest(url, home=home, report=report, patience=patience).path

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.access import Access
 from callao.config import conform, dump, has_more, lay, load, merge, stack, unused, with_environment
 from callao.errors import ConfigError, TemplateError
 from callao.events import Reporter, silent
 from callao.host import native_arch
+from callao.offline import NetworkAccess
 from callao.templates.embed import embed
 from callao.templates.find import Found, find
 from callao.templates.imagefile import image_document
@@ -53,7 +53,7 @@ def resolve(
     reference: str,
     home: Path,
     *,
-    access: Access = Access.ONLINE,
+    access: NetworkAccess = NetworkAccess.ONLINE,
     report: Reporter = silent,
     bases: Bases = Bases.WITH_USERS,
 ) -> Resolved:
@@ -74,7 +74,12 @@ def resolve(
 
 
 def resolve_text(
-    text: str, source: str, home: Path, *, access: Access = Access.ONLINE, report: Reporter = silent
+    text: str,
+    source: str,
+    home: Path,
+    *,
+    access: NetworkAccess = NetworkAccess.ONLINE,
+    report: Reporter = silent,
 ) -> Resolved:
     """The same for a text that came by another way, such as standard input."""
     reader = Reader(home, access, report)
@@ -84,7 +89,7 @@ def resolve_text(
 
 
 def layered(
-    document: Mapping[str, object], home: Path, *, access: Access = Access.ONLINE
+    document: Mapping[str, object], home: Path, *, access: NetworkAccess = NetworkAccess.ONLINE
 ) -> dict[str, object]:
     """``_config/override.yaml`` over ``document`` over ``_config/default.yaml``, where they exist.
 
@@ -100,7 +105,7 @@ def layered(
     return with_environment(lay(document, override=override, default=default), os.environ)
 
 
-def _layer(home: Path, name: str, access: Access) -> dict[str, object]:
+def _layer(home: Path, name: str, access: NetworkAccess) -> dict[str, object]:
     """One of the user's two files, which have no bases."""
     path = home / "_config" / f"{name}.yaml"
     if not path.is_file():
@@ -117,7 +122,7 @@ def _layer(home: Path, name: str, access: Access) -> dict[str, object]:
     return embed(document, found, reader)
 
 
-def _users_base(home: Path, access: Access, report: Reporter) -> dict[str, object] | None:
+def _users_base(home: Path, access: NetworkAccess, report: Reporter) -> dict[str, object] | None:
     """It is nobody's template: what locks a template does not lock it."""
     path = home / "_config" / "base.yaml"
     return _read(Found("base", path), None, Reader(home, access, report), ()) if path.is_file() else None

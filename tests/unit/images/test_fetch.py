@@ -19,12 +19,12 @@ from pathlib import Path
 import pytest
 from images.conftest import Server, killed_after, left_in, sha256
 
-from callao.access import Access
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, State, silent
 from callao.images import Patience, adopt, fetch, forget, lookup
 from callao.images.cache import entry, exclusive
 from callao.images.size import size_of
+from callao.offline import NetworkAccess
 
 BODY = os.urandom(700_000)
 QUICK = Patience(connect=2.0, read=0.4, tries=3)
@@ -394,7 +394,7 @@ def test_nobody_is_asked_about_a_file_with_a_digest_or_offline(server: Server, t
     url = server.serve("/a.img", BODY)
     get(url, tmp_path)
     get(url, tmp_path, sha256(BODY))
-    fetch(url, digest=None, home=tmp_path, report=silent, access=Access.OFFLINE)
+    fetch(url, digest=None, home=tmp_path, report=silent, access=NetworkAccess.OFFLINE)
     assert server.looks == []
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from images.conftest import Server, serving, sha256
 
-from callao.access import Access
 from callao.config import dump
 from callao.drivers import driver_for
 from callao.drivers.qemu.disk import backing_name
@@ -32,6 +31,7 @@ from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.factory_reset import factory_reset
 from callao.lifecycle.prune import prune_cache
+from callao.offline import NetworkAccess
 
 HOST = Host.detect()
 DRIVER = driver_for("qemu")
@@ -232,7 +232,7 @@ def test_an_image_pruned_while_an_instance_is_made_on_it_is_had_again(ground: Gr
 
     def image() -> Fetched:
         had = ensure_image(
-            config.images, config.arch.value, home=ground.home, report=silent, access=Access.ONLINE
+            config.images, config.arch.value, home=ground.home, report=silent, access=NetworkAccess.ONLINE
         )
         calls.append(had)
         if len(calls) == 1:
@@ -293,7 +293,7 @@ def test_a_factory_reset_frees_what_only_the_old_disk_needed(ground: Ground) -> 
     moment("delete", "two")  # its layer stays, under the disk
     assert len(list(paths.dir.glob("disk.*"))) == 3
     instance = inspect("web", ground.home, HOST)
-    factory_reset(instance, home=ground.home, access=Access.ONLINE, report=silent)
+    factory_reset(instance, home=ground.home, access=NetworkAccess.ONLINE, report=silent)
     assert [path.name for path in paths.dir.glob("disk.*")] == ["disk.1"]  # the snapshot's
     assert ground.byte("web") == 1
     assert list(ground.home.glob(".*.resetting")) == []
@@ -324,7 +324,7 @@ def test_records_name_the_image_of_the_new_disk(ground: Ground) -> None:
     ground.server.serve("/a.qcow2", second, etag='"two"')
     paths.lima_yaml.write_text(paths.lima_yaml.read_text().replace(sha256(first), sha256(second)))
     instance = inspect("web", ground.home, HOST)
-    factory_reset(instance, home=ground.home, access=Access.ONLINE, report=silent)
+    factory_reset(instance, home=ground.home, access=NetworkAccess.ONLINE, report=silent)
     record = read_json(paths.callao_json, Record)
     assert record is not None
     assert record.image_digest == sha256(second)

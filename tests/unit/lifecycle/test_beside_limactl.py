@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from callao.access import Access
 from callao.drivers import driver_for
 from callao.drivers.qemu.disk import virtual_size
 from callao.errors import InstanceError
@@ -27,6 +26,7 @@ from callao.lifecycle.clone import clone
 from callao.lifecycle.halt import halt
 from callao.lifecycle.quiet import must_be_stopped
 from callao.lifecycle.remake import remake_disk
+from callao.offline import NetworkAccess
 
 HOST = Host.detect()
 
@@ -94,7 +94,9 @@ def test_a_disk_that_its_factory_reset_removed_is_made_anew(paths: InstancePaths
     paths.disk.unlink()
     home, events = paths.dir.parent, list[Event]()
     instance = inspect("web", home, HOST)
-    made = remake_disk(instance, driver_for("qemu"), home=home, access=Access.ONLINE, report=events.append)
+    made = remake_disk(
+        instance, driver_for("qemu"), home=home, access=NetworkAccess.ONLINE, report=events.append
+    )
     assert paths.disk.exists()
     assert made.record.image.endswith("image.qcow2")
     assert "limactl factory-reset" in events[0].message
@@ -142,7 +144,7 @@ def test_a_run_that_is_killed_while_it_makes_the_disk_leaves_nothing_that_looks_
 
     def remake() -> None:
         instance = inspect("web", home, HOST)
-        remake_disk(instance, driver_for("qemu"), home=home, access=Access.ONLINE, report=silent)
+        remake_disk(instance, driver_for("qemu"), home=home, access=NetworkAccess.ONLINE, report=silent)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)
@@ -159,6 +161,6 @@ def test_its_older_layout_is_taken_over_in_its_own_way(paths: InstancePaths) -> 
     paths.disk.rename(paths.dir / "diffdisk")
     home = paths.dir.parent
     remake_disk(
-        inspect("web", home, HOST), driver_for("qemu"), home=home, access=Access.ONLINE, report=silent
+        inspect("web", home, HOST), driver_for("qemu"), home=home, access=NetworkAccess.ONLINE, report=silent
     )
     assert paths.disk.readlink() == Path("diffdisk")

@@ -13,12 +13,12 @@ import pytest
 from images.conftest import left_in, sha256
 from lockfile.conftest import DISK, Team
 
-from callao.access import Access
 from callao.errors import DigestMismatch, DownloadError, LockError
 from callao.images import fetch
 from callao.images.cache import entry
 from callao.lifecycle import Request
 from callao.lockfile import Lock, LockFile, bundle, export, fetch_all, needed, unpack
+from callao.offline import NetworkAccess
 from callao.templates import resolve
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
@@ -53,9 +53,9 @@ def test_what_is_needed_is_of_the_network_and_of_the_architecture(team: Team, lo
 
 def test_everything_fetched_beforehand_serves_offline(team: Team, box: str, lock: LockFile) -> None:
     team.server.requests.clear()
-    files = fetch_all(lock.lock, team.home, access=Access.OFFLINE)
+    files = fetch_all(lock.lock, team.home, access=NetworkAccess.OFFLINE)
     assert [file.digest for file in files if "disk" in file.location] == [sha256(DISK)]
-    assert resolve(box, team.home, access=Access.OFFLINE)
+    assert resolve(box, team.home, access=NetworkAccess.OFFLINE)
     assert team.server.requests == []
 
 
@@ -68,8 +68,10 @@ def test_what_changed_since_is_not_fetched(team: Team, lock: LockFile, elsewhere
 def test_a_tar_brings_all_of_it_elsewhere(team: Team, box: str, tar: Path, elsewhere: Path) -> None:
     carried = unpack(tar, elsewhere)
     team.server.resources.clear()
-    assert fetch_all(carried, elsewhere, access=Access.OFFLINE)
-    assert resolve(box, elsewhere, access=Access.OFFLINE) == resolve(box, team.home, access=Access.OFFLINE)
+    assert fetch_all(carried, elsewhere, access=NetworkAccess.OFFLINE)
+    assert resolve(box, elsewhere, access=NetworkAccess.OFFLINE) == resolve(
+        box, team.home, access=NetworkAccess.OFFLINE
+    )
     of_the_server = ("/data.validator", "/time")  # its digest vouches for what is locked
     expected = [name for name in left_in(team.home) if "_cache" in name and not name.endswith(of_the_server)]
     assert left_in(elsewhere) == expected
@@ -88,7 +90,7 @@ def test_a_tar_may_come_twice_and_repairs_what_is_wrong(tar: Path, elsewhere: Pa
 def test_plain_tar_puts_it_where_it_belongs_too(tar: Path, elsewhere: Path, lock: LockFile) -> None:
     elsewhere.mkdir()
     subprocess.run(["tar", "-xf", str(tar), "-C", str(elsewhere)], check=True)
-    assert fetch_all(lock.lock, elsewhere, access=Access.OFFLINE)
+    assert fetch_all(lock.lock, elsewhere, access=NetworkAccess.OFFLINE)
 
 
 def test_a_tar_is_the_same_each_time(team: Team, tar: Path, lock: LockFile) -> None:
@@ -209,7 +211,7 @@ def test_a_tar_that_agrees_only_with_itself_is_refused_by_our_own_lock(
     with pytest.raises((LockError, DigestMismatch), match=r"disk\.qcow2"):
         unpack(tar, team.folder / "ours", lock.lock)
     with pytest.raises(DownloadError, match="not in the cache"):
-        fetch_all(lock.lock, elsewhere, access=Access.OFFLINE)
+        fetch_all(lock.lock, elsewhere, access=NetworkAccess.OFFLINE)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a tar", b"\x1f\x8b\x08\x00compressed"])
@@ -230,7 +232,7 @@ def test_a_tar_cut_short_is_told_and_leaves_no_half_file(tar: Path, elsewhere: P
 
 
 def test_a_request_is_online_unless_it_says_otherwise() -> None:
-    assert Request(name="web").access is Access.ONLINE
+    assert Request(name="web").access is NetworkAccess.ONLINE
     assert Request(name="web").lock is None
 
 
@@ -241,4 +243,6 @@ def test_a_fetched_template_text_lies_where_the_reader_looks(
     url = team.server.url("/base.yaml")
     assert entry(elsewhere, url).data.is_file()
     assert isinstance(lock.lock, Lock)
-    assert fetch(url, digest=None, home=elsewhere, report=lambda _: None, access=Access.OFFLINE).from_cache
+    assert fetch(
+        url, digest=None, home=elsewhere, report=lambda _: None, access=NetworkAccess.OFFLINE
+    ).from_cache

@@ -11,7 +11,6 @@ import pytest
 from images.conftest import sha256
 from lockfile.conftest import DISK, Team
 
-from callao.access import Access
 from callao.errors import DigestMismatch, DownloadError, LockError, TemplateError
 from callao.events import silent
 from callao.host import Host
@@ -20,6 +19,7 @@ from callao.instances import Desired, Instance, InstancePaths, Record, Status
 from callao.lifecycle import Request
 from callao.lifecycle.desired import desired
 from callao.lockfile import LockFile, notices, read, write
+from callao.offline import NetworkAccess
 
 HOST = Host.detect()
 SNAPSHOT = "https://snapshot.debian.org/archive/debian/20261121T000000Z"
@@ -190,10 +190,12 @@ def test_offline_has_what_was_locked_and_nothing_else(team: Team, box: str) -> N
     lock = team.file(box)
     first = wanted(team, lock, box)
     team.server.requests.clear()
-    assert wanted(team, lock, box, access=Access.OFFLINE).document == first.document
+    assert wanted(team, lock, box, access=NetworkAccess.OFFLINE).document == first.document
     with pytest.raises(TemplateError, match="offline mode forbids"):
-        wanted(team, lock, team.server.url("/other.yaml"), access=Access.OFFLINE)
+        wanted(team, lock, team.server.url("/other.yaml"), access=NetworkAccess.OFFLINE)
     # That of aarch64 was fetched, to know its digest.
     with pytest.raises(DownloadError, match=r"not in the cache.*callao fetch"):
-        ensure_image(first.config.images, "x86_64", home=team.home, report=silent, access=Access.OFFLINE)
+        ensure_image(
+            first.config.images, "x86_64", home=team.home, report=silent, access=NetworkAccess.OFFLINE
+        )
     assert team.server.requests == []

@@ -12,11 +12,11 @@ from images.conftest import sha256
 from lockfile.conftest import DISK, Team
 
 import callao
-from callao.access import Access
 from callao.errors import DigestMismatch, LockError, TemplateError
 from callao.lockfile import read, render, write
 from callao.lockfile.packages import snapshot_of
 from callao.lockfile.text import parse
+from callao.offline import NetworkAccess
 
 
 def test_a_lock_says_what_a_template_stands_for(team: Team, box: str) -> None:
@@ -138,12 +138,12 @@ def test_a_link_on_the_server_is_locked_with_what_it_leads_to(team: Team, box: s
 
 def test_locking_offline_takes_what_the_cache_has(team: Team, box: str) -> None:
     with pytest.raises(TemplateError, match="offline mode forbids"):
-        team.lock(box, access=Access.OFFLINE)
+        team.lock(box, access=NetworkAccess.OFFLINE)
     disk = team.server.url("/latest.qcow2")
     there = team.template(f"images: [{{location: '{disk}'}}]\n", "there.yaml")
     first = team.lock(there)
     team.server.resources.clear()
-    assert team.lock(there, access=Access.OFFLINE) == first
+    assert team.lock(there, access=NetworkAccess.OFFLINE) == first
 
 
 def test_built_in_templates_have_one_name_on_all_machines(

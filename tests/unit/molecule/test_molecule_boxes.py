@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 import callao.molecule
-from callao.access import Access
 from callao.errors import CallaoError
 from callao.lifecycle import Request
 from callao.molecule.boxes import PASSED_ON, boxes, owned, records
 from callao.molecule.bring import request_of
 from callao.molecule.names import instance_name, owner
+from callao.offline import NetworkAccess
 
 ROOM = Path(callao.molecule.__file__).parent
 MODULE = Path(__file__).parents[3] / "plugins" / "modules" / "instance.py"
@@ -164,7 +164,7 @@ def test_every_option_that_is_passed_on_is_asked_for(key: str) -> None:
     named = [getattr(asked, field.name) for field in fields(Request)]
     assert asked != plain
     lock = str(asked.lock) if asked.lock else None
-    assert EXAMPLES[key] in [*named, *asked.config.values(), asked.access is Access.OFFLINE, lock]
+    assert EXAMPLES[key] in [*named, *asked.config.values(), asked.access is NetworkAccess.OFFLINE, lock]
 
 
 def test_what_is_asked_for_is_what_the_module_asks_for() -> None:

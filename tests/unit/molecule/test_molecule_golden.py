@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from callao.access import Access
 from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, State
 from callao.golden import recipe
@@ -16,6 +15,7 @@ from callao.golden.recipe import key
 from callao.host import Host
 from callao.lifecycle import Request
 from callao.molecule.golden import with_golden_image
+from callao.offline import NetworkAccess
 
 HOST = Host.detect()
 GONE = DownloadError("https://cloud.debian.org/x.qcow2 cannot be fetched.")
@@ -59,7 +59,7 @@ def test_a_debian_that_can_be_built_takes_the_place_and_it_is_told(
         {"config": {"images": [{"location": "/x"}]}},
         {"origin": "base"},
         {"lock": Path("/callao.lock")},
-        {"access": Access.OFFLINE},
+        {"access": NetworkAccess.OFFLINE},
     ],
 )
 def test_any_other_box_has_the_error_that_it_had(tmp_path: Path, request_: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from images.conftest import Server, serving, sha256
 
-from callao.access import Access
 from callao.errors import ConfigError, TemplateError
+from callao.offline import NetworkAccess
 from callao.templates import resolve
 from callao.templates.find import find
 from callao.templates.github import parse_github
@@ -99,11 +99,11 @@ def test_a_changed_template_is_seen_and_offline_the_last_one_serves(server: Serv
     server.serve("/a.yaml", b"cpus: 2\n")
     assert resolve(url, tmp_path).document == {"cpus": 2}
     server.resources.clear()
-    assert resolve(url, tmp_path, access=Access.OFFLINE).document == {"cpus": 2}
+    assert resolve(url, tmp_path, access=NetworkAccess.OFFLINE).document == {"cpus": 2}
     with pytest.raises(TemplateError, match="404"):
         resolve(url, tmp_path)
     with pytest.raises(TemplateError, match="offline mode forbids"):
-        resolve(server.url("/b.yaml"), tmp_path, access=Access.OFFLINE)
+        resolve(server.url("/b.yaml"), tmp_path, access=NetworkAccess.OFFLINE)
 
 
 def test_a_base_with_a_digest_is_verified_and_cached(server: Server, tmp_path: Path) -> None:
@@ -177,11 +177,11 @@ def test_an_owners_namesake_repository_sends_to_others_of_the_owner(github: Serv
         resolve("github:o/r/box", tmp_path)
 
 
-@pytest.mark.parametrize("access", [Access.ONLINE, Access.OFFLINE])
+@pytest.mark.parametrize("access", [NetworkAccess.ONLINE, NetworkAccess.OFFLINE])
 @pytest.mark.parametrize("key", ["base: ", "provision: [{file: ", "probes: [{file: "])
 @pytest.mark.parametrize("path", ["file://", ""])
 def test_a_remote_template_names_no_file_of_this_machine(
-    server: Server, access: Access, key: str, path: str, tmp_path: Path
+    server: Server, access: NetworkAccess, key: str, path: str, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret.yaml"
     secret.write_text("cpus: 3\n")
