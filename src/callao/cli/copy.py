@@ -16,7 +16,7 @@ from callao.cli.reach import reachable
 from callao.cli.session import Session
 from callao.cli.syntax import Argument, Mistake, Option, Syntax
 from callao.errors import CallaoError
-from callao.instances.brief import brief
+from callao.instances.index import indexed_instance
 from callao.instances.present import names
 from callao.ssh.target import Target
 
@@ -59,7 +59,11 @@ def run(run: Session, recursive: bool, verbose: bool, backend: str, places: tupl
     if len(places) < 2:
         raise Mistake("Give at least a source and a target.")
     every = [parse(place, names(run.home)) for place in places]
-    clients = {each.instance: reachable(brief(each.instance, run.home)) for each in every if each.instance}
+    clients = {
+        each.instance: reachable(indexed_instance(each.instance, run.home))
+        for each in every
+        if each.instance
+    }
     if not clients:
         raise Mistake("None of the paths is an instance's: write INSTANCE:PATH.")
     with _together(clients) as config:

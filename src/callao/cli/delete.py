@@ -7,7 +7,7 @@ from callao.cli.session import Session, tell, warn
 from callao.cli.stages import Stages
 from callao.cli.syntax import Argument, Option, Syntax
 from callao.errors import InstanceNotFound
-from callao.instances.brief import brief
+from callao.instances.index import indexed_instance
 from callao.instances.lock import PATIENCE
 from callao.lifecycle.off import delete
 from callao.lifecycle.quiet import must_be_stopped
@@ -29,7 +29,7 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
     found = []
     for name in instances:
         try:
-            instance = brief(name, run.home)
+            instance = indexed_instance(name, run.home)
         except InstanceNotFound as error:
             if finish(run.home, name, PATIENCE):
                 tell(f"Deleted what an earlier run had left of {name}.")

@@ -31,10 +31,10 @@ def command(instance: str | None) -> None:
 def _of_instance(run: Session, name: str) -> dict[str, Any]:
     from callao.hostagent import routes
     from callao.hostagent.client import call
-    from callao.instances.brief import brief
+    from callao.instances.index import indexed_instance
     from callao.instances.present import Status
 
-    found = brief(name, run.home)
+    found = indexed_instance(name, run.home)
     facts = {"name": name, "status": found.status.value, "dir": str(found.dir)}
     if found.status not in (Status.RUNNING, Status.PAUSED):
         return facts

@@ -9,8 +9,8 @@ from callao.cli.output import echo, show_all, show_table
 from callao.cli.session import Session, tell, warn
 from callao.cli.syntax import Argument, Mistake, Option, Syntax
 from callao.config.sizes import format_size
-from callao.instances.brief import Brief, briefs
 from callao.instances.broken import broken
+from callao.instances.index import IndexedInstance, indexed_instances
 from callao.instances.present import Status
 
 SYNTAX = Syntax(
@@ -58,7 +58,7 @@ def run(
 
         echo("\n".join(FIELDS))
         return 0
-    found, status = _chosen(briefs(run.home), patterns)
+    found, status = _chosen(indexed_instances(run.home), patterns)
     if quiet:
         for each in found:
             echo(each.name)
@@ -69,12 +69,12 @@ def run(
     return status
 
 
-def _chosen(every: list[Brief], patterns: tuple[str, ...]) -> tuple[list[Brief], int]:
+def _chosen(every: list[IndexedInstance], patterns: tuple[str, ...]) -> tuple[list[IndexedInstance], int]:
     """Those that a pattern fits, in the order of the patterns; 1 when one fits none, as limactl has it."""
     if not patterns:
         return every, 0
     status = 0
-    chosen: dict[str, Brief] = {}
+    chosen: dict[str, IndexedInstance] = {}
     for pattern in patterns:
         fits = {each.name: each for each in every if fnmatch.fnmatchcase(each.name, pattern)}
         if not fits:
@@ -84,7 +84,7 @@ def _chosen(every: list[Brief], patterns: tuple[str, ...]) -> tuple[list[Brief],
     return list(chosen.values()), status
 
 
-def _table(run: Session, found: list[Brief], columns: tuple[str, ...], status: int) -> None:
+def _table(run: Session, found: list[IndexedInstance], columns: tuple[str, ...], status: int) -> None:
     if not found:
         if not status:
             tell(f"There is no instance in {run.home} yet. Make one: callao start")
@@ -95,7 +95,7 @@ def _table(run: Session, found: list[Brief], columns: tuple[str, ...], status: i
             warn(str(broken(each.name, each.errors)))
 
 
-def _cell(each: Brief, column: str) -> str:
+def _cell(each: IndexedInstance, column: str) -> str:
     facts = each.facts
     match column:
         case "NAME":
@@ -122,7 +122,7 @@ def _cell(each: Brief, column: str) -> str:
             return "; ".join(each.errors) or "-"
 
 
-def _formatted(run: Session, found: list[Brief], form: str) -> None:
+def _formatted(run: Session, found: list[IndexedInstance], form: str) -> None:
     from callao.cli.fields import described, renderer
     from callao.instances import inspect
 

@@ -12,7 +12,7 @@ from callao.ssh.target import Target
 
 
 class Standing(Protocol):
-    """An instance, known whole or in brief."""
+    """An instance, read whole or from the index."""
 
     @property
     def name(self) -> str: ...

@@ -12,7 +12,7 @@ from callao.cli.existing import DEFAULT, bring
 from callao.cli.reach import reachable
 from callao.cli.session import Session, tell
 from callao.cli.syntax import Argument, Option, Syntax
-from callao.instances.brief import Brief, brief
+from callao.instances.index import IndexedInstance, indexed_instance
 from callao.instances.present import Status
 
 SYNTAX = Syntax(
@@ -56,10 +56,10 @@ def run(
     name = instance or os.environ.get("LIMA_INSTANCE") or DEFAULT
     if arguments[:1] == ("--",):  # as people separate a command from what comes before
         arguments = arguments[1:]
-    found = brief(name, run.home)
+    found = indexed_instance(name, run.home)
     if found.status is Status.STOPPED and (start or (run.tty and _agreed(name))):
         bring(run, name, "started")
-        found = brief(name, run.home)
+        found = indexed_instance(name, run.home)
     client = reachable(found)
     script = guest_script(
         arguments,
@@ -90,7 +90,7 @@ def _agreed(name: str) -> bool:
     return click.confirm("Start it now?", default=True, err=True)
 
 
-def _shared(found: Brief) -> str | None:
+def _shared(found: IndexedInstance) -> str | None:
     """Where the guest has the host's working directory; None where it has not."""
     try:
         here = Path.cwd()

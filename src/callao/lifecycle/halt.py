@@ -28,7 +28,7 @@ Teller = Callable[[str], None]
 
 
 class Halting(Protocol):
-    """An instance with the processes that it has, known whole or in brief."""
+    """An instance with the processes that it has, read whole or from the index."""
 
     @property
     def name(self) -> str: ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance stopped or deleted by its brief: no lima.yaml is read, no template, no driver.
+"""An instance stopped or deleted by its entry in the index: reads no lima.yaml, no template and no driver.
 
 The same decisions as :func:`callao.lifecycle.ensure` takes for the states ``stopped`` and ``absent``, quick
 to import.
@@ -10,8 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.errors import InstanceNotFound
-from callao.instances.brief import Brief, brief
 from callao.instances.broken import MEND, broken
+from callao.instances.index import IndexedInstance, indexed_instance
 from callao.instances.lock import locked
 from callao.instances.present import must_be_unprotected
 from callao.lifecycle.halt import Teller, halt
@@ -28,12 +28,12 @@ def switch_off(
     :raises InstanceNotFound: when there is none.
     :raises InstanceBroken: when its lima.yaml cannot be understood.
     """
-    if not _runs(brief(name, home)):
+    if not _runs(indexed_instance(name, home)):
         return False
     with locked(name, home, timeout, notice):
         passed("instance's lock taken")
         sweep(home, name)
-        found = brief(name, home)
+        found = indexed_instance(name, home)
         if _runs(found):
             halt(found, force=force, notice=notice, passed=passed)
     return True
@@ -47,7 +47,7 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
     :raises InstanceError: when its folder cannot be removed.
     """
     try:
-        must_be_unprotected(brief(name, home).paths)
+        must_be_unprotected(indexed_instance(name, home).paths)
     except InstanceNotFound:
         finish(home, name, timeout)
         return False
@@ -55,7 +55,7 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
         passed("instance's lock taken")
         sweep(home, name)
         try:
-            found = brief(name, home)
+            found = indexed_instance(name, home)
         except InstanceNotFound:
             return False
         must_be_unprotected(found.paths)
@@ -66,7 +66,7 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
     return True
 
 
-def _runs(found: Brief) -> bool:
+def _runs(found: IndexedInstance) -> bool:
     if found.facts.errors:
         raise broken(found.name, found.facts.errors, MEND)
     return found.agent is not None or found.driver is not None

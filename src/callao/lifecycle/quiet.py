@@ -13,7 +13,7 @@ from callao.instances.present import is_folder, running
 
 
 class Placed(Protocol):
-    """An instance, known whole or in brief."""
+    """An instance, read whole or from the index."""
 
     @property
     def paths(self) -> InstancePaths: ...

@@ -149,7 +149,7 @@ def test_an_interrupt_is_status_130(callao: Line, monkeypatch: pytest.MonkeyPatc
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "briefs", interrupted)
+    monkeypatch.setattr(module, "indexed_instances", interrupted)
     done = callao("list")
     assert (done.status, done.err.split()) == (130, ["stopped."])
 

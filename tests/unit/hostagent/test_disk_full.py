@@ -27,8 +27,8 @@ from callao.host import Host, HostUser
 from callao.hostagent import journal
 from callao.hostagent.agent import Agent
 from callao.instances import InstancePaths, Status, inspect
-from callao.instances.brief import brief
 from callao.instances.files import write_volatile
+from callao.instances.index import indexed_instance
 from callao.instances.present import paused_words
 from callao.lifecycle.follow import follow_agent
 
@@ -108,14 +108,14 @@ def test_it_is_told_and_ends_when_there_is_space(
 
     async def fills_up() -> None:
         await until(lambda: agent.space is not None and agent.space.paused)
-        seen.append(brief("web", paths.dir.parent))
+        seen.append(indexed_instance("web", paths.dir.parent))
         assert inspect("web", paths.dir.parent, HOST).status is Status.PAUSED
         (paths.dir / "ballast").unlink()  # for a while
         make_space(paths)
         await until(lambda: agent.space is not None and not agent.space.paused)
         while await written(agent.machine) < SIZE - (1 << 20):
             await asyncio.sleep(0.05)
-        seen.append(brief("web", paths.dir.parent))
+        seen.append(indexed_instance("web", paths.dir.parent))
 
     assert runs(agent, fills_up) == 0
     paused, after = seen

@@ -18,8 +18,8 @@ from callao.errors import InstanceError
 from callao.events import Event, silent
 from callao.host import Host
 from callao.instances import InstancePaths, Runtime, Status, inspect
-from callao.instances.brief import briefs
 from callao.instances.files import write_json
+from callao.instances.index import indexed_instances
 from callao.instances.process import Identity
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.clone import clone
@@ -63,7 +63,7 @@ def test_it_is_seen_running_at_the_port_that_limactl_chose(paths: InstancePaths)
     assert inspect("web", home, HOST).status is Status.STOPPED
     with running(paths) as process:
         found = inspect("web", home, HOST)
-        (line,) = briefs(home, HOST)
+        (line,) = indexed_instances(home, HOST)
         assert found.agent is not None
         assert (found.status, found.agent.pid, found.ssh_port) == (Status.RUNNING, process.pid, 40123)
         assert (line.status, line.ssh_port) == (Status.RUNNING, 40123)

@@ -18,7 +18,7 @@ from callao.errors import CallaoError, DriverError, InstanceError
 from callao.events import Event, silent
 from callao.host import Host, expanded, lima_home
 from callao.instances import InstancePaths, inspect, names
-from callao.instances.brief import briefs
+from callao.instances.index import indexed_instances
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.clone import clone
 from callao.lifecycle.leftovers import clear_stale
@@ -160,7 +160,7 @@ def test_an_instance_of_another_user_is_listed_and_stops_nothing(home: Path) -> 
     (cache / "a.qcow2").touch()
     events: list[Event] = []
     with as_nobody():
-        found = {each.name: each for each in briefs(home, HOST)}
+        found = {each.name: each for each in indexed_instances(home, HOST)}
         prune_cache(home, HOST, keep_referred=False, report=events.append)
     assert set(found) == {"mine", "web"}
     assert found["mine"].errors == ()

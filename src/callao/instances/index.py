@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances in brief: what a list shows and a shell needs, without reading each lima.yaml anew.
+"""The index of instances: what a list shows and a shell needs, without reading each lima.yaml again.
 
-What a lima.yaml comes to is remembered in an index until the file changes; whether a machine runs is looked
-at each time. Quick to import, so the index is read and written without msgspec.
+The index keeps what a lima.yaml resolves to until the file changes. Whether a machine runs is looked up each
+time. The index is read and written without msgspec, which would take longer to import than the rest.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from callao.instances.present import Status, existing, is_there, names, running,
 if TYPE_CHECKING:
     from callao.host import Host
 
-_FORM = 2
-"""Of the index: raised when facts are added, so that an older index is made anew."""
+_VERSION = 2
+"""Version of the index's format: raised when facts are added, so that an older index is not used."""
 
 
 class Facts(NamedTuple):
-    """What a lima.yaml comes to on this host; sizes in bytes, empty where it cannot be understood.
+    """What a lima.yaml resolves to on this host; sizes in bytes, empty where it cannot be parsed.
 
     ``shares`` are the host's directories with where the guest has them.
     """
@@ -42,8 +42,8 @@ class Facts(NamedTuple):
     shares: tuple[tuple[str, str], ...] = ()
 
 
-class Brief(NamedTuple):
-    """One instance; ``ssh_port`` is 0 while it is off."""
+class IndexedInstance(NamedTuple):
+    """One instance, its lima.yaml from the index; ``ssh_port`` is 0 while it is off."""
 
     paths: InstancePaths
     status: Status
@@ -67,7 +67,7 @@ class Brief(NamedTuple):
 
 
 class _Stamp(NamedTuple):
-    """Of a lima.yaml: the ctime, which nobody can set back, and which a change of permissions moves, too."""
+    """Identifies a version of a lima.yaml. Nobody can set the ctime back; a chmod changes it, too."""
 
     ctime: int
     size: int
@@ -77,10 +77,10 @@ class _Stamp(NamedTuple):
 _Known = dict[str, tuple[_Stamp, Facts]]
 
 
-def briefs(home: Path, host: Host | None = None) -> list[Brief]:
+def indexed_instances(home: Path, host: Host | None = None) -> list[IndexedInstance]:
     """All instances under ``home``, sorted by name.
 
-    :param host: this one, where somebody has detected it already.
+    :param host: this host, where the caller has detected it already.
     """
     index = _Index(home, host)
     found = []
@@ -91,8 +91,8 @@ def briefs(home: Path, host: Host | None = None) -> list[Brief]:
     return found
 
 
-def brief(name: str, home: Path) -> Brief:
-    """One of them.
+def indexed_instance(name: str, home: Path) -> IndexedInstance:
+    """One instance.
 
     :raises ConfigError: when ``name`` cannot be a name.
     :raises InstanceNotFound: when there is no such folder.
@@ -104,7 +104,7 @@ def brief(name: str, home: Path) -> Brief:
 
 
 class _Index:
-    """The file of what was remembered, and what is now."""
+    """The index file, and the entries that this run has looked up."""
 
     def __init__(self, home: Path, host: Host | None) -> None:
         self.home = home
@@ -114,11 +114,11 @@ class _Index:
         self.known = _recall(self.file, self.key)
         self.now: _Known = {}
 
-    def look(self, paths: InstancePaths) -> Brief:
+    def look(self, paths: InstancePaths) -> IndexedInstance:
         facts = self._known_facts(paths)
         agent, driver, port = running(paths)
         status, errors = standing(paths, facts.errors, agent, driver)
-        return Brief(paths, status, facts, agent, driver, port, errors)
+        return IndexedInstance(paths, status, facts, agent, driver, port, errors)
 
     def _known_facts(self, paths: InstancePaths) -> Facts:
         try:
@@ -133,7 +133,7 @@ class _Index:
         return remembered[1]
 
     def keep(self, *, only: bool) -> None:
-        """Write down what was looked at; ``only`` that."""
+        """Write the index; with ``only``, entries that were not looked up are dropped."""
         whole = self.now if only else {**self.known, **self.now}
         if whole != self.known and self.home.is_dir():
             _remember(self.file, json.dumps([self.key, whole]))
@@ -147,7 +147,7 @@ class _Index:
 
 
 def _key(host: Host | None) -> str:
-    """What the facts depend on beside the lima.yaml."""
+    """What the facts depend on besides the lima.yaml."""
     if host is None:
         user, uid, home, _ = surroundings.account()
         words: tuple[object, ...] = (
@@ -155,7 +155,7 @@ def _key(host: Host | None) -> str:
         )  # fmt: skip
     else:
         words = (host.arch, host.cpus, host.memory, host.user.name, host.user.uid, host.user.home)
-    return " ".join(map(str, (callao.__version__, _FORM, *words)))
+    return " ".join(map(str, (callao.__version__, _VERSION, *words)))
 
 
 def _facts(name: str, home: Path, host: Host) -> Facts:
@@ -175,7 +175,7 @@ def _facts(name: str, home: Path, host: Host) -> Facts:
 
 
 def _recall(file: Path, key: str) -> _Known:
-    """Nothing from a file that is damaged, of another form, or of another host."""
+    """The entries of the file; none where it is damaged, of another version, or of another host."""
     try:
         said = json.loads(file.read_bytes())
         if said[0] != key:
@@ -192,7 +192,7 @@ def _facts_of(
 
 
 def _remember(file: Path, text: str) -> None:
-    """Replaces the file as a whole; a list must work where nothing can be written."""
+    """Replace the file as a whole. Errors are ignored: a list must work where nothing can be written."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_name(f".{file.name}.{os.getpid()}")

@@ -14,8 +14,8 @@ import pytest
 from cli.conftest import Line
 
 from callao.host import Host
-from callao.instances import brief
-from callao.instances.brief import briefs
+from callao.instances import index
+from callao.instances.index import indexed_instances
 
 HOST = Host.detect()
 
@@ -24,52 +24,52 @@ HOST = Host.detect()
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names whose lima.yaml was read."""
     seen: list[str] = []
-    real = brief._facts
+    real = index._facts
 
-    def spy(name: str, home: Path, host: Host) -> brief.Facts:
+    def spy(name: str, home: Path, host: Host) -> index.Facts:
         seen.append(name)
         return real(name, home, host)
 
-    monkeypatch.setattr(brief, "_facts", spy)
+    monkeypatch.setattr(index, "_facts", spy)
     return seen
 
 
 def test_a_second_list_reads_no_lima_yaml(callao: Line, read: list[str]) -> None:
     callao.write("a")
     callao.write("b")
-    first = briefs(callao.home, HOST)
+    first = indexed_instances(callao.home, HOST)
     assert read == ["a", "b"]
-    assert briefs(callao.home, HOST) == first
+    assert indexed_instances(callao.home, HOST) == first
     assert read == ["a", "b"]
 
 
 def test_a_changed_one_is_read_again(callao: Line, read: list[str]) -> None:
     callao.write("a")
     paths = callao.write("b")
-    briefs(callao.home, HOST)
+    indexed_instances(callao.home, HOST)
     text = paths.lima_yaml.read_text()
     status = paths.lima_yaml.stat()
     paths.lima_yaml.write_text(text.replace("cpus: 2", "cpus: 3"))
     os.utime(paths.lima_yaml, ns=(status.st_atime_ns, status.st_mtime_ns))  # as cp --preserve leaves it
-    assert [each.facts.cpus for each in briefs(callao.home, HOST)] == [2, 3]
+    assert [each.facts.cpus for each in indexed_instances(callao.home, HOST)] == [2, 3]
     assert read == ["a", "b", "b"]
 
 
 def test_what_is_gone_is_forgotten(callao: Line) -> None:
     callao.write("a")
     callao.write("b").lima_yaml.unlink()
-    briefs(callao.home, HOST)
+    indexed_instances(callao.home, HOST)
     known = json.loads((callao.home / "_cache" / "instances.json").read_text())[1]
     assert list(known) == ["a"]
 
 
 def test_a_broken_one_is_remembered_until_it_is_mended(callao: Line, read: list[str]) -> None:
     paths = callao.write("a", cpus="many")
-    assert briefs(callao.home, HOST)[0].errors
-    assert briefs(callao.home, HOST)[0].status == "Broken"
+    assert indexed_instances(callao.home, HOST)[0].errors
+    assert indexed_instances(callao.home, HOST)[0].status == "Broken"
     assert read == ["a"]
     paths.lima_yaml.write_text(paths.lima_yaml.read_text().replace("many", "2"))
-    assert briefs(callao.home, HOST)[0].status == "Stopped"
+    assert indexed_instances(callao.home, HOST)[0].status == "Stopped"
 
 
 @pytest.fixture
@@ -91,26 +91,26 @@ def bound(callao: Line) -> Iterator[None]:
 def test_one_that_becomes_readable_is_read_again(callao: Line, bound: None) -> None:
     paths = callao.write("a")
     paths.lima_yaml.chmod(0)
-    assert briefs(callao.home, HOST)[0].status == "Broken"
+    assert indexed_instances(callao.home, HOST)[0].status == "Broken"
     paths.lima_yaml.chmod(0o644)
-    assert briefs(callao.home, HOST)[0].status == "Stopped"
+    assert indexed_instances(callao.home, HOST)[0].status == "Stopped"
 
 
 def test_another_host_counts_for_itself(callao: Line, read: list[str]) -> None:
     from dataclasses import replace
 
     callao.write("a")
-    briefs(callao.home, HOST)
-    briefs(callao.home, replace(HOST, cpus=HOST.cpus + 1))
+    indexed_instances(callao.home, HOST)
+    indexed_instances(callao.home, replace(HOST, cpus=HOST.cpus + 1))
     assert read == ["a", "a"]
 
 
 def test_whether_it_runs_is_never_remembered(callao: Line) -> None:
     callao.run("a")
-    assert briefs(callao.home, HOST)[0].status == "Running"
+    assert indexed_instances(callao.home, HOST)[0].status == "Running"
     callao.sleepers[0].kill()
     callao.sleepers[0].wait()
-    assert briefs(callao.home, HOST)[0].status == "Stopped"
+    assert indexed_instances(callao.home, HOST)[0].status == "Stopped"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '["key", {"a": 3}]', "null", "\0"])
@@ -119,7 +119,7 @@ def test_a_damaged_memory_is_made_anew(callao: Line, text: str) -> None:
     place = callao.home / "_cache" / "instances.json"
     place.parent.mkdir()
     place.write_text(text)
-    assert [each.name for each in briefs(callao.home, HOST)] == ["a"]
+    assert [each.name for each in indexed_instances(callao.home, HOST)] == ["a"]
     assert "a" in json.loads(place.read_text())[1]
 
 
