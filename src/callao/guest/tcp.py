@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One TCP connection of a server of this guest, made for a client on the host."""
+"""One TCP connection to a server in this guest, made for a client on the host."""
 
 import errno
 import select
@@ -12,7 +12,7 @@ from callao.guest.streams import CREDIT, GRANT, WINDOW, unpack_credit
 
 
 class TcpStream:
-    """``near`` is a socket that does not block; ``ended`` is told the number, once, when all is over."""
+    """``near`` is a non-blocking socket; ``ended`` is called with the number when the stream has ended."""
 
     def __init__(self, link: Link, number: int, near: socket.socket, ended: "Callable[[int], None]") -> None:
         self._link = link
@@ -21,18 +21,18 @@ class TcpStream:
         self._ended = ended
         self._connected = False
 
-        self._room = WINDOW
-        """Bytes that the host takes, still."""
-        self._heard_all = False
-        """The server sends nothing more."""
+        self._send_window = WINDOW
+        """Bytes that may still be sent to the host."""
+        self._eof_sent = False
+        """Whether the server has sent everything, and the host was told by END."""
 
-        self._expected = WINDOW
-        """Bytes that the host may send, still."""
-        self._passed = 0
-        """Bytes that the server has taken, and that were not granted again."""
+        self._receive_window = WINDOW
+        """Bytes that the host may still send."""
+        self._unacknowledged = 0
+        """Bytes that were passed to the server, and not yet acknowledged to the host by CREDIT."""
         self._unsent = bytearray()
-        self._told_all = False
-        """The host sends nothing more."""
+        self._eof_received = False
+        """Whether the host has sent END."""
 
     def connect(self, address: "tuple[str, int]") -> None:
         """:raises OSError: when it is refused at once."""
@@ -49,16 +49,16 @@ class TcpStream:
     def take(self, piece: Piece) -> None:
         """:raises FrameError: when the host does not keep to what was agreed."""
         if piece.kind is Kind.DATA:
-            self._expected -= len(piece.data)
-            if self._expected < 0 or self._told_all:
+            self._receive_window -= len(piece.data)
+            if self._receive_window < 0 or self._eof_received:
                 raise FrameError(f"stream {self._number} was sent more than was granted")
             self._unsent += piece.data
             self._flush()
         elif piece.kind is Kind.CREDIT:
-            self._room += unpack_credit(piece.data)
+            self._send_window += unpack_credit(piece.data)
             self._watch()
         elif piece.kind is Kind.END:
-            self._told_all = True
+            self._eof_received = True
             self._flush()
         else:
             self.close()
@@ -84,51 +84,51 @@ class TcpStream:
             self._watch()
             return
         try:
-            data = self._near.recv(min(SEGMENT, self._room))
+            data = self._near.recv(min(SEGMENT, self._send_window))
         except BlockingIOError:
             return
         except OSError:
             self._fail()
             return
         if data:
-            self._room -= len(data)
+            self._send_window -= len(data)
             self._link.send_piece(Kind.DATA, self._number, data)
         else:
-            self._heard_all = True
+            self._eof_sent = True
             self._link.send_piece(Kind.END, self._number)
         self._settle()
 
     def _flush(self) -> None:
-        """Pass on what the server takes."""
+        """Write to the server as much as its socket takes."""
         if not self._connected:
             return
         try:
             while self._unsent:
                 sent = self._near.send(self._unsent)
                 del self._unsent[:sent]
-                self._passed += sent
-            if self._told_all:
+                self._unacknowledged += sent
+            if self._eof_received:
                 self._near.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             pass
         except OSError:
             self._fail()
             return
-        if self._passed >= GRANT and not self._told_all:
-            self._link.send_piece(Kind.CREDIT, self._number, CREDIT.pack(self._passed))
-            self._expected += self._passed
-            self._passed = 0
+        if self._unacknowledged >= GRANT and not self._eof_received:
+            self._link.send_piece(Kind.CREDIT, self._number, CREDIT.pack(self._unacknowledged))
+            self._receive_window += self._unacknowledged
+            self._unacknowledged = 0
         self._settle()
 
     def _settle(self) -> None:
-        if self._heard_all and self._told_all and not self._unsent:
+        if self._eof_sent and self._eof_received and not self._unsent:
             self.close()
         else:
             self._watch()
 
     def _wants(self) -> bool:
-        """Whether what the server says could go on its way now."""
-        return self._connected and not self._heard_all and self._room > 0 and not self._link.crowded
+        """Whether bytes of the server could be sent to the host now."""
+        return self._connected and not self._eof_sent and self._send_window > 0 and not self._link.crowded
 
     def _watch(self) -> None:
         events = select.POLLIN if self._wants() else 0
@@ -136,7 +136,7 @@ class TcpStream:
             events |= select.POLLOUT
         if events:
             self._link.watch(self._near.fileno(), events, self._ready)
-        else:  # one that hung up would be told again and again
+        else:  # poll(2) would report a hang-up again and again
             self._link.unwatch(self._near.fileno())
         if self._link.crowded:
             self._link.when_relieved(self._number, self._relieved)

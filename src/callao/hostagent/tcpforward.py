@@ -31,14 +31,14 @@ class Connection(asyncio.BufferedProtocol):
         self._target = target
         self._transport: asyncio.Transport | None = None
         self._number = -1
-        self._room = WINDOW
-        self._expected = WINDOW
-        self._passed = 0
+        self._send_window = WINDOW
+        self._receive_window = WINDOW
+        self._unacknowledged = 0
         self._client_slow = False
-        self._heard_all = False
-        """The client sends nothing more."""
-        self._told_all = False
-        """The server sends nothing more."""
+        self._eof_sent = False
+        """Whether the client has sent everything, and the guest was told by END."""
+        self._eof_received = False
+        """Whether the guest has sent END."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -50,15 +50,15 @@ class Connection(asyncio.BufferedProtocol):
             self.lost()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        return memoryview(_BUFFER)[: min(SEGMENT, self._room)]
+        return memoryview(_BUFFER)[: min(SEGMENT, self._send_window)]
 
     def buffer_updated(self, count: int) -> None:
-        self._room -= count
+        self._send_window -= count
         self._switch.send(Kind.DATA, self._number, bytes(memoryview(_BUFFER)[:count]))
         self._listen()
 
     def eof_received(self) -> bool:
-        self._heard_all = True
+        self._eof_sent = True
         self._switch.send(Kind.END, self._number)
         self._settle()
         return True  # the other direction goes on
@@ -72,7 +72,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
-        if not (self._heard_all and self._told_all):
+        if not (self._eof_sent and self._eof_received):
             self._switch.send(Kind.RESET, self._number)
         self._switch.forget(self._number)
 
@@ -80,19 +80,19 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is None:
             return
         if piece.kind is Kind.DATA:
-            self._expected -= len(piece.data)
-            if self._expected < 0 or self._told_all:
+            self._receive_window -= len(piece.data)
+            if self._receive_window < 0 or self._eof_received:
                 raise FrameError(f"stream {self._number} was sent more than was granted")
-            self._passed += len(piece.data)
+            self._unacknowledged += len(piece.data)
             self._transport.write(piece.data)
             self._grant()
         elif piece.kind is Kind.CREDIT:
-            self._room += unpack_credit(piece.data)
-            if self._room > WINDOW:
+            self._send_window += unpack_credit(piece.data)
+            if self._send_window > WINDOW:
                 raise FrameError(f"stream {self._number} was granted more than was sent")
             self._listen()
         elif piece.kind is Kind.END:
-            self._told_all = True
+            self._eof_received = True
             with contextlib.suppress(OSError):
                 self._transport.write_eof()
             self._settle()
@@ -111,25 +111,25 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def _grant(self) -> None:
-        if self._passed >= GRANT and not self._client_slow and not self._told_all:
-            self._switch.send(Kind.CREDIT, self._number, CREDIT.pack(self._passed))
-            self._expected += self._passed
-            self._passed = 0
+        if self._unacknowledged >= GRANT and not self._client_slow and not self._eof_received:
+            self._switch.send(Kind.CREDIT, self._number, CREDIT.pack(self._unacknowledged))
+            self._receive_window += self._unacknowledged
+            self._unacknowledged = 0
 
     def _listen(self) -> None:
         """To the client, or not for now."""
-        if self._transport is None or self._heard_all:
+        if self._transport is None or self._eof_sent:
             return
         if self._switch.crowded:
             self._transport.pause_reading()
             self._switch.when_relieved(self._number, self._listen)
-        elif self._room == 0:
+        elif self._send_window == 0:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
 
     def _settle(self) -> None:
-        if self._heard_all and self._told_all and self._transport is not None:
+        if self._eof_sent and self._eof_received and self._transport is not None:
             self._switch.forget(self._number)
             self._transport.close()
 
