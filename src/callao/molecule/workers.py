@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One call for each of several things, side by side, each in a process of its own.
+"""One worker process for each of several calls, all at once.
 
-Not in threads: the engine has one. Two that begin to use the same Struct of msgspec's end the process, for
-one finds there what the other has not written yet (seen with 0.22.0).
+Threads would not do: two threads that first use the same Struct of msgspec 0.22.0 crash the process, because
+one reads type information that the other has not finished.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from typing import TypeVar
 Thing = TypeVar("Thing")
 Answer = TypeVar("Answer")
 
-_FORK = get_context("fork")  # what is loaded by now need not be loaded again
+_FORK = get_context("fork")  # modules that are imported need no second import
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A call that did not return: why, in one sentence, and where that is known."""
+class WorkerFailed:
+    """A worker that returned nothing: the reason in one sentence, and its traceback where there is one."""
 
     reason: str
     trace: str = ""
 
 
-def each(call: Callable[[Thing], Answer], things: Sequence[Thing]) -> list[Answer | Lost]:
+def in_workers(call: Callable[[Thing], Answer], things: Sequence[Thing]) -> list[Answer | WorkerFailed]:
     """What *call* returned for each of *things*, in their order; answers are pickled."""
     running = []
     for thing in things:
         answers, answering = _FORK.Pipe(duplex=False)
         process = _FORK.Process(target=_answer, args=(answering, call, thing))
         process.start()
-        answering.close()  # the one that is left ends with the process
+        answering.close()  # the worker has the only other copy, which ends with it
         running.append((process, answers))
     return [_answered(process, answers) for process, answers in running]
 
@@ -47,18 +47,18 @@ def _answer(answering: Connection, call: Callable[[Thing], Answer], thing: Thing
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     try:
-        answer: Answer | Lost = call(thing)
+        answer: Answer | WorkerFailed = call(thing)
     except Exception as error:
-        answer = Lost(f"{type(error).__name__}: {error}", traceback.format_exc())
+        answer = WorkerFailed(f"{type(error).__name__}: {error}", traceback.format_exc())
     answering.send(answer)
 
 
-def _answered(process: BaseProcess, answers: Connection) -> Answer | Lost:
+def _answered(process: BaseProcess, answers: Connection) -> Answer | WorkerFailed:
     with answers:
         try:
-            answer: Answer | Lost = answers.recv()
+            answer: Answer | WorkerFailed = answers.recv()
         except EOFError:
             process.join()
-            return Lost(f"its process ended without an answer (exit status {process.exitcode}).")
+            return WorkerFailed(f"its process ended without an answer (exit status {process.exitcode}).")
     process.join()
     return answer

@@ -19,9 +19,9 @@ from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch
 from callao.errors import CallaoError
 from callao.events import Event, State
 from callao.instances.files import write_file
-from callao.molecule.apart import Lost, each
 from callao.molecule.boxes import records
 from callao.molecule.bring import Brought, bring_up
+from callao.molecule.workers import WorkerFailed, in_workers
 
 _ENCODER = get_module_encoder("legacy", Direction.CONTROLLER_TO_MODULE)
 
@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
         # As a module would get them: nothing of Ansible's own about the values.
         boxes = json.loads(json.dumps(self._task.args["boxes"], cls=_ENCODER))
         bring = partial(_bring, shown=not self._task.no_log)
-        brought = [(box, _of(answer)) for box, answer in zip(boxes, each(bring, boxes), strict=True)]
+        brought = [(box, _of(answer)) for box, answer in zip(boxes, in_workers(bring, boxes), strict=True)]
         up = [(box, one.outcome.instance) for box, one in brought if one.outcome is not None]
         content = yaml.safe_dump(records((box, instance) for box, instance in up if instance is not None))
         write_file(Path(self._task.args["record"]), content.encode(), mode=0o600)
@@ -53,8 +53,8 @@ class ActionModule(ActionBase):
         return result
 
 
-def _of(answer: Brought | Lost) -> Brought:
-    if isinstance(answer, Lost):
+def _of(answer: Brought | WorkerFailed) -> Brought:
+    if isinstance(answer, WorkerFailed):
         return Brought(failure={"msg": answer.reason, "exception": answer.trace})
     return answer
 

@@ -10,9 +10,9 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from callao.errors import CallaoError
-from callao.molecule.apart import Lost, each
 from callao.molecule.record import recorded
 from callao.molecule.snapshot import kept, taken_up
+from callao.molecule.workers import WorkerFailed, in_workers
 
 
 class ActionModule(ActionBase):
@@ -29,9 +29,9 @@ class ActionModule(ActionBase):
         except CallaoError as error:
             return {**result, "failed": True, "msg": str(error)}
         snapshot = str(self._task.args["snapshot"])
-        answers = each(partial(do, snapshot=snapshot), boxes)
+        answers = in_workers(partial(do, snapshot=snapshot), boxes)
         failures = [
-            f"{box.platform}: {answer.reason if isinstance(answer, Lost) else answer}"
+            f"{box.platform}: {answer.reason if isinstance(answer, WorkerFailed) else answer}"
             for box, answer in zip(boxes, answers, strict=True)
             if not isinstance(answer, bool)
         ]

@@ -9,7 +9,7 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 
-from callao.molecule.apart import Lost, each
+from callao.molecule.workers import WorkerFailed, in_workers
 
 
 def meet(barrier: Barrier, word: str) -> str:
@@ -27,14 +27,14 @@ def go(word: str) -> str:
 
 def test_they_run_at_once_and_are_answered_in_their_order() -> None:
     barrier = get_context("fork").Barrier(3)
-    assert each(partial(meet, barrier), ["a", "b", "c"]) == ["A", "B", "C"]
+    assert in_workers(partial(meet, barrier), ["a", "b", "c"]) == ["A", "B", "C"]
 
 
 def test_one_that_fails_or_dies_leaves_the_others_alone() -> None:
-    first, killed, wrong, last = each(go, ["first", "killed", "wrong", "last"])
+    first, killed, wrong, last = in_workers(go, ["first", "killed", "wrong", "last"])
     assert (first, last) == ("FIRST", "LAST")
-    assert killed == Lost(f"its process ended without an answer (exit status -{signal.SIGSEGV:d}).")
-    assert isinstance(wrong, Lost)
+    assert killed == WorkerFailed(f"its process ended without an answer (exit status -{signal.SIGSEGV:d}).")
+    assert isinstance(wrong, WorkerFailed)
     assert wrong.reason == "ValueError: no such word"
     assert "in go" in wrong.trace
 
@@ -42,7 +42,7 @@ def test_one_that_fails_or_dies_leaves_the_others_alone() -> None:
 def test_a_signal_ends_it_whatever_its_parent_does_on_one() -> None:
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        (ended,) = each(lambda number: os.kill(os.getpid(), number), [signal.SIGTERM])
+        (ended,) = in_workers(lambda number: os.kill(os.getpid(), number), [signal.SIGTERM])
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert isinstance(ended, Lost)
+    assert isinstance(ended, WorkerFailed)
