@@ -25,7 +25,7 @@ def write(content: Mapping[str, bytes], path: Path) -> None:
 
     :raises OSError: when it cannot be written.
     """
-    handle, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, staging = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             image = _image(content)
@@ -33,9 +33,9 @@ def write(content: Mapping[str, bytes], path: Path) -> None:
                 image.write_fp(file)
             finally:
                 image.close()
-        Path(aside).replace(path)
+        Path(staging).replace(path)
     except BaseException:
-        Path(aside).unlink(missing_ok=True)
+        Path(staging).unlink(missing_ok=True)
         raise
 
 

@@ -10,7 +10,7 @@ from callao.errors import InstanceNotFound
 from callao.instances.index import indexed_instance
 from callao.instances.lock import PATIENCE
 from callao.lifecycle.off import delete
-from callao.lifecycle.quiet import must_be_stopped
+from callao.lifecycle.preconditions import must_be_stopped
 from callao.lifecycle.remove import finish
 
 SYNTAX = Syntax(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image made once for its recipe: built aside, renamed into place, locked against a second builder."""
+"""Builds the image of a recipe once: in a staging directory, renamed into place, under a lock."""
 
 from __future__ import annotations
 

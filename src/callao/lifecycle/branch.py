@@ -19,7 +19,7 @@ from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, i
 from callao.instances.broken import usable
 from callao.instances.files import read_json, write_json
 from callao.instances.lock import locked
-from callao.lifecycle.aside import building
+from callao.lifecycle.staging import staged_instance
 from callao.lifecycle.clone import copy, copy_file, must_fit
 from callao.lifecycle.saved import uncopiable, unlike
 from callao.snapshots import Bound, Snapshot, find
@@ -112,7 +112,7 @@ def _build(
         reclaims=True,
     )
     layer = old.dir / snapshot.layer
-    with building(wanted.name, wanted.document, record, home, wanted.text) as paths:
+    with staged_instance(wanted.name, wanted.document, record, home, wanted.text) as paths:
         for file in (layer, *(each for each in driver.chain(layer) if each.parent == old.dir)):
             _share(file, paths.dir / file.name)
         for file in (old.kernel, old.kernel_cmdline, old.initrd):

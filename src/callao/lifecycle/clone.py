@@ -18,9 +18,9 @@ from callao.host import Host
 from callao.instances import Instance
 from callao.instances.broken import usable
 from callao.instances.lock import locked
-from callao.lifecycle.aside import building
 from callao.lifecycle.leftovers import sweep
-from callao.lifecycle.quiet import must_be_free, must_be_stopped
+from callao.lifecycle.preconditions import must_be_free, must_be_stopped
+from callao.lifecycle.staging import staged_instance
 
 
 def clone(
@@ -63,7 +63,7 @@ def copy(
     sweep(home, name)
     record = msgspec.structs.replace(source.record, created=time.time(), mac_address="", reclaims=True)
     text = source.paths.lima_yaml.read_text(encoding="utf-8")
-    with building(name, document, record, home, text) as paths:
+    with staged_instance(name, document, record, home, text) as paths:
         report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
         if source.paths.persisted.exists():
             copy_file(source.paths.persisted, paths.persisted)

@@ -12,9 +12,9 @@ from callao.drivers import driver_for
 from callao.events import Event, Reporter, Stage, State
 from callao.images import Fetched
 from callao.instances import Desired, Record
-from callao.lifecycle.aside import building
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.image import PATIENCE, image_of
+from callao.lifecycle.staging import staged_instance
 from callao.offline import NetworkAccess
 from callao.ssh import user_key
 
@@ -66,7 +66,7 @@ def create(
         mac_address=begin.mac_address,
         reclaims=begin.reclaims,
     )
-    with building(wanted.name, wanted.document, record, home, wanted.text) as paths:
+    with staged_instance(wanted.name, wanted.document, record, home, wanted.text) as paths:
         user_key(home)
         for file in begin.files:
             shutil.copyfile(file, paths.dir / file.name)

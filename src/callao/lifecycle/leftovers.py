@@ -11,7 +11,7 @@ from callao.instances.paths import InstancePaths
 from callao.lifecycle.tree import remove_if_possible, remove_tree
 
 
-def building_at(home: Path, name: str) -> Path:
+def staging_at(home: Path, name: str) -> Path:
     """Where an instance is built; a run that was killed leaves this."""
     return home / f".{name}.creating"
 
@@ -40,7 +40,7 @@ def is_swept(home: Path, name: str) -> bool:
 
 
 def _left(home: Path, name: str) -> tuple[Path, ...]:
-    return building_at(home, name), removing_at(home, name), resetting_at(home, name)
+    return staging_at(home, name), removing_at(home, name), resetting_at(home, name)
 
 
 def clear_stale(paths: InstancePaths) -> None:

@@ -37,13 +37,13 @@ def clear_abandoned(home: Path, host: Host, *, check: bool = False) -> Pruned:
     gone: list[Path] = []
     freed = 0
     for place in places(home):
-        left = [each for each in (place.aside, place.nest) if each.exists()]
+        left = [each for each in (place.staging, place.nest) if each.exists()]
         if left:
             with contextlib.suppress(TimeoutError), place.locked(0.0):
                 held = sum(disk_usage(folder.rglob("*")) for folder in left)
                 if not check:
                     clear(place.nest, host, silent)
-                    shutil.rmtree(place.aside, ignore_errors=True)
+                    shutil.rmtree(place.staging, ignore_errors=True)
                 gone += left
                 freed += held
     return Pruned(tuple(gone), freed)

@@ -15,7 +15,7 @@ from callao.images import base_at
 from callao.images.prune import Pruned, prune
 from callao.instances import InstancePaths, Record, every, names
 from callao.instances.files import read_json
-from callao.lifecycle.leftovers import building_at, resetting_at
+from callao.lifecycle.leftovers import resetting_at, staging_at
 from callao.lifecycle.nests import clear_abandoned
 from callao.snapshots import is_layer
 from callao.snapshots.cache import places, trim
@@ -47,7 +47,7 @@ def prune_cache(
     def used() -> list[Path]:
         found = in_use(home)
         for place in places(home):
-            for folder in (place.folder, place.aside):
+            for folder in (place.folder, place.staging):
                 if folder not in gone:
                     found += _bases(InstancePaths(folder))
         return found
@@ -68,7 +68,7 @@ def in_use(home: Path) -> list[Path]:
     """
     used: list[Path] = []
     for place in (home, *(home / "_warm").glob("*")):
-        beside = [each for at in (building_at, resetting_at) for each in place.glob(at(place, "*").name)]
+        beside = [each for at in (staging_at, resetting_at) for each in place.glob(at(place, "*").name)]
         for folder in (*(place / name for name in names(place)), *beside):
             try:
                 used += _bases(InstancePaths(folder))

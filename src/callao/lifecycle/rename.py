@@ -10,7 +10,7 @@ from callao.config import check_hostname, check_name, check_socket_path
 from callao.errors import InstanceError, InstanceProtected
 from callao.instances import Instance, InstancePaths
 from callao.instances.lock import locked
-from callao.lifecycle.quiet import must_be_free, must_be_stopped
+from callao.lifecycle.preconditions import must_be_free, must_be_stopped
 
 
 def rename(instance: Instance, name: str, *, home: Path, though_protected: bool = False) -> None:

@@ -53,28 +53,28 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
             )
         if not instance.agent:
             clear_stale(paths)
-        aside = paths.snapshots / f".{snapshot}.new"
+        staging = paths.snapshots / f".{snapshot}.new"
         report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
         try:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True, mode=0o700)
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True, mode=0o700)
             bound = None
             if instance.agent:
-                saved = save(paths, aside, go_on=True)
+                saved = save(paths, staging, go_on=True)
                 layer, bound = saved.layer, saved.bound
             else:
                 layer = driver.leave_disk(paths)
-                _copy(paths.qemu_efi_vars, aside)
-            _copy(paths.cidata_iso, aside)
+                _copy(paths.qemu_efi_vars, staging)
+            _copy(paths.cidata_iso, staging)
             made = Snapshot(name=snapshot, layer=layer, bound=bound)
-            write_json(aside / RECORD, made)
-            _sync(aside)
-            aside.rename(paths.snapshots / snapshot)
+            write_json(staging / RECORD, made)
+            _sync(staging)
+            staging.rename(paths.snapshots / snapshot)
             sync_folder(paths.snapshots)
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be saved: {error}.") from error
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(staging, ignore_errors=True)
         report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
         return made
 

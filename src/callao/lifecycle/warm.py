@@ -132,8 +132,8 @@ def _prepare(
     for shared in ("_config", "_cache"):
         (place.home / shared).mkdir(exist_ok=True, mode=0o700)
         (nest / shared).symlink_to(place.home / shared)
-    aside = place.aside
-    shutil.rmtree(aside, ignore_errors=True)
+    staging = place.staging
+    shutil.rmtree(staging, ignore_errors=True)
     with lifeline() as tie:
         try:
             golden = Desired(
@@ -142,28 +142,28 @@ def _prepare(
             create(golden, nest, report, access, Beginning(reclaims=False), timeout)
             driver = driver_for(golden.config.vm_type)
             start(inspect(GOLDEN, nest, host), driver, nest, timeout, report, lifeline=tie)
-            aside.mkdir(mode=0o700)
+            staging.mkdir(mode=0o700)
             saved = inspect(GOLDEN, nest, host)
-            entry = _saved(saved, aside, report)
+            entry = _saved(saved, staging, report)
             clear(nest, host, report)  # nobody has the disk open then
-            settle_bases(InstancePaths(aside), saved.record, driver, place.home)
-            place.keep(aside, entry)
+            settle_bases(InstancePaths(staging), saved.record, driver, place.home)
+            place.keep(staging, entry)
         except OSError as error:
             raise InstanceError(f"the machine cannot be kept in {place.folder}: {error}.") from error
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(staging, ignore_errors=True)
             clear(nest, host, report)
     return entry
 
 
-def _saved(instance: Instance, aside: Path, report: Reporter) -> Entry:
+def _saved(instance: Instance, staging: Path, report: Reporter) -> Entry:
     report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
     paths = instance.paths
-    answer = save(paths, aside, go_on=False)
-    (paths.dir / answer.layer).replace(aside / "disk")
+    answer = save(paths, staging, go_on=False)
+    (paths.dir / answer.layer).replace(staging / "disk")
     for file in (paths.kernel, paths.initrd):
         if file.exists():
-            shutil.copyfile(file, aside / file.name)
+            shutil.copyfile(file, staging / file.name)
     record = read_json(paths.callao_json, Record) or Record()
     cmdline = paths.kernel_cmdline.read_text(encoding="utf-8") if paths.kernel_cmdline.exists() else ""
     report(Event(stage=Stage.SNAPSHOT, state=State.DONE))

@@ -53,8 +53,8 @@ class Place:
         return self.folder / "disk"
 
     @property
-    def aside(self) -> Path:
-        """Where its files are put together; a run that was killed leaves this."""
+    def staging(self) -> Path:
+        """The staging directory; a run that was killed leaves it."""
         return self.folder.with_name(f".{self.key}.new")
 
     @property
@@ -94,10 +94,10 @@ class Place:
         with contextlib.suppress(OSError):
             os.utime(self.folder)
 
-    def keep(self, aside: Path, entry: Entry) -> None:
+    def keep(self, staging: Path, entry: Entry) -> None:
         """Take over a folder with a machine's files, where nothing is yet."""
-        write_json(aside / _RECORD, entry)
-        aside.rename(self.folder)
+        write_json(staging / _RECORD, entry)
+        staging.rename(self.folder)
 
 
 def places(home: Path) -> list[Place]:

@@ -77,7 +77,7 @@ def _ensure(path: Path, comment: str) -> KeyPair:
 
 
 def _generate(path: Path, public: Path, comment: str) -> None:
-    """Make the pair aside and link it in place: of two runs at once, the second uses the first's."""
+    """Make the pair in a staging directory and link it into place; a second run at once uses the first's."""
     program = shutil.which("ssh-keygen")
     if program is None:
         raise CallaoError("ssh-keygen is not on PATH.", hint="Install the OpenSSH client.")

@@ -127,10 +127,10 @@ def warm(callao: Line, key: str, base: Path) -> Place:
     """A machine that is ready to go, on an image."""
     place = Place(callao.home, key)
     with place.locked(1.0):
-        place.aside.mkdir()
-        create_overlay(place.aside / "disk", base, 0)
+        place.staging.mkdir()
+        create_overlay(place.staging / "disk", base, 0)
         bound = Bound(words=(), shape=Shape(8, reclaims=False))
-        place.keep(place.aside, Entry(bound=bound, mac_address="", image=str(base)))
+        place.keep(place.staging, Entry(bound=bound, mac_address="", image=str(base)))
     return place
 
 
@@ -200,8 +200,8 @@ def nest(callao: Line, place: Place) -> Path:
         dump({"images": [{"location": "/i"}], "vmType": "qemu", "arch": "x86_64"})
     )
     (place.nest / "_cache").symlink_to(callao.home / "_cache")
-    place.aside.mkdir()
-    (place.aside / "memory").write_bytes(b"x" * 100_000)
+    place.staging.mkdir()
+    (place.staging / "memory").write_bytes(b"x" * 100_000)
     return folder
 
 
@@ -217,7 +217,7 @@ def test_what_a_killed_run_has_left_goes_with_its_processes(callao: Line, based:
     done = callao("prune")
     callao.sleepers[-1].wait(10)
     assert not alive(process)
-    assert done.out == f"{place.aside}\n{place.nest}\n"
+    assert done.out == f"{place.staging}\n{place.nest}\n"
     assert list((callao.home / "_warm").iterdir()) == []
     assert converted(callao) == [based]
 

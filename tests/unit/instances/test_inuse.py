@@ -18,7 +18,7 @@ from callao.instances import InstancePaths, inspect
 from callao.instances.inuse import is_written, must_be_unused
 from callao.lifecycle.delete import delete
 from callao.lifecycle.leftovers import clear_stale
-from callao.lifecycle.quiet import must_be_stopped
+from callao.lifecycle.preconditions import must_be_stopped
 from callao.lifecycle.rename import rename
 
 

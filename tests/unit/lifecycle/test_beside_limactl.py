@@ -24,7 +24,7 @@ from callao.instances.process import Identity
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.clone import clone
 from callao.lifecycle.halt import halt
-from callao.lifecycle.quiet import must_be_stopped
+from callao.lifecycle.preconditions import must_be_stopped
 from callao.lifecycle.remake import remake_disk
 from callao.offline import NetworkAccess
 

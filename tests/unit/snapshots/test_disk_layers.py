@@ -48,8 +48,8 @@ def layers(paths: InstancePaths) -> list[str]:
 
 def test_what_nobody_stands_on_goes(paths: InstancePaths) -> None:
     before = layers(paths)
-    aside = paths.dir / "disk.77"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(aside), "1M"], check=True)
+    staging = paths.dir / "disk.77"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(staging), "1M"], check=True)
     sweep(paths, DRIVER.chain)
     assert layers(paths) == before
 

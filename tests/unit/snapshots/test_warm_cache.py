@@ -24,10 +24,10 @@ MIB = 2**20
 def kept(home: Path, key: str, age: float) -> Place:
     place = Place(home, key)
     with place.locked(1.0):
-        aside = place.folder.with_name(f".{key}.new")
-        aside.mkdir()
-        (aside / "disk").write_bytes(b"x" * MIB)
-        place.keep(aside, ENTRY)
+        staging = place.folder.with_name(f".{key}.new")
+        staging.mkdir()
+        (staging / "disk").write_bytes(b"x" * MIB)
+        place.keep(staging, ENTRY)
     os.utime(place.folder, (age, age))
     return place
 

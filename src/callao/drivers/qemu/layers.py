@@ -104,10 +104,10 @@ def stage(fresh: Path, path: Path) -> None:
 
     :raises DriverError: when that cannot be.
     """
-    aside = _staged(path)
+    staging = _staged(path)
     try:
-        aside.unlink(missing_ok=True)
-        aside.hardlink_to(fresh)
+        staging.unlink(missing_ok=True)
+        staging.hardlink_to(fresh)
     except OSError as error:
         raise _unmade(path, error) from error
 

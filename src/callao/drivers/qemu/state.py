@@ -83,8 +83,8 @@ class State:
         """
         with contextlib.suppress(DriverError, OSError), memory.pages_of(self.pid) as pages:
             _require_room(folder, pages)
-            with tempfile.TemporaryDirectory(dir=folder) as aside:
-                devices, copy = Path(aside) / DEVICES, Path(aside) / MEMORY
+            with tempfile.TemporaryDirectory(dir=folder) as staging:
+                devices, copy = Path(staging) / DEVICES, Path(staging) / MEMORY
                 await self._write(pages, devices, copy)
                 copy.rename(folder / MEMORY)
                 devices.rename(folder / DEVICES)  # from here on the two count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance's folder, built aside and then renamed into place, so that there is never half a one."""
+"""An instance's folder, built in a staging directory that is renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from callao.errors import InstanceError
 from callao.instances import InstancePaths, Record, ssh_alias
 from callao.instances.files import write_file, write_json
 from callao.instances.written import write_document
-from callao.lifecycle.leftovers import building_at
+from callao.lifecycle.leftovers import staging_at
 from callao.ssh import host_key, known_hosts
 
 
 @contextlib.contextmanager
-def building(
+def staged_instance(
     name: str, document: Mapping[str, object], record: Record, home: Path, text: str = ""
 ) -> Iterator[InstancePaths]:
-    """A folder with what every instance has; it becomes the instance ``name`` when the block has ended.
+    """A staging directory with the files of every instance; the instance ``name`` when the block has ended.
 
-    :param text: where the document is from; its comments stay.
-    :raises InstanceError: when something cannot be made; nothing is left of it then.
+    :param text: the source of the document, whose comments are kept.
+    :raises InstanceError: when something cannot be made; nothing is left then.
     """
-    aside = building_at(home, name)
-    paths = InstancePaths(aside)
+    staging = staging_at(home, name)
+    paths = InstancePaths(staging)
     try:
-        aside.mkdir(mode=0o700, parents=True)
+        staging.mkdir(mode=0o700, parents=True)
         write_document(paths, document, text)
         write_file(paths.lima_version, LIMA_VERSION.encode())
         write_json(paths.callao_json, record)
@@ -37,8 +37,8 @@ def building(
         key = host_key(paths.host_key, alias)
         write_file(paths.known_hosts, known_hosts(alias, key.public).encode())
         yield paths
-        aside.rename(home / name)
+        staging.rename(home / name)
     except OSError as error:
         raise InstanceError(f"instance {name!r} cannot be made in {home}: {error}.") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold before an instance's folder is copied, renamed or reset."""
+"""Preconditions of an operation on an instance's folder: it is stopped, and the new name is free."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from callao.instances.paths import InstancePaths
 from callao.instances.present import is_folder, running
 
 
-class Placed(Protocol):
+class HasPaths(Protocol):
     """An instance, read whole or from the index."""
 
     @property
     def paths(self) -> InstancePaths: ...
 
 
-def must_be_stopped(instance: Placed, what: str) -> None:
-    """For what can only be done to a disk that nobody writes.
+def must_be_stopped(instance: HasPaths, what: str) -> None:
+    """Precondition of an operation on the disk.
 
-    Asked anew: under the instance's lock the answer stays true.
+    Checked again here: under the instance's lock it stays true.
 
     :raises InstanceNotFound: when it is gone meanwhile.
     :raises InstanceError: when the instance runs.
