@@ -38,7 +38,7 @@ def desired(
     """
     check(request.config, source="config")
     if lock is not None:
-        from callao.lifecycle.locked import refuse
+        from callao.lifecycle.by_lock_file import refuse
 
         refuse(request, lock, actual)
     fresh = actual is None or request.recreate
@@ -118,7 +118,7 @@ def _from_template(
 
     resolved = resolve(reference, home, access=request.access)
     if lock is not None:
-        from callao.lifecycle.locked import locked
+        from callao.lifecycle.by_lock_file import locked
 
         return locked(request, lock, reference, resolved, home), resolved
     document = layered(merge([request.config, resolved.document]), home, access=request.access)

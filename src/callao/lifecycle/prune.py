@@ -16,9 +16,9 @@ from callao.images.prune import Pruned, prune
 from callao.instances import InstancePaths, Record, every, names
 from callao.instances.files import read_json
 from callao.lifecycle.leftovers import resetting_at, staging_at
-from callao.lifecycle.nests import clear_abandoned
+from callao.lifecycle.warm_staging import clear_abandoned
 from callao.snapshots import is_layer
-from callao.snapshots.cache import places, trim
+from callao.snapshots.cache import trim, warm_entries
 
 
 def prune_cache(
@@ -46,8 +46,8 @@ def prune_cache(
 
     def used() -> list[Path]:
         found = in_use(home)
-        for place in places(home):
-            for folder in (place.folder, place.staging):
+        for entry in warm_entries(home):
+            for folder in (entry.folder, entry.staging):
                 if folder not in gone:
                     found += _bases(InstancePaths(folder))
         return found
@@ -67,9 +67,9 @@ def in_use(home: Path) -> list[Path]:
     :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
     """
     used: list[Path] = []
-    for place in (home, *(home / "_warm").glob("*")):
-        beside = [each for at in (staging_at, resetting_at) for each in place.glob(at(place, "*").name)]
-        for folder in (*(place / name for name in names(place)), *beside):
+    for root in (home, *(home / "_warm").glob("*")):
+        beside = [each for at in (staging_at, resetting_at) for each in root.glob(at(root, "*").name)]
+        for folder in (*(root / name for name in names(root)), *beside):
             try:
                 used += _bases(InstancePaths(folder))
             except DriverError as error:

@@ -31,12 +31,12 @@ from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.image import image_of
 from callao.lifecycle.lifeline import lifeline
-from callao.lifecycle.nests import GOLDEN, clear
+from callao.lifecycle.warm_staging import GOLDEN, clear
 from callao.lifecycle.prune import in_use
 from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm_cache import keep_within
-from callao.snapshots.cache import Entry, Place
+from callao.snapshots.cache import WarmRecord, WarmEntry
 
 _OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost", "hostname"})
 """Fields of lima.yaml that are about one machine and its host: a copy has its own."""
@@ -92,13 +92,13 @@ def _warm(
 ) -> TakeUp:
     config = wanted.config
     image = image_of(config, home=home, access=access, report=report, timeout=timeout)
-    place = Place(home, _key(config, image, home))
-    with place.locked(timeout):
-        found = place.entry()
+    entry = WarmEntry(home, _key(config, image, home))
+    with entry.lock(timeout):
+        found = entry.record()
         if found is None:
-            if not place.vacated(lambda: in_use(home)):
+            if not entry.removed_unless_used(lambda: in_use(home)):
                 raise InstanceError(
-                    f"{place.folder} has a machine that cannot be read, and instances may stand on its disk."
+                    f"{entry.folder} has a machine that cannot be read, and instances may stand on its disk."
                 )
             report(
                 Event(
@@ -107,56 +107,56 @@ def _warm(
                     message="warm: the first of its kind: it boots once, and is kept for those to come.",
                 )
             )
-        entry = found or _prepare(place, wanted, host, access, timeout, report)
-        variables = InstancePaths(place.folder).qemu_efi_vars
+        record = found or _prepare(entry, wanted, host, access, timeout, report)
+        variables = InstancePaths(entry.folder).qemu_efi_vars
         begin = Beginning(
-            image=_image(place, entry, image.arch),
-            mac_address=entry.mac_address,
+            image=_image(entry, record, image.arch),
+            mac_address=record.mac_address,
             files=(variables,) if variables.exists() else (),
         )
         create(wanted, home, report, access, begin)
-    place.used()
+    entry.touch()
     if found is None:
         keep_within(home, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
-    return TakeUp(folder=str(place.folder), shape=entry.bound.shape, shared_memory=shared)
+    return TakeUp(folder=str(entry.folder), shape=record.bound.shape, shared_memory=shared)
 
 
 def _prepare(
-    place: Place, wanted: Desired, host: Host, access: NetworkAccess, timeout: float, report: Reporter
-) -> Entry:
+    entry: WarmEntry, wanted: Desired, host: Host, access: NetworkAccess, timeout: float, report: Reporter
+) -> WarmRecord:
     """Boot one of this kind to the end, and keep it."""
-    nest = place.nest
-    clear(nest, host, report)
-    nest.mkdir(parents=True, mode=0o700)
+    staging_home = entry.staging_home
+    clear(staging_home, host, report)
+    staging_home.mkdir(parents=True, mode=0o700)
     for shared in ("_config", "_cache"):
-        (place.home / shared).mkdir(exist_ok=True, mode=0o700)
-        (nest / shared).symlink_to(place.home / shared)
-    staging = place.staging
+        (entry.home / shared).mkdir(exist_ok=True, mode=0o700)
+        (staging_home / shared).symlink_to(entry.home / shared)
+    staging = entry.staging
     shutil.rmtree(staging, ignore_errors=True)
     with lifeline() as tie:
         try:
             golden = Desired(
-                GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, nest), wanted.template
+                GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, staging_home), wanted.template
             )
-            create(golden, nest, report, access, Beginning(reclaims=False), timeout)
+            create(golden, staging_home, report, access, Beginning(reclaims=False), timeout)
             driver = driver_for(golden.config.vm_type)
-            start(inspect(GOLDEN, nest, host), driver, nest, timeout, report, lifeline=tie)
+            start(inspect(GOLDEN, staging_home, host), driver, staging_home, timeout, report, lifeline=tie)
             staging.mkdir(mode=0o700)
-            saved = inspect(GOLDEN, nest, host)
-            entry = _saved(saved, staging, report)
-            clear(nest, host, report)  # nobody has the disk open then
-            settle_bases(InstancePaths(staging), saved.record, driver, place.home)
-            place.keep(staging, entry)
+            saved = inspect(GOLDEN, staging_home, host)
+            record = _saved(saved, staging, report)
+            clear(staging_home, host, report)  # nobody has the disk open then
+            settle_bases(InstancePaths(staging), saved.record, driver, entry.home)
+            entry.keep(staging, record)
         except OSError as error:
-            raise InstanceError(f"the machine cannot be kept in {place.folder}: {error}.") from error
+            raise InstanceError(f"the machine cannot be kept in {entry.folder}: {error}.") from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-            clear(nest, host, report)
-    return entry
+            clear(staging_home, host, report)
+    return record
 
 
-def _saved(instance: Instance, staging: Path, report: Reporter) -> Entry:
+def _saved(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
     report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
     paths = instance.paths
     answer = save(paths, staging, go_on=False)
@@ -167,7 +167,7 @@ def _saved(instance: Instance, staging: Path, report: Reporter) -> Entry:
     record = read_json(paths.callao_json, Record) or Record()
     cmdline = paths.kernel_cmdline.read_text(encoding="utf-8") if paths.kernel_cmdline.exists() else ""
     report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
-    return Entry(
+    return WarmRecord(
         bound=answer.bound,
         mac_address=mac_address(paths.dir, 0),
         image=record.image,
@@ -176,17 +176,17 @@ def _saved(instance: Instance, staging: Path, report: Reporter) -> Entry:
     )
 
 
-def _image(place: Place, entry: Entry, arch: str) -> Fetched:
+def _image(entry: WarmEntry, record: WarmRecord, arch: str) -> Fetched:
     """The kept machine's disk, as the image that a copy is made from."""
-    kernel, initrd = place.folder / "kernel", place.folder / "initrd"
+    kernel, initrd = entry.folder / "kernel", entry.folder / "initrd"
     return Fetched(
-        disk=place.disk,
-        location=entry.image,
+        disk=entry.disk,
+        location=record.image,
         arch=arch,
-        digest=entry.image_digest,
+        digest=record.image_digest,
         kernel=kernel if kernel.exists() else None,
         initrd=initrd if initrd.exists() else None,
-        cmdline=entry.cmdline,
+        cmdline=record.cmdline,
     )
 
 
@@ -235,8 +235,8 @@ def _shared(config: Config) -> Config:
     )
 
 
-def _golden_config(wanted: Desired, host: Host, nest: Path) -> Config:
-    return effective(_without_own(wanted.document), host, name=GOLDEN, instance_dir=nest / GOLDEN)
+def _golden_config(wanted: Desired, host: Host, staging_home: Path) -> Config:
+    return effective(_without_own(wanted.document), host, name=GOLDEN, instance_dir=staging_home / GOLDEN)
 
 
 def _without_own(document: Mapping[str, object]) -> dict[str, object]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cache of machines that are ready to go: one folder each, named after all that went into it."""
+"""The cache of warm machines: one folder for each, named by a digest of what the machine is made from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WARM = "warm"
 """The folder's name in the cache."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class WarmRecord(msgspec.Struct, frozen=True, kw_only=True):
     """warm.json: what a copy has to know."""
 
     bound: Bound
@@ -38,8 +38,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the machine of one key is, or will be."""
+class WarmEntry:
+    """The cache entry of one key, whether it exists yet or not."""
 
     home: Path
     key: str
@@ -58,29 +58,31 @@ class Place:
         return self.folder.with_name(f".{self.key}.new")
 
     @property
-    def nest(self) -> Path:
-        """The LIMA_HOME in which the first of its kind boots; short, since unix sockets have short names."""
+    def staging_home(self) -> Path:
+        """The LIMA_HOME in which the first machine boots. Short, because a unix socket's path must be."""
         return self.home / "_warm" / self.key[:8]
 
     @contextlib.contextmanager
-    def locked(self, timeout: float) -> Iterator[None]:
-        """Against other runs that want the same machine.
+    def lock(self, timeout: float) -> Iterator[None]:
+        """Hold the entry's lock, against other runs that need the same machine.
 
         :raises TimeoutError: after ``timeout`` seconds.
         """
         _cache(self.home).mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _locked(self.folder, timeout):
+        with _lock(self.folder, timeout):
             yield
 
-    def entry(self) -> Entry | None:
-        """None when there is none yet."""
-        return read_json(self.folder / _RECORD, Entry)
+    def record(self) -> WarmRecord | None:
+        """The record; None where the machine has not been saved yet."""
+        return read_json(self.folder / _RECORD, WarmRecord)
 
-    def vacated(self, used: Callable[[], Collection[Path]]) -> bool:
-        """Whether nothing is there any more, once a machine that cannot be read has been removed; the caller
-        holds the lock. One whose disk instances may stand on stays.
+    def removed_unless_used(self, used: Callable[[], Collection[Path]]) -> bool:
+        """Remove an unreadable machine, unless an instance may be backed by its disk.
 
-        :param used: the files that instances' disks are made on.
+        The caller holds the lock.
+
+        :param used: the files that instances' disks are backed by.
+        :returns: whether the folder is gone now.
         """
         if not self.folder.exists():
             return True
@@ -89,23 +91,26 @@ class Place:
         shutil.rmtree(self.folder)
         return True
 
-    def used(self) -> None:
-        """Noted, so that the one that is used least goes first."""
+    def touch(self) -> None:
+        """Record that it was used now: the entry that was not used for longest is removed first."""
         with contextlib.suppress(OSError):
             os.utime(self.folder)
 
-    def keep(self, staging: Path, entry: Entry) -> None:
-        """Take over a folder with a machine's files, where nothing is yet."""
-        write_json(staging / _RECORD, entry)
+    def keep(self, staging: Path, record: WarmRecord) -> None:
+        """Make the staging directory the entry's folder, which must not exist."""
+        write_json(staging / _RECORD, record)
         staging.rename(self.folder)
 
 
-def places(home: Path) -> list[Place]:
-    """All that a run has ever had a lock for, or a nest."""
+def warm_entries(home: Path) -> list[WarmEntry]:
+    """Every entry that a run has ever locked, or has left a staging home of."""
     keys = [each.name[1 : -len(".lock")] for each in _cache(home).glob(".*.lock")]
-    nests = [each.name for each in (home / "_warm").glob("*")]
+    staging_homes = [each.name for each in (home / "_warm").glob("*")]
     known = {key[:8] for key in keys}
-    return [Place(home, key) for key in sorted([*keys, *(name for name in nests if name not in known)])]
+    return [
+        WarmEntry(home, key)
+        for key in sorted([*keys, *(name for name in staging_homes if name not in known)])
+    ]
 
 
 def trim(home: Path, limit: int, used: Callable[[], Collection[Path]], *, check: bool = False) -> Pruned:
@@ -140,7 +145,7 @@ def size(folder: Path) -> int:
 
 def _removed(folder: Path, used: Callable[[], Collection[Path]], *, check: bool) -> bool:
     try:
-        with _locked(folder, 0.0):
+        with _lock(folder, 0.0):
             if _stood_on(folder, used()):
                 return False
             if not check:
@@ -164,7 +169,7 @@ def _cache(home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, timeout: float) -> Iterator[None]:
+def _lock(folder: Path, timeout: float) -> Iterator[None]:
     def busy(who: str) -> TimeoutError:
         return TimeoutError(f"another run prepares the same machine, for {timeout:.0f} s: {who}.")
 

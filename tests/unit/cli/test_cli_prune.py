@@ -18,7 +18,7 @@ from callao.instances import Runtime, Shape
 from callao.instances.files import write_json
 from callao.instances.process import alive, identify
 from callao.snapshots import Bound
-from callao.snapshots.cache import Entry, Place
+from callao.snapshots.cache import WarmEntry, WarmRecord
 
 Box = Callable[..., Path]
 URL = "https://example.com/image.qcow2"
@@ -123,14 +123,14 @@ def test_the_memory_of_lists_is_no_image(callao: Line) -> None:
     assert (callao.home / "_cache" / "instances.json").exists()
 
 
-def warm(callao: Line, key: str, base: Path) -> Place:
+def warm(callao: Line, key: str, base: Path) -> WarmEntry:
     """A machine that is ready to go, on an image."""
-    place = Place(callao.home, key)
-    with place.locked(1.0):
+    place = WarmEntry(callao.home, key)
+    with place.lock(1.0):
         place.staging.mkdir()
         create_overlay(place.staging / "disk", base, 0)
         bound = Bound(words=(), shape=Shape(8, reclaims=False))
-        place.keep(place.staging, Entry(bound=bound, mac_address="", image=str(base)))
+        place.keep(place.staging, WarmRecord(bound=bound, mac_address="", image=str(base)))
     return place
 
 
@@ -143,7 +143,7 @@ def based(callao: Line, box: Box) -> Path:
     return base
 
 
-def stand(callao: Line, name: str, place: Place) -> Path:
+def stand(callao: Line, name: str, place: WarmEntry) -> Path:
     """Put an instance's disk on a warm machine; it has a layer in between, as snapshots leave it."""
     folder = callao.home / name
     folder.mkdir(exist_ok=True)
@@ -175,7 +175,7 @@ def test_a_warm_machine_that_another_run_is_at_stays_and_so_does_its_image(
 ) -> None:
     place = warm(callao, "a" * 32, based)
     assert callao("delete", "web").status == 0
-    with place.locked(1.0):
+    with place.lock(1.0):
         assert callao("prune").out == ""
     assert callao("prune").out == f"{place.folder}\n{based}\n"
 
@@ -192,24 +192,24 @@ def test_a_warm_machine_stays_under_a_snapshot_of_an_instance_that_was_reset(
     assert callao("snapshot", "apply", "web", "--tag", "a").status == 0
 
 
-def nest(callao: Line, place: Place) -> Path:
+def staging_home(callao: Line, place: WarmEntry) -> Path:
     """A first one of its kind, half-way: its instance runs, and its files are being put together."""
-    folder = place.nest / "golden"
+    folder = place.staging_home / "golden"
     folder.mkdir(parents=True)
     (folder / "lima.yaml").write_text(
         dump({"images": [{"location": "/i"}], "vmType": "qemu", "arch": "x86_64"})
     )
-    (place.nest / "_cache").symlink_to(callao.home / "_cache")
+    (place.staging_home / "_cache").symlink_to(callao.home / "_cache")
     place.staging.mkdir()
     (place.staging / "memory").write_bytes(b"x" * 100_000)
     return folder
 
 
 def test_what_a_killed_run_has_left_goes_with_its_processes(callao: Line, based: Path) -> None:
-    place = Place(callao.home, "c" * 32)
-    with place.locked(1.0):
+    place = WarmEntry(callao.home, "c" * 32)
+    with place.lock(1.0):
         pass
-    golden = nest(callao, place)
+    golden = staging_home(callao, place)
     callao.sleepers.append(subprocess.Popen(["sleep", "600"]))
     process = identify(callao.sleepers[-1].pid)
     assert process is not None
@@ -217,15 +217,15 @@ def test_what_a_killed_run_has_left_goes_with_its_processes(callao: Line, based:
     done = callao("prune")
     callao.sleepers[-1].wait(10)
     assert not alive(process)
-    assert done.out == f"{place.staging}\n{place.nest}\n"
+    assert done.out == f"{place.staging}\n{place.staging_home}\n"
     assert list((callao.home / "_warm").iterdir()) == []
     assert converted(callao) == [based]
 
 
 def test_what_a_run_is_at_stays_with_the_image_that_it_boots(callao: Line, based: Path) -> None:
-    place = Place(callao.home, "c" * 32)
-    with place.locked(1.0):
-        golden = nest(callao, place)
+    place = WarmEntry(callao.home, "c" * 32)
+    with place.lock(1.0):
+        golden = staging_home(callao, place)
         (callao.home / "web" / "disk").rename(golden / "disk")
         assert callao("delete", "web").status == 0
         assert callao("prune").out == ""
@@ -234,6 +234,6 @@ def test_what_a_run_is_at_stays_with_the_image_that_it_boots(callao: Line, based
 
 
 def test_a_nest_whose_lock_went_with_the_cache_goes(callao: Line) -> None:
-    place = Place(callao.home, "d" * 32)
-    place.nest.mkdir(parents=True)
-    assert callao("prune").out == f"{place.nest}\n"
+    place = WarmEntry(callao.home, "d" * 32)
+    place.staging_home.mkdir(parents=True)
+    assert callao("prune").out == f"{place.staging_home}\n"

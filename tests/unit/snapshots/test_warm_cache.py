@@ -11,9 +11,9 @@ import pytest
 
 from callao.instances import Shape
 from callao.snapshots import Bound
-from callao.snapshots.cache import Entry, Place, size, trim
+from callao.snapshots.cache import WarmEntry, WarmRecord, size, trim
 
-ENTRY = Entry(
+ENTRY = WarmRecord(
     bound=Bound(words=("-smp", "2"), shape=Shape(8, reclaims=False)),
     mac_address="52:55:55:00:00:01",
     image="/i",
@@ -21,9 +21,9 @@ ENTRY = Entry(
 MIB = 2**20
 
 
-def kept(home: Path, key: str, age: float) -> Place:
-    place = Place(home, key)
-    with place.locked(1.0):
+def kept(home: Path, key: str, age: float) -> WarmEntry:
+    place = WarmEntry(home, key)
+    with place.lock(1.0):
         staging = place.folder.with_name(f".{key}.new")
         staging.mkdir()
         (staging / "disk").write_bytes(b"x" * MIB)
@@ -37,9 +37,9 @@ def gone(home: Path, limit: int, *used: Path) -> list[Path]:
 
 
 def test_what_was_kept_is_there_for_all(tmp_path: Path) -> None:
-    assert Place(tmp_path, "a").entry() is None
+    assert WarmEntry(tmp_path, "a").record() is None
     place = kept(tmp_path, "a", 1)
-    assert place.entry() == ENTRY
+    assert place.record() == ENTRY
     assert place.disk.stat().st_size == MIB
 
 
@@ -49,19 +49,19 @@ def test_one_that_cannot_be_read_is_replaced_unless_somebody_stands_on_it(
 ) -> None:
     place = kept(tmp_path, "a", 1)
     (place.folder / "warm.json").write_text("{}")  # as of another version
-    assert place.entry() is None
-    with place.locked(1.0):
-        assert place.vacated(lambda: [place.disk] if stands_on_it else []) is not stands_on_it
+    assert place.record() is None
+    with place.lock(1.0):
+        assert place.removed_unless_used(lambda: [place.disk] if stands_on_it else []) is not stands_on_it
     assert place.disk.exists() is stands_on_it
     if not stands_on_it:
-        assert kept(tmp_path, "a", 2).entry() == ENTRY
+        assert kept(tmp_path, "a", 2).record() == ENTRY
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
     old, young, middle = (kept(tmp_path, key, age) for key, age in (("a", 1), ("b", 3), ("c", 2)))
     assert gone(tmp_path, 10 * MIB) == []
     assert gone(tmp_path, 2 * size(young.folder)) == [old.folder]
-    young.used()
+    young.touch()
     assert gone(tmp_path, 0) == [middle.folder, young.folder]
     assert gone(tmp_path, 0) == []
 
@@ -69,7 +69,7 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
 def test_what_an_instance_stands_on_stays(tmp_path: Path) -> None:
     old, young = kept(tmp_path, "a", 1), kept(tmp_path, "b", 2)
     assert gone(tmp_path, 0, old.disk) == [young.folder]
-    assert old.entry() == ENTRY
+    assert old.record() == ENTRY
 
 
 def test_what_an_instance_came_to_stand_on_meanwhile_stays(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_what_an_instance_came_to_stand_on_meanwhile_stays(tmp_path: Path) -> No
         return made
 
     assert trim(tmp_path, 0, used).paths == ()
-    assert old.entry() == ENTRY
+    assert old.record() == ENTRY
 
 
 def test_what_went_is_counted(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_cache_of_another_home_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "ours" / "_cache").mkdir(parents=True)
     (tmp_path / "ours" / "_cache" / "warm").symlink_to(tmp_path / "theirs" / "_cache" / "warm")
     assert gone(tmp_path / "ours", 0) == []
-    assert place.entry() == ENTRY
+    assert place.record() == ENTRY
 
 
 def test_what_another_run_is_at_stays(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_what_another_run_is_at_stays(tmp_path: Path) -> None:
     inside, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with place.locked(1.0):
+        with place.lock(1.0):
             inside.set()
             leave.wait(10)
 
@@ -112,7 +112,7 @@ def test_what_another_run_is_at_stays(tmp_path: Path) -> None:
     inside.wait(10)
     try:
         assert gone(tmp_path, 0) == []
-        with pytest.raises(TimeoutError, match="another run prepares the same machine"), place.locked(0.1):
+        with pytest.raises(TimeoutError, match="another run prepares the same machine"), place.lock(0.1):
             pass
     finally:
         leave.set()

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The temporary LIMA_HOME in which the first machine of a kind boots before it is saved as warm."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from callao.disk_usage import disk_usage
+from callao.events import Reporter, silent
+from callao.host import Host
+from callao.images.prune import Pruned
+from callao.instances import inspect
+from callao.lifecycle.delete import delete
+from callao.snapshots.cache import warm_entries
+
+GOLDEN = "golden"
+"""The name of the instance that is saved."""
+
+
+def clear(staging_home: Path, host: Host, report: Reporter) -> None:
+    """Remove it with its machine, also after a run that was killed; the caller holds the entry's lock."""
+    if (staging_home / GOLDEN).exists():
+        delete(inspect(GOLDEN, staging_home, host), report)
+    shutil.rmtree(staging_home, ignore_errors=True)
+
+
+def clear_abandoned(home: Path, host: Host, *, check: bool = False) -> Pruned:
+    """Remove what killed runs have left of machines that they were saving.
+
+    A run that is still saving one holds its lock.
+
+    :param check: remove nothing, and tell what would be.
+    :raises InstanceError: when something cannot be removed.
+    """
+    gone: list[Path] = []
+    freed = 0
+    for entry in warm_entries(home):
+        left = [each for each in (entry.staging, entry.staging_home) if each.exists()]
+        if left:
+            with contextlib.suppress(TimeoutError), entry.lock(0.0):
+                held = sum(disk_usage(folder.rglob("*")) for folder in left)
+                if not check:
+                    clear(entry.staging_home, host, silent)
+                    shutil.rmtree(entry.staging, ignore_errors=True)
+                gone += left
+                freed += held
+    return Pruned(tuple(gone), freed)
