@@ -91,7 +91,7 @@ def _take(run: Session, found: Instance, text: str, before: str) -> None:
     """Have the instance be so, and its lima.yaml read so, to the last comment."""
     from callao.config import effective
     from callao.instances.files import write_file
-    from callao.instances.lock import locked
+    from callao.instances.lock import instance_lock
 
     document = _parsed(text)
     if found.config is None:  # broken: no plan starts from there, and a lima.yaml that can be is the cure
@@ -101,7 +101,7 @@ def _take(run: Session, found: Instance, text: str, before: str) -> None:
         wish = {"document": document, "text": text, "before": before}
         if bring(run, found.name, "present", restart="never", **wish):
             return
-    with locked(found.name, run.home):
+    with instance_lock(found.name, run.home):
         if _written(found.paths.lima_yaml) != before:
             raise InstanceOvertaken(f"another run has changed {found.paths.lima_yaml} meanwhile.")
         write_file(found.paths.lima_yaml, text.encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run at a time for each instance."""
+"""The lock of an instance: one run at a time changes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 60.0
 
 
 @contextlib.contextmanager
-def locked(
+def instance_lock(
     name: str, home: Path, timeout: float = PATIENCE, notice: Callable[[str], None] = unheard
 ) -> Iterator[None]:
     """Hold the instance's lock; the kernel frees it when the process ends, however it ends.

@@ -18,7 +18,7 @@ from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, inspect
 from callao.instances.broken import usable
 from callao.instances.files import read_json, write_json
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.lifecycle.staging import staged_instance
 from callao.lifecycle.clone import copy, copy_file, must_fit
 from callao.lifecycle.saved import uncopiable, unlike
@@ -61,7 +61,7 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
     config, before = wanted.config, usable(source.instance)
     must_fit(config, before, source.instance.name)
     if source.snapshot is None:
-        with locked(source.instance.name, home):
+        with instance_lock(source.instance.name, home):
             copy(source.instance, wanted.name, wanted.document, home=home, report=report)
         path = InstancePaths(home / wanted.name).callao_json
         record = read_json(path, Record) or Record()
@@ -73,7 +73,7 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
     if why:
         report(Event(stage=Stage.DISK, state=State.NOTICE, message=f"from: booting instead: {why}"))
     memory = bound if bound is not None and not why else None
-    with locked(source.instance.name, home):
+    with instance_lock(source.instance.name, home):
         _build(source, source.snapshot, wanted, home, driver, goes_on=memory is not None)
     report(Event(stage=Stage.DISK, state=State.DONE))
     if memory is None:

@@ -17,7 +17,7 @@ from callao.events import Event, Reporter, Stage, State
 from callao.host import Host
 from callao.instances import Instance
 from callao.instances.broken import usable
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.lifecycle.leftovers import sweep
 from callao.lifecycle.preconditions import must_be_free, must_be_stopped
 from callao.lifecycle.staging import staged_instance
@@ -41,7 +41,7 @@ def clone(
     before = usable(source)
     config = effective(document, host, name=name, instance_dir=home / name)
     must_fit(config, before, source.name)
-    with locked(source.name, home), locked(name, home):
+    with instance_lock(source.name, home), instance_lock(name, home):
         copy(source, name, document, home=home, report=report)
 
 

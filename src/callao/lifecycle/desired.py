@@ -38,9 +38,9 @@ def desired(
     """
     check(request.config, source="config")
     if lock is not None:
-        from callao.lifecycle.by_lock_file import refuse
+        from callao.lifecycle.by_lock_file import refuse_unlockable
 
-        refuse(request, lock, actual)
+        refuse_unlockable(request, lock, actual)
     fresh = actual is None or request.recreate
     if request.amend is not None and actual is not None:
         return _whole(request, request.amend(actual.document), actual, home, host)
@@ -118,9 +118,9 @@ def _from_template(
 
     resolved = resolve(reference, home, access=request.access)
     if lock is not None:
-        from callao.lifecycle.by_lock_file import locked
+        from callao.lifecycle.by_lock_file import document_by_lock_file
 
-        return locked(request, lock, reference, resolved, home), resolved
+        return document_by_lock_file(request, lock, reference, resolved, home), resolved
     document = layered(merge([request.config, resolved.document]), home, access=request.access)
     return document, resolved
 

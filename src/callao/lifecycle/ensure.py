@@ -43,13 +43,13 @@ def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Rep
         before = picture_of(actual) if steps.changed else None
         return outcome(steps, wanted, before, actual, request)
 
-    from callao.instances.lock import locked
+    from callao.instances.lock import instance_lock
     from callao.lifecycle.apply import apply
 
     def notice(sentence: str) -> None:
         report(Event(stage=Stage.DISK, state=State.NOTICE, message=sentence))
 
-    with locked(request.name, home, request.timeout, notice):
+    with instance_lock(request.name, home, request.timeout, notice):
         actual = look(request.name, home, host)
         wanted, steps = decide(request, actual, home, host)
         before = picture_of(actual)

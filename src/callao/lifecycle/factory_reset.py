@@ -17,7 +17,7 @@ from callao.images import Fetched
 from callao.instances import Instance, InstancePaths
 from callao.instances.broken import usable
 from callao.instances.files import write_json
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.instances.store import living
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.disk import make_disk
@@ -53,7 +53,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
 
     image()
     driver = driver_for(config.vm_type)
-    with locked(instance.name, home):
+    with instance_lock(instance.name, home):
         agent, machine = living(instance.paths)
         instance = replace(instance, agent=agent, driver=machine)
         if agent or machine:

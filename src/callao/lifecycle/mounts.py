@@ -15,7 +15,7 @@ from callao.errors import CallaoError, InstanceError, InstanceNotFound
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import broken
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.instances.persisted import Persisted, read_persisted, write_persisted
 from callao.instances.present import must_not_be_paused
 from callao.instances.written import write_document
@@ -107,7 +107,7 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
     decided = _decide(request, wanted, home, host)
     if check or not decided.changes:
         return decided.outcome(wanted, request)
-    with locked(request.instance, home, _PATIENCE):
+    with instance_lock(request.instance, home, _PATIENCE):
         decided = _decide(request, wanted, home, host)  # anew: another run may have been faster
         outcome, instance = decided.outcome(wanted, request), decided.instance
         if decided.live:

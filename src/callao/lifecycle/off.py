@@ -12,7 +12,7 @@ from pathlib import Path
 from callao.errors import InstanceNotFound
 from callao.instances.broken import MEND, broken
 from callao.instances.index import IndexedInstance, indexed_instance
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.instances.present import must_be_unprotected
 from callao.lifecycle.halt import Teller, halt
 from callao.lifecycle.leftovers import sweep
@@ -30,7 +30,7 @@ def switch_off(
     """
     if not _runs(indexed_instance(name, home)):
         return False
-    with locked(name, home, timeout, notice):
+    with instance_lock(name, home, timeout, notice):
         passed("instance's lock taken")
         sweep(home, name)
         found = indexed_instance(name, home)
@@ -51,7 +51,7 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
     except InstanceNotFound:
         finish(home, name, timeout)
         return False
-    with locked(name, home, timeout, notice):
+    with instance_lock(name, home, timeout, notice):
         passed("instance's lock taken")
         sweep(home, name)
         try:

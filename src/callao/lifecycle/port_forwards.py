@@ -16,7 +16,7 @@ from callao.errors import CallaoError, InstanceError, InstanceNotFound
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances.broken import usable
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.instances.persisted import read_persisted, write_persisted
 from callao.instances.present import must_not_be_paused
 from callao.instances.written import write_document
@@ -93,7 +93,7 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
     decided = _decide(request, home, host)
     if check or not decided.changes:
         return _outcome(decided.changes, decided.said)
-    with locked(request.instance, home):
+    with instance_lock(request.instance, home):
         decided = _decide(request, home, host)  # anew: another run may have been faster
         if decided.live:
             _live(decided.instance, decided.full, request.state)

@@ -8,7 +8,7 @@ from pathlib import Path
 from callao.autostart import disable
 from callao.errors import InstanceError
 from callao.instances.inuse import must_be_unused
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.instances.paths import InstancePaths
 from callao.lifecycle.leftovers import is_swept, removing_at, sweep
 from callao.lifecycle.tree import remove_tree
@@ -38,7 +38,7 @@ def finish(home: Path, name: str, timeout: float) -> bool:
     """
     if is_swept(home, name):
         return False
-    with locked(name, home, timeout):
+    with instance_lock(name, home, timeout):
         if (home / name).exists():  # made by another run meanwhile
             return False
         try:

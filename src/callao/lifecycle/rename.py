@@ -9,7 +9,7 @@ from callao.autostart import disable, enable
 from callao.config import check_hostname, check_name, check_socket_path
 from callao.errors import InstanceError, InstanceProtected
 from callao.instances import Instance, InstancePaths
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.lifecycle.preconditions import must_be_free, must_be_stopped
 
 
@@ -20,7 +20,7 @@ def rename(instance: Instance, name: str, *, home: Path, though_protected: bool 
     :raises ConfigError: when the name cannot be one.
     """
     must_be_renamable(name, home)  # before the locks: two of one name would wait for each other
-    with locked(instance.name, home), locked(name, home):
+    with instance_lock(instance.name, home), instance_lock(name, home):
         must_be_stopped(instance, "renamed")
         must_be_free(name, home)
         if not though_protected:

@@ -16,7 +16,7 @@ from callao.host import Host
 from callao.instances import Instance, TakeUp, inspect
 from callao.instances.broken import usable
 from callao.instances.files import put_whole, sync_folder, write_json
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.instances.present import must_not_be_paused
 from callao.instances.store import living
 from callao.lifecycle.halt import cut_off
@@ -33,7 +33,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
     :raises SnapshotError: when there is one of that name, or this machine cannot be saved.
     """
     check_snapshot_name(snapshot)
-    with locked(name, home, timeout):
+    with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
         config = usable(instance)
         paths = instance.paths
@@ -87,7 +87,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
     :raises SnapshotError: when there is no such moment, or the machine is not the one that was saved.
     :raises StageFailed: when it does not come back; it is stopped then, with the disk of that moment.
     """
-    with locked(name, home, timeout):
+    with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
         config = usable(instance)
         paths = instance.paths
@@ -123,7 +123,7 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
     :raises SnapshotError: when there is no such moment.
     """
     check_snapshot_name(snapshot)
-    with locked(name, home, timeout):
+    with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
         if snapshot not in unreadable(instance.paths):
             find(instance.paths, snapshot)

@@ -314,9 +314,9 @@ def test_a_taken_ssh_port_is_refused_before_the_machine_starts(home: Path, disk:
 def test_a_run_beside_another_one_waits_no_longer_than_its_timeout(
     home: Path, disk: tuple[Path, str]
 ) -> None:
-    from callao.instances.lock import locked
+    from callao.instances.lock import instance_lock
 
-    with locked("web", home, 5):
+    with instance_lock("web", home, 5):
         arguments = {"name": "web", "state": "present", "config": {"images": [{"location": str(disk[0])}]}}
         refused(home, {**arguments, "timeout": 1}, ["web", "another run", "timeout"])
     assert run_module("instance", arguments, home)["changed"] is True

@@ -16,7 +16,7 @@ import pytest
 from callao.events import Event, State
 from callao.host import Host
 from callao.instances import inspect
-from callao.instances.lock import locked
+from callao.instances.lock import instance_lock
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.mounts import MountRequest, ensure_mount
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward
@@ -81,7 +81,7 @@ def test_port_forwards_that_persist_at_once_are_all_written(home: Path) -> None:
 def test_whoever_waits_for_another_run_is_told_of_it(home: Path) -> None:
     heard: list[Event] = []
     with ThreadPoolExecutor(1) as pool, ExitStack() as held:
-        held.enter_context(locked("web", home))
+        held.enter_context(instance_lock("web", home))
 
         def hear(event: Event) -> None:
             heard.append(event)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A request that names a lock file: the instance is made of what the file locks, and of nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from callao.config import merge
+from callao.errors import LockError
+from callao.instances import Instance
+from callao.lifecycle.request import Request
+from callao.lockfile import LockFile, enforce, refuse_inputs, sealed
+from callao.templates import Resolved, layered
+
+
+def refuse_unlockable(request: Request, file: LockFile, actual: Instance | None) -> None:
+    """Refuse options that no lock file can fix, before any template is read.
+
+    :raises LockError: naming it.
+    """
+    refuse_inputs(file, request.config)
+    if request.document is not None and (actual is None or request.recreate):
+        raise LockError(
+            f"lock: {file.path} locks templates, and this lima.yaml is none of them.",
+            hint="Name the template, or do without the lock.",
+        )
+
+
+def document_by_lock_file(
+    request: Request, file: LockFile, reference: str, resolved: Resolved, home: Path
+) -> dict[str, object]:
+    """The document that the template and ``config`` result in, as the lock file allows it.
+
+    :raises LockError: when the template is not locked, or not what was locked.
+    """
+    document = enforce(file, reference, resolved)
+    layers = layered(merge([request.config, document]), home, access=request.access)
+    return sealed(file, reference, layers)
