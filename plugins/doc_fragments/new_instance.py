@@ -26,7 +26,7 @@ options:
   from:
     description:
       - The instance that a new one begins as, V(NAME) or V(NAME@SNAPSHOT). V(NAME) has to be stopped, and
-        its disk is copied. With a snapshot that has memory, the new instance goes on from that moment in
+        its disk is copied. With a snapshot that has memory, the new instance runs on from the snapshot in
         place of booting, as itself; where that cannot be, it boots, and a warning says why.
       - Without O(template), the other's configuration is the new one's, with O(config) over it.
       - An instance that exists does not notice it.

@@ -1,13 +1,13 @@
 #!/usr/bin/python
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Keep a moment of an instance, return to it, or forget it."""
+"""Take, restore or delete a snapshot of an instance."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: snapshot
-short_description: Keep moments of a virtual machine and return to them
+short_description: Take, restore and delete snapshots of a virtual machine
 version_added: 0.1.0
 author:
   - The Callao authors (@callao)
@@ -64,7 +64,7 @@ EXAMPLES = r"""
     instance: web
     name: pristine
 
-- name: Return to that moment
+- name: Restore the snapshot
   callao.lima.snapshot:
     instance: web
     name: pristine
@@ -297,7 +297,7 @@ from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, r
 
 def ensure(module):
     def work(reporter, home, host):
-        from callao.lifecycle.moments import SnapshotRequest, ensure_snapshot
+        from callao.lifecycle.ensure_snapshot import SnapshotRequest, ensure_snapshot
 
         options = {key: value for key, value in module.params.items() if key not in (*HOME, "events_file")}
         outcome = ensure_snapshot(

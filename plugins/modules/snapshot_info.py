@@ -30,7 +30,7 @@ EXAMPLES = r"""
 - name: Look at the snapshots
   callao.lima.snapshot_info:
     instance: web
-  register: moments
+  register: found
 
 - name: Look at one
   callao.lima.snapshot_info:
@@ -39,7 +39,7 @@ EXAMPLES = r"""
 
 - name: Say how much they take
   ansible.builtin.debug:
-    msg: "{{ moments.snapshots | map(attribute='size') | sum | human_readable }}"
+    msg: "{{ found.snapshots | map(attribute='size') | sum | human_readable }}"
 """
 
 RETURN = r"""
@@ -83,7 +83,7 @@ from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, r
 def look(module):
     def work(_reporter, home, host):
         from callao.instances import inspect
-        from callao.lifecycle.moments import snapshots_of
+        from callao.lifecycle.ensure_snapshot import snapshots_of
 
         instance = inspect(module.params["instance"], home, host)
         return {"changed": False, "snapshots": snapshots_of(instance, module.params["name"])}

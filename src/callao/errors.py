@@ -158,7 +158,7 @@ class InstanceProtected(InstanceError):
 
 
 class SnapshotError(InstanceError):
-    """A moment that cannot be saved, found, or returned to."""
+    """A snapshot that cannot be taken, found, or restored."""
 
 
 class ImmutableField(InstanceError):

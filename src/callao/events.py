@@ -42,7 +42,7 @@ class Stage(enum.StrEnum):
     READY = "ready"
     """The box can be used."""
     SNAPSHOT = "snapshot"
-    """A moment of the machine is kept, or returned to."""
+    """A snapshot is taken or restored."""
     STOP = "stop"
     """The machine is off."""
 

@@ -40,7 +40,7 @@ COMMANDS = {
     "factory-reset": Entry("factory_reset", "Give an instance the disk it was made with.", _MANAGE),
     "show-ssh": Entry("show_ssh", "Show how ssh reaches an instance.", _MANAGE),
     "mount": Entry("mount", "Share directories with a running instance.", _MANAGE),
-    "snapshot": Entry("snapshot", "Keep moments of an instance and return to them.", _MANAGE),
+    "snapshot": Entry("snapshot", "Take, restore, list and delete snapshots.", _MANAGE),
     "tunnel": Entry("tunnel", "Open a SOCKS proxy into an instance's network.", _MANAGE),
     "prune": Entry("prune", "Remove what nothing uses from the cache.", _MANAGE),
     "info": Entry("info", "Show facts about Callao and this host.", _MANAGE),

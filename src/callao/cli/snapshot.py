@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``callao snapshot``: moments of an instance."""
+"""``callao snapshot``: the snapshots of an instance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _tag(function: F) -> F:
 
 @click.group("snapshot")
 def command() -> None:
-    """Keep moments of an instance and return to them."""
+    """Take, restore, list and delete snapshots."""
 
 
 @command.command("create", cls=Command)
@@ -43,7 +43,7 @@ def command() -> None:
 @_tag
 @timeout
 def create(instance: str, tag: str, timeout: float) -> None:
-    """Keep this moment of an instance: disk and memory, or the disk of one that is stopped.
+    """Take a snapshot of an instance: disk and memory, or the disk of a stopped one.
 
     \b
       callao snapshot create web --tag pristine
@@ -61,7 +61,7 @@ def create(instance: str, tag: str, timeout: float) -> None:
 @_tag
 @timeout
 def applied(instance: str, tag: str, timeout: float) -> None:
-    """Return an instance to a moment. What happened since is gone."""
+    """Restore a snapshot. What happened since is lost."""
     from callao.lifecycle.snapshot import apply
 
     run = session()
@@ -74,7 +74,7 @@ def applied(instance: str, tag: str, timeout: float) -> None:
 @_tag
 @timeout
 def deleted(instance: str, tag: str, timeout: float) -> None:
-    """Forget a moment. The instance stays as it is."""
+    """Delete a snapshot. The instance stays as it is."""
     from callao.lifecycle.snapshot import delete
 
     run = session()
@@ -89,7 +89,7 @@ def deleted(instance: str, tag: str, timeout: float) -> None:
 @click.option("-q", "--quiet", is_flag=True, help="Names only.")
 def shown(instance: str, form: str, quiet: bool) -> None:
     """List the snapshots of an instance, the oldest first."""
-    from callao.lifecycle.moments import snapshots_of
+    from callao.lifecycle.ensure_snapshot import snapshots_of
 
     run = session()
     found = snapshots_of(look(run, instance))

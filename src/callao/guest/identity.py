@@ -67,7 +67,7 @@ def now(root: "Path") -> "dict[str, object]":
 
 
 def stir(entropy: bytes, device: str = "/dev/urandom") -> None:
-    """Two machines that go on from one moment would draw the same random numbers."""
+    """Add entropy: two machines restored from one state would draw the same random numbers."""
     with open(device, "wb", buffering=0) as pool:  # noqa: PTH123
         pool.write(entropy)
         with contextlib.suppress(OSError):  # Linux before 4.14 has no such request

@@ -193,7 +193,7 @@ class LivePorts:
         self._soon()
 
     def _soon(self) -> None:
-        """Act in a moment, in a task of its own: the channel must go on being read."""
+        """Act soon, in a task of its own: the channel must be read meanwhile."""
         if self._pending is None or self._pending.done():
             self._pending = asyncio.ensure_future(self._act())
 

@@ -29,7 +29,7 @@ _ALLOWED = "an instance's name, or NAME@SNAPSHOT"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a new instance begins: another's disk as it is, or one of its moments."""
+    """Where a new instance begins: another's disk as it is, or one of its snapshots."""
 
     instance: Instance
     snapshot: Snapshot | None
@@ -40,14 +40,14 @@ class Source:
 
         :raises ConfigError: when it cannot be a name.
         :raises InstanceNotFound: when there is none of that name.
-        :raises SnapshotError: when it has no such moment.
+        :raises SnapshotError: when it has no such snapshot.
         """
-        name, at, moment = text.partition("@")
-        if at and not moment:
+        name, at, snapshot = text.partition("@")
+        if at and not snapshot:
             raise ConfigError([Problem("from", text, "names no snapshot", _ALLOWED)])
         check_name(name)
         instance = inspect(name, home, host)
-        return cls(instance, find(instance.paths, moment) if at else None)
+        return cls(instance, find(instance.paths, snapshot) if at else None)
 
 
 def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: Reporter) -> TakeUp | None:
@@ -55,7 +55,7 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
 
     :param text: the source, as a user writes it.
     :returns: what its start goes on from; None for a boot.
-    :raises InstanceError: when the source runs and no moment of it was named, or cannot be copied.
+    :raises InstanceError: when the source runs and no snapshot of it was named, or cannot be copied.
     """
     source = Source.of(text, home, host)
     config, before = wanted.config, usable(source.instance)

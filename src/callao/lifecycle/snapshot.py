@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moments of an instance: kept, returned to, and removed."""
+"""Snapshots of an instance: taken, restored, and deleted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from callao.snapshots.store import RECORD
 
 
 def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, report: Reporter) -> Snapshot:
-    """Keep this moment of an instance: disk and memory of a running one, the disk of a stopped one.
+    """Take a snapshot of an instance: disk and memory of a running one, the disk of a stopped one.
 
     :raises SnapshotError: when there is one of that name, or this machine cannot be saved.
     """
@@ -80,12 +80,12 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
 
 
 def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, report: Reporter) -> None:
-    """Return an instance to a moment. One that ran then runs after, and one that was off is off.
+    """Restore a snapshot. An instance that ran then runs afterwards; one that was off is off.
 
     What happened since is gone.
 
-    :raises SnapshotError: when there is no such moment, or the machine is not the one that was saved.
-    :raises StageFailed: when it does not come back; it is stopped then, with the disk of that moment.
+    :raises SnapshotError: when there is no such snapshot, or the machine is not the one that was saved.
+    :raises StageFailed: when it does not come back; it is stopped then, with the disk of the snapshot.
     """
     with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
@@ -118,9 +118,9 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
 
 
 def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) -> None:
-    """Forget a moment. Layers of the disk that later ones stand on stay.
+    """Delete a snapshot. Layers of the disk that back later ones stay.
 
-    :raises SnapshotError: when there is no such moment.
+    :raises SnapshotError: when there is no such snapshot.
     """
     check_snapshot_name(snapshot)
     with instance_lock(name, home, timeout):

@@ -57,7 +57,7 @@ def start(
 
 
 def go_on(paths: InstancePaths, take_up: TakeUp, home: Path, timeout: float, report: Reporter) -> None:
-    """Have a stopped instance return to a moment of its own, and wait until it is ready.
+    """Start a stopped instance from the memory of its own snapshot, and wait until it is ready.
 
     :raises StageFailed: naming the stage.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moments of a machine that it can return to, or that others can begin with."""
+"""Saved states of machines: snapshots of an instance, and warm machines that new instances start from."""
 
 from callao.snapshots.layers import sweep
 from callao.snapshots.record import Bound, Snapshot, differences

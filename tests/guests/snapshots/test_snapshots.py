@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moments of a real guest: kept while it runs and while it is off, returned to, refused, forgotten."""
+"""Snapshots of a real guest: taken while it runs and while it is off, restored, refused, deleted."""
 
 from __future__ import annotations
 

@@ -281,23 +281,23 @@ def test_a_factory_reset_frees_what_only_the_old_disk_needed(ground: Ground) -> 
     url = ground.server.serve("/a.qcow2", body)
     paths = ground.create("web", url, sha256(body))
 
-    def moment(do: str, name: str) -> None:
+    def snapshot(do: str, name: str) -> None:
         place = {"home": ground.home, "host": HOST, "timeout": 5.0}
         if do == "take":
             snapshots.take("web", name, report=silent, **place)  # type: ignore[arg-type]
         else:
             snapshots.delete("web", name, **place)  # type: ignore[arg-type]
 
-    moment("take", "one")
-    moment("take", "two")
-    moment("delete", "two")  # its layer stays, under the disk
+    snapshot("take", "one")
+    snapshot("take", "two")
+    snapshot("delete", "two")  # its layer stays, under the disk
     assert len(list(paths.dir.glob("disk.*"))) == 3
     instance = inspect("web", ground.home, HOST)
     factory_reset(instance, home=ground.home, access=NetworkAccess.ONLINE, report=silent)
     assert [path.name for path in paths.dir.glob("disk.*")] == ["disk.1"]  # the snapshot's
     assert ground.byte("web") == 1
     assert list(ground.home.glob(".*.resetting")) == []
-    moment("delete", "one")
+    snapshot("delete", "one")
     assert list(paths.dir.glob("disk.*")) == []
 
 

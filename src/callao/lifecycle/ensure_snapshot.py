@@ -14,11 +14,11 @@ from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances import summary as summary_of
 from callao.instances.broken import usable
-from callao.lifecycle import snapshot as moments
+from callao.lifecycle import snapshot as snapshots
 from callao.lifecycle.threads import for_threads
 from callao.snapshots import Snapshot, check_snapshot_name, find, listed, summary
 
-Entry = dict[str, Any]
+Summary = dict[str, Any]
 
 
 class SnapshotState(enum.StrEnum):
@@ -52,10 +52,10 @@ class SnapshotOutcome:
     """
 
     changed: bool
-    instance: Entry | None
-    snapshot: Entry | None = None
-    before: Entry | None = None
-    after: Entry | None = None
+    instance: Summary | None
+    snapshot: Summary | None = None
+    before: Summary | None = None
+    after: Summary | None = None
 
 
 @for_threads
@@ -64,7 +64,7 @@ def ensure_snapshot(
 ) -> SnapshotOutcome:
     """Bring the snapshot to the requested state; with ``check``, only tell what would be done.
 
-    :raises SnapshotError: when the machine cannot be saved, or cannot return to that moment.
+    :raises SnapshotError: when the machine cannot be saved, or the snapshot cannot be restored.
     :raises StageFailed: when it returns to it and does not become ready.
     """
     if not request.timeout > 0:
@@ -79,7 +79,7 @@ def ensure_snapshot(
         return _without_instance(request.name, state)
     usable(instance)
     there = _there(instance, request.name)
-    place: Entry = {"home": home, "host": host, "timeout": request.timeout}
+    place: Summary = {"home": home, "host": host, "timeout": request.timeout}
     match state:
         case SnapshotState.PRESENT:
             return _present(request, instance, there, place, check, report)
@@ -97,7 +97,7 @@ def _without_instance(name: str, state: SnapshotState) -> SnapshotOutcome:
     return SnapshotOutcome(True, None, None, None, intended)
 
 
-def snapshots_of(instance: Instance, name: str | None = None) -> list[Entry]:
+def snapshots_of(instance: Instance, name: str | None = None) -> list[Summary]:
     """What there is of an instance, the oldest first; one that is not there is left out.
 
     :raises ConfigError: when ``name`` cannot be a snapshot's.
@@ -112,7 +112,7 @@ def _present(
     request: SnapshotRequest,
     instance: Instance,
     there: Snapshot | None,
-    place: Entry,
+    place: Summary,
     check: bool,
     report: Reporter,
 ) -> SnapshotOutcome:
@@ -123,7 +123,7 @@ def _present(
     if check:
         return SnapshotOutcome(True, summary_of(instance), intended, None, intended)
     try:
-        made = moments.take(request.instance, request.name, report=report, **place)
+        made = snapshots.take(request.instance, request.name, report=report, **place)
     except SnapshotError:
         made_meanwhile = _there(instance, request.name)  # by another run, while this one waited for the lock
         if made_meanwhile is None:
@@ -135,14 +135,14 @@ def _present(
 
 
 def _absent(
-    request: SnapshotRequest, instance: Instance, there: Snapshot | None, place: Entry, check: bool
+    request: SnapshotRequest, instance: Instance, there: Snapshot | None, place: Summary, check: bool
 ) -> SnapshotOutcome:
     if there is None:
         return SnapshotOutcome(False, summary_of(instance))
     before = {"name": there.name, "memory": there.bound is not None}
     if not check:
         try:
-            moments.delete(request.instance, request.name, **place)
+            snapshots.delete(request.instance, request.name, **place)
         except SnapshotError:
             if _there(instance, request.name) is not None:
                 raise
@@ -151,14 +151,14 @@ def _absent(
 
 
 def _applied(
-    request: SnapshotRequest, instance: Instance, place: Entry, check: bool, report: Reporter
+    request: SnapshotRequest, instance: Instance, place: Summary, check: bool, report: Reporter
 ) -> SnapshotOutcome:
     found = find(instance.paths, request.name)
     before = {"status": instance.status.value}
     status = Status.STOPPED if found.bound is None else Status.RUNNING
     after = {"status": status.value, "snapshot": found.name}
     if not check:
-        moments.apply(request.instance, request.name, report=report, **place)
+        snapshots.apply(request.instance, request.name, report=report, **place)
         instance = inspect(request.instance, place["home"], place["host"])
     described = summary(instance.paths, found)
     return SnapshotOutcome(True, summary_of(instance), described, before, after)
