@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from callao.autostart.entry import Entry, command, default_home
+from callao.autostart.login_item import LoginItem, command, default_home
 from callao.errors import CallaoError
 from callao.surroundings import home_folder
 
@@ -42,7 +42,7 @@ def render(name: str, home: Path) -> str:
     return plistlib.dumps(values, sort_keys=False).decode()
 
 
-def read(name: str) -> Entry | None:
+def read(name: str) -> LoginItem | None:
     """What the agent of that name starts; None where there is none that would start anything."""
     import plistlib
     from xml.parsers.expat import ExpatError
@@ -59,7 +59,7 @@ def read(name: str) -> Entry | None:
     folder = values.get("WorkingDirectory")
     if home is None and isinstance(folder, str):  # limactl's: the instance's own
         home = Path(folder).parent
-    return Entry(name, Path(str(home)) if home is not None else default_home(), str(words[0]))
+    return LoginItem(name, Path(str(home)) if home is not None else default_home(), str(words[0]))
 
 
 def switch(name: str, *, on: bool) -> None:

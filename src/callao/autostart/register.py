@@ -10,13 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 from callao.autostart import launchd, systemd
-from callao.autostart.entry import Entry
+from callao.autostart.login_item import LoginItem
 from callao.errors import CallaoError
 
 
 def is_enabled(name: str, home: Path) -> bool:
     """Whether this instance is started at login, by an entry of ours or of limactl's."""
-    entry = _entry(_manager(), name)
+    entry = _login_item(_manager(), name)
     return entry is not None and entry.starts(name, home)
 
 
@@ -50,7 +50,7 @@ def disable(name: str, home: Path) -> bool:
     :raises CallaoError: when the entry cannot be removed.
     """
     manager = _manager()
-    entry = _entry(manager, name)
+    entry = _login_item(manager, name)
     if entry is None or (entry.name, entry.home) != (name, home):
         return False
     path: Path = manager.path(name)
@@ -66,10 +66,10 @@ def _manager() -> ModuleType:
     return launchd if sys.platform == "darwin" else systemd
 
 
-def _entry(manager: ModuleType, name: str) -> Entry | None:
+def _login_item(manager: ModuleType, name: str) -> LoginItem | None:
     """A user without a home, as in a container that is run under any number, has none."""
     try:
-        found: Entry | None = manager.read(name)
+        found: LoginItem | None = manager.read(name)
     except CallaoError:
         return None
     return found
@@ -77,7 +77,7 @@ def _entry(manager: ModuleType, name: str) -> Entry | None:
 
 def _refuse_another(manager: ModuleType, name: str, home: Path) -> None:
     """Both would have one file: the login's manager knows instances by their name alone."""
-    entry = _entry(manager, name)
+    entry = _login_item(manager, name)
     if entry is not None and entry.home != home and (entry.home / name / "lima.yaml").exists():
         raise CallaoError(
             f"autostart: {manager.path(name)} starts the instance {name!r} of {entry.home}, and a login "

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from callao.autostart.entry import Entry, command, default_home
+from callao.autostart.login_item import LoginItem, command, default_home
 from callao.surroundings import home_folder
 
 _STOP_SECONDS = 300
@@ -60,7 +60,7 @@ WantedBy=default.target
 """
 
 
-def read(name: str) -> Entry | None:
+def read(name: str) -> LoginItem | None:
     """What the unit of that name starts; None where there is none that would start anything."""
     try:
         text = path(name).read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def read(name: str) -> Entry | None:
     home = Path(_unescaped(assigned["home"])) if assigned else default_home()
     program = found["plain"] or _unescaped(found["quoted"])
     words = found["rest"].replace('"', " ").split()
-    return Entry(name, home, program) if {name, "%i"} & set(words) else None
+    return LoginItem(name, home, program) if {name, "%i"} & set(words) else None
 
 
 def switch(name: str, *, on: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Document = dict[str, object]
-Entry = dict[str, Any]
+Item = dict[str, Any]
 
 _WILDCARD = "*"
 
@@ -44,7 +44,7 @@ def _once(entries: list[object]) -> list[object]:
 
 
 def _entries(
-    entries: list[object], name_of: Callable[[Entry], object], fill: Callable[[Entry, Entry], None]
+    entries: list[object], name_of: Callable[[Item], object], fill: Callable[[Item, Item], None]
 ) -> list[object]:
     """Of two entries with one name the first keeps its place and its fields."""
     found: list[object] = []
@@ -73,13 +73,13 @@ def _copied(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _missing(receiver: Entry, giver: Mapping[str, Any], *keys: str) -> None:
+def _missing(receiver: Item, giver: Mapping[str, Any], *keys: str) -> None:
     for key in keys:
         if receiver.get(key) is None and giver.get(key) is not None:
             receiver[key] = giver[key]
 
 
-def _disk(receiver: Entry, giver: Entry) -> None:
+def _disk(receiver: Item, giver: Item) -> None:
     _missing(receiver, giver, "format", "fsType")
     if not receiver.get("fsArgs") and giver.get("fsArgs"):
         receiver["fsArgs"] = giver["fsArgs"]
@@ -92,7 +92,7 @@ _MOUNT_PARTS = {
 }
 
 
-def _mount(receiver: Entry, giver: Entry) -> None:
+def _mount(receiver: Item, giver: Item) -> None:
     """A wildcard's own mount point is nobody's."""
     _missing(receiver, giver, "writable", *(() if _mount_name(giver) == _WILDCARD else ("mountPoint",)))
     for part, keys in _MOUNT_PARTS.items():
@@ -104,12 +104,12 @@ def _mount(receiver: Entry, giver: Entry) -> None:
             receiver[part] = merged
 
 
-def _mount_name(entry: Entry) -> object:
+def _mount_name(entry: Item) -> object:
     point = entry.get("mountPoint")
     return entry.get("location") if point is None else point
 
 
-def _network(receiver: Entry, giver: Entry) -> None:
+def _network(receiver: Item, giver: Item) -> None:
     """``lima`` and ``socket`` are one choice."""
     if not receiver.get("lima") and not receiver.get("socket"):
         for key in ("lima", "socket"):
@@ -120,7 +120,7 @@ def _network(receiver: Entry, giver: Entry) -> None:
     _missing(receiver, giver, "vzNAT", "metric")
 
 
-_LISTS: dict[str, tuple[Callable[[Entry], object], Callable[[Entry, Entry], None]]] = {
+_LISTS: dict[str, tuple[Callable[[Item], object], Callable[[Item, Item], None]]] = {
     "additionalDisks": (lambda entry: entry.get("name"), _disk),
     "mounts": (_mount_name, _mount),
     "networks": (lambda entry: entry.get("interface"), _network),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from callao.images import digest as digests
-from callao.images.cache import Entry, entry, exclusive, not_kept
+from callao.images.cache import CacheEntry, cache_entry, exclusive, not_kept
 from callao.images.store import keep_before
 
 _CHUNK = 1 << 20
@@ -21,7 +21,7 @@ def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
     :raises ImageError: when it cannot be kept.
     """
     name = digests.algorithm(digest)
-    place = entry(home, url)
+    place = cache_entry(home, url)
     try:
         with exclusive(place.dir):
             if place.data.is_file() and digests.of_file(place.data, name) == digest:
@@ -31,7 +31,7 @@ def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
         raise not_kept(url, place, error) from error
 
 
-def _put(place: Entry, data: IO[bytes], name: str, digest: str, home: Path) -> Path:
+def _put(place: CacheEntry, data: IO[bytes], name: str, digest: str, home: Path) -> Path:
     place.dir.mkdir(parents=True, exist_ok=True)
     temporary = place.dir / ".data.adopted"  # one name: what a killed run has left is written over
     try:

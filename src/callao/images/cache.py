@@ -17,7 +17,7 @@ from callao.images.patience import Patience
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """One URL's folder: ``download/by-url-sha256/<sha256 of the URL>``."""
 
     dir: Path
@@ -64,10 +64,10 @@ class Entry:
             return ""
 
 
-def entry(home: Path, url: str) -> Entry:
+def cache_entry(home: Path, url: str) -> CacheEntry:
     """The place of ``url``; nothing is made."""
     name = hashlib.sha256(url.encode()).hexdigest()
-    return Entry(home / "_cache" / "download" / "by-url-sha256" / name, url)
+    return CacheEntry(home / "_cache" / "download" / "by-url-sha256" / name, url)
 
 
 def is_anothers(folder: str, home: Path) -> bool:
@@ -85,7 +85,7 @@ def room(folder: Path) -> str:
     return f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free there."
 
 
-def not_kept(location: str, place: Entry, error: OSError) -> ImageError:
+def not_kept(location: str, place: CacheEntry, error: OSError) -> ImageError:
     """What is said when the disk or its permissions are in the way."""
     return ImageError(
         f"{location} cannot be kept in {place.dir}: {error.strerror or error}.", hint=room(place.dir)

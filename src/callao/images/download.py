@@ -26,7 +26,7 @@ import urllib3
 import callao
 from callao.config.sizes import format_size
 from callao.errors import DownloadError
-from callao.images.cache import Entry
+from callao.images.cache import CacheEntry
 from callao.images.patience import Patience, Progress
 
 _LATER = (429, 503)
@@ -45,7 +45,7 @@ _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def download(
-    entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
+    entry: CacheEntry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
 ) -> str:
     """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
 
@@ -82,7 +82,7 @@ class _Busy(Exception):
 
 
 def _once(
-    entry: Entry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
+    entry: CacheEntry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
 ) -> str:
     have = _size(entry.part)
     began = read(entry.validator)
@@ -117,7 +117,7 @@ def _of_the_rest(have: int, version: str) -> dict[str, str]:
     return {**HEADERS, "Range": f"bytes={have}-", "If-Range": version}
 
 
-def _has_more(pool: Any, entry: Entry) -> bool | None:
+def _has_more(pool: Any, entry: CacheEntry) -> bool | None:
     """Whether the file goes on behind what came: where its length is not told, the connection may have ended
     too early. None where the server does not tell: the digest has to."""
     have, version = _size(entry.part), read(entry.validator)
@@ -134,7 +134,7 @@ def _has_more(pool: Any, entry: Entry) -> bool | None:
         answer.close()
 
 
-def _placed(entry: Entry, answer: Any, have: int) -> tuple[int, int | None]:
+def _placed(entry: CacheEntry, answer: Any, have: int) -> tuple[int, int | None]:
     """Where the body belongs, and how long the whole is.
 
     :raises DownloadError: for a status that brings no file.
@@ -190,13 +190,13 @@ def modified(answer: Any) -> str:
     return str(answer.headers.get("Last-Modified", ""))
 
 
-def _too_large(entry: Entry, most: int) -> DownloadError:
+def _too_large(entry: CacheEntry, most: int) -> DownloadError:
     entry.part.unlink(missing_ok=True)
     return DownloadError(f"{entry.url} is larger than {format_size(most)}.")
 
 
 def _stream(
-    entry: Entry,
+    entry: CacheEntry,
     answer: Any,
     algorithm: str,
     start: int,

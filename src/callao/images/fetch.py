@@ -13,7 +13,7 @@ from pathlib import Path
 from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, Reporter, Stage, State
 from callao.images import digest as digests
-from callao.images.cache import Entry, Turn, entry, exclusive, not_kept
+from callao.images.cache import CacheEntry, Turn, cache_entry, exclusive, not_kept
 from callao.images.location import Location, parse
 from callao.images.patience import Patience, Progress
 from callao.offline import NetworkAccess
@@ -40,7 +40,7 @@ def lookup(location: str, digest: str | None, home: Path) -> CachedFile | None:
     """
     digests.algorithm(digest)
     place = parse(location)
-    path = place.path or entry(home, place.url).data
+    path = place.path or cache_entry(home, place.url).data
     if not path.is_file():
         return None
     return CachedFile(path, location, digest or "", from_cache=True, size=path.stat().st_size)
@@ -66,7 +66,7 @@ def fetch(
     place = parse(location)
     if place.path is not None:
         return _local(place.path, location, digest, name)
-    cached = entry(home, place.url)
+    cached = cache_entry(home, place.url)
     patience = patience or Patience()
     try:
         with exclusive(cached.dir, Turn(patience.others, report)):
@@ -87,7 +87,7 @@ def newest(location: str, *, home: Path, report: Reporter, patience: Patience | 
     :raises DownloadError: when it cannot be had; what was cached stays.
     """
     place = parse(location)
-    cached = entry(home, place.url)
+    cached = cache_entry(home, place.url)
     try:
         with exclusive(cached.dir, Turn(report=report)):
             name = digests.algorithm(None)
@@ -96,7 +96,9 @@ def newest(location: str, *, home: Path, report: Reporter, patience: Patience | 
         raise not_kept(location, cached, error) from error
 
 
-def _still_there(cached: Entry, access: NetworkAccess, report: Reporter, patience: Patience | None) -> bool:
+def _still_there(
+    cached: CacheEntry, access: NetworkAccess, report: Reporter, patience: Patience | None
+) -> bool:
     """Whether the cached file will do; one that nobody can ask about does."""
     if access is NetworkAccess.OFFLINE:
         return True
@@ -124,7 +126,7 @@ def _not_cached(location: str) -> DownloadError:
     )
 
 
-def _cached(cached: Entry, place: Location, found: str) -> CachedFile:
+def _cached(cached: CacheEntry, place: Location, found: str) -> CachedFile:
     size = cached.data.stat().st_size
     return CachedFile(cached.data, place.text, found, from_cache=True, size=size)
 
@@ -133,7 +135,7 @@ def forget(location: str, home: Path) -> None:
     """Remove what was fetched from ``location``, unless another run is at it; files of this machine stay."""
     place = parse(location)
     if place.path is None:
-        folder = entry(home, place.url).dir
+        folder = cache_entry(home, place.url).dir
         with contextlib.suppress(ImageError), exclusive(folder, Turn(0.0)):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -153,7 +155,7 @@ def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFi
 
 
 def _downloaded(
-    cached: Entry,
+    cached: CacheEntry,
     place: Location,
     digest: str | None,
     name: str,
@@ -197,7 +199,7 @@ def _downloaded(
     return CachedFile(cached.data, place.text, found, from_cache=False, size=cached.data.stat().st_size)
 
 
-def _vouched(cached: Entry, name: str) -> str:
+def _vouched(cached: CacheEntry, name: str) -> str:
     """The cached file's digest; computed once for each algorithm that somebody asks for."""
     known = cached.known_digest(name)
     if not known:

@@ -12,7 +12,7 @@ from pathlib import Path
 from callao.disk_usage import disk_usage
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import Turn, entry, exclusive, is_anothers, staged
+from callao.images.cache import Turn, cache_entry, exclusive, is_anothers, staged
 from callao.images.fetch import lookup
 from callao.images.location import parse
 from callao.images.store import STORE, base_at, identity_of, store
@@ -97,7 +97,7 @@ def _held(location: str, home: Path) -> list[Path]:
     place = parse(location)
     if place.path is not None:
         return [found.path, base_at(home, identity_of(found.path))]
-    cached = entry(home, place.url)
+    cached = cache_entry(home, place.url)
     noted = [cached.known_digest(name) for name in digests.NAMES]
     return [found.path, *(base_at(home, digest) for digest in noted if digest)]
 

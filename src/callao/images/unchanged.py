@@ -6,12 +6,12 @@ from __future__ import annotations
 import urllib3
 
 from callao.errors import DownloadError
-from callao.images.cache import Entry
+from callao.images.cache import CacheEntry
 from callao.images.download import HEADERS, modified, pool_for, read, redirects, validator, words
 from callao.images.patience import Patience
 
 
-def unchanged(entry: Entry, patience: Patience) -> bool:
+def unchanged(entry: CacheEntry, patience: Patience) -> bool:
     """By a HEAD request, see RFC 9110, section 9.3.2: the ETag, or the date, is that of the cached file.
     Where nothing tells the two apart, the file counts as changed, as it does in Lima.
 

@@ -15,7 +15,7 @@ import msgspec
 from callao.instances.files import read_json, write_json
 from callao.instances.paths import InstancePaths
 
-Entry = dict[str, Any]
+PersistedItem = dict[str, Any]
 """One entry of lima.yaml's ``mounts`` or ``portForwards``, as it is written there."""
 
 
@@ -23,11 +23,11 @@ class Persisted(msgspec.Struct, frozen=True, kw_only=True):
     """``mounts`` by mount point, and None for one that shall not be mounted; ``forwards`` in the order of
     lima.yaml; ``removed``: rules that shall not be there."""
 
-    mounts: dict[str, Entry | None] = {}
-    forwards: tuple[Entry, ...] = ()
-    removed: tuple[Entry, ...] = ()
+    mounts: dict[str, PersistedItem | None] = {}
+    forwards: tuple[PersistedItem, ...] = ()
+    removed: tuple[PersistedItem, ...] = ()
 
-    def with_mount(self, point: str, entry: Entry | None) -> Persisted:
+    def with_mount(self, point: str, entry: PersistedItem | None) -> Persisted:
         others = {key: value for key, value in self.mounts.items() if key != point}
         return msgspec.structs.replace(self, mounts={**others, point: entry})
 

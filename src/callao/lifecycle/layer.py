@@ -14,7 +14,7 @@ import msgspec
 from callao.config import effective
 from callao.errors import CallaoError
 from callao.host import Host
-from callao.instances.persisted import Entry, Persisted
+from callao.instances.persisted import Persisted, PersistedItem
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,19 @@ class Context:
     directory: Path
     host: Host
 
-    def mount_point(self, document: Mapping[str, object], entry: Entry) -> str:
+    def mount_point(self, document: Mapping[str, object], entry: PersistedItem) -> str:
         """Normalized; empty for an entry that is wrong, which validation tells later."""
         mounts = self._effective(document, "mounts", entry)
         return os.path.normpath(mounts[0].mount_point) if mounts else ""
 
-    def forward(self, document: Mapping[str, object], rule: Entry) -> object:
+    def forward(self, document: Mapping[str, object], rule: PersistedItem) -> object:
         """The rule with every default; the rule itself when it is wrong."""
         rules = self._effective(document, "portForwards", rule)
         return msgspec.to_builtins(rules[0]) if rules else rule
 
-    def _effective(self, document: Mapping[str, object], field: str, entry: Entry) -> tuple[Any, ...]:
+    def _effective(
+        self, document: Mapping[str, object], field: str, entry: PersistedItem
+    ) -> tuple[Any, ...]:
         alone = {**document, "mounts": [], "portForwards": [], "plain": False, field: [entry]}
         try:
             config = effective(alone, self.host, name=self.name, instance_dir=self.directory)
@@ -138,10 +140,10 @@ def _contradict(one: object, other: object) -> bool:
     return reserving and all(one.get(key) == other.get(key) for key in _HOST)
 
 
-def _words(rule: Entry) -> str:
+def _words(rule: PersistedItem) -> str:
     return ", ".join(f"{key}: {value}" for key, value in rule.items())
 
 
-def _entries(document: Mapping[str, object], field: str) -> list[Entry]:
+def _entries(document: Mapping[str, object], field: str) -> list[PersistedItem]:
     said = document.get(field)
     return [dict(each) for each in said if isinstance(each, Mapping)] if isinstance(said, list) else []

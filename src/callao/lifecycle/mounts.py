@@ -26,7 +26,7 @@ _PATIENCE = 120.0
 
 MOUNTED, UNMOUNTED = "mounted", "unmounted"
 
-Entry = dict[str, Any]
+MountSummary = dict[str, Any]
 """``location``, ``mountPoint``, ``type``, ``writable`` and ``hot``, as ``/v1/mounts`` has them."""
 
 
@@ -54,11 +54,11 @@ class MountOutcome:
     """``before`` and ``after`` are what is at the mount point, None for nothing."""
 
     changed: bool
-    before: Entry | None = None
-    after: Entry | None = None
+    before: MountSummary | None = None
+    after: MountSummary | None = None
 
 
-def mounts_of(instance: Instance) -> list[Entry]:
+def mounts_of(instance: Instance) -> list[MountSummary]:
     """What is shared now with a running instance; what lima.yaml says of a stopped one.
 
     :raises InstanceBroken: of one that cannot be read.
@@ -68,7 +68,7 @@ def mounts_of(instance: Instance) -> list[Entry]:
 
     _refuse_broken(instance)
     if instance.status is Status.RUNNING and instance.ready:
-        listed: list[Entry] = call(instance.paths.ha_sock, *routes.LIST_MOUNTS)
+        listed: list[MountSummary] = call(instance.paths.ha_sock, *routes.LIST_MOUNTS)
         return listed
     assert instance.config is not None
     kind = instance.config.mount_type.value
@@ -124,7 +124,7 @@ class _Decision:
     """What is to be done: ``live`` to the running machine, and ``document`` as its new lima.yaml, if any."""
 
     instance: Instance
-    there: Entry | None
+    there: MountSummary | None
     live: bool
     document: dict[str, object] | None
 
@@ -132,14 +132,14 @@ class _Decision:
     def changes(self) -> bool:
         return self.live or self.document is not None
 
-    def outcome(self, wanted: Entry, request: MountRequest) -> MountOutcome:
+    def outcome(self, wanted: MountSummary, request: MountRequest) -> MountOutcome:
         if not self.changes:
             return MountOutcome(False, self.there, self.there)
         after = None if request.state == UNMOUNTED else {**(self.there or {"hot": True}), **wanted}
         return MountOutcome(True, self.there, after)
 
 
-def _decide(request: MountRequest, wanted: Entry, home: Path, host: Host) -> _Decision:
+def _decide(request: MountRequest, wanted: MountSummary, home: Path, host: Host) -> _Decision:
     instance = inspect(request.instance, home, host)
     _refuse_unfit(request, instance)
     there = next((each for each in mounts_of(instance) if _at(each["mountPoint"], wanted)), None)
@@ -151,7 +151,7 @@ def _decide(request: MountRequest, wanted: Entry, home: Path, host: Host) -> _De
     return _Decision(instance, there, live, document if written else None)
 
 
-def _wanted(request: MountRequest, host: Host) -> Entry:
+def _wanted(request: MountRequest, host: Host) -> MountSummary:
     if request.state not in (MOUNTED, UNMOUNTED):
         raise CallaoError(f"state: {request.state!r} is not known (allowed: {MOUNTED}, {UNMOUNTED}).")
     kinds = [MountType.REVERSE_SSHFS.value, MountType.P9.value, MountType.VIRTIOFS.value]
@@ -208,7 +208,7 @@ def _refuse_unfit(request: MountRequest, instance: Instance) -> None:
     )
 
 
-def _differs(there: Entry | None, wanted: Entry, request: MountRequest) -> bool:
+def _differs(there: MountSummary | None, wanted: MountSummary, request: MountRequest) -> bool:
     if request.state == UNMOUNTED:
         return there is not None
     if there is None:
@@ -217,11 +217,13 @@ def _differs(there: Entry | None, wanted: Entry, request: MountRequest) -> bool:
     return any(known[key] != value for key, value in wanted.items())
 
 
-def _at(point: str, wanted: Entry) -> bool:
+def _at(point: str, wanted: MountSummary) -> bool:
     return bool(os.path.normpath(point) == wanted["mountPoint"])
 
 
-def _apply(instance: Instance, there: Entry | None, wanted: Entry, request: MountRequest) -> Entry | None:
+def _apply(
+    instance: Instance, there: MountSummary | None, wanted: MountSummary, request: MountRequest
+) -> MountSummary | None:
     from callao.hostagent import routes
     from callao.hostagent.client import call
 
@@ -233,7 +235,7 @@ def _apply(instance: Instance, there: Entry | None, wanted: Entry, request: Moun
     if request.state == UNMOUNTED:
         return None
     try:
-        added: Entry = call(sock, *routes.ADD_MOUNT, body=wanted, timeout=_PATIENCE)
+        added: MountSummary = call(sock, *routes.ADD_MOUNT, body=wanted, timeout=_PATIENCE)
     except CallaoError:
         if there is not None:  # what was there before comes back
             before = {key: value for key, value in there.items() if key != "hot"}
@@ -242,7 +244,9 @@ def _apply(instance: Instance, there: Entry | None, wanted: Entry, request: Moun
     return added
 
 
-def _document(instance: Instance, wanted: Entry, request: MountRequest, host: Host) -> dict[str, object]:
+def _document(
+    instance: Instance, wanted: MountSummary, request: MountRequest, host: Host
+) -> dict[str, object]:
     """lima.yaml with it, or without; an entry that says so already keeps its own words."""
     document = instance.document
     entries = [dict(each) for each in _listed(document.get("mounts"))]
@@ -262,11 +266,11 @@ def _document(instance: Instance, wanted: Entry, request: MountRequest, host: Ho
     return {**document, "mounts": entries}
 
 
-def _written(wanted: Entry) -> Entry:
+def _written(wanted: MountSummary) -> MountSummary:
     return {key: wanted[key] for key in ("location", "mountPoint", "writable")}
 
 
-def _kept(instance: Instance, wanted: Entry, request: MountRequest) -> Persisted:
+def _kept(instance: Instance, wanted: MountSummary, request: MountRequest) -> Persisted:
     entry = None if request.state == UNMOUNTED else _written(wanted)
     return read_persisted(instance.paths).with_mount(wanted["mountPoint"], entry)
 

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from callao.errors import LockError
 from callao.events import Event, Reporter, Stage, State, silent
 from callao.images import CachedFile, adopt
-from callao.images.cache import Entry, entry
+from callao.images.cache import CacheEntry, cache_entry
 from callao.lockfile.model import Lock
 from callao.lockfile.needed import Needed, fetch_all, needed
 from callao.lockfile.text import LockFile, parse, render
@@ -104,8 +104,8 @@ def _lock_of(source: tarfile.TarFile, member: tarfile.TarInfo | None, tar: Path)
     return parse(content.read().decode("utf-8", "replace"), f"{tar}: {LOCK_NAME}")
 
 
-def _place(location: str) -> Entry:
-    return entry(_ANYWHERE, location)
+def _place(location: str) -> CacheEntry:
+    return cache_entry(_ANYWHERE, location)
 
 
 def _texts(location: str, digest: str) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ _LATEST = 0xFFFF_FFFF
 _MODE = 0o7777
 
 
-class Entry(SFTPAttributes):
+class DirectoryEntry(SFTPAttributes):
     """One line of a directory; its name is bytes, as it need not be UTF-8."""
 
     def asbytes(self) -> bytes:
@@ -34,8 +34,8 @@ def attributes(found: os.stat_result) -> SFTPAttributes:
     return attr
 
 
-def entry(name: str, found: os.stat_result) -> Entry:
-    attr: Entry = Entry.from_stat(found, filename=os.fsencode(name))
+def directory_entry(name: str, found: os.stat_result) -> DirectoryEntry:
+    attr: DirectoryEntry = DirectoryEntry.from_stat(found, filename=os.fsencode(name))
     _clamp(attr)
     return attr
 

@@ -11,7 +11,7 @@ from paramiko.sftp import SFTP_OK
 from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_handle import SFTPHandle
 
-from callao.sftp.attributes import Entry, attributes, change_open, entry
+from callao.sftp.attributes import DirectoryEntry, attributes, change_open, directory_entry
 from callao.sftp.tree import Place
 
 LONGEST = 256 * 1024 - 1024
@@ -36,22 +36,22 @@ class OpenFolder(SFTPHandle):
         self._rest.close()
         os.close(self._fd)
 
-    def _get_next_files(self) -> list[Entry]:
+    def _get_next_files(self) -> list[DirectoryEntry]:
         """The name is paramiko's."""
         return list(islice(self._rest, _ENTRIES))
 
-    def _entries(self) -> Generator[Entry, None, None]:
+    def _entries(self) -> Generator[DirectoryEntry, None, None]:
         own = os.fstat(self._fd)
         # The root's parent is nobody's business, so ".." looks like "." everywhere.
-        yield entry(".", own)
-        yield entry("..", own)
+        yield directory_entry(".", own)
+        yield directory_entry("..", own)
         with os.scandir(self._fd) as found:
             for each in found:
                 try:
                     status = Place(self._fd, each.name).stat()
                 except FileNotFoundError:  # it is gone meanwhile
                     continue
-                yield entry(each.name, status)
+                yield directory_entry(each.name, status)
 
 
 class OpenFile(SFTPHandle):

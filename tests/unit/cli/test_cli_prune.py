@@ -13,7 +13,7 @@ from cli.conftest import Line
 from callao.config import dump
 from callao.drivers.qemu.disk import backing_file, create_layer, create_overlay
 from callao.flock import exclusive
-from callao.images.cache import entry
+from callao.images.cache import cache_entry
 from callao.instances import Runtime, Shape
 from callao.instances.files import write_json
 from callao.instances.process import alive, identify
@@ -25,7 +25,7 @@ URL = "https://example.com/image.qcow2"
 
 
 def cached(callao: Line, url: str) -> Path:
-    place = entry(callao.home, url)
+    place = cache_entry(callao.home, url)
     place.dir.mkdir(parents=True)
     place.data.write_bytes(b"QFI\xfb" + b"x" * 5000)
     return place.dir

@@ -24,7 +24,7 @@ from callao.guest.streams import Target, unpack_credit, unpack_target
 from callao.host import Host, HostUser
 from callao.hostagent import api
 from callao.hostagent.liveports import _listeners, _ports
-from callao.images.cache import entry
+from callao.images.cache import cache_entry
 from callao.lockfile import unpack
 from callao.lockfile.model import Lock, LockedImage, LockedTemplate
 from callao.lockfile.text import parse, render
@@ -118,7 +118,7 @@ def a_tar() -> bytes:
         member = tarfile.TarInfo("callao.lock")
         member.size = len(LOCK)
         made.addfile(member, io.BytesIO(LOCK))
-        place = entry(Path(), IMAGE).dir.as_posix()
+        place = cache_entry(Path(), IMAGE).dir.as_posix()
         for name, text in (("url", IMAGE), ("sha256.digest", "sha256:" + "1" * 64 + "\n")):
             member = tarfile.TarInfo(f"{place}/{name}")
             member.size = len(text)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from callao.events import Event
-from callao.images.cache import entry
+from callao.images.cache import cache_entry
 
 
 @dataclass
@@ -193,7 +193,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def killed_after(home: Path, url: str, body: bytes, etag: str = '"one"') -> None:
     """What a run leaves that was killed after ``body``."""
-    place = entry(home, url)
+    place = cache_entry(home, url)
     place.dir.mkdir(parents=True)
     place.part.write_bytes(body)
     place.validator.write_text(etag)

@@ -21,7 +21,7 @@ from callao.config.schema import File, Kernel
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, silent
 from callao.images import Patience, ensure_image
-from callao.images.cache import entry
+from callao.images.cache import cache_entry
 
 QUICK = Patience(connect=2.0, read=0.5, tries=1)
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -81,7 +81,7 @@ def test_a_digest_that_was_noted_for_another_file_is_found_out(server: Server, t
     """The cache is shared with other tools."""
     body = image_of(tmp_path, "qcow2").read_bytes()
     url = server.serve("/disk.qcow2", body)
-    place = entry(tmp_path / "home", url)
+    place = cache_entry(tmp_path / "home", url)
     place.dir.mkdir(parents=True)
     place.data.write_bytes(b"something else")
     place.digest_file("sha256").write_text(sha256(body))

@@ -22,7 +22,7 @@ from images.conftest import Server, killed_after, left_in, sha256
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, State, silent
 from callao.images import Patience, adopt, fetch, forget, lookup
-from callao.images.cache import entry, exclusive
+from callao.images.cache import cache_entry, exclusive
 from callao.images.size import size_of
 from callao.offline import NetworkAccess
 
@@ -94,7 +94,9 @@ def test_an_old_part_is_never_taken_for_the_new_files(server: Server, tmp_path: 
     killed_after(tmp_path, url, b"old" * 1000)
     with pytest.raises(DownloadError, match="stalled"):
         get(url, tmp_path)
-    assert not entry(tmp_path, url).part.exists() or entry(tmp_path, url).part.read_bytes() == b""
+    assert (
+        not cache_entry(tmp_path, url).part.exists() or cache_entry(tmp_path, url).part.read_bytes() == b""
+    )
 
 
 def test_a_part_that_nothing_tells_the_age_of_is_fetched_whole(server: Server, tmp_path: Path) -> None:
@@ -172,7 +174,7 @@ def test_a_run_that_keeps_others_waiting_is_named_and_not_waited_for_longer_than
     server: Server, tmp_path: Path, events: list[Event]
 ) -> None:
     url = server.serve("/a.img", BODY)
-    place = entry(tmp_path, url).dir
+    place = cache_entry(tmp_path, url).dir
     place.parent.mkdir(parents=True)
     lock = place.with_name(f".{place.name}.lock")
     script = "import sys, time; from pathlib import Path; from callao import flock\n" + (
@@ -283,11 +285,11 @@ def test_a_file_that_is_larger_than_may_be_is_not_fetched_to_its_end(
 def test_what_another_run_is_at_is_not_forgotten(server: Server, tmp_path: Path) -> None:
     url = server.serve("/a.img", BODY)
     get(url, tmp_path)
-    with exclusive(entry(tmp_path, url).dir):
+    with exclusive(cache_entry(tmp_path, url).dir):
         forget(url, tmp_path)
-        assert entry(tmp_path, url).data.exists()
+        assert cache_entry(tmp_path, url).data.exists()
     forget(url, tmp_path)
-    assert not entry(tmp_path, url).dir.exists()
+    assert not cache_entry(tmp_path, url).dir.exists()
 
 
 def test_redirects_are_followed(server: Server, tmp_path: Path) -> None:
@@ -401,7 +403,7 @@ def test_nobody_is_asked_about_a_file_with_a_digest_or_offline(server: Server, t
 def test_the_date_of_a_download_is_kept_where_lima_looks_for_it(server: Server, tmp_path: Path) -> None:
     url = server.serve("/a.img", BODY, modified=MONDAY)
     get(url, tmp_path)
-    assert (entry(tmp_path, url).dir / "time").read_text() == MONDAY
+    assert (cache_entry(tmp_path, url).dir / "time").read_text() == MONDAY
 
 
 def test_a_download_that_nobody_vouches_for_is_told(

@@ -21,7 +21,7 @@ from callao.errors import ConfigError, DigestMismatch, InstanceError
 from callao.events import silent
 from callao.host import Host
 from callao.images import Fetched, ensure_image
-from callao.images.cache import entry
+from callao.images.cache import cache_entry
 from callao.images.store import base_at, identity_of
 from callao.instances import InstancePaths, Record, inspect
 from callao.instances.files import read_json, write_json
@@ -97,7 +97,7 @@ def test_a_mistyped_digest_elsewhere_costs_nobody_their_disk(ground: Ground) -> 
     ground.create("web", url, sha256(body))
     with pytest.raises(DigestMismatch):
         ground.create("typo", url, "sha256:" + "0" * 64)
-    assert entry(ground.home, url).data.read_bytes() == body
+    assert cache_entry(ground.home, url).data.read_bytes() == body
     assert ground.byte("web") == 1
 
 
@@ -155,7 +155,7 @@ def test_disks_of_earlier_versions_are_made_to_stand_on_what_lasts(ground: Groun
     first, second = ground.image(1), ground.image(2)
     url = ground.server.serve("/a.qcow2", first)
     paths = ground.create("web", url, sha256(first))
-    data = entry(ground.home, url).data
+    data = cache_entry(ground.home, url).data
     for left in (ground.home / "_cache" / "qcow2").glob("*.qcow2"):
         left.unlink()
     rebase(paths.disk, data)
@@ -175,7 +175,7 @@ def test_one_that_another_tool_has_replaced_is_told(ground: Ground) -> None:
     paths = ground.create("web", url, sha256(first))
     for left in (ground.home / "_cache" / "qcow2").glob("*.qcow2"):
         left.unlink()
-    data = entry(ground.home, url).data
+    data = cache_entry(ground.home, url).data
     rebase(paths.disk, data)
     data.unlink()
     data.write_bytes(second)

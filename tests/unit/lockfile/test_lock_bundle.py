@@ -15,7 +15,7 @@ from lockfile.conftest import DISK, Team
 
 from callao.errors import DigestMismatch, DownloadError, LockError
 from callao.images import fetch
-from callao.images.cache import entry
+from callao.images.cache import cache_entry
 from callao.lifecycle import Request
 from callao.lockfile import Lock, LockFile, bundle, export, fetch_all, needed, unpack
 from callao.offline import NetworkAccess
@@ -241,7 +241,7 @@ def test_a_fetched_template_text_lies_where_the_reader_looks(
 ) -> None:
     fetch_all(lock.lock, elsewhere)
     url = team.server.url("/base.yaml")
-    assert entry(elsewhere, url).data.is_file()
+    assert cache_entry(elsewhere, url).data.is_file()
     assert isinstance(lock.lock, Lock)
     assert fetch(
         url, digest=None, home=elsewhere, report=lambda _: None, access=NetworkAccess.OFFLINE

@@ -12,7 +12,7 @@ from callao.surroundings import home_folder
 
 
 @dataclass(frozen=True)
-class Entry:
+class LoginItem:
     """``program`` is the first word of the command; ``home`` the LIMA_HOME that it works in."""
 
     name: str
