@@ -188,7 +188,7 @@ def fetched(module):
         from msgspec import convert
 
         from callao.config import Image, check
-        from callao.events import Event, Stage, State
+        from callao.events import Event, EventState, Stage
         from callao.images import ensure_image
 
         arch = module.params["arch"] or host.arch
@@ -199,7 +199,7 @@ def fetched(module):
         if module.check_mode and (there := foretold(images, arch, home)) is not None:
             return {"changed": not there, "arch": arch, "from_cache": there}
         image = ensure_image(images, arch, home=home, report=reporter, access=access)
-        reporter(Event(stage=Stage.IMAGE, state=State.DONE))
+        reporter(Event(stage=Stage.IMAGE, state=EventState.DONE))
         result = {
             "changed": not image.from_cache,
             "path": str(image.disk),

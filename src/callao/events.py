@@ -47,7 +47,7 @@ class Stage(enum.StrEnum):
     """The machine is off."""
 
 
-class State(enum.StrEnum):
+class EventState(enum.StrEnum):
     """What an event says of its stage."""
 
     BEGUN = "begun"
@@ -66,7 +66,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     stage: Stage
-    state: State
+    state: EventState
     time: float = msgspec.field(default_factory=time.time)
     seconds: float | None = None
     message: str = ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from callao.cli.output import echo
-from callao.events import Event, Reporter, State
+from callao.events import Event, EventState, Reporter
 
 _EVERY = 5.0
 """Seconds between two plain lines of one stage's progress."""
@@ -54,7 +54,7 @@ class _Plain:
 
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
-        if event.state is State.PROGRESS:
+        if event.state is EventState.PROGRESS:
             if now - self.told.setdefault(event.stage, now - _EVERY + 1) < _EVERY:
                 return
             self.told[event.stage] = now
@@ -72,7 +72,7 @@ class _Live:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        if event.state is State.PROGRESS or event.state is State.BEGUN:
+        if event.state is EventState.PROGRESS or event.state is EventState.BEGUN:
             if self.display is None:
                 self.display = Progress(
                     SpinnerColumn(),
@@ -103,11 +103,11 @@ def _tell(event: Event) -> None:
     stage = _WORDS.get(event.stage, event.stage)
     seconds = f" ({event.seconds:.1f} s)" if event.seconds is not None else ""
     match event.state:
-        case State.DONE:
+        case EventState.DONE:
             echo(stage + seconds + (event.message and f": {event.message}"), err=True, mark="✓ ", fg="green")
-        case State.FAILED:
+        case EventState.FAILED:
             echo(f"{stage}: {event.message}", err=True, mark="✗ ", fg="red")
-        case State.NOTICE:
+        case EventState.NOTICE:
             echo(event.message, err=True, mark="! ", fg="yellow")
-        case State.PROGRESS:
+        case EventState.PROGRESS:
             echo(f"  {stage}: {event.message}", err=True)

@@ -18,7 +18,7 @@ import sys
 from callao.config import Config, effective, load
 from callao.drivers import driver_for
 from callao.errors import CallaoError
-from callao.events import Event, Stage, State
+from callao.events import Event, EventState, Stage
 from callao.host import Host, lima_home
 from callao.hostagent import journal, unexpected
 from callao.hostagent.agent import Agent
@@ -68,7 +68,7 @@ def main() -> int:
         )
     except Exception as error:  # whoever started us waits for a word
         told = error if isinstance(error, CallaoError) else unexpected.failure(error)
-        journal.write(Event(stage=Stage.DRIVER, state=State.FAILED, message=str(told)))
+        journal.write(Event(stage=Stage.DRIVER, state=EventState.FAILED, message=str(told)))
         journal.write(exiting=True, errors=[str(told)])
         paths.ha_pid.unlink(missing_ok=True)
         return 1

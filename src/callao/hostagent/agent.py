@@ -18,7 +18,7 @@ import msgspec
 from callao.config import Config
 from callao.drivers import Driver, Machine, SpacePauser, StateSaver
 from callao.errors import AgentError, CallaoError, PortTaken, StageFailed
-from callao.events import Event, Stage, State
+from callao.events import Event, EventState, Stage
 from callao.host import identity_file
 from callao.hostagent import evidence, journal, routes, unexpected
 from callao.hostagent.folder import Folder
@@ -163,7 +163,7 @@ class Agent:
                 Stage.DRIVER,
                 StageFailed(message, stage=Stage.DRIVER, evidence=evidence.of_machine(self.paths)),
             )
-        self._report(Event(stage=Stage.STOP, state=State.DONE))
+        self._report(Event(stage=Stage.STOP, state=EventState.DONE))
         journal.write(exiting=True, errors=[])
         return 0
 
@@ -415,13 +415,13 @@ class Agent:
     def _passed(self, stage: Stage, message: str = "") -> None:
         seconds = round(time.monotonic() - self.began, 3)
         self._note(timings={**self.runtime.timings, stage.value: seconds})
-        self._report(Event(stage=stage, state=State.DONE, seconds=seconds, message=message))
+        self._report(Event(stage=stage, state=EventState.DONE, seconds=seconds, message=message))
 
     def _notice(self, message: str) -> None:
-        self._report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
+        self._report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
 
     def _progress(self, stage: Stage, message: str) -> None:
-        self._report(Event(stage=stage, state=State.PROGRESS, message=message))
+        self._report(Event(stage=stage, state=EventState.PROGRESS, message=message))
 
     def _failed(self, stage: Stage, error: CallaoError) -> None:
         lines = getattr(error, "evidence", "")
@@ -432,7 +432,7 @@ class Agent:
         with contextlib.suppress(OSError):
             self._note(failure=Failure(stage=stage.value, message=message, evidence=lines))
         try:
-            self._report(Event(stage=stage, state=State.FAILED, message=message))
+            self._report(Event(stage=stage, state=EventState.FAILED, message=message))
             journal.write(degraded=True, errors=[message])
         except OSError:
             # The disk is full. Who waits for us hears nothing but our end.

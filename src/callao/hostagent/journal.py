@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from callao.events import Event, Stage, State
+from callao.events import Event, EventState, Stage
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,7 +40,7 @@ def tell(event: Event | None = None, **status: object) -> None:
 
 def notice(sentence: str, stage: Stage = Stage.DRIVER) -> None:
     """Tell people of what nobody's life depends on."""
-    tell(Event(stage=stage, state=State.NOTICE, message=sentence))
+    tell(Event(stage=stage, state=EventState.NOTICE, message=sentence))
 
 
 def flush() -> None:

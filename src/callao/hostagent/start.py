@@ -10,7 +10,7 @@ from callao.config import Config, mac_address
 from callao.config.shares import device_mounts
 from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Driver, Forward, Machine, SavedState
 from callao.errors import DriverError, PortTaken
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.hostagent.devices import device_share, refuse_missing
 from callao.instances import InstancePaths, Record, Shape, TakeUp
 from callao.instances.files import read_json
@@ -55,7 +55,7 @@ async def start_machine(
     for index, mount in enumerate(config.mounts):
         refuse_missing(mount.location, f"mounts[{index}].location")
     for notice in _notices(config, last_port):
-        report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=notice))
+        report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=notice))
     for _ in range(_TRIES):
         port = _ssh_port(paths, config, last_port)
         bindings, _ = static_forwards(config.port_forwards, port)

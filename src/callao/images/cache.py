@@ -12,7 +12,7 @@ from pathlib import Path
 
 from callao import flock
 from callao.errors import ImageError
-from callao.events import Event, Reporter, Stage, State, silent
+from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.images.patience import Patience
 
 
@@ -137,7 +137,7 @@ def exclusive(path: Path, turn: Turn = WITHOUT_HASTE) -> Iterator[None]:
 
     def waits(who: str) -> None:
         message = f"{path}: waiting for another run, {who}."
-        turn.report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+        turn.report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
 
     def busy(who: str) -> ImageError:
         return ImageError(

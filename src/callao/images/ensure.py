@@ -8,7 +8,7 @@ from pathlib import Path
 
 from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.images import digest as digests
 from callao.images.cache import Turn, room
 from callao.images.fetch import CachedFile, fetch, forget
@@ -56,7 +56,7 @@ def ensure_image(
             reasons.append(str(error))
             if image is not fitting[-1]:
                 message = f"{error} Trying the next image."
-                report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+                report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=message))
     raise DownloadError("No image can be had: " + " ".join(reasons))
 
 
@@ -93,7 +93,7 @@ def _kept(image: Image, file: CachedFile, home: Path, turn: Turn) -> Path:
     message = f"preparing {Path(file.location).name}"
     try:
         if not base_at(home, file.digest or identity_of(file.path)).exists():
-            turn.report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+            turn.report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=message))
         if parse(file.location).path is not None:
             return keep_local(file.path, file.digest, home, file.location, turn)
         if file.from_cache and not base_at(home, file.digest).exists():

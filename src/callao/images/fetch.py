@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.errors import DigestMismatch, DownloadError, ImageError
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.images import digest as digests
 from callao.images.cache import CacheEntry, Turn, cache_entry, exclusive, not_kept
 from callao.images.location import Location, parse
@@ -115,7 +115,7 @@ def _still_there(
     else:
         if same:
             return True
-    report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+    report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
     return same
 
 
@@ -170,7 +170,7 @@ def _downloaded(
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")
 
     def notice(message: str) -> None:
-        report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+        report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
 
     found = download(cached, name, patience, _progress(place.name, report), notice)
     try:
@@ -188,7 +188,7 @@ def _downloaded(
         stale.unlink()
     if not digest:
         message = f"{place.text}: no digest vouches for this download."
-        report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+        report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
     cached.part.replace(cached.data)
     # After the data: a run that is killed between the two must not leave this digest beside other data.
     cached.digest_file(name).write_text(found + "\n", encoding="ascii")
@@ -221,7 +221,7 @@ def _progress(name: str, report: Reporter) -> Progress:
         report(
             Event(
                 stage=Stage.IMAGE,
-                state=State.PROGRESS,
+                state=EventState.PROGRESS,
                 message=f"{name} {share}",
                 fraction=done / total if total else None,
             )

@@ -13,7 +13,7 @@ import msgspec
 from callao.config import check_name, mac_address
 from callao.drivers import Driver, driver_for
 from callao.errors import ConfigError, Problem
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, inspect
 from callao.instances.broken import usable
@@ -71,11 +71,11 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
     bound = source.snapshot.bound
     why = "" if bound is None else _obstacle(wanted, bound, driver, source.instance)
     if why:
-        report(Event(stage=Stage.DISK, state=State.NOTICE, message=f"from: booting instead: {why}"))
+        report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=f"from: booting instead: {why}"))
     memory = bound if bound is not None and not why else None
     with instance_lock(source.instance.name, home):
         _build(source, source.snapshot, wanted, home, driver, goes_on=memory is not None)
-    report(Event(stage=Stage.DISK, state=State.DONE))
+    report(Event(stage=Stage.DISK, state=EventState.DONE))
     if memory is None:
         return None
     folder = source.instance.paths.snapshots / source.snapshot.name

@@ -13,7 +13,7 @@ from callao.blocks import copy_blocks
 from callao.config import Config, check_hostname, check_name, check_socket_path, effective
 from callao.drivers import driver_for
 from callao.errors import ImmutableField, InstanceError
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Instance
 from callao.instances.broken import usable
@@ -64,12 +64,12 @@ def copy(
     record = msgspec.structs.replace(source.record, created=time.time(), mac_address="", reclaims=True)
     text = source.paths.lima_yaml.read_text(encoding="utf-8")
     with staged_instance(name, document, record, home, text) as paths:
-        report(Event(stage=Stage.DISK, state=State.PROGRESS, message=f"copying {source.name}'s disk"))
+        report(Event(stage=Stage.DISK, state=EventState.PROGRESS, message=f"copying {source.name}'s disk"))
         if source.paths.persisted.exists():
             copy_file(source.paths.persisted, paths.persisted)
         for file in files:
             copy_file(file, paths.dir / file.name)
-    report(Event(stage=Stage.DISK, state=State.DONE))
+    report(Event(stage=Stage.DISK, state=EventState.DONE))
 
 
 def must_fit(config: Config, before: Config, name: str) -> None:

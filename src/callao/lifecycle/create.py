@@ -9,7 +9,7 @@ from pathlib import Path
 
 import callao
 from callao.drivers import driver_for
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.images import Fetched
 from callao.instances import Desired, Record
 from callao.lifecycle.disk import make_disk
@@ -56,7 +56,7 @@ def create(
         return begin.image or image_of(config, home=home, access=access, report=report, timeout=timeout)
 
     image = had()
-    report(Event(stage=Stage.IMAGE, state=State.DONE))
+    report(Event(stage=Stage.IMAGE, state=EventState.DONE))
     record = Record(
         template=wanted.template,
         labels=dict(wanted.labels or {}),
@@ -71,4 +71,4 @@ def create(
         for file in begin.files:
             shutil.copyfile(file, paths.dir / file.name)
         make_disk(paths, config, driver_for(config.vm_type), had)
-    report(Event(stage=Stage.DISK, state=State.DONE))
+    report(Event(stage=Stage.DISK, state=EventState.DONE))

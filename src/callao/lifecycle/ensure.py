@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.config import check_hostname, check_name
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Target
 from callao.lifecycle.decide import decide, look
@@ -47,7 +47,7 @@ def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Rep
     from callao.lifecycle.apply import apply
 
     def notice(sentence: str) -> None:
-        report(Event(stage=Stage.DISK, state=State.NOTICE, message=sentence))
+        report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=sentence))
 
     with instance_lock(request.name, home, request.timeout, notice):
         actual = look(request.name, home, host)

@@ -12,7 +12,7 @@ import msgspec
 
 from callao.drivers import driver_for
 from callao.errors import CallaoError, InstanceError, InstanceProtected
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.images import Fetched
 from callao.instances import Instance, InstancePaths
 from callao.instances.broken import usable
@@ -83,4 +83,4 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
             raise InstanceError(f"instance {instance.name!r} cannot be reset: {error}.") from error
         finally:
             shutil.rmtree(fresh.dir, ignore_errors=True)
-    report(Event(stage=Stage.DISK, state=State.DONE))
+    report(Event(stage=Stage.DISK, state=EventState.DONE))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from callao.errors import AgentError, StageFailed
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.hostagent import evidence, journal
 from callao.instances import Instance, InstancePaths, Runtime
 from callao.instances.files import read_json
@@ -53,13 +53,13 @@ def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, rep
         if event is None:
             if not told and paths.disk_full.exists():  # the agent may have no space to say so
                 told = True
-                report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=paused_words(paths)))
+                report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=paused_words(paths)))
             continue
         told = told or event.message == paused_words(paths)
-        if event.state is State.FAILED:
+        if event.state is EventState.FAILED:
             raise _failure(paths, event)
         report(event)
-        if event.stage is Stage.READY and event.state is State.DONE:
+        if event.stage is Stage.READY and event.state is EventState.DONE:
             return
     if lives():
         raise AgentError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Instance, every
 from callao.instances.lock import PATIENCE
@@ -36,7 +36,7 @@ def remove_orphans(home: Path, host: Host, report: Reporter, *, check: bool = Fa
     for instance in orphans(home, host):
         if instance.protected:
             message = f"{instance.name}: its folder is gone, and it is protected: it stays."
-            report(Event(stage=Stage.STOP, state=State.NOTICE, message=message))
+            report(Event(stage=Stage.STOP, state=EventState.NOTICE, message=message))
             continue
         request = Request(name=instance.name, state="absent", force=True, timeout=PATIENCE)
         ensure(request, home=home, host=host, check=check, report=report)

@@ -9,7 +9,7 @@ from pathlib import Path
 from callao.config import Config, VMType
 from callao.drivers import driver_for
 from callao.errors import DriverError
-from callao.events import Event, Reporter, Stage, State, silent
+from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.host import Host
 from callao.images import base_at
 from callao.images.prune import Pruned, prune
@@ -38,7 +38,7 @@ def prune_cache(
     closed = [name for name in names(home) if not _can_be_read(home / name)]
     if closed:
         message = f"prune: {', '.join(closed)}: cannot be read: images stay, for they may be needed there."
-        report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+        report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
         return abandoned
     warm = trim(home, 0, lambda: in_use(home), check=check)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from callao.drivers import Driver
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.images import Fetched
 from callao.instances import Instance
 from callao.instances.broken import usable
@@ -37,11 +37,11 @@ def remake_disk(
         return image_of(config, home=home, access=access, report=report)
 
     message = f"{instance.name}: no disk, as after limactl factory-reset: it is made from the image."
-    report(Event(stage=Stage.DISK, state=State.NOTICE, message=message))
+    report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=message))
     made = make_disk(paths, config, driver, image)
     record = msgspec.structs.replace(
         instance.record, image=made.location, image_digest=made.digest, mac_address="", reclaims=True
     )
     write_json(paths.callao_json, record)
-    report(Event(stage=Stage.DISK, state=State.DONE))
+    report(Event(stage=Stage.DISK, state=EventState.DONE))
     return replace(instance, record=record)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from callao.drivers import Driver, driver_for
 from callao.errors import AgentError, InstanceError, SnapshotError
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Instance, TakeUp, inspect
 from callao.instances.broken import usable
@@ -54,7 +54,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
         if not instance.agent:
             clear_stale(paths)
         staging = paths.snapshots / f".{snapshot}.new"
-        report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
+        report(Event(stage=Stage.SNAPSHOT, state=EventState.BEGUN))
         try:
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir(parents=True, mode=0o700)
@@ -75,7 +75,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
             raise SnapshotError(f"instance {name!r} cannot be saved: {error}.") from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
+        report(Event(stage=Stage.SNAPSHOT, state=EventState.DONE))
         return made
 
 
@@ -99,7 +99,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
                 f"snapshot {snapshot!r} of {name!r} is of its disk alone, and it runs.",
                 hint="Stop it first.",
             )
-        report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
+        report(Event(stage=Stage.SNAPSHOT, state=EventState.BEGUN))
         if instance.agent or instance.driver:
             cut_off(instance)
         folder = paths.snapshots / found.name
@@ -112,7 +112,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
         sweep(paths, driver.chain)
-        report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
+        report(Event(stage=Stage.SNAPSHOT, state=EventState.DONE))
         if take_up is not None:
             go_on(paths, take_up, home, timeout, report)
 

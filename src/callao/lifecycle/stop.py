@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.instances import Instance
 from callao.lifecycle.halt import halt
 
@@ -15,9 +15,9 @@ def stop(instance: Instance, *, force: bool, report: Reporter) -> None:
     :raises AgentError: when a process survives even SIGKILL.
     """
 
-    def tell(state: State, message: str = "") -> None:
+    def tell(state: EventState, message: str = "") -> None:
         report(Event(stage=Stage.STOP, state=state, message=message))
 
-    tell(State.BEGUN)
-    halt(instance, force=force, notice=lambda message: tell(State.NOTICE, message))
-    tell(State.DONE)
+    tell(EventState.BEGUN)
+    halt(instance, force=force, notice=lambda message: tell(EventState.NOTICE, message))
+    tell(EventState.DONE)

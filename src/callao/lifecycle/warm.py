@@ -21,7 +21,7 @@ from callao.config import Config, MountType, effective, mac_address
 from callao.config.schema import SSH
 from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
 from callao.errors import CallaoError, InstanceError
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, Reporter, Stage, EventState
 from callao.host import Host
 from callao.images import Fetched
 from callao.instances import Desired, Instance, InstancePaths, Record, Shape, TakeUp, inspect
@@ -69,7 +69,7 @@ def create_cold(
     """
     if (home / wanted.name).exists():
         delete(inspect(wanted.name, home, host), report)
-    report(Event(stage=Stage.DISK, state=State.NOTICE, message=f"warm: booting instead: {why}"))
+    report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=f"warm: booting instead: {why}"))
     create(wanted, home, report, access, timeout=timeout)
 
 
@@ -103,7 +103,7 @@ def _warm(
             report(
                 Event(
                     stage=Stage.DISK,
-                    state=State.NOTICE,
+                    state=EventState.NOTICE,
                     message="warm: the first of its kind: it boots once, and is kept for those to come.",
                 )
             )
@@ -157,7 +157,7 @@ def _prepare(
 
 
 def _saved(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
-    report(Event(stage=Stage.SNAPSHOT, state=State.BEGUN))
+    report(Event(stage=Stage.SNAPSHOT, state=EventState.BEGUN))
     paths = instance.paths
     answer = save(paths, staging, go_on=False)
     (paths.dir / answer.layer).replace(staging / "disk")
@@ -166,7 +166,7 @@ def _saved(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
             shutil.copyfile(file, staging / file.name)
     record = read_json(paths.callao_json, Record) or Record()
     cmdline = paths.kernel_cmdline.read_text(encoding="utf-8") if paths.kernel_cmdline.exists() else ""
-    report(Event(stage=Stage.SNAPSHOT, state=State.DONE))
+    report(Event(stage=Stage.SNAPSHOT, state=EventState.DONE))
     return WarmRecord(
         bound=answer.bound,
         mac_address=mac_address(paths.dir, 0),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from callao.config.sizes import size_of_environment
 from callao.errors import CallaoError
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.lifecycle.prune import in_use
 from callao.snapshots.cache import trim
 
@@ -31,4 +31,4 @@ def keep_within(home: Path, report: Reporter) -> None:
         trim(home, cache_size(), lambda: in_use(home))
     except (CallaoError, OSError) as error:
         message = f"warm: the cache may have become too large: {error}"
-        report(Event(stage=Stage.DISK, state=State.NOTICE, message=message))
+        report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=message))

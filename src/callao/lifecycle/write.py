@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.instances import InstancePaths
 from callao.instances.written import write_document
 
@@ -19,4 +19,4 @@ def write_wanted(
         message = (
             f"{paths.name}: not all comments of lima.yaml could stay; as it was before it is in {kept}."
         )
-        report(Event(stage=Stage.DISK, state=State.NOTICE, message=message))
+        report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=message))

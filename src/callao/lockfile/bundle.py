@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from callao.errors import LockError
-from callao.events import Event, Reporter, Stage, State, silent
+from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.images import CachedFile, adopt
 from callao.images.cache import CacheEntry, cache_entry
 from callao.lockfile.model import Lock
@@ -90,7 +90,7 @@ def _unpacked(
     assert content is not None
     texts = dict(_texts(wanted.location, wanted.digest))
     if path.name == "data":
-        report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=f"unpacking {wanted.location}"))
+        report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=f"unpacking {wanted.location}"))
         adopt(wanted.location, content, wanted.digest, home)
     elif path.name not in texts or content.read(len(texts[path.name]) + 1) != texts[path.name].encode():
         raise LockError(f"{tar}: {member.name!r} is not what belongs to {wanted.location}.")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import callao
 from callao.errors import LockError
-from callao.events import Event, Reporter, Stage, State, silent
+from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.lockfile.changes import told
 from callao.lockfile.digest import digest_of
 from callao.lockfile.model import VERSION, Lock, LockedSource, LockedTemplate
@@ -52,7 +52,7 @@ def make(
             raise LockError(told(key, old, resolved, folder), hint=_REMEDY.format(key))
         if old is None:
             locked[key] = _locked(key, resolved, folder, home, access, report, when or datetime.now(UTC))
-            report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=f"{key} is locked"))
+            report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=f"{key} is locked"))
     return Lock(version=VERSION, engine=callao.__version__, templates=locked)
 
 

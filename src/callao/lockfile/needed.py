@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.events import Event, Reporter, Stage, State, silent
+from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.images import CachedFile, fetch
 from callao.lockfile.model import ANY_ARCH, Lock
 from callao.offline import NetworkAccess
@@ -53,6 +53,6 @@ def fetch_all(
     files = []
     for number, each in enumerate(wanted, 1):
         message = f"{number} of {len(wanted)}: {each.location}"
-        report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+        report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=message))
         files.append(fetch(each.location, digest=each.digest, home=home, report=report, access=access))
     return tuple(files)

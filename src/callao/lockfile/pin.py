@@ -11,7 +11,7 @@ import msgspec
 
 from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, LockError
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.images import digest as digests
 from callao.images import fetch, lookup, newest
 from callao.images.size import size_of
@@ -41,7 +41,7 @@ def pinned_images(
                 reasons.append(str(error))
                 if image is not fitting[-1]:
                     message = f"{key}: {error} The next image for {arch} is locked instead."
-                    report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+                    report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
         else:
             raise LockError(f"template {key!r}: no image for {arch} can be had: {' '.join(reasons)}")
     return found
@@ -99,6 +99,6 @@ def _file(
         size = there.size if there else size_of(location)
         return LockedFile(location=location, digest=digest, size=size)
     message = f"{location} has no digest in its template: fetching it, to know it"
-    report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=message))
+    report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=message))
     file = newest(location, home=home, report=report)
     return LockedFile(location=location, digest=file.digest, size=file.size)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from callao.config import merge
 from callao.errors import DownloadError, ImageError
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.golden import build, recipe
 from callao.golden.host import missing_packages
 from callao.host import Host
@@ -47,12 +47,12 @@ def with_golden_image(
         ) from error
 
     def tell(text: str) -> None:
-        report(Event(stage=Stage.IMAGE, state=State.PROGRESS, message=f"golden image: {text}"))
+        report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=f"golden image: {text}"))
 
     built = build(recipe(release[1], arch, "cloud", ""), home, tell)
     message = (
         f"the image of template {request.template} cannot be fetched here, so that a Debian {release[1]} "
         f"built from packages takes its place ({error.message.splitlines()[0][:160]})"
     )
-    report(Event(stage=Stage.IMAGE, state=State.NOTICE, message=message))
+    report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
     return replace(request, config=merge([{"images": [{"location": built.image}]}, request.config]))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from support.home import Home, build_golden, temporary_home
 
-from callao.events import Event, Stage, State
+from callao.events import Event, EventState, Stage
 
 pytestmark = pytest.mark.guest
 
@@ -37,7 +37,7 @@ def box() -> Iterator[Box]:
 
 
 def test_the_stage_has_the_name_of_who_does_the_work(box: Box) -> None:
-    stages = [event.stage for event in box.events if event.state is State.DONE]
+    stages = [event.stage for event in box.events if event.state is EventState.DONE]
     assert Stage.CLOUD_INIT in stages
     assert Stage.FIRST_BOOT not in stages
     assert stages.index(Stage.CLOUD_INIT) < stages.index(Stage.PROVISION)

@@ -20,7 +20,7 @@ import pytest
 from support.home import Golden, Home, temporary_home
 
 from callao.errors import AgentError, StageFailed
-from callao.events import Event, Stage, State
+from callao.events import Event, EventState, Stage
 from callao.hostagent.client import call
 from callao.instances import Status, inspect
 from callao.instances.process import alive, wait_gone
@@ -124,7 +124,7 @@ def test_the_next_run_mends_it(box: Box) -> None:
 
 def test_each_stage_was_told_in_order_with_its_time(box: Box) -> None:
     first, second = (
-        [event for event in events if event.state is State.DONE] for events in (box.first, box.events)
+        [event for event in events if event.state is EventState.DONE] for events in (box.first, box.events)
     )
     booted = [Stage.DRIVER, Stage.SSHD, Stage.FIRST_BOOT]
     rest = [Stage.PROVISION, Stage.MOUNTS, Stage.PROBES, Stage.READY]

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from support.home import Golden, Home, temporary_home
 
-from callao.events import Event, State
+from callao.events import Event, EventState
 from callao.hostagent.carriers import ByAgent
 from callao.hostagent.client import call
 from callao.hostagent.guestlink import GuestLink, Message
@@ -181,7 +181,7 @@ def machine(golden: Golden) -> Iterator[Box]:
         extra = {**home.direct(), "portForwards": rules}
         events: list[Event] = []
         home.ensure("box", extra=extra, events=events, warm=True, timeout=600)
-        notices = [each.message for each in events if each.state is State.NOTICE]
+        notices = [each.message for each in events if each.state is EventState.NOTICE]
         box = Box(home, base, notices)
         behind = "sudo date -s '1 hour ago'"
         done = home.ssh("box", f"printf %s {shlex.quote(SERVER)} | sudo tee /run/server.py && {behind}")

@@ -14,7 +14,7 @@ import pytest
 from support.home import Home, build_golden, temporary_home
 
 from callao.config import dump
-from callao.events import Event, State
+from callao.events import Event, EventState
 from callao.ports import any_free
 
 pytestmark = pytest.mark.guest
@@ -39,7 +39,7 @@ def make(home: Home, name: str, events: list[Event] | None = None, **extra: obje
 
 
 def notices(events: list[Event]) -> str:
-    return " ".join(each.message for each in events if each.state is State.NOTICE)
+    return " ".join(each.message for each in events if each.state is EventState.NOTICE)
 
 
 def told(home: Home, name: str, command: str) -> str:

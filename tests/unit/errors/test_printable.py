@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callao.errors import CallaoError, StageFailed
-from callao.events import Event, Stage, State
+from callao.events import Event, EventState, Stage
 from callao.instances.files import write_file
 from callao.printable import printable
 
@@ -59,7 +59,7 @@ def test_errors_and_events_hold_no_other_text() -> None:
     assert str(error) == "a c\nb"
     assert (error.message, error.hint, error.evidence) == ("a", "c", "b")
     assert str(CallaoError(f"d{CLIPBOARD}")) == "d"
-    assert Event(stage=Stage.READY, state=State.DONE, message=f"e{CLIPBOARD}").message == "e"
+    assert Event(stage=Stage.READY, state=EventState.DONE, message=f"e{CLIPBOARD}").message == "e"
 
 
 def test_an_error_of_the_operating_system_is_told_in_its_words() -> None:

@@ -26,7 +26,7 @@ from callao.drivers.qemu.devices import GuestChannel, Monitor
 from callao.drivers.qemu.driver import QemuDriver
 from callao.drivers.qemu.process import launch
 from callao.errors import StageFailed
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host, HostUser
 from callao.hostagent import agent as agents
 from callao.hostagent import journal
@@ -69,7 +69,7 @@ def events(text: str) -> list[Event]:
 
 
 def failures(text: str) -> list[str]:
-    return [event.message for event in events(text) if event.state is State.FAILED]
+    return [event.message for event in events(text) if event.state is EventState.FAILED]
 
 
 def runs(agent: Agent, then: Callable[[], Awaitable[object]]) -> int:
@@ -153,7 +153,7 @@ def test_a_step_of_the_clean_up_that_fails_does_not_keep_the_next_from_being_don
             monkeypatch.setattr(each, "close", fails)
 
     assert runs(agent, begun) == 0
-    notices = [each.message for each in events(capsys.readouterr().out) if each.state is State.NOTICE]
+    notices = [each.message for each in events(capsys.readouterr().out) if each.state is EventState.NOTICE]
     assert [each.partition(":")[0] for each in notices] == [
         "the end of the port forwards",
         "the end of the mounts",

@@ -22,7 +22,7 @@ from callao.drivers import Boot, Machine
 from callao.drivers.qemu.driver import QemuDriver
 from callao.drivers.qemu.process import QemuMachine, launch
 from callao.errors import AgentError, InstanceError
-from callao.events import Event, Reporter, State
+from callao.events import Event, EventState, Reporter
 from callao.host import Host, HostUser
 from callao.hostagent import journal
 from callao.hostagent.agent import Agent
@@ -98,7 +98,7 @@ def runs(agent: Agent, then: Callable[[], Awaitable[object]], sig: signal.Signal
 def notices(text: str) -> list[str]:
     said = [journal.read(line.encode()) for line in text.splitlines()]
     every = [each.callao for each in said if each is not None and each.callao is not None]
-    return [each.message for each in every if each.state is State.NOTICE]
+    return [each.message for each in every if each.state is EventState.NOTICE]
 
 
 def test_it_is_told_and_ends_when_there_is_space(

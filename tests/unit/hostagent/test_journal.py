@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from callao.events import Event, Stage, State
+from callao.events import Event, EventState, Stage
 from callao.hostagent import journal
 
 
 def test_an_event_survives_the_journal(capsys: pytest.CaptureFixture[str]) -> None:
-    event = Event(stage=Stage.SSHD, state=State.DONE, seconds=27.1, message="ünïcode\nline")
+    event = Event(stage=Stage.SSHD, state=EventState.DONE, seconds=27.1, message="ünïcode\nline")
     journal.write(event)
     line = capsys.readouterr().out
     assert line.count("\n") == 1

@@ -20,7 +20,7 @@ import pytest
 from images.conftest import Server, killed_after, left_in, sha256
 
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
-from callao.events import Event, State, silent
+from callao.events import Event, EventState, silent
 from callao.images import Patience, adopt, fetch, forget, lookup
 from callao.images.cache import cache_entry, exclusive
 from callao.images.size import size_of
@@ -199,7 +199,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(server: Server, tmp_path: Path, 
     date = email.utils.formatdate(time.time() - 5, usegmt=True)
     url = server.serve("/a.img", BODY, busy=["0", date])
     assert get(url, tmp_path, sha256(BODY), events) == BODY
-    told = [event.message for event in events if event.state is State.NOTICE]
+    told = [event.message for event in events if event.state is EventState.NOTICE]
     assert [words for words in told if "HTTP status 503" in words and "trying again in 0 s" in words] == told
 
 
@@ -411,7 +411,7 @@ def test_a_download_that_nobody_vouches_for_is_told(
 ) -> None:
     url = server.serve("/a.img", BODY)
     get(url, tmp_path, events=events)
-    assert [event.message for event in events if event.state is State.NOTICE] == [
+    assert [event.message for event in events if event.state is EventState.NOTICE] == [
         f"{url}: no digest vouches for this download."
     ]
 
@@ -419,14 +419,14 @@ def test_a_download_that_nobody_vouches_for_is_told(
 def test_one_that_fails_is_not_told_of_twice(server: Server, tmp_path: Path, events: list[Event]) -> None:
     with pytest.raises(DownloadError):
         get(server.url("/missing"), tmp_path, events=events)
-    assert [event for event in events if event.state is State.NOTICE] == []
+    assert [event for event in events if event.state is EventState.NOTICE] == []
 
 
 def test_progress_is_told_with_the_share_that_is_done(
     server: Server, tmp_path: Path, events: list[Event]
 ) -> None:
     get(server.serve("/a.img", BODY), tmp_path, sha256(BODY), events)
-    progress = [event for event in events if event.state is State.PROGRESS]
+    progress = [event for event in events if event.state is EventState.PROGRESS]
     shares = [event.fraction for event in progress if event.fraction is not None]
     assert len(shares) == len(progress) > 0
     assert shares == sorted(shares)

@@ -20,9 +20,9 @@ from callao.lifecycle.follow import follow_agent
 
 AGENT = """
 import sys, time
-from callao.events import Event, Stage, State
+from callao.events import Event, Stage, EventState
 from callao.hostagent import journal
-journal.write(Event(stage=Stage.DRIVER, state=State.FAILED, message="refused"))
+journal.write(Event(stage=Stage.DRIVER, state=EventState.FAILED, message="refused"))
 time.sleep(float(sys.argv[1]))
 """
 
@@ -70,13 +70,13 @@ def test_an_agent_whose_machine_runs_is_left_to_it(paths: InstancePaths, agent: 
 
 BEGINS_ANEW = """
 import os, sys, time
-from callao.events import Event, Stage, State
+from callao.events import Event, Stage, EventState
 from callao.hostagent import journal
 for each in range(100):
-    journal.write(Event(stage=Stage.DRIVER, state=State.DONE))
+    journal.write(Event(stage=Stage.DRIVER, state=EventState.DONE))
 time.sleep(1)
 os.truncate(sys.argv[1], 0)
-journal.write(Event(stage=Stage.READY, state=State.DONE))
+journal.write(Event(stage=Stage.READY, state=EventState.DONE))
 time.sleep(60)
 """
 

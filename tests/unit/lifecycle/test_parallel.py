@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from callao.events import Event, State
+from callao.events import Event, EventState
 from callao.host import Host
 from callao.instances import inspect
 from callao.instances.lock import instance_lock
@@ -90,5 +90,5 @@ def test_whoever_waits_for_another_run_is_told_of_it(home: Path) -> None:
         wish = Request(name="web", state="absent")
         change = pool.submit(ensure, wish, home=home, host=Host.detect(), check=False, report=hear)
         assert change.result(timeout=60).changed
-    assert [event.state for event in heard] == [State.NOTICE]
+    assert [event.state for event in heard] == [EventState.NOTICE]
     assert re.search(r"'web' is being changed by another run, pid \d+ .*: waiting for it", heard[0].message)

@@ -14,7 +14,7 @@ import pytest
 
 from callao.config import Config, effective
 from callao.errors import CallaoError, DriverError
-from callao.events import Event, State, silent
+from callao.events import Event, EventState, silent
 from callao.host import Host, HostUser
 from callao.instances import fingerprint
 from callao.instances.effects import Effect, effect_of
@@ -104,7 +104,7 @@ def test_a_cache_that_cannot_be_trimmed_is_told_and_no_failure(
     events: list[Event] = []
     keep_within(home, events.append)
     (event,) = events
-    assert (event.state, "disk x is no qcow2" in event.message) == (State.NOTICE, True)
+    assert (event.state, "disk x is no qcow2" in event.message) == (EventState.NOTICE, True)
 
 
 def test_what_saves_a_machine_is_not_loaded_to_go_on_from_one() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callao.errors import DigestMismatch, DownloadError, ImageError
-from callao.events import Event, State
+from callao.events import Event, EventState
 from callao.golden import recipe
 from callao.golden.recipe import key
 from callao.host import Host
@@ -45,7 +45,7 @@ def test_a_debian_that_can_be_built_takes_the_place_and_it_is_told(
     image = built(tmp_path, release)
     request, events = asked(tmp_path, template=template, config={"cpus": 2})
     assert request.config == {"images": [{"location": str(image)}], "cpus": 2}
-    (notice,) = [event.message for event in events if event.state is State.NOTICE]
+    (notice,) = [event.message for event in events if event.state is EventState.NOTICE]
     assert f"Debian {release} built from packages takes its place" in notice
     assert "cloud.debian.org" in notice
 

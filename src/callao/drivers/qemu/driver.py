@@ -23,10 +23,10 @@ from callao.drivers.qemu.disk import name_for
 from callao.drivers.qemu.hotplug import Slot
 from callao.drivers.qemu.machine import MACHINES, Booting, command_line, machine_words
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory, read_in
+from callao.drivers.qemu.migration import DEVICES, MEMORY, WHOLE
 from callao.drivers.qemu.process import launch
-from callao.drivers.qemu.state import DEVICES, MEMORY, WHOLE
 from callao.errors import ConfigError, DriverError, Problem
-from callao.events import Event, Reporter, Stage, State
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import InstancePaths
 from callao.instances.files import put_whole
@@ -141,15 +141,15 @@ class QemuDriver:
         program, version = _program(config)
         accel = choose(config, program, version, Host.detect().arch, _verdicts(boot.paths))
         if accel.notice:
-            report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=accel.notice))
+            report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=accel.notice))
         booting = _booting(boot.paths, config)
         if booting.kernel is not None and boot.saved is None:
             booting = replace(booting, kernel=_unmitigated(booting.kernel, accel, report))
         if booting.flash is not None and not boot.paths.qemu_efi_vars.exists():
             firmware.lay_variables(_firmware(config), boot.paths.qemu_efi_vars)
         slots: dict[int, Slot] = {}
-        apart = boot.saved is not None and (boot.saved.folder / DEVICES).exists()
-        with _inherited(boot, apart=apart) as (memory, descriptors):
+        separate_memory = boot.saved is not None and (boot.saved.folder / DEVICES).exists()
+        with _inherited(boot, separate_memory=separate_memory) as (memory, descriptors):
             disk = layers.named(boot.paths.disk)
             argv = command_line(program, boot, accel, replace(booting, memory=memory, disk=disk))
             try:
@@ -165,9 +165,9 @@ class QemuDriver:
                 raise
             if boot.saved is not None:
                 try:
-                    await machine.state.take_up(descriptors[0], apart=apart)
-                    if not apart:
-                        await machine.state.lay_apart(boot.saved.folder)
+                    await machine.migration.take_up(descriptors[0], separate_memory=separate_memory)
+                    if not separate_memory:
+                        await machine.migration.split_files(boot.saved.folder)
                 except BaseException:
                     await machine.kill()
                     await machine.wait()
@@ -205,7 +205,7 @@ def _out_of_bounds(config: Config, host: Host) -> Iterator[Problem]:
 
 
 @contextlib.contextmanager
-def _inherited(boot: Boot, *, apart: bool) -> Iterator[tuple[Part | None, tuple[int, ...]]]:
+def _inherited(boot: Boot, *, separate_memory: bool) -> Iterator[tuple[Part | None, tuple[int, ...]]]:
     """What QEMU is handed to take up a state: its memory, and a descriptor of the file with the rest."""
     if boot.saved is None:
         yield None, ()
@@ -213,9 +213,11 @@ def _inherited(boot: Boot, *, apart: bool) -> Iterator[tuple[Part | None, tuple[
     pages, size = boot.saved.folder / MEMORY, boot.config.memory
     try:
         with contextlib.ExitStack() as opened:
-            stream = opened.enter_context((boot.saved.folder / (DEVICES if apart else WHOLE)).open("rb"))
+            stream = opened.enter_context(
+                (boot.saved.folder / (DEVICES if separate_memory else WHOLE)).open("rb")
+            )
             descriptors = (stream.fileno(),)
-            if not apart:
+            if not separate_memory:
                 yield SharedMemory(size), descriptors
             elif not boot.saved.shared_memory and not boot.shape.reclaims:
                 yield MappedMemory(size, pages), descriptors
@@ -261,7 +263,7 @@ def _unmitigated(kernel: DirectKernel, accel: Acceleration, report: Reporter) ->
             "the guest's kernel runs with mitigations=off, as an emulated CPU does not speculate; "
             "'mitigations=auto' in the image's kernel.cmdline keeps them on."
         )
-        report(Event(stage=Stage.DRIVER, state=State.NOTICE, message=message))
+        report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
     return replace(kernel, cmdline=cmdline)
 
 

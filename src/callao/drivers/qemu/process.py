@@ -15,7 +15,7 @@ from callao.child import die_with_parent
 from callao.drivers.base import DeviceShare, Forward
 from callao.drivers.qemu.devices import NETDEV, rule
 from callao.drivers.qemu.hotplug import HotPlug, Slot
-from callao.drivers.qemu.state import State
+from callao.drivers.qemu.migration import Migration
 from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
 from callao.instances.files import write_volatile
@@ -41,7 +41,7 @@ class QemuMachine:
         self._process = process
         self._monitor = monitor
         self._hotplug = HotPlug(paths, monitor, self._execute, count, dict(slots))
-        self.state = State(paths, monitor, self._execute, process.pid, disk)
+        self.migration = Migration(paths, monitor, self._execute, process.pid, disk)
         self._pauses = EventListener("BLOCK_IO_ERROR", _is_pause)
         monitor.register_listener(self._pauses)
 
@@ -56,14 +56,14 @@ class QemuMachine:
             await self._monitor.disconnect()
         await self._hotplug.close()
         with contextlib.suppress(DriverError):
-            self.state.settle()
+            self.migration.settle()
         return status
 
     async def save(self, folder: Path) -> str:
-        return await self.state.save(folder)
+        return await self.migration.save(folder)
 
     async def resume(self) -> None:
-        await self.state.resume()
+        await self.migration.resume()
 
     async def out_of_space(self) -> None:
         await self._pauses.get()

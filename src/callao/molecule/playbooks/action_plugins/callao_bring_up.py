@@ -17,7 +17,7 @@ from ansible_collections.callao.lima.plugins.module_utils._engine import describ
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch
 
 from callao.errors import CallaoError
-from callao.events import Event, State
+from callao.events import Event, EventState
 from callao.instances.files import write_file
 from callao.molecule.boxes import records
 from callao.molecule.bring import Brought, bring_up
@@ -84,7 +84,7 @@ class _Ledger:
         self.notices: list[str] = []
 
     def report(self, event: Event) -> None:
-        if event.state is State.NOTICE:
+        if event.state is EventState.NOTICE:
             self.notices.append(event.message)
         self.events.append(msgspec.to_builtins(event.timed(time.monotonic() - self._begun)))
 

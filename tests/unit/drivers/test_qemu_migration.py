@@ -16,8 +16,8 @@ import pytest
 from callao.drivers.qemu import layers, memory
 from callao.drivers.qemu.devices import Disk, Monitor
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory
+from callao.drivers.qemu.migration import DEVICES, MEMORY, WHOLE
 from callao.drivers.qemu.process import QemuMachine, launch
-from callao.drivers.qemu.state import DEVICES, MEMORY, WHOLE
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 from callao.snapshots import sweep
@@ -107,7 +107,7 @@ def test_a_machine_goes_on_from_the_memory_of_another(
             machine = await started(paths, part, "-incoming", "defer", inherited=(stream.fileno(), copy))
             os.close(copy)
             try:
-                await machine.state.take_up(stream.fileno(), apart=True)
+                await machine.migration.take_up(stream.fileno(), separate_memory=True)
                 assert await read_memory(machine, 5) == b"hello"
                 assert "paused" in await human(machine, "info status")
                 await machine.resume()
@@ -127,12 +127,12 @@ def test_one_with_private_memory_is_saved_whole_and_laid_apart_when_it_is_taken_
     pages.write_bytes(bytes(ADDRESS) + b"hello")
     os.truncate(pages, SIZE)
 
-    async def taken_up(*inherited: int, memory: MappedMemory | SharedMemory, apart: bool) -> bytes:
+    async def taken_up(*inherited: int, memory: MappedMemory | SharedMemory, separate_memory: bool) -> bytes:
         machine = await started(paths, memory, "-incoming", "defer", inherited=inherited)
         try:
-            await machine.state.take_up(inherited[0], apart=apart)
-            if not apart:
-                await machine.state.lay_apart(folder)
+            await machine.migration.take_up(inherited[0], separate_memory=separate_memory)
+            if not separate_memory:
+                await machine.migration.split_files(folder)
             said = await read_memory(machine, 5)
             await machine.resume()
             assert "running" in await human(machine, "info status")
@@ -148,11 +148,13 @@ def test_one_with_private_memory_is_saved_whole_and_laid_apart_when_it_is_taken_
             await ended(machine)
         assert [path.name for path in folder.iterdir()] == [WHOLE]
         with (folder / WHOLE).open("rb") as stream:
-            assert await taken_up(stream.fileno(), memory=SharedMemory(SIZE), apart=False) == b"hello"
+            assert (
+                await taken_up(stream.fileno(), memory=SharedMemory(SIZE), separate_memory=False) == b"hello"
+            )
         assert {path.name for path in folder.iterdir()} == {DEVICES, MEMORY}
         with (folder / DEVICES).open("rb") as stream:
             mapped = MappedMemory(SIZE, folder / MEMORY)
-            assert await taken_up(stream.fileno(), memory=mapped, apart=True) == b"hello"
+            assert await taken_up(stream.fileno(), memory=mapped, separate_memory=True) == b"hello"
 
     asyncio.run(play())
 
@@ -207,7 +209,7 @@ def test_a_state_of_another_machine_is_refused_and_says_so(paths: InstancePaths,
             os.close(copy)
             try:
                 (folder / DEVICES).write_bytes(b"no state at all")
-                await machine.state.take_up(stream.fileno(), apart=True)
+                await machine.migration.take_up(stream.fileno(), separate_memory=True)
             finally:
                 await machine.kill()
                 await machine.wait()
@@ -282,7 +284,7 @@ def test_a_layer_that_qemu_refuses_is_gone_and_the_next_save_works(
 ) -> None:
     async def play() -> None:
         machine = await started(paths, SharedMemory(SIZE))
-        execute = machine.state.execute
+        execute = machine.migration.execute
 
         async def refusing(command: str, arguments: Mapping[str, object]) -> object:
             if command == "blockdev-snapshot":
@@ -291,7 +293,7 @@ def test_a_layer_that_qemu_refuses_is_gone_and_the_next_save_works(
 
         try:
             with monkeypatch.context() as patch:
-                patch.setattr(machine.state, "execute", refusing)
+                patch.setattr(machine.migration, "execute", refusing)
                 with pytest.raises(DriverError, match="no-such-node"):
                     await machine.save(folder(tmp_path / "1"))
             assert len(list(paths.dir.glob("disk.*"))) == 1

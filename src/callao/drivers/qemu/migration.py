@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine saved to files and taken up from them: QEMU's migration, into a file and out of one.
+"""A machine saved to files and restored from them: QEMU's migration, into a file and out of one.
 
 See QEMU's docs/devel/migration.rst, and QMP's ``migrate``, ``migrate-incoming`` and ``blockdev-snapshot``.
 """
@@ -39,8 +39,8 @@ _STREAM = "state"
 
 
 @dataclass
-class State:
-    """Saving and taking up, of one machine."""
+class Migration:
+    """Saves one machine, and restores it."""
 
     paths: InstancePaths
     monitor: QMPClient
@@ -62,21 +62,21 @@ class State:
             shutil.copyfile(self.paths.qemu_efi_vars, folder / self.paths.qemu_efi_vars.name)
         return layer.name
 
-    async def take_up(self, stream: int, *, apart: bool) -> None:
+    async def take_up(self, stream: int, *, separate_memory: bool) -> None:
         """Into a machine that was started to wait for it; it is paused after.
 
         :param stream: the file, as the machine's own descriptor.
-        :param apart: whether the memory is in place, and not in that file.
+        :param separate_memory: whether the memory is in place, and not in that file.
         :raises DriverError: when QEMU refuses it.
         """
-        await self._share_aware(apart)
+        await self._share_aware(separate_memory)
         # Once is enough: nothing on the host has to learn where this machine is now, while in the guest
         # networkd and resolved look around each time.
         await self.execute("migrate-set-parameters", {"announce-rounds": 1})
         await self.execute("migrate-incoming", {"uri": f"fd:{stream}"})
         await self._migrated("taken up")
 
-    async def lay_apart(self, folder: Path) -> None:
+    async def split_files(self, folder: Path) -> None:
         """Write what was just taken up as a whole once more, in two files: that is taken up much sooner.
 
         Nothing happens where it cannot be written: the machine has what it needs.
