@@ -16,12 +16,11 @@ from pathlib import Path
 import msgspec
 
 from callao import cidata
-from callao.offline import NetworkAccess
 from callao.config import Config, MountType, effective, mac_address
 from callao.config.schema import SSH
 from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
 from callao.errors import CallaoError, InstanceError
-from callao.events import Event, Reporter, Stage, EventState
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.images import Fetched
 from callao.instances import Desired, Instance, InstancePaths, Record, Shape, TakeUp, inspect
@@ -31,12 +30,13 @@ from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.image import image_of
 from callao.lifecycle.lifeline import lifeline
-from callao.lifecycle.warm_staging import GOLDEN, clear
 from callao.lifecycle.prune import in_use
 from callao.lifecycle.saved import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm_cache import keep_within
-from callao.snapshots.cache import WarmRecord, WarmEntry
+from callao.lifecycle.warm_staging import GOLDEN, clear
+from callao.offline import NetworkAccess
+from callao.snapshots.cache import WarmEntry, WarmRecord
 
 _OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost", "hostname"})
 """Fields of lima.yaml that are about one machine and its host: a copy has its own."""
@@ -61,7 +61,14 @@ def create_warm(
 
 
 def create_cold(
-    wanted: Desired, why: str, *, home: Path, host: Host, access: NetworkAccess, timeout: float, report: Reporter
+    wanted: Desired,
+    why: str,
+    *,
+    home: Path,
+    host: Host,
+    access: NetworkAccess,
+    timeout: float,
+    report: Reporter,
 ) -> None:
     """Create the instance to boot, in the place of a warm one that failed.
 
@@ -137,7 +144,10 @@ def _prepare(
     with lifeline() as tie:
         try:
             golden = Desired(
-                GOLDEN, _without_own(wanted.document), _golden_config(wanted, host, staging_home), wanted.template
+                GOLDEN,
+                _without_own(wanted.document),
+                _golden_config(wanted, host, staging_home),
+                wanted.template,
             )
             create(golden, staging_home, report, access, Beginning(reclaims=False), timeout)
             driver = driver_for(golden.config.vm_type)
