@@ -23,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from callao.atomic import put_in_place
 from callao.errors import CallaoError
 
 _OF_THE_INSTALLATION = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
@@ -48,7 +49,7 @@ def wheel_of_engine(folder: Path) -> Path:
         source = _editable(engine)
         made = _packed(engine, Path(staging)) if source is None else _built(source, Path(staging))
         target = folder / made.name
-        made.replace(target)
+        put_in_place(made, target)
     return target
 
 

@@ -18,11 +18,11 @@ from typing import Any
 
 import psutil
 
+from callao.atomic import write_file
 from callao.config import dump, load
 from callao.events import Event, silent
 from callao.host import Host
 from callao.instances import names
-from callao.instances.files import write_file
 from callao.lifecycle import Outcome, Request, ensure
 from callao.testing import Guest
 from callao.testing.home import claim, link_cache, sweep

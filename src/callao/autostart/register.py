@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
 
+from callao.atomic import write_file
 from callao.autostart import launchd, systemd
 from callao.autostart.login_item import LoginItem
 from callao.errors import CallaoError
@@ -38,7 +37,7 @@ def enable(name: str, home: Path) -> None:
     path: Path = manager.path(name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, manager.render(name, home))
+        write_file(path, manager.render(name, home).encode())
         manager.switch(name, on=True)
     except OSError as error:
         raise CallaoError(f"autostart: {path} cannot be written: {error.strerror or error}.") from error
@@ -84,18 +83,3 @@ def _refuse_another(manager: ModuleType, name: str, home: Path) -> None:
             "knows one of a name.",
             hint=f"Disable that one first: LIMA_HOME={entry.home} callao autostart disable {name}",
         )
-
-
-def _write(path: Path, text: str) -> None:
-    """As a whole, or not at all."""
-    import tempfile
-
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), 0o644)
-        Path(name).replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()

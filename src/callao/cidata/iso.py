@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import tempfile
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from callao.atomic import write_volatile
 
 VOLUME_ID = "cidata"
 
@@ -21,22 +21,19 @@ _DATA = stat.S_IFREG | 0o400
 def write(content: Mapping[str, bytes], path: Path) -> None:
     """Write the image at ``path``: whole or not at all, readable by its owner only (it holds keys).
 
+    It is not flushed, since each start that boots makes it anew.
+
     Names are Rock Ridge's and Joliet's; ISO 9660's own are numbers.
 
     :raises OSError: when it cannot be written.
     """
-    handle, staging = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    file = BytesIO()
+    image = _image(content)
     try:
-        with os.fdopen(handle, "wb") as file:
-            image = _image(content)
-            try:
-                image.write_fp(file)
-            finally:
-                image.close()
-        Path(staging).replace(path)
-    except BaseException:
-        Path(staging).unlink(missing_ok=True)
-        raise
+        image.write_fp(file)
+    finally:
+        image.close()
+    write_volatile(path, file.getvalue(), mode=0o600)
 
 
 def _image(content: Mapping[str, bytes]) -> Any:

@@ -89,8 +89,8 @@ def _in_editor(run: Session, found: Instance) -> None:
 
 def _take(run: Session, found: Instance, text: str, before: str) -> None:
     """Have the instance be so, and its lima.yaml read so, to the last comment."""
+    from callao.atomic import write_file
     from callao.config import effective
-    from callao.instances.files import write_file
     from callao.instances.lock import instance_lock
 
     document = _parsed(text)
@@ -160,10 +160,10 @@ def _parsed(text: str) -> Mapping[str, object]:
 
 def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
     """A lima.yaml that no instance has yet."""
+    from callao.atomic import write_file
     from callao.cli.overrides import given, overridden
     from callao.config import dump
     from callao.config.patch import patched
-    from callao.instances.files import write_file
 
     before, kept = path.read_text(encoding="utf-8"), True
     if given(flags):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from callao.atomic import put_folder_in_place
 from callao.errors import ImageError
 from callao.flock import exclusive
 from callao.golden.customise import customisation, preparation
@@ -62,7 +63,7 @@ def build(wanted: Recipe, home: Path, say: Say) -> Built:
         with tempfile.TemporaryDirectory(prefix=".building-", dir=golden) as folder:
             made = _make(wanted, Path(folder), say)
             target = golden / f"debian-{wanted.release}-{key(wanted)}"
-            made.rename(target)
+            put_folder_in_place(made, target)
     return _built(wanted, target, changed=True)
 
 

@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 
+from callao.atomic import write_volatile
 from callao.config import Config, effective, load
 from callao.drivers import driver_for
 from callao.errors import CallaoError
@@ -23,7 +24,7 @@ from callao.host import Host, lima_home
 from callao.hostagent import journal, unexpected
 from callao.hostagent.agent import Agent
 from callao.instances import InstancePaths, Runtime, TakeUp
-from callao.instances.files import read_json, write_volatile
+from callao.instances.files import read_json
 
 _DESCRIPTORS = 4096
 """Twice what the limits of streams, forwards and questions to the resolver come to."""

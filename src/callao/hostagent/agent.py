@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from callao.atomic import write_volatile
 from callao.config import Config
 from callao.drivers import Driver, Machine, SpacePauser, StateSaver
 from callao.errors import AgentError, CallaoError, PortTaken, StageFailed
@@ -31,7 +32,7 @@ from callao.hostagent.space import SpaceWatch
 from callao.hostagent.start import Started, start_machine
 from callao.hostagent.unexpected import attempt
 from callao.instances import Failure, InstancePaths, Runtime, TakeUp, fingerprint, ssh_alias
-from callao.instances.files import json_text, write_volatile
+from callao.instances.files import json_text
 from callao.instances.present import paused_words
 from callao.instances.process import identify
 from callao.instances.stopping import StopPolicy

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import IO
 
+from callao.atomic import put_in_place, write_file
 from callao.images import digest as digests
 from callao.images.cache import CacheEntry, cache_entry, exclusive, not_kept
 from callao.images.store import keep_before
@@ -46,9 +47,9 @@ def _put(place: CacheEntry, data: IO[bytes], name: str, digest: str, home: Path)
         for stale in place.dir.glob("*.digest"):
             stale.unlink()
         (place.dir / "url").write_text(place.url, encoding="utf-8")
-        temporary.replace(place.data)
+        put_in_place(temporary, place.data)
         # After the data: a run that is killed between the two must not leave this digest beside other data.
-        place.digest_file(name).write_text(digest + "\n", encoding="ascii")
+        write_file(place.digest_file(name), f"{digest}\n".encode())
     finally:
         temporary.unlink(missing_ok=True)
     return place.data

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from callao.atomic import put_in_place
 from callao.errors import ImageError, ImageFormatError
 from callao.images.cache import staging
 from callao.images.decompress import compression_of, decompress
@@ -46,7 +47,7 @@ def to_qcow2(source: Path, target: Path, location: str) -> None:
         else:
             _convert_raw(unpacked, done, location)
         done.chmod(0o444)
-        done.replace(target)
+        put_in_place(done, target)
 
 
 def _convert_raw(raw: Path, done: Path, location: str) -> None:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.atomic import put_in_place, write_file
 from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.images import digest as digests
@@ -189,13 +190,13 @@ def _downloaded(
     if not digest:
         message = f"{place.text}: no digest vouches for this download."
         report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
-    cached.part.replace(cached.data)
+    put_in_place(cached.part, cached.data)
     # After the data: a run that is killed between the two must not leave this digest beside other data.
-    cached.digest_file(name).write_text(found + "\n", encoding="ascii")
+    write_file(cached.digest_file(name), f"{found}\n".encode())
     for noted, kept in ((cached.validator, cached.version), (cached.part_modified, cached.modified)):
         kept.unlink(missing_ok=True)
         if noted.exists():
-            noted.replace(kept)
+            put_in_place(noted, kept)
     return CachedFile(cached.data, place.text, found, from_cache=False, size=cached.data.stat().st_size)
 
 
@@ -204,7 +205,7 @@ def _vouched(cached: CacheEntry, name: str) -> str:
     known = cached.known_digest(name)
     if not known:
         known = digests.of_file(cached.data, name)
-        cached.digest_file(name).write_text(known + "\n", encoding="ascii")
+        write_file(cached.digest_file(name), f"{known}\n".encode())
     return known
 
 

@@ -12,6 +12,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from callao.atomic import put_in_place
 from callao.blocks import copy_blocks
 from callao.errors import ImageError
 from callao.images import digest as digests
@@ -82,7 +83,7 @@ def keep_local(source: Path, digest: str, home: Path, location: str, turn: Turn 
             if identity_of(source) != identity:
                 raise ImageError(f"{location} was changed while it was read.", hint="Try again.")
             made.chmod(0o444)
-            made.replace(target)
+            put_in_place(made, target)
     return target
 
 
@@ -123,5 +124,5 @@ def _link(source: Path, target: Path) -> None:
         with staging(target) as folder:
             made = folder / target.name
             copy_blocks(source, made)
-            made.replace(target)
+            put_in_place(made, target)
     target.chmod(0o444)

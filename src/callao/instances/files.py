@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own two files of an instance, and how any of its files is written."""
+"""Our own records of an instance, which are JSON files in its folder."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from callao.atomic import write_file
 from callao.instances.process import Identity
 from callao.instances.shape import Shape
 
@@ -105,59 +102,10 @@ def label_text(value: object) -> object:
 
 
 def write_json(path: Path, record: msgspec.Struct) -> None:
-    """As :func:`write_file` does, mode 0600."""
+    """As :func:`callao.atomic.write_file` does, mode 0600."""
     write_file(path, json_text(record), mode=0o600)
 
 
 def json_text(record: msgspec.Struct) -> bytes:
     """A record as our files have it."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
-
-
-def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Replace ``path`` as a whole or not at all, also where the power fails."""
-    _replace(path, data, mode, os.fsync)
-    sync_folder(path.parent)
-
-
-def put_whole(path: Path, make: Callable[[Path], object]) -> None:
-    """Replace ``path`` by what ``make`` makes at the path that it is given, as a whole or not at all.
-
-    A run that is killed leaves a hidden file, which the next one replaces.
-    """
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    make(fresh)
-    fresh.replace(path)
-
-
-def write_volatile(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Replace ``path`` as a whole or not at all; for what means nothing after the host's next boot."""
-    _replace(path, data, mode, lambda _descriptor: None)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a power failure, where the file system can do that."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _replace(path: Path, data: bytes, mode: int, sync: Callable[[int], None]) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            sync(file.fileno())
-        temporary.replace(path)
-    except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)  # a write, as to a full disk, does not say where
-        temporary.unlink(missing_ok=True)
-        raise

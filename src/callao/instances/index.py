@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import callao
 from callao import surroundings
+from callao.atomic import write_volatile
 from callao.errors import CallaoError
 from callao.instances.alive import Process
 from callao.instances.paths import InstancePaths
@@ -195,6 +195,4 @@ def _remember(file: Path, text: str) -> None:
     """Replace the file as a whole. Errors are ignored: a list must work where nothing can be written."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = file.with_name(f".{file.name}.{os.getpid()}")
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(file)
+        write_volatile(file, text.encode())

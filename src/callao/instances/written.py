@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from callao.atomic import write_file
 from callao.config import dump
-from callao.instances.files import write_file
 from callao.instances.paths import InstancePaths
 
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+from callao.atomic import write_file
 from callao.errors import CallaoError
 from callao.instances import InstancePaths
-from callao.instances.files import write_file
 
 _PATIENCE = 60.0
 """Seconds for the host agent to answer."""

@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from functools import partial
 from pathlib import Path
 
+from callao.atomic import make_file, put_folder_in_place
 from callao.drivers import Driver, driver_for
 from callao.errors import AgentError, InstanceError, SnapshotError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Instance, TakeUp, inspect
 from callao.instances.broken import usable
-from callao.instances.files import put_whole, sync_folder, write_json
+from callao.instances.files import write_json
 from callao.instances.lock import instance_lock
 from callao.instances.present import must_not_be_paused
 from callao.instances.store import living
@@ -68,9 +68,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
             _copy(paths.cidata_iso, staging)
             made = Snapshot(name=snapshot, layer=layer, bound=bound)
             write_json(staging / RECORD, made)
-            _sync(staging)
-            staging.rename(paths.snapshots / snapshot)
-            sync_folder(paths.snapshots)
+            put_folder_in_place(staging, paths.snapshots / snapshot)
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be saved: {error}.") from error
         finally:
@@ -108,7 +106,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
             for file in (paths.qemu_efi_vars, paths.cidata_iso):
                 if (folder / file.name).exists():
                     # Half of it would start no machine.
-                    put_whole(file, partial(shutil.copyfile, folder / file.name))
+                    make_file(file, partial(shutil.copyfile, folder / file.name))
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
         sweep(paths, driver.chain)
@@ -152,16 +150,6 @@ def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
         )
     folder = instance.paths.snapshots / snapshot.name
     return TakeUp(folder=str(folder), shape=bound.shape, shared_memory=True)
-
-
-def _sync(folder: Path) -> None:
-    """Have what was saved survive a power failure, before a record says that it is there."""
-    for file in folder.iterdir():
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _copy(file: Path, folder: Path) -> None:

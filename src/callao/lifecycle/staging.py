@@ -8,10 +8,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from callao.atomic import put_folder_in_place, write_file
 from callao.config.age import LIMA_VERSION
 from callao.errors import InstanceError
 from callao.instances import InstancePaths, Record, ssh_alias
-from callao.instances.files import write_file, write_json
+from callao.instances.files import write_json
 from callao.instances.written import write_document
 from callao.lifecycle.leftovers import staging_at
 from callao.ssh import host_key, known_hosts
@@ -37,7 +38,7 @@ def staged_instance(
         key = host_key(paths.host_key, alias)
         write_file(paths.known_hosts, known_hosts(alias, key.public).encode())
         yield paths
-        staging.rename(home / name)
+        put_folder_in_place(staging, home / name)
     except OSError as error:
         raise InstanceError(f"instance {name!r} cannot be made in {home}: {error}.") from error
     finally:

@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 
 from callao import cidata
+from callao.atomic import write_file, write_volatile
 from callao.config import Config, mac_address
 from callao.drivers import Driver
 from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.host import home_folder
 from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
-from callao.instances.files import write_file, write_json, write_volatile
+from callao.instances.files import write_json
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.follow import follow_agent
 from callao.lifecycle.leftovers import clear_stale

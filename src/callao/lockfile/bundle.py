@@ -8,12 +8,11 @@ The tar holds ``callao.lock`` and the cache's own layout, so that plain ``tar -x
 from __future__ import annotations
 
 import io
-import os
 import tarfile
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from callao.atomic import replacing
 from callao.errors import LockError
 from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.images import CachedFile, adopt
@@ -37,16 +36,12 @@ def export(file: LockFile, home: Path, archs: Collection[str], tar: Path) -> Non
     """
     fetched = fetch_all(file.lock, home, archs, access=NetworkAccess.OFFLINE)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{tar.name}.", dir=tar.absolute().parent)
-        try:
-            with os.fdopen(handle, "wb") as raw, tarfile.open(fileobj=raw, mode="w") as out:
+        with replacing(tar) as fresh:
+            with tarfile.open(fresh, mode="x") as out:
                 _add_text(out, LOCK_NAME, render(file.lock))
                 for cached in sorted(fetched, key=lambda each: _place(each.location).dir):
                     _add_entry(out, cached)
-            Path(name).chmod(0o644)
-            Path(name).replace(tar)
-        finally:
-            Path(name).unlink(missing_ok=True)
+            fresh.chmod(0o644)
     except OSError as error:
         raise LockError(f"{tar} cannot be written: {error.strerror or error}.") from error
 

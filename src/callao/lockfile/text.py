@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from callao.atomic import write_file
 from callao.config import dump, load
 from callao.errors import ConfigError, LockError
 from callao.host import expanded
@@ -95,14 +93,6 @@ def write(path: Path, lock: Lock) -> None:
     :raises LockError: when it cannot be written.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(render(lock))
-                os.fchmod(file.fileno(), 0o644)
-            Path(name).replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                Path(name).unlink()
+        write_file(path, render(lock).encode())
     except OSError as error:
         raise LockError(f"lock: {path} cannot be written: {error.strerror or error}.") from error

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.atomic import put_in_place, sync_file
 from callao.errors import CallaoError
 from callao.host import identity_file
 
@@ -89,11 +90,12 @@ def _generate(path: Path, public: Path, comment: str) -> None:
             raise CallaoError(
                 f"ssh-keygen could not make {path}: {done.stderr.strip() or done.stdout.strip()}"
             )
+        sync_file(fresh)
         try:
             os.link(fresh, path)
         except FileExistsError:
             fresh = _public_of(program, path, Path(folder) / "existing")
-        Path(str(fresh) + ".pub").replace(public)
+        put_in_place(Path(str(fresh) + ".pub"), public)
 
 
 def _public_of(program: str, private: Path, stem: Path) -> Path:

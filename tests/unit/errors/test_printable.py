@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callao.atomic import write_file
 from callao.errors import CallaoError, StageFailed
 from callao.events import Event, EventState, Stage
-from callao.instances.files import write_file
 from callao.printable import printable
 
 CLIPBOARD = "\x1b]52;c;cm0gLXJmIH4K\x07"

@@ -16,6 +16,7 @@ import pytest
 from support.waiting import PATIENCE, until
 from support.writer import SIZE, command_line, make_disk, small_file_system
 
+from callao.atomic import write_volatile
 from callao.cli.reach import reachable
 from callao.config import dump, effective
 from callao.drivers import Boot, Machine
@@ -27,7 +28,6 @@ from callao.host import Host, HostUser
 from callao.hostagent import journal
 from callao.hostagent.agent import Agent
 from callao.instances import InstancePaths, Status, inspect
-from callao.instances.files import write_volatile
 from callao.instances.index import indexed_instance
 from callao.instances.present import paused_words
 from callao.lifecycle.follow import follow_agent

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from callao.atomic import make_file, write_file
 from callao.config import Arch, Config, MountType, VMType
 from callao.config.sizes import format_size
 from callao.drivers.base import Boot, Features, Machine
@@ -29,7 +30,6 @@ from callao.errors import ConfigError, DriverError, Problem
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import InstancePaths
-from callao.instances.files import put_whole
 
 if TYPE_CHECKING:
     from callao.images import Fetched  # a download has no part in running a machine
@@ -99,11 +99,11 @@ class QemuDriver:
             _refuse_smaller(config.disk, image)
         if image.kernel is not None and not paths.kernel.exists():
             if image.initrd is not None:
-                put_whole(paths.initrd, partial(shutil.copyfile, image.initrd))
-            put_whole(paths.kernel_cmdline, lambda fresh: fresh.write_text(image.cmdline, encoding="utf-8"))
-            put_whole(paths.kernel, partial(shutil.copyfile, image.kernel))
+                make_file(paths.initrd, partial(shutil.copyfile, image.initrd))
+            write_file(paths.kernel_cmdline, image.cmdline.encode())
+            make_file(paths.kernel, partial(shutil.copyfile, image.kernel))
         if not has_disk:  # the last: an instance that has one is whole
-            put_whole(paths.disk, lambda fresh: disk.create_overlay(fresh, image.disk, config.disk))
+            make_file(paths.disk, lambda fresh: disk.create_overlay(fresh, image.disk, config.disk))
 
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
         below = [path for path in self._below(paths) if path.parent == paths.dir]

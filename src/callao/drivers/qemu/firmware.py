@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from callao.atomic import make_file
 from callao.drivers.qemu import disk
-from callao.instances.files import put_whole
 
 DESCRIPTORS = (
     Path("/etc/qemu/firmware"),
@@ -104,4 +104,4 @@ def lay_variables(found: Firmware, target: Path) -> None:
 
     :raises DriverError: with qemu-img's own words.
     """
-    put_whole(target, partial(disk.convert_to_raw, found.variables, found.variables_format))
+    make_file(target, partial(disk.convert_to_raw, found.variables, found.variables_format))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from callao.atomic import put_in_place
 from callao.drivers.qemu import disk
 from callao.errors import DriverError
 
@@ -118,7 +119,7 @@ def settle(path: Path) -> None:
     :raises DriverError: when that cannot be; what was there is then as before.
     """
     try:
-        _staged(path).replace(path)
+        put_in_place(_staged(path), path)
     except OSError as error:
         raise _unmade(path, error) from error
 

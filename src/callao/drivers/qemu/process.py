@@ -11,6 +11,7 @@ from pathlib import Path
 
 from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
+from callao.atomic import write_volatile
 from callao.child import die_with_parent
 from callao.drivers.base import DeviceShare, Forward
 from callao.drivers.qemu.devices import NETDEV, rule
@@ -18,7 +19,6 @@ from callao.drivers.qemu.hotplug import HotPlug, Slot
 from callao.drivers.qemu.migration import Migration
 from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
-from callao.instances.files import write_volatile
 
 _PATIENCE = 30.0
 """Seconds for QEMU to open its monitor; a loaded host needs a few."""

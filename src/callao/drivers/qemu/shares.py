@@ -6,11 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.atomic import Durability, replacing
 from callao.config import MountType
 from callao.drivers.base import DeviceShare
 from callao.drivers.qemu.devices import escaped
 from callao.instances import InstancePaths
-from callao.instances.files import put_whole
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def log_of(paths: InstancePaths, slot: int) -> Path:
 
 def point(paths: InstancePaths, slot: int, target: Path) -> None:
     """Have a slot's 9p exports lead to ``target``."""
-    put_whole(link(paths, slot), lambda fresh: fresh.symlink_to(target))
+    with replacing(link(paths, slot), Durability.REBOOT_ENDS_IT) as fresh:
+        fresh.symlink_to(target)
 
 
 def _fsdev(name: str, path: Path, writable: bool, model: str) -> str:

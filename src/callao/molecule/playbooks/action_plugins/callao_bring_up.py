@@ -16,9 +16,9 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.callao.lima.plugins.module_utils._engine import describe, refused
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch
 
+from callao.atomic import write_file
 from callao.errors import CallaoError
 from callao.events import Event, EventState
-from callao.instances.files import write_file
 from callao.molecule.boxes import records
 from callao.molecule.bring import Brought, bring_up
 from callao.molecule.workers import WorkerFailed, in_workers
