@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 
 from callao.guest.channel import Channel, Work
-from callao.guest.complaints import complain
 from callao.guest.frames import FrameError
 from callao.guest.link import Closed
+from callao.guest.log import warn
 from callao.guest.transport import Transport, transport
 
 PORT = "/dev/virtio-ports/io.lima-vm.guest_agent.0"
@@ -48,10 +48,10 @@ def serve(hosts: Transport, work: Work) -> None:
         except Closed:
             time.sleep(PAUSE)
         except FrameError as error:
-            complain(f"the host is not understood: {error}")
+            warn(f"the host is not understood: {error}")
             time.sleep(PAUSE)
         except Exception as error:
-            complain(f"{type(error).__name__}: {error}")
+            warn(f"{type(error).__name__}: {error}")
             time.sleep(REST)
 
 

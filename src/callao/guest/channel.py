@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The conversation with one host, from its coming to its leaving."""
+"""One connection of the host: from its first hello until it disconnects."""
 
 import platform
 import select
@@ -8,38 +8,42 @@ from pathlib import Path
 
 from callao import __version__
 from callao.guest import clock, dns, identity, rules
-from callao.guest.complaints import complain
 from callao.guest.containers import Containers
 from callao.guest.expose import Exposure
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece
-from callao.guest.glance import Glance
 from callao.guest.link import Link
+from callao.guest.listener_events import listener_events
 from callao.guest.listeners import Scanner
+from callao.guest.log import warn
 from callao.guest.messages import TO_GUEST
-from callao.guest.stir import stirs
+from callao.guest.scan_schedule import SLOW, ListenerDiff, ScanSchedule
+from callao.guest.socket_counts import SocketCounts
 from callao.guest.switch import Switch
-from callao.guest.watch import SLOW, News, Pace
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 STALE = 5.0
-"""Seconds after which the rest of a frame is not waited for: its host has left in between, and the next one
-begins anew."""
+"""Seconds to wait for the rest of a frame: after that, its host has disconnected, and the next one starts
+with a new frame."""
 
 
 class Work:
-    """What outlives a conversation."""
+    """State that outlives a connection."""
 
     def __init__(self) -> None:
-        self.stirs, self.deaf = stirs()
-        """What the kernel tells of listeners; None, and why, where it does not: then there are glances."""
-        self.glance = Glance()
+        self.events, self.why_polling = listener_events()
+        """The kernel's events of listeners; None, and why, where there are none: socket counts are
+        checked then.
+        """
+        self.counts = SocketCounts()
         self.scanner = Scanner()
         self.containers = Containers()
         self.exposure = Exposure()
 
         self.resolver = ()  # type: tuple[object, ...]
-        """The host's ports that DNS is led to. In a copy, they are those of the machine that was saved."""
+        """The host's ports that DNS goes to. In a restored copy, they are those of the machine that was
+        saved.
+        """
 
     def end(self) -> None:
         self.exposure.clear()
@@ -47,9 +51,9 @@ class Work:
             dns.clear()
         self.containers.end()
         self.scanner.close()
-        self.glance.close()
-        if self.stirs is not None:
-            self.stirs.close()
+        self.counts.close()
+        if self.events is not None:
+            self.events.close()
 
 
 class Channel:
@@ -58,63 +62,63 @@ class Channel:
         self._work = work
         self._decoder = Decoder()
         self._switch = Switch(link)
-        self._pace = Pace(time.monotonic(), hears=work.stirs is not None)
-        self._news = News()
+        self._schedule = ScanSchedule(time.monotonic(), by_events=work.events is not None)
+        self._diff = ListenerDiff()
         self._heard = time.monotonic()
-        self._told = False
-        """Whether the kernel has told of something since the last look began."""
+        self._event_pending = False
+        """Whether there was an event since the last scan began."""
         self._handlers = {kind: getattr(self, f"_{kind}") for kind in TO_GUEST}
 
     def run(self) -> None:
-        """:raises Closed: when the host leaves. :raises FrameError: when it cannot be understood."""
+        """:raises Closed: when the host disconnects. :raises FrameError: when it breaks the protocol."""
         try:
             self._listen()
             self._hello({})
             while True:
-                self._turn()
+                self._step()
         except FrameError as error:
             self._log(str(error))
             raise
         finally:
             self._switch.close()
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         began = time.process_time()
-        if self._link.wait(SLOW if self._link.congested else self._pace.wait(time.monotonic())):
+        if self._link.wait(SLOW if self._link.congested else self._schedule.wait(time.monotonic())):
             self._receive(self._link.read())
             began = time.process_time()
         elif self._decoder.partial and not self._link.congested and time.monotonic() - self._heard > STALE:
             self._decoder.reset()
             self._log("the rest of a frame has not come")
         now = time.monotonic()
-        if not self._link.congested and now >= self._pace.next:
-            if self._pace.due(now, self._suspicious() or self._work.containers.asking):
-                self._look(began)
-            elif self._told:
-                self._pace.stirred(now)
+        if not self._link.congested and now >= self._schedule.next:
+            if self._schedule.due(now, self._changed() or self._work.containers.asking):
+                self._report_listeners(began)
+            elif self._event_pending:
+                self._schedule.event(now)
             else:
-                self._pace.glanced(now)
+                self._schedule.unchanged(now)
                 self._listen()
 
     def _listen(self) -> None:
-        """Have the kernel's word wake us."""
-        if self._work.stirs is not None:
-            self._link.watch(self._work.stirs.descriptor, select.POLLIN, self._stir)
+        """Wait for the kernel's events, too."""
+        if self._work.events is not None:
+            self._link.watch(self._work.events.descriptor, select.POLLIN, self._on_event)
 
-    def _stir(self, _: int) -> None:
-        """Not woken any more until there has been a look, and a rest: whoever opens ports without end would
-        have us do nothing else.
+    def _on_event(self, _: int) -> None:
+        """Ignore further events until there was a scan and a pause: a program that opens ports without end
+        would take all our time.
         """
-        if self._work.stirs is not None:
-            self._link.unwatch(self._work.stirs.descriptor)
-            self._pace.stirred(time.monotonic())
+        if self._work.events is not None:
+            self._link.unwatch(self._work.events.descriptor)
+            self._schedule.event(time.monotonic())
 
-    def _suspicious(self) -> bool:
-        """Whether there is a reason to look."""
-        if self._work.stirs is None:
-            return self._work.glance.differs()
-        self._told = self._work.stirs.drain() or self._told
-        return self._told
+    def _changed(self) -> bool:
+        """Whether there is a reason to scan."""
+        if self._work.events is None:
+            return self._work.counts.differs()
+        self._event_pending = self._work.events.drain() or self._event_pending
+        return self._event_pending
 
     def _receive(self, data: bytes) -> None:
         self._heard = time.monotonic()
@@ -123,7 +127,7 @@ class Channel:
                 self._switch.take(message)
             else:
                 self._answer(message)
-                self._pace.hurry(time.monotonic())
+                self._schedule.soon(time.monotonic())
 
     def _answer(self, message: "dict[str, object]") -> None:
         kind = message.get("type")
@@ -136,28 +140,30 @@ class Channel:
     def _log(self, text: str) -> None:
         self._link.send({"type": "log", "message": text})
 
-    def _look(self, began: float) -> None:
-        """``began`` is the CPU's time at which this became our work: to sleep and wake up costs, too."""
+    def _report_listeners(self, began: float) -> None:
+        """Scan, and report the difference. ``began``: the CPU time at which the scan's cost began to
+        count.
+        """
         now = time.monotonic()
-        if self._work.stirs is None:
-            self._work.glance.remember()
+        if self._work.events is None:
+            self._work.counts.remember()
         try:
             found = self._work.scanner.scan() | self._work.containers.scan(now)
         except (OSError, ValueError) as error:
-            complain(f"listeners cannot be found: {error}")
+            warn(f"listeners cannot be found: {error}")
             messages = []  # type: list[dict[str, object]]
         else:
-            messages = self._news.messages(found)
+            messages = self._diff.messages(found)
         for message in messages:
             self._link.send(message)
         cost = time.process_time() - began
-        if self._told:
-            self._told = False
-            self._pace.followed(now, cost)
+        if self._event_pending:
+            self._event_pending = False
+            self._schedule.scanned_for_event(now, cost)
             return
-        self._pace.looked(now, bool(messages), cost)
-        if self._work.stirs is not None and self._work.containers.asking:
-            self._pace.hurry(now)
+        self._schedule.scanned(now, bool(messages), cost)
+        if self._work.events is not None and self._work.containers.asking:
+            self._schedule.soon(now)
         self._listen()
 
     def _hello(self, message: "dict[str, object]") -> None:
@@ -170,10 +176,10 @@ class Channel:
             hello["boot_id"] = ""
         if "id" in message:
             hello["answer"] = message["id"]
-        hello["hears"], hello["deaf"] = self._work.stirs is not None, self._work.deaf
+        hello["hears"], hello["deaf"] = self._work.events is not None, self._work.why_polling
         self._link.send(hello)
-        self._news.forget()
-        self._look(time.process_time())
+        self._diff.forget()
+        self._report_listeners(time.process_time())
 
     def _ping(self, message: "dict[str, object]") -> None:
         self._link.send({"type": "pong", "id": message.get("id"), "time": int(time.time() * 1e9)})
@@ -182,7 +188,7 @@ class Channel:
         self._link.send(clock.follow(message.get("now")))
 
     def _scan(self, _: "dict[str, object]") -> None:
-        self._look(time.process_time())
+        self._report_listeners(time.process_time())
 
     def _expose(self, message: "dict[str, object]") -> None:
         ports, wrong = rules.wanted(message.get("ports"))
@@ -197,7 +203,7 @@ class Channel:
 
     def _dns(self, message: "dict[str, object]") -> None:
         wanted, error = (message.get("udp"), message.get("tcp")), ""
-        if wanted != self._work.resolver:  # to say the same again would take an emulated guest 0.2 s
+        if wanted != self._work.resolver:  # setting the same rules again takes an emulated guest 0.2 s
             error = dns.resolve_by(*wanted)
             if not error:
                 self._work.resolver = wanted

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from callao.guest import dnat, kubernetes
-from callao.guest.errand import Errand
+from callao.guest.background import BackgroundCommand
 from callao.guest.listeners import Listener
 
 RULES_PERIOD, SERVICES_PERIOD = 5.0, 10.0
@@ -49,9 +49,9 @@ class Containers:
     def __init__(self, root: str = "/", which: "Callable[[str], str | None]" = shutil.which) -> None:
         self._root = Path(root)
         self._which = which
-        self._asked = {}  # type: dict[Question, Errand]
+        self._asked = {}  # type: dict[Question, BackgroundCommand]
         self._found = {}  # type: dict[Question, set[Listener]]
-        self._listed = None  # type: Errand | None
+        self._listed = None  # type: BackgroundCommand | None
         self._tables = set()  # type: set[tuple[str, str]]
         self._engine = False
         self._next = 0.0
@@ -59,7 +59,7 @@ class Containers:
     @property
     def asking(self) -> bool:
         """Whether an answer is on its way."""
-        return any(errand.running for errand in (*self._asked.values(), self._listed) if errand)
+        return any(command.running for command in (*self._asked.values(), self._listed) if command)
 
     def scan(self, now: float) -> "set[Listener]":
         """What is known by now; the answers to what is asked here come with later calls."""
@@ -72,8 +72,8 @@ class Containers:
         if tables != self._tables:
             self._tables = tables
             self._choose(set(self._questions()))
-        for question, errand in self._asked.items():
-            text = errand.output(now)
+        for question, command in self._asked.items():
+            text = command.output(now)
             if text is not None:
                 self._found[question] = question.parse(text)
         return {each for found in self._found.values() for each in found}
@@ -82,7 +82,7 @@ class Containers:
         self._engine = any(self._present(path) for path in ENGINES)
         nft = self._which("nft") if self._engine else None
         if nft and not self._listed:
-            self._listed = Errand((nft, "-j", "list", "tables"), RULES_PERIOD)
+            self._listed = BackgroundCommand((nft, "-j", "list", "tables"), RULES_PERIOD)
         elif not nft and self._listed:
             self._listed.end()
             self._listed, self._tables = None, set()
@@ -93,7 +93,7 @@ class Containers:
             self._found.pop(question, None)
         for question in wanted - set(self._asked):
             environment = {**os.environ, "KUBECONFIG": question.kubeconfig} if question.kubeconfig else None
-            self._asked[question] = Errand(question.command, question.period, environment)
+            self._asked[question] = BackgroundCommand(question.command, question.period, environment)
 
     def _questions(self) -> "Iterator[Question]":
         if self._engine:

@@ -4,7 +4,7 @@
 import shutil
 
 from callao.guest.commands import Failed, run, succeeds
-from callao.guest.complaints import complain
+from callao.guest.log import warn
 
 TABLE = "ip callao_dns"
 CHAIN = "CALLAO-DNS"
@@ -50,7 +50,7 @@ def resolve_by(udp: object, tcp: object) -> str:
         else:
             return "neither nft nor iptables is there"
     except (Failed, OSError) as error:
-        complain(f"DNS cannot be led to the host's resolver: {error}")
+        warn(f"DNS cannot be led to the host's resolver: {error}")
         return str(error)
     return ""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from callao.guest import rules
 from callao.guest.commands import Failed, run, succeeds
-from callao.guest.complaints import complain
+from callao.guest.log import warn
 from callao.guest.nic import Nic, nic
 
 CONF = Path("/proc/sys/net/ipv4/conf")
@@ -43,7 +43,7 @@ class Exposure:
             else:
                 self._undo()
         except (Failed, OSError) as error:
-            complain(f"ports of 127.0.0.1 cannot be exposed: {error}")
+            warn(f"ports of 127.0.0.1 cannot be exposed: {error}")
             return str(error)
         self.ports = ports
         return ""

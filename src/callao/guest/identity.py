@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Another machine's memory made this machine's: what a guest must change that was copied while it ran.
+"""A new identity for a guest that was restored from another machine's memory.
 
-Runs in a guest that has just been taken up, before anybody can reach it. What it writes is what cloud-init
-would have written, so that the next boot finds nothing to do.
+Runs in the guest right after it was restored, before anybody can reach it. It writes what cloud-init
+would have written, so that cloud-init has nothing to do at the next boot.
 """
 
 import base64
@@ -30,7 +30,7 @@ _WORD = re.compile(r"[\w.-]+")
 
 
 def become(message: "dict[str, object]", root: "Path" = Path("/")) -> "dict[str, object]":
-    """Take the identity that the host gives. The answer says what the machine is now, or why it is not."""
+    """Take the identity in the message. The answer has the identity read back, or the error."""
     said = {"type": "became"}  # type: dict[str, object]
     lacking = [key for key in _NEEDED if not isinstance(message.get(key), str)]
     if lacking:
@@ -39,25 +39,25 @@ def become(message: "dict[str, object]", root: "Path" = Path("/")) -> "dict[str,
     if timed.get("error"):
         return {**said, "error": f"the clock cannot be set: {timed['error']}"}
     try:
-        stir(base64.b64decode(str(message["entropy"]), validate=True))
-        # What sshd does takes longest: it is begun first.
+        add_entropy(base64.b64decode(str(message["entropy"]), validate=True))
+        # Restarting sshd takes longest, so it comes first.
         replace_host_key(str(message["host_key"]), str(message["host_key_pub"]), root)
         keeps = sshd_keeps_keys(root)
         before = listening_on_ssh(root) if keeps else set()
         servers = reread_keys(root) if keeps else []
         seed.remount(root)
-        rename_host(str(message["hostname"]), root)
-        renumber_machine(str(message["machine_id"]), root)
-        renumber_instance(str(message["instance_id"]), root)
+        set_hostname(str(message["hostname"]), root)
+        set_machine_id(str(message["machine_id"]), root)
+        set_instance_id(str(message["instance_id"]), root)
         if servers and before:
-            await_anew(before, root)
+            wait_for_new_listeners(before, root)
     except (OSError, ValueError) as error:
         return {**said, "error": str(error)}
     return {**said, **now(root)}
 
 
 def now(root: "Path") -> "dict[str, object]":
-    """What the machine says it is, read back."""
+    """The machine's identity, read back."""
     return {
         "hostname": socket.gethostname(),
         "machine_id": read(root / "etc/machine-id"),
@@ -66,7 +66,7 @@ def now(root: "Path") -> "dict[str, object]":
     }
 
 
-def stir(entropy: bytes, device: str = "/dev/urandom") -> None:
+def add_entropy(entropy: bytes, device: str = "/dev/urandom") -> None:
     """Add entropy: two machines restored from one state would draw the same random numbers."""
     with open(device, "wb", buffering=0) as pool:  # noqa: PTH123
         pool.write(entropy)
@@ -74,7 +74,7 @@ def stir(entropy: bytes, device: str = "/dev/urandom") -> None:
             fcntl.ioctl(pool, RNDRESEEDCRNG)
 
 
-def rename_host(name: str, root: "Path") -> None:
+def set_hostname(name: str, root: "Path") -> None:
     before = socket.gethostname()
     write(root / "etc/hostname", f"{name}\n")
     hosts = root / "etc/hosts"
@@ -87,8 +87,10 @@ def rename_host(name: str, root: "Path") -> None:
     socket.sethostname(name)
 
 
-def renumber_machine(identifier: str, root: "Path") -> None:
-    """machine-id(5). The journal's folder has this name, and journald writes there: now both lead to it."""
+def set_machine_id(identifier: str, root: "Path") -> None:
+    """machine-id(5). journald keeps writing to the folder of the old id: the new one becomes a link to
+    it.
+    """
     path = root / "etc/machine-id"
     before = read(path)
     write(path, f"{identifier}\n", mode=0o444)
@@ -100,8 +102,8 @@ def renumber_machine(identifier: str, root: "Path") -> None:
             (journal / identifier).symlink_to(before)
 
 
-def renumber_instance(identifier: str, root: "Path") -> None:
-    """cloud-init then takes this boot's work for done, see its documentation, "Boot stages"."""
+def set_instance_id(identifier: str, root: "Path") -> None:
+    """cloud-init then skips the work of a first boot, see its documentation, "Boot stages"."""
     cloud = root / "var/lib/cloud"
     before = read(cloud / "data/instance-id")
     if not before:
@@ -124,9 +126,9 @@ def replace_host_key(private: str, public: str, root: "Path") -> None:
 
 
 def sshd_keeps_keys(root: "Path") -> bool:
-    """Whether it reads them but once: since OpenSSH 9.8, when sshd-session took over the connections.
+    """Whether sshd reads its host keys only when it starts: since OpenSSH 9.8, which has sshd-session.
 
-    Before that, each connection has a sshd of its own, which reads them for itself.
+    Before that, each connection had a sshd of its own, which read them again.
     """
     try:
         return b"sshd-session" in (root / "usr/sbin/sshd").read_bytes()
@@ -135,15 +137,15 @@ def sshd_keeps_keys(root: "Path") -> bool:
 
 
 def reread_keys(root: "Path") -> "list[int]":
-    """Have each sshd begin anew, which it does on SIGHUP; see sshd(8)."""
+    """Restart each sshd by SIGHUP, see sshd(8)."""
     servers = sshd_listeners(root)
     for pid in servers:
         os.kill(pid, signal.SIGHUP)
     return servers
 
 
-def await_anew(before: "set[str]", root: "Path") -> None:
-    """Returns when nobody answers with the old keys any more: other sockets listen than ``before``."""
+def wait_for_new_listeners(before: "set[str]", root: "Path") -> None:
+    """Wait until no socket of ``before``, which answers with the old keys, listens any more."""
     deadline = time.monotonic() + PATIENCE
     while True:
         after = listening_on_ssh(root)
@@ -155,7 +157,7 @@ def await_anew(before: "set[str]", root: "Path") -> None:
 
 
 def sshd_listeners(root: "Path") -> "list[int]":
-    """Processes named sshd that systemd or OpenRC started: not those of a session."""
+    """The sshd processes that systemd or OpenRC started, without those of sessions."""
     found = []
     for entry in (root / "proc").iterdir():
         if entry.name.isdigit():
@@ -184,7 +186,7 @@ def read(path: "Path") -> str:
 
 
 def write(path: "Path", text: str, mode: int = 0o644) -> None:
-    """In place: a copy that does not get to its end is not kept, and a new file would cost the disk more."""
+    """Write in place: a copy that fails is not kept, and a new file would take more of the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = text.encode()
     descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT, mode)

@@ -15,8 +15,8 @@ import time
 from contextlib import suppress
 from typing import Union
 
-from callao.guest.complaints import complain
 from callao.guest.link import Link
+from callao.guest.log import warn
 
 RETRY = 1.0
 """Seconds between looks for a port that is not there, or for a host in case no edge told of it."""
@@ -36,7 +36,7 @@ class VirtioPort:
             try:
                 descriptor = os.open(device(self._path), os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
             except OSError as error:
-                complain(f"{self._path}: {error.strerror}; waiting for it")
+                warn(f"{self._path}: {error.strerror}; waiting for it")
                 time.sleep(RETRY)
                 continue
             if self._await_host(descriptor):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from callao.guest.background import REST, BackgroundCommand
 from callao.guest.containers import Containers
 from callao.guest.dnat import from_iptables, from_nft
-from callao.guest.errand import REST, Errand
 from callao.guest.kubernetes import from_services
 from callao.guest.listeners import Listener
 
@@ -191,42 +191,42 @@ def test_node_ports_and_load_balancers_are_read_from_services():
     }
 
 
-def finish(errand: Errand, now: float) -> str:
-    errand.output(now)
-    assert errand._process is not None
-    errand._process.wait()
-    text = errand.output(now)
+def finish(command: BackgroundCommand, now: float) -> str:
+    command.output(now)
+    assert command._process is not None
+    command._process.wait()
+    text = command.output(now)
     assert text is not None
     return text
 
 
-def test_an_errand_is_run_once_a_period():
-    errand = Errand(("echo", "hello"), 5.0)
-    assert finish(errand, 100.0) == "hello\n"
-    assert errand.output(104.9) is None
-    assert errand._process is None
-    assert finish(errand, 105.0) == "hello\n"
+def test_a_background_command_runs_once_a_period():
+    command = BackgroundCommand(("echo", "hello"), 5.0)
+    assert finish(command, 100.0) == "hello\n"
+    assert command.output(104.9) is None
+    assert command._process is None
+    assert finish(command, 105.0) == "hello\n"
 
 
-def test_an_errand_that_fails_is_rested():
-    errand = Errand(("sh", "-c", "echo no; exit 1"), 5.0)
-    assert finish(errand, 100.0) == ""
-    errand.output(100.0 + REST - 0.1)
-    assert errand._process is None
+def test_a_background_command_that_fails_waits_longer():
+    command = BackgroundCommand(("sh", "-c", "echo no; exit 1"), 5.0)
+    assert finish(command, 100.0) == ""
+    command.output(100.0 + REST - 0.1)
+    assert command._process is None
 
 
-def test_an_errand_without_its_program_fails():
-    assert Errand(("/nowhere/program",), 5.0).output(100.0) == ""
+def test_a_background_command_without_its_program_fails():
+    assert BackgroundCommand(("/nowhere/program",), 5.0).output(100.0) == ""
 
 
-def test_an_errand_that_hangs_is_ended():
-    errand = Errand(("sleep", "600"), 5.0)
-    assert errand.output(100.0) is None
-    process = errand._process
-    assert errand.output(1000.0) is None
+def test_a_background_command_that_hangs_is_killed():
+    command = BackgroundCommand(("sleep", "600"), 5.0)
+    assert command.output(100.0) is None
+    process = command._process
+    assert command.output(1000.0) is None
     assert process is not None
     assert process.wait() == -9
-    assert errand.output(1000.0) == ""
+    assert command.output(1000.0) == ""
 
 
 def listing(*tables: tuple[str, str]) -> str:

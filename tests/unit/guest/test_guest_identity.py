@@ -58,7 +58,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr("socket.sethostname", sethostname)
     monkeypatch.setattr("socket.gethostname", lambda: name[0])
-    monkeypatch.setattr(identity, "stir", said.append)
+    monkeypatch.setattr(identity, "add_entropy", said.append)
     return said
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether anything can have begun to listen, for a hundredth of what it costs to look."""
+"""The kernel's socket counts: whether a new listener is possible, at a hundredth of a scan's cost."""
 
 import os
 
@@ -12,9 +12,9 @@ def counts(table: bytes) -> "list[bytes]":
     return [line.split(None, 3)[2] for line in table.splitlines() if line.startswith(COUNTED)]
 
 
-class Glance:
-    """The kernel's counts of sockets in use. Connections count, too; and one that came as another went is
-    not seen: so this only says when to look, and never that there is nothing to be seen."""
+class SocketCounts:
+    """The kernel's counts of sockets in use. Connections count, too, and a socket that opens while another
+    closes does not show: a difference is a reason to scan, and no difference proves nothing."""
 
     def __init__(self, tables: "tuple[str, ...]" = TABLES) -> None:
         self._tables = []  # type: list[int]
@@ -26,11 +26,11 @@ class Glance:
                 continue
 
     def remember(self) -> None:
-        """A look is about to be taken."""
+        """Store the counts; call it before a scan."""
         self._seen = self._read()
 
     def differs(self) -> bool:
-        """Whether the counts are others than before the last look."""
+        """Whether the counts differ from those before the last scan."""
         now = self._read()
         return now != self._seen and [counts(each) for each in now] != [counts(each) for each in self._seen]
 

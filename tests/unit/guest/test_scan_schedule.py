@@ -3,75 +3,75 @@ from __future__ import annotations
 
 import pytest
 
-from callao.guest import complaints
+from callao.guest import log
 from callao.guest.clock import follow
-from callao.guest.complaints import complain
 from callao.guest.frames import encode
 from callao.guest.listeners import Listener
-from callao.guest.watch import BATCH, News, Pace
+from callao.guest.log import warn
+from callao.guest.scan_schedule import BATCH, ListenerDiff, ScanSchedule
 
 A, B = Listener("tcp", "127.0.0.1", 80), Listener("udp", "::", 53)
 
 
 def test_quiet_doubles_the_interval_up_to_three_quarters_of_a_second():
-    pace = Pace(0.0)
+    pace = ScanSchedule(0.0)
     assert pace.wait(0.0) == 0.0
-    pace.looked(0.0, True)
+    pace.scanned(0.0, True)
     waits = [pace.wait(0.0)]
     for _ in range(3):
         now = pace.next
-        pace.glanced(now)
+        pace.unchanged(now)
         waits.append(pace.wait(now))
     assert waits == [0.25, 0.5, 0.75, 0.75]
 
 
 def test_with_no_reason_a_look_comes_seldom():
-    pace = Pace(0.0)
+    pace = ScanSchedule(0.0)
     assert pace.due(0.0, False)
-    pace.looked(0.0, False)
+    pace.scanned(0.0, False)
     assert not pace.due(4.9, False)
     assert pace.due(5.0, False)
     assert pace.due(0.5, True)
 
 
 def test_a_request_hurries_a_look_but_never_delays_it():
-    pace = Pace(0.0)
-    pace.looked(0.0, False)
-    pace.hurry(0.1)
+    pace = ScanSchedule(0.0)
+    pace.scanned(0.0, False)
+    pace.soon(0.1)
     assert pace.next == pytest.approx(0.35)
-    pace.hurry(0.2)
+    pace.soon(0.2)
     assert pace.next == pytest.approx(0.35)
     assert pace.due(pace.next, False)
 
 
 def test_looks_that_cost_much_come_seldom():
-    pace = Pace(0.0)
-    pace.looked(0.0, False, cost=0.015)
+    pace = ScanSchedule(0.0)
+    pace.scanned(0.0, False, cost=0.015)
     assert not pace.due(2.9, True)
     assert pace.due(3.0, True)
-    pace.looked(0.0, True, cost=0.1)
+    pace.scanned(0.0, True, cost=0.1)
     assert not pace.due(1.9, True)
     assert pace.due(2.0, True)
-    pace.looked(0.0, False, cost=60.0)
+    pace.scanned(0.0, False, cost=60.0)
     assert not pace.due(4.9, True)
     assert pace.due(5.0, False)
 
 
 def test_only_differences_are_told():
-    news = News()
+    news = ListenerDiff()
     assert news.messages({A}) == [{"type": "listeners", "added": [A], "removed": []}]
     assert news.messages({A}) == []
     assert news.messages({B}) == [{"type": "listeners", "added": [B], "removed": [A]}]
 
 
 def test_that_nobody_listens_is_told_once():
-    news = News()
+    news = ListenerDiff()
     assert news.messages(set()) == [{"type": "listeners", "added": [], "removed": []}]
     assert news.messages(set()) == []
 
 
 def test_a_host_that_forgot_is_told_everything():
-    news = News()
+    news = ListenerDiff()
     news.messages({A})
     news.forget()
     assert news.messages({A}) == [{"type": "listeners", "added": [A], "removed": []}]
@@ -81,7 +81,7 @@ def test_every_port_of_a_machine_fits_into_frames():
     everything = {
         Listener(proto, "ff02::1:ffff:ffff:ffff", port) for proto in ("tcp", "udp") for port in range(65536)
     }
-    messages = News().messages(everything)
+    messages = ListenerDiff().messages(everything)
     assert len(messages) == -(-len(everything) // BATCH)
     assert sum(len(message["added"]) for message in messages) == len(everything)
     assert all(encode(message) for message in messages)
@@ -119,10 +119,10 @@ def test_what_is_no_time_sets_nothing(now):
 
 
 def test_the_same_problem_is_told_once_a_minute(capsys, monkeypatch):
-    monkeypatch.setattr(complaints, "_told", {})
+    monkeypatch.setattr(log, "_told", {})
     for now in (0.0, 1.0, 59.0, 61.0):
-        complain("no\nport", now)
-    complain("another", 61.0)
+        warn("no\nport", now)
+    warn("another", 61.0)
     assert capsys.readouterr().err.splitlines() == [
         "lima-guestagent: no port",
         "lima-guestagent: no port",

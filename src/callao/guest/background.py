@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A program that is asked now and then, and never waited for."""
+"""A command that runs in the background from time to time; nothing waits for it."""
 
 import subprocess
 import tempfile
@@ -10,11 +10,11 @@ TIMEOUT = 20.0
 """Seconds. kubectl waits for a cluster that is just coming up."""
 
 REST = 60.0
-"""Seconds until a program that failed is asked again: mostly, what it should show does not exist."""
+"""Seconds before a command that failed runs again: in most cases, what it lists does not exist."""
 
 
-class Errand:
-    """One command. Its output goes to a file that has no name, so that no pipe can fill up."""
+class BackgroundCommand:
+    """One command. Its output goes to an unnamed file, because a pipe could fill up."""
 
     def __init__(
         self, command: "Sequence[str]", period: float, environment: "Mapping[str, str] | None" = None
@@ -29,11 +29,11 @@ class Errand:
 
     @property
     def running(self) -> bool:
-        """Whether its output is still to be had."""
+        """Whether it has not ended yet."""
         return self._process is not None
 
     def output(self, now: float) -> "str | None":
-        """Its newest output, once, when it has ended; "" when it failed. Starts it when it is time to."""
+        """Its output, once, when it has ended; "" when it failed. Starts it when its period is over."""
         if self._process is None:
             return None if now < self._due or self._start(now) else ""
         code = self._process.poll()
@@ -69,7 +69,7 @@ class Errand:
             return file.read().decode("utf-8", "replace")
 
     def end(self) -> None:
-        """Leave nothing running."""
+        """Kill it if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

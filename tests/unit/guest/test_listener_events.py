@@ -17,11 +17,11 @@ import pytest
 from guest_program import PATIENCE, program
 from test_guest_channel import conversation
 
-from callao.guest import bpf, channel, stir, watch
+from callao.guest import bpf, channel, scan_schedule
 from callao.guest.bpf import Refused, instruction
 from callao.guest.channel import Work
-from callao.guest.stir import Stirs, stirs, written
-from callao.guest.watch import BUSY_SHARE, CREDIT, LONGEST, RARE, REST, SETTLE, Pace
+from callao.guest.listener_events import WRITING, ListenerEvents, listener_events, written
+from callao.guest.scan_schedule import BUSY_SHARE, CREDIT, LONGEST, RARE, REST, SETTLE, ScanSchedule
 
 WHOLE = 20.0
 """Seconds within which something that the kernel tells is told."""
@@ -33,7 +33,7 @@ def descriptors() -> list[str]:
 
 def permitted() -> str:
     """Why this user and this kernel let nobody hear; empty where they do."""
-    found, why = stirs()
+    found, why = listener_events()
     if found is not None:
         found.close()
     return why
@@ -45,16 +45,16 @@ needs_kernel = pytest.mark.skipif(bool(permitted()), reason=f"no events here: {p
 @pytest.fixture
 def heard() -> Iterator[Callable[[Callable[[], object]], bool]]:
     """Whether the kernel tells of what a call does; others of this machine are heard, too."""
-    found = Stirs()
+    found = ListenerEvents()
     poll = select.poll()
     poll.register(found.descriptor, select.POLLIN)
 
-    def hears(act: Callable[[], object]) -> bool:
+    def by_events(act: Callable[[], object]) -> bool:
         found.drain()
         act()
         return bool(poll.poll(WHOLE * 1000)) and found.drain()
 
-    yield hears
+    yield by_events
     found.close()
 
 
@@ -90,7 +90,7 @@ def test_connections_and_binds_of_tcp_are_not_told_of():
     """Else a busy server's guest would be woken by each client."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         for _ in range(200):  # others of this machine are heard: there is a quiet moment now and then
-            found = Stirs()
+            found = ListenerEvents()
             with socket.create_connection(server.getsockname()) as near, socket.socket() as bound:
                 server.accept()[0].close()
                 bound.bind(("127.0.0.1", 0))
@@ -117,7 +117,7 @@ def test_a_full_buffer_is_emptied_by_one_drain(heard):
 def test_a_condition_leaps_over_all_that_writes_and_no_more():
     code = written(3, (), 1)
     size = len(instruction(0))
-    assert code[stir.WRITING * size :] == instruction(bpf.MOVE_NUMBER, 0, number=1) + instruction(bpf.EXIT)
+    assert code[WRITING * size :] == instruction(bpf.MOVE_NUMBER, 0, number=1) + instruction(bpf.EXIT)
 
 
 @pytest.mark.parametrize(
@@ -126,19 +126,19 @@ def test_a_condition_leaps_over_all_that_writes_and_no_more():
 def test_a_machine_whose_numbers_are_not_known_is_refused(monkeypatch, machine, words):
     monkeypatch.setattr(bpf.os, "uname", lambda: SimpleNamespace(machine=machine))
     with pytest.raises(Refused, match=words):
-        Stirs()
+        ListenerEvents()
 
 
 def test_without_ctypes_it_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "ctypes", None)
     with pytest.raises(Refused, match="ctypes"):
-        Stirs()
+        ListenerEvents()
 
 
 def test_what_the_kernel_refuses_is_said_with_its_word(monkeypatch):
     monkeypatch.setattr(bpf, "MAP_CREATE", 9999)
     before = descriptors()
-    found, why = stirs()
+    found, why = listener_events()
     assert found is None
     assert "the kernel refuses a ring buffer: " in why
     assert descriptors() == before
@@ -150,13 +150,13 @@ def test_without_cgroup_v2_it_is_refused_and_nothing_is_left(tmp_path: Path):
     mounts.write_text(f"proc /proc proc rw 0 0\ncgroup2 {tmp_path}/none cgroup2 rw 0 0\n")
     before = descriptors()
     with pytest.raises(Refused, match="cgroup v2 is not mounted"):
-        Stirs(str(mounts))
+        ListenerEvents(str(mounts))
     assert descriptors() == before
 
 
 @needs_kernel
 def test_the_host_is_told_by_the_kernel_s_word_alone(monkeypatch):
-    monkeypatch.setattr(watch, "RARE", 3600.0)
+    monkeypatch.setattr(scan_schedule, "RARE", 3600.0)
     work = Work()
     with conversation(work) as (_, host):
         hello = host.expect("hello")
@@ -172,7 +172,7 @@ def test_the_host_is_told_by_the_kernel_s_word_alone(monkeypatch):
 
 
 def test_where_the_kernel_tells_nothing_there_are_looks(monkeypatch):
-    monkeypatch.setattr(channel, "stirs", lambda: (None, "lockdown"))
+    monkeypatch.setattr(channel, "listener_events", lambda: (None, "lockdown"))
     work = Work()
     with conversation(work) as (_, host):
         hello = host.expect("hello")
@@ -200,60 +200,60 @@ def test_somebody_without_rights_gets_looks():
     assert "Operation not permitted" in hello["deaf"]
 
 
-def stirred_without_end(pace: Pace, cost: float, seconds: float) -> tuple[int, float]:
+def stirred_without_end(pace: ScanSchedule, cost: float, seconds: float) -> tuple[int, float]:
     """How often it looks, each time for ``cost`` seconds of CPU, and which share of one CPU this takes."""
     now, looks = 0.0, 0
-    pace.looked(now, changed=True, cost=cost)
+    pace.scanned(now, changed=True, cost=cost)
     while now < seconds:
-        pace.stirred(now)
+        pace.event(now)
         now = max(now, pace.next)
         assert pace.due(now, True)
         now += cost
         looks += 1
-        pace.followed(now, cost)
+        pace.scanned_for_event(now, cost)
     return looks, looks * cost / now
 
 
 @pytest.mark.parametrize("cost", [0.0005, 0.002, 0.02, 0.1, 0.4])
 def test_what_stirs_without_end_takes_no_more_than_its_share(cost):
-    _, share = stirred_without_end(Pace(0.0, hears=True), cost, 600.0)
+    _, share = stirred_without_end(ScanSchedule(0.0, by_events=True), cost, 600.0)
     most = max(BUSY_SHARE, cost / LONGEST)
     assert share <= most + (CREDIT + cost) / 600.0
 
 
 def test_looks_that_cost_little_follow_one_another_at_rests():
-    looks, _ = stirred_without_end(Pace(0.0, hears=True), 0.0001, 60.0)
+    looks, _ = stirred_without_end(ScanSchedule(0.0, by_events=True), 0.0001, 60.0)
     assert looks == pytest.approx(60.0 / (REST + 0.0001), rel=0.05)
 
 
 def test_a_listener_after_a_quiet_time_is_looked_for_at_once():
-    pace = Pace(0.0, hears=True)
-    pace.looked(0.0, changed=False, cost=0.02)
+    pace = ScanSchedule(0.0, by_events=True)
+    pace.scanned(0.0, changed=False, cost=0.02)
     assert pace.wait(0.0) == pytest.approx(RARE)
-    pace.stirred(3.0)
+    pace.event(3.0)
     assert pace.wait(3.0) == pytest.approx(SETTLE)
     assert pace.due(3.0 + SETTLE, True)
 
 
 def test_a_few_dozen_listeners_one_after_another_are_each_looked_for_at_once():
-    pace = Pace(0.0, hears=True)
+    pace = ScanSchedule(0.0, by_events=True)
     now = 0.0
     for _ in range(40):
         now += 0.2
-        pace.stirred(now)
+        pace.event(now)
         assert pace.next <= now + SETTLE
         now = pace.next + 0.01
-        pace.followed(now, 0.01)
+        pace.scanned_for_event(now, 0.01)
 
 
 def test_a_look_by_the_kernel_s_word_is_followed_by_another():
     """A socket's release is told of before it is gone."""
-    pace = Pace(0.0, hears=True)
-    pace.stirred(0.0)
-    pace.followed(0.01, 0.001)
+    pace = ScanSchedule(0.0, by_events=True)
+    pace.event(0.0)
+    pace.scanned_for_event(0.01, 0.001)
     assert pace.wait(0.01) == pytest.approx(REST)
     assert pace.due(0.01 + REST, suspicious=False)
-    pace.looked(0.01 + REST, changed=False, cost=0.001)
+    pace.scanned(0.01 + REST, changed=False, cost=0.001)
     assert pace.wait(0.01 + REST) == pytest.approx(RARE)
 
 

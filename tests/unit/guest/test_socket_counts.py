@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from callao.guest.glance import Glance, counts
+from callao.guest.socket_counts import SocketCounts, counts
 
 TABLE = b"""sockets: used 120
 TCP: inuse 4 orphan 0 tw 7 alloc 6 mem 1
@@ -25,31 +25,31 @@ def test_of_the_table_only_what_is_in_use_counts():
 def test_memory_and_what_has_gone_are_no_reason(tmp_path: Path):
     table = tmp_path / "sockstat"
     table.write_bytes(TABLE)
-    glance = Glance((str(table), str(tmp_path / "absent")))
-    glance.remember()
+    counts = SocketCounts((str(table), str(tmp_path / "absent")))
+    counts.remember()
     table.write_bytes(TABLE.replace(b"tw 7", b"tw 9").replace(b"mem 2", b"mem 5").replace(b"120", b"150"))
-    assert not glance.differs()
+    assert not counts.differs()
     table.write_bytes(TABLE.replace(b"UDP: inuse 3", b"UDP: inuse 4"))
-    assert glance.differs()
-    glance.remember()
-    assert not glance.differs()
-    glance.close()
+    assert counts.differs()
+    counts.remember()
+    assert not counts.differs()
+    counts.close()
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_this_kernel_counts_a_new_one(family: int, kind: int):
     """Others may come and go meanwhile: so one is tried until it alone made the difference."""
-    glance = Glance()
+    counts = SocketCounts()
     for _ in range(50):
-        glance.remember()
-        before = not glance.differs()
+        counts.remember()
+        before = not counts.differs()
         with socket.socket(family, kind) as new:
             new.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
             if kind == socket.SOCK_STREAM:
                 new.listen()
-            if before and glance.differs():
+            if before and counts.differs():
                 break
     else:
         pytest.fail("never seen")
-    glance.close()
+    counts.close()

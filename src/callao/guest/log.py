@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One line on stderr for each problem, and not the same one every second."""
+"""Warnings on stderr, one line each; the same one at most once a minute."""
 
 import sys
 import time
 
 PERIOD = 60.0
-"""Seconds for which a problem is not told again."""
+"""Seconds before the same warning is printed again."""
 
 _told = {}  # type: dict[str, float]
 
 
-def complain(message: str, now: "float | None" = None) -> None:
+def warn(message: str, now: "float | None" = None) -> None:
     now = time.monotonic() if now is None else now
     line = " ".join(message.split())
     if now - _told.get(line, now - PERIOD) < PERIOD:
@@ -21,5 +21,5 @@ def complain(message: str, now: "float | None" = None) -> None:
     try:
         sys.stderr.write(f"lima-guestagent: {line}\n")
         sys.stderr.flush()
-    except (OSError, ValueError):  # nobody listens
+    except (OSError, ValueError):  # stderr is closed
         pass

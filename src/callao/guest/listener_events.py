@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's word that a listener has come or gone, in any network namespace.
+"""Events from the kernel when a listener opens or closes, in any network namespace.
 
-Four programs (:mod:`callao.guest.bpf`) write to one ring buffer: at the bind and the release of UDP sockets,
-at hooks of the root of cgroup v2, and at each change of a TCP socket's state from or to LISTEN. What they
-write says nothing; that they write is reason to look. Needs Linux 5.9 and the rights of root.
+Four BPF programs (:mod:`callao.guest.bpf`) write to a ring buffer: three at hooks of the root of cgroup v2,
+when a UDP socket is bound or released, and one at each change of a TCP socket's state from or to LISTEN. An
+event has no content; it is a reason to scan. Needs Linux 5.9 and root.
 """
 
 import mmap
@@ -22,7 +22,7 @@ TRACEPOINT = b"inet_sock_set_state"
 """Its arguments: the socket, the old state, the new one (kernel: include/trace/events/sock.h)."""
 
 WRITING = 8
-"""Instructions of :func:`written` that a condition leaps over."""
+"""Instructions of :func:`written` that a condition jumps over."""
 
 OF_UDP = (
     instruction(bpf.LOAD_WORD, 2, 1, 12),  # struct bpf_sock's protocol
@@ -30,7 +30,7 @@ OF_UDP = (
 )
 OF_LISTENERS = (
     instruction(bpf.LOAD_DOUBLE, 3, 1, 16),
-    instruction(bpf.IF_EQUAL, 3, offset=3, number=LISTEN),  # to what writes
+    instruction(bpf.IF_EQUAL, 3, offset=3, number=LISTEN),  # to the instructions that write
     instruction(bpf.IF_OTHER, 3, offset=2 + WRITING, number=CLOSE),
     instruction(bpf.LOAD_DOUBLE, 2, 1, 8),
     instruction(bpf.IF_OTHER, 2, offset=WRITING, number=LISTEN),
@@ -39,15 +39,15 @@ OF_LISTENERS = (
 from LISTEN to SYN_RECV."""
 
 ALLOW, IGNORED = 1, 0
-"""What a program answers: a hook of cgroups could forbid the bind."""
+"""Return values of the programs: a cgroup hook could forbid the bind."""
 
 MOUNTS = "/proc/self/mounts"
 
 
-class Stirs:
-    """Open for as long as it is held.
+class ListenerEvents:
+    """The ring buffer and the programs that write to it, until :meth:`close`.
 
-    :raises Refused: where the kernel does not let us.
+    :raises Refused: where the kernel does not allow it.
     """
 
     def __init__(self, mounts: str = MOUNTS) -> None:
@@ -61,11 +61,11 @@ class Stirs:
 
     @property
     def descriptor(self) -> int:
-        """Readable when something has been written; only for poll(2)."""
+        """Readable when there is an event; for poll(2) alone."""
         return self._held[0]
 
     def drain(self) -> bool:
-        """Whether something has come since the last time; then there is room again for what comes."""
+        """Whether there was an event since the last call; empties the buffer."""
         consumer, producer = self._mapped
         written = producer[:8]
         if consumer[:8] == written:
@@ -83,7 +83,7 @@ class Stirs:
     def _begin(self, mounts: str) -> None:
         kernel, page = Kernel(), mmap.PAGESIZE
         ring = self._hold(kernel.ring(page))
-        # The consumer's position is in the first page, the producer's in the next.
+        # The consumer's position is in the first page, the producer's in the second.
         self._mapped.append(mmap.mmap(ring, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE))
         self._mapped.append(mmap.mmap(ring, page, mmap.MAP_SHARED, mmap.PROT_READ, offset=page))
         self._trace(kernel, ring)
@@ -112,7 +112,7 @@ class Stirs:
 
 
 def written(ring: int, condition: "tuple[bytes, ...]", answer: int) -> bytes:
-    """A program that writes eight bytes to the ring where the condition does not leap over it."""
+    """A program that writes eight bytes to the ring where the condition does not jump over that."""
     return b"".join(
         (
             *condition,
@@ -131,9 +131,9 @@ def written(ring: int, condition: "tuple[bytes, ...]", answer: int) -> bytes:
 
 
 def cgroup_root(mounts: str) -> int:
-    """A descriptor of the root of cgroup v2, wherever it is mounted.
+    """A descriptor of the root of cgroup v2.
 
-    :raises Refused: where it is not.
+    :raises Refused: where it is not mounted.
     """
     with open(mounts) as table:  # noqa: PTH123 (of /proc)
         for line in table:
@@ -144,9 +144,9 @@ def cgroup_root(mounts: str) -> int:
     raise Refused("cgroup v2 is not mounted")
 
 
-def stirs() -> "tuple[Stirs | None, str]":
-    """What the kernel tells, or None and why it does not."""
+def listener_events() -> "tuple[ListenerEvents | None, str]":
+    """The events, or None and the reason why there are none."""
     try:
-        return Stirs(), ""
+        return ListenerEvents(), ""
     except Refused as error:
         return None, str(error)
