@@ -23,13 +23,13 @@ from callao.events import Event, EventState, Stage
 from callao.host import identity_file
 from callao.hostagent import evidence, journal, routes, unexpected
 from callao.hostagent.folder import Folder
-from callao.hostagent.identity import Newcomer
+from callao.hostagent.guest_identity import RestoredGuest
 from callao.hostagent.logs import keep_bounded
+from callao.hostagent.machine_start import StartedMachine, start_machine
 from callao.hostagent.probes import check_probe
 from callao.hostagent.readiness import await_booted, await_return
 from callao.hostagent.shutdown import shut_down
 from callao.hostagent.space import SpaceWatch
-from callao.hostagent.start import Started, start_machine
 from callao.hostagent.unexpected import attempt
 from callao.instances import Failure, InstancePaths, Runtime, TakeUp, fingerprint, ssh_alias
 from callao.instances.files import json_text
@@ -83,7 +83,7 @@ class Agent:
     began: float = field(default_factory=time.monotonic)
     runtime: Runtime = field(default_factory=lambda: Runtime(agent=identify(os.getpid())))
     machine: Machine | None = None
-    started: Started | None = None
+    started: StartedMachine | None = None
     forwards: Forwards | None = None
     master: asyncio.subprocess.Process | None = None
     shares: Shares | None = None
@@ -194,7 +194,7 @@ class Agent:
         )
         self.ports.hold(self.forwards.bindings())
 
-    async def _become_ready(self, started: Started) -> None:
+    async def _become_ready(self, started: StartedMachine) -> None:
         client, deadline, port = self._client(), time.monotonic() + self.timeout, started.ssh_port
         assert self.shares is not None
         try:
@@ -234,15 +234,15 @@ class Agent:
             return
         self.keeper = asyncio.ensure_future(self._keep_master())
 
-    async def _go_on(self, started: Started, take_up: TakeUp) -> None:
+    async def _go_on(self, started: StartedMachine, take_up: TakeUp) -> None:
         """Let the machine run on; one that is a copy is told who it is before anybody can reach it."""
         machine = started.machine
         assert isinstance(machine, StateSaver)
         if take_up.instance_id:
-            newcomer = Newcomer(self.paths, take_up.hostname, take_up.instance_id)
-            await newcomer.meet()
+            restored = RestoredGuest(self.paths, take_up.hostname, take_up.instance_id)
+            await restored.connect()
             await machine.resume()
-            await newcomer.introduce()
+            await restored.set_identity()
         else:
             await machine.resume()
         for forward in started.deferred:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest that was copied while it ran, told who it is: the first thing that it hears."""
+"""Gives a guest that was restored from another machine's memory its own identity, before anything else."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ _PATIENCE = 60.0
 """Seconds for the guest to answer; an emulated one needs half a second."""
 
 _ONCE = 20.0
-"""Seconds to wait for one answer."""
+"""Seconds to wait for one answer before the message is sent again."""
 
 _PAUSE = 0.1
-"""Seconds before the channel is tried again."""
+"""Seconds before the channel is opened again."""
 
 
-class Newcomer:
-    """A copy that is about to go on. The channel is open before it does: to it, the host never left."""
+class RestoredGuest:
+    """A restored guest that is still paused. The channel is opened before the guest resumes, because the
+    guest program was saved with an open channel."""
 
     def __init__(self, paths: InstancePaths, hostname: str, instance_id: str) -> None:
         self._paths = paths
@@ -40,18 +41,19 @@ class Newcomer:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def meet(self) -> None:
+    async def connect(self) -> None:
         """:raises OSError: when there is no channel."""
         self._reader, self._writer = await asyncio.open_unix_connection(str(self._paths.ga_sock))
 
-    async def introduce(self) -> None:
-        """Have the guest take its own name, numbers, host key and time; returns when it says that it has.
+    async def set_identity(self) -> None:
+        """Send hostname, machine id, instance id, host key and time; returns when the guest has
+        confirmed them.
 
         :raises StageFailed: when it does not, or cannot.
         """
         try:
             async with asyncio.timeout(_PATIENCE):
-                answer = await self._told()
+                answer = await self._identity_set()
         except TimeoutError:
             raise _failed(f"the guest's program did not answer within {_PATIENCE:.0f} s.") from None
         if answer.get("error"):
@@ -60,17 +62,18 @@ class Newcomer:
         if wrong:
             raise _failed(f"the guest still has another's {', '.join(wrong)}.")
 
-    async def _told(self) -> Mapping[str, object]:
-        """Once is enough for a guest that listened when it was saved; one that did not is told again."""
+    async def _identity_set(self) -> Mapping[str, object]:
+        """Send the message, again where no answer comes: the guest program may not have been reading when it
+        was saved."""
         while True:
             with contextlib.suppress(OSError, FrameError, EOFError, TimeoutError):
                 async with asyncio.timeout(_ONCE):
-                    return await self._converse()
+                    return await self._send_identity()
             await asyncio.sleep(_PAUSE)
             with contextlib.suppress(OSError):
-                await self.meet()
+                await self.connect()
 
-    async def _converse(self) -> Mapping[str, object]:
+    async def _send_identity(self) -> Mapping[str, object]:
         assert self._reader is not None
         assert self._writer is not None
         with contextlib.closing(self._writer):

@@ -24,7 +24,7 @@ _TRIES = 5
 
 
 @dataclass(frozen=True)
-class Started:
+class StartedMachine:
     """A machine that runs, or is about to take up its state.
 
     ``forwards`` are those it keeps, ``deferred`` those that it gets when it is itself: a guest that still
@@ -45,7 +45,7 @@ async def start_machine(
     last_port: int,
     take_up: TakeUp | None,
     report: Reporter,
-) -> Started:
+) -> StartedMachine:
     """Start the hypervisor.
 
     :param last_port: the ssh port of the start before, 0 when there was none.
@@ -66,7 +66,7 @@ async def start_machine(
             deferred = (Forward("tcp", "127.0.0.1", port, 22), *forwards)
             boot = replace(boot, ssh_port=0, forwards=())
         try:
-            return Started(await driver.start(boot, report), boot, port, forwards, deferred)
+            return StartedMachine(await driver.start(boot, report), boot, port, forwards, deferred)
         except PortTaken as error:
             if error.port == port and config.ssh.local_port:
                 raise
