@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from callao.config import Arch, Config, MountType, VMType
 from callao.errors import Problem
@@ -15,7 +15,12 @@ from callao.host import Host
 from callao.instances import InstancePaths, Shape
 
 if TYPE_CHECKING:
+    from asyncio import StreamReader, StreamWriter
+
     from callao.images import Fetched  # a download has no part in running a machine
+
+    Channel: TypeAlias = tuple[StreamReader, StreamWriter]
+    OpenChannel: TypeAlias = Callable[[], Awaitable[Channel]]
 
 SPARE_SLOTS = 8
 """Directories that a running machine can be given as devices, beyond those from the start."""
@@ -39,6 +44,7 @@ class Features:
     hot_mount_types: frozenset[MountType] = frozenset()
     """Types of device that a running machine can be given."""
     live_port_forwards: bool = False
+    """Whether the hypervisor forwards ports itself, also while it runs: :class:`LiveForwarder`."""
     socket_networks: bool = False
     legacy_bios: bool = False
     saved_states: bool = False
@@ -125,14 +131,26 @@ class Machine(Protocol):
     async def kill(self) -> None:
         """End the process, whatever it does; returns when it is gone."""
 
-    async def add_forward(self, forward: Forward) -> None:
-        """Only where ``Features.live_port_forwards``.
+    async def channel(self) -> Channel:
+        """A new connection to the program in the guest, which hears one at a time.
 
-        :raises DriverError: when the host's port is taken.
+        :raises OSError: when there is none to be had.
         """
 
+
+@runtime_checkable
+class LiveForwarder(Protocol):
+    """A machine that forwards ports of the host itself, other ones as it runs; only where
+    ``Features.live_port_forwards``."""
+
+    async def add_forward(self, forward: Forward) -> None:
+        """:raises PortTaken: when the host's port is taken."""
+
     async def remove_forward(self, forward: Forward) -> None:
-        """Only where ``Features.live_port_forwards``; nothing happens when there is none."""
+        """Nothing happens when there is none.
+
+        :raises DriverError: when it stays.
+        """
 
 
 @runtime_checkable

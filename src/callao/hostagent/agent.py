@@ -17,7 +17,7 @@ import msgspec
 
 from callao.atomic import write_volatile
 from callao.config import Config
-from callao.drivers import Driver, Machine, SpacePauser, StateSaver
+from callao.drivers import Driver, LiveForwarder, Machine, SpacePauser, StateSaver
 from callao.errors import AgentError, CallaoError, PortTaken, StageFailed
 from callao.events import Event, EventState, Stage
 from callao.host import identity_file
@@ -187,7 +187,6 @@ class Agent:
             self._client(),
             self.config,
             ssh_port=port,
-            channel=self.paths.ga_sock,
             sockets=self.paths.sock_dir,
             changed=self._note_forwards,
             greeting=greeting,
@@ -239,13 +238,14 @@ class Agent:
         machine = started.machine
         assert isinstance(machine, StateSaver)
         if take_up.instance_id:
-            restored = RestoredGuest(self.paths, take_up.hostname, take_up.instance_id)
+            restored = RestoredGuest(self.paths, machine.channel, take_up.hostname, take_up.instance_id)
             await restored.connect()
             await machine.resume()
             await restored.set_identity()
         else:
             await machine.resume()
         for forward in started.deferred:
+            assert isinstance(machine, LiveForwarder)
             try:
                 await machine.add_forward(forward)
             except PortTaken:

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from typing import Protocol
 
-from callao.drivers import Forward, Machine
+from callao.drivers import Forward, LiveForwarder
 from callao.errors import AgentError, PortTaken
 from callao.guest.streams import Target
 from callao.hostagent.hostsocket import identity, make_way, remove
@@ -33,7 +33,7 @@ class Carrier(Protocol):
 class BySlirp:
     """The hypervisor."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: LiveForwarder) -> None:
         self._machine = machine
 
     async def open(self, wanted: Wanted) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from callao.config import Config
-from callao.drivers import Forward, Machine
+from callao.drivers import Forward, LiveForwarder, Machine
 from callao.ports import Binding, static_forwards
 
 
@@ -27,27 +27,30 @@ class Forwards:
         :raises DriverError: when a port of the host is taken; what was forwarded before stays so.
         """
         wanted, notices = static_forwards(config.port_forwards, self.ssh_port)
+        machine = self.machine
+        if not isinstance(machine, LiveForwarder):
+            return notices
         target = [Forward(*binding) for binding in wanted]
         removed = [forward for forward in self.active if forward not in target]
         for forward in removed:
-            await self.machine.remove_forward(forward)
+            await machine.remove_forward(forward)
             self.active.remove(forward)
         added: list[Forward] = []
         try:
             for forward in target:
                 if forward not in self.active:
-                    await self.machine.add_forward(forward)
+                    await machine.add_forward(forward)
                     self.active.append(forward)
                     added.append(forward)
         except Exception:
-            await self._restore(removed, added)
+            await self._restore(machine, removed, added)
             raise
         return notices
 
-    async def _restore(self, removed: list[Forward], added: list[Forward]) -> None:
+    async def _restore(self, machine: LiveForwarder, removed: list[Forward], added: list[Forward]) -> None:
         for forward in added:
-            await self.machine.remove_forward(forward)
+            await machine.remove_forward(forward)
             self.active.remove(forward)
         for forward in removed:
-            await self.machine.add_forward(forward)
+            await machine.add_forward(forward)
             self.active.append(forward)

@@ -10,11 +10,15 @@ import os
 import time
 import uuid
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from callao.errors import StageFailed
 from callao.events import Stage
 from callao.guest.frames import Decoder, FrameError, encode
 from callao.instances import InstancePaths
+
+if TYPE_CHECKING:
+    from callao.drivers.base import OpenChannel
 
 _PATIENCE = 60.0
 """Seconds for the guest to answer; an emulated one needs half a second."""
@@ -30,8 +34,15 @@ class RestoredGuest:
     """A restored guest that is still paused. The channel is opened before the guest resumes, because the
     guest program was saved with an open channel."""
 
-    def __init__(self, paths: InstancePaths, hostname: str, instance_id: str) -> None:
+    def __init__(
+        self,
+        paths: InstancePaths,
+        open_channel: OpenChannel,
+        hostname: str,
+        instance_id: str,
+    ) -> None:
         self._paths = paths
+        self._open_channel = open_channel
         self._wanted = {
             "hostname": hostname,
             "machine_id": uuid.uuid4().hex,
@@ -43,7 +54,7 @@ class RestoredGuest:
 
     async def connect(self) -> None:
         """:raises OSError: when there is no channel."""
-        self._reader, self._writer = await asyncio.open_unix_connection(str(self._paths.ga_sock))
+        self._reader, self._writer = await self._open_channel()
 
     async def set_identity(self) -> None:
         """Send hostname, machine id, instance id, host key and time; returns when the guest has

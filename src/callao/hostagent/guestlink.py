@@ -7,12 +7,15 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece, encode
 from callao.hostagent import unexpected
 from callao.hostagent.clock import GuestClock, Message
 from callao.hostagent.switch import Switch
+
+if TYPE_CHECKING:
+    from callao.drivers.base import OpenChannel
 
 Handler = Callable[[Message], Awaitable[None]]
 
@@ -34,7 +37,8 @@ class GuestLink:
     that was there before, and what we say may be lost.
     """
 
-    socket: Path
+    open: OpenChannel
+    """A new connection to the guest's end."""
     handlers: Mapping[str, Handler]
     """By the message's type."""
     switch: Switch = field(default_factory=Switch)
@@ -80,7 +84,7 @@ class GuestLink:
             await asyncio.sleep(_PAUSE)
 
     async def _converse(self) -> None:
-        reader, writer = await asyncio.open_unix_connection(str(self.socket))
+        reader, writer = await self.open()
         self.writer = writer
         decoder = Decoder()
         try:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from callao.config import Config, PortForward
-from callao.drivers import Machine
+from callao.drivers import LiveForwarder, Machine
 from callao.guest.listeners import DNAT, V6ONLY
 from callao.hostagent import journal, unexpected
 from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
@@ -53,7 +53,6 @@ class LivePorts:
         config: Config,
         *,
         ssh_port: int,
-        channel: Path,
         sockets: Path,
         changed: Callable[[], None],
         greeting: Sequence[Message] = (),
@@ -73,12 +72,13 @@ class LivePorts:
             "exposed": self._exposed,
             "resolving": self._resolves,
         }
-        self._link = GuestLink(channel, handlers)
+        self._link = GuestLink(machine.channel, handlers)
         carriers: dict[Way, Carrier] = {
-            Way.SLIRP: BySlirp(machine),
             Way.SSH: BySsh(client),
             Way.AGENT: ByAgent(self._link.switch, sockets),
         }
+        if isinstance(machine, LiveForwarder):
+            carriers[Way.SLIRP] = BySlirp(machine)
         news = PortNews(self._told, changed, sockets)
         self._ports = PortForwarder(
             carriers,

@@ -59,6 +59,8 @@ async def start_machine(
     for _ in range(_TRIES):
         port = _ssh_port(paths, config, last_port)
         bindings, _ = static_forwards(config.port_forwards, port)
+        if not driver.features.live_port_forwards:
+            bindings = []
         forwards = [Forward(*each) for each in bindings if each[2] != port and is_free(*each[:3])]
         boot = _boot_of(paths, config, port, tuple(forwards), take_up)
         deferred: tuple[Forward, ...] = ()

@@ -127,8 +127,9 @@ class PortForwarder:
             by_listener, chosen = forwards_by_listener(rules, self.listeners)
             self.named = 0
             wanted = self._allowed(sorted(chosen.values()))
-            await self.expose([[each.proto, each.guest_port] for each in wanted if to_expose(each)])
-            every = {each: way(each, self.exposed, self.prefer) for each in wanted}
+            led = wanted if Way.SLIRP in self.carriers else ()
+            await self.expose([[each.proto, each.guest_port] for each in led if to_expose(each)])
+            every = {each: self._way(each) for each in wanted}
             held = {each for each, by in every.items() if by is Way.SLIRP and self._is_held(each)}
             ways = {each: by for each, by in every.items() if each not in held}
             for old, by in list(self.active.items()):
@@ -172,6 +173,11 @@ class PortForwarder:
             self.notice(sentence)
         elif not reached:
             self.full.discard(which)
+
+    def _way(self, wanted: Wanted) -> Way:
+        """The best one that this machine has: not each forwards ports itself."""
+        best = way(wanted, self.exposed, self.prefer)
+        return best if best in self.carriers else Way.AGENT
 
     def _is_held(self, wanted: Wanted) -> bool:
         """Whether the machine forwards it since its start."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -499,7 +500,7 @@ def test_another_way_to_the_program_is_a_socket_that_ssh_forwards(box: Box, tmp_
         heard.append(message)
 
     async def work() -> str:
-        link = GuestLink(near, {"hello": hear, "listeners": hear})
+        link = GuestLink(partial(asyncio.open_unix_connection, near), {"hello": hear, "listeners": hear})
         agent = ByAgent(link.switch, tmp_path)
         link.start()
         async with asyncio.timeout(PATIENCE):

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,9 +101,13 @@ def with_guest(folder: Path, work: Callable[[Scene], Awaitable[None]], python: s
         asyncio.run(run(running.path))
 
 
+def without_guest(folder: Path) -> GuestLink:
+    return GuestLink(partial(asyncio.open_unix_connection, folder / "nobody.sock"), {})
+
+
 @contextlib.asynccontextmanager
 async def linked(path: Path) -> AsyncIterator[Scene]:
-    link = GuestLink(path, {})
+    link = GuestLink(partial(asyncio.open_unix_connection, path), {})
     link.start()
     await until(lambda: link.connected)
     try:
@@ -281,7 +286,7 @@ def test_a_message_waits_for_no_stream(tmp_path: Path) -> None:
         async def pong(message: object) -> None:
             answered.put_nowait(message)
 
-        link = GuestLink(path, {"pong": pong})
+        link = GuestLink(partial(asyncio.open_unix_connection, path), {"pong": pong})
         link.start()
         await until(lambda: link.connected)
         agent = ByAgent(link.switch, tmp_path)
@@ -330,7 +335,7 @@ def test_a_channel_that_closes_ends_all_and_the_next_serves_again(tmp_path: Path
 
 def test_without_the_guests_program_a_client_is_reset(tmp_path: Path) -> None:
     async def work() -> None:
-        link = GuestLink(tmp_path / "nobody.sock", {})
+        link = without_guest(tmp_path)
         agent = ByAgent(link.switch, tmp_path)
         wanted = Wanted("tcp", "127.0.0.1", any_free(), "127.0.0.1", 80)
         await agent.open(wanted)
@@ -345,7 +350,7 @@ def test_without_the_guests_program_a_client_is_reset(tmp_path: Path) -> None:
 @pytest.mark.parametrize("proto", ["tcp", "udp"])
 def test_a_port_that_somebody_has_is_taken(tmp_path: Path, proto: str) -> None:
     async def work() -> None:
-        agent = ByAgent(GuestLink(tmp_path / "nobody.sock", {}).switch, tmp_path)
+        agent = ByAgent(without_guest(tmp_path).switch, tmp_path)
         kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
         with socket.socket(socket.AF_INET, kind) as other:
             other.bind(("127.0.0.1", 0))
@@ -401,7 +406,7 @@ def test_a_socket_of_another_program_is_left_to_it_before_and_after(tmp_path: Pa
 @pytest.mark.parametrize("proto", ["tcp", "udp"])
 def test_every_address_of_the_host_takes_ipv4_as_well(tmp_path: Path, proto: str) -> None:
     async def work() -> None:
-        agent = ByAgent(GuestLink(tmp_path / "nobody.sock", {}).switch, tmp_path)
+        agent = ByAgent(without_guest(tmp_path).switch, tmp_path)
         wanted = Wanted(proto, "::", any_free(proto, "::"), "127.0.0.1", 80)
         await agent.open(wanted)
         assert not is_free(proto, "127.0.0.1", wanted.host_port)

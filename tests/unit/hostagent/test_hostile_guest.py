@@ -11,6 +11,7 @@ import random
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ async def scene(folder: Path, proto: str) -> AsyncIterator[Scene]:
         guests.put_nowait(Guest(reader, writer))
 
     server = await asyncio.start_unix_server(come, folder / "ga.sock")
-    link = GuestLink(folder / "ga.sock", {})
+    link = GuestLink(partial(asyncio.open_unix_connection, folder / "ga.sock"), {})
     link.start()
     agent = ByAgent(link.switch, folder)
     wanted = Wanted(proto, "127.0.0.1", any_free(proto), "127.0.0.1", 80)
@@ -262,8 +263,9 @@ MESSAGES: list[dict[str, Any]] = [
 
 
 class Machine:
-    def __init__(self) -> None:
+    def __init__(self, socket: Path) -> None:
         self.forwards: list[Forward] = []
+        self.channel = partial(asyncio.open_unix_connection, socket)
 
     async def add_forward(self, forward: Forward) -> None:
         self.forwards.append(forward)
@@ -276,7 +278,7 @@ class Machine:
 def test_what_a_message_should_not_hold_is_left_out_and_the_next_is_understood(
     tmp_path: Path, message: dict[str, Any]
 ) -> None:
-    machine: Any = Machine()
+    machine: Any = Machine(tmp_path / "ga.sock")
     client: Any = None
 
     async def run() -> None:
@@ -291,7 +293,6 @@ def test_what_a_message_should_not_hold_is_left_out_and_the_next_is_understood(
             client,
             CONFIG,
             ssh_port=60022,
-            channel=tmp_path / "ga.sock",
             sockets=tmp_path,
             changed=lambda: None,
         )

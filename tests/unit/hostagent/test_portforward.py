@@ -135,6 +135,19 @@ def test_the_hypervisor_carries_what_is_open_and_the_guests_program_what_is_not(
     assert scene.exposing[0] == [["tcp", 8081]]
 
 
+def test_where_the_hypervisor_forwards_nothing_the_guests_program_carries_all() -> None:
+    scene = Scene()
+
+    async def work() -> None:
+        ports = scene.forwarder()
+        ports.carriers = {Way.AGENT: scene.inside}
+        await news(ports, [OPEN, LOOPBACK], [])
+        assert [each.host_port for each in scene.inside.open_now] == [8080, 8081]
+
+    run(work())
+    assert (scene.machine.forwards, scene.exposing) == ([], [[]])
+
+
 def test_what_the_guest_exposes_moves_to_the_hypervisor() -> None:
     scene = Scene()
 

@@ -9,10 +9,10 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from callao.drivers import Forward
 from callao.errors import DriverError
 from callao.hostagent.shutdown import shut_down
 from callao.instances.stopping import StopPolicy
@@ -57,11 +57,8 @@ class ProcessMachine:
         self.process.kill()
         await self.process.wait()
 
-    async def add_forward(self, forward: Forward) -> None:
-        raise DriverError(f"cannot forward {forward}")
-
-    async def remove_forward(self, forward: Forward) -> None:
-        raise DriverError(f"cannot forward {forward}")
+    async def channel(self) -> Any:
+        raise ConnectionRefusedError
 
 
 async def switched_off(listens_to: str, *, deaf: bool = False) -> tuple[str, int | None]:

@@ -8,6 +8,7 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
@@ -19,6 +20,9 @@ from callao.drivers.qemu.hotplug import HotPlug, Slot
 from callao.drivers.qemu.migration import Migration
 from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
+
+if TYPE_CHECKING:
+    from callao.drivers.base import Channel
 
 _PATIENCE = 30.0
 """Seconds for QEMU to open its monitor; a loaded host needs a few."""
@@ -40,6 +44,7 @@ class QemuMachine:
     ) -> None:
         self._process = process
         self._monitor = monitor
+        self._paths = paths
         self._hotplug = HotPlug(paths, monitor, self._execute, count, dict(slots))
         self.migration = Migration(paths, monitor, self._execute, process.pid, disk)
         self._pauses = EventListener("BLOCK_IO_ERROR", _is_pause)
@@ -85,6 +90,9 @@ class QemuMachine:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+
+    async def channel(self) -> Channel:
+        return await asyncio.open_unix_connection(str(self._paths.ga_sock))
 
     async def add_forward(self, forward: Forward) -> None:
         said = await self._human(f"hostfwd_add {NETDEV} {rule(forward)}-:{forward.guest_port}")
