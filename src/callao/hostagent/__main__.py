@@ -23,6 +23,8 @@ from callao.events import Event, EventState, Stage
 from callao.host import Host, lima_home
 from callao.hostagent import journal, unexpected
 from callao.hostagent.agent import Agent
+from callao.hostagent.assignment import Assignment
+from callao.hostagent.folder import Folder
 from callao.instances import InstancePaths, Runtime, TakeUp
 from callao.instances.files import read_json
 
@@ -57,16 +59,18 @@ def main() -> int:
     previous = read_json(paths.runtime, Runtime)
     try:
         config = read()
-        agent = Agent(
+        folder = Folder(paths.dir)
+        assignment = Assignment(
             paths=paths,
+            folder=folder,
             config=config,
             driver=driver_for(config.vm_type),
             timeout=arguments.timeout,
             last_port=previous.ssh_port if previous else 0,
             reload=read,
             take_up=_taken(paths),
-            lifeline=sys.stdin.fileno() if arguments.lifeline else None,
         )
+        agent = Agent(assignment, sys.stdin.fileno() if arguments.lifeline else None)
     except Exception as error:  # whoever started us waits for a word
         told = error if isinstance(error, CallaoError) else unexpected.failure(error)
         journal.write(Event(stage=Stage.DRIVER, state=EventState.FAILED, message=str(told)))
@@ -80,8 +84,7 @@ def main() -> int:
         journal.write(exiting=True, errors=["stopped before the machine ran"])
         return 1
     finally:
-        if agent.folder.is_in_place():
-            paths.ha_pid.unlink(missing_ok=True)
+        folder.remove([paths.ha_pid])
 
 
 def _allow_descriptors() -> None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 _LOOK = 2.0
@@ -31,6 +33,13 @@ class Folder:
             return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
         except OSError:
             return False
+
+    def remove(self, files: Iterable[Path]) -> None:
+        """Remove files of it, unless another folder has its place."""
+        if self.is_in_place():
+            for file in files:
+                with contextlib.suppress(OSError):
+                    file.unlink()
 
     def _is_linked(self) -> bool:
         try:

@@ -11,6 +11,12 @@ from callao.drivers import Machine
 from callao.instances.stopping import StopPolicy
 from callao.ssh import Client
 
+QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
+"""For SIGTERM: no time for the guest, but the disks are flushed."""
+
+UNREADY = StopPolicy(acpi=15.0, ssh=0.0, quit=10.0)
+"""For a guest that is still booting: it may not hear the power button yet."""
+
 _LAST = 1.0
 """Seconds for a way that is given up to clean up after itself."""
 
@@ -35,6 +41,12 @@ async def shut_down(machine: Machine, client: Client | None, policy: StopPolicy)
         return "kill"
     finally:
         off.cancel()
+
+
+async def end_machine(machine: Machine) -> None:
+    """Switch it off at once; returns when it is."""
+    await shut_down(machine, None, QUICK)
+    await machine.wait()
 
 
 async def _tried(way: Coroutine[Any, Any, object], off: asyncio.Future[int], seconds: float) -> bool:

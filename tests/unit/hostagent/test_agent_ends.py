@@ -13,7 +13,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,12 @@ from callao.drivers.qemu.process import launch
 from callao.errors import StageFailed
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host, HostUser
-from callao.hostagent import agent as agents
-from callao.hostagent import journal
+from callao.hostagent import bringup, journal, status
 from callao.hostagent.agent import Agent
+from callao.hostagent.assignment import Assignment
 from callao.hostagent.folder import Folder
 from callao.hostagent.readiness import _await_sshd
+from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Runtime
 from callao.instances.files import read_json
 from callao.instances.process import alive
@@ -57,10 +57,16 @@ def paths() -> Iterator[InstancePaths]:
         yield InstancePaths(Path(home) / "web")
 
 
-def an_agent(paths: InstancePaths, timeout: float = 60.0) -> Agent:
+def an_agent(paths: InstancePaths, timeout: float = 60.0, lifeline: int | None = None) -> Agent:
     document = {"images": [{"location": "/x"}], "hostResolver": {"enabled": False}, "mounts": []}
     config = effective(document, HOST, name="web", instance_dir=paths.dir)
-    return Agent(paths, config, Driver(), timeout, 0, lambda: config)
+    assignment = Assignment(paths, Folder(paths.dir), config, Driver(), timeout, 0, lambda: config)
+    return Agent(assignment, lifeline)
+
+
+def running(agent: Agent) -> Running:
+    assert isinstance(agent.state, Running)
+    return agent.state
 
 
 def events(text: str) -> list[Event]:
@@ -86,9 +92,9 @@ def runs(agent: Agent, then: Callable[[], Awaitable[object]]) -> int:
 
 
 def assert_nothing_left(agent: Agent) -> None:
-    assert agent.machine is not None
-    assert not alive(agent.runtime.driver)
-    assert [path for path in agent.paths.of_processes if path.exists() and not path.is_dir()] == []
+    assert running(agent).machine is not None
+    assert not alive(agent.status.runtime.driver)
+    assert [path for path in agent.status.paths.of_processes if path.exists() and not path.is_dir()] == []
 
 
 def test_an_unexpected_exception_while_becoming_ready_is_told_and_the_machine_stays(
@@ -97,12 +103,12 @@ def test_an_unexpected_exception_while_becoming_ready_is_told_and_the_machine_st
     async def fails(*_: object) -> None:
         raise ValueError("chunk exceed the limit")
 
-    monkeypatch.setattr(agents, "await_booted", fails)
+    monkeypatch.setattr(bringup, "await_booted", fails)
     agent, lived = an_agent(paths), []
 
     async def failed() -> None:
-        await until(lambda: agent.runtime.failure is not None)
-        lived.append(alive(agent.runtime.driver))
+        await until(lambda: agent.status.runtime.failure is not None)
+        lived.append(alive(agent.status.runtime.driver))
 
     assert runs(agent, failed) == 0
     assert lived == [True]
@@ -144,12 +150,12 @@ def test_a_step_of_the_clean_up_that_fails_does_not_keep_the_next_from_being_don
     agent = an_agent(paths)
 
     async def begun() -> None:
-        await until(lambda: agent.shares is not None and agent.ready is not None)
+        await until(agent.status.paths.ha_sock.exists)
 
         async def fails() -> None:
             raise RuntimeError("no way")
 
-        for each in (agent.ports, agent.shares):
+        for each in (running(agent).ports, running(agent).shares):
             monkeypatch.setattr(each, "close", fails)
 
     assert runs(agent, begun) == 0
@@ -162,7 +168,7 @@ def test_a_step_of_the_clean_up_that_fails_does_not_keep_the_next_from_being_don
 
 
 async def begun(agent: Agent) -> None:
-    await until(lambda: agent.shares is not None and agent.ready is not None)
+    await until(agent.status.paths.ha_sock.exists)
 
 
 def test_it_ends_with_its_machine_when_its_folder_is_removed_and_leaves_the_next_one_alone(
@@ -181,7 +187,7 @@ def test_it_ends_with_its_machine_when_its_folder_is_removed_and_leaves_the_next
             return await life
 
     assert asyncio.run(play()) == 0
-    assert not alive(agent.runtime.driver)
+    assert not alive(agent.status.runtime.driver)
     assert paths.ha_sock.exists()
 
 
@@ -199,7 +205,7 @@ def test_a_folder_that_is_moved_is_not_removed(paths: InstancePaths) -> None:
 
 def test_one_with_a_lifeline_ends_when_that_is_cut(paths: InstancePaths) -> None:
     theirs, ours = os.pipe()
-    agent = replace(an_agent(paths), lifeline=theirs)
+    agent = an_agent(paths, lifeline=theirs)
 
     async def play() -> int:
         life = asyncio.ensure_future(agent.run())
@@ -243,12 +249,12 @@ def test_changes_of_forwards_are_gathered_before_they_are_written(
     agent, written = an_agent(paths), []
 
     async def changes() -> None:
-        await until(lambda: agent.shares is not None and agent.ready is not None)
-        await until(lambda: agent.unwritten is None)
-        monkeypatch.setattr(agents, "write_volatile", lambda _, text, **__: written.append(text))
+        await until(agent.status.paths.ha_sock.exists)
+        await until(lambda: agent.status.unwritten is None)
+        monkeypatch.setattr(status, "write_volatile", lambda _, text, **__: written.append(text))
         for _ in range(1000):
-            agent._note_forwards()
-        await until(lambda: agent.unwritten is None)
+            running(agent).note_forwards()
+        await until(lambda: agent.status.unwritten is None)
 
     assert runs(agent, changes) == 0
     assert len(written) == 1

@@ -27,6 +27,9 @@ from callao.events import Event, EventState, Reporter
 from callao.host import Host, HostUser
 from callao.hostagent import journal
 from callao.hostagent.agent import Agent
+from callao.hostagent.assignment import Assignment
+from callao.hostagent.folder import Folder
+from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Status, inspect
 from callao.instances.index import indexed_instance
 from callao.instances.present import paused_words
@@ -78,7 +81,13 @@ async def written(machine: Machine | None) -> int:
 
 def an_agent(paths: InstancePaths) -> Agent:
     config = effective(DOCUMENT, HOST, name="web", instance_dir=paths.dir)
-    return Agent(paths, config, Driver(), PATIENCE, 0, lambda: config)
+    return Agent(Assignment(paths, Folder(paths.dir), config, Driver(), PATIENCE, 0, lambda: config))
+
+
+def is_paused(agent: Agent) -> bool | None:
+    """None before there is a machine."""
+    state = getattr(agent, "state", None)
+    return state.space.paused if isinstance(state, Running) and state.space is not None else None
 
 
 def runs(agent: Agent, then: Callable[[], Awaitable[object]], sig: signal.Signals = signal.SIGTERM) -> int:
@@ -91,7 +100,7 @@ def runs(agent: Agent, then: Callable[[], Awaitable[object]], sig: signal.Signal
         async with asyncio.timeout(PATIENCE):
             return await life
 
-    write_volatile(agent.paths.ha_pid, f"{os.getpid()}\n".encode())
+    write_volatile(agent.status.paths.ha_pid, f"{os.getpid()}\n".encode())
     return asyncio.run(play())
 
 
@@ -107,13 +116,13 @@ def test_it_is_told_and_ends_when_there_is_space(
     agent, seen = an_agent(paths), []
 
     async def fills_up() -> None:
-        await until(lambda: agent.space is not None and agent.space.paused)
+        await until(lambda: is_paused(agent) is True)
         seen.append(indexed_instance("web", paths.dir.parent))
         assert inspect("web", paths.dir.parent, HOST).status is Status.PAUSED
         (paths.dir / "ballast").unlink()  # for a while
         make_space(paths)
-        await until(lambda: agent.space is not None and not agent.space.paused)
-        while await written(agent.machine) < SIZE - (1 << 20):
+        await until(lambda: is_paused(agent) is False)
+        while await written(agent.state.started.machine) < SIZE - (1 << 20):
             await asyncio.sleep(0.05)
         seen.append(indexed_instance("web", paths.dir.parent))
 
@@ -135,7 +144,7 @@ def test_a_stop_waits_for_no_guest_that_is_paused(
     agent = an_agent(paths)
 
     async def fills_up() -> None:
-        await until(lambda: agent.space is not None and agent.space.paused)
+        await until(lambda: is_paused(agent) is True)
 
     assert runs(agent, fills_up, signal.SIGINT) == 0
     assert "its guest not told" in notices(capsys.readouterr().out)[-1]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host agent answers on ha.sock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callao.hostagent import api, routes
+from callao.hostagent.forwards_api import ForwardsApi
+from callao.hostagent.mounts_api import MountsApi
+from callao.hostagent.saving import Saver
+
+if TYPE_CHECKING:
+    from callao.hostagent.running import Running
+
+
+def routes_of(running: Running) -> api.Routes:
+    status, driver, started, shares = running.status, running.at.driver, running.started, running.shares
+
+    async def info(_request: api.Request) -> object:
+        """Lima's ``sshLocalPort``, and what we know beyond it."""
+        runtime = status.runtime
+        return {
+            "instanceName": running.at.paths.name,
+            "sshLocalPort": runtime.ssh_port,
+            "hostAgentPID": runtime.agent.pid,
+            "driverPID": runtime.driver.pid if runtime.driver else 0,
+            "vmType": running.config.vm_type.value,
+            "ready": runtime.ready,
+            "timings": runtime.timings,
+            "forwards": [list(binding) for binding in runtime.forwards],
+            "listeners": running.ports.hearing() if running.ports is not None else {},
+        }
+
+    async def refresh(_request: api.Request) -> object:
+        """Take over what lima.yaml says now."""
+        return {"notices": await running.take_over(running.at.reload())}
+
+    mounts = MountsApi(shares, lambda: running.config, lambda: status.runtime.ready)
+    saver = Saver(started.machine, driver, started.boot, shares, running.client, mounts.lock)
+    return {
+        routes.INFO: info,
+        routes.REFRESH: refresh,
+        **mounts.routes(),
+        **saver.routes(),
+        **ForwardsApi(running.ports, lambda: status.runtime.forwards).routes(),
+    }

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run of the host agent tells: events in its journal, and runtime.json."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+
+from callao.atomic import write_volatile
+from callao.errors import CallaoError
+from callao.events import Event, EventState, Stage
+from callao.hostagent import journal
+from callao.instances import Failure, InstancePaths, Runtime
+from callao.instances.files import json_text
+from callao.instances.process import identify
+from callao.ports import Binding
+
+_GATHER = 0.25
+"""Seconds in which changes of the forwards are gathered before runtime.json is written with them."""
+
+
+@dataclass
+class RunStatus:
+    """Of one run."""
+
+    paths: InstancePaths
+    began: float = field(default_factory=time.monotonic)
+    runtime: Runtime = field(default_factory=lambda: Runtime(agent=identify(os.getpid())))
+    unwritten: asyncio.TimerHandle | None = None
+    """Until runtime.json is written with the forwards as they are."""
+
+    def note(self, **values: object) -> None:
+        """Change fields of runtime.json, and write it."""
+        self.runtime = msgspec.structs.replace(self.runtime, **values)
+        write_volatile(self.paths.runtime, json_text(self.runtime), mode=0o600)
+
+    def note_forwards(self, forwards: tuple[Binding, ...]) -> None:
+        """The same of the forwards, which a guest may change all the time: written soon."""
+        self.runtime = msgspec.structs.replace(self.runtime, forwards=forwards)
+        if self.unwritten is None:
+            self.unwritten = asyncio.get_running_loop().call_later(_GATHER, self._write)
+
+    def flush(self) -> None:
+        """Write now what would be written soon."""
+        if self.unwritten is not None:
+            self.unwritten.cancel()
+            self._write()
+
+    def _write(self) -> None:
+        """A disk that is full has older forwards; the next change tries again."""
+        self.unwritten = None
+        with contextlib.suppress(OSError):
+            self.note()
+
+    def passed(self, stage: Stage, message: str = "") -> None:
+        seconds = round(time.monotonic() - self.began, 3)
+        self.note(timings={**self.runtime.timings, stage.value: seconds})
+        self.report(Event(stage=stage, state=EventState.DONE, seconds=seconds, message=message))
+
+    def notice(self, message: str) -> None:
+        self.report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
+
+    def progress(self, stage: Stage, message: str) -> None:
+        self.report(Event(stage=stage, state=EventState.PROGRESS, message=message))
+
+    def failed(self, stage: Stage, error: CallaoError, hint: str) -> None:
+        """:raises OSError: when it cannot be told, as on a full disk."""
+        lines = getattr(error, "evidence", "")
+        message = f"{error.message} {hint}".strip()
+        with contextlib.suppress(OSError):
+            self.note(failure=Failure(stage=stage.value, message=message, evidence=lines))
+        self.report(Event(stage=stage, state=EventState.FAILED, message=message))
+        journal.write(degraded=True, errors=[message])
+
+    def report(self, event: Event) -> None:
+        journal.write(event.timed(round(time.monotonic() - self.began, 3)))
