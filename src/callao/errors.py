@@ -186,6 +186,22 @@ class StageFailed(InstanceError):
         return super().__str__() + evidence
 
 
+class DiskError(CallaoError):
+    """An additional disk that cannot be made, read, or changed as asked."""
+
+
+class DiskNotFound(DiskError):
+    """No additional disk of that name."""
+
+
+class DiskInUse(DiskError):
+    """An instance, or another run, has the additional disk."""
+
+
+class DiskReferenced(DiskError):
+    """The configuration of an instance lists the additional disk."""
+
+
 class DriverError(CallaoError):
     """The hypervisor is missing, too old, or refused what it was asked."""
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib import resources
 
 from callao.cidata import variables
+from callao.cidata.disks import disk_script
 from callao.cidata.document import dump
 from callao.cidata.first_boot import first_boot_files
 from callao.cidata.hosts import etc_hosts
@@ -46,6 +47,8 @@ def content(seed: Seed) -> dict[str, bytes]:
     if not seed.config.plain:
         files["etc_environment"] = variables.pam_lines(environment)
         files["etc_hosts"] = etc_hosts(seed).encode()
+        if seed.config.additional_disks:
+            files["boot/05-disks.sh"] = disk_script(seed.config.additional_disks).encode()
         files |= _device_mounts(seed.config)
         files["lima-guestagent.pyz"] = zipapp_bytes()
     identity = {"instance-id": instance_id(files), "local-hostname": seed.hostname}

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from callao.cidata.disks import disk_variables
 from callao.cidata.provision import file_variables, skips_default_dependencies
 from callao.cidata.seed import DNS, GATEWAY, GUEST, Seed
 from callao.config.schema import Mount
@@ -31,6 +32,7 @@ def lima_variables(seed: Seed) -> dict[str, str]:
         "MOUNTS": str(len(_mounts(seed))),
         **{f"MOUNTS_{index}_MOUNTPOINT": mount.mount_point for index, mount in enumerate(_mounts(seed))},
         "MOUNTTYPE": config.mount_type.value,
+        **disk_variables(config.additional_disks),
         "GUEST_INSTALL_PREFIX": config.guest_install_prefix,
         "UPGRADE_PACKAGES": _flag(config.upgrade_packages),
         "CONTAINERD_USER": _flag(config.containerd.user and not config.plain),

@@ -35,6 +35,16 @@ def tags(ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[st
     return []
 
 
+def disks(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Names of additional disks."""
+    from callao.disks import names
+    from callao.host import lima_home
+
+    with contextlib.suppress(CallaoError, OSError):
+        return [name for name in names(lima_home()) if name.startswith(begun)]
+    return []
+
+
 def templates(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Names of templates, the user's own too; files where none fits."""
     from callao.host import lima_home

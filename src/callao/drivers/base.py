@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -47,6 +47,8 @@ class Features:
     """Whether the hypervisor forwards ports itself, also while it runs: :class:`LiveForwarder`."""
     socket_networks: bool = False
     legacy_bios: bool = False
+    hot_disks: bool = False
+    """Whether a running machine can be given disks, and lose them: :class:`DiskHotPlugger`."""
     saved_states: bool = False
     """Whether a running machine can be saved and taken up again: :class:`StateSaver`."""
 
@@ -79,6 +81,31 @@ class DeviceShare:
     """virtiofs only: requests that the device holds."""
 
 
+@dataclass(frozen=True)
+class DataDisk:
+    """An additional disk, which the guest finds by its serial number.
+
+    ``image`` is its name on the host, ``format`` qcow2 or raw, ``slot`` the machine's port for it:
+    the driver chooses one for a disk that comes later.
+    """
+
+    name: str
+    image: Path
+    format: str
+    serial: str
+    slot: int = -1
+
+
+@dataclass(frozen=True)
+class Left:
+    """What the disks of a machine were left as: file names of layers, beside each disk."""
+
+    layer: str
+    """Of the instance's own disk."""
+    disks: Mapping[str, str] = field(default_factory=dict)
+    """Of the additional ones, by their names."""
+
+
 _USUAL = Shape(SPARE_SLOTS)
 
 
@@ -104,6 +131,8 @@ class Boot:
     mac_address: str = ""
     """Of the first, user-mode NIC; stable over the life of the instance."""
     shares: tuple[DeviceShare, ...] = ()
+    disks: tuple[DataDisk, ...] = ()
+    """Each with its slot."""
     shape: Shape = _USUAL
     saved: SavedState | None = None
     """What to take up in place of booting; the machine is paused then until it is told to go on."""
@@ -157,11 +186,10 @@ class LiveForwarder(Protocol):
 class StateSaver(Protocol):
     """A machine whose memory and devices can be written to files; only where ``Features.saved_states``."""
 
-    async def save(self, folder: Path) -> str:
-        """Pause, leave the disk behind (the machine goes on in a file on top of it), and write memory and
-        devices into ``folder``. The machine stays paused.
+    async def save(self, folder: Path) -> Left:
+        """Pause, leave all disks behind or none (the machine goes on in files on top of them), and write
+        memory and devices into ``folder``. The machine stays paused.
 
-        :returns: the name of what the disk was left as, in the instance's folder.
         :raises DriverError: when it cannot be saved; it may be resumed then.
         """
 
@@ -197,6 +225,26 @@ class ShareHotPlugger(Protocol):
         """
 
 
+@runtime_checkable
+class DiskHotPlugger(Protocol):
+    """A machine that takes disks while it runs; only where ``Features.hot_disks``."""
+
+    async def plug_disk(self, disk: DataDisk) -> None:
+        """Give the guest the disk; it may need a moment to find it.
+
+        :raises DriverError: when no slot is free, or the hypervisor refuses; nothing is left then.
+        """
+
+    async def unplug_disk(self, name: str) -> None:
+        """Take the disk away; the guest must not use it any more.
+
+        :raises DriverError: when the guest keeps it; it stays attached then.
+        """
+
+    def data_disks(self) -> tuple[DataDisk, ...]:
+        """Those that the machine has now, each with its slot."""
+
+
 class Driver(Protocol):
     """One way to run virtual machines. Stateless: an instance's folder holds the state."""
 
@@ -221,17 +269,19 @@ class Driver(Protocol):
     def chain(self, disk: Path) -> tuple[Path, ...]:
         """The files that a disk is made on, from the nearest to the farthest."""
 
-    def leave_disk(self, paths: InstancePaths) -> str:
-        """Keep a stopped machine's disk as it is, and go on on top of it.
+    def leave_disks(self, paths: InstancePaths, disks: Mapping[str, Path]) -> Left:
+        """Keep a stopped machine's disks as they are, and go on on top of them: all of them, or none.
 
-        :returns: the name of what it was left as, in the instance's folder.
-        :raises DriverError: when that cannot be; the disk is then as before.
+        :param disks: the images of its additional disks, by their names.
+        :raises DriverError: when that cannot be; the disks are then as before.
         """
 
-    def return_to(self, paths: InstancePaths, layer: str) -> None:
-        """Have a stopped machine's disk be what it was when it was left as ``layer``.
+    def return_to(self, paths: InstancePaths, layer: str, disks: Mapping[Path, str] | None = None) -> None:
+        """Have a stopped machine's disks be what they were when they were left: all of them, or none.
 
-        :raises DriverError: when that cannot be; the disk is then as before.
+        :param layer: what its own disk was left as.
+        :param disks: what each image of an additional disk was left as.
+        :raises DriverError: when that cannot be; the disks are then as before.
         """
 
     def bases(self, paths: InstancePaths) -> tuple[Path, ...]:

@@ -12,6 +12,7 @@ from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Driver, Forward, Machi
 from callao.errors import DriverError, PortTaken
 from callao.events import Event, EventState, Reporter, Stage
 from callao.hostagent.devices import device_share, refuse_missing
+from callao.hostagent.disks import taken
 from callao.instances import InstancePaths, Record, Shape, TakeUp
 from callao.instances.files import read_json
 from callao.ports import any_free, is_free, named_ports, refusal, static_forwards
@@ -51,6 +52,7 @@ async def start_machine(
     :param last_port: the ssh port of the start before, 0 when there was none.
     :param take_up: the state that it goes on from.
     :raises DriverError: when ssh.localPort is taken (naming who has it), or the hypervisor refuses.
+    :raises DiskError: when an additional disk does not exist, or another machine has it.
     """
     for index, mount in enumerate(config.mounts):
         refuse_missing(mount.location, f"mounts[{index}].location")
@@ -78,16 +80,22 @@ async def start_machine(
 def _boot_of(
     paths: InstancePaths, config: Config, port: int, forwards: tuple[Forward, ...], take_up: TakeUp | None
 ) -> Boot:
-    """A boot with every device from the start, or the take-up of a state, which gets its shares later."""
+    """A boot with every device from the start, or the take-up of a state, which gets its shares later, and
+    its disks, where it is the state of another machine.
+
+    :raises DiskError: when a disk cannot be had.
+    """
     record = read_json(paths.callao_json, Record) or Record()
     mac = record.mac_address or mac_address(paths.dir, 0)
     if take_up is not None:
         saved = SavedState(Path(take_up.folder), take_up.shared_memory)
-        return Boot(paths, config, port, forwards, mac, (), take_up.shape, saved)
+        disks = taken(take_up.disks, paths)
+        return Boot(paths, config, port, forwards, mac, (), disks, take_up.shape, saved)
     shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
+    disks = taken({each.name: len(shares) + at for at, each in enumerate(config.additional_disks)}, paths)
     spare = SPARE_SLOTS if record.reclaims else WARM_SLOTS
-    shape = Shape(spare + len(shares), record.reclaims)
-    return Boot(paths, config, port, forwards, mac, shares, shape)
+    shape = Shape(spare + len(shares) + len(disks), record.reclaims)
+    return Boot(paths, config, port, forwards, mac, shares, disks, shape)
 
 
 def _notices(config: Config, ssh_port: int) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from callao.config import Config
+from callao.disks.ownership import release_all
 from callao.drivers import SpacePauser
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
@@ -19,6 +20,7 @@ from callao.hostagent import api, evidence, journal, unexpected
 from callao.hostagent.asked import refuse_taken
 from callao.hostagent.assignment import Assignment
 from callao.hostagent.bringup import bring_up
+from callao.hostagent.disks import Disks
 from callao.hostagent.forwards import Forwards
 from callao.hostagent.liveports import LivePorts
 from callao.hostagent.logs import keep_bounded
@@ -60,6 +62,8 @@ class Running:
         self.client = Client(at.paths.ssh_config, ssh_alias(at.paths.name), at.paths.ssh_sock)
         self.forwards = Forwards(self.machine, started.forwards, port)
         self.shares = Shares(self.machine, at.driver.features, self.client)
+        self.disks = Disks(self.machine, at.driver.features, self.client, at.paths)
+        self.disks.began_with([each.name for each in started.boot.disks], self.config)
         self.resolver = resolver
         self.space = (
             SpaceWatch(self.machine, at.paths, status.notice)
@@ -151,6 +155,7 @@ class Running:
         if not self.off.done():
             await attempt("the end of the machine", end_machine(self.machine))
             await attempt("the end of the machine", self.off)
+        release_all(self.at.paths.dir)  # not before: until then the guest's writes may be under way
         self.status.flush()
         self.at.folder.remove(self.at.paths.of_processes)
 
@@ -158,9 +163,10 @@ class Running:
         """Have what runs be what lima.yaml says now, as far as a running machine can.
 
         :returns: notices on what has no effect.
-        :raises CallaoError: when a port of the host is taken.
+        :raises CallaoError: when a port of the host is taken, or a disk cannot be attached or detached.
         """
         refuse_taken(config.port_forwards, self.status.runtime.forwards, self.config.port_forwards)
+        await self.disks.become(config)
         try:
             notices = await self.forwards.become(config)
             if self.ports is not None:

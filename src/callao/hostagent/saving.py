@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
-from callao.drivers import Boot, Driver, Machine, StateSaver
+from callao.disks import DiskPaths
+from callao.drivers import Boot, DataDisk, DiskHotPlugger, Driver, Machine, StateSaver
 from callao.errors import AgentError
 from callao.hostagent import api, routes
 from callao.hostagent.rest import come_to_rest
 from callao.hostagent.shares import Shares
 from callao.instances.process import identify
-from callao.snapshots import Bound, sweep
+from callao.snapshots import Bound, refuse_unkept, sweep, sweep_disk
 from callao.ssh import Client
 
 _LET_GO = """\
@@ -45,10 +46,12 @@ class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class SaveAnswer(msgspec.Struct, frozen=True):
-    """``layer`` is what the disk was left as, in the instance's folder."""
+    """``layer`` is what the disk was left as, in the instance's folder, ``disks`` what the additional ones
+    were, in their own."""
 
     layer: str
     bound: Bound
+    disks: dict[str, str] = {}
 
 
 @dataclass
@@ -71,25 +74,37 @@ class Saver:
         that is interrupted does not know which file the machine has come to write."""
         async with self.lock:
             sweep(self.boot.paths, self.driver.chain)
+            home = self.boot.paths.dir.parent
+            for each in self._disks():
+                sweep_disk(DiskPaths.of(each.name, home), home, self.driver.chain)
         return {}
+
+    def _disks(self) -> tuple[DataDisk, ...]:
+        found = self.machine.data_disks() if isinstance(self.machine, DiskHotPlugger) else ()
+        return tuple(sorted(found, key=lambda each: each.slot))
 
     async def _save(self, request: api.Request) -> SaveAnswer:
         wanted = msgspec.convert(request.body, SaveRequest)
         if not isinstance(self.machine, StateSaver):
             raise AgentError(f"vmType: {self.boot.config.vm_type} machines cannot be saved while they run.")
         async with self.lock:
+            disks = self._disks()
+            refuse_unkept(self.boot.paths, [each.name for each in disks])
             shared = await self.shares.detach()
             try:
                 if not wanted.go_on:
                     await self.client.run(_LET_GO, timeout=60.0, interpreter="sudo -n /bin/sh")
                     await asyncio.to_thread(come_to_rest, identify(self.machine.pid))
                 try:
-                    layer = await self.machine.save(Path(wanted.folder))
+                    left = await self.machine.save(Path(wanted.folder))
                 finally:
                     if wanted.go_on:
                         await self.machine.resume()
             finally:
                 if wanted.go_on:
                     await self.shares.attach(shared)
-        words = self.driver.machine_words(self.boot)
-        return SaveAnswer(layer, Bound(words=words, shape=self.boot.shape))
+        words = self.driver.machine_words(replace(self.boot, disks=disks))
+        slots = {each.name: each.slot for each in disks}
+        return SaveAnswer(
+            left.layer, Bound(words=words, shape=self.boot.shape, disks=slots), dict(left.disks)
+        )

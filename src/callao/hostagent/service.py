@@ -36,8 +36,9 @@ def routes_of(running: Running) -> api.Routes:
         """Take over what lima.yaml says now."""
         return {"notices": await running.take_over(running.at.reload())}
 
-    mounts = MountsApi(shares, lambda: running.config, lambda: status.runtime.ready)
-    saver = Saver(started.machine, driver, started.boot, shares, running.client, mounts.lock)
+    lock = running.disks.lock
+    mounts = MountsApi(shares, lambda: running.config, lambda: status.runtime.ready, lock)
+    saver = Saver(started.machine, driver, started.boot, shares, running.client, lock)
     return {
         routes.INFO: info,
         routes.REFRESH: refresh,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from callao.disks.ownership import release_all
 from callao.errors import AgentError, CallaoError
 from callao.events import Stage
 from callao.hostagent.assignment import Assignment
@@ -63,6 +64,7 @@ class Starting:
             self.status.failed(stage, error, error.hint)
 
     async def close(self) -> None:
+        release_all(self.at.paths.dir)
         self.at.folder.remove(self.at.paths.of_processes)
 
     async def _resolver(self) -> tuple[Resolver | None, list[Mapping[str, object]]]:

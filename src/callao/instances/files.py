@@ -41,6 +41,8 @@ class TakeUp(msgspec.Struct, frozen=True, kw_only=True):
     shape: Shape
     shared_memory: bool
     """Whether virtiofs needs the memory to be this machine's own."""
+    disks: dict[str, int] = {}
+    """The additional disks that the state has, and the slot of each."""
     hostname: str = ""
     instance_id: str = ""
     """The identity to take, as the seed has it; empty for the machine that was saved itself."""

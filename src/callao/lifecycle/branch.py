@@ -12,7 +12,7 @@ import msgspec
 
 from callao.config import check_name, mac_address
 from callao.drivers import Driver, driver_for
-from callao.errors import ConfigError, Problem
+from callao.errors import ConfigError, Problem, SnapshotError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, inspect
@@ -55,6 +55,7 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
 
     :param text: the source, as a user writes it.
     :returns: what its start goes on from; None for a boot.
+    :raises SnapshotError: when the snapshot has additional disks.
     :raises InstanceError: when the source runs and no snapshot of it was named, or cannot be copied.
     """
     source = Source.of(text, home, host)
@@ -67,6 +68,12 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
         record = read_json(path, Record) or Record()
         write_json(path, msgspec.structs.replace(record, labels=dict(wanted.labels or {})))
         return None
+    if source.snapshot.disks:
+        raise SnapshotError(
+            f"from: snapshot {source.snapshot.name!r} of {source.instance.name!r} has additional disks "
+            f"({', '.join(source.snapshot.disks)}), which belong to that instance alone.",
+            hint="Take a snapshot without them, or copy the stopped instance.",
+        )
     driver = driver_for(config.vm_type)
     bound = source.snapshot.bound
     why = "" if bound is None else _obstacle(wanted, bound, driver, source.instance)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from os.path import realpath
 from pathlib import Path
 
+from callao.disks.ownership import release_all
 from callao.instances.inuse import must_be_unused
 from callao.instances.paths import InstancePaths
 from callao.lifecycle.tree import remove_if_possible, remove_tree
@@ -44,12 +45,13 @@ def _left(home: Path, name: str) -> tuple[Path, ...]:
 
 
 def clear_stale(paths: InstancePaths) -> None:
-    """Remove what processes that are gone have left: sockets, pid files, files and snapshots half written
-    or half removed. A saved machine takes as much space as its memory.
+    """Remove what processes that are gone have left: sockets, pid files, notes that a disk is in use, files
+    and snapshots half written or half removed. A saved machine takes as much space as its memory.
 
     :raises InstanceError: when a process that no pid file names is not gone.
     """
     must_be_unused(paths, "started or changed")
+    release_all(paths.dir)
     for path in (paths.ha_pid, *paths.of_processes, *paths.dir.glob("ssh-*.sock")):
         path.unlink(missing_ok=True)
     hidden = (*paths.dir.glob(".*"), *paths.snapshots.glob(".*"))

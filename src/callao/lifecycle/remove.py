@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.autostart import disable
+from callao.disks.ownership import release_all
 from callao.errors import InstanceError
 from callao.instances.inuse import must_be_unused
 from callao.instances.lock import instance_lock
@@ -20,6 +21,7 @@ def remove(paths: InstancePaths) -> None:
     :raises InstanceError: when it cannot be removed, or a process that no pid file names uses it.
     """
     must_be_unused(paths, "deleted")
+    release_all(paths.dir)
     away = removing_at(paths.dir.parent, paths.name)
     try:
         remove_tree(away)  # what a removal that failed has left

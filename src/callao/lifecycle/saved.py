@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callao.config import Config
-from callao.drivers import Boot, Driver
+from callao.disks.guest import serial
+from callao.drivers import Boot, DataDisk, Driver
 from callao.instances import InstancePaths
 from callao.snapshots import Bound, differences
 
@@ -40,11 +41,15 @@ def uncopiable(config: Config, slots: int) -> str:
     """Why one like this cannot go on as a copy of another; empty when it can."""
     if config.networks:
         return "networks: a copy would have the same addresses there."
-    if len(config.mounts) > slots:
-        return f"mounts: {len(config.mounts)} do not fit in {slots} slots."
+    if len(config.mounts) + len(config.additional_disks) > slots:
+        wanted = f"{len(config.mounts)} and {len(config.additional_disks)}"
+        return f"mounts, additionalDisks: {wanted} do not fit in {slots} slots."
     return ""
 
 
 def unlike(bound: Bound, paths: InstancePaths, config: Config, driver: Driver) -> str:
     """What of the machine is another than what was saved is bound to; empty when nothing is."""
-    return differences(bound.words, driver.machine_words(Boot(paths, config, 0, shape=bound.shape)))
+    slots = sorted(bound.disks.items(), key=lambda each: each[1])
+    disks = tuple(DataDisk(name, Path("/"), "qcow2", serial(name), slot) for name, slot in slots)
+    boot = Boot(paths, config, 0, disks=disks, shape=bound.shape)
+    return differences(bound.words, driver.machine_words(boot))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -22,13 +23,14 @@ from callao.instances.store import living
 from callao.lifecycle.halt import cut_off
 from callao.lifecycle.leftovers import clear_stale
 from callao.lifecycle.saved import save, unlike
+from callao.lifecycle.snapshot_disks import leave_disks, refuse_return, return_disks, sweep_all
 from callao.lifecycle.start import go_on
-from callao.snapshots import Snapshot, check_snapshot_name, find, sweep, unreadable
+from callao.snapshots import Snapshot, check_snapshot_name, find, unreadable
 from callao.snapshots.store import RECORD
 
 
 def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, report: Reporter) -> Snapshot:
-    """Take a snapshot of an instance: disk and memory of a running one, the disk of a stopped one.
+    """Take a snapshot of an instance: disks and memory of a running one, the disks of a stopped one.
 
     :raises SnapshotError: when there is one of that name, or this machine cannot be saved.
     """
@@ -58,15 +60,14 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
         try:
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir(parents=True, mode=0o700)
-            bound = None
             if instance.agent:
                 saved = save(paths, staging, go_on=True)
-                layer, bound = saved.layer, saved.bound
+                made = Snapshot(name=snapshot, layer=saved.layer, disks=saved.disks, bound=saved.bound)
             else:
-                layer = driver.leave_disk(paths)
+                left = leave_disks(paths, config, driver)
+                made = Snapshot(name=snapshot, layer=left.layer, disks=dict(left.disks))
                 _copy(paths.qemu_efi_vars, staging)
             _copy(paths.cidata_iso, staging)
-            made = Snapshot(name=snapshot, layer=layer, bound=bound)
             write_json(staging / RECORD, made)
             put_folder_in_place(staging, paths.snapshots / snapshot)
         except OSError as error:
@@ -91,6 +92,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
         paths = instance.paths
         driver = driver_for(config.vm_type)
         found = find(paths, snapshot)
+        refuse_return(paths, config, found)
         take_up = _take_up(instance, driver, found) if found.bound is not None else None
         if take_up is None and instance.agent:
             raise SnapshotError(
@@ -102,14 +104,14 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
             cut_off(instance)
         folder = paths.snapshots / found.name
         try:
-            driver.return_to(paths, found.layer)
+            return_disks(paths, found, driver)
             for file in (paths.qemu_efi_vars, paths.cidata_iso):
                 if (folder / file.name).exists():
                     # Half of it would start no machine.
                     make_file(file, partial(shutil.copyfile, folder / file.name))
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
-        sweep(paths, driver.chain)
+        sweep_all(paths, found.disks, driver)
         report(Event(stage=Stage.SNAPSHOT, state=EventState.DONE))
         if take_up is not None:
             go_on(paths, take_up, home, timeout, report)
@@ -123,8 +125,7 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
     check_snapshot_name(snapshot)
     with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
-        if snapshot not in unreadable(instance.paths):
-            find(instance.paths, snapshot)
+        disks = [] if snapshot in unreadable(instance.paths) else list(find(instance.paths, snapshot).disks)
         folder = instance.paths.snapshots / snapshot
         away = folder.with_name(f".{snapshot}.deleting")
         try:
@@ -133,7 +134,7 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
             shutil.rmtree(away)
         except OSError as error:
             raise InstanceError(f"snapshot {snapshot!r} of {name!r} cannot be removed: {error}.") from error
-        _free_layers(instance, driver_for(usable(instance).vm_type))
+        _free_layers(instance, disks, driver_for(usable(instance).vm_type))
 
 
 def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
@@ -149,7 +150,7 @@ def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
             hint="Make it what it was then, or delete the snapshot.",
         )
     folder = instance.paths.snapshots / snapshot.name
-    return TakeUp(folder=str(folder), shape=bound.shape, shared_memory=True)
+    return TakeUp(folder=str(folder), shape=bound.shape, shared_memory=True, disks=bound.disks)
 
 
 def _copy(file: Path, folder: Path) -> None:
@@ -157,10 +158,10 @@ def _copy(file: Path, folder: Path) -> None:
         shutil.copyfile(file, folder / file.name)
 
 
-def _free_layers(instance: Instance, driver: Driver) -> None:
-    """Remove the layers of the disk that nobody needs; where the host agent cannot be asked, they stay."""
+def _free_layers(instance: Instance, disks: Collection[str], driver: Driver) -> None:
+    """Remove the layers of its disks that nobody needs; where the host agent cannot be asked, they stay."""
     if not any(living(instance.paths)):
-        sweep(instance.paths, driver.chain)
+        sweep_all(instance.paths, disks, driver)
         return
     from callao.hostagent import routes
     from callao.hostagent.client import call

@@ -38,7 +38,10 @@ from callao.lifecycle.warm_staging import GOLDEN, clear
 from callao.offline import NetworkAccess
 from callao.snapshots.cache import WarmEntry, WarmRecord
 
-_OWN = frozenset({"mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost", "hostname"})
+_OWN = frozenset({
+    "additionalDisks", "mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost",
+    "hostname",
+})  # fmt: skip
 """Fields of lima.yaml that are about one machine and its host: a copy has its own."""
 
 
@@ -231,6 +234,7 @@ def _shared(config: Config) -> Config:
         config,
         images=(),
         minimum_lima_version=None,
+        additional_disks=(),
         mounts=(),
         mount_type=MountType.REVERSE_SSHFS,
         mount_types_unsupported=(),

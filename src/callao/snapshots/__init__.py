@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Saved states of machines: snapshots of an instance, and warm machines that new instances start from."""
 
+from callao.snapshots.disks import refuse_other, refuse_unkept, sweep_disk
 from callao.snapshots.layers import sweep
 from callao.snapshots.record import Bound, Snapshot, differences
 from callao.snapshots.store import check_snapshot_name, find, is_layer, listed, size, unreadable
@@ -14,8 +15,11 @@ __all__ = [
     "find",
     "is_layer",
     "listed",
+    "refuse_other",
+    "refuse_unkept",
     "size",
     "summary",
     "sweep",
+    "sweep_disk",
     "unreadable",
 ]

@@ -17,13 +17,17 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     words: tuple[str, ...]
     """The hypervisor's version and command line, see :meth:`callao.drivers.base.Driver.machine_words`."""
     shape: Shape
+    disks: dict[str, int] = {}
+    """The additional disks that the machine had, and the slot of each."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """snapshot.json. ``layer`` is the name of the disk as it was; ``bound`` is None for a disk alone."""
+    """snapshot.json. ``layer`` is the name of the disk as it was, ``disks`` those of the additional disks in
+    their folders; ``bound`` is None for disks alone."""
 
     name: str
     layer: str
+    disks: dict[str, str] = {}
     bound: Bound | None = None
     created: float = msgspec.field(default_factory=time.time)
 

@@ -85,7 +85,7 @@ async def saved(paths: InstancePaths, folder: Path) -> str:
     machine = await started(paths, SharedMemory(SIZE), "-S")
     await write_memory(machine, b"hello")
     try:
-        layer = await machine.save(folder)
+        layer = (await machine.save(folder)).layer
         await machine.resume()
         return layer
     finally:
@@ -181,7 +181,7 @@ def test_each_save_leaves_a_layer_with_what_was_written_until_then(
                 await human(machine, f'qemu-io -d {DEVICE} "write -P {number} {number}M 64k"')
                 folder = tmp_path / str(number)
                 folder.mkdir()
-                left.append(await machine.save(folder))
+                left.append((await machine.save(folder)).layer)
                 await machine.resume()
         finally:
             await ended(machine)
@@ -287,8 +287,9 @@ def test_a_layer_that_qemu_refuses_is_gone_and_the_next_save_works(
         execute = machine.migration.execute
 
         async def refusing(command: str, arguments: Mapping[str, object]) -> object:
-            if command == "blockdev-snapshot":
-                arguments = {**arguments, "node": "no-such-node"}
+            if command == "transaction":
+                action = {"type": "blockdev-snapshot", "data": {"node": "no-such-node", "overlay": "none"}}
+                arguments = {"actions": [action]}
             return await execute(command, arguments)
 
         try:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, ClassVar
 from callao.atomic import make_file, write_file
 from callao.config import Arch, Config, MountType, VMType
 from callao.config.sizes import format_size
-from callao.drivers.base import Boot, Features, Machine
+from callao.drivers.base import Boot, Features, Left, Machine
 from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
 from callao.drivers.qemu.accel import Acceleration, choose
+from callao.drivers.qemu.datadisks import opened
 from callao.drivers.qemu.devices import DirectKernel, Flash, Part
 from callao.drivers.qemu.disk import name_for
 from callao.drivers.qemu.hotplug import Slot
@@ -50,10 +51,13 @@ class QemuDriver:
         arches=frozenset(MACHINES),
         mount_types=frozenset({MountType.REVERSE_SSHFS, MountType.P9, MountType.VIRTIOFS}),
         hot_mount_types=frozenset({MountType.P9, MountType.VIRTIOFS}),
-        honoured=frozenset({"cpuType", "cpus", "memory", "disk", "firmware", "networks", "vmOpts"}),
+        honoured=frozenset(
+            {"cpuType", "cpus", "memory", "disk", "firmware", "networks", "vmOpts", "additionalDisks"}
+        ),
         live_port_forwards=True,
         socket_networks=True,
         legacy_bios=True,
+        hot_disks=True,
         saved_states=sys.platform == "linux",
     )
 
@@ -119,13 +123,13 @@ class QemuDriver:
     def chain(self, disk: Path) -> tuple[Path, ...]:
         return layers.chain(disk)
 
-    def leave_disk(self, paths: InstancePaths) -> str:
-        layer = layers.named(paths.disk)
-        layers.put_on_top(layers.begin(paths.disk), paths.disk)
-        return layer.name
+    def leave_disks(self, paths: InstancePaths, disks: Mapping[str, Path]) -> Left:
+        layer, *others = layers.leave_all([paths.disk, *disks.values()])
+        return Left(layer, dict(zip(disks, others, strict=True)))
 
-    def return_to(self, paths: InstancePaths, layer: str) -> None:
-        layers.return_to(paths.dir / layer, paths.disk)
+    def return_to(self, paths: InstancePaths, layer: str, disks: Mapping[Path, str] | None = None) -> None:
+        others = [(image.parent / each, image) for image, each in (disks or {}).items()]
+        layers.return_all([(paths.dir / layer, paths.disk), *others])
 
     def settle_bases(self, disk: Path, home: Path, find: Callable[[Path], Path]) -> None:
         layers.settle_bases(disk, find, lambda base, path: name_for(base, path.parent, home))
@@ -151,14 +155,16 @@ class QemuDriver:
         separate_memory = boot.saved is not None and (boot.saved.folder / DEVICES).exists()
         with _inherited(boot, separate_memory=separate_memory) as (memory, descriptors):
             disk = layers.named(boot.paths.disk)
-            argv = command_line(program, boot, accel, replace(booting, memory=memory, disk=disk))
+            named = replace(boot, disks=tuple(opened(each) for each in boot.disks))
+            argv = command_line(program, named, accel, replace(booting, memory=memory, disk=disk))
             try:
                 for index, share in enumerate(boot.shares):
                     slots[index] = await Slot.served(index, share, boot.paths)
                     slots[index].plugged = True
                 machine = await launch(
-                    argv, boot.paths, count=boot.shape.slots, slots=slots, inherited=descriptors, disk=disk
-                )
+                    argv, boot.paths, count=boot.shape.slots, slots=slots, inherited=descriptors, disk=disk,
+                    disks=boot.disks,
+                )  # fmt: skip
             except BaseException:
                 for index, slot in slots.items():
                     await slot.cleared(index, boot.paths)

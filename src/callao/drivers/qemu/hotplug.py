@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,16 +61,22 @@ class HotPlug:
     execute: Execute
     count: int
     slots: dict[int, Slot] = field(default_factory=dict)
+    others: Callable[[], Collection[int]] = tuple
+    """Slots that something else than a share has."""
+
+    def free_slot(self) -> int | None:
+        """The first that nothing has; None when all are taken."""
+        taken = {*self.slots, *self.others()}
+        return next((slot for slot in range(self.count) if slot not in taken), None)
 
     async def plug(self, share: DeviceShare) -> None:
         """See :class:`callao.drivers.base.ShareHotPlugger`."""
-        free = [slot for slot in range(self.count) if slot not in self.slots]
-        if not free:
+        slot = self.free_slot()
+        if slot is None:
             raise DriverError(
                 f"mounts: {share.location}: all {self.count} slots for directories are taken.",
                 hint="Remove a mount, or use type reverse-sshfs, which needs none.",
             )
-        slot = free[0]
         self.slots[slot] = Slot(share)
         try:
             self.slots[slot] = await Slot.served(slot, share, self.paths)
@@ -90,7 +96,7 @@ class HotPlug:
         if slot is None:
             raise DriverError(f"mounts: there is no device {tag!r} that could be removed.")
         if self.slots[slot].plugged:
-            await self._delete_device(slot)
+            await self.delete_device(device_id(slot), f"mounts: {self.slots[slot].share.location}")
             self.slots[slot].plugged = False
         await self._release(slot)
 
@@ -100,21 +106,25 @@ class HotPlug:
             await taken.cleared(slot, self.paths)
         self.slots.clear()
 
-    async def _delete_device(self, slot: int) -> None:
+    async def delete_device(self, name: str, what: str) -> None:
+        """Take a device away, and wait until the guest has let it go.
+
+        :param what: what people call it.
+        :raises DriverError: when the guest does not let it go; it stays then.
+        """
         listener = EventListener(("DEVICE_DELETED",))
         with self.monitor.listen(listener):
-            await self.execute("device_del", {"id": device_id(slot)})
+            await self.execute("device_del", {"id": name})
             try:
                 async with asyncio.timeout(_PATIENCE):
                     async for event in listener:
                         # First it comes for the virtio backend, without a name: still in use then.
                         data = event["data"]
-                        if isinstance(data, dict) and data.get("device") == device_id(slot):
+                        if isinstance(data, dict) and data.get("device") == name:
                             return
             except TimeoutError:
                 raise DriverError(
-                    f"mounts: the guest did not let {self.slots[slot].share.location} go within "
-                    f"{_PATIENCE:.0f} s.",
+                    f"{what}: the guest did not let it go within {_PATIENCE:.0f} s.",
                     hint="Is it still mounted there?",
                 ) from None
 

@@ -8,7 +8,7 @@ since QEMU opens a file by its name again when it goes on after a save.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from callao.atomic import put_in_place
@@ -137,9 +137,43 @@ def return_to(layer: Path, path: Path) -> None:
 
     :raises DriverError: when that cannot be; what was there is then as before.
     """
-    fresh = _free(path)
-    disk.create_layer(fresh, layer)
-    put_on_top(fresh, path)
+    return_all([(layer, path)])
+
+
+def leave_all(paths: Sequence[Path]) -> list[str]:
+    """Keep disks that no machine has open as they are, and have each be an empty one on top: all, or none.
+
+    :returns: the file names of what they were left as.
+    :raises DriverError: when that cannot be; all are then as before.
+    """
+    left = [named(path) for path in paths]
+    return_all(list(zip(left, paths, strict=True)))
+    return [each.name for each in left]
+
+
+def return_all(pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Have each disk be an empty one on the layer before it in its pair: all, or none.
+
+    :raises DriverError: when that cannot be; all are then as before.
+    """
+    fresh: list[Path] = []
+    # Only where one may have to be put back: a disk that is not there yet has no name to return to.
+    before = [named(path) for _, path in pairs] if len(pairs) > 1 else []
+    settled = 0
+    try:
+        for layer, path in pairs:
+            fresh.append(_free(path))
+            disk.create_layer(fresh[-1], layer)
+            stage(fresh[-1], path)
+        for _, path in pairs:
+            settle(path)
+            settled += 1
+    except BaseException:
+        for (_, path), old in zip(pairs[:settled], before, strict=False):
+            put_on_top(old, path)
+        for each in fresh:
+            each.unlink(missing_ok=True)
+        raise
 
 
 def _free(path: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from callao.config import Arch, Config
 from callao.drivers.base import Boot, Forward
 from callao.drivers.qemu.accel import Acceleration
+from callao.drivers.qemu.datadisks import DataDisks
 from callao.drivers.qemu.devices import (
     APPEND,
     Datasource,
@@ -71,6 +72,7 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
         GuestChannel(paths.ga_sock),
         *([booting.memory] if booting.memory is not None else _memory(config)),
         Slots(paths, boot.shape.slots, boot.shares),
+        DataDisks(boot.disks),
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
         Datasource(),
@@ -98,8 +100,9 @@ def machine_words(binary: str, boot: Boot, accel: Acceleration, booting: Booting
     Two machines of which this is the same can take up each other's state.
     """
     neutral = replace(
-        boot, paths=InstancePaths(Path("/")), ssh_port=0, forwards=(), mac_address="", shares=()
-    )
+        boot, paths=InstancePaths(Path("/")), ssh_port=0, forwards=(), mac_address="", shares=(),
+        disks=tuple(replace(each, image=Path("/")) for each in boot.disks),
+    )  # fmt: skip
     flash = replace(booting.flash, variables=Path("/")) if booting.flash is not None else None
     # A kernel that QEMU loads lies in the memory by then.
     loaded = DirectKernel(Path("/"), None, "") if booting.kernel is not None else None

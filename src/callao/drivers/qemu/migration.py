@@ -12,12 +12,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qemu.qmp import QMPClient
 
+from callao.drivers.base import Left
 from callao.drivers.qemu import layers, memory
+from callao.drivers.qemu.datadisks import Attached, Top
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 
@@ -29,7 +31,6 @@ DEVICES, MEMORY = "devices", "memory"
 WHOLE = "whole"
 """The file with both, in the place of those: of a machine whose memory nobody else can reach."""
 
-_NODE = "disk"
 _POLL = 0.02
 _PATIENCE = 300.0
 """Seconds for a state to be written or read; a slow disk writes a gigabyte in ten."""
@@ -46,21 +47,21 @@ class Migration:
     monitor: QMPClient
     execute: Execute
     pid: int
-    disk: Path
-    """The layer that the guest writes now, under the name that QEMU knows."""
-    frozen: int = 0
-    """Times that the disk was left behind: each leaves QEMU a node with a name."""
+    own: Top
+    """The instance's own disk."""
+    attached: Mapping[str, Attached] = field(default_factory=dict)
+    """The additional ones, as they come and go."""
 
-    async def save(self, folder: Path) -> str:
+    async def save(self, folder: Path) -> Left:
         """See :class:`callao.drivers.base.StateSaver`."""
         await self.execute("stop", {})
         with memory.pages_of(self.pid) as pages:
             _require_room(folder, pages)
-            layer = await self._leave_disk()
+            left = await self._leave_disks()
             await self._write(pages, folder / (WHOLE if pages is None else DEVICES), folder / MEMORY)
         if self.paths.qemu_efi_vars.exists():
             shutil.copyfile(self.paths.qemu_efi_vars, folder / self.paths.qemu_efi_vars.name)
-        return layer.name
+        return left
 
     async def take_up(self, stream: int, *, separate_memory: bool) -> None:
         """Into a machine that was started to wait for it; it is paused after.
@@ -128,43 +129,70 @@ class Migration:
             await asyncio.sleep(_POLL)
         raise DriverError(f"the state was not {what} within {_PATIENCE:.0f} s.")
 
-    async def _leave_disk(self) -> Path:
-        """On the host's side and on QEMU's. The guest is paused: both hold the same until it goes on."""
+    async def _leave_disks(self) -> Left:
+        """All at once, on the host's side and on QEMU's. The guest is paused: both hold the same until it
+        goes on."""
         self.settle()
-        layer, fresh = self.disk, layers.begin(self.paths.disk)
-        node = f"{_NODE}-{(count := self.frozen + 1)}"
-        file = {"driver": "file", "filename": str(fresh)}
-        options = {"driver": "qcow2", "node-name": node, "file": file, "discard": "unmap", "backing": None}
+        for name, each in self.attached.items():
+            if each.disk.format != "qcow2":
+                raise DriverError(
+                    f"additionalDisks: {name}: a {each.disk.format} disk cannot be kept in a snapshot.",
+                    hint="Import its image as qcow2 under another name, or detach it first.",
+                )
+        tops = (self.own, *(each.top for each in self.attached.values()))
+        left = Left(
+            self.own.written.name, {name: each.top.written.name for name, each in self.attached.items()}
+        )
+        begun: list[tuple[Top, Path, str]] = []
         try:
-            layers.stage(fresh, self.paths.disk)
+            for top in tops:
+                begun.append(await self._begin(top))
+            actions = [
+                {"type": "blockdev-snapshot", "data": {"node": top.nodes[-1], "overlay": overlay}}
+                for top, _, overlay in begun
+            ]
+            await self.execute("transaction", {"actions": actions})
+        except BaseException:
+            for _, fresh, overlay in begun:
+                with contextlib.suppress(DriverError):  # where QEMU keeps it, the file stays
+                    await self.execute("blockdev-del", {"node-name": overlay})
+                    fresh.unlink()
+            raise
+        # From here on the guest writes to them, whatever happens.
+        for top, fresh, overlay in begun:
+            top.written = fresh
+            top.nodes.append(overlay)
+        for top, _, _ in begun:
+            layers.settle(top.image)
+        return left
+
+    async def _begin(self, top: Top) -> tuple[Top, Path, str]:
+        """An empty layer that QEMU has open, beside the disk."""
+        fresh = layers.begin(top.image)
+        overlay = f"{top.nodes[0]}-{len(top.nodes)}"
+        file = {"driver": "file", "filename": str(fresh)}
+        options = {
+            "driver": "qcow2",
+            "node-name": overlay,
+            "file": file,
+            "discard": "unmap",
+            "backing": None,
+        }
+        try:
+            layers.stage(fresh, top.image)
             await self.execute("blockdev-add", options)
         except DriverError:
             fresh.unlink()
             raise
-        below = _NODE if not self.frozen else f"{_NODE}-{self.frozen}"
-        try:
-            await self.execute("blockdev-snapshot", {"node": below, "overlay": node})
-        except DriverError:
-            await self.execute("blockdev-del", {"node-name": node})  # where it cannot, the file stays
-            fresh.unlink()
-            raise
-        # From here on the guest writes to it, whatever happens.
-        self.frozen, self.disk = count, fresh
-        layers.settle(self.paths.disk)
-        return layer
+        return top, fresh, overlay
 
     def settle(self) -> None:
-        """Have the instance's disk be what the guest writes, where an earlier try failed.
+        """Have each disk be what the guest writes, where an earlier try failed.
 
         :raises DriverError: when that cannot be.
         """
-        try:
-            settled = self.disk.samefile(self.paths.disk)
-        except OSError as error:
-            raise DriverError(f"the disk {self.paths.disk} cannot be found: {error}.") from error
-        if not settled:
-            layers.stage(self.disk, self.paths.disk)
-            layers.settle(self.paths.disk)
+        for top in (self.own, *(each.top for each in self.attached.values())):
+            top.settle()
 
 
 def _require_room(folder: Path, pages: int | None) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
 from callao.atomic import write_volatile
 from callao.child import die_with_parent
-from callao.drivers.base import DeviceShare, Forward
+from callao.drivers.base import DataDisk, DeviceShare, Forward, Left
+from callao.drivers.qemu.datadisks import DiskPlug, Top
 from callao.drivers.qemu.devices import NETDEV, rule
 from callao.drivers.qemu.hotplug import HotPlug, Slot
 from callao.drivers.qemu.migration import Migration
@@ -31,7 +32,8 @@ _TAKEN = re.compile(r"Could not set up host forwarding rule '\w+:[^:]*:(\d+)-")
 
 
 class QemuMachine:
-    """The contracts of :class:`callao.drivers.base.Machine`, ``ShareHotPlugger`` and ``StateSaver``."""
+    """The contracts of :class:`callao.drivers.base.Machine`, ``ShareHotPlugger``, ``DiskHotPlugger`` and
+    ``StateSaver``."""
 
     def __init__(
         self,
@@ -41,12 +43,17 @@ class QemuMachine:
         count: int,
         slots: Mapping[int, Slot],
         disk: Path,
+        disks: Iterable[DataDisk] = (),
     ) -> None:
         self._process = process
         self._monitor = monitor
         self._paths = paths
         self._hotplug = HotPlug(paths, monitor, self._execute, count, dict(slots))
-        self.migration = Migration(paths, monitor, self._execute, process.pid, disk)
+        self._disks = DiskPlug(self._execute, self._hotplug.free_slot, self._hotplug.delete_device)
+        self._disks.began_with(disks)
+        self._hotplug.others = self._disks.slots
+        own = Top(paths.disk, disk, ["disk"])
+        self.migration = Migration(paths, monitor, self._execute, process.pid, own, self._disks.attached)
         self._pauses = EventListener("BLOCK_IO_ERROR", _is_pause)
         monitor.register_listener(self._pauses)
 
@@ -64,7 +71,7 @@ class QemuMachine:
             self.migration.settle()
         return status
 
-    async def save(self, folder: Path) -> str:
+    async def save(self, folder: Path) -> Left:
         return await self.migration.save(folder)
 
     async def resume(self) -> None:
@@ -79,6 +86,15 @@ class QemuMachine:
 
     async def unplug_share(self, tag: str) -> None:
         await self._hotplug.unplug(tag)
+
+    async def plug_disk(self, disk: DataDisk) -> None:
+        await self._disks.plug(disk)
+
+    async def unplug_disk(self, name: str) -> None:
+        await self._disks.unplug(name)
+
+    def data_disks(self) -> tuple[DataDisk, ...]:
+        return tuple(each.disk for each in self._disks.attached.values())
 
     async def power_button(self) -> None:
         await self._execute("system_powerdown")
@@ -128,12 +144,14 @@ async def launch(
     slots: Mapping[int, Slot] | None = None,
     inherited: Sequence[int] = (),
     disk: Path | None = None,
+    disks: Sequence[DataDisk] = (),
 ) -> QemuMachine:
     """Start QEMU in a session of its own; returns when its monitor answers.
 
     :param count: slots for shares that the command line has.
     :param slots: those that have one, to be ended with the machine.
     :param disk: the name by which the command line has the instance's disk, where it is another.
+    :param disks: the additional disks that the command line has.
     :param inherited: descriptors of ours that the command line, or the monitor later, names.
     :raises PortTaken: when a host port of the command line cannot be bound.
     :raises DriverError: with QEMU's own words when it ends or hangs.
@@ -153,9 +171,8 @@ async def launch(
         )
     try:
         write_volatile(paths.qemu_pid, f"{process.pid}\n".encode())
-        return QemuMachine(
-            process, await _monitor(process, paths), paths, count, slots or {}, disk or paths.disk
-        )
+        monitor = await _monitor(process, paths)
+        return QemuMachine(process, monitor, paths, count, slots or {}, disk or paths.disk, disks)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()

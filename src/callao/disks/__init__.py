@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Additional disks: named images under ``LIMA_HOME/_disks`` that outlive instances, and who has which."""
+
+from typing import TYPE_CHECKING
+
+from callao.deferred import defer
+
+if TYPE_CHECKING:
+    from callao.disks.paths import DiskPaths, check_disk_name
+    from callao.disks.store import Disk, inspect, names
+
+__all__ = ["Disk", "DiskPaths", "check_disk_name", "inspect", "names"]
+
+__getattr__ = defer(
+    __name__,
+    {
+        "paths": ("DiskPaths", "check_disk_name"),
+        "store": ("Disk", "inspect", "names"),
+    },
+)

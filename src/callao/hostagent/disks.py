@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The additional disks of a running machine: those of lima.yaml, also after it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from callao import cidata
+from callao.config import Config
+from callao.config.schema import AdditionalDisk
+from callao.disks import inspect
+from callao.disks.guest import serial
+from callao.disks.ownership import release, take
+from callao.drivers import DataDisk, DiskHotPlugger, Features, Machine
+from callao.errors import AgentError, CallaoError, StageFailed
+from callao.events import Stage
+from callao.instances import InstancePaths
+from callao.ssh import Client
+
+_PATIENCE = 300.0
+"""Seconds for the guest to format a disk; a large one with discards takes an emulated guest a minute."""
+
+
+def taken(slots: Mapping[str, int], paths: InstancePaths) -> tuple[DataDisk, ...]:
+    """What a machine is to be started with, by name and slot, each noted as this instance's.
+
+    :raises DiskError: when one does not exist, or another machine has it; none is taken then.
+    """
+    take(list(slots), paths.dir)
+    return tuple(_device(name, paths, slot) for name, slot in slots.items())
+
+
+@dataclass
+class Disks:
+    """What is attached now, by name."""
+
+    machine: Machine
+    features: Features
+    client: Client
+    paths: InstancePaths
+    attached: dict[str, AdditionalDisk] = field(default_factory=dict)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while disks or shares come or go, and while the machine is saved."""
+
+    def began_with(self, names: Collection[str], config: Config) -> None:
+        """What the machine was started with; the guest's boot scripts prepare it."""
+        known = {each.name: each for each in config.additional_disks}
+        self.attached = {name: known.get(name, AdditionalDisk(name=name)) for name in names}
+
+    async def take_on(self, config: Config) -> None:
+        """The disks of a machine that goes on from the state of another, which has none in it.
+
+        :raises StageFailed: naming the disk that cannot be attached.
+        """
+        try:
+            await self.become(config)
+        except CallaoError as error:
+            raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
+
+    async def become(self, config: Config) -> None:
+        """Attach and detach, so that the machine has what ``config`` lists: all of that, or as before.
+
+        :raises CallaoError: naming the disk, and what the guest or the hypervisor said.
+        """
+        wanted = {each.name: each for each in config.additional_disks}
+        gone = [each for name, each in self.attached.items() if name not in wanted]
+        new = [each for name, each in wanted.items() if name not in self.attached]
+        async with self.lock:
+            detached: list[AdditionalDisk] = []
+            added: list[AdditionalDisk] = []
+            try:
+                for each in gone:
+                    await self._detach(each, plain=config.plain)
+                    detached.append(each)
+                for each in new:
+                    await self._attach(each, plain=config.plain)
+                    added.append(each)
+            except BaseException:
+                for each in added:
+                    with contextlib.suppress(CallaoError):
+                        await self._detach(each, plain=config.plain)
+                for each in detached:
+                    with contextlib.suppress(CallaoError):
+                        await self._attach(each, plain=config.plain)
+                raise
+        self.attached.update(wanted)
+
+    async def _attach(self, disk: AdditionalDisk, *, plain: bool) -> None:
+        machine = self._plugger(disk)
+        take([disk.name], self.paths.dir)
+        try:
+            await machine.plug_disk(_device(disk.name, self.paths))
+            if not plain:
+                try:
+                    await self._in_guest(cidata.disk_script([disk]), f"additionalDisks: {disk.name}")
+                except BaseException:
+                    await machine.unplug_disk(disk.name)
+                    raise
+        except BaseException:
+            if all(each.name != disk.name for each in machine.data_disks()):
+                release([disk.name], self.paths.dir)
+            raise
+        self.attached[disk.name] = disk
+
+    async def _detach(self, disk: AdditionalDisk, *, plain: bool) -> None:
+        machine = self._plugger(disk)
+        what = f"additionalDisks: {disk.name} cannot be detached"
+        if not plain:
+            try:
+                await self._in_guest(cidata.detach_script(disk), what)
+            except CallaoError:
+                with contextlib.suppress(CallaoError):  # what was unmounted before that is mounted again
+                    await self._in_guest(cidata.disk_script([disk]), what)
+                raise
+        await machine.unplug_disk(disk.name)
+        release([disk.name], self.paths.dir)
+        del self.attached[disk.name]
+
+    def _plugger(self, disk: AdditionalDisk) -> DiskHotPlugger:
+        if not self.features.hot_disks or not isinstance(self.machine, DiskHotPlugger):
+            raise AgentError(
+                f"additionalDisks: {disk.name}: a {self.features.vm_type} machine takes and loses no disk "
+                "while it runs.",
+                hint="Stop the instance first.",
+            )
+        return self.machine
+
+    async def _in_guest(self, script: str, what: str) -> None:
+        """:raises AgentError: with the guest's own words."""
+        try:
+            answer = await self.client.run(script, timeout=_PATIENCE, interpreter="sudo -n /bin/sh")
+        except TimeoutError:
+            raise AgentError(f"{what}: no answer of the guest within {_PATIENCE:.0f} s.") from None
+        if answer.status != 0:
+            words = answer.stderr.strip() or f"status {answer.status}"
+            raise AgentError(f"{what}: in the guest: {words}")
+
+
+def _device(name: str, paths: InstancePaths, slot: int = -1) -> DataDisk:
+    disk = inspect(name, paths.dir.parent)
+    return DataDisk(name, disk.paths.image, disk.format.value, serial(name), slot)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disks of a stopped instance in a snapshot: its own and the additional ones, all of them or none."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+
+from callao.config import Config
+from callao.disks import DiskPaths, inspect
+from callao.disks.ownership import held, must_be_free, release, take
+from callao.drivers import Driver, Left
+from callao.errors import DiskError
+from callao.instances import InstancePaths
+from callao.snapshots import Snapshot, refuse_other, refuse_unkept, sweep, sweep_disk
+
+
+def leave_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
+    """Keep them as they are, and go on on top of them.
+
+    :raises DiskError: when one does not exist, or another machine has it.
+    :raises SnapshotError: when one cannot be kept.
+    :raises DriverError: when they cannot be left; they are then as before.
+    """
+    disks = [each.name for each in config.additional_disks]
+    refuse_unkept(paths, disks)
+    with _had(paths, disks):
+        return driver.leave_disks(paths, {name: _at(name, paths).image for name in disks})
+
+
+def refuse_return(paths: InstancePaths, config: Config, snapshot: Snapshot) -> None:
+    """Before anything is ended.
+
+    :raises DiskError: when a disk does not exist, or another machine has it.
+    :raises SnapshotError: when the disks are others by now.
+    """
+    refuse_other(paths, snapshot.name, snapshot.disks, [each.name for each in config.additional_disks])
+    for name in snapshot.disks:
+        must_be_free(inspect(name, paths.dir.parent).paths, paths.dir, "returned to a snapshot")
+
+
+def return_disks(paths: InstancePaths, snapshot: Snapshot, driver: Driver) -> None:
+    """Have them be what they were.
+
+    :raises DiskError: when another machine has taken one meanwhile.
+    :raises DriverError: when they cannot be returned; they are then as before.
+    """
+    with _had(paths, snapshot.disks):
+        layers = {_at(name, paths).image: layer for name, layer in snapshot.disks.items()}
+        driver.return_to(paths, snapshot.layer, layers)
+
+
+def sweep_all(paths: InstancePaths, disks: Collection[str], driver: Driver) -> None:
+    """Remove the layers that nobody needs, of a stopped instance; not of a disk that another one has."""
+    sweep(paths, driver.chain)
+    for name in disks:
+        with contextlib.suppress(DiskError), held(name, paths.dir.parent) as disk:
+            must_be_free(disk, None, "swept")
+            sweep_disk(disk, paths.dir.parent, driver.chain)
+
+
+@contextlib.contextmanager
+def _had(paths: InstancePaths, disks: Collection[str]) -> Iterator[None]:
+    """Nobody else starts with them meanwhile."""
+    take(list(disks), paths.dir)
+    try:
+        yield
+    finally:
+        release(list(disks), paths.dir)
+
+
+def _at(name: str, paths: InstancePaths) -> DiskPaths:
+    return DiskPaths.of(name, paths.dir.parent)
