@@ -32,7 +32,7 @@ _size = click.option("--size", required=True, metavar="SIZE", help="Such as 10Gi
 
 @click.group("disk", cls=_Group)
 def command() -> None:
-    """Manage additional disks."""
+    """Manage disks that outlive instances."""
 
 
 @command.command("create", cls=Command)

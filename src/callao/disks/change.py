@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from callao.atomic import make_file
 from callao.config import load
 from callao.config.sizes import ALLOWED, format_size, parse_size
 from callao.disks import image
@@ -16,7 +17,6 @@ from callao.disks.paths import DiskPaths
 from callao.disks.store import Disk, inspect
 from callao.errors import CallaoError, DiskError, DiskInUse, DiskReferenced, ImageFormatError
 from callao.images.formats import SECTOR, Form, form_of
-from callao.instances.files import put_whole, sync_folder
 
 
 def size_of(text: str | int, option: str) -> int:
@@ -165,7 +165,7 @@ def _listed(path: Path, wanted: str) -> list[object]:
 
 
 def _make(name: str, home: Path, make: Callable[[Path], object]) -> Disk:
-    """An empty folder, or one with a hidden file, is what a run that was killed has left."""
+    """A folder with nothing but hidden files is what a run that was killed has left."""
     with held(name, home) as paths:
         if _has_content(paths.dir):
             raise DiskError(
@@ -173,9 +173,9 @@ def _make(name: str, home: Path, make: Callable[[Path], object]) -> Disk:
             )
         try:
             paths.dir.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            paths.dir.mkdir(mode=0o700, exist_ok=True)
-            put_whole(paths.image, partial(_private, make))
-            sync_folder(paths.dir)
+            shutil.rmtree(paths.dir, ignore_errors=True)
+            paths.dir.mkdir(mode=0o700)
+            make_file(paths.image, partial(_private, make))
         except BaseException as error:
             shutil.rmtree(paths.dir, ignore_errors=True)
             if isinstance(error, OSError):
