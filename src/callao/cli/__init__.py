@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line ``callao``: limactl's commands and flags, one file a command."""
+"""The command line ``callao``: limactl's commands and flags."""

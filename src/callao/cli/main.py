@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from callao.cli.output import echo, failed
+from callao.cli.terminal.output import echo, failed
 from callao.errors import CallaoError
 
 if TYPE_CHECKING:
@@ -48,20 +48,20 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(words: Sequence[str], said: Said) -> int:
     if len(words) == 1 and words[0] in _OF_ITSELF:
-        from callao.cli import overview
+        from callao.cli.parsing import overview
 
         echo(overview.text() if _OF_ITSELF[words[0]] else overview.version())
         return 0
-    from callao.cli import quick
+    from callao.cli.parsing import quick_parser
 
     plain: Said = {}
-    line = quick.read(words, plain)
+    line = quick_parser.read(words, plain)
     if line is None:
-        from callao.cli import full
+        from callao.cli.parsing import click_parser
 
-        return full.run(words, said)
+        return click_parser.run(words, said)
     said.update(plain)
-    return quick.run(line, said)
+    return quick_parser.run(line, said)
 
 
 def _give_up_output() -> None:

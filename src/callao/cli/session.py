@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callao.cli.output import tell, warn, warn_all
+from callao.cli.terminal.output import tell, warn, warn_all
 from callao.surroundings import lima_home
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Session:
     @cached_property
     def report(self) -> Reporter:
         """Shows what happens, on stderr."""
-        from callao.cli.progress import reporter
+        from callao.cli.terminal.progress import reporter
 
         return reporter(self.tty, self._closing.callback)
 

@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 from urllib.parse import unquote
 
-from callao.cli.create import instance_name
+from callao.cli.commands.create import instance_name
 from callao.config import check_name
 from callao.errors import DownloadError
 from callao.images import CachedFile

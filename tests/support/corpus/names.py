@@ -42,7 +42,7 @@ def verdicts(case: dict[str, Any], folder: Path) -> tuple[Verdict, Verdict]:
 
 
 def _instance_of(folder: Path, file: str) -> str:
-    from callao.cli.create import instance_name
+    from callao.cli.commands.create import instance_name
 
     folder.mkdir(parents=True)
     path = folder / file

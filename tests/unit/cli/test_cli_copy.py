@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Line
 
-from callao.cli.copy import Place, _choose, parse
+from callao.cli.commands.copy import Place, _choose, parse
 from callao.errors import CallaoError
 
 

@@ -11,8 +11,8 @@ import click
 import pytest
 from cli.conftest import Line
 
-from callao.cli import complete
-from callao.cli.disk import in_units
+from callao.cli.arguments import complete
+from callao.cli.commands.disk import in_units
 
 MIB = 2**20
 

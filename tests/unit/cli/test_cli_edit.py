@@ -112,7 +112,7 @@ def test_mistakes_are_told_with_their_places_and_the_text_is_kept(
 def test_at_a_terminal_mistakes_are_offered_again(
     callao: Line, web: InstancePaths, editor: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import callao.cli.edit as module
+    import callao.cli.commands.edit as module
 
     editor('grep -q many "$1" && sed -i \'s/many/4/\' "$1" || sed -i \'s/cpus: 2/cpus: many/\' "$1"')  # type: ignore[operator]
     monkeypatch.setattr(module.click, "confirm", lambda *_, **__: True)
@@ -125,7 +125,7 @@ def test_at_a_terminal_mistakes_are_offered_again(
 def test_at_a_terminal_one_may_give_up(
     callao: Line, web: InstancePaths, editor: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import callao.cli.edit as module
+    import callao.cli.commands.edit as module
 
     editor("sed -i 's/cpus: 2/cpus: many/' \"$1\"")  # type: ignore[operator]
     monkeypatch.setattr(module.click, "confirm", lambda *_, **__: False)

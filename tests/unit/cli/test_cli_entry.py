@@ -70,7 +70,7 @@ def test_tty_and_yes_count_before_and_after_the_command(
     callao: Line, monkeypatch: pytest.MonkeyPatch, line: list[str], watched: bool, place: str
 ) -> None:
     seen: list[bool] = []
-    import callao.cli.restart as module
+    import callao.cli.commands.restart as module
     from callao.cli.session import session
 
     def spy() -> object:
@@ -94,7 +94,7 @@ def test_tty_and_yes_count_before_and_after_the_command(
 def test_a_boolean_takes_its_value_after_an_equals_sign_only(
     callao: Line, monkeypatch: pytest.MonkeyPatch, flags: list[str], plain: bool | None, flags_first: bool
 ) -> None:
-    import callao.cli.start as module
+    import callao.cli.commands.start as module
 
     seen: dict[str, object] = {}
     monkeypatch.setattr(module, "_start", lambda run, name, given, timeout: seen.update(given, name=name))
@@ -106,7 +106,7 @@ def test_a_boolean_takes_its_value_after_an_equals_sign_only(
 
 
 def test_the_guests_own_flags_are_left_alone(callao: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    import callao.cli.shell as module
+    import callao.cli.commands.shell as module
 
     seen: list[list[str]] = []
     monkeypatch.setattr(module.os, "execvp", lambda program, argv: seen.append(argv))
@@ -144,7 +144,7 @@ def test_what_the_system_refuses_is_one_line(callao: Line) -> None:
 
 
 def test_an_interrupt_is_status_130(callao: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    import callao.cli.list as module
+    import callao.cli.commands.list as module
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Line
 
-from callao.cli.external import discover
+from callao.cli.parsing.external import discover
 
 SCRIPT = '#!/bin/sh\n# <limactl-desc>Says  what it is given</limactl-desc>\nprintf "[%s]" "$@"\nexit 7\n'
 

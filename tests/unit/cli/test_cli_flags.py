@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cli.conftest import Line
 
-from callao.cli.overrides import given, overridden
+from callao.cli.arguments.overrides import given, overridden
 from callao.config import dump, load
 from callao.errors import CallaoError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import callao
-from callao.cli.hints import in_flags
-from callao.cli.output import failed, warn
+from callao.cli.terminal.hints import in_flags
+from callao.cli.terminal.output import failed, warn
 
 HINT = re.compile(r"hint=f?[\"'](.*)[\"']")
 SOURCES = [

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from cli.conftest import Line
 
-from callao.cli.fields import FIELDS
-from callao.cli.output import show_all
+from callao.cli.terminal.fields import FIELDS
+from callao.cli.terminal.output import show_all
 
 
 def test_a_table_shows_each_instance_in_a_line(callao: Line) -> None:

@@ -78,7 +78,7 @@ def test_a_pid_file_of_a_process_that_is_gone_means_stopped(
 def test_a_shell_goes_by_limas_ssh_config(
     callao: Line, sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import callao.cli.shell as module
+    import callao.cli.commands.shell as module
 
     seen: list[list[str]] = []
     monkeypatch.setattr(module.os, "execvp", lambda program, argv: seen.append(argv))

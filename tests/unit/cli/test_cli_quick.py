@@ -17,10 +17,11 @@ from cli.conftest import Line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callao.cli import copy, delete, quick, shell, stop
-from callao.cli import list as list_
-from callao.cli.commands import COMMANDS
-from callao.cli.declared import declared
+from callao.cli.command_table import COMMANDS
+from callao.cli.commands import copy, delete, shell, stop
+from callao.cli.commands import list as list_
+from callao.cli.parsing import quick_parser
+from callao.cli.parsing.quick_command import declared
 from callao.cli.session import Said
 
 HEAVY = {
@@ -141,7 +142,7 @@ def by_click(name: str, words: list[str]) -> tuple[dict[str, Any], Said] | None:
 @settings(max_examples=400, deadline=None)
 def test_a_line_is_read_as_click_reads_it_or_left_to_click(name: str, words: list[str]) -> None:
     said: Said = {}
-    found = quick.parsed(MODULES[name].SYNTAX, words, said)
+    found = quick_parser.parsed(MODULES[name].SYNTAX, words, said)
     if found is not None:
         assert (found, said) == by_click(name, words)
 
@@ -163,7 +164,7 @@ def test_a_plain_line_needs_no_click(
     line: list[str], name: str, parameters: dict[str, Any], said: Said
 ) -> None:
     heard: Said = {}
-    found = quick.read(line, heard)
+    found = quick_parser.read(line, heard)
     assert found is not None
     assert (found.name, found.parameters, heard) == (name, parameters, said)
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from cli.conftest import Line
 
-from callao.cli.preserve import preserved
-from callao.cli.shell import guest_script
+from callao.cli.arguments.preserve import preserved
+from callao.cli.commands.shell import guest_script
 
 SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]))"
 SHELLS = [shell for shell in ("bash", "sh", "dash", "zsh") if shutil.which(shell)]
@@ -119,7 +119,7 @@ def test_which_variables_come_along(said: dict[str, str], names: set[str]) -> No
 
 @pytest.fixture
 def run(callao: Line, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    import callao.cli.shell as module
+    import callao.cli.commands.shell as module
 
     seen: list[list[str]] = []
     monkeypatch.setattr(module.os, "execvp", lambda program, argv: seen.append(argv))
@@ -219,7 +219,7 @@ def test_one_that_is_not_there_is_named_with_those_that_are(callao: Line) -> Non
 def test_at_a_terminal_a_stopped_one_may_be_started(
     callao: Line, run: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import callao.cli.shell as module
+    import callao.cli.commands.shell as module
 
     asked: list[str] = []
     started: list[str] = []
@@ -237,7 +237,7 @@ def test_at_a_terminal_a_stopped_one_may_be_started(
 def test_a_tunnel_is_ssh_itself_on_a_free_port(callao: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
-    import callao.cli.tunnel as module
+    import callao.cli.commands.tunnel as module
 
     seen: list[list[str]] = []
     monkeypatch.setattr(module.os, "execvp", lambda program, argv: seen.append(argv))

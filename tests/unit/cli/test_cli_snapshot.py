@@ -13,8 +13,8 @@ import pytest
 import yaml
 from cli.conftest import Line
 
-from callao.cli import complete
-from callao.cli.snapshot import _AGES, _SIZES, _in_units
+from callao.cli.arguments import complete
+from callao.cli.commands.snapshot import _AGES, _SIZES, _in_units
 from callao.instances import InstancePaths, Shape
 from callao.instances.files import write_json
 from callao.snapshots import Bound, Snapshot

@@ -18,7 +18,7 @@ import yaml
 from cli.conftest import Line
 
 import callao as package
-from callao.cli.progress import reporter
+from callao.cli.terminal.progress import reporter
 from callao.hostagent import journal
 
 GOOD = "base: template:default\ncpus: 2\n"

@@ -17,7 +17,7 @@ from support.waiting import PATIENCE, until
 from support.writer import SIZE, command_line, make_disk, small_file_system
 
 from callao.atomic import write_volatile
-from callao.cli.reach import reachable
+from callao.cli.arguments.reach import reachable
 from callao.config import dump, effective
 from callao.drivers import Boot, Machine
 from callao.drivers.qemu.driver import QemuDriver

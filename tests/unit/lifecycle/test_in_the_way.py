@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from callao.cli import external
+from callao.cli.parsing import external
 from callao.errors import CallaoError, DriverError, InstanceError
 from callao.events import Event, silent
 from callao.host import Host, expanded, lima_home

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao completion``."""
+
+from __future__ import annotations
+
+import click
+
+from callao.cli.parsing.options import Command
+from callao.cli.terminal.output import echo
+
+
+@click.command("completion", cls=Command)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> None:
+    """Print a shell's completion script.
+
+    \b
+      bash: source <(callao completion bash)
+      zsh:  source <(callao completion zsh)
+      fish: callao completion fish | source
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    root = click.get_current_context().find_root().command
+    echo(kind(root, {}, "callao", "_CALLAO_COMPLETE").source())

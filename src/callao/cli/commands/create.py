@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao create`` and the half of ``callao start`` that makes a new instance."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from callao.cli.arguments import complete
+from callao.cli.arguments.existing import DEFAULT, bring
+from callao.cli.parsing.options import Command, configuration, list_templates, timeout, warm
+from callao.cli.session import Session, session, warn_all
+from callao.errors import CallaoError
+from callao.host import expanded
+
+if TYPE_CHECKING:
+    from callao.templates import Resolved
+
+
+@click.command("create", cls=Command)
+@click.argument("template", required=False, shell_complete=complete.templates)
+@click.option("--name", help="The instance's name (default: the template's).")
+@list_templates
+@configuration
+@warm
+@timeout
+def command(template: str | None, name: str | None, timeout: float, **flags: Any) -> None:
+    """Create an instance without starting it.
+
+    TEMPLATE is a template's name (see 'callao template list'), a file, an https:// address,
+    github:OWNER/REPO, or - for standard input.
+
+    \b
+      callao create --name web debian-12 --cpus 2 --memory 2
+    """
+    new(session(), template or DEFAULT, name, flags, state="present", timeout=timeout)
+
+
+def new(
+    run: Session, reference: str, name: str | None, flags: Mapping[str, Any], *, state: str, timeout: float
+) -> str:
+    """Make an instance from a template; returns its name.
+
+    :raises CallaoError: when there is one of that name already.
+    """
+    from callao.cli.arguments.overrides import overridden
+    from callao.instances import names
+    from callao.offline import network_access_of_environment
+    from callao.templates import resolve, resolve_text
+
+    access = network_access_of_environment()
+    if reference == "-":
+        resolved = resolve_text(sys.stdin.read(), "-", run.home, access=access, report=run.report)
+    else:
+        resolved = resolve(reference, run.home, access=access, report=run.report)
+    warn_all(resolved.notices)
+    chosen = name or ("" if reference == "-" else instance_name(resolved))
+    if not chosen:
+        raise CallaoError("--name: is needed with a template from standard input.")
+    if chosen in names(run.home):
+        raise CallaoError(
+            f"instance {chosen!r} exists already.",
+            hint=f"Start it with 'callao start {chosen}', or choose another --name.",
+        )
+    bring(
+        run,
+        chosen,
+        state,
+        template=None if reference == "-" else stored(reference),
+        document=overridden(resolved.document, flags),
+        text=resolved.text,
+        timeout=timeout,
+    )
+    return chosen
+
+
+def instance_name(resolved: Resolved) -> str:
+    """What an instance made from the template is called where nobody says."""
+    return resolved.name
+
+
+def stored(reference: str) -> str:
+    """The reference as the instance keeps it: a path stays right wherever the next command runs."""
+    path = expanded(reference)
+    return str(path.absolute()) if path.is_file() else reference

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao delete``."""
+
+from __future__ import annotations
+
+from callao.cli.parsing.syntax import Argument, Option, Syntax
+from callao.cli.session import Session, tell, warn
+from callao.cli.terminal.stages import Stages
+from callao.errors import InstanceNotFound
+from callao.instances.index import indexed_instance
+from callao.instances.lock import PATIENCE
+from callao.lifecycle.off import delete
+from callao.lifecycle.preconditions import must_be_stopped
+from callao.lifecycle.remove import finish
+
+SYNTAX = Syntax(
+    "delete",
+    (Option("force", ("-f", "--force"), "Delete even what is running."),),
+    (Argument("instances", "INSTANCE...", complete="instances", required=True, many=True),),
+)
+
+
+def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
+    """Delete instances.
+
+    Their disks go with them. One that isn't there is passed over; all others are looked at before the
+    first is deleted.
+    """
+    found = []
+    for name in instances:
+        try:
+            instance = indexed_instance(name, run.home)
+        except InstanceNotFound as error:
+            if finish(run.home, name, PATIENCE):
+                tell(f"Deleted what an earlier run had left of {name}.")
+            else:
+                warn(str(error))
+            continue
+        if not force:
+            must_be_stopped(instance, "deleted")
+        found.append(name)
+    for name in found:
+        with Stages(run, f"deleting {name}") as stages:
+            delete(name, run.home, timeout=PATIENCE, notice=warn, passed=stages.passed)
+        tell(f"Deleted {name}.")

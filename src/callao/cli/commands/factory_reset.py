@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao factory-reset``."""
+
+from __future__ import annotations
+
+import click
+
+from callao.cli.arguments import complete
+from callao.cli.arguments.existing import look
+from callao.cli.parsing.options import Command
+from callao.cli.session import session, tell
+
+
+@click.command("factory-reset", cls=Command)
+@click.argument("instance", shell_complete=complete.instances)
+def command(instance: str) -> None:
+    """Give an instance the disk it was made with.
+
+    lima.yaml stays; all in the guest is lost.
+    """
+    from callao.lifecycle.factory_reset import factory_reset
+    from callao.offline import network_access_of_environment
+
+    run = session()
+    factory_reset(
+        look(run, instance), home=run.home, access=network_access_of_environment(), report=run.report
+    )
+    tell(f"{instance} is as new. Start it: callao start {instance}")

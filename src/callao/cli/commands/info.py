@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao info``."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import Any
+
+import click
+
+from callao.cli.arguments import complete
+from callao.cli.parsing.options import Command
+from callao.cli.session import Session, session
+from callao.cli.terminal.output import echo
+
+
+@click.command("info", cls=Command)
+@click.argument("instance", required=False, shell_complete=complete.instances)
+def command(instance: str | None) -> None:
+    """Show facts about Callao and this host.
+
+    With INSTANCE, what its host agent knows of the machine that runs; "listeners" tells whether the kernel
+    there tells of them ("events"), or they are looked for ("looks"). All comes as JSON.
+    """
+    run = session()
+    facts = _of_host(run) if instance is None else _of_instance(run, instance)
+    echo(json.dumps(facts, indent=2))
+
+
+def _of_instance(run: Session, name: str) -> dict[str, Any]:
+    from callao.hostagent import routes
+    from callao.hostagent.client import call
+    from callao.instances.index import indexed_instance
+    from callao.instances.present import Status
+
+    found = indexed_instance(name, run.home)
+    facts = {"name": name, "status": found.status.value, "dir": str(found.dir)}
+    if found.status not in (Status.RUNNING, Status.PAUSED):
+        return facts
+    answer = call(found.paths.ha_sock, *routes.INFO)
+    return {**(answer if isinstance(answer, dict) else {}), **facts}
+
+
+def _of_host(run: Session) -> dict[str, Any]:
+    import callao
+    from callao.cli.arguments.preserve import BLOCKED
+    from callao.cli.parsing import external
+    from callao.config import effective, to_document
+    from callao.config.age import LIMA_VERSION
+    from callao.drivers import known
+    from callao.host import identity_file
+    from callao.templates import find, names, resolve
+
+    document = resolve("default", run.home).document
+    template = effective(document, run.host, name="default", instance_dir=run.home / "default")
+    return {
+        "version": callao.__version__,
+        "limaVersion": LIMA_VERSION,
+        "limaHome": str(run.home),
+        "hostOS": run.host.os,
+        "hostArch": run.host.arch,
+        "vmTypes": known(),
+        "templates": [{"name": name, "location": find(name, run.home).location} for name in names()],
+        "defaultTemplate": to_document(template),
+        "identityFile": str(identity_file(run.home)),
+        "programs": {
+            name: shutil.which(name)
+            for name in ("ssh", "scp", "rsync", "qemu-img", f"qemu-system-{run.host.arch}")
+        },
+        "shellEnvBlock": list(BLOCKED),
+        "plugins": [
+            {"name": each.name, "path": str(each.path), "description": each.description}
+            for each in external.discover()
+        ],
+    }

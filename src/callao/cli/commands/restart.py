@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao restart``."""
+
+from __future__ import annotations
+
+import click
+
+from callao.cli.arguments import complete
+from callao.cli.arguments.existing import DEFAULT, bring, look
+from callao.cli.commands.start import welcome
+from callao.cli.parsing.options import Command, timeout
+from callao.cli.session import session
+
+
+@click.command("restart", cls=Command)
+@click.argument("instance", default=DEFAULT, shell_complete=complete.instances)
+@click.option("-f", "--force", is_flag=True, help="Switch off without asking the guest.")
+@timeout
+def command(instance: str, force: bool, timeout: float) -> None:
+    """Stop an instance and start it again."""
+    run = session()
+    look(run, instance)
+    bring(run, instance, "restarted", force=force, timeout=timeout)
+    welcome(run, instance)

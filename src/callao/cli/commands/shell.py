@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao shell``: a command in the guest, in the directory that the host's is shared as."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path, PurePosixPath
+
+from callao.cli.arguments.existing import DEFAULT, bring
+from callao.cli.arguments.reach import reachable
+from callao.cli.parsing.syntax import Argument, Option, Syntax
+from callao.cli.session import Session, tell
+from callao.instances.index import IndexedInstance, indexed_instance
+from callao.instances.present import Status
+
+SYNTAX = Syntax(
+    "shell",
+    (
+        Option("workdir", ("--workdir",),
+               "Directory in the guest (default: where the host's is shared, else home).", "TEXT"),
+        Option("program", ("--shell",),
+               "Shell interpreter, such as /bin/zsh (default: the user's own).", "TEXT"),
+        Option("preserve_env", ("--preserve-env",), "Pass the environment on, but for what must not be."),
+        Option("start", ("--start",), "Start the instance if it is stopped."),
+        Option("reconnect", ("--reconnect",), "A new ssh connection, so that new groups count."),
+    ),
+    (
+        Argument("instance", complete="instances"),
+        Argument("arguments", "[COMMAND]...", many=True),
+    ),
+    interspersed=False,
+)  # fmt: skip
+
+
+def run(
+    run: Session,
+    workdir: str | None,
+    program: str | None,
+    preserve_env: bool,
+    start: bool,
+    reconnect: bool,
+    instance: str | None,
+    arguments: tuple[str, ...],
+) -> None:
+    """Run a command, or a shell, in an instance.
+
+    The exit status is the command's.
+
+    \b
+      callao shell web
+      callao shell web uname -a
+      callao shell --workdir /srv web make
+    """
+    name = instance or os.environ.get("LIMA_INSTANCE") or DEFAULT
+    if arguments[:1] == ("--",):  # as people separate a command from what comes before
+        arguments = arguments[1:]
+    found = indexed_instance(name, run.home)
+    if found.status is Status.STOPPED and (start or (run.tty and _agreed(name))):
+        bring(run, name, "started")
+        found = indexed_instance(name, run.home)
+    client = reachable(found)
+    script = guest_script(
+        arguments,
+        workdir=workdir or os.environ.get("LIMA_WORKDIR") or None,
+        here=_shared(found),
+        shell=program or os.environ.get("LIMA_SHELL") or "",
+        environment=_environment() if preserve_env else {},
+    )
+    options = []
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        options.append("-t")
+    if reconnect:
+        options += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
+    argv = client.argv(*options, command=["--", script])
+    os.execvp(argv[0], argv)  # noqa: S606 - ssh takes our place: its signals, terminal and status are ours
+
+
+def _environment() -> dict[str, str]:
+    from callao.cli.arguments.preserve import preserved
+
+    return preserved(os.environ)
+
+
+def _agreed(name: str) -> bool:
+    import click
+
+    tell(f"{name} is stopped.")
+    return click.confirm("Start it now?", default=True, err=True)
+
+
+def _shared(found: IndexedInstance) -> str | None:
+    """Where the guest has the host's working directory; None where it has not."""
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # it was removed under us
+        return None
+    for location, mount_point in sorted(found.facts.shares, key=lambda each: len(each[0]), reverse=True):
+        for place in (Path(location), Path(os.path.realpath(location))):
+            if here.is_relative_to(place):
+                return str(PurePosixPath(mount_point) / here.relative_to(place))
+    return None
+
+
+def guest_script(
+    arguments: tuple[str, ...],
+    *,
+    workdir: str | None,
+    here: str | None,
+    shell: str,
+    environment: dict[str, str],
+) -> str:
+    """What the login shell in the guest is told: ssh joins its arguments to one line, see ssh(1).
+
+    :param workdir: must be there; ``here`` is entered where it is.
+    :param shell: the interpreter; started with ``-l``, since dash knows no ``--login``.
+    """
+    lines = []
+    if workdir is not None:
+        lines.append(f"cd {shlex.quote(workdir)} || exit 1")
+    elif here is not None:
+        lines.append(f"cd {shlex.quote(here)} 2>/dev/null || cd ~")
+    lines += [f"export {key}={shlex.quote(value)}" for key, value in sorted(environment.items())]
+    interpreter = shlex.quote(shell) if shell else '"$SHELL"'
+    if arguments:
+        lines.append(f"exec {interpreter} -l -c {shlex.quote(shlex.join(arguments))}")
+    else:
+        lines.append(f"exec {interpreter} -l")
+    return "; ".join(lines)

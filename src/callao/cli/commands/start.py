@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao start``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from callao.cli.arguments import complete
+from callao.cli.arguments.existing import DEFAULT, bring, look
+from callao.cli.commands import create
+from callao.cli.parsing.options import Command, configuration, list_templates, timeout, warm
+from callao.cli.session import Session, session, tell, warn
+from callao.config.names import is_instance_name
+from callao.errors import TemplateError
+
+
+@click.command("start", cls=Command)
+@click.argument(
+    "instance", metavar="[INSTANCE|TEMPLATE]", required=False, shell_complete=complete.instances_or_templates
+)
+@click.option("--name", help="The name of a new instance (default: the template's).")
+@list_templates
+@configuration
+@warm
+@timeout
+def command(instance: str | None, name: str | None, timeout: float, **flags: Any) -> None:
+    """Start an instance; create it first where there is none.
+
+    \b
+      callao start                      starts "default", made from the template of that name
+      callao start web                  starts the instance "web"
+      callao start --name web debian-13 makes and starts it
+      callao start template:docker      the same, named "docker"
+    """
+    from callao.instances import names
+
+    run = session()
+    existing = names(run.home)
+    wanted = name or instance or DEFAULT
+    if wanted in existing and (name is None or instance is None):
+        _start(run, wanted, flags, timeout)
+    else:
+        reference = instance or DEFAULT
+        try:
+            wanted = create.new(run, reference, name, flags, state="started", timeout=timeout)
+        except TemplateError as error:
+            if not is_instance_name(reference):
+                raise
+            known = ", ".join(existing) or "none"
+            raise TemplateError(
+                str(error), hint=f"There is no instance {reference!r} either (existing: {known})."
+            ) from None
+    welcome(run, wanted)
+
+
+def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> None:
+    from callao.cli.arguments.overrides import given, overridden
+
+    if flags.pop("warm"):
+        warn(f"--warm: only a new instance can be, and {name} exists.")
+    more: dict[str, Any] = {}
+    if given(flags):
+        more["amend"] = lambda document: overridden(document, flags)
+    if not bring(run, name, "started", timeout=timeout, **more):
+        tell(f"{name} is running already.")
+
+
+def welcome(run: Session, name: str) -> None:
+    """What a box that has just become ready says: its template's message, and how to get in."""
+    from callao.config import message
+
+    instance = look(run, name)
+    if instance.config is not None and instance.config.message:
+        tell(message(instance.config, run.host, name=name, instance_dir=instance.dir).rstrip())
+    tell(f"Ready. A shell in it: callao shell {name}")

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao stop``."""
+
+from __future__ import annotations
+
+from callao.cli.arguments.existing import DEFAULT
+from callao.cli.parsing.syntax import Argument, Option, Syntax
+from callao.cli.session import Session, tell, warn
+from callao.cli.terminal.stages import Stages
+from callao.instances.lock import PATIENCE
+from callao.instances.present import existing
+from callao.lifecycle.off import switch_off
+
+SYNTAX = Syntax(
+    "stop",
+    (Option("force", ("-f", "--force"), "Switch off without asking the guest."),),
+    (Argument("instances", "[INSTANCE]...", complete="instances", many=True),),
+)
+
+
+def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
+    """Stop instances.
+
+    Without a name it is the instance "default".
+    """
+    names = instances or (DEFAULT,)
+    for name in names:
+        existing(name, run.home)
+    for name in names:
+        with Stages(run, f"stopping {name}") as stages:
+            stopped = switch_off(
+                name, run.home, force=force, timeout=PATIENCE, notice=warn, passed=stages.passed
+            )
+        if stopped:
+            tell("stopping", mark="✓ ", fg="green")
+        else:
+            tell(f"{name} is stopped already.")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao template``: what templates there are, and what they come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from callao.cli.arguments import complete
+from callao.cli.arguments.filled import filled
+from callao.cli.parsing.options import Command
+from callao.cli.session import session, tell, warn_all
+from callao.cli.terminal.output import echo
+from callao.errors import CallaoError
+
+
+@click.group("template")
+def command() -> None:
+    """List, show and copy templates."""
+
+
+@command.command("list", cls=Command)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object with each template's location.")
+def listed(as_json: bool) -> None:
+    """List the built-in templates, and the user's own."""
+    from callao.templates import find, names, user_names
+
+    run = session()
+    every = sorted({*names(), *user_names(run.home)})
+    if as_json:
+        import json
+
+        echo(json.dumps({name: find(name, run.home).location for name in every}, indent=2))
+    else:
+        echo("\n".join(every))
+
+
+@command.command("show", cls=Command)
+@click.argument("reference", metavar="TEMPLATE", shell_complete=complete.templates)
+@click.option("--fill", is_flag=True, help="With every default filled in.")
+@click.option("--original", is_flag=True, help="The text as it is written, bases not taken in.")
+@click.option("--query", metavar="EXPRESSION", help="Print what a jq expression finds: '.images[].arch'.")
+def show(reference: str, fill: bool, original: bool, query: str | None) -> None:
+    """Print a template, its bases taken in."""
+    echo(_text(reference, fill=fill, original=original, query=query), nl=False)
+
+
+@command.command("copy", cls=Command)
+@click.argument("reference", metavar="TEMPLATE", shell_complete=complete.templates)
+@click.argument("destination", metavar="FILE")
+@click.option("--fill", is_flag=True, help="With every default filled in.")
+@click.option("--embed-all", "--embed", is_flag=True, help="With its bases taken in.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def copy(reference: str, destination: str, fill: bool, embed_all: bool, force: bool) -> None:
+    """Copy a template to FILE, or to standard output (-)."""
+    text = _text(reference, fill=fill, original=not (fill or embed_all))
+    if destination == "-":
+        echo(text, nl=False)
+        return
+    path = Path(destination)
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise CallaoError(f"{path} exists already.", hint="Replace it with --force.") from None
+    except OSError as error:
+        raise CallaoError(f"{path} cannot be written: {error.strerror}.") from error
+    tell(f"Wrote {path}.")
+
+
+def _text(reference: str, *, fill: bool, original: bool, query: str | None = None) -> str:
+    from callao.config import dump, query_document, to_document, written
+    from callao.offline import network_access_of_environment
+    from callao.templates import Bases, find, resolve
+    from callao.templates.read import Reader
+
+    run = session()
+    access = network_access_of_environment()
+    if original:
+        return Reader(run.home, access, run.report).text(find(reference, run.home))
+    bases = Bases.WITH_USERS if fill else Bases.OWN
+    resolved = resolve(reference, run.home, access=access, report=run.report, bases=bases)
+    warn_all(resolved.notices)
+    document = resolved.document
+    if fill:
+        document = to_document(filled(run, document, resolved.name))
+    if query:
+        return query_document(document, query)
+    return dump(document) if fill else written(resolved.texts, document)

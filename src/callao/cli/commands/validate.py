@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from callao.cli.arguments import complete
+from callao.cli.arguments.filled import filled
+from callao.cli.parsing.options import Command
+from callao.cli.session import Session, session, tell, warn, warn_all
+from callao.cli.terminal.output import echo
+from callao.errors import CallaoError, ConfigError, Problem
+
+
+@click.command("validate", cls=Command)
+@click.argument(
+    "references", nargs=-1, required=True, metavar="FILE|TEMPLATE...", shell_complete=complete.templates
+)
+@click.option("--fill", is_flag=True, help="Print the whole configuration, defaults included.")
+@click.option("--strict", is_flag=True, help="Refuse what is otherwise warned of, such as unknown keys.")
+def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
+    """Check lima.yaml files and templates.
+
+    It says whether an instance could be made of them here. All mistakes of all of them are told; the exit
+    status is 1 when there is one.
+    """
+    run = session()
+    failed = 0
+    for reference in references:
+        try:
+            text = _checked(run, reference, fill, strict)
+        except ConfigError as error:
+            failed = 1
+            for problem in error.problems:
+                tell(problem.told_of(reference))
+        except CallaoError as error:
+            failed = 1
+            tell(f"{reference}: {error}")
+        else:
+            if fill:
+                echo(text, nl=False)
+            else:
+                tell(reference, mark="✓ ", fg="green")
+    return failed
+
+
+def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
+    from callao.config import check, dump, locate, to_document
+    from callao.lifecycle.support import notices, refuse_impossible
+    from callao.offline import network_access_of_environment
+    from callao.templates import resolve
+
+    path = Path(reference)
+    resolved = resolve(reference, run.home, access=network_access_of_environment(), report=run.report)
+    warn_all(resolved.notices)
+    name = path.stem if path.stem.replace("-", "").isalnum() else "box"
+    own_text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    warnings: list[Problem] = []
+    try:
+        if strict:
+            check(resolved.document, source=reference)
+        config = filled(run, resolved.document, name, warnings.append)
+        refuse_impossible(config, name, run.host)
+    except ConfigError as error:
+        if own_text:
+            raise ConfigError(locate(error.problems, own_text)) from None
+        raise
+    for problem in locate(warnings, own_text) if own_text else warnings:
+        warn(problem.told_of(reference))
+    for notice in notices(resolved.document, config):
+        warn(f"{reference}: {notice}")
+    return dump(to_document(config)) if fill else ""

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that several commands share, with limactl's names and its ``--flag[=BOOL]`` form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from callao.cli.terminal.output import echo
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Boolean(click.Option):
+    """``--flag`` or ``--flag=true|false``; None when it isn't given."""
+
+    def __init__(self, names: list[str], **attributes: Any) -> None:
+        attributes.setdefault("default", None)
+        super().__init__(names, type=bool, metavar="[=BOOL]", **attributes)
+
+
+def boolean(*names: str, help: str) -> Callable[[F], F]:  # noqa: A002 - click's own word
+    """A :class:`Boolean`, as a decorator."""
+    return click.option(*names, cls=Boolean, help=help)
+
+
+def _silent_flag(names: list[str], callback: Callable[..., None]) -> click.Option:
+    return click.Option(names, is_flag=True, hidden=True, expose_value=False, callback=callback)
+
+
+class Command(click.Command):
+    """A command that also takes the options that belong before its name, as limactl's do."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.params += [
+            Boolean(["--tty"], hidden=True, expose_value=False, callback=remember("tty")),
+            _silent_flag(["-y", "--yes"], remember("tty", value=False)),
+            _silent_flag(["--debug"], remember("debug", value=True)),
+        ]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spelled_out(self, ctx, args))
+
+
+def spelled_out(command: click.Command, ctx: click.Context, args: list[str]) -> list[str]:
+    """``--plain`` as ``--plain=true``: a boolean's value only comes after ``=``.
+
+    Otherwise ``--plain web`` would be a flag with a value. What belongs to another command (all that
+    comes after the first name, where options may not stand there) stays as it is.
+    """
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    flags = {name for each in options if isinstance(each, Boolean) for name in each.opts}
+    valued = {name for each in options if not each.is_flag for name in each.opts} - flags
+    out: list[str] = []
+    rest = list(args)
+    while rest:
+        each = rest.pop(0)
+        if each == "--" or (not each.startswith("-") and not ctx.allow_interspersed_args):
+            return [*out, each, *rest]
+        out.append(f"{each}=true" if each in flags else each)
+        if each in valued and rest:
+            out.append(rest.pop(0))
+    return out
+
+
+def remember(
+    key: str, value: bool | None = None
+) -> Callable[[click.Context, click.Parameter, bool | None], None]:
+    """Keep a flag for :func:`callao.cli.session.session`.
+
+    :param value: what the flag means; else what it says.
+    """
+
+    def callback(ctx: click.Context, _parameter: click.Parameter, given: bool | None) -> None:
+        if given is None or (value is not None and not given):
+            return
+        ctx.ensure_object(dict)[key] = given if value is None else value
+
+    return callback
+
+
+CONFIGURATION: tuple[Callable[[Any], Any], ...] = (
+    click.option("--arch", help="Machine architecture: x86_64, aarch64, armv7l, ppc64le, riscv64, s390x."),
+    click.option("--containerd", type=click.Choice(["user", "system", "user+system", "none"]),
+                 help="Which containerd runs in the guest."),
+    click.option("--cpus", type=int, help="Number of virtual CPUs."),
+    click.option("--memory", type=float, metavar="GIB", help="Memory in GiB."),
+    click.option("--disk", type=float, metavar="GIB", help="Disk size in GiB; an existing disk only grows."),
+    click.option("--dns", multiple=True, metavar="IP", help="DNS server of the guest; host resolver off."),
+    click.option("--mount", multiple=True, metavar="DIR[:w]",
+                 help="Directory to share; ':w' makes it writable."),
+    click.option("--mount-only", multiple=True, metavar="DIR[:w]",
+                 help="As --mount, and no other directory is shared."),
+    boolean("--mount-none", help="Share no directory."),
+    boolean("--mount-writable", help="Make all shared directories writable."),
+    boolean("--mount-inotify", help="Pass the host's file changes on to the guest."),
+    click.option("--mount-type", help="How directories are shared: reverse-sshfs, 9p, virtiofs, wsl2."),
+    click.option("--network", multiple=True, metavar="NAME",
+                 help="Additional network: 'lima:NAME' or 'vzNAT'."),
+    click.option("--port-forward", multiple=True, metavar="HOST:GUEST[,static=true]",
+                 help="Forward a port of the host to one of the guest."),
+    boolean("--nested-virt", help="Let the guest run virtual machines."),
+    boolean("--rosetta", help="Run Intel programs on Apple silicon (vz)."),
+    boolean("--video", help="Show the guest's screen."),
+    boolean("--plain", help="No shares, no automatic forwards, no container engine."),
+    click.option("--ssh-port", type=int, help="Port of the host for ssh; 0 is any free one."),
+    click.option("--vm-type", help="Virtual machine driver: qemu, vz, krunkit, wsl2."),
+    click.option("--param", multiple=True, metavar="KEY=VALUE", help="Value of a template's parameter."),
+    click.option("--set", "expressions", multiple=True, metavar="EXPRESSION",
+                 help="Change lima.yaml by a jq expression: '.cpus = 2 | .memory = \"2GiB\"'."),
+)  # fmt: skip
+"""The flags that change lima.yaml, in limactl's words."""
+
+
+def configuration(function: F) -> F:
+    """All flags of :data:`CONFIGURATION`."""
+    for option in reversed(CONFIGURATION):
+        function = option(function)
+    return function
+
+
+def warm(function: F) -> F:
+    """``--warm``, for the commands that make an instance."""
+    return boolean("--warm", help="Go on from the memory of one like it, in place of booting.")(function)
+
+
+def list_templates(function: F) -> F:
+    """``--list-templates``, which does nothing else."""
+    return click.option(
+        "--list-templates", is_flag=True, is_eager=True, expose_value=False, callback=_listed,
+        help="List the templates and exit.",
+    )(function)  # fmt: skip
+
+
+def _listed(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given and not ctx.resilient_parsing:
+        from callao.templates import names
+
+        echo("\n".join(names()))
+        ctx.exit()
+
+
+def timeout(function: F) -> F:
+    """``--timeout`` in seconds or as Go writes durations."""
+    return click.option(
+        "--timeout", callback=_seconds, default="10m", show_default=True, metavar="DURATION",
+        help="How long a start may take, such as 90s, 10m or 1h.",
+    )(function)  # fmt: skip
+
+
+def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: str) -> float:
+    import re
+
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", value)
+    hours, minutes, seconds = (float(each or 0) for each in parts.groups()) if parts and value else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if total <= 0:
+        raise click.BadParameter(f"{value!r} is no duration (allowed: such as 90s, 10m or 1h30m).")
+    return total

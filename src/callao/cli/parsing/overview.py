@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao --help`` and ``--version``: text, so that neither waits for click or for the commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import callao
+from callao.cli.command_table import ALIASES, COMMANDS
+
+_WIDEST, _NARROWEST = 78, 50
+"""Columns, whatever the terminal has."""
+
+_HEAD = """\
+Usage: callao [OPTIONS] COMMAND [ARGS]...
+
+  Linux virtual machines on your own machine, described in lima.yaml.
+
+  Begin with:  callao start           (makes and starts the box "default")
+               callao shell default   (a shell in it)
+"""
+
+_OPTIONS = (
+    ("--debug", "Show Python's traceback with an error, and the time that each stage of a stop takes."),
+    ("--tty [=BOOL]", "Show progress bars and ask questions (default: on a terminal)."),
+    ("-y, --yes", "The same as --tty=false."),
+    ("-v, --version", "Show the version and exit."),
+    ("-h, --help", "Show this message and exit."),
+)
+
+
+def version() -> str:
+    return f"callao, version {callao.__version__}"
+
+
+def text() -> str:
+    """All commands by section, the external ones last."""
+    from callao.cli.parsing import external
+
+    parts = [_HEAD, *_section("Options", _OPTIONS)]
+    for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
+        rows = [
+            (", ".join((name, *entry.aliases)), entry.help)
+            for name, entry in COMMANDS.items()
+            if entry.section == section
+        ]
+        parts += _section(section, rows)
+    found = [each for each in external.discover() if each.name not in COMMANDS | ALIASES]
+    if found:
+        parts += _section("External commands on PATH", [(each.name, each.description) for each in found])
+    return "\n".join(parts).rstrip()
+
+
+def _section(title: str, rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    left = max(len(name) for name, _ in rows) + 4
+    yield f"{title}:"
+    for name, words in rows:
+        lines = list(_wrapped(words, _columns() - left)) or [""]
+        yield (f"  {name}".ljust(left) + lines[0]).rstrip()
+        yield from (" " * left + line for line in lines[1:])
+    yield ""
+
+
+def _wrapped(words: str, width: int) -> Iterator[str]:
+    line = ""
+    for word in words.split():
+        if line and len(line) + 1 + len(word) > width:
+            yield line
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    if line:
+        yield line
+
+
+def _columns() -> int:
+    said = os.environ.get("COLUMNS", "")
+    try:
+        columns = int(said) if said.isdigit() else os.get_terminal_size().columns - 2
+    except OSError:  # no terminal
+        columns = _WIDEST
+    return max(_NARROWEST, min(columns, _WIDEST))

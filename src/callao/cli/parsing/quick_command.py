@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""click's command for a quick one: what it says of itself and of mistakes, and what shells complete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from callao.cli.arguments import complete
+from callao.cli.parsing.options import Command
+from callao.cli.parsing.syntax import Argument, Mistake, Option
+from callao.cli.session import session
+
+
+def declared(module: Any) -> click.Command:
+    """From a module's ``SYNTAX``, and its ``run``, which takes the session first."""
+
+    def called(**parameters: Any) -> object:
+        try:
+            return module.run(session(), **parameters)
+        except Mistake as mistake:
+            raise click.UsageError(str(mistake), click.get_current_context()) from None
+
+    syntax = module.SYNTAX
+    return Command(
+        syntax.name,
+        callback=called,
+        params=[*map(_argument, syntax.arguments), *map(_option, syntax.options)],
+        help=module.run.__doc__,
+        context_settings={"allow_interspersed_args": syntax.interspersed},
+    )
+
+
+def _option(option: Option) -> click.Option:
+    names = [*option.names, option.parameter]
+    if not option.takes:
+        return click.Option(names, is_flag=True, help=option.help)
+    if option.allowed:
+        choice = click.Choice(option.allowed)
+        return click.Option(names, type=choice, default=option.default, show_default=True, help=option.help)
+    return click.Option(names, metavar=option.takes, default=option.default, help=option.help)
+
+
+def _argument(argument: Argument) -> click.Argument:
+    return click.Argument(
+        [argument.parameter],
+        required=argument.required,
+        nargs=-1 if argument.many else 1,
+        metavar=argument.shown,
+        type=click.UNPROCESSED,
+        shell_complete=getattr(complete, argument.complete) if argument.complete else None,
+    )

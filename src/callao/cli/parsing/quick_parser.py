@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parses plain command lines of quick commands without click, whose import takes longer than such a command.
+
+Parses by the :class:`~callao.cli.parsing.syntax.Syntax`. For everything else (help, mistakes, combined
+short flags, a value that begins with a dash) the result is None, and click parses the line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from callao.cli.command_table import ALIASES, COMMANDS
+from callao.cli.parsing.syntax import Mistake, Option, Syntax
+from callao.cli.session import Said, session_of
+from callao.cli.terminal.output import failed
+
+_COMMON = {
+    "--debug": ("debug", True),
+    "--tty": ("tty", True),
+    "--tty=true": ("tty", True),
+    "--tty=false": ("tty", False),
+    "-y": ("tty", False),
+    "--yes": ("tty", False),
+}
+"""What may stand before and after every command's name."""
+
+
+class Line(NamedTuple):
+    """A command to run: ``module`` holds it, ``parameters`` are its function's."""
+
+    name: str
+    module: Any
+    parameters: dict[str, Any]
+
+
+def read(words: Sequence[str], said: Said) -> Line | None:
+    """The command that a line calls, where it is a quick one and the line is plain.
+
+    :param said: takes the flags that are common to all commands; only to be believed when there is a line.
+    """
+    if "_CALLAO_COMPLETE" in os.environ:
+        return None
+    for place, word in enumerate(words):
+        if _common(word, said):
+            continue
+        name = ALIASES.get(word, word)
+        if name not in COMMANDS or not COMMANDS[name].quick:
+            return None
+        module = import_module(f"callao.cli.commands.{COMMANDS[name].module}")
+        parameters = parsed(module.SYNTAX, words[place + 1 :], said)
+        return None if parameters is None else Line(name, module, parameters)
+    return None
+
+
+def run(line: Line, said: Said) -> int:
+    """Run the command; returns the process's exit status."""
+    session = session_of(said)
+    try:
+        result = line.module.run(session, **line.parameters)
+    except Mistake as mistake:
+        return failed(f"{mistake} See 'callao {line.name} --help'.")
+    finally:
+        session.close()
+    return result if isinstance(result, int) else 0
+
+
+def parsed(syntax: Syntax, words: Sequence[str], said: Said) -> dict[str, Any] | None:
+    """The parameters that a line gives; None when click has to look at it."""
+    options = {name: each for each in syntax.options for name in each.names}
+    found: dict[str, Any] = {
+        each.parameter: each.default if each.takes else False for each in syntax.options
+    }
+    places: list[str] = []
+    rest = list(reversed(words))
+    while rest:
+        word = rest.pop()
+        if word == "-" or not word.startswith("-"):
+            places.append(word)
+            if not syntax.interspersed:
+                places += reversed(rest)
+                break
+        elif not _common(word, said):
+            name, equals, value = word.partition("=")
+            option = options.get(name)
+            if option is None:
+                return None
+            given = _value(option, value if equals else None, name, rest)
+            if given is None:
+                return None
+            found[option.parameter] = given
+    return None if not _placed(syntax, places, found) else found
+
+
+def _common(word: str, said: Said) -> bool:
+    if word not in _COMMON:
+        return False
+    key, value = _COMMON[word]
+    return bool(said.setdefault(key, value) == value)  # what contradicts itself is for click to judge
+
+
+def _value(option: Option, value: str | None, name: str, rest: list[str]) -> str | bool | None:
+    if not option.takes:
+        return True if value is None else None
+    if value is None:
+        value = rest.pop() if rest else "-"
+        if value.startswith("-"):
+            return None
+    elif not name.startswith("--"):
+        return None
+    return None if option.allowed and value not in option.allowed else value
+
+
+def _placed(syntax: Syntax, places: list[str], found: dict[str, Any]) -> bool:
+    rest = list(places)
+    for each in syntax.arguments:
+        if each.required and not rest:
+            return False
+        if each.many:
+            found[each.parameter], rest = tuple(rest), []
+        else:
+            found[each.parameter] = rest.pop(0) if rest else None
+    return not rest
