@@ -14,7 +14,7 @@ from typing import Any
 import click
 import pytest
 from cli.conftest import Line
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from callao.cli.command_table import COMMANDS
@@ -139,6 +139,7 @@ def by_click(name: str, words: list[str]) -> tuple[dict[str, Any], Said] | None:
 
 
 @given(name=st.sampled_from(sorted(MODULES)), words=st.lists(WORDS, max_size=6))
+@example(name="shell", words=["-", "--tty"])
 @settings(max_examples=400, deadline=None)
 def test_a_line_is_read_as_click_reads_it_or_left_to_click(name: str, words: list[str]) -> None:
     said: Said = {}

@@ -58,7 +58,7 @@ def spelled_out(command: click.Command, ctx: click.Context, args: list[str]) -> 
     rest = list(args)
     while rest:
         each = rest.pop(0)
-        if each == "--" or (not each.startswith("-") and not ctx.allow_interspersed_args):
+        if each == "--" or ((each == "-" or not each.startswith("-")) and not ctx.allow_interspersed_args):
             return [*out, each, *rest]
         out.append(f"{each}=true" if each in flags else each)
         if each in valued and rest:
