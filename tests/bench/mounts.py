@@ -28,7 +28,7 @@ from support.home import Home, build_golden, temporary_home
 
 from callao.config.schema import Mount
 from callao.config.shares import mount_tag
-from callao.hostagent.client import call
+from callao.hostagent.api.client import call
 from callao.instances import Runtime
 from callao.instances.files import read_json
 

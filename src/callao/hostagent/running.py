@@ -16,17 +16,19 @@ from callao.disks.ownership import release_all
 from callao.drivers import SpacePauser
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
-from callao.hostagent import api, evidence, journal, unexpected
-from callao.hostagent.asked import refuse_taken
+from callao.hostagent import journal, unexpected
+from callao.hostagent.api import http
+from callao.hostagent.api.service import routes_of
 from callao.hostagent.assignment import Assignment
-from callao.hostagent.bringup import bring_up
+from callao.hostagent.boot import evidence
+from callao.hostagent.boot.bringup import bring_up
+from callao.hostagent.boot.machine_start import StartedMachine
 from callao.hostagent.disks import Disks
-from callao.hostagent.forwards import Forwards
-from callao.hostagent.liveports import LivePorts
 from callao.hostagent.logs import keep_bounded
-from callao.hostagent.machine_start import StartedMachine
-from callao.hostagent.service import routes_of
-from callao.hostagent.shares import Shares
+from callao.hostagent.mounts.shares import Shares
+from callao.hostagent.ports.forwards import Forwards
+from callao.hostagent.ports.liveports import LivePorts
+from callao.hostagent.ports.taken import refuse_taken
 from callao.hostagent.shutdown import QUICK, UNREADY, end_machine, shut_down
 from callao.hostagent.space import SpaceWatch
 from callao.hostagent.sshconfig import write_ssh_config
@@ -102,7 +104,7 @@ class Running:
         status.note(driver=identify(self.machine.pid), ssh_port=self.started.ssh_port, forwards=forwards)
         status.passed(Stage.DRIVER)
         write_ssh_config(at.paths, self.config, self.started.ssh_port)
-        server = await api.serve(at.paths.ha_sock, routes_of(self))
+        server = await http.serve(at.paths.ha_sock, routes_of(self))
         try:
             self._in_background(self._become_ready())
             exit_status = await self.off

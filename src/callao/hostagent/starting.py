@@ -14,7 +14,7 @@ from callao.disks.ownership import release_all
 from callao.errors import AgentError, CallaoError
 from callao.events import Stage
 from callao.hostagent.assignment import Assignment
-from callao.hostagent.machine_start import start_machine
+from callao.hostagent.boot.machine_start import start_machine
 from callao.hostagent.shutdown import end_machine
 from callao.hostagent.status import RunStatus
 from callao.instances.stopping import StopPolicy
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from callao.hostagent.running import Running
     from callao.resolver import Resolver
 
-_LATER = ("running", "nameservice")
+_LATER = ("running", "channel.nameservice")
 """What only a machine that runs has a use for, and half of what there is to load: it is loaded while the
 hypervisor starts."""
 
@@ -72,7 +72,7 @@ class Starting:
         config = self.at.config
         if config.plain or not config.host_resolver.enabled:
             return None, []
-        from callao.hostagent.nameservice import start_resolver
+        from callao.hostagent.channel.nameservice import start_resolver
 
         try:
             resolver, ask_it = await start_resolver(config, self.at.paths.name)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from callao.errors import AgentError, StageFailed
 from callao.events import Event, EventState, Reporter, Stage
-from callao.hostagent import evidence, journal
+from callao.hostagent import journal
+from callao.hostagent.boot import evidence
 from callao.instances import Instance, InstancePaths, Runtime
 from callao.instances.files import read_json
 from callao.instances.present import paused_words

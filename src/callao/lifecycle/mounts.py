@@ -63,8 +63,8 @@ def mounts_of(instance: Instance) -> list[MountSummary]:
 
     :raises InstanceBroken: of one that cannot be read.
     """
-    from callao.hostagent import routes
-    from callao.hostagent.client import call
+    from callao.hostagent.api import routes
+    from callao.hostagent.api.client import call
 
     _refuse_broken(instance)
     if instance.status is Status.RUNNING and instance.ready:
@@ -224,8 +224,8 @@ def _at(point: str, wanted: MountSummary) -> bool:
 def _apply(
     instance: Instance, there: MountSummary | None, wanted: MountSummary, request: MountRequest
 ) -> MountSummary | None:
-    from callao.hostagent import routes
-    from callao.hostagent.client import call
+    from callao.hostagent.api import routes
+    from callao.hostagent.api.client import call
 
     sock = instance.paths.ha_sock
     if there is not None:
@@ -282,7 +282,7 @@ def _listed(value: object) -> list[Mapping[str, Any]]:
 def _refresh(instance: Instance) -> None:
     """The machine is what lima.yaml says already: no later run shall restart it for this."""
     if instance.status is Status.RUNNING:
-        from callao.hostagent import routes
-        from callao.hostagent.client import call
+        from callao.hostagent.api import routes
+        from callao.hostagent.api.client import call
 
         call(instance.paths.ha_sock, *routes.REFRESH)

@@ -60,8 +60,8 @@ class ForwardOutcome:
 
 def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
     """``forwards``, ``failed`` and added ``rules`` of a running instance; nothing of a stopped one."""
-    from callao.hostagent import routes
-    from callao.hostagent.client import call
+    from callao.hostagent.api import routes
+    from callao.hostagent.api.client import call
 
     if instance.status not in (Status.RUNNING, Status.PAUSED):
         return {"forwards": [], "failed": [], "rules": []}
@@ -147,7 +147,7 @@ def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host
 
     :raises PortTaken: naming who has it.
     """
-    from callao.hostagent.asked import refuse_taken
+    from callao.hostagent.ports.taken import refuse_taken
 
     asked = {"images": [{"location": "/"}], "portForwards": request.config["portForwards"]}
     config = effective(asked, host, name=request.name, instance_dir=home / request.name)
@@ -207,8 +207,8 @@ def _keep(decided: _Decision, request: ForwardRequest) -> None:
 
 
 def _live(instance: Instance, full: Rule, state: str) -> None:
-    from callao.hostagent import routes
-    from callao.hostagent.client import call
+    from callao.hostagent.api import routes
+    from callao.hostagent.api.client import call
 
     route = routes.ADD_FORWARD if state == PRESENT else routes.REMOVE_FORWARD
     call(instance.paths.ha_sock, *route, body=full, timeout=_PATIENCE)

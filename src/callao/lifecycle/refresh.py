@@ -17,8 +17,8 @@ def refresh(paths: InstancePaths, before: bytes) -> None:
     :param before: the lima.yaml that it has read until now.
     :raises AgentError: when it refuses.
     """
-    from callao.hostagent import routes
-    from callao.hostagent.client import call
+    from callao.hostagent.api import routes
+    from callao.hostagent.api.client import call
 
     try:
         call(paths.ha_sock, *routes.REFRESH, timeout=_PATIENCE)

@@ -15,7 +15,7 @@ from callao.instances import InstancePaths
 from callao.snapshots import Bound, differences
 
 if TYPE_CHECKING:
-    from callao.hostagent.saving import SaveAnswer
+    from callao.hostagent.api.saving import SaveAnswer
 
 _PATIENCE = 600.0
 """Seconds for the host agent to save a machine; a slow disk writes a gigabyte in ten."""
@@ -28,9 +28,9 @@ def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
     :raises AgentError: when it cannot be saved.
     """
     # With half of the host agent, which who goes on from something saved has no use for.
-    from callao.hostagent import routes
-    from callao.hostagent.client import call
-    from callao.hostagent.saving import SaveAnswer, SaveRequest
+    from callao.hostagent.api import routes
+    from callao.hostagent.api.client import call
+    from callao.hostagent.api.saving import SaveAnswer, SaveRequest
 
     asked = SaveRequest(folder=str(folder), go_on=go_on)
     said = call(paths.ha_sock, *routes.SAVE, body=asked, timeout=_PATIENCE)

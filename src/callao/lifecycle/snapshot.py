@@ -163,8 +163,8 @@ def _free_layers(instance: Instance, disks: Collection[str], driver: Driver) -> 
     if not any(living(instance.paths)):
         sweep_all(instance.paths, disks, driver)
         return
-    from callao.hostagent import routes
-    from callao.hostagent.client import call
+    from callao.hostagent.api import routes
+    from callao.hostagent.api.client import call
 
     with contextlib.suppress(AgentError):
         call(instance.paths.ha_sock, *routes.SWEEP_LAYERS)

@@ -24,7 +24,7 @@ _RECORDS = (
     "callao.drivers.qemu.probe.run",
     "callao.events",
     "callao.hostagent.journal",
-    "callao.hostagent.saving",
+    "callao.hostagent.api.saving",
     "callao.instances.files",
     "callao.lockfile.model",
     "callao.snapshots.cache",

@@ -11,7 +11,7 @@ import pytest
 
 from callao.config.schema import Probe
 from callao.errors import StageFailed
-from callao.hostagent.probes import check_probe
+from callao.hostagent.boot.probes import check_probe
 from callao.instances import ssh_alias
 from callao.ssh import Client
 

@@ -21,7 +21,7 @@ from support.home import Golden, Home, temporary_home
 
 from callao.errors import AgentError, StageFailed
 from callao.events import Event, EventState, Stage
-from callao.hostagent.client import call
+from callao.hostagent.api.client import call
 from callao.instances import Status, inspect
 from callao.instances.process import alive, wait_gone
 from callao.ports import any_free

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.home import Home, build_golden, temporary_home
 
-from callao.hostagent.client import call
+from callao.hostagent.api.client import call
 from callao.lifecycle.mounts import MountOutcome, MountRequest, ensure_mount
 
 NASTY = "a 'b\", ü\n$HOME"

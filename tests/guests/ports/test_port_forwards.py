@@ -22,9 +22,9 @@ import pytest
 from support.home import Golden, Home, temporary_home
 
 from callao.events import Event, EventState
-from callao.hostagent.carriers import ByAgent
-from callao.hostagent.client import call
-from callao.hostagent.guestlink import GuestLink, Message
+from callao.hostagent.api.client import call
+from callao.hostagent.channel.guestlink import GuestLink, Message
+from callao.hostagent.ports.carriers import ByAgent
 from callao.instances import inspect
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward, forwards_of
 from callao.ports import Wanted, is_free

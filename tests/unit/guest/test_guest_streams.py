@@ -21,9 +21,10 @@ from support.waiting import PATIENCE, until
 
 from callao.errors import AgentError, PortTaken
 from callao.guest.streams import WINDOW
-from callao.hostagent import guestlink, udpforward
-from callao.hostagent.carriers import ByAgent
-from callao.hostagent.guestlink import GuestLink
+from callao.hostagent.channel import guestlink
+from callao.hostagent.channel.guestlink import GuestLink
+from callao.hostagent.ports import udpforward
+from callao.hostagent.ports.carriers import ByAgent
 from callao.ports import Wanted, any_free, is_free
 
 BULK = os.urandom(1 << 16) * 64

@@ -27,11 +27,12 @@ from callao.drivers.qemu.process import launch
 from callao.errors import StageFailed
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host, HostUser
-from callao.hostagent import bringup, journal, status
+from callao.hostagent import journal, status
 from callao.hostagent.agent import Agent
 from callao.hostagent.assignment import Assignment
+from callao.hostagent.boot import bringup
+from callao.hostagent.boot.readiness import _await_sshd
 from callao.hostagent.folder import Folder
-from callao.hostagent.readiness import _await_sshd
 from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Runtime
 from callao.instances.files import read_json

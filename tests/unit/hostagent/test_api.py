@@ -15,17 +15,17 @@ from typing import TypeVar
 import pytest
 
 from callao.errors import AgentError, PortTaken
-from callao.hostagent import api
-from callao.hostagent.client import call
+from callao.hostagent.api import http
+from callao.hostagent.api.client import call
 
 T = TypeVar("T")
 
 
-async def info(_request: api.Request) -> object:
+async def info(_request: http.Request) -> object:
     return {"sshLocalPort": 60022}
 
 
-async def refused(_request: api.Request) -> object:
+async def refused(_request: http.Request) -> object:
     raise PortTaken("port 80 is taken", port=80)
 
 
@@ -42,7 +42,7 @@ def served(sock: Path, ask: Callable[[], T]) -> T:
     """Run ``ask`` in a thread while the interface is served."""
 
     async def both() -> T:
-        server = await api.serve(sock, ROUTES)
+        server = await http.serve(sock, ROUTES)
         try:
             return await asyncio.to_thread(ask)
         finally:
@@ -98,7 +98,7 @@ def test_garbage_does_not_end_the_server(sock: Path) -> None:
 
 
 def test_a_request_that_is_too_large_is_dropped(sock: Path) -> None:
-    size = api._BODY_LIMIT + 1
+    size = http._BODY_LIMIT + 1
     head = b"POST /v1/refresh HTTP/1.1\r\nHost: lima\r\nContent-Length: %d\r\n\r\n" % size
 
     def ask() -> bytes:

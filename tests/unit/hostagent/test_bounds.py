@@ -10,9 +10,9 @@ import pytest
 from support.waiting import until
 
 from callao.events import Stage
-from callao.hostagent import readiness
+from callao.hostagent.boot import readiness
 from callao.hostagent.logs import KEPT, begin_anew, keep_bounded
-from callao.hostagent.ration import Ration
+from callao.hostagent.ports.rate_limit import Ration
 
 
 def test_a_log_beyond_its_limit_begins_anew_and_its_end_is_kept(tmp_path: Path) -> None:

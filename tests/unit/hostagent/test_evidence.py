@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from callao.hostagent import evidence
+from callao.hostagent.boot import evidence
 from callao.instances import InstancePaths
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from callao.hostagent.clock import GuestClock
+from callao.hostagent.channel.clock import GuestClock
 
 SECOND = 1_000_000_000
 

@@ -13,7 +13,7 @@ import pytest
 from support.sshd import Box, Sshd, free_port, keygen
 
 from callao.errors import StageFailed
-from callao.hostagent.readiness import await_return
+from callao.hostagent.boot.readiness import await_return
 from callao.instances import InstancePaths
 from callao.ssh import Client, end
 

@@ -23,10 +23,11 @@ from callao.drivers import Forward
 from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_piece
 from callao.guest.streams import CREDIT, WINDOW
 from callao.host import Host, HostUser
-from callao.hostagent import guestlink, liveports, switch
-from callao.hostagent.carriers import ByAgent
-from callao.hostagent.guestlink import GuestLink
-from callao.hostagent.liveports import LivePorts
+from callao.hostagent.channel import guestlink, switch
+from callao.hostagent.channel.guestlink import GuestLink
+from callao.hostagent.ports import liveports
+from callao.hostagent.ports.carriers import ByAgent
+from callao.hostagent.ports.liveports import LivePorts
 from callao.ports import Wanted, any_free
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")

@@ -22,8 +22,8 @@ from callao.errors import CallaoError
 from callao.guest.frames import Decoder, FrameError, Kind, encode, encode_piece
 from callao.guest.streams import Target, unpack_credit, unpack_target
 from callao.host import Host, HostUser
-from callao.hostagent import api
-from callao.hostagent.liveports import _listeners, _ports
+from callao.hostagent.api import http
+from callao.hostagent.ports.liveports import _listeners, _ports
 from callao.images.cache import cache_entry
 from callao.lockfile import unpack
 from callao.lockfile.model import Lock, LockedImage, LockedTemplate
@@ -162,7 +162,7 @@ def test_mutated_input_is_understood_or_refused(kind: str) -> None:
 def test_mutated_requests_on_ha_sock_are_answered_or_dropped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    async def told(request: api.Request) -> object:
+    async def told(request: http.Request) -> object:
         return {"said": request.text("key")}
 
     async def ask(path: Path, data: bytes) -> bytes:
@@ -180,7 +180,7 @@ def test_mutated_requests_on_ha_sock_are_answered_or_dropped(
     async def play(path: Path) -> None:
         unheard: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
-        server = await api.serve(path, {("POST", "/v1/x"): told})
+        server = await http.serve(path, {("POST", "/v1/x"): told})
         body = msgspec.json.encode({"key": "value"})
         good = b"POST /v1/x?a=b HTTP/1.1\r\nHost: lima\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         deep = b"POST /v1/x HTTP/1.1\r\nHost: lima\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000

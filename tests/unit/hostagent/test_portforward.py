@@ -15,10 +15,10 @@ from support.waiting import until
 from callao.config import PortForward
 from callao.drivers import Forward
 from callao.errors import AgentError, PortTaken
-from callao.hostagent import carriers, portforward
-from callao.hostagent.carriers import BySlirp, BySsh
-from callao.hostagent.portforward import PortForwarder
-from callao.hostagent.portnews import PortNews
+from callao.hostagent.ports import carriers, portforward
+from callao.hostagent.ports.carriers import BySlirp, BySsh
+from callao.hostagent.ports.port_events import PortNews
+from callao.hostagent.ports.portforward import PortForwarder
 from callao.ports import Listener, Preference, Wanted, Way
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from callao.errors import StageFailed
 from callao.events import Stage
-from callao.hostagent import readiness
+from callao.hostagent.boot import readiness
 from callao.instances import InstancePaths
 
 _RESULT = '{"v1": {"errors": ["no route"]}}\n'

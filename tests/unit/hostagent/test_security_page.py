@@ -11,7 +11,11 @@ import pytest
 from callao.config import nodes
 from callao.gotemplate import budget
 from callao.guest import frames, streams
-from callao.hostagent import api, guestlink, liveports, logs, portforward, readiness, switch, udpforward
+from callao.hostagent import logs
+from callao.hostagent.api import http
+from callao.hostagent.boot import readiness
+from callao.hostagent.channel import guestlink, switch
+from callao.hostagent.ports import liveports, portforward, udpforward
 from callao.images import decompress, download
 from callao.lockfile import bundle
 from callao.resolver import listeners, server
@@ -182,7 +186,7 @@ KIB, MIB = 1 << 10, 1 << 20
         ("each `*.log` of an instance", [f"{logs.LIMIT // MIB} MiB", f"{logs._LOOK:.0f} s"]),
         ("questions to the host's resolver at a time", [str(server.MOST_QUERIES)]),
         ("TCP connections to the resolver", [str(listeners.MOST_CONNECTIONS)]),
-        ("a request on `ha.sock`", [f"{api._BODY_LIMIT // MIB} MiB"]),
+        ("a request on `ha.sock`", [f"{http._BODY_LIMIT // MIB} MiB"]),
         ("a packet to the SFTP server", [f"{packets.LONGEST // KIB} KiB"]),
         (
             "descriptors that an SFTP client holds; a directory has two",

@@ -14,7 +14,7 @@ import pytest
 from support.sshd import Box, Sshd, free_port, keygen
 
 from callao.config import PortForward
-from callao.hostagent.socketforward import SocketForwards
+from callao.hostagent.ports.socketforward import SocketForwards
 from callao.ssh import Client, end
 
 ODD = "it's a:b\\c %d $(touch x).sock"

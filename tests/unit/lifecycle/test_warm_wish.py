@@ -108,6 +108,6 @@ def test_a_cache_that_cannot_be_trimmed_is_told_and_no_failure(
 
 
 def test_what_saves_a_machine_is_not_loaded_to_go_on_from_one() -> None:
-    program = "import sys, callao.lifecycle.warm; print('callao.hostagent.saving' in sys.modules)"
+    program = "import sys, callao.lifecycle.warm; print('callao.hostagent.api.saving' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -17,10 +17,10 @@ from callao.drivers import DeviceShare
 from callao.drivers.qemu.driver import QemuDriver
 from callao.errors import AgentError, CallaoError, DriverError, StageFailed
 from callao.host import Host, HostUser
-from callao.hostagent import shares as shares_room
-from callao.hostagent.api import Request
-from callao.hostagent.mounts_api import MountsApi
-from callao.hostagent.shares import Mounted, Shares
+from callao.hostagent.api.http import Request
+from callao.hostagent.api.mounts_api import MountsApi
+from callao.hostagent.mounts import shares as shares_room
+from callao.hostagent.mounts.shares import Mounted, Shares
 from callao.ssh.client import Answer
 
 P9, VIRTIOFS, SSHFS = MountType.P9, MountType.VIRTIOFS, MountType.REVERSE_SSHFS

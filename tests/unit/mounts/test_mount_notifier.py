@@ -14,8 +14,8 @@ from callao.config import MountType
 from callao.config.schema import Mount
 from callao.drivers.qemu.driver import QemuDriver
 from callao.errors import AgentError
-from callao.hostagent.notifier import Notifier
-from callao.hostagent.shares import Mounted, Shares
+from callao.hostagent.mounts.notifier import Notifier
+from callao.hostagent.mounts.shares import Mounted, Shares
 from callao.ssh.client import Answer
 
 

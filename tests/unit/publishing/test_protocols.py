@@ -13,10 +13,10 @@ from support.release import ROOT
 
 from callao.guest import messages
 from callao.guest.frames import PROTOCOL, Kind
-from callao.hostagent import routes
-from callao.hostagent.mounts_api import Wanted
-from callao.hostagent.saving import SaveAnswer, SaveRequest
-from callao.hostagent.shares import Mounted
+from callao.hostagent.api import routes
+from callao.hostagent.api.mounts_api import Wanted
+from callao.hostagent.api.saving import SaveAnswer, SaveRequest
+from callao.hostagent.mounts.shares import Mounted
 
 PROTOCOLS = (ROOT / "docs/protocols.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()

@@ -29,8 +29,8 @@ def command(instance: str | None) -> None:
 
 
 def _of_instance(run: Session, name: str) -> dict[str, Any]:
-    from callao.hostagent import routes
-    from callao.hostagent.client import call
+    from callao.hostagent.api import routes
+    from callao.hostagent.api.client import call
     from callao.instances.index import indexed_instance
     from callao.instances.present import Status
 

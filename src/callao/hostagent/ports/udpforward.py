@@ -13,7 +13,7 @@ from typing import Any
 from callao.errors import AgentError
 from callao.guest.frames import PIECE_LIMIT, FrameError, Kind, Piece
 from callao.guest.streams import Target
-from callao.hostagent.switch import Switch
+from callao.hostagent.channel.switch import Switch
 
 IDLE = 90.0
 """Seconds without a datagram either way after which a client is forgotten."""

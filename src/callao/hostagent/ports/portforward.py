@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from callao.config import PortForward
 from callao.errors import CallaoError
 from callao.hostagent import unexpected
-from callao.hostagent.carriers import Carrier
-from callao.hostagent.portnews import PortNews
+from callao.hostagent.ports.carriers import Carrier
+from callao.hostagent.ports.port_events import PortNews
 from callao.ports import (
     HostEnd,
     Listener,

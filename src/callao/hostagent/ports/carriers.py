@@ -11,10 +11,10 @@ from typing import Protocol
 from callao.drivers import Forward, LiveForwarder
 from callao.errors import AgentError, PortTaken
 from callao.guest.streams import Target
-from callao.hostagent.hostsocket import identity, make_way, remove
-from callao.hostagent.switch import Switch
-from callao.hostagent.tcpforward import listen_tcp, listen_unix
-from callao.hostagent.udpforward import UdpPort
+from callao.hostagent.channel.switch import Switch
+from callao.hostagent.ports.hostsocket import identity, make_way, remove
+from callao.hostagent.ports.tcpforward import listen_tcp, listen_unix
+from callao.hostagent.ports.udpforward import UdpPort
 from callao.ports import Wanted, from_within, is_free
 from callao.ssh import Client
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece, encode
 from callao.hostagent import unexpected
-from callao.hostagent.clock import GuestClock, Message
-from callao.hostagent.switch import Switch
+from callao.hostagent.channel.clock import GuestClock, Message
+from callao.hostagent.channel.switch import Switch
 
 if TYPE_CHECKING:
     from callao.drivers.base import OpenChannel

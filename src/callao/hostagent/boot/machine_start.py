@@ -11,8 +11,8 @@ from callao.config.shares import device_mounts
 from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Driver, Forward, Machine, SavedState
 from callao.errors import DriverError, PortTaken
 from callao.events import Event, EventState, Reporter, Stage
-from callao.hostagent.devices import device_share, refuse_missing
 from callao.hostagent.disks import taken
+from callao.hostagent.mounts.devices import device_share, refuse_missing
 from callao.instances import InstancePaths, Record, Shape, TakeUp
 from callao.instances.files import read_json
 from callao.ports import any_free, is_free, named_ports, refusal, static_forwards

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from callao.config import PortForward
 from callao.errors import CallaoError
-from callao.hostagent.hostsocket import make_way
+from callao.hostagent.ports.hostsocket import make_way
 from callao.ssh import Client
 
 

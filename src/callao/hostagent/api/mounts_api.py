@@ -13,9 +13,9 @@ import msgspec
 from callao.config import Config, MountType
 from callao.config.schema import P9, Mount
 from callao.errors import AgentError
-from callao.hostagent import routes
-from callao.hostagent.api import Request, Routes
-from callao.hostagent.shares import Shares
+from callao.hostagent.api import routes
+from callao.hostagent.api.http import Request, Routes
+from callao.hostagent.mounts.shares import Shares
 
 
 class Wanted(msgspec.Struct, rename="camel", forbid_unknown_fields=True):

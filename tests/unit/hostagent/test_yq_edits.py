@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from callao.config.schema import Provision, ProvisionMode
-from callao.hostagent import edits
+from callao.hostagent.boot import yq_edits
 from callao.ssh import Answer
 
 
@@ -59,8 +59,8 @@ class Configured:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "edits"
     made.mkdir()
-    monkeypatch.setattr(edits, "_LOOK", edits._LOOK.replace(edits._FOLDER, str(made)))
-    monkeypatch.setattr(edits, "_FOLDER", str(made))
+    monkeypatch.setattr(yq_edits, "_LOOK", yq_edits._LOOK.replace(yq_edits._FOLDER, str(made)))
+    monkeypatch.setattr(yq_edits, "_FOLDER", str(made))
     return made
 
 
@@ -75,7 +75,7 @@ def answered(folder: Path, entry: Provision, before: bytes | None, number: str =
     async def wait() -> None:
         client: Any = Here(folder.parent)
         config: Any = Configured(entry)
-        async with asyncio.timeout(60), edits.answered(config, client):
+        async with asyncio.timeout(60), yq_edits.answered(config, client):
             while not (asked / "answered").exists():
                 await asyncio.sleep(0.05)
 
@@ -135,10 +135,10 @@ def test_a_guest_that_asks_for_every_edit_without_end_is_answered_so_many_times(
     async def wait() -> None:
         client: Any = Endless(folder.parent)
         config: Any = Configured(*[edit(".")] * 60)
-        async with asyncio.timeout(60), edits.answered(config, client):
-            while len(heard) < 60 * edits._MOST:
+        async with asyncio.timeout(60), yq_edits.answered(config, client):
+            while len(heard) < 60 * yq_edits._MOST:
                 await asyncio.sleep(0.01)
 
-    monkeypatch.setattr(edits, "_answer", count)
+    monkeypatch.setattr(yq_edits, "_answer", count)
     asyncio.run(wait())
-    assert len(heard) == 60 * edits._MOST
+    assert len(heard) == 60 * yq_edits._MOST

@@ -11,9 +11,9 @@ import msgspec
 
 from callao.config import PortForward
 from callao.errors import AgentError
-from callao.hostagent import routes
-from callao.hostagent.api import Request, Routes
-from callao.hostagent.liveports import LivePorts
+from callao.hostagent.api import routes
+from callao.hostagent.api.http import Request, Routes
+from callao.hostagent.ports.liveports import LivePorts
 from callao.ports import Binding
 
 

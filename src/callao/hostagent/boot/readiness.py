@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from callao.config import Config
 from callao.errors import AgentError, StageFailed
 from callao.events import Stage
-from callao.hostagent import edits, evidence
+from callao.hostagent.boot import evidence, yq_edits
 from callao.instances import InstancePaths
 from callao.ssh import Client, banner, end
 
@@ -105,7 +105,7 @@ async def await_booted(
     master = await _await_sshd(paths, client, port, deadline)
     passed(Stage.SSHD)
     try:
-        async with edits.answered(config, client):
+        async with yq_edits.answered(config, client):
             watched, master = await _watch(paths, client, port, master, deadline, passed, note)
         for error in watched.errors:
             note(watched.first, f"{_REPORTERS[watched.first]} reports: {error}")

@@ -13,8 +13,8 @@ from callao.config.shares import DEVICE_TYPES, guest_mount, mount_tag
 from callao.drivers import Features, Machine, ShareHotPlugger
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
-from callao.hostagent.devices import device_share, refuse_missing
-from callao.hostagent.notifier import Notifier
+from callao.hostagent.mounts.devices import device_share, refuse_missing
+from callao.hostagent.mounts.notifier import Notifier
 from callao.mounts import Share, mount_in_guest, mount_sshfs, unmount_in_guest
 from callao.ssh import Client
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from callao.hostagent.rest import come_to_rest
+from callao.hostagent.api.quiescence import come_to_rest
 from callao.instances.process import identify
 
 BUSY = """

@@ -12,9 +12,9 @@ import msgspec
 from callao.disks import DiskPaths
 from callao.drivers import Boot, DataDisk, DiskHotPlugger, Driver, Machine, StateSaver
 from callao.errors import AgentError
-from callao.hostagent import api, routes
-from callao.hostagent.rest import come_to_rest
-from callao.hostagent.shares import Shares
+from callao.hostagent.api import http, routes
+from callao.hostagent.api.quiescence import come_to_rest
+from callao.hostagent.mounts.shares import Shares
 from callao.instances.process import identify
 from callao.snapshots import Bound, refuse_unkept, sweep, sweep_disk
 from callao.ssh import Client
@@ -66,10 +66,10 @@ class Saver:
     lock: asyncio.Lock
     """Held while the shares are changed by anybody."""
 
-    def routes(self) -> api.Routes:
+    def routes(self) -> http.Routes:
         return {routes.SAVE: self._save, routes.SWEEP_LAYERS: self._sweep}
 
-    async def _sweep(self, _request: api.Request) -> object:
+    async def _sweep(self, _request: http.Request) -> object:
         """Remove the layers of the disk that nobody needs. While the machine runs nobody else does: a run
         that is interrupted does not know which file the machine has come to write."""
         async with self.lock:
@@ -83,7 +83,7 @@ class Saver:
         found = self.machine.data_disks() if isinstance(self.machine, DiskHotPlugger) else ()
         return tuple(sorted(found, key=lambda each: each.slot))
 
-    async def _save(self, request: api.Request) -> SaveAnswer:
+    async def _save(self, request: http.Request) -> SaveAnswer:
         wanted = msgspec.convert(request.body, SaveRequest)
         if not isinstance(self.machine, StateSaver):
             raise AgentError(f"vmType: {self.boot.config.vm_type} machines cannot be saved while they run.")

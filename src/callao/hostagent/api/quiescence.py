@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine that is to be kept, let come to rest: what it still had to do, each copy would do again.
+"""Waits until a machine is idle before it is saved: whatever it still had to do, each copy would do again.
 
 A guest is ready before it is idle: the last services of its boot are coming up, and our own program is;
 and each login and each umount has systemd and others look around for half a second.

@@ -9,9 +9,9 @@ from callao.drivers import LiveForwarder, StateSaver
 from callao.errors import PortTaken
 from callao.events import Stage
 from callao.hostagent import journal
-from callao.hostagent.guest_identity import RestoredGuest
-from callao.hostagent.probes import check_probe
-from callao.hostagent.readiness import await_booted, await_return
+from callao.hostagent.boot.guest_identity import RestoredGuest
+from callao.hostagent.boot.probes import check_probe
+from callao.hostagent.boot.readiness import await_booted, await_return
 from callao.instances import TakeUp
 
 if TYPE_CHECKING:

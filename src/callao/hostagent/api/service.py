@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callao.hostagent import api, routes
-from callao.hostagent.forwards_api import ForwardsApi
-from callao.hostagent.mounts_api import MountsApi
-from callao.hostagent.saving import Saver
+from callao.hostagent.api import http, routes
+from callao.hostagent.api.forwards_api import ForwardsApi
+from callao.hostagent.api.mounts_api import MountsApi
+from callao.hostagent.api.saving import Saver
 
 if TYPE_CHECKING:
     from callao.hostagent.running import Running
 
 
-def routes_of(running: Running) -> api.Routes:
+def routes_of(running: Running) -> http.Routes:
     status, driver, started, shares = running.status, running.at.driver, running.started, running.shares
 
-    async def info(_request: api.Request) -> object:
+    async def info(_request: http.Request) -> object:
         """Lima's ``sshLocalPort``, and what we know beyond it."""
         runtime = status.runtime
         return {
@@ -32,7 +32,7 @@ def routes_of(running: Running) -> api.Routes:
             "listeners": running.ports.hearing() if running.ports is not None else {},
         }
 
-    async def refresh(_request: api.Request) -> object:
+    async def refresh(_request: http.Request) -> object:
         """Take over what lima.yaml says now."""
         return {"notices": await running.take_over(running.at.reload())}
 

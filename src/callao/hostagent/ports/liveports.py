@@ -14,13 +14,13 @@ from callao.config import Config, PortForward
 from callao.drivers import LiveForwarder, Machine
 from callao.guest.listeners import DNAT, V6ONLY
 from callao.hostagent import journal, unexpected
-from callao.hostagent.carriers import ByAgent, BySlirp, BySsh, Carrier
-from callao.hostagent.clock import Message
-from callao.hostagent.guestlink import GuestLink
-from callao.hostagent.portforward import PortForwarder
-from callao.hostagent.portnews import PortNews, event
-from callao.hostagent.ration import Ration
-from callao.hostagent.socketforward import SocketForwards
+from callao.hostagent.channel.clock import Message
+from callao.hostagent.channel.guestlink import GuestLink
+from callao.hostagent.ports.carriers import ByAgent, BySlirp, BySsh, Carrier
+from callao.hostagent.ports.port_events import PortNews, event
+from callao.hostagent.ports.portforward import PortForwarder
+from callao.hostagent.ports.rate_limit import Ration
+from callao.hostagent.ports.socketforward import SocketForwards
 from callao.ports import Binding, Listener, Wanted, Way, preference
 from callao.printable import printable
 from callao.ssh import Client
