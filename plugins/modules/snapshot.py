@@ -297,7 +297,7 @@ from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, r
 
 def ensure(module):
     def work(reporter, home, host):
-        from callao.lifecycle.ensure_snapshot import SnapshotRequest, ensure_snapshot
+        from callao.lifecycle.snapshots.ensure import SnapshotRequest, ensure_snapshot
 
         options = {key: value for key, value in module.params.items() if key not in (*HOME, "events_file")}
         outcome = ensure_snapshot(

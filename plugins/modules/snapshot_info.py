@@ -83,7 +83,7 @@ from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, r
 def look(module):
     def work(_reporter, home, host):
         from callao.instances import inspect
-        from callao.lifecycle.ensure_snapshot import snapshots_of
+        from callao.lifecycle.snapshots.ensure import snapshots_of
 
         instance = inspect(module.params["instance"], home, host)
         return {"changed": False, "snapshots": snapshots_of(instance, module.params["name"])}

@@ -29,7 +29,7 @@ from bench.figures import say, seconds, show
 from support.home import ROOT, Home, build_golden, temporary_home
 
 from callao.events import silent
-from callao.lifecycle import snapshot
+from callao.lifecycle.snapshots import operations
 
 FOUR = ("w1", "w2", "w3", "w4")
 
@@ -58,9 +58,11 @@ def where(home: Home) -> dict[str, object]:
 
 
 def resets(home: Home, rounds: int) -> None:
-    took = seconds(lambda: snapshot.take("first", "pristine", **where(home)))
+    took = seconds(lambda: operations.take("first", "pristine", **where(home)))
     show("a running box saved", told(took), "-", True)
-    times = [seconds(lambda: snapshot.apply("first", "pristine", **where(home))) for _ in range(2 * rounds)]
+    times = [
+        seconds(lambda: operations.apply("first", "pristine", **where(home))) for _ in range(2 * rounds)
+    ]
     middle = statistics.median(times)
     show("a running box set back", f"{told(middle)} (worst {told(max(times))})", "<= 2.5 s", middle <= 2.5)
     home.delete("first")
@@ -111,7 +113,7 @@ def molecule(home: Home, rounds: int) -> None:
     """The scenario ``service`` by the driver, and the same on a box that runs already, where Molecule's own
     time and the role's are all there is: it is as pristine each time, or the role had less to do there."""
     make(home, "beside", warm=True)  # as the scenario's
-    snapshot.take("beside", "pristine", **where(home))
+    operations.take("beside", "pristine", **where(home))
     with tempfile.TemporaryDirectory(prefix="callao-", dir="/tmp") as folder:
         scenarios = Path(folder) / "molecule"
         for name in ("ours", "cold", "beside"):
@@ -147,7 +149,7 @@ def molecule(home: Home, rounds: int) -> None:
             # Off meanwhile: the two would share the host's cores.
             home.ensure("beside", template=None, state="stopped", force=True)
             warm.append(test("ours"))
-            snapshot.apply("beside", "pristine", **where(home))
+            operations.apply("beside", "pristine", **where(home))
             beside.append(test("beside"))
             say(f"  molecule test: warm {warm[-1].told()}, on a box that runs {beside[-1].told()}")
         cold = test("cold")

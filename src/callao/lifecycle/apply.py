@@ -100,7 +100,7 @@ def _create(
 
         return create_from(request.origin, wanted, home=home, host=host, report=report)
     if warm:
-        from callao.lifecycle.warm import create_warm
+        from callao.lifecycle.warm.create import create_warm
 
         return create_warm(
             wanted, home=home, host=host, access=request.access, timeout=request.timeout, report=report
@@ -113,7 +113,7 @@ def _create_cold(
     wanted: Desired, why: str, request: Request, *, home: Path, host: Host, report: Reporter
 ) -> None:
     """Make the instance anew, to boot: its warm start has failed."""
-    from callao.lifecycle.warm import create_cold
+    from callao.lifecycle.warm.create import create_cold
 
     access, timeout = request.access, request.timeout
     create_cold(wanted, why, home=home, host=host, access=access, timeout=timeout, report=report)

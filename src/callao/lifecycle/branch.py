@@ -20,7 +20,7 @@ from callao.instances.broken import usable
 from callao.instances.files import read_json, write_json
 from callao.instances.lock import instance_lock
 from callao.lifecycle.clone import copy, copy_file, must_fit
-from callao.lifecycle.saved import uncopiable, unlike
+from callao.lifecycle.snapshots.save import uncopiable, unlike
 from callao.lifecycle.staging import staged_instance
 from callao.snapshots import Bound, Snapshot, find
 

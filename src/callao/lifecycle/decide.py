@@ -57,7 +57,7 @@ def _of_warm(request: Request, wanted: Desired, steps: Plan) -> tuple[str, ...]:
         return ()
     if Step.START not in steps.steps:
         return (f"{wanted.name}: warm: counts only where it is made and started at once: it will boot.",)
-    from callao.lifecycle.warm_cache import cache_size
+    from callao.lifecycle.warm.limit import cache_size
 
     cache_size()  # a value that is none is told before anything is made
     return ()

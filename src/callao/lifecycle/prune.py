@@ -16,7 +16,7 @@ from callao.images.prune import Pruned, prune
 from callao.instances import InstancePaths, Record, every, names
 from callao.instances.files import read_json
 from callao.lifecycle.leftovers import resetting_at, staging_at
-from callao.lifecycle.warm_staging import clear_abandoned
+from callao.lifecycle.warm.staging import clear_abandoned
 from callao.snapshots import is_layer
 from callao.snapshots.cache import trim, warm_entries
 

@@ -7,7 +7,7 @@ from callao.errors import CallaoError
 from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths
-from callao.lifecycle.ensure_snapshot import SnapshotRequest, SnapshotState, ensure_snapshot
+from callao.lifecycle.snapshots.ensure import SnapshotRequest, SnapshotState, ensure_snapshot
 from callao.molecule.record import Recorded
 from callao.snapshots import listed
 

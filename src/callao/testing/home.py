@@ -17,7 +17,7 @@ from callao.instances import names
 from callao.instances.files import read_json, write_json
 from callao.instances.process import Identity, alive, identify
 from callao.lifecycle import Request, ensure
-from callao.lifecycle.warm_staging import clear_abandoned
+from callao.lifecycle.warm.staging import clear_abandoned
 from callao.testing.guest import Guest
 
 _PREFIX = "callao-"

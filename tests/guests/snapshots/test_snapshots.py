@@ -15,7 +15,7 @@ from callao.config import dump
 from callao.errors import CallaoError, SnapshotError
 from callao.events import silent
 from callao.instances import InstancePaths, inspect
-from callao.lifecycle import snapshot
+from callao.lifecycle.snapshots import operations
 from callao.snapshots import Snapshot, listed, size
 
 pytestmark = pytest.mark.guest
@@ -38,13 +38,13 @@ class Box:
         return done.stdout
 
     def take(self, name: str) -> Snapshot:
-        return snapshot.take("box", name, **self.place, report=silent)
+        return operations.take("box", name, **self.place, report=silent)
 
     def apply(self, name: str) -> None:
-        snapshot.apply("box", name, **self.place, report=silent)
+        operations.apply("box", name, **self.place, report=silent)
 
     def delete(self, name: str) -> None:
-        snapshot.delete("box", name, **self.place)
+        operations.delete("box", name, **self.place)
 
     def names(self) -> list[str]:
         return [each.name for each in listed(self.paths)]

@@ -26,11 +26,11 @@ from callao.images.store import base_at, identity_of
 from callao.instances import InstancePaths, Record, inspect
 from callao.instances.files import read_json, write_json
 from callao.lifecycle import Request, ensure
-from callao.lifecycle import snapshot as snapshots
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.factory_reset import factory_reset
 from callao.lifecycle.prune import prune_cache
+from callao.lifecycle.snapshots import operations
 from callao.offline import NetworkAccess
 
 HOST = Host.detect()
@@ -284,9 +284,9 @@ def test_a_factory_reset_frees_what_only_the_old_disk_needed(ground: Ground) -> 
     def snapshot(do: str, name: str) -> None:
         place = {"home": ground.home, "host": HOST, "timeout": 5.0}
         if do == "take":
-            snapshots.take("web", name, report=silent, **place)  # type: ignore[arg-type]
+            operations.take("web", name, report=silent, **place)  # type: ignore[arg-type]
         else:
-            snapshots.delete("web", name, **place)  # type: ignore[arg-type]
+            operations.delete("web", name, **place)  # type: ignore[arg-type]
 
     snapshot("take", "one")
     snapshot("take", "two")

@@ -18,9 +18,9 @@ from callao.events import silent
 from callao.host import Host
 from callao.instances import inspect
 from callao.lifecycle import Outcome, Request, ensure
-from callao.lifecycle.ensure_snapshot import SnapshotRequest, ensure_snapshot
 from callao.lifecycle.mounts import MountRequest, ensure_mount
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward
+from callao.lifecycle.snapshots.ensure import SnapshotRequest, ensure_snapshot
 from callao.lifecycle.support import refuse_unsupported
 
 HOST = Host.detect()

@@ -18,8 +18,9 @@ from callao.events import Event, EventState, silent
 from callao.host import Host, HostUser
 from callao.instances import fingerprint
 from callao.instances.effects import Effect, effect_of
-from callao.lifecycle import Request, ensure, warm_cache
-from callao.lifecycle.warm_cache import cache_size, keep_within
+from callao.lifecycle import Request, ensure
+from callao.lifecycle.warm import limit
+from callao.lifecycle.warm.limit import cache_size, keep_within
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "Europe/Lisbon")
 DOCUMENT = {
@@ -100,7 +101,7 @@ def test_a_cache_that_cannot_be_trimmed_is_told_and_no_failure(
     def fail(*_arguments: object) -> None:
         raise DriverError("disk x is no qcow2.")
 
-    monkeypatch.setattr(warm_cache, "trim", fail)
+    monkeypatch.setattr(limit, "trim", fail)
     events: list[Event] = []
     keep_within(home, events.append)
     (event,) = events
@@ -108,6 +109,6 @@ def test_a_cache_that_cannot_be_trimmed_is_told_and_no_failure(
 
 
 def test_what_saves_a_machine_is_not_loaded_to_go_on_from_one() -> None:
-    program = "import sys, callao.lifecycle.warm; print('callao.hostagent.api.saving' in sys.modules)"
+    program = "import sys, callao.lifecycle.warm.create; print('callao.hostagent.api.saving' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -14,8 +14,8 @@ from callao.errors import SnapshotError
 from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths
-from callao.lifecycle import snapshot
 from callao.lifecycle.leftovers import clear_stale
+from callao.lifecycle.snapshots import operations
 from callao.snapshots import listed, sweep, unreadable
 
 DRIVER = driver_for("qemu")
@@ -35,11 +35,11 @@ def paths(tmp_path: Path) -> InstancePaths:
 
 def take(paths: InstancePaths, name: str) -> None:
     home = paths.dir.parent
-    snapshot.take(paths.name, name, home=home, host=Host.detect(), timeout=5, report=silent)
+    operations.take(paths.name, name, home=home, host=Host.detect(), timeout=5, report=silent)
 
 
 def delete(paths: InstancePaths, name: str) -> None:
-    snapshot.delete(paths.name, name, home=paths.dir.parent, host=Host.detect(), timeout=5)
+    operations.delete(paths.name, name, home=paths.dir.parent, host=Host.detect(), timeout=5)
 
 
 def layers(paths: InstancePaths) -> list[str]:
@@ -73,7 +73,7 @@ def test_a_record_that_cannot_be_read_costs_no_layer(paths: InstancePaths, damag
     assert set(before) <= set(layers(paths))
     assert unreadable(paths) == ["first"]
     with pytest.raises(SnapshotError, match=r"'first' of 'web': .*snapshot\.json cannot be read"):
-        snapshot.find(paths, "first")
+        operations.find(paths, "first")
     with pytest.raises(SnapshotError, match="has a snapshot 'first' already"):
         take(paths, "first")
     record.write_text(good)
@@ -111,9 +111,9 @@ def test_a_run_that_is_killed_while_it_sets_back_leaves_the_firmwares_variables_
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copyfile", half)
         with pytest.raises(Killed):
-            snapshot.apply("web", "third", home=home, host=Host.detect(), timeout=5, report=silent)
+            operations.apply("web", "third", home=home, host=Host.detect(), timeout=5, report=silent)
     assert paths.qemu_efi_vars.read_bytes() == b"now!"
-    snapshot.apply("web", "third", home=home, host=Host.detect(), timeout=5, report=silent)
+    operations.apply("web", "third", home=home, host=Host.detect(), timeout=5, report=silent)
     assert paths.qemu_efi_vars.read_bytes() == b"then"
 
 
@@ -147,7 +147,7 @@ def test_an_interrupted_run_removes_no_layer_of_a_machine(
         (paths.dir / "disk.77").write_bytes(paths.disk.read_bytes())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(snapshot, "save", interrupted)
+    monkeypatch.setattr(operations, "save", interrupted)
     with pytest.raises(KeyboardInterrupt):
         take(paths, "third")
     assert (paths.dir / "disk.77").exists()

@@ -48,7 +48,7 @@ def create(instance: str, tag: str, timeout: float) -> None:
     \b
       callao snapshot create web --tag pristine
     """
-    from callao.lifecycle.snapshot import take
+    from callao.lifecycle.snapshots.operations import take
 
     run = session()
     made = take(instance, tag, home=run.home, host=run.host, timeout=timeout, report=run.report)
@@ -62,7 +62,7 @@ def create(instance: str, tag: str, timeout: float) -> None:
 @timeout
 def applied(instance: str, tag: str, timeout: float) -> None:
     """Restore a snapshot. What happened since is lost."""
-    from callao.lifecycle.snapshot import apply
+    from callao.lifecycle.snapshots.operations import apply
 
     run = session()
     apply(instance, tag, home=run.home, host=run.host, timeout=timeout, report=run.report)
@@ -75,7 +75,7 @@ def applied(instance: str, tag: str, timeout: float) -> None:
 @timeout
 def deleted(instance: str, tag: str, timeout: float) -> None:
     """Delete a snapshot. The instance stays as it is."""
-    from callao.lifecycle.snapshot import delete
+    from callao.lifecycle.snapshots.operations import delete
 
     run = session()
     delete(instance, tag, home=run.home, host=run.host, timeout=timeout)
@@ -89,7 +89,7 @@ def deleted(instance: str, tag: str, timeout: float) -> None:
 @click.option("-q", "--quiet", is_flag=True, help="Names only.")
 def shown(instance: str, form: str, quiet: bool) -> None:
     """List the snapshots of an instance, the oldest first."""
-    from callao.lifecycle.ensure_snapshot import snapshots_of
+    from callao.lifecycle.snapshots.ensure import snapshots_of
 
     run = session()
     found = snapshots_of(look(run, instance))

@@ -14,7 +14,7 @@ from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances import summary as summary_of
 from callao.instances.broken import usable
-from callao.lifecycle import snapshot as snapshots
+from callao.lifecycle.snapshots import operations
 from callao.lifecycle.threads import for_threads
 from callao.snapshots import Snapshot, check_snapshot_name, find, listed, summary
 
@@ -123,7 +123,7 @@ def _present(
     if check:
         return SnapshotOutcome(True, summary_of(instance), intended, None, intended)
     try:
-        made = snapshots.take(request.instance, request.name, report=report, **place)
+        made = operations.take(request.instance, request.name, report=report, **place)
     except SnapshotError:
         made_meanwhile = _there(instance, request.name)  # by another run, while this one waited for the lock
         if made_meanwhile is None:
@@ -142,7 +142,7 @@ def _absent(
     before = {"name": there.name, "memory": there.bound is not None}
     if not check:
         try:
-            snapshots.delete(request.instance, request.name, **place)
+            operations.delete(request.instance, request.name, **place)
         except SnapshotError:
             if _there(instance, request.name) is not None:
                 raise
@@ -158,7 +158,7 @@ def _applied(
     status = Status.STOPPED if found.bound is None else Status.RUNNING
     after = {"status": status.value, "snapshot": found.name}
     if not check:
-        snapshots.apply(request.instance, request.name, report=report, **place)
+        operations.apply(request.instance, request.name, report=report, **place)
         instance = inspect(request.instance, place["home"], place["host"])
     described = summary(instance.paths, found)
     return SnapshotOutcome(True, summary_of(instance), described, before, after)

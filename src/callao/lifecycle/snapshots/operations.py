@@ -22,8 +22,8 @@ from callao.instances.present import must_not_be_paused
 from callao.instances.store import living
 from callao.lifecycle.halt import cut_off
 from callao.lifecycle.leftovers import clear_stale
-from callao.lifecycle.saved import save, unlike
-from callao.lifecycle.snapshot_disks import leave_disks, refuse_return, return_disks, sweep_all
+from callao.lifecycle.snapshots.disks import leave_disks, refuse_return, return_disks, sweep_all
+from callao.lifecycle.snapshots.save import save, unlike
 from callao.lifecycle.start import go_on
 from callao.snapshots import Snapshot, check_snapshot_name, find, unreadable
 from callao.snapshots.store import RECORD

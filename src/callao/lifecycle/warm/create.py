@@ -31,10 +31,10 @@ from callao.lifecycle.delete import delete
 from callao.lifecycle.image import image_of
 from callao.lifecycle.lifeline import lifeline
 from callao.lifecycle.prune import in_use
-from callao.lifecycle.saved import save, uncopiable
+from callao.lifecycle.snapshots.save import save, uncopiable
 from callao.lifecycle.start import authorized_keys, start
-from callao.lifecycle.warm_cache import keep_within
-from callao.lifecycle.warm_staging import GOLDEN, clear
+from callao.lifecycle.warm.limit import keep_within
+from callao.lifecycle.warm.staging import GOLDEN, clear
 from callao.offline import NetworkAccess
 from callao.snapshots.cache import WarmEntry, WarmRecord
 
