@@ -45,6 +45,34 @@ options:
       - Whether to leave out mounts, forwards and everything else that needs help from inside the
         guest. Short for C(plain) in O(config).
     type: bool
+  disks:
+    description:
+      - Additional disks, which outlive the instance. A running one gets and loses them without a restart.
+        Short for C(additionalDisks) in O(config).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The disk, as M(callao.lima.disk) makes it.
+        type: str
+        required: true
+      size:
+        description:
+          - The size with its unit, such as V(10GiB), with which a disk that does not exist is created. One
+            that does is left as it is.
+        type: str
+      format:
+        description: Whether the guest formats a disk that holds nothing; it does by default.
+        type: bool
+      fs_type:
+        description: The file system, such as V(xfs), or V(swap). V(ext4) when not given.
+        type: str
+        aliases: [fsType]
+      fs_args:
+        description: Further arguments of C(mkfs).
+        type: list
+        elements: str
+        aliases: [fsArgs]
   mounts:
     description:
       - Directories of the host to show in the guest. Short for C(mounts) in O(config).

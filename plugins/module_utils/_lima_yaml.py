@@ -32,6 +32,13 @@ MOUNT = {
         "options": {"queue_size": {"type": "int", "aliases": ["queueSize"]}},
     },
 }
+DISK = {
+    "name": {"type": "str", "required": True},
+    "size": {"type": "str"},
+    "format": {"type": "bool"},
+    "fs_type": {"type": "str", "aliases": ["fsType"]},
+    "fs_args": {"type": "list", "elements": "str", "aliases": ["fsArgs"]},
+}
 PORT_FORWARD = {
     "guest_port": {"type": "int", "aliases": ["guestPort"]},
     "guest_port_range": {"type": "list", "elements": "int", "aliases": ["guestPortRange"]},
@@ -102,6 +109,7 @@ SHORTCUTS = {
     "vm_type": "vmType",
     "hostname": "hostname",
     "plain": "plain",
+    "disks": "additionalDisks",
     "mounts": "mounts",
     "port_forwards": "portForwards",
     "networks": "networks",
@@ -120,6 +128,7 @@ OPTIONS = {
     "vm_type": {"type": "str", "choices": ["qemu", "vz", "wsl2", "krunkit"]},
     "hostname": {"type": "str"},
     "plain": {"type": "bool"},
+    "disks": {"type": "list", "elements": "dict", "options": DISK},
     "mounts": {"type": "list", "elements": "dict", "options": MOUNT},
     "port_forwards": {"type": "list", "elements": "dict", "options": PORT_FORWARD},
     "networks": {"type": "list", "elements": "dict", "options": NETWORK},

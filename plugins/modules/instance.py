@@ -111,6 +111,15 @@ EXAMPLES = r"""
       local_port: 60022
     restart: never
 
+- name: Have a box with a disk that outlives it
+  callao.lima.instance:
+    name: db
+    template: debian-12
+    disks:
+      - name: data
+        size: 20GiB
+        fs_type: xfs
+
 - name: Have a box of another architecture, without anything that needs help from inside the guest
   callao.lima.instance:
     name: arm

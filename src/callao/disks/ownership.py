@@ -94,6 +94,25 @@ def must_be_free(paths: DiskPaths, instance: Path | None, what: str) -> None:
         )
 
 
+def must_be_available(disks: Sequence[str], instance: Path) -> None:
+    """For a start, before anything is changed for it.
+
+    :raises DiskNotFound: when there is no such disk.
+    :raises DiskInUse: when another machine has one.
+    """
+    for name in disks:
+        _must_be_available(DiskPaths.of(name, instance.parent), instance)
+
+
+def _must_be_available(paths: DiskPaths, instance: Path) -> None:
+    if not paths.image.exists():
+        raise DiskNotFound(
+            f"additionalDisks: disk {paths.name!r} does not exist in {paths.dir.parent}.",
+            hint=f"Create it: callao disk create {paths.name} --size SIZE",
+        )
+    must_be_free(paths, instance, f"attached to instance {instance.name!r}")
+
+
 def take(disks: Sequence[str], instance: Path) -> None:
     """Note that an instance has these disks: all of them, or none.
 
@@ -107,12 +126,7 @@ def take(disks: Sequence[str], instance: Path) -> None:
     try:
         for name in disks:
             with held(name, home) as paths:
-                if not paths.image.exists():
-                    raise DiskNotFound(
-                        f"additionalDisks: disk {name!r} does not exist in {disks_folder(home)}.",
-                        hint=f"Create it: callao disk create {name} --size SIZE",
-                    )
-                must_be_free(paths, instance, f"attached to instance {instance.name!r}")
+                _must_be_available(paths, instance)
                 before = owner_of(paths)
                 if before is None or not is_same(before, instance):
                     taken.append(name)

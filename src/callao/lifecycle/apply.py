@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from callao.autostart import disable, enable
+from callao.disks.ownership import must_be_available
 from callao.drivers import driver_for
 from callao.errors import CallaoError, ConfigError
 from callao.events import Reporter
@@ -47,6 +48,9 @@ def apply(
 
         refuse_taken_by_others(request, actual, host, home)
     paths = InstancePaths(home / request.name)
+    config = wanted.config if wanted is not None else actual.config if actual is not None else None
+    if Step.START in steps.steps and config is not None and config.additional_disks:
+        must_be_available([each.name for each in config.additional_disks], paths.dir)
     sweep(home, request.name)
     before = b""
     origin: TakeUp | None = None

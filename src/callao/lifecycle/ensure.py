@@ -12,6 +12,7 @@ from callao.instances import Target
 from callao.lifecycle.decide import decide, look
 from callao.lifecycle.outcome import outcome, picture_of
 from callao.lifecycle.request import Outcome, Request
+from callao.lifecycle.sized_disks import make, missing, with_disks, without_sizes
 from callao.lifecycle.threads import for_threads
 
 
@@ -25,6 +26,15 @@ def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Rep
     :raises CallaoError: one of the tree in :mod:`callao.errors`, with the remedy in it.
     """
     check_name(request.name)
+    request, sizes = without_sizes(request)
+    new = missing(request, sizes, home)
+    if new and not check:
+        _ensure(request, home=home, host=host, check=True, report=report)  # a wrong request makes no disk
+        make(new, home)
+    return with_disks(_ensure(request, home=home, host=host, check=check, report=report), new)
+
+
+def _ensure(request: Request, *, home: Path, host: Host, check: bool, report: Reporter) -> Outcome:
     if request.renamed_from:
         from callao.lifecycle.renamed import ensure_renamed
 

@@ -19,7 +19,8 @@ class Request:
     """One instance as somebody wants it.
 
     :param template: a template's name or path; None keeps that of an existing instance.
-    :param config: lima.yaml content, merged over the template; empty changes nothing.
+    :param config: lima.yaml content, merged over the template; empty changes nothing. A disk of its
+        ``additionalDisks`` that has a ``size`` is made where it does not exist.
     :param document: a whole lima.yaml, in the place of the template's; ``template`` then only names
         where it came from.
     :param text: that document as somebody wrote it, comments and all.

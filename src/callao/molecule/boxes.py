@@ -19,6 +19,7 @@ PASSED_ON = (
     "arch",
     "cpus",
     "disk",
+    "disks",
     "from",
     "hostname",
     "lock",

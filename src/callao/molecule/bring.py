@@ -19,6 +19,7 @@ _KEYS = {
     "arch": "arch",
     "cpus": "cpus",
     "disk": "disk",
+    "disks": "additionalDisks",
     "hostname": "hostname",
     "memory": "memory",
     "mounts": "mounts",

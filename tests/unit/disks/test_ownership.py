@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from callao.disks import DiskPaths
-from callao.disks.ownership import owner_of, release, release_all, take
+from callao.disks.ownership import must_be_available, owner_of, release, release_all, take
 from callao.errors import DiskInUse, DiskNotFound
 from callao.instances import InstancePaths, Runtime
 from callao.instances.files import write_json
@@ -65,6 +65,16 @@ def test_all_are_taken_or_none(home: Path) -> None:
     with pytest.raises(DiskNotFound):
         take(["two", "three"], home / "web")  # what it had before, it keeps
     assert owners(home) == ["", "web"]
+
+
+def test_a_start_is_refused_before_anything_is_changed_for_it(home: Path) -> None:
+    running(home, "web")
+    take(["two"], home / "web")
+    must_be_available(["one", "two"], home / "web")
+    with pytest.raises(DiskInUse, match="by instance 'web'"):
+        must_be_available(["one", "two"], home / "db")
+    with pytest.raises(DiskNotFound, match="callao disk create none --size"):
+        must_be_available(["none"], home / "db")
 
 
 @pytest.mark.parametrize("gone", ["process", "folder"])
