@@ -4,6 +4,6 @@ only be done from inside.
 
 Every module but :mod:`callao.guest.pack` runs on the guest's own Python, 3.6 or newer, with the standard
 library alone; hence the quoted annotations. Frames (:mod:`callao.guest.frames`) hold messages
-(:mod:`callao.guest.messages`) and pieces of streams (:mod:`callao.guest.streams`). docs/protocols.md
+(:mod:`callao.guest.messages`) and pieces of streams (:mod:`callao.guest.streams.window`). docs/protocols.md
 describes the protocol.
 """

@@ -7,18 +7,19 @@ import time
 from pathlib import Path
 
 from callao import __version__
-from callao.guest import clock, dns, identity, rules
-from callao.guest.containers import Containers
-from callao.guest.expose import Exposure
+from callao.guest import clock, identity
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece
 from callao.guest.link import Link
-from callao.guest.listener_events import listener_events
-from callao.guest.listeners import Scanner
+from callao.guest.listeners.containers import Containers
+from callao.guest.listeners.listener_events import listener_events
+from callao.guest.listeners.scan_schedule import SLOW, ListenerDiff, ScanSchedule
+from callao.guest.listeners.socket_counts import SocketCounts
+from callao.guest.listeners.sockets import Scanner
 from callao.guest.log import warn
 from callao.guest.messages import TO_GUEST
-from callao.guest.scan_schedule import SLOW, ListenerDiff, ScanSchedule
-from callao.guest.socket_counts import SocketCounts
-from callao.guest.switch import Switch
+from callao.guest.network import dns, rules
+from callao.guest.network.expose import Exposure
+from callao.guest.streams.switch import Switch
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 

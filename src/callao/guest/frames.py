@@ -2,8 +2,7 @@
 """Frames: four bytes of length, most significant first, then what they hold. Both ends use this.
 
 A message is a JSON object in UTF-8. Where the highest bit of the length is set, it is a piece of a stream
-(:mod:`callao.guest.streams`) instead: a byte that says which kind, four that say which stream, and bytes as
-they are.
+(:mod:`callao.guest.streams.window`) instead: a byte with its kind, four with its number, and data.
 """
 
 import enum

@@ -7,6 +7,7 @@ import functools
 import io
 import zipfile
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from callao import __version__
 
@@ -31,9 +32,17 @@ def zipapp_bytes() -> bytes:
 
 
 def _files() -> dict[str, str]:
-    modules = {
-        f"callao/guest/{source.name}": source.read_text(encoding="utf-8")
-        for source in resources.files("callao.guest").iterdir()
-        if source.name.endswith(".py") and source.name != HOST_ONLY
-    }
-    return {"__main__.py": MAIN, "callao/__init__.py": f'__version__ = "{__version__}"\n', **modules}
+    head = f'__version__ = "{__version__}"\n'
+    folder = resources.files("callao.guest")
+    return {"__main__.py": MAIN, "callao/__init__.py": head, **_modules(folder, "callao/guest")}
+
+
+def _modules(folder: Traversable, path: str) -> dict[str, str]:
+    """The modules of a package and of the packages in it, by their paths."""
+    found: dict[str, str] = {}
+    for each in folder.iterdir():
+        if each.name.endswith(".py") and each.name != HOST_ONLY:
+            found[f"{path}/{each.name}"] = each.read_text(encoding="utf-8")
+        elif each.is_dir() and each.name != "__pycache__":
+            found |= _modules(each, f"{path}/{each.name}")
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from callao.guest import dns
+from callao.guest.network import dns
 
 
 def recording(folder: Path, name: str, status: int = 0) -> None:

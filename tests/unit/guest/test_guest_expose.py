@@ -14,9 +14,9 @@ import pytest
 from guest_program import PATIENCE, Host, Program, program
 from support.namespace import network_namespace
 
-from callao.guest import nic, rules
-from callao.guest.expose import Exposure
-from callao.guest.nic import Nic
+from callao.guest.network import nic, rules
+from callao.guest.network.expose import Exposure
+from callao.guest.network.nic import Nic
 
 ETH0 = Nic("eth0", "192.168.5.15")
 ROUTES = """\

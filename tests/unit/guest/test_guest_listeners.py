@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from callao.guest import diag, listeners
-from callao.guest.listeners import Listener, Scanner, by_netlink, by_proc, from_table, readable
+from callao.guest.listeners import diag, sockets
+from callao.guest.listeners.sockets import Listener, Scanner, by_netlink, by_proc, from_table, readable
 
 HEADING = (
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -151,6 +151,6 @@ def test_where_netlink_does_not_work_proc_is_read(monkeypatch):
     def refuse():
         raise PermissionError
 
-    monkeypatch.setattr(listeners, "Diag", refuse)
+    monkeypatch.setattr(sockets, "Diag", refuse)
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert Listener("tcp", "127.0.0.1", server.getsockname()[1]) in Scanner().scan()

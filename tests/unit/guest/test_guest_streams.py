@@ -20,7 +20,7 @@ from support.pythons import python
 from support.waiting import PATIENCE, until
 
 from callao.errors import AgentError, PortTaken
-from callao.guest.streams import WINDOW
+from callao.guest.streams.window import WINDOW
 from callao.hostagent.channel import guestlink
 from callao.hostagent.channel.guestlink import GuestLink
 from callao.hostagent.ports import udpforward

@@ -17,11 +17,20 @@ import pytest
 from guest_program import PATIENCE, program
 from test_guest_channel import conversation
 
-from callao.guest import bpf, channel, scan_schedule
-from callao.guest.bpf import Refused, instruction
+from callao.guest import channel
 from callao.guest.channel import Work
-from callao.guest.listener_events import WRITING, ListenerEvents, listener_events, written
-from callao.guest.scan_schedule import BUSY_SHARE, CREDIT, LONGEST, RARE, REST, SETTLE, ScanSchedule
+from callao.guest.listeners import bpf, scan_schedule
+from callao.guest.listeners.bpf import Refused, instruction
+from callao.guest.listeners.listener_events import WRITING, ListenerEvents, listener_events, written
+from callao.guest.listeners.scan_schedule import (
+    BUSY_SHARE,
+    CREDIT,
+    LONGEST,
+    RARE,
+    REST,
+    SETTLE,
+    ScanSchedule,
+)
 
 WHOLE = 20.0
 """Seconds within which something that the kernel tells is told."""

@@ -6,9 +6,9 @@ import pytest
 from callao.guest import log
 from callao.guest.clock import follow
 from callao.guest.frames import encode
-from callao.guest.listeners import Listener
+from callao.guest.listeners.scan_schedule import BATCH, ListenerDiff, ScanSchedule
+from callao.guest.listeners.sockets import Listener
 from callao.guest.log import warn
-from callao.guest.scan_schedule import BATCH, ListenerDiff, ScanSchedule
 
 A, B = Listener("tcp", "127.0.0.1", 80), Listener("udp", "::", 53)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from callao.guest.socket_counts import SocketCounts, counts
+from callao.guest.listeners.socket_counts import SocketCounts, counts
 
 TABLE = b"""sockets: used 120
 TCP: inuse 4 orphan 0 tw 7 alloc 6 mem 1

@@ -21,7 +21,7 @@ from support.waiting import PATIENCE, until
 from callao.config import effective
 from callao.drivers import Forward
 from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_piece
-from callao.guest.streams import CREDIT, WINDOW
+from callao.guest.streams.window import CREDIT, WINDOW
 from callao.host import Host, HostUser
 from callao.hostagent.channel import guestlink, switch
 from callao.hostagent.channel.guestlink import GuestLink

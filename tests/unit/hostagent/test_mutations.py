@@ -20,7 +20,7 @@ import pytest
 from callao.config import effective, load
 from callao.errors import CallaoError
 from callao.guest.frames import Decoder, FrameError, Kind, encode, encode_piece
-from callao.guest.streams import Target, unpack_credit, unpack_target
+from callao.guest.streams.window import Target, unpack_credit, unpack_target
 from callao.host import Host, HostUser
 from callao.hostagent.api import http
 from callao.hostagent.ports.liveports import _listeners, _ports

@@ -10,7 +10,8 @@ import pytest
 
 from callao.config import nodes
 from callao.gotemplate import budget
-from callao.guest import frames, streams
+from callao.guest import frames
+from callao.guest.streams import window
 from callao.hostagent import logs
 from callao.hostagent.api import http
 from callao.hostagent.boot import readiness
@@ -172,7 +173,7 @@ KIB, MIB = 1 << 10, 1 << 20
     ("what", "figures"),
     [
         ("a message of the guest's program", [f"{frames.LIMIT // MIB} MiB"]),
-        ("bytes under way in one direction of a stream", [f"{streams.WINDOW // KIB} KiB"]),
+        ("bytes under way in one direction of a stream", [f"{window.WINDOW // KIB} KiB"]),
         ("what is unread by the guest", [f"{guestlink._DEAF // MIB} MiB"]),
         ("streams at a time", [str(switch.MOST)]),
         ("clients of a UDP port at a time", [str(udpforward.CLIENTS)]),

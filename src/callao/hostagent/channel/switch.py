@@ -13,7 +13,7 @@ from typing import Protocol
 
 from callao.errors import AgentError
 from callao.guest.frames import Kind, Piece, encode_piece
-from callao.guest.streams import Target
+from callao.guest.streams.window import Target
 
 CROWDED = 1 << 18
 """Bytes unsent beyond which no stream adds to them: a message waits for no more than these."""

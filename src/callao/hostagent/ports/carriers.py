@@ -10,7 +10,7 @@ from typing import Protocol
 
 from callao.drivers import Forward, LiveForwarder
 from callao.errors import AgentError, PortTaken
-from callao.guest.streams import Target
+from callao.guest.streams.window import Target
 from callao.hostagent.channel.switch import Switch
 from callao.hostagent.ports.hostsocket import identity, make_way, remove
 from callao.hostagent.ports.tcpforward import listen_tcp, listen_unix

@@ -11,7 +11,7 @@ from typing import Any
 
 from callao.errors import AgentError
 from callao.guest.frames import SEGMENT, FrameError, Kind, Piece
-from callao.guest.streams import CREDIT, GRANT, WINDOW, Target, unpack_credit
+from callao.guest.streams.window import CREDIT, GRANT, WINDOW, Target, unpack_credit
 from callao.hostagent.channel.switch import Switch
 
 _AT_ONCE = struct.pack("ii", 1, 0)

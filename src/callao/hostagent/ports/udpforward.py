@@ -12,7 +12,7 @@ from typing import Any
 
 from callao.errors import AgentError
 from callao.guest.frames import PIECE_LIMIT, FrameError, Kind, Piece
-from callao.guest.streams import Target
+from callao.guest.streams.window import Target
 from callao.hostagent.channel.switch import Switch
 
 IDLE = 90.0

@@ -6,9 +6,9 @@ from typing import Union
 
 from callao.guest.frames import FrameError, Kind, Piece
 from callao.guest.link import Link
-from callao.guest.streams import Target, unpack_target
-from callao.guest.tcp import TcpStream
-from callao.guest.udp import UdpStream
+from callao.guest.streams.tcp import TcpStream
+from callao.guest.streams.udp import UdpStream
+from callao.guest.streams.window import Target, unpack_target
 
 Stream = Union[TcpStream, UdpStream]  # noqa: UP007 (Python 3.6)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from callao.guest.frames import SEGMENT, FrameError, Kind, Piece
 from callao.guest.link import Link
-from callao.guest.streams import CREDIT, GRANT, WINDOW, unpack_credit
+from callao.guest.streams.window import CREDIT, GRANT, WINDOW, unpack_credit
 
 
 class TcpStream:

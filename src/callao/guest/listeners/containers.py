@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from callao.guest import dnat, kubernetes
-from callao.guest.background import BackgroundCommand
-from callao.guest.listeners import Listener
+from callao.guest.listeners import dnat, kubernetes
+from callao.guest.listeners.background import BackgroundCommand
+from callao.guest.listeners.sockets import Listener
 
 RULES_PERIOD, SERVICES_PERIOD = 5.0, 10.0
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Events from the kernel when a listener opens or closes, in any network namespace.
 
-Four BPF programs (:mod:`callao.guest.bpf`) write to a ring buffer: three at hooks of the root of cgroup v2,
+Four BPF programs (:mod:`.bpf`) write to a ring buffer: three at hooks of the root of cgroup v2,
 when a UDP socket is bound or released, and one at each change of a TCP socket's state from or to LISTEN. An
 event has no content; it is a reason to scan. Needs Linux 5.9 and root.
 """
@@ -11,9 +11,9 @@ import os
 import socket
 from contextlib import suppress
 
-from callao.guest import bpf
-from callao.guest.bpf import Kernel, Refused, instruction
-from callao.guest.listeners import CLOSE, LISTEN
+from callao.guest.listeners import bpf
+from callao.guest.listeners.bpf import Kernel, Refused, instruction
+from callao.guest.listeners.sockets import CLOSE, LISTEN
 
 HOOKS = (12, 13, 34)
 """BPF_CGROUP_INET4_POST_BIND, BPF_CGROUP_INET6_POST_BIND, BPF_CGROUP_INET_SOCK_RELEASE."""

@@ -6,7 +6,7 @@ the wire are dropped before the translation; what is translated still names the 
 And what answers from 127.0.0.1 leaves only as the answer to such a connection.
 """
 
-from callao.guest.nic import Nic
+from callao.guest.network.nic import Nic
 
 TABLE = "inet callao"
 CHAIN, CHAIN_OUT = "CALLAO", "CALLAO-OUT"

@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from callao.guest import rules
-from callao.guest.commands import Failed, run, succeeds
 from callao.guest.log import warn
-from callao.guest.nic import Nic, nic
+from callao.guest.network import rules
+from callao.guest.network.commands import Failed, run, succeeds
+from callao.guest.network.nic import Nic, nic
 
 CONF = Path("/proc/sys/net/ipv4/conf")
 

@@ -9,7 +9,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from callao.guest.diag import Diag
+from callao.guest.listeners.diag import Diag
 
 LISTEN, CLOSE = 10, 7
 """Kernel: include/net/tcp_states.h. UDP has CLOSE when it is not connected."""

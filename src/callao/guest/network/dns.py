@@ -3,8 +3,8 @@
 
 import shutil
 
-from callao.guest.commands import Failed, run, succeeds
 from callao.guest.log import warn
+from callao.guest.network.commands import Failed, run, succeeds
 
 TABLE = "ip callao_dns"
 CHAIN = "CALLAO-DNS"

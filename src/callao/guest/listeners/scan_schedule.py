@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When to scan for listeners, and what has changed since the last scan."""
 
-from callao.guest.listeners import Listener
+from callao.guest.listeners.sockets import Listener
 
 QUICK, SLOW, RARE = 0.25, 0.75, 5.0
 """Seconds between checks of the socket counts: QUICK after a change, because services start together, SLOW

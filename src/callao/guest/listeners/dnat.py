@@ -8,7 +8,7 @@ kube-proxy's rules for services end in DNAT without a port, and are no business 
 import json
 import shlex
 
-from callao.guest.listeners import DNAT, Listener
+from callao.guest.listeners.sockets import DNAT, Listener
 
 OURS = "CALLAO"
 ANYWHERE = "0.0.0.0"  # noqa: S104 (told, not bound)

@@ -3,8 +3,8 @@
 
 import json
 
-from callao.guest.dnat import ANYWHERE, PROTOS
-from callao.guest.listeners import Listener
+from callao.guest.listeners.dnat import ANYWHERE, PROTOS
+from callao.guest.listeners.sockets import Listener
 
 FIELDS = {"NodePort": "nodePort", "LoadBalancer": "port"}
 """Which of a port's numbers the node answers at, for each type of service; as Lima has it."""
