@@ -6,6 +6,6 @@ from __future__ import annotations
 from callao.cidata.content import content, instance_id
 from callao.cidata.disks import detach_script, disk_script
 from callao.cidata.iso import write
-from callao.cidata.seed import GATEWAY, GUEST, Seed
+from callao.cidata.seed import Seed
 
-__all__ = ["GATEWAY", "GUEST", "Seed", "content", "detach_script", "disk_script", "instance_id", "write"]
+__all__ = ["Seed", "content", "detach_script", "disk_script", "instance_id", "write"]

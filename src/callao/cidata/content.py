@@ -69,7 +69,9 @@ def _environment(seed: Seed) -> dict[str, str]:
     ]
     if problems:
         raise ConfigError(problems)
-    return guest_environment(env, seed.environment, propagate=seed.config.propagate_proxy_env)
+    return guest_environment(
+        env, seed.environment, seed.network.gateway, propagate=seed.config.propagate_proxy_env
+    )
 
 
 def _variables(seed: Seed, environment: Mapping[str, str]) -> dict[str, bytes]:

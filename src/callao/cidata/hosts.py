@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 
-from callao.cidata.seed import GATEWAY, GUEST, Seed
+from callao.cidata.seed import Seed
 
 
 def etc_hosts(seed: Seed) -> str:
@@ -15,7 +15,7 @@ def etc_hosts(seed: Seed) -> str:
     A name whose target is neither an address nor a name of this list stays out: only a resolver can
     answer for it.
     """
-    names = {"host.lima.internal": GATEWAY, f"{seed.hostname}.internal": GUEST}
+    names = {"host.lima.internal": seed.network.gateway, f"{seed.hostname}.internal": seed.network.guest}
     names.update(seed.config.host_resolver.hosts)
     found = ((name, _address(name, names)) for name in names)
     return "".join(f"{address}\t{name}\n" for name, address in found if address)

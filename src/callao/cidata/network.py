@@ -25,9 +25,7 @@ def nics(seed: Seed) -> dict[str, str]:
 def network_config(seed: Seed) -> Document:
     """See cloud-init's "Networking Config Version 2"."""
     first = _ethernet(USER_MODE_NIC, seed.mac_address, USER_MODE_METRIC)
-    servers = seed.config.dns or seed.dns
-    if servers:
-        first["nameservers"] = {"addresses": list(servers)}
+    first["nameservers"] = {"addresses": list(seed.config.dns or (seed.network.dns,))}
     if seed.config.dns:
         first["dhcp4-overrides"] = {"route-metric": USER_MODE_METRIC, "use-dns": False}
     ethernets: dict[str, Document] = {USER_MODE_NIC: first}

@@ -7,8 +7,6 @@ import ipaddress
 import re
 from collections.abc import Mapping
 
-from callao.cidata.seed import GATEWAY
-
 _NAMES = ("ftp_proxy", "http_proxy", "https_proxy", "no_proxy")
 
 _PROXY = re.compile(
@@ -17,7 +15,9 @@ _PROXY = re.compile(
 """The authority of RFC 3986, section 3.2: login, host, then port and the rest."""
 
 
-def guest_environment(env: Mapping[str, str], host: Mapping[str, str], *, propagate: bool) -> dict[str, str]:
+def guest_environment(
+    env: Mapping[str, str], host: Mapping[str, str], gateway: str, *, propagate: bool
+) -> dict[str, str]:
     """``env`` of the configuration, with the proxy variables of the host laid over it.
 
     Each proxy variable comes in both cases with one value, the lower case's where they differ; an
@@ -33,16 +33,18 @@ def guest_environment(env: Mapping[str, str], host: Mapping[str, str], *, propag
         upper = merged.pop(name.upper(), "")
         chosen = value or upper
         if chosen:
-            proxies[name] = proxies[name.upper()] = chosen if name == "no_proxy" else reachable(chosen)
+            proxies[name] = proxies[name.upper()] = (
+                chosen if name == "no_proxy" else reachable(chosen, gateway)
+            )
     return merged | proxies
 
 
-def reachable(proxy: str) -> str:
+def reachable(proxy: str, gateway: str) -> str:
     """The proxy's URL (or bare ``host:port``) with a loopback host replaced by the gateway."""
     match = _PROXY.fullmatch(proxy)
     if match is None or not _loopback(match["host"].strip("[]")):
         return proxy
-    return match["before"] + GATEWAY + match["after"]
+    return match["before"] + gateway + match["after"]
 
 
 def _loopback(host: str) -> bool:

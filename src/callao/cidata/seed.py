@@ -8,15 +8,7 @@ from dataclasses import dataclass, field
 
 from callao.config.names import hostname_of
 from callao.config.schema import Config
-
-GATEWAY = "192.168.5.2"
-"""The host, as the guest sees it on the user-mode network."""
-
-GUEST = "192.168.5.15"
-"""The guest's address on the user-mode network."""
-
-DNS = "192.168.5.3"
-"""The user-mode network's DNS server."""
+from callao.guestnet import USER_MODE, GuestNetwork
 
 
 @dataclass(frozen=True)
@@ -34,8 +26,8 @@ class Seed:
     """Of the first, user-mode NIC."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """The host's, from which proxies are taken."""
-    dns: tuple[str, ...] = (DNS,)
-    """Name servers of the first NIC where the configuration names none."""
+    network: GuestNetwork = USER_MODE
+    """Of the first NIC."""
 
     @property
     def hostname(self) -> str:

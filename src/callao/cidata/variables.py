@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from callao.cidata.disks import disk_variables
 from callao.cidata.provision import file_variables, skips_default_dependencies
-from callao.cidata.seed import DNS, GATEWAY, GUEST, Seed
+from callao.cidata.seed import Seed
 from callao.config.schema import Mount
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -37,9 +37,9 @@ def lima_variables(seed: Seed) -> dict[str, str]:
         "UPGRADE_PACKAGES": _flag(config.upgrade_packages),
         "CONTAINERD_USER": _flag(config.containerd.user and not config.plain),
         "CONTAINERD_SYSTEM": _flag(config.containerd.system and not config.plain),
-        "SLIRP_GATEWAY": GATEWAY,
-        "SLIRP_DNS": DNS,
-        "SLIRP_IP_ADDRESS": GUEST,
+        "SLIRP_GATEWAY": seed.network.gateway,
+        "SLIRP_DNS": seed.network.dns,
+        "SLIRP_IP_ADDRESS": seed.network.guest,
         "SKIP_DEFAULT_DEPENDENCY_RESOLUTION": _flag(skips_default_dependencies(config)),
         "VMTYPE": config.vm_type.value,
         "TIMEZONE": config.timezone,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkab
 from callao.config import Arch, Config, MountType, VMType
 from callao.errors import Problem
 from callao.events import Reporter
+from callao.guestnet import GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths, Shape
 
@@ -252,6 +253,9 @@ class Driver(Protocol):
 
     def validate(self, config: Config, host: Host) -> list[Problem]:
         """What of ``config`` this driver cannot do; pure, touches nothing."""
+
+    def network(self, config: Config) -> GuestNetwork:
+        """Of the first NIC of a machine of ``config``; pure."""
 
     def missing(self, config: Config) -> list[str]:
         """What the host lacks to run ``config`` (programs, firmware), a sentence each with its remedy."""

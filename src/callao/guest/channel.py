@@ -193,6 +193,8 @@ class Channel:
 
     def _expose(self, message: "dict[str, object]") -> None:
         ports, wrong = rules.wanted(message.get("ports"))
+        address = message.get("address")
+        self._work.exposure.address = address if isinstance(address, str) else ""
         error = self._work.exposure.expose(ports)
         answer = {"type": "exposed", "ports": self._work.exposure.ports}  # type: dict[str, object]
         if wrong or error:
@@ -203,9 +205,11 @@ class Channel:
         self._link.send(identity.become(message))
 
     def _dns(self, message: "dict[str, object]") -> None:
-        wanted, error = (message.get("udp"), message.get("tcp")), ""
-        if wanted != self._work.resolver:  # setting the same rules again takes an emulated guest 0.2 s
-            error = dns.resolve_by(*wanted)
+        wanted, error = dns.resolver(message), ""
+        if wanted is None:
+            error = "not two ports and two addresses"
+        elif wanted != self._work.resolver:  # setting the same rules again takes an emulated guest 0.2 s
+            error = dns.resolve_by(wanted)
             if not error:
                 self._work.resolver = wanted
         self._link.send({"type": "resolving", "error": error})

@@ -8,8 +8,8 @@ TO_GUEST = {
     "ping": ("id",),
     "time": ("now",),
     "scan": (),
-    "expose": ("ports",),
-    "dns": ("udp", "tcp"),
+    "expose": ("ports", "address"),
+    "dns": ("udp", "tcp", "server", "gateway"),
     "become": (*_IDENTITY, "host_key", "entropy", "now"),
 }
 

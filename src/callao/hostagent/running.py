@@ -86,6 +86,7 @@ class Running:
             self.client,
             self.config,
             ssh_port=self.started.ssh_port,
+            network=self.at.driver.network(self.config),
             sockets=self.at.paths.sock_dir,
             changed=self.note_forwards,
             greeting=greeting,

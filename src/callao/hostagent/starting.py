@@ -75,7 +75,9 @@ class Starting:
         from callao.hostagent.channel.nameservice import start_resolver
 
         try:
-            resolver, ask_it = await start_resolver(config, self.at.paths.name)
+            resolver, ask_it = await start_resolver(
+                config, self.at.paths.name, self.at.driver.network(config)
+            )
         except AgentError as error:
             self.status.notice(f"hostResolver: {error} The hypervisor's own name server answers instead.")
             return None, []

@@ -16,6 +16,7 @@ from callao.config import Config, mac_address
 from callao.drivers import Driver
 from callao.errors import InstanceError
 from callao.events import Reporter
+from callao.guestnet import GuestNetwork
 from callao.host import home_folder
 from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
 from callao.instances.files import write_json
@@ -47,7 +48,7 @@ def start(
     clear_stale(instance.paths)
     settle_bases(instance.paths, instance.record, driver, home)
     driver.resize(instance.paths, instance.config)
-    seed = _seed(instance, instance.config, home)
+    seed = _seed(instance, instance.config, home, driver.network(instance.config))
     content = cidata.content(seed)
     cidata.write(content, instance.paths.cidata_iso)
     if origin is not None:
@@ -67,7 +68,7 @@ def go_on(paths: InstancePaths, take_up: TakeUp, home: Path, timeout: float, rep
     _run(paths, home, timeout, report, None)
 
 
-def _seed(instance: Instance, config: Config, home: Path) -> cidata.Seed:
+def _seed(instance: Instance, config: Config, home: Path, network: GuestNetwork) -> cidata.Seed:
     paths = instance.paths
     alias = ssh_alias(paths.name)
     key = host_key(paths.host_key, alias)
@@ -80,6 +81,7 @@ def _seed(instance: Instance, config: Config, home: Path) -> cidata.Seed:
         host_key_pub=key.public,
         mac_address=instance.record.mac_address or mac_address(paths.dir, 0),
         environment=dict(os.environ),
+        network=network,
     )
 
 

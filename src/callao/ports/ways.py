@@ -9,10 +9,7 @@ from collections.abc import Collection, Mapping
 
 from callao.ports.rules import Wanted
 
-NIC = "192.168.5.15"
-"""The guest's address in the hypervisor's user-mode network: where its forwards lead."""
-
-_OPEN = ("0.0.0.0", "::", NIC)  # noqa: S104 - compared with, not bound
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _LOOPBACK = "127.0.0.1"
 """What the guest can lead its NIC's packets to."""
 
@@ -41,8 +38,12 @@ def preference(environment: Mapping[str, str]) -> Preference:
     return Preference.SSH if text.lower() in ("1", "t", "true") else Preference.QUICKEST
 
 
-def way(wanted: Wanted, exposed: Collection[tuple[str, int]], prefer: Preference) -> Way:
-    """:param exposed: (proto, port) of the guest's 127.0.0.1 that are reachable at its NIC."""
+def way(wanted: Wanted, exposed: Collection[tuple[str, int]], prefer: Preference, nic: str) -> Way:
+    """The best one.
+
+    :param exposed: (proto, port) of the guest's 127.0.0.1 that are reachable at its NIC.
+    :param nic: the guest's address on its network: where the hypervisor's forwards lead.
+    """
     if _is_ours_alone(wanted):
         return Way.AGENT
     if wanted.proto == "tcp" and prefer is Preference.SSH:
@@ -52,9 +53,9 @@ def way(wanted: Wanted, exposed: Collection[tuple[str, int]], prefer: Preference
     led_away = (wanted.proto, wanted.guest_port) in exposed
     if to_expose(wanted):
         return Way.SLIRP if led_away else Way.AGENT
-    if wanted.guest_ip == NIC and led_away:  # the guest's rule would lead to its loopback
+    if wanted.guest_ip == nic and led_away:  # the guest's rule would lead to its loopback
         return Way.AGENT
-    return Way.SLIRP if wanted.guest_ip in _OPEN else Way.AGENT
+    return Way.SLIRP if wanted.guest_ip in (*_ANY, nic) else Way.AGENT
 
 
 def to_expose(wanted: Wanted) -> bool:

@@ -30,7 +30,7 @@ from callao.cidata.proxies import guest_environment, reachable
     ],
 )
 def test_a_proxy_on_the_hosts_loopback_is_reached_at_the_gateway(proxy, expected):
-    assert reachable(proxy) == expected
+    assert reachable(proxy, "192.168.5.2") == expected
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_a_proxy_on_the_hosts_loopback_is_reached_at_the_gateway(proxy, expected
     ],
 )
 def test_proxies_come_in_both_cases_and_the_hosts_win(env, host, propagate, expected):
-    assert guest_environment(env, host, propagate=propagate) == expected
+    assert guest_environment(env, host, "192.168.5.2", propagate=propagate) == expected

@@ -21,6 +21,7 @@ from callao.drivers.qemu import disk
 from callao.drivers.qemu.devices import Monitor, UserNetwork
 from callao.drivers.qemu.process import launch
 from callao.errors import DriverError, PortTaken
+from callao.guestnet import USER_MODE
 from callao.instances import InstancePaths
 from callao.instances.process import identify, wait_gone
 from callao.ports import any_free, is_free
@@ -36,7 +37,11 @@ def paths() -> Iterator[InstancePaths]:
 
 def bare(paths: InstancePaths, *forwards: Forward) -> list[str]:
     argv = [QEMU, "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults", "-display", "none", "-S"]
-    return [*argv, *UserNetwork("52:55:55:00:00:01", forwards).argv(), *Monitor(paths.qmp_sock).argv()]
+    return [
+        *argv,
+        *UserNetwork(USER_MODE, "52:55:55:00:00:01", forwards).argv(),
+        *Monitor(paths.qmp_sock).argv(),
+    ]
 
 
 def tcp(port: int) -> Forward:

@@ -59,16 +59,16 @@ def test_names_are_led_anew_only_where_they_lead_elsewhere(monkeypatch):
     """Else a copy's rules are those of the machine that was saved, and to say them again takes time."""
     led = []
 
-    def resolve_by(udp, tcp):
-        led.append((udp, tcp))
-        return "nft failed" if tcp == 3 else ""
+    def resolve_by(at):
+        led.append((at.udp, at.tcp))
+        return "nft failed" if at.tcp == 3 else ""
 
     monkeypatch.setattr(channel.dns, "resolve_by", resolve_by)
     monkeypatch.setattr(channel.dns, "clear", lambda: led.append("cleared"))
     work = Work()
     with conversation(work) as (_, host):
         for udp, tcp in ((1, 2), (1, 2), (1, 3), (1, 3), (1, 2)):
-            host.send(type="dns", udp=udp, tcp=tcp)
+            host.send(type="dns", udp=udp, tcp=tcp, server="192.168.5.3", gateway="192.168.5.2")
             assert host.expect("resolving")["error"] == ("nft failed" if tcp == 3 else "")
     work.end()
     assert led == [(1, 2), (1, 3), (1, 3), "cleared"]

@@ -9,6 +9,8 @@ import pytest
 
 from callao.guest.network import dns
 
+RESOLVER = dns.Resolver(1053, 1054, "192.168.5.3", "192.168.5.2")
+
 
 def recording(folder: Path, name: str, status: int = 0) -> None:
     program = folder / name
@@ -19,7 +21,7 @@ def recording(folder: Path, name: str, status: int = 0) -> None:
 
 
 def test_both_protocols_go_to_their_ports_from_the_guest_and_its_containers() -> None:
-    text = dns.nft(1053, 1054)
+    text = dns.nft(RESOLVER)
     assert text.startswith("table ip callao_dns {}\ndelete table ip callao_dns\ntable ip callao_dns {\n")
     assert text.count("ip daddr 192.168.5.3 udp dport 53 dnat to 192.168.5.2:1053") == 2
     assert text.count("ip daddr 192.168.5.3 tcp dport 53 dnat to 192.168.5.2:1054") == 2
@@ -31,8 +33,8 @@ def test_nft_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     recording(tmp_path, "nft")
     recording(tmp_path, "iptables-restore")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert dns.resolve_by(1053, 1054) == ""
-    assert (tmp_path / "calls").read_text() == "nft -f -\n" + dns.nft(1053, 1054)
+    assert dns.resolve_by(RESOLVER) == ""
+    assert (tmp_path / "calls").read_text() == "nft -f -\n" + dns.nft(RESOLVER)
 
 
 def test_iptables_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +42,7 @@ def test_iptables_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         recording(tmp_path, name)
     (tmp_path / "cat").symlink_to("/bin/cat")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert dns.resolve_by(1053, 1054) == ""
+    assert dns.resolve_by(RESOLVER) == ""
     calls = (tmp_path / "calls").read_text()
     assert (
         "-A CALLAO-DNS -d 192.168.5.3 -p udp --dport 53 -j DNAT --to-destination 192.168.5.2:1053" in calls
@@ -49,15 +51,33 @@ def test_iptables_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_without_either_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert dns.resolve_by(1053, 1054) == "neither nft nor iptables is there"
+    assert dns.resolve_by(RESOLVER) == "neither nft nor iptables is there"
 
 
-@pytest.mark.parametrize("ports", [(None, 53), ("53", 53), (53, [])])
-def test_what_is_no_port_is_refused(ports: tuple[object, object]) -> None:
-    assert dns.resolve_by(*ports) == "not two ports"
+MESSAGE: dict[str, object] = {"udp": 1053, "tcp": 1054, "server": "192.168.5.3", "gateway": "192.168.5.2"}
+
+
+def test_a_message_names_ports_and_addresses() -> None:
+    assert dns.resolver(MESSAGE) == RESOLVER
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"udp": None},
+        {"udp": "53"},
+        {"tcp": []},
+        {"server": None},
+        {"server": "192.168.5.3 drop"},
+        {"gateway": "fe80::1"},
+        {"gateway": "\0"},
+    ],
+)
+def test_what_is_no_port_or_no_address_is_refused(wrong: dict[str, object]) -> None:
+    assert dns.resolver({**MESSAGE, **wrong}) is None
 
 
 def test_a_refusal_is_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recording(tmp_path, "nft", status=1)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert "nft failed with status 1" in dns.resolve_by(1053, 1054)
+    assert "nft failed with status 1" in dns.resolve_by(RESOLVER)

@@ -41,7 +41,7 @@ eth0	0005A8C0	00000000	0001	0	0	100	00FFFFFF	0	0	0
     ],
 )
 def test_the_nic_is_slirp_s_or_the_default_route_s(addresses, default, expected):
-    assert nic.choose(addresses, default) == expected
+    assert nic.choose(addresses, default, ETH0.address) == expected
 
 
 def test_the_best_default_route_counts():
@@ -123,7 +123,7 @@ def localnet(conf: Path) -> str:
 
 def test_the_door_is_open_only_while_ports_are_wanted(fake, conf):
     put(fake, "nft")
-    exposure = Exposure(lambda: ETH0, conf)
+    exposure = Exposure(lambda _: ETH0, conf)
     assert exposure.expose([]) == ""
     assert calls(fake) == ""
     assert exposure.expose([("tcp", 80)]) == ""
@@ -136,7 +136,7 @@ def test_the_door_is_open_only_while_ports_are_wanted(fake, conf):
 
 def test_rules_that_are_refused_open_no_door(fake, conf, capsys):
     put(fake, "nft", "1")
-    exposure = Exposure(lambda: ETH0, conf)
+    exposure = Exposure(lambda _: ETH0, conf)
     assert "nft failed with status 1" in exposure.expose([("tcp", 80)])
     assert (localnet(conf), exposure.ports) == ("0", [])
 
@@ -145,7 +145,7 @@ def test_without_nft_it_is_done_by_iptables(fake, conf):
     put(fake, "iptables-restore")
     (fake / "iptables").write_text(f'#!/bin/sh\necho "iptables $*" >>{fake}/calls\n[ "$4" != -C ]\n')
     (fake / "iptables").chmod(0o755)
-    exposure = Exposure(lambda: ETH0, conf)
+    exposure = Exposure(lambda _: ETH0, conf)
     assert exposure.expose([("udp", 53)]) == ""
     done = calls(fake)
     assert "-A CALLAO -i eth0 -d 192.168.5.15 -p udp --dport 53 -j DNAT --to-destination 127.0.0.1" in done
@@ -157,16 +157,16 @@ def test_without_nft_it_is_done_by_iptables(fake, conf):
 
 @pytest.mark.parametrize(("found", "said"), [(None, "no interface"), (ETH0, "neither nft nor iptables")])
 def test_what_is_missing_is_said(fake, conf, found, said, capsys):
-    assert said in Exposure(lambda: found, conf).expose([("tcp", 80)])
+    assert said in Exposure(lambda _: found, conf).expose([("tcp", 80)])
     assert localnet(conf) == "0"
 
 
 def test_what_a_killed_predecessor_left_is_removed(fake, conf):
     put(fake, "nft")
-    Exposure(lambda: ETH0, conf).recover()
+    Exposure(lambda _: ETH0, conf).recover()
     assert calls(fake) == ""
     (conf / "eth0/route_localnet").write_text("1\n")
-    Exposure(lambda: ETH0, conf).recover()
+    Exposure(lambda _: ETH0, conf).recover()
     assert localnet(conf) == "0"
     assert calls(fake) == f"nft list table inet callao\nnft -f -\n{rules.NFT_CLEAR}"
 

@@ -22,6 +22,7 @@ from callao.config import effective
 from callao.drivers import Forward
 from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_piece
 from callao.guest.streams.window import CREDIT, WINDOW
+from callao.guestnet import USER_MODE
 from callao.host import Host, HostUser
 from callao.hostagent.channel import guestlink, switch
 from callao.hostagent.channel.guestlink import GuestLink
@@ -294,6 +295,7 @@ def test_what_a_message_should_not_hold_is_left_out_and_the_next_is_understood(
             client,
             CONFIG,
             ssh_port=60022,
+            network=USER_MODE,
             sockets=tmp_path,
             changed=lambda: None,
         )

@@ -90,7 +90,7 @@ class Scene:
         client: Any = self.client
         ways = {Way.SLIRP: BySlirp(machine), Way.SSH: BySsh(client), Way.AGENT: self.inside}
         news = PortNews(self.told.append, changed, Path("/sockets"))
-        return PortForwarder(ways, rules, 60022, expose, news, self.prefer, enabled=True)
+        return PortForwarder(ways, rules, 60022, expose, news, self.prefer, nic="192.168.5.15", enabled=True)
 
     def kinds(self) -> list[str]:
         return [each["type"] for each in self.told]

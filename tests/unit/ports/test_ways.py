@@ -9,6 +9,8 @@ from callao.ports import Preference, Wanted, Way, from_within, preference, to_ex
 
 EXPOSED = {("tcp", 80)}
 
+NIC = "192.168.5.15"
+
 
 def wanted(
     proto: str, host_ip: str, guest_ip: str, *, inside: bool = False, host_socket: str = ""
@@ -41,13 +43,13 @@ def wanted(
 def test_the_hypervisor_carries_what_it_reaches(
     forward: Wanted, exposed: set[tuple[str, int]], expected: Way
 ) -> None:
-    assert way(forward, exposed, Preference.QUICKEST) is expected
+    assert way(forward, exposed, Preference.QUICKEST, NIC) is expected
 
 
 def test_ssh_carries_tcp_where_it_is_asked_for() -> None:
-    assert way(wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH) is Way.SSH
-    assert way(wanted("udp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH) is Way.SLIRP
-    assert way(wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Preference.SSH) is Way.AGENT
+    assert way(wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Way.SSH
+    assert way(wanted("udp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Way.SLIRP
+    assert way(wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Preference.SSH, NIC) is Way.AGENT
 
 
 @pytest.mark.parametrize(

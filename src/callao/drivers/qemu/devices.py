@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from callao.drivers.base import Forward
+from callao.guestnet import GuestNetwork
 
 NETDEV = "net0"
 """The user-mode network, by which the monitor adds and removes forwards."""
@@ -79,13 +80,18 @@ class DirectKernel:
 
 @dataclass(frozen=True)
 class UserNetwork:
-    """Lima's user-mode network: guest 192.168.5.15, host .2, DNS .3."""
+    """QEMU's own, see qemu(1), ``-netdev user``.
 
+    Gateway and DNS are the second and third address of the subnet by themselves. They are not said again,
+    since saved states are bound to the words that are here.
+    """
+
+    network: GuestNetwork
     mac: str
     forwards: tuple[Forward, ...]
 
     def argv(self) -> list[str]:
-        options = [f"user,id={NETDEV},net=192.168.5.0/24,dhcpstart=192.168.5.15"]
+        options = [f"user,id={NETDEV},net={self.network.subnet},dhcpstart={self.network.guest}"]
         options += [f"hostfwd={rule(forward)}-:{forward.guest_port}" for forward in self.forwards]
         return ["-netdev", ",".join(options), "-device", f"virtio-net-pci,netdev={NETDEV},mac={self.mac}"]
 

@@ -29,6 +29,7 @@ from callao.drivers.qemu.migration import DEVICES, MEMORY, WHOLE
 from callao.drivers.qemu.process import launch
 from callao.errors import ConfigError, DriverError, Problem
 from callao.events import Event, EventState, Reporter, Stage
+from callao.guestnet import USER_MODE, GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths
 
@@ -79,6 +80,9 @@ class QemuDriver:
                     Problem(f"portForwards[{index}].hostIP", rule.host_ip, message, "an IPv4 address")
                 )
         return problems
+
+    def network(self, config: Config) -> GuestNetwork:  # noqa: ARG002 - the same for all of QEMU's
+        return USER_MODE
 
     def missing(self, config: Config) -> list[str]:
         arch = config.arch.value

@@ -27,6 +27,7 @@ from callao.drivers.qemu.devices import (
 )
 from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.shares import Slots
+from callao.guestnet import USER_MODE
 from callao.instances import InstancePaths
 
 MACHINES = {Arch.X86_64: "q35", Arch.AARCH64: "virt"}
@@ -66,7 +67,7 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
     parts += [
         Disk("disk", booting.disk or paths.disk, "qcow2", boot=True),
         Disk("cidata", paths.cidata_iso, "raw", readonly=True),
-        UserNetwork(boot.mac_address, (*ssh, *boot.forwards)),
+        UserNetwork(USER_MODE, boot.mac_address, (*ssh, *boot.forwards)),
         *_networks(boot),
         SerialLog(paths.serial_log),
         GuestChannel(paths.ga_sock),

@@ -11,28 +11,33 @@ from callao.guest.network.commands import Failed, run, succeeds
 from callao.guest.network.nic import Nic, nic
 
 CONF = Path("/proc/sys/net/ipv4/conf")
+FOR_ALL = ("all", "default")
+"""Folders there that are no interface's: others, as kube-proxy, set them."""
 
 
 class Exposure:
     """``find`` and ``conf`` are for tests."""
 
-    def __init__(self, find: "Callable[[], Nic | None]" = nic, conf: Path = CONF) -> None:
+    def __init__(self, find: "Callable[[str], Nic | None]" = nic, conf: Path = CONF) -> None:
         self._find = find
         self._conf = conf
+        self.address = ""
+        """Ours, at which the host reaches us."""
         self._localnet = None  # type: Path | None
         self._by_iptables = False
         self.ports = []  # type: list[tuple[str, int]]
         """Those in effect."""
 
     def recover(self) -> None:
-        """Undo what a predecessor left that was killed. Where it left nothing, this reads one file."""
-        found = self._find()
-        if found is None or _read(self._switch(found)) != "1":
+        """Undo what a predecessor left that was killed. Where it left nothing, this only reads files."""
+        left = [each for each in sorted(self._conf.glob("*/route_localnet")) if _read(each) == "1"]
+        ours = [each for each in left if each.parent.name not in FOR_ALL]
+        if not ours:
             return
         if succeeds(["nft", "list", "table", *rules.TABLE.split()]):
-            self._localnet = self._switch(found)
+            self._localnet = ours[0]
         elif succeeds(["iptables", "-w", "-t", "nat", "-S", rules.CHAIN]):
-            self._localnet, self._by_iptables = self._switch(found), True
+            self._localnet, self._by_iptables = ours[0], True
         self.clear()
 
     def expose(self, ports: "list[tuple[str, int]]") -> str:
@@ -52,9 +57,9 @@ class Exposure:
         self.expose([])
 
     def _apply(self, ports: "list[tuple[str, int]]") -> None:
-        found = self._find()
+        found = self._find(self.address)
         if found is None:
-            raise Failed("no interface has a default route or slirp's address")
+            raise Failed("no interface has a default route or the address that the host reaches us at")
         if not shutil.which("nft") and not shutil.which("iptables-restore"):
             raise Failed("neither nft nor iptables is there")
         switch = self._switch(found)

@@ -7,9 +7,6 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
-SLIRP = "192.168.5.15"
-"""What QEMU's user network gives to the guest, in Lima's numbering."""
-
 SIOCGIFADDR = 0x8915  # linux/sockios.h, netdevice(7)
 ROUTES = Path("/proc/net/route")
 
@@ -19,10 +16,10 @@ class Nic(NamedTuple):
     address: "str"
 
 
-def choose(addresses: "dict[str, str]", default: "str | None") -> "Nic | None":
-    """The one that has slirp's address, otherwise the default route's."""
+def choose(addresses: "dict[str, str]", default: "str | None", wanted: str) -> "Nic | None":
+    """The one that has the wanted address, otherwise the default route's."""
     for name, address in sorted(addresses.items()):
-        if address == SLIRP:
+        if address == wanted:
             return Nic(name, address)
     return Nic(default, addresses[default]) if default in addresses and default is not None else None
 
@@ -47,9 +44,10 @@ def addresses() -> "dict[str, str]":
     return found
 
 
-def nic() -> "Nic | None":
+def nic(wanted: str) -> "Nic | None":
+    """The one at which the host reaches us, by the address that it names."""
     try:
         routes = ROUTES.read_text()
     except OSError:
         routes = ""
-    return choose(addresses(), default_route(routes))
+    return choose(addresses(), default_route(routes), wanted)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
-from callao.cidata import GATEWAY, GUEST
 from callao.config import Config, hostname_of
+from callao.guestnet import GuestNetwork
 from callao.resolver import Resolver, Rules
 
 _PORTS = (*range(61053, 61085), 0)
@@ -14,14 +14,26 @@ _PORTS = (*range(61053, 61085), 0)
 copy is mostly led where the saved machine was, and its rules stay: others take an emulated guest 0.2 s."""
 
 
-async def start_resolver(config: Config, name: str) -> tuple[Resolver, dict[str, object]]:
+async def start_resolver(
+    config: Config, name: str, network: GuestNetwork
+) -> tuple[Resolver, dict[str, object]]:
     """A resolver that answers, and the message that has the guest ask it.
 
     :raises AgentError: when no port can be had.
     """
     hostname = hostname_of(name, config.hostname)
-    static = {"host.lima.internal": GATEWAY, f"{hostname}.internal": GUEST, hostname: GUEST}
+    static = {
+        "host.lima.internal": network.gateway,
+        f"{hostname}.internal": network.guest,
+        hostname: network.guest,
+    }
     rules = Rules(hosts=config.host_resolver.hosts, ipv6=config.host_resolver.ipv6, static=static)
-    resolver = Resolver(rules, gateway=IPv4Address(GATEWAY), ports=_PORTS)
+    resolver = Resolver(rules, gateway=IPv4Address(network.gateway), ports=_PORTS)
     udp, tcp = await resolver.start()
-    return resolver, {"type": "dns", "udp": udp, "tcp": tcp}
+    return resolver, {
+        "type": "dns",
+        "udp": udp,
+        "tcp": tcp,
+        "server": network.dns,
+        "gateway": network.gateway,
+    }

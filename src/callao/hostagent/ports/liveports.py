@@ -13,6 +13,7 @@ from pathlib import Path
 from callao.config import Config, PortForward
 from callao.drivers import LiveForwarder, Machine
 from callao.guest.listeners.sockets import DNAT, V6ONLY
+from callao.guestnet import GuestNetwork
 from callao.hostagent import journal, unexpected
 from callao.hostagent.channel.clock import Message
 from callao.hostagent.channel.guestlink import GuestLink
@@ -53,6 +54,7 @@ class LivePorts:
         config: Config,
         *,
         ssh_port: int,
+        network: GuestNetwork,
         sockets: Path,
         changed: Callable[[], None],
         greeting: Sequence[Message] = (),
@@ -60,6 +62,7 @@ class LivePorts:
         """:param greeting: what a guest's program is told each time it has said hello."""
         self._greeting = greeting
         self._config = config
+        self._address = network.guest
         self._pending: asyncio.Task[None] | None = None
         self._acted = 0.0
         self._hearing: dict[str, str] = {}
@@ -87,6 +90,7 @@ class LivePorts:
             self._expose,
             news,
             preference(os.environ),
+            nic=network.guest,
             notice=_notice,
         )
         self._ration = Ration(*_TOLD)
@@ -211,7 +215,7 @@ class LivePorts:
         wanted = sorted(ports, key=repr)
         if wanted != self._exposing:
             self._exposing = wanted
-            await self._link.send({"type": "expose", "ports": wanted})
+            await self._link.send({"type": "expose", "ports": wanted, "address": self._address})
 
     def _told(self, forwarding: dict[str, str]) -> None:
         if self._ration.take():

@@ -55,6 +55,8 @@ class PortForwarder:
     expose: Callable[[list[list[object]]], Awaitable[None]]
     """Has the guest make these of its loopback's (proto, port) reachable from its NIC, and no others."""
     news: PortNews
+    nic: str = field(kw_only=True)
+    """The guest's address on its network."""
     prefer: Preference = Preference.QUICKEST
     extra: list[PortForward] = field(default_factory=list)
     """Rules that came while the machine runs; they go before the others."""
@@ -176,7 +178,7 @@ class PortForwarder:
 
     def _way(self, wanted: Wanted) -> Way:
         """The best one that this machine has: not each forwards ports itself."""
-        best = way(wanted, self.exposed, self.prefer)
+        best = way(wanted, self.exposed, self.prefer, self.nic)
         return best if best in self.carriers else Way.AGENT
 
     def _is_held(self, wanted: Wanted) -> bool:

@@ -218,6 +218,7 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
         host_key_pub="",
         mac_address="",
         environment=dict(os.environ),
+        network=driver_for(config.vm_type).network(config),
     )
     parts = (
         [image.disk.name, image.digest, str(image.kernel)],

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network of a guest's first NIC, by which the host reaches it, stated once."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class AddressSource(enum.Enum):
+    """Whose DHCP server gives the guest its address."""
+
+    HYPERVISOR = enum.auto()
+    """The hypervisor's: the guest is alone there, and its address is known before it boots."""
+    NETWORK = enum.auto()
+    """That of a network which other machines are in, too."""
+
+
+@dataclass(frozen=True)
+class GuestNetwork:
+    """IPv4 addresses, as text."""
+
+    subnet: str
+    """With its prefix length."""
+    guest: str
+    gateway: str
+    """The host, as the guest sees it."""
+    dns: str
+    """The name server of the network itself."""
+    addresses: AddressSource
+
+
+USER_MODE = GuestNetwork(
+    subnet="192.168.5.0/24",
+    guest="192.168.5.15",
+    gateway="192.168.5.2",
+    dns="192.168.5.3",
+    addresses=AddressSource.HYPERVISOR,
+)
+"""Lima's numbers, which scripts in templates know."""
