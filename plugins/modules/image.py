@@ -37,7 +37,7 @@ options:
   images:
     description:
       - Several places to have the image from, as C(images) in lima.yaml has them. The first for
-        O(arch) that can be had is taken.
+        O(arch) that is available is taken.
     type: list
     elements: dict
   template:
@@ -82,7 +82,7 @@ EXAMPLES = r"""
   callao.lima.image:
     lock: "{{ playbook_dir }}/callao.lock"
 
-- name: Have it from wherever it can be had
+- name: Fetch it from the first location that works
   callao.lima.image:
     images:
       - location: https://mirror.example.com/base.img

@@ -230,7 +230,7 @@ instances:
           returned: when the stage has ended
           sample: 33.4
     config:
-      description: Its effective lima.yaml, with every default filled in; null where it cannot be understood.
+      description: Its effective lima.yaml, with every default filled in; null where it cannot be parsed.
       type: dict
       returned: with O(configuration=true)
       contains:
@@ -268,7 +268,7 @@ def look(module):
 
 
 def effective(instance):
-    """None for an instance whose lima.yaml cannot be understood."""
+    """None for an instance whose lima.yaml cannot be parsed."""
     from callao.config import to_document
 
     return None if instance.config is None else to_document(instance.config)

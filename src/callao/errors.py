@@ -118,7 +118,7 @@ class LockError(CallaoError):
 
 
 class ImageError(CallaoError):
-    """An image that cannot be had."""
+    """An image that is not available."""
 
 
 class DownloadError(ImageError):
@@ -126,7 +126,7 @@ class DownloadError(ImageError):
 
 
 class DigestMismatch(ImageError):
-    """What came is not what was asked for; names both digests."""
+    """A download whose digest is not the expected one; names both."""
 
 
 class ImageFormatError(ImageError):
@@ -150,7 +150,7 @@ class InstanceOvertaken(InstanceError):
 
 
 class InstanceBroken(InstanceError):
-    """The instance's folder cannot be understood."""
+    """Files in the instance's folder cannot be read or parsed."""
 
 
 class InstanceProtected(InstanceError):

@@ -63,7 +63,7 @@ def expanded(path: str) -> Path:
     except RuntimeError:
         user = path.partition("/")[0]
         raise CallaoError(
-            f"{path!r}: {user} is nobody's home on this host.", hint="Write the path without '~'."
+            f"{path!r}: {user} is no user of this host.", hint="Write the path without '~'."
         ) from None
 
 

@@ -39,7 +39,7 @@ def user_data(seed: Seed, entry: str, name_nics: str, *, early: bool) -> Documen
     :param entry: the script that mounts the seed and runs its boot.sh.
     :param name_nics: the script that names NICs which cloud-init could not rename.
     :param early: whether there is work to do before sshd starts.
-    :raises ConfigError: when a certificate cannot be had.
+    :raises ConfigError: when a certificate is not available.
     """
     config = seed.config
     document: Document = {

@@ -109,7 +109,7 @@ class _Run:
             (self.warnings if field in _TEXTS else self.problems).append(problem)
             return text
         if field in _SOCKETS and not result.strip():
-            self.problems.append(Problem(place, _brief(text), "comes to nothing", "a socket's path"))
+            self.problems.append(Problem(place, _brief(text), "has no value", "a socket's path"))
         return result
 
 

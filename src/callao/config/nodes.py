@@ -35,7 +35,7 @@ _COLLECTIONS = frozenset(f"{_TAG}{name}" for name in ("map", "seq", "set", "omap
 
 
 class Repeated(Exception):
-    """A problem that has a place in the text, such as a key that stands there twice."""
+    """A problem that has a place in the text, such as a key that is listed twice."""
 
     def __init__(self, problem: Problem, mark: Any) -> None:
         super().__init__(problem.path)
@@ -184,7 +184,7 @@ class _Builder:
                 continue
             key = self._key(key_node)
             if key in own:
-                raise Repeated(Problem(key, key, "stands here a second time", "once"), key_node.start_mark)
+                raise Repeated(Problem(key, key, "is set a second time", "once"), key_node.start_mark)
             own[key] = self.value(value_node)
         for each in reversed(merged):
             value = self.value(each)

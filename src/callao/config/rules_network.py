@@ -52,7 +52,7 @@ def _ports(given: Mapping[str, Any], side: str, place: str) -> Iterator[Problem]
     if port is not None and ports is not None and port != ports[0]:
         yield Problem(where, port, f"is not where {side}PortRange starts", str(ports[0]))
     if port is not None and given.get(f"{side}Socket"):
-        yield Problem(where, port, f"stands beside {side}Socket", "one of them")
+        yield Problem(where, port, f"cannot be set with {side}Socket", "one of them")
     if 22 in (port, *(ports or ())) and not given.get("ignore"):
         yield Problem(where, 22, "is ssh's, which has a forward already", "another port; see ssh.localPort")
 
@@ -105,7 +105,7 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
         place = f"networks[{index}]"
         kinds = [key for key in ("lima", "socket", "vzNAT") if network.get(key)]
         if len(kinds) != 1:
-            yield Problem(place, kinds, "is of no kind, or of several", _KINDS)
+            yield Problem(place, kinds, "has no kind of network, or several", _KINDS)
         socket, name = network.get("socket"), network.get("lima")
         if socket:
             yield from _socket(socket, socket, f"{place}.socket")

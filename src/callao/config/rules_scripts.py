@@ -60,7 +60,9 @@ def provision(filled: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _playbook(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:
     if entry.get("script"):
-        yield Problem(f"{place}.script", _brief(entry["script"]), "stands beside playbook", "one of them")
+        yield Problem(
+            f"{place}.script", _brief(entry["script"]), "cannot be set with playbook", "one of them"
+        )
     if not os.path.exists(entry["playbook"]):  # noqa: PTH110 - Path.exists raises for a name that is too long
         yield Problem(f"{place}.playbook", entry["playbook"], "is not there", "an existing file's path")
 
@@ -94,7 +96,7 @@ def _locator(entry: Mapping[str, Any], place: str, *, unread: bool) -> Iterator[
     if not url:
         yield Problem(f"{place}.file.url", url, "is missing", "a URL or a path")
     elif entry.get("script"):
-        yield Problem(f"{place}.file", url, "stands beside script", "one of them")
+        yield Problem(f"{place}.file", url, "cannot be set with script", "one of them")
     elif unread:
         yield Problem(f"{place}.file", url, "was not read", "the text itself, or file in a template")
     yield from digest(file, f"{place}.file")

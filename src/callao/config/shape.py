@@ -334,7 +334,7 @@ def _unknown(key: object, place: str, item: object, known: Mapping[str, Any]) ->
 
 
 def _converted(kind: type, value: object) -> Any:
-    """``value`` in the type, where it can be had without loss; None where not."""
+    """``value`` in the type, where it can be converted without loss; None where not."""
     if isinstance(value, bool) or kind is bool:
         return value if kind is bool and isinstance(value, bool) else as_text(value) if kind is str else None  # type: ignore[arg-type]
     if kind is str:

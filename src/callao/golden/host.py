@@ -50,7 +50,7 @@ def refuse_unfit(arch: str, folder: Path) -> None:
     lacking = missing_packages(arch)
     if lacking:
         raise ImageError(
-            f"This host lacks what builds a Debian image: {', '.join(lacking)}.",
+            f"This host lacks programs that build a Debian image: {', '.join(lacking)}.",
             hint=f"Install with: apt-get install {' '.join(lacking)}",
         )
     free = shutil.disk_usage(folder).free

@@ -47,7 +47,7 @@ _NOTHING = _Nothing()
 
 
 class Missing(enum.Enum):
-    """What an action does that comes to nothing, such as the field of a map that has none of that name."""
+    """What an action does that has no value, such as the field of a map that has none of that name."""
 
     PRINTED = enum.auto()
     """As ``<no value>``: Go's way."""
@@ -321,7 +321,7 @@ class _Run:
         if value is not None:
             return show(value)
         if self._missing is Missing.REFUSED:
-            raise self._fault(place, "it comes to nothing")
+            raise self._fault(place, "it has no value")
         return "<no value>"
 
     def _write(self, place: int, text: str) -> None:

@@ -50,7 +50,7 @@ def download(
     """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
 
     :param notice: hears why it waits.
-    :raises DownloadError: when it cannot be had; what came is kept for the next try, unless it is too large.
+    :raises DownloadError: when it is not available; the part is kept for the next try, unless too large.
     :raises OSError: when it cannot be written; urllib3 wraps those of the network.
     """
     last: Exception | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first image of a list that fits and can be had, ready to boot from."""
+"""The first image of a list that fits and is available, ready to boot from."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ensure_image(
 
     A wrong digest is not a reason to take the next one: somebody has to look at it.
 
-    :raises ImageError: when none can be had, with each one's reason.
+    :raises ImageError: when none is available, with each one's reason.
     :raises DigestMismatch: when one is not what was asked for.
     """
     fitting = [image for image in images if image.arch is None or image.arch.value == arch]
@@ -57,7 +57,7 @@ def ensure_image(
             if image is not fitting[-1]:
                 message = f"{error} Trying the next image."
                 report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=message))
-    raise DownloadError("No image can be had: " + " ".join(reasons))
+    raise DownloadError("No image is available: " + " ".join(reasons))
 
 
 def _variants(image: Image) -> tuple[str, str]:

@@ -35,7 +35,7 @@ class CachedFile:
 
 
 def lookup(location: str, digest: str | None, home: Path) -> CachedFile | None:
-    """The file if it can be had without the network; nothing is made or verified anew.
+    """The file if it is available without the network; nothing is built or verified again.
 
     :raises ImageError: for a location or a digest that is none.
     """
@@ -60,7 +60,7 @@ def fetch(
 
     :param digest: ``sha256:…`` or ``sha512:…``; without one, people are told, and the server is asked if
         a cached file has changed.
-    :raises DownloadError: when it cannot be had.
+    :raises DownloadError: when it is not available.
     :raises DigestMismatch: when it is another; nothing of it is kept.
     """
     name = digests.algorithm(digest)
@@ -85,7 +85,7 @@ def fetch(
 def newest(location: str, *, home: Path, report: Reporter, patience: Patience | None = None) -> CachedFile:
     """The URL's content as it is now, whatever was cached; for what has no digest and may change.
 
-    :raises DownloadError: when it cannot be had; what was cached stays.
+    :raises DownloadError: when it is not available; what was cached stays.
     """
     place = parse(location)
     cached = cache_entry(home, place.url)

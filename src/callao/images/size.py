@@ -17,7 +17,7 @@ _NOT_ALLOWED = (405, 501)
 def size_of(location: str, patience: Patience | None = None) -> int:
     """Bytes; 0 where the server doesn't say.
 
-    :raises DownloadError: when the file cannot be had.
+    :raises DownloadError: when the file is not available.
     """
     place = parse(location)
     if place.path is not None:

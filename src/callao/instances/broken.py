@@ -18,7 +18,7 @@ MEND = "Mend its lima.yaml, replace it with 'recreate: true', or delete it with 
 def usable(instance: Instance, hint: str = "") -> Config:
     """Its configuration, for what can do nothing without.
 
-    :raises InstanceBroken: when its lima.yaml cannot be understood.
+    :raises InstanceBroken: when its lima.yaml cannot be parsed.
     """
     if instance.config is None:
         raise broken(instance.name, instance.errors, hint)

@@ -41,7 +41,7 @@ def _found(base: Path, name: str, record: Record, home: Path) -> Path:
         return kept
     origin = f" ({record.image}, {record.image_digest or 'of no known digest'})" if record.image else ""
     raise InstanceError(
-        f"instance {name!r}: its disk stands on {base}, which is not there.",
+        f"instance {name!r}: its disk is backed by {base}, which does not exist.",
         hint=f"Bring that file back{origin}.",
     )
 
@@ -61,12 +61,12 @@ def _lasting(base: Path, name: str, record: Record, home: Path) -> Path:
     try:
         kept = pin(base, record.image_digest, home)
     except (OSError, CallaoError) as error:
-        message = f"instance {name!r}: {base}, on which its disk stands, cannot be kept: {error}"
+        message = f"instance {name!r}: {base}, which backs its disk, cannot be kept: {error}"
         raise InstanceError(message) from error
     if kept is None:
         raise InstanceError(
-            f"instance {name!r}: its disk was made on an image with {record.image_digest}, and {base} is "
-            "another one by now.",
+            f"instance {name!r}: its disk was made on an image with {record.image_digest}, and {base} "
+            "has changed since.",
             hint=f"Bring that image back ({record.image}), as it was.",
         )
     return kept

@@ -58,7 +58,7 @@ def copy(
     if not files:
         raise InstanceError(
             f"instance {source.name!r} has no disk that could be copied.",
-            hint="One that Lima made keeps its disk otherwise: copy it with 'limactl clone'.",
+            hint="Lima has another disk layout: copy it with 'limactl clone'.",
         )
     sweep(home, name)
     record = msgspec.structs.replace(source.record, created=time.time(), mac_address="", reclaims=True)

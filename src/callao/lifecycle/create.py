@@ -47,7 +47,7 @@ def create(
     """Make the folder of a new instance, with its disk.
 
     :param timeout: seconds that another run may keep us from the image.
-    :raises ImageError: when no image can be had.
+    :raises ImageError: when no image is available.
     :raises CallaoError: when something cannot be made; nothing is left of it then.
     """
     config = wanted.config

@@ -22,7 +22,7 @@ def make_disk(paths: InstancePaths, config: Config, driver: Driver, image: Calla
     Under the lock of its base, as a prune removes one: from then on whoever looks sees who stands on it.
 
     :param image: has the image; called again when that has been removed meanwhile.
-    :raises ImageError: when no image can be had.
+    :raises ImageError: when no image is available.
     :raises DriverError: when the disk cannot be made.
     """
     for _ in range(_TRIES):
@@ -31,4 +31,7 @@ def make_disk(paths: InstancePaths, config: Config, driver: Driver, image: Calla
             if all(each.exists() for each in (had.disk, had.kernel, had.initrd) if each is not None):
                 driver.create(paths, config, had)
                 return had
-    raise ImageError(f"{had.location} is removed from the cache as soon as it is there.", hint="Try again.")
+    raise ImageError(
+        f"{had.location} was removed from the cache by another run each time it was fetched.",
+        hint="Try again.",
+    )

@@ -35,7 +35,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
     The image is had before anything is touched.
 
     :raises InstanceError: when it is protected or broken, or the disk cannot be made.
-    :raises ImageError: when the image cannot be had.
+    :raises ImageError: when the image is not available.
     """
     config = usable(instance)
     if instance.protected:
@@ -44,7 +44,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
         )
     if (instance.dir / "diffdisk").exists():
         raise InstanceError(
-            f"instance {instance.name!r} was made by Lima, which keeps its disk otherwise.",
+            f"instance {instance.name!r} was made by Lima, which has another disk layout.",
             hint=f"Reset it with 'limactl factory-reset {instance.name}'.",
         )
 

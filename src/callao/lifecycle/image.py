@@ -17,10 +17,10 @@ PATIENCE = Patience().others
 def image_of(
     config: Config, *, home: Path, access: NetworkAccess, report: Reporter, timeout: float = PATIENCE
 ) -> Fetched:
-    """The first of its images that can be had, for its architecture.
+    """The first of its images that is available, for its architecture.
 
     :param timeout: seconds that another run may keep us from it.
-    :raises ImageError: when none can be had.
+    :raises ImageError: when none is available.
     """
     return ensure_image(
         config.images,

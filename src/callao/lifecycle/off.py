@@ -26,7 +26,7 @@ def switch_off(
 
     :param timeout: seconds to wait for another run that changes it.
     :raises InstanceNotFound: when there is none.
-    :raises InstanceBroken: when its lima.yaml cannot be understood.
+    :raises InstanceBroken: when its lima.yaml cannot be parsed.
     """
     if not _runs(indexed_instance(name, home)):
         return False

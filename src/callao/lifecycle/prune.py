@@ -86,7 +86,7 @@ def in_use(home: Path) -> list[Path]:
 
 
 def _bases(paths: InstancePaths) -> tuple[Path, ...]:
-    """Asked of the disk itself: a lima.yaml that cannot be understood frees nothing.
+    """Asked of the disk itself: a lima.yaml that cannot be parsed frees nothing.
 
     The layers of snapshots may stand on something else than the disk does, after a factory reset.
 

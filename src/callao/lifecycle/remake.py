@@ -24,7 +24,7 @@ def remake_disk(
 ) -> Instance:
     """Give a stopped instance without a disk one; returns it as it is then.
 
-    :raises ImageError: when the image cannot be had.
+    :raises ImageError: when the image is not available.
     :raises DriverError: when the disk cannot be made.
     """
     paths, config = instance.paths, usable(instance)

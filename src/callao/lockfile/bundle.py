@@ -88,7 +88,7 @@ def _unpacked(
         report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=f"unpacking {wanted.location}"))
         adopt(wanted.location, content, wanted.digest, home)
     elif path.name not in texts or content.read(len(texts[path.name]) + 1) != texts[path.name].encode():
-        raise LockError(f"{tar}: {member.name!r} is not what belongs to {wanted.location}.")
+        raise LockError(f"{tar}: {member.name!r} does not match {wanted.location}.")
 
 
 def _lock_of(source: tarfile.TarFile, member: tarfile.TarInfo | None, tar: Path) -> Lock:

@@ -64,7 +64,7 @@ def refuse_inputs(file: LockFile, config: Mapping[str, object]) -> None:
     for key in _INPUTS:
         if config.get(key):
             raise LockError(
-                f"config: {key}: stands beside the template, and {file.path} cannot vouch for it.",
+                f"config: {key}: is set beside the template, and {file.path} does not lock it.",
                 hint="Put it into the template and lock that, or do without the lock.",
             )
 

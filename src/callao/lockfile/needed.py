@@ -47,7 +47,7 @@ def fetch_all(
 ) -> tuple[CachedFile, ...]:
     """Have all of it in the cache, verified.
 
-    :raises ImageError: when one cannot be had, or is not what was locked.
+    :raises ImageError: when one is not available, or is not what was locked.
     """
     wanted = needed(lock, archs)
     files = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images of a template as they are today: which can be had, with what digest and size."""
+"""The images of a template as they are today: which are available, with what digest and size."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from callao.offline import NetworkAccess
 def pinned_images(
     document: Mapping[str, object], key: str, *, home: Path, access: NetworkAccess, report: Reporter
 ) -> dict[str, LockedImage]:
-    """For each architecture, the first image that fits and can be had, as an instance would take it.
+    """For each architecture, the first image that fits and is available, as an instance would take it.
 
-    :raises LockError: when none can be had for one, or the images are not as lima.yaml has them.
+    :raises LockError: when none is available for one, or the images are not as lima.yaml has them.
     :raises DigestMismatch: when one is not what the template says: somebody has to look at it.
     """
     images = _images(document, key)
@@ -43,7 +43,7 @@ def pinned_images(
                     message = f"{key}: {error} The next image for {arch} is locked instead."
                     report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
         else:
-            raise LockError(f"template {key!r}: no image for {arch} can be had: {' '.join(reasons)}")
+            raise LockError(f"template {key!r}: no image for {arch} is available: {' '.join(reasons)}")
     return found
 
 

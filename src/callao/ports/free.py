@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of the host's ports can be had, and who has the others."""
+"""Which of the host's ports are available, and which process has each of the others."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def holder(proto: str, port: int) -> str:
 
 
 def refusal(proto: str, address: str, port: int) -> str:
-    """Why ``port`` cannot be had, for people; empty when it can."""
+    """Why ``port`` is not available, for people; empty when it can."""
     if is_free(proto, address, port):
         return ""
     who = holder(proto, port)

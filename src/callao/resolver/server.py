@@ -35,7 +35,7 @@ class Resolver:
     :param resolv_conf: names the servers that are asked for what getaddrinfo cannot tell.
     :param upstream_port: their port.
     :param idle: seconds after which a TCP connection without queries ends.
-    :param ports: of ours, the first that can be had; 0 is any.
+    :param ports: the first of them that is free; 0 is any.
     """
 
     def __init__(

@@ -49,5 +49,5 @@ def _answer(argv: list[str], locator: str) -> str:
     if done.returncode != 0:
         raise TemplateError(f"template: {locator!r}: {argv[0]} failed: {said or done.returncode}.")
     if not said or len(said) > _LONGEST or not said.isprintable():
-        raise TemplateError(f"template: {locator!r}: {argv[0]} said no locator (allowed: one line).")
+        raise TemplateError(f"template: {locator!r}: {argv[0]} printed no locator (allowed: one line).")
     return said

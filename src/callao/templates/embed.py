@@ -19,7 +19,7 @@ def embed(document: dict[str, object], found: Found, reader: Reader) -> dict[str
 
     What is not as lima.yaml has it stays as it is: validation has the words for it.
 
-    :raises TemplateError: when a file cannot be read, or stands beside a text of its own.
+    :raises TemplateError: when a file cannot be read, or is set together with an inline text.
     """
     for key in ("provision", "probes"):
         entries = document.get(key)

@@ -90,13 +90,13 @@ class Reader:
         except TemplateError:
             raise
         except CallaoError as error:
-            raise TemplateError(f"template {found.location} cannot be had: {error}") from error
+            raise TemplateError(f"template {found.location} is not available: {error}") from error
         if len(data) > _LARGEST:
             raise TemplateError(f"template {found.location} is larger than {_LARGEST // 2**20} MiB.")
         have = f"{name}:{hashlib.new(name, data).hexdigest()}"
         if digest and have != digest:
             raise TemplateError(
-                f"template {found.location}: its digest is {have}, and {digest} was asked for.",
+                f"template {found.location}: its digest is {have}, and {digest} was expected.",
                 hint="Look at what changed, then give the new digest.",
             )
         return data

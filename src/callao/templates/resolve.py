@@ -131,7 +131,7 @@ def _users_base(home: Path, access: NetworkAccess, report: Reporter) -> dict[str
 def _read(found: Found, digest: str | None, reader: Reader, above: tuple[str, ...]) -> dict[str, object]:
     place = _place(found)
     if place in above:
-        raise TemplateError(f"base: {' -> '.join((*above, place))} goes in a circle.")
+        raise TemplateError(f"base: {' -> '.join((*above, place))} forms a cycle.")
     if len(above) >= _DEEPEST:
         raise TemplateError(f"base: {place} is more than {_DEEPEST} bases deep.")
     _, document, there = _loaded(found, digest, reader)
@@ -180,7 +180,7 @@ def _complete(
     for locator, digest in _locators(bases, found):
         base = find(locator, reader.home, beside=found)
         if _place(base) in seen:
-            raise TemplateError(f"{found.location}: base: {locator!r} stands there twice (allowed: once).")
+            raise TemplateError(f"{found.location}: base: {locator!r} is listed twice (allowed: once).")
         seen.add(_place(base))
         layers.append(_read(base, digest, reader, above))
     return stack(layers)
@@ -190,7 +190,7 @@ def _locators(bases: object, found: Found) -> Iterator[tuple[str, str | None]]:
     """``base`` is a locator, or a list of locators and {url, digest}."""
     if isinstance(bases, Mapping):
         raise TemplateError(
-            f"{found.location}: base: a map stands alone (allowed: a list of {{url, digest}})."
+            f"{found.location}: base: a map is not allowed alone (allowed: a list of {{url, digest}})."
         )
     for entry in bases if isinstance(bases, list) else [] if bases is None else [bases]:
         locator = entry.get("url") if isinstance(entry, Mapping) else entry

@@ -136,7 +136,7 @@ def test_another_machine_is_refused_with_what_differs(box: Box) -> None:
     document = box.paths.lima_yaml.read_text()
     config = dict(inspect("box", box.home.path, box.home.host).document)
     box.paths.lima_yaml.write_text(dump({**config, "cpus": 2}))
-    with pytest.raises(SnapshotError, match=r"the machine is another now: -smp was 1 and is 2"):
+    with pytest.raises(SnapshotError, match=r"the machine has changed since: -smp was 1 and is 2"):
         box.apply("second")
     box.paths.lima_yaml.write_text(document)
     assert box.run("cat disk") == "two\n"  # it still runs, untouched

@@ -140,8 +140,8 @@ def test_at_a_terminal_one_may_give_up(
     ("script", "words"),
     [
         ("echo 'cpus: 9' >\"$1\"; exit 3", "ended with status 3; nothing was changed."),
-        ('rm "$1"', "left cannot be read"),
-        ("printf '\\377' >\"$1\"", "left cannot be read"),
+        ('rm "$1"', "wrote cannot be read"),
+        ("printf '\\377' >\"$1\"", "wrote cannot be read"),
     ],
 )
 def test_an_editor_that_fails_changes_nothing(

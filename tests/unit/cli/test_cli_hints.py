@@ -32,7 +32,7 @@ def test_a_notice_is_told_without_what_only_a_module_is_asked(capsys: pytest.Cap
 
 
 def test_a_failure_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
-    failed("sshd did not let us in. Raise 'timeout' if the guest was still booting.")
+    failed("sshd refused the login. Raise 'timeout' if the guest was still booting.")
     assert capsys.readouterr().err == (
-        "callao: sshd did not let us in. Raise --timeout if the guest was still booting.\n"
+        "callao: sshd refused the login. Raise --timeout if the guest was still booting.\n"
     )

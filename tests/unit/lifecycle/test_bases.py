@@ -179,7 +179,7 @@ def test_one_that_another_tool_has_replaced_is_told(ground: Ground) -> None:
     rebase(paths.disk, data)
     data.unlink()
     data.write_bytes(second)
-    with pytest.raises(InstanceError, match=rf"{sha256(first)}.* is another one by now"):
+    with pytest.raises(InstanceError, match=rf"{sha256(first)}.* has changed since"):
         ground.settle("web")
 
 

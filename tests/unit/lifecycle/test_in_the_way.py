@@ -210,7 +210,7 @@ def test_a_folder_on_path_that_may_not_be_read_has_no_commands(
 
 
 def test_the_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CallaoError, match=r"'~nosuch/x': ~nosuch is nobody's home"):
+    with pytest.raises(CallaoError, match=r"'~nosuch/x': ~nosuch is no user"):
         expanded("~nosuch/x")
     monkeypatch.setenv("LIMA_HOME", "~nosuch/lima")
     with pytest.raises(CallaoError, match="~nosuch is nobody's home"):

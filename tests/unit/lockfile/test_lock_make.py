@@ -104,7 +104,7 @@ def test_the_first_image_that_can_be_had_is_locked(team: Team, box: str) -> None
     )
     assert team.lock(box).templates["box.yaml"].images["any"].location == there
     team.server.resources.pop("/disk.qcow2")
-    with pytest.raises(LockError, match=r"no image for any can be had.*404.*404"):
+    with pytest.raises(LockError, match=r"no image for any is available.*404.*404"):
         team.lock(box)
 
 
@@ -196,7 +196,7 @@ def test_packages_are_those_of_the_day_where_the_distribution_keeps_them(
             "version: 1\ntemplates: {a: {digest: d, images: {x86_64: 3}}}",
             r"images.*expected `object`, got `int`",
         ),
-        ("version: 1\nversion: 1", "stands here a second time"),
+        ("version: 1\nversion: 1", "is set a second time"),
     ],
 )
 def test_a_file_that_is_no_lock_is_told_by_its_place(tmp_path: Path, text: str, told: str) -> None:

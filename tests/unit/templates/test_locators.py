@@ -103,8 +103,8 @@ def test_a_scheme_of_another_program_means_what_it_says(tmp_path: Path, programs
     ("script", "words"),
     [
         ("echo no such box >&2; exit 3", "limactl-url-team failed: no such box"),
-        ("true", "said no locator"),
-        ("printf 'a\\nb'", "said no locator"),
+        ("true", "printed no locator"),
+        ("printf 'a\\nb'", "printed no locator"),
         ('echo "team:$1"', "without end"),
     ],
 )

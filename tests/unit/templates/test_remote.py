@@ -122,7 +122,7 @@ def test_a_base_with_a_digest_is_verified_and_cached(server: Server, tmp_path: P
 def test_a_local_base_with_a_wrong_digest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("cpus: 1\n")
     (tmp_path / "t.yaml").write_text(f"base: [{{url: base.yaml, digest: '{sha256(b'x')}'}}]\n")
-    with pytest.raises(TemplateError, match=r"base\.yaml: its digest is sha256:.*was asked for"):
+    with pytest.raises(TemplateError, match=r"base\.yaml: its digest is sha256:.*was expected"):
         resolve(str(tmp_path / "t.yaml"), tmp_path)
 
 

@@ -61,19 +61,19 @@ def test_bases_are_less_specific_the_later_they_come(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("base: t.yaml\n", "goes in a circle"),
+        ("base: t.yaml\n", "forms a cycle"),
         ("base: missing.yaml\n", r"missing\.yaml.*no file"),
         ("base: nonesuch\n", "nonesuch.*neither built in"),
-        ("base: http://127.0.0.1:1/x.yaml\n", "127.0.0.1:1/x.yaml cannot be had.*refused"),
+        ("base: http://127.0.0.1:1/x.yaml\n", "127.0.0.1:1/x.yaml is not available.*refused"),
         ("base: github:own er/repo\n", "github:own er/repo.*is no GitHub locator"),
         ("base: ftp://host/x.yaml\n", "ftp://host/x.yaml.*allowed.*https"),
         ("base: [{url: t2.yaml, digest: sha256:abc}]\n", "no file|sha256:abc"),
         ("base: ../t.yaml\n", r"'\.\./t\.yaml' is no locator here.*without '\.\.'"),
         ("base: sub/../t2.yaml\n", "is no locator here"),
         ("base: file://t2.yaml\n", "is no absolute path"),
-        ("base: [template:debian-12, debian-12]\n", "'debian-12' stands there twice"),
+        ("base: [template:debian-12, debian-12]\n", "'debian-12' is listed twice"),
         ("base: [7]\n", "base: 7 is not a locator"),
-        ("base: {url: t2.yaml}\n", r"a map stands alone.*a list of \{url, digest\}"),
+        ("base: {url: t2.yaml}\n", r"a map is not allowed alone.*a list of \{url, digest\}"),
     ],
 )
 def test_a_base_that_cannot_be_is_named(text: str, words: str, tmp_path: Path) -> None:

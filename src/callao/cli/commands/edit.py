@@ -222,4 +222,4 @@ def edited(text: str, run: Session) -> str:
         try:
             return file.read_bytes().decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise CallaoError(f"EDITOR: what {program!r} left cannot be read: {error}.") from None
+            raise CallaoError(f"EDITOR: the file that {program!r} wrote cannot be read: {error}.") from None

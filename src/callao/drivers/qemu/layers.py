@@ -27,7 +27,7 @@ def chain(path: Path) -> tuple[Path, ...]:
     found: list[Path] = []
     while disk.is_qcow2(path) and (below := disk.backing_file(path)) is not None:
         if len(found) == _DEEPEST:
-            raise DriverError(f"the disk {path} stands on more than {_DEEPEST} files.")
+            raise DriverError(f"the disk {path} is backed by more than {_DEEPEST} files.")
         found.append(below)
         path = below
     return tuple(found)
@@ -57,7 +57,7 @@ def settle_bases(path: Path, find: Callable[[Path], Path], name_for: Callable[[P
                         raise
             below = found
         path = below
-    raise DriverError(f"the disk {path} stands on more than {_DEEPEST} files.")
+    raise DriverError(f"the disk {path} is backed by more than {_DEEPEST} files.")
 
 
 def named(path: Path) -> Path:

@@ -133,7 +133,7 @@ class QemuMachine:
         try:
             return await self._monitor.execute(command, dict(arguments or {}))
         except (QMPError, OSError, EOFError) as error:
-            raise DriverError(f"QEMU's monitor does not do {command!r}: {error}") from error
+            raise DriverError(f"QEMU's monitor refuses {command!r}: {error}") from error
 
 
 async def launch(

@@ -83,7 +83,7 @@ def _boot_of(
     """A boot with every device from the start, or the take-up of a state, which gets its shares later, and
     its disks, where it is the state of another machine.
 
-    :raises DiskError: when a disk cannot be had.
+    :raises DiskError: when a disk is not available.
     """
     record = read_json(paths.callao_json, Record) or Record()
     mac = record.mac_address or mac_address(paths.dir, 0)
@@ -99,7 +99,7 @@ def _boot_of(
 
 
 def _notices(config: Config, ssh_port: int) -> list[str]:
-    """What rules name and cannot be had now: it never keeps a machine from its start."""
+    """Ports that rules name and that are not available now. They do not prevent the start."""
     bindings, notices = static_forwards(config.port_forwards, ssh_port)
     then = "it is not forwarded in this run" if config.plain else "it is forwarded when it is free"
     for at in {**named_ports(config.port_forwards), **dict.fromkeys(each[:3] for each in bindings)}:

@@ -142,7 +142,7 @@ async def _await_sshd(
                 last = _WRONG_KEY
             await asyncio.sleep(0.5)
     raise StageFailed(
-        f"sshd in the guest did not let us in: {last}.",
+        f"sshd in the guest refused the login: {last}.",
         stage=Stage.SSHD,
         evidence=evidence.of_machine(paths),
         hint="Raise 'timeout' if the guest was still booting.",
@@ -297,7 +297,7 @@ def _cloud_init_errors(result: str) -> list[str]:
 
 def _no_shell(said: str) -> StageFailed:
     return StageFailed(
-        f"the guest lets the user in and runs nothing for it: its login shell says {said or 'nothing'!r}.",
+        f"the guest accepts the login and runs no command: the login shell prints {said or 'nothing'!r}.",
         stage=Stage.SSHD,
         hint="Choose another user.name, or a user.shell that runs commands.",
     )

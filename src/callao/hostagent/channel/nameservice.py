@@ -19,7 +19,7 @@ async def start_resolver(
 ) -> tuple[Resolver, dict[str, object]]:
     """A resolver that answers, and the message that has the guest ask it.
 
-    :raises AgentError: when no port can be had.
+    :raises AgentError: when no port is available.
     """
     hostname = hostname_of(name, config.hostname)
     static = {

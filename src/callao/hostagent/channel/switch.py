@@ -83,7 +83,7 @@ class Switch:
         if self._writer is None:
             raise AgentError("the guest's program is not there.")
         if self.busy >= MOST:
-            raise AgentError(f"{MOST} connections go by the guest's program already.")
+            raise AgentError(f"{MOST} connections go through the guest's program already.")
         # A number does not come again soon: what the guest had still to say to one is for no other.
         self._last = (self._last + 1) % _NUMBERS
         while self._last in self._open:

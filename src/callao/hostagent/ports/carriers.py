@@ -21,7 +21,7 @@ from callao.ssh import Client
 
 class Carrier(Protocol):
     async def open(self, wanted: Wanted) -> None:
-        """:raises CallaoError: when the host's port cannot be had, or the guest not be reached."""
+        """:raises CallaoError: when the host's port is not available, or the guest cannot be reached."""
 
     async def close(self, wanted: Wanted) -> None:
         """One that was opened.

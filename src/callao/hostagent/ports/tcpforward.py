@@ -137,7 +137,7 @@ class Connection(asyncio.BufferedProtocol):
 async def listen_tcp(switch: Switch, host_ip: str, host_port: int, target: Target) -> asyncio.Server:
     """``::`` takes IPv4 as well.
 
-    :raises OSError: when the port cannot be had.
+    :raises OSError: when the port is not available.
     """
     family = socket.AF_INET6 if ":" in host_ip else socket.AF_INET
     both = host_ip == "::" and socket.has_dualstack_ipv6()

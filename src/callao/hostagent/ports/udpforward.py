@@ -50,7 +50,7 @@ class UdpPort:
     """Open from the beginning."""
 
     def __init__(self, switch: Switch, host_ip: str, host_port: int, target: Target) -> None:
-        """:raises OSError: when the port cannot be had."""
+        """:raises OSError: when the port is not available."""
         self._switch = switch
         self._target = target
         self._clients: OrderedDict[Any, _Client] = OrderedDict()

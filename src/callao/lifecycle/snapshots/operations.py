@@ -146,7 +146,7 @@ def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
     if other:
         raise SnapshotError(
             f"instance {instance.name!r} cannot return to {snapshot.name!r}: "
-            f"the machine is another now: {other}.",
+            f"the machine has changed since: {other}.",
             hint="Make it what it was then, or delete the snapshot.",
         )
     folder = instance.paths.snapshots / snapshot.name
