@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from callao.deferred import defer
 
 if TYPE_CHECKING:
-    from callao.config.commented import written
     from callao.config.defaults import mac_address
     from callao.config.document import Change, as_written, changes, to_document
     from callao.config.effective import check, effective, unheard
@@ -15,14 +14,15 @@ if TYPE_CHECKING:
     from callao.config.jsonschema import json_schema
     from callao.config.layers import lay
     from callao.config.merge import merge, stack
+    from callao.config.merged_text import written
     from callao.config.message import message
     from callao.config.mounts import below_home
     from callao.config.names import check_hostname, check_name, check_socket_path, hostname_of
     from callao.config.parameters import unused
     from callao.config.positions import locate
     from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
-    from callao.config.shape import conform
     from callao.config.sizes import format_size, parse_size
+    from callao.config.structure import conform
     from callao.config.yamltext import dump, has_more, load
 
 __all__ = [
@@ -68,7 +68,7 @@ __all__ = [
 __getattr__ = defer(
     __name__,
     {
-        "commented": ("written",),
+        "merged_text": ("written",),
         "defaults": ("mac_address",),
         "document": ("Change", "as_written", "changes", "to_document"),
         "effective": ("check", "effective", "unheard"),
@@ -83,7 +83,7 @@ __getattr__ = defer(
         "parameters": ("unused",),
         "positions": ("locate",),
         "schema": ("Arch", "Config", "Image", "MountType", "PortForward", "Proto", "VMType"),
-        "shape": ("conform",),
+        "structure": ("conform",),
         "sizes": ("format_size", "parse_size"),
         "yamltext": ("dump", "has_more", "load"),
     },

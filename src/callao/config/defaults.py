@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A document completed: every default of lima.yaml filled in for this host and this instance.
 
-Input has the right shape (:mod:`callao.config.shape`); output is what the schema decodes.
+Input has the right shape (:mod:`callao.config.structure`); output is what the schema decodes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.config.addresses import canonical_address
-from callao.config.age import GUEST_HOMES, LIMA_VERSION
+from callao.config.lima_version import GUEST_HOMES, LIMA_VERSION
 from callao.config.names import is_guest_user
 from callao.config.schema import VMType
 from callao.config.sizes import parse_size
@@ -40,7 +40,7 @@ Document = dict[str, Any]
 
 
 def fill(
-    document: Mapping[str, Any], host: Host, *, instance_dir: Path, made_by: str = LIMA_VERSION
+    document: Mapping[str, Any], host: Host, *, instance_dir: Path, lima_version_of: str = LIMA_VERSION
 ) -> Document:
     """The whole configuration as plain values; sizes in bytes. ``document`` stays as it is.
 
@@ -48,7 +48,7 @@ def fill(
     ``mounts``, what follows from the location is filled in by :func:`callao.config.mounts.settled`, when
     its references have been replaced.
 
-    :param document: in lima.yaml's shape, see :func:`callao.config.shape.conform`.
+    :param document: in lima.yaml's shape, see :func:`callao.config.structure.conform`.
     :param made_by: the version in the instance's lima-version; some defaults are those of its time.
     """
     filled: Document = {key: value for key, value in document.items() if key != "base"}
@@ -62,8 +62,8 @@ def fill(
     filled.setdefault("cpus", min(4, host.cpus))
     filled["memory"] = parse_size(filled.get("memory", min(4 * _GIB, host.memory // 2 // 2**20 * 2**20)))
     filled["disk"] = parse_size(filled.get("disk", 100 * _GIB))
-    filled.setdefault("mountType", _mount_type(filled, made_by, host))
-    filled["user"] = _user(filled.get("user", {}), host, system, made_by)
+    filled.setdefault("mountType", _mount_type(filled, lima_version_of, host))
+    filled["user"] = _user(filled.get("user", {}), host, system, lima_version_of)
     filled["portForwards"] = [_forward(entry) for entry in filled.get("portForwards", [])]
     filled["networks"] = networks(filled.get("networks", []), instance_dir)
     filled["additionalDisks"] = [_short(entry, "name") for entry in filled.get("additionalDisks", [])]
@@ -90,12 +90,12 @@ def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
     return (VMType.QEMU if foreign or legacy or document.get("mountType") == "9p" else VMType.VZ).value
 
 
-def _mount_type(filled: Document, made_by: str, host: Host) -> str:
+def _mount_type(filled: Document, lima_version_of: str, host: Host) -> str:
     """The driver's first mount type that the guest's distribution and the host have."""
     types = _MOUNT_TYPES[VMType(filled["vmType"])]
     without = ["virtiofs"] if filled["vmType"] == VMType.QEMU and not host.virtiofs else []
     lacking = [*filled.get("mountTypesUnsupported", []), *without]
-    if filled["vmType"] == VMType.QEMU and version(made_by) < version(_P9_LATER):
+    if filled["vmType"] == VMType.QEMU and version(lima_version_of) < version(_P9_LATER):
         return "reverse-sshfs"
     return next((each for each in types if each not in lacking), types[-1])
 
@@ -143,12 +143,12 @@ def _with_arches(fields: Mapping[str, Any], key: str, arch: str) -> Document:
     return {**fields, **({key: [{"arch": arch, **each} for each in fields[key]]} if key in fields else {})}
 
 
-def _user(user: Mapping[str, Any], host: Host, system: str, made_by: str) -> Document:
+def _user(user: Mapping[str, Any], host: Host, system: str, lima_version_of: str) -> Document:
     """The host's user mirrored. Root cannot be: its name and uid are taken in every guest."""
     mirrored = is_guest_user(host.user.name) and host.user.uid != 0
     name = user.get("name") or (host.user.name if mirrored else "lima")
     homes = "/Users" if system == "Darwin" else "/home"
-    suffix = "guest" if version(made_by) >= version(GUEST_HOMES) else "linux"
+    suffix = "guest" if version(lima_version_of) >= version(GUEST_HOMES) else "linux"
     return {
         "name": name,
         "comment": user.get("comment", host.user.comment if mirrored else ""),

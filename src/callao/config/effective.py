@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from callao.config.age import made_by
 from callao.config.defaults import bare, default_vm_type, fill
 from callao.config.expand import expand
+from callao.config.lima_version import lima_version_of
 from callao.config.mounts import settled
 from callao.config.names import check_socket_path
 from callao.config.rules import rule_problems
 from callao.config.schema import Config
-from callao.config.shape import conform, shape_problems
+from callao.config.structure import conform, shape_problems
 from callao.config.usernets import network_names
 from callao.errors import ConfigError, Problem
 from callao.host import Host
@@ -70,7 +70,9 @@ def effective(
     sound = {key: value for key, value in shaped.items() if key not in wrong}
     for key in wrong & _STAND_IN.keys():
         sound[key] = _STAND_IN[key]
-    filled = fill(sound, host, instance_dir=instance_dir, made_by=made_by(lies_in or instance_dir))
+    filled = fill(
+        sound, host, instance_dir=instance_dir, lima_version_of=lima_version_of(lies_in or instance_dir)
+    )
     made = expand(filled, host, name=name, instance_dir=instance_dir)
     expanded = {**made.document, "mounts": settled(made.document["mounts"], host.user.home)}
     named = any(entry.get("lima") for entry in filled["networks"])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """lima.yaml's JSON Schema, for editors and for whoever checks files without Callao.
 
-Made from the tables that :mod:`callao.config.shape` goes by. It takes whatever that takes; what lies
+Made from the tables that :mod:`callao.config.structure` goes by. It takes whatever that takes; what lies
 between fields, and the order within a range, only :func:`callao.config.effective` knows.
 """
 
@@ -16,7 +16,8 @@ import msgspec
 
 from callao.config.descriptions import DESCRIPTIONS
 from callao.config.schema import P9, Config, Provision
-from callao.config.shape import (
+from callao.config.sizes import format_size
+from callao.config.structure import (
     DEFAULTS,
     LONE,
     PORTS,
@@ -28,7 +29,6 @@ from callao.config.shape import (
     fields_of,
     without_none,
 )
-from callao.config.sizes import format_size
 
 Schema = dict[str, Any]
 

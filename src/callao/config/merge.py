@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from callao.config.combine import combine
+from callao.config.merge_lists import combine
 from callao.config.versions import version
 
 _BASE_FIRST = frozenset({"base", "provision", "probes"})

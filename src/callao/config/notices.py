@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from callao.config.shape import conform
+from callao.config.structure import conform
 
 _OLD_PLACES = {"cpuType": "vmOpts.qemu.cpuType", "rosetta": "vmOpts.vz.rosetta"}
 _WITHOUT_EFFECT = {

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from callao.config.passages import ITEM, Passages, Place, within
+from callao.config.source_lines import ITEM, Place, SourceLines, within
 from callao.config.yamltext import dump, load
 from callao.errors import ConfigError
 
@@ -24,7 +24,7 @@ _WIDE = 10**6
 """Columns: a value that stood on one line stays on one."""
 
 
-def patched(text: str, document: Mapping[str, object], passages: Passages | None = None) -> str | None:
+def patched(text: str, document: Mapping[str, object], passages: SourceLines | None = None) -> str | None:
     """``text`` changed to say ``document``; None where that cannot be without losing a comment, or where the
     text is no document.
 
@@ -35,7 +35,7 @@ def patched(text: str, document: Mapping[str, object], passages: Passages | None
         if before == document:
             return text
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        edit = _Edit(text, passages or Passages())
+        edit = _Edit(text, passages or SourceLines())
         if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
             edit.put(
                 len(text.rstrip()), len(text), "\n" + dump(document) if text.strip() else dump(document)
@@ -57,7 +57,7 @@ class _Edit:
     """The changes of one text, by where they stand in the original."""
 
     text: str
-    passages: Passages
+    passages: SourceLines
     changes: list[tuple[int, int, str]] = field(default_factory=list)
 
     @property

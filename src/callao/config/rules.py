@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.config import rules_network as network
-from callao.config.age import LIMA_VERSION
+from callao.config.lima_version import LIMA_VERSION
 from callao.config.names import INSTANCE_ALLOWED, is_hostname, is_instance_name, is_param, is_tolerated_user
 from callao.config.rules_files import files
 from callao.config.rules_scripts import probes, provision

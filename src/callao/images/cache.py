@@ -13,7 +13,7 @@ from pathlib import Path
 from callao import flock
 from callao.errors import ImageError
 from callao.events import Event, EventState, Reporter, Stage, silent
-from callao.images.patience import Patience
+from callao.images.download_limits import DownloadLimits
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def cache_entry(home: Path, url: str) -> CacheEntry:
     return CacheEntry(home / "_cache" / "download" / "by-url-sha256" / name, url)
 
 
-def is_anothers(folder: str, home: Path) -> bool:
+def is_of_another_home(folder: str, home: Path) -> bool:
     """Whether this folder of the cache is of another LIMA_HOME, by a link: of whose instances nobody knows
     here. A cache that its user has moved to a larger disk is still the home's own.
     """
@@ -85,7 +85,7 @@ def room(folder: Path) -> str:
     return f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free there."
 
 
-def not_kept(location: str, place: CacheEntry, error: OSError) -> ImageError:
+def cannot_be_kept(location: str, place: CacheEntry, error: OSError) -> ImageError:
     """What is said when the disk or its permissions are in the way."""
     return ImageError(
         f"{location} cannot be kept in {place.dir}: {error.strerror or error}.", hint=room(place.dir)
@@ -117,18 +117,18 @@ def staged(folder: Path) -> list[tuple[Path, Path]]:
 
 
 @dataclass(frozen=True)
-class Turn:
+class LockWait:
     """How to wait for another run: ``seconds`` at most, with a word to ``report``."""
 
-    seconds: float = Patience().others
+    seconds: float = DownloadLimits().others
     report: Reporter = silent
 
 
-WITHOUT_HASTE = Turn()
+DEFAULT_WAIT = LockWait()
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, turn: Turn = WITHOUT_HASTE) -> Iterator[None]:
+def exclusive(path: Path, turn: LockWait = DEFAULT_WAIT) -> Iterator[None]:
     """One caller at a time for what lies at ``path``; the others wait and then find it done.
 
     :raises ImageError: when another run takes too long.

@@ -27,7 +27,7 @@ import callao
 from callao.config.sizes import format_size
 from callao.errors import DownloadError
 from callao.images.cache import CacheEntry
-from callao.images.patience import Patience, Progress
+from callao.images.download_limits import DownloadLimits, Progress
 
 _LATER = (429, 503)
 """What servers say that are asked too often, or have too much to do."""
@@ -45,7 +45,11 @@ _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def download(
-    entry: CacheEntry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
+    entry: CacheEntry,
+    algorithm: str,
+    limits: DownloadLimits,
+    progress: Progress,
+    notice: Callable[[str], None],
 ) -> str:
     """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
 
@@ -54,10 +58,10 @@ def download(
     :raises OSError: when it cannot be written; urllib3 wraps those of the network.
     """
     last: Exception | None = None
-    for _ in range(patience.tries):
+    for _ in range(limits.tries):
         before = _size(entry.part)
         try:
-            return _once(entry, algorithm, patience, progress, notice)
+            return _once(entry, algorithm, limits, progress, notice)
         except _Busy as error:
             last = error
             notice(f"{entry.url}: {error}: trying again in {error.seconds:.0f} s.")
@@ -82,21 +86,25 @@ class _Busy(Exception):
 
 
 def _once(
-    entry: CacheEntry, algorithm: str, patience: Patience, progress: Progress, notice: Callable[[str], None]
+    entry: CacheEntry,
+    algorithm: str,
+    limits: DownloadLimits,
+    progress: Progress,
+    notice: Callable[[str], None],
 ) -> str:
     have = _size(entry.part)
     began = read(entry.validator)
     have = have if began else 0
     headers = _of_the_rest(have, began) if have else HEADERS
-    with pool_for(entry.url, patience) as pool:
+    with pool_for(entry.url, limits) as pool:
         answer = pool.request(
             "GET", entry.url, headers=headers, preload_content=False, redirect=True, retries=redirects()
         )
         try:
             start, total = _placed(entry, answer, have)
-            if (total or 0) > patience.most:
-                raise _too_large(entry, patience.most)
-            found = _stream(entry, answer, algorithm, start, total, progress, patience.most)
+            if (total or 0) > limits.most:
+                raise _too_large(entry, limits.most)
+            found = _stream(entry, answer, algorithm, start, total, progress, limits.most)
             open_ended = total is None and "chunked" not in answer.headers.get("Transfer-Encoding", "")
         finally:
             answer.release_conn()
@@ -223,9 +231,9 @@ def _stream(
     return f"{algorithm}:{hasher.hexdigest()}"
 
 
-def pool_for(url: str, patience: Patience) -> Any:
+def pool_for(url: str, limits: DownloadLimits) -> Any:
     """Through the proxy that the environment names for this URL, if any (``no_proxy`` counts)."""
-    timeout = urllib3.Timeout(connect=patience.connect, read=patience.read)
+    timeout = urllib3.Timeout(connect=limits.connect, read=limits.read)
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]) or _is_near(parts.hostname):

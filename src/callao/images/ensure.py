@@ -10,11 +10,11 @@ from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.images import digest as digests
-from callao.images.cache import Turn, room
+from callao.images.cache import LockWait, room
+from callao.images.download_limits import DownloadLimits
 from callao.images.fetch import CachedFile, fetch, forget
 from callao.images.fetched import Fetched
 from callao.images.location import parse
-from callao.images.patience import Patience
 from callao.images.store import base_at, identity_of, keep_download, keep_local, store
 from callao.offline import NetworkAccess
 
@@ -26,7 +26,7 @@ def ensure_image(
     home: Path,
     report: Reporter,
     access: NetworkAccess = NetworkAccess.ONLINE,
-    patience: Patience | None = None,
+    limits: DownloadLimits | None = None,
 ) -> Fetched:
     """Lima's rule: the first whose architecture fits and that can be fetched wins; only images of that one's
     variant and architecture variant are tried in its place.
@@ -43,9 +43,9 @@ def ensure_image(
     fitting = [image for image in fitting if _variants(image) == _variants(fitting[0])]
 
     def get(location: str, digest: str | None) -> CachedFile:
-        return fetch(location, digest=digest, home=home, report=report, access=access, patience=patience)
+        return fetch(location, digest=digest, home=home, report=report, access=access, limits=limits)
 
-    turn = Turn((patience or Patience()).others, report)
+    turn = LockWait((limits or DownloadLimits()).others, report)
     reasons = []
     for image in fitting:
         try:
@@ -65,7 +65,7 @@ def _variants(image: Image) -> tuple[str, str]:
 
 
 def _fetched(
-    image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, turn: Turn
+    image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, turn: LockWait
 ) -> Fetched:
     digests.algorithm(image.digest)
     kept = base_at(home, image.digest) if image.digest else None
@@ -88,7 +88,7 @@ def _fetched(
     )
 
 
-def _kept(image: Image, file: CachedFile, home: Path, turn: Turn) -> Path:
+def _kept(image: Image, file: CachedFile, home: Path, turn: LockWait) -> Path:
     """The base made from it: once for each content."""
     message = f"preparing {Path(file.location).name}"
     try:

@@ -14,9 +14,9 @@ from callao.atomic import put_in_place, write_file
 from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.images import digest as digests
-from callao.images.cache import CacheEntry, Turn, cache_entry, exclusive, not_kept
+from callao.images.cache import CacheEntry, LockWait, cache_entry, cannot_be_kept, exclusive
+from callao.images.download_limits import DownloadLimits, Progress
 from callao.images.location import Location, parse
-from callao.images.patience import Patience, Progress
 from callao.offline import NetworkAccess
 
 _INTERVAL = 0.5
@@ -54,7 +54,7 @@ def fetch(
     home: Path,
     report: Reporter,
     access: NetworkAccess = NetworkAccess.ONLINE,
-    patience: Patience | None = None,
+    limits: DownloadLimits | None = None,
 ) -> CachedFile:
     """The file at ``location``, verified.
 
@@ -68,21 +68,23 @@ def fetch(
     if place.path is not None:
         return _local(place.path, location, digest, name)
     cached = cache_entry(home, place.url)
-    patience = patience or Patience()
+    limits = limits or DownloadLimits()
     try:
-        with exclusive(cached.dir, Turn(patience.others, report)):
-            if cached.data.is_file() and (digest or _still_there(cached, access, report, patience)):
+        with exclusive(cached.dir, LockWait(limits.others, report)):
+            if cached.data.is_file() and (digest or _still_there(cached, access, report, limits)):
                 found = _vouched(cached, name)
                 if not digest or found == digest:
                     return _cached(cached, place, found)
             if access is NetworkAccess.OFFLINE:
                 raise _not_cached(location)
-            return _downloaded(cached, place, digest, name, home, report, patience)
+            return _downloaded(cached, place, digest, name, home, report, limits)
     except OSError as error:
-        raise not_kept(location, cached, error) from error
+        raise cannot_be_kept(location, cached, error) from error
 
 
-def newest(location: str, *, home: Path, report: Reporter, patience: Patience | None = None) -> CachedFile:
+def newest(
+    location: str, *, home: Path, report: Reporter, limits: DownloadLimits | None = None
+) -> CachedFile:
     """The URL's content as it is now, whatever was cached; for what has no digest and may change.
 
     :raises DownloadError: when it is not available; what was cached stays.
@@ -90,23 +92,23 @@ def newest(location: str, *, home: Path, report: Reporter, patience: Patience | 
     place = parse(location)
     cached = cache_entry(home, place.url)
     try:
-        with exclusive(cached.dir, Turn(report=report)):
+        with exclusive(cached.dir, LockWait(report=report)):
             name = digests.algorithm(None)
-            return _downloaded(cached, place, None, name, home, report, patience or Patience())
+            return _downloaded(cached, place, None, name, home, report, limits or DownloadLimits())
     except OSError as error:
-        raise not_kept(location, cached, error) from error
+        raise cannot_be_kept(location, cached, error) from error
 
 
 def _still_there(
-    cached: CacheEntry, access: NetworkAccess, report: Reporter, patience: Patience | None
+    cached: CacheEntry, access: NetworkAccess, report: Reporter, limits: DownloadLimits | None
 ) -> bool:
     """Whether the cached file will do; one that nobody can ask about does."""
     if access is NetworkAccess.OFFLINE:
         return True
-    from callao.images.unchanged import unchanged  # with urllib3
+    from callao.images.revalidate import unchanged  # with urllib3
 
     try:
-        same = unchanged(cached, patience or Patience())
+        same = unchanged(cached, limits or DownloadLimits())
         message = f"{cached.url} has changed since it was fetched: fetching it again."
     except DownloadError as error:
         same, message = (
@@ -137,7 +139,7 @@ def forget(location: str, home: Path) -> None:
     place = parse(location)
     if place.path is None:
         folder = cache_entry(home, place.url).dir
-        with contextlib.suppress(ImageError), exclusive(folder, Turn(0.0)):
+        with contextlib.suppress(ImageError), exclusive(folder, LockWait(0.0)):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -162,7 +164,7 @@ def _downloaded(
     name: str,
     home: Path,
     report: Reporter,
-    patience: Patience,
+    limits: DownloadLimits,
 ) -> CachedFile:
     from callao.images.download import download  # with urllib3, which nothing else needs
     from callao.images.store import keep_before
@@ -173,7 +175,7 @@ def _downloaded(
     def notice(message: str) -> None:
         report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
 
-    found = download(cached, name, patience, _progress(place.name, report), notice)
+    found = download(cached, name, limits, _progress(place.name, report), notice)
     try:
         digests.verify(place.text, digest, found)
     except DigestMismatch:

@@ -12,7 +12,7 @@ from pathlib import Path
 from callao.disk_usage import disk_usage
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import Turn, cache_entry, exclusive, is_anothers, staged
+from callao.images.cache import LockWait, cache_entry, exclusive, is_of_another_home, staged
 from callao.images.fetch import lookup
 from callao.images.location import parse
 from callao.images.store import STORE, base_at, identity_of, store
@@ -47,9 +47,9 @@ def prune(
     :param check: remove nothing, and tell what would be.
     """
     downloads = home / "_cache" / "download" / "by-url-sha256"
-    bases = [] if is_anothers(STORE, home) else _entries(store(home))
+    bases = [] if is_of_another_home(STORE, home) else _entries(store(home))
     named = [path for location in referred for path in _held(location, home)]
-    gone, size = _abandoned([] if is_anothers(STORE, home) else staged(store(home)), check=check)
+    gone, size = _abandoned([] if is_of_another_home(STORE, home) else staged(store(home)), check=check)
     kept = _files([*used(), *named])
     for path in (*_entries(downloads), *bases):
         if _needed(path, kept):
@@ -111,7 +111,7 @@ def _removed(
     """
     path = staging or target
     try:
-        with exclusive(target, Turn(0.0)):
+        with exclusive(target, LockWait(0.0)):
             if _needed(path, kept()):
                 return None
             size = disk_usage(path.rglob("*") if path.is_dir() else [path])

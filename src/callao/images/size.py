@@ -7,14 +7,14 @@ import urllib3
 
 from callao.errors import DownloadError
 from callao.images.download import HEADERS, length_of, pool_for, redirects, words
+from callao.images.download_limits import DownloadLimits
 from callao.images.location import parse
-from callao.images.patience import Patience
 
 _NOT_ALLOWED = (405, 501)
 """What servers say that do not know HEAD."""
 
 
-def size_of(location: str, patience: Patience | None = None) -> int:
+def size_of(location: str, limits: DownloadLimits | None = None) -> int:
     """Bytes; 0 where the server doesn't say.
 
     :raises DownloadError: when the file is not available.
@@ -26,13 +26,13 @@ def size_of(location: str, patience: Patience | None = None) -> int:
         except OSError as error:
             raise DownloadError(f"{location} cannot be read: {error.strerror}.") from error
     try:
-        return _asked(place.url, patience or Patience())
+        return _asked(place.url, limits or DownloadLimits())
     except urllib3.exceptions.HTTPError as error:
         raise DownloadError(f"{location} cannot be fetched: {words(error)}.") from error
 
 
-def _asked(url: str, patience: Patience) -> int:
-    with pool_for(url, patience) as pool:
+def _asked(url: str, limits: DownloadLimits) -> int:
+    with pool_for(url, limits) as pool:
         for method in ("HEAD", "GET"):
             answer = pool.request(
                 method, url, headers=HEADERS, preload_content=False, redirect=True, retries=redirects()

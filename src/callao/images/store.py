@@ -13,12 +13,12 @@ import os
 from pathlib import Path
 
 from callao.atomic import put_in_place
-from callao.blocks import copy_blocks
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import WITHOUT_HASTE, Turn, exclusive, staging
+from callao.images.cache import DEFAULT_WAIT, LockWait, exclusive, staging
 from callao.images.convert import to_qcow2, usable_as_is
 from callao.images.formats import Form, form_of
+from callao.reflink import copy_reflink
 
 STORE = "qcow2"
 """The folder's name in the cache."""
@@ -44,7 +44,9 @@ def identity_of(path: Path) -> str:
     return "\n".join([str(path.resolve()), *map(str, seen)])
 
 
-def keep_download(source: Path, digest: str, home: Path, location: str, turn: Turn = WITHOUT_HASTE) -> Path:
+def keep_download(
+    source: Path, digest: str, home: Path, location: str, turn: LockWait = DEFAULT_WAIT
+) -> Path:
     """The base made from a cached download with this digest. As far as it can be, it is the same file under
     a second name, which stays when another file takes the first.
 
@@ -61,7 +63,7 @@ def keep_download(source: Path, digest: str, home: Path, location: str, turn: Tu
     return target
 
 
-def keep_local(source: Path, digest: str, home: Path, location: str, turn: Turn = WITHOUT_HASTE) -> Path:
+def keep_local(source: Path, digest: str, home: Path, location: str, turn: LockWait = DEFAULT_WAIT) -> Path:
     """The base made from a file that others may change: a copy, which shares blocks where it can.
 
     :param digest: that the file was just seen to have; empty where nobody asked for one.
@@ -77,7 +79,7 @@ def keep_local(source: Path, digest: str, home: Path, location: str, turn: Turn 
         with staging(target) as folder:
             made = folder / target.name
             if usable_as_is(source, location):
-                copy_blocks(source, made)
+                copy_reflink(source, made)
             else:
                 to_qcow2(source, made, location)
             if identity_of(source) != identity:
@@ -123,6 +125,6 @@ def _link(source: Path, target: Path) -> None:
     except OSError:
         with staging(target) as folder:
             made = folder / target.name
-            copy_blocks(source, made)
+            copy_reflink(source, made)
             put_in_place(made, target)
     target.chmod(0o444)

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from callao.inotify.change import Change, stamp_of
-from callao.inotify.echo import Told
-from callao.inotify.outbox import Outbox
+from callao.inotify.echo_filter import EchoFilter
+from callao.inotify.queue import ChangeQueue
 from callao.inotify.watch import Watcher
 from callao.ssh import end
 
@@ -40,19 +40,19 @@ async def relay(
     :param pause: seconds before the second attempt; it doubles up to :data:`LONGEST_PAUSE`.
     :param notice: hears of each process lost, in a sentence.
     """
-    outbox = Outbox()
+    outbox = ChangeQueue()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_gather(watcher, outbox))
         tasks.create_task(_send(watcher, outbox, spawn, pause, notice))
 
 
-async def _gather(watcher: Watcher, outbox: Outbox) -> None:
+async def _gather(watcher: Watcher, outbox: ChangeQueue) -> None:
     async for batch in watcher:
         await outbox.put(batch)
 
 
 async def _send(
-    watcher: Watcher, outbox: Outbox, spawn: Spawn, pause: float, notice: Callable[[str], None]
+    watcher: Watcher, outbox: ChangeQueue, spawn: Spawn, pause: float, notice: Callable[[str], None]
 ) -> None:
     wait, number = pause, 0
     while True:
@@ -76,7 +76,7 @@ async def _send(
         wait = min(wait * 2, LONGEST_PAUSE)
 
 
-def _entries(batch: Sequence[Change], told: Told) -> dict[str, list[list[str | int]]]:
+def _entries(batch: Sequence[Change], told: EchoFilter) -> dict[str, list[list[str | int]]]:
     """The batch as the guest reads it, with each path as the host has it this very moment."""
     entries: dict[str, list[list[str | int]]] = {}
     for change in sorted(batch, key=lambda change: change.path):

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from callao.inotify.change import Change, Kind, Shared, joined, merged, owners
-from callao.inotify.echo import Told, settled
+from callao.inotify.echo_filter import EchoFilter, settled
 from callao.inotify.folders import Folders
 from callao.inotify.kernel import Event, Flag, Inotify
 
@@ -42,7 +42,7 @@ class _Root:
 class Tree:
     """All locations in one queue. ``told`` tells the guest's echoes from changes."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: EchoFilter) -> None:
         self._told = told
         self._kernel = Inotify()
         self._folders = Folders(self._kernel)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from callao.inotify.change import Change, Shared
-from callao.inotify.echo import Told
+from callao.inotify.echo_filter import EchoFilter
 from callao.inotify.tree import Tree
 
 GATHERING = 0.1
@@ -33,7 +33,7 @@ class Watcher:
     """
 
     def __init__(self, shares: Iterable[Shared] = ()) -> None:
-        self.told = Told()
+        self.told = EchoFilter()
         self.mount_points: set[str] = set()
         self._first = tuple(shares)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inotify")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from callao.blocks import copy_blocks
 from callao.config import Config, check_hostname, check_name, check_socket_path, effective
 from callao.drivers import driver_for
 from callao.errors import ImmutableField, InstanceError
@@ -21,6 +20,7 @@ from callao.instances.lock import instance_lock
 from callao.lifecycle.leftovers import sweep
 from callao.lifecycle.preconditions import must_be_free, must_be_stopped
 from callao.lifecycle.staging import staged_instance
+from callao.reflink import copy_reflink
 
 
 def clone(
@@ -93,6 +93,6 @@ def must_fit(config: Config, before: Config, name: str) -> None:
 def copy_file(source: Path, target: Path) -> None:
     """:raises InstanceError: when it cannot be."""
     try:
-        copy_blocks(source, target)
+        copy_reflink(source, target)
     except OSError as error:
         raise InstanceError(f"{source} cannot be copied: {error.strerror}") from error

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from callao.config import Config
 from callao.events import Reporter
-from callao.images import Fetched, Patience, ensure_image
+from callao.images import DownloadLimits, Fetched, ensure_image
 from callao.offline import NetworkAccess
 
-PATIENCE = Patience().others
+PATIENCE = DownloadLimits().others
 """Seconds that another run may keep us from an image, where nobody said how long."""
 
 
@@ -28,5 +28,5 @@ def image_of(
         home=home,
         report=report,
         access=access,
-        patience=Patience(others=timeout),
+        limits=DownloadLimits(others=timeout),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from callao.atomic import put_folder_in_place, write_file
-from callao.config.age import LIMA_VERSION
+from callao.config.lima_version import LIMA_VERSION
 from callao.errors import InstanceError
 from callao.instances import InstancePaths, Record, ssh_alias
 from callao.instances.files import write_json

@@ -114,8 +114,8 @@ def _edits(config: Config) -> list[Problem]:
     ]
     if not entries:
         return []
-    from callao.config.edit_text import FORMATS, form_of
     from callao.config.yq import Foreign, as_jq
+    from callao.config.yq_edit import FORMATS, form_of
 
     problems = []
     for place, entry in entries:

@@ -7,7 +7,7 @@ from callao.lockfile.ensure import LockOutcome, ensure_lock
 from callao.lockfile.make import make
 from callao.lockfile.model import Lock, LockedImage, LockedTemplate
 from callao.lockfile.names import key_of, reference_of
-from callao.lockfile.needed import Needed, fetch_all, needed
+from callao.lockfile.remote_files import Needed, fetch_all, needed
 from callao.lockfile.text import LockFile, parse, read, render, write
 
 __all__ = [

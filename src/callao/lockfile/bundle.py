@@ -18,7 +18,7 @@ from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.images import CachedFile, adopt
 from callao.images.cache import CacheEntry, cache_entry
 from callao.lockfile.model import Lock
-from callao.lockfile.needed import Needed, fetch_all, needed
+from callao.lockfile.remote_files import Needed, fetch_all, needed
 from callao.lockfile.text import LockFile, parse, render
 from callao.offline import NetworkAccess
 

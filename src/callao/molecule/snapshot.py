@@ -8,7 +8,7 @@ from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths
 from callao.lifecycle.snapshots.ensure import SnapshotRequest, SnapshotState, ensure_snapshot
-from callao.molecule.record import Recorded
+from callao.molecule.instance_config import Recorded
 from callao.snapshots import listed
 
 

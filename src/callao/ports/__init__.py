@@ -12,7 +12,7 @@ from callao.ports.rules import (
     wanted_forwards,
 )
 from callao.ports.static import Binding, static_forwards
-from callao.ports.ways import Preference, Way, from_within, preference, to_expose, way
+from callao.ports.transport import Preference, Transport, from_within, preference, to_expose, way
 
 __all__ = [
     "Binding",
@@ -20,8 +20,8 @@ __all__ = [
     "Listener",
     "Preference",
     "Ruleset",
+    "Transport",
     "Wanted",
-    "Way",
     "any_free",
     "forwards_by_listener",
     "from_within",

@@ -15,7 +15,7 @@ import msgspec
 
 from callao.disk_usage import disk_usage
 from callao.flock import exclusive
-from callao.images.cache import is_anothers
+from callao.images.cache import is_of_another_home
 from callao.images.prune import Pruned
 from callao.instances.files import read_json, write_json
 from callao.snapshots.record import Bound
@@ -86,7 +86,7 @@ class WarmEntry:
         """
         if not self.folder.exists():
             return True
-        if is_anothers(_WARM, self.home) or _stood_on(self.folder, used()):
+        if is_of_another_home(_WARM, self.home) or _stood_on(self.folder, used()):
             return False
         shutil.rmtree(self.folder)
         return True
@@ -122,7 +122,7 @@ def trim(home: Path, limit: int, used: Callable[[], Collection[Path]], *, check:
         lock, for another run may just have made an instance on it.
     :param check: remove nothing, and tell what would be.
     """
-    if is_anothers(_WARM, home):
+    if is_of_another_home(_WARM, home):
         return Pruned((), 0)
     entries = _entries(home)
     total = sum(size(each) for each in entries)

@@ -12,10 +12,10 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 from callao.errors import TemplateError
 from callao.host import expanded, native_arch
-from callao.templates.custom import transformed
 from callao.templates.github import GitHub, parse_github
 from callao.templates.imagefile import image_name, is_image
 from callao.templates.names import name_of_path, name_of_url
+from callao.templates.url_plugins import transformed
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _ALLOWED = (

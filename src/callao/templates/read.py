@@ -103,13 +103,13 @@ class Reader:
 
     def _fetched(self, url: str, digest: str | None) -> Path:
         """With a digest the cache will do; without one, only the server knows what is there now."""
-        from callao.images import Patience, fetch, newest  # a load that local templates need not pay
+        from callao.images import DownloadLimits, fetch, newest  # a load that local templates need not pay
 
-        home, report, patience = self.home, self.report, Patience(most=_LARGEST)
+        home, report, limits = self.home, self.report, DownloadLimits(most=_LARGEST)
         if digest or self.access is NetworkAccess.OFFLINE:
             access = self.access
-            return fetch(url, digest=digest, home=home, report=report, access=access, patience=patience).path
-        return newest(url, home=home, report=report, patience=patience).path
+            return fetch(url, digest=digest, home=home, report=report, access=access, limits=limits).path
+        return newest(url, home=home, report=report, limits=limits).path
 
 
 def _algorithm(digest: str | None) -> str:

@@ -14,8 +14,8 @@ import pytest
 from guest_tree import GuestTree
 
 from callao.cidata import content
-from callao.config.edit_text import NotEdited, edited
 from callao.config.schema import HostResolver, Mount, Provision, ProvisionMode
+from callao.config.yq_edit import NotEdited, edited
 
 _SCRIPTS = sorted(
     entry.name

@@ -12,7 +12,7 @@ from cli.conftest import Line
 
 from callao.instances import Record
 from callao.instances.files import write_json
-from callao.molecule.boxes import boxes
+from callao.molecule.instances import boxes
 
 
 def labelled(callao: Line, name: str, **labels: str) -> None:

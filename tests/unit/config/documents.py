@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from callao.config.schema import Config
-from callao.config.shape import LONE, RANGES, SHORT, SMALLEST, fields_of, without_none
+from callao.config.structure import LONE, RANGES, SHORT, SMALLEST, fields_of, without_none
 
 WORDS = st.sampled_from(
     ["a", "b", "/x", "/y", "~", "eth1", "data", "1.0.0", "{{.Name}}", "#!/bin/sh\ntrue\n"]

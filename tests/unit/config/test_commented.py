@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from callao.config import load, merge, written
-from callao.config.combine import combine
+from callao.config.merge_lists import combine
 
 OWN = "# mine\nbase: b.yaml  # the base\n# how many\ncpus: 2 # two\nmounts:\n- location: /a  # ours\n"
 BASE = """# the base

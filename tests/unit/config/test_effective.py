@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from callao.config import Config, changes, check, effective, to_document
-from callao.config.shape import fields_of
+from callao.config.structure import fields_of
 from callao.errors import ConfigError
 from callao.host import Host, HostUser
 

@@ -18,7 +18,7 @@ from unit.config.test_rules import RULES
 from callao.config import json_schema, load
 from callao.config.descriptions import DESCRIPTIONS
 from callao.config.schema import Config
-from callao.config.shape import fields_of, shape_problems
+from callao.config.structure import fields_of, shape_problems
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)

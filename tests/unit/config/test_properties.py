@@ -15,7 +15,7 @@ from unit.config.documents import NAMED, documents, grafted, without_null
 from unit.config.test_effective import HOST, TREES
 
 from callao.config import Config, check, dump, effective, json_schema, load, locate, merge, to_document
-from callao.config.shape import shape_problems
+from callao.config.structure import shape_problems
 from callao.errors import ConfigError
 
 DIR = Path("/home/ann/.lima/web")

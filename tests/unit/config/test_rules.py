@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callao.config import Config, effective, to_document
-from callao.config.shape import conform
+from callao.config.structure import conform
 from callao.errors import ConfigError
 from callao.host import Host, HostUser
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from callao.config.edit_text import NotEdited, edited, form_of
 from callao.config.run_jq import JqFailed, results
 from callao.config.yq import Foreign, as_jq
+from callao.config.yq_edit import NotEdited, edited, form_of
 
 TEXT = "# mine\na:\n  b: 1  # one\nl: [1, 2]\nx-y: yes\n"
 

@@ -19,7 +19,7 @@ from callao.hostagent.ports import carriers, portforward
 from callao.hostagent.ports.carriers import BySlirp, BySsh
 from callao.hostagent.ports.port_events import PortNews
 from callao.hostagent.ports.portforward import PortForwarder
-from callao.ports import Listener, Preference, Wanted, Way
+from callao.ports import Listener, Preference, Transport, Wanted
 
 
 @dataclass
@@ -88,7 +88,11 @@ class Scene:
 
         machine: Any = self.machine
         client: Any = self.client
-        ways = {Way.SLIRP: BySlirp(machine), Way.SSH: BySsh(client), Way.AGENT: self.inside}
+        ways = {
+            Transport.SLIRP: BySlirp(machine),
+            Transport.SSH: BySsh(client),
+            Transport.AGENT: self.inside,
+        }
         news = PortNews(self.told.append, changed, Path("/sockets"))
         return PortForwarder(ways, rules, 60022, expose, news, self.prefer, nic="192.168.5.15", enabled=True)
 
@@ -140,7 +144,7 @@ def test_where_the_hypervisor_forwards_nothing_the_guests_program_carries_all() 
 
     async def work() -> None:
         ports = scene.forwarder()
-        ports.carriers = {Way.AGENT: scene.inside}
+        ports.carriers = {Transport.AGENT: scene.inside}
         await news(ports, [OPEN, LOOPBACK], [])
         assert [each.host_port for each in scene.inside.open_now] == [8080, 8081]
 
@@ -155,7 +159,7 @@ def test_what_the_guest_exposes_moves_to_the_hypervisor() -> None:
         ports = scene.forwarder()
         await news(ports, [LOOPBACK], [])
         await exposes(ports, ("tcp", 8081))
-        assert list(ports.active.values()) == [Way.SLIRP]
+        assert list(ports.active.values()) == [Transport.SLIRP]
         assert (len(scene.machine.forwards), scene.inside.open_now) == (1, [])
         await exposes(ports)
         assert (scene.machine.forwards, len(scene.inside.open_now)) == ([], 1)
@@ -169,7 +173,10 @@ def test_ssh_carries_all_of_tcp_where_the_user_says_so() -> None:
     async def work() -> None:
         ports = scene.forwarder()
         await news(ports, [OPEN, LOOPBACK, Listener("udp", "0.0.0.0", 9000)], [])
-        assert {each.proto: way for each, way in ports.active.items()} == {"tcp": Way.SSH, "udp": Way.SLIRP}
+        assert {each.proto: way for each, way in ports.active.items()} == {
+            "tcp": Transport.SSH,
+            "udp": Transport.SLIRP,
+        }
         assert scene.client.open == ["127.0.0.1:8080:127.0.0.1:8080", "127.0.0.1:8081:127.0.0.1:8081"]
         await ports.close()
         assert scene.client.open == []

@@ -20,10 +20,10 @@ from callao.config import Arch, Image
 from callao.config.schema import File, Kernel
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, silent
-from callao.images import Patience, ensure_image
+from callao.images import DownloadLimits, ensure_image
 from callao.images.cache import cache_entry
 
-QUICK = Patience(connect=2.0, read=0.5, tries=1)
+QUICK = DownloadLimits(connect=2.0, read=0.5, tries=1)
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "bz2": bz2.compress,
@@ -46,7 +46,7 @@ def image_of(folder: Path, form: str, *options: str) -> Path:
 
 def ready(location: str | Path, home: Path, digest: str | None = None) -> Path:
     images = [Image(location=str(location), digest=digest)]
-    return ensure_image(images, "x86_64", home=home, report=silent, patience=QUICK).disk
+    return ensure_image(images, "x86_64", home=home, report=silent, limits=QUICK).disk
 
 
 def content(path: Path) -> bytes:
@@ -246,7 +246,7 @@ def test_the_first_that_fits_and_can_be_had_wins(
         Image(location=server.serve("/good.qcow2", disk), digest=sha256(disk)),
         Image(location=server.serve("/late.qcow2", disk)),
     ]
-    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=events.append, patience=QUICK)
+    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=events.append, limits=QUICK)
     assert found.location == server.url("/good.qcow2")
     assert found.digest == sha256(disk)
     assert [path for path, _ in server.requests] == ["/gone.qcow2", "/good.qcow2"]
@@ -262,7 +262,7 @@ def test_only_images_like_the_first_that_fits_are_tried(server: Server, tmp_path
         Image(location=server.serve("/v3", disk), arch=Arch.X86_64, variant="minimal", arch_variant="v3"),
         Image(location=server.serve("/like", disk), arch=Arch.X86_64, variant="minimal"),
     ]
-    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, patience=QUICK)
+    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, limits=QUICK)
     assert found.location == server.url("/like")
     assert [path for path, _ in server.requests] == ["/gone", "/like"]
 
@@ -274,13 +274,13 @@ def test_a_wrong_digest_is_not_passed_over(server: Server, tmp_path: Path) -> No
         Image(location=server.serve("/good.qcow2", disk)),
     ]
     with pytest.raises(DigestMismatch):
-        ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, patience=QUICK)
+        ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, limits=QUICK)
 
 
 def test_each_reason_is_told_when_none_can_be_had(server: Server, tmp_path: Path) -> None:
     images = [Image(location=server.url("/one")), Image(location="http://127.0.0.1:1/two")]
     with pytest.raises(DownloadError, match=r"/one .*404.*/two .*refused"):
-        ensure_image(images, "x86_64", home=tmp_path, report=silent, patience=QUICK)
+        ensure_image(images, "x86_64", home=tmp_path, report=silent, limits=QUICK)
 
 
 def test_no_image_for_the_architecture_says_which_there_are(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_kernel_and_initrd_come_with_the_image(server: Server, tmp_path: Path) -
     kernel = Kernel(location=server.serve("/vmlinuz", b"kernel"), cmdline="ro quiet")
     initrd = File(location=server.serve("/initrd", b"initrd"))
     images = [Image(location=str(disk), kernel=kernel, initrd=initrd)]
-    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, patience=QUICK)
+    found = ensure_image(images, "x86_64", home=tmp_path / "home", report=silent, limits=QUICK)
     assert found.kernel is not None
     assert found.initrd is not None
     assert (found.kernel.read_bytes(), found.initrd.read_bytes(), found.cmdline) == (

@@ -21,18 +21,18 @@ from images.conftest import Server, killed_after, left_in, sha256
 
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, EventState, silent
-from callao.images import Patience, adopt, fetch, forget, lookup
+from callao.images import DownloadLimits, adopt, fetch, forget, lookup
 from callao.images.cache import cache_entry, exclusive
 from callao.images.size import size_of
 from callao.offline import NetworkAccess
 
 BODY = os.urandom(700_000)
-QUICK = Patience(connect=2.0, read=0.4, tries=3)
+QUICK = DownloadLimits(connect=2.0, read=0.4, tries=3)
 
 
 def get(url: str, home: Path, digest: str | None = None, events: list[Event] | None = None) -> bytes:
     report = silent if events is None else events.append
-    return fetch(url, digest=digest, home=home, report=report, patience=QUICK).path.read_bytes()
+    return fetch(url, digest=digest, home=home, report=report, limits=QUICK).path.read_bytes()
 
 
 def ranges(server: Server) -> list[str]:
@@ -187,7 +187,9 @@ def test_a_run_that_keeps_others_waiting_is_named_and_not_waited_for_longer_than
         who = rf"another run, pid {holder.pid} \(-c {re.escape(str(lock))} web\)"
         try:
             with pytest.raises(ImageError, match=rf"{who}; waited 1 s"):
-                fetch(url, digest=None, home=tmp_path, report=events.append, patience=Patience(others=0.7))
+                fetch(
+                    url, digest=None, home=tmp_path, report=events.append, limits=DownloadLimits(others=0.7)
+                )
         finally:
             holder.kill()
     assert len(events) == 1
@@ -276,7 +278,7 @@ def test_a_file_that_is_larger_than_may_be_is_not_fetched_to_its_end(
 ) -> None:
     url = server.serve("/a.img", BODY, **manners)
     with pytest.raises(DownloadError, match="is larger than 64KiB"):
-        fetch(url, digest=None, home=tmp_path, report=silent, patience=Patience(most=1 << 16))
+        fetch(url, digest=None, home=tmp_path, report=silent, limits=DownloadLimits(most=1 << 16))
     assert [name for name in left_in(tmp_path) if "part" in name and "part." not in name] == []
     assert len(server.requests) == 1
     assert get(url, tmp_path, sha256(BODY)) == BODY

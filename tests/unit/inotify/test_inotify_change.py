@@ -7,8 +7,8 @@ import pytest
 
 from callao.inotify import Change, Kind, Shared
 from callao.inotify.change import Stamp, folders_of, in_guest, merged
-from callao.inotify.echo import Told
-from callao.inotify.outbox import Outbox
+from callao.inotify.echo_filter import EchoFilter
+from callao.inotify.queue import ChangeQueue
 
 HOME = Shared("/home/ana", "/mnt/ana")
 CODE = Shared("/home/ana/code", "/code")
@@ -61,7 +61,7 @@ def test_two_changes_of_a_path_become_one(earlier: Kind | None, later: Kind, bot
 
 
 def test_an_echo_is_known_by_all_but_its_access_time() -> None:
-    told = Told(capacity=2)
+    told = EchoFilter(capacity=2)
     stamp = Stamp(mode=0o100644, mtime=1, size=2, inode=3, owner=(4, 5), atime=6)
     told.keep("a", stamp)
     assert told.knows("a", Stamp(0o100644, 1, 2, 3, (4, 5), atime=7))
@@ -70,7 +70,7 @@ def test_an_echo_is_known_by_all_but_its_access_time() -> None:
 
 
 def test_stamps_are_forgotten_beyond_the_capacity() -> None:
-    told = Told(capacity=2)
+    told = EchoFilter(capacity=2)
     stamp = Stamp(0, 1, 2, 3, (4, 5))
     for path in ("a", "b"):
         told.keep(path, stamp)
@@ -82,7 +82,7 @@ def test_stamps_are_forgotten_beyond_the_capacity() -> None:
 
 def test_what_is_given_back_goes_first_and_merges_with_what_came_since() -> None:
     async def scenario() -> list[Change]:
-        box = Outbox()
+        box = ChangeQueue()
         await box.put([Change(Kind.ADDED, "/s/a", "/m", "a"), Change(Kind.ADDED, "/s/b", "/m", "b")])
         sent = await box.take()
         await box.put([Change(Kind.ADDED, "/s/c", "/m", "c"), Change(Kind.MODIFIED, "/s/a", "/m", "a")])

@@ -13,13 +13,13 @@ from support.waiting import PATIENCE, until
 
 from callao.inotify import Kind, Shared, Watcher, watch
 from callao.inotify.change import stamp_of
-from callao.inotify.echo import Told
+from callao.inotify.echo_filter import EchoFilter
 from callao.inotify.tree import BATCH, Tree
 
 
 @pytest.fixture
 def tree() -> Iterator[Tree]:
-    tree = Tree(Told())
+    tree = Tree(EchoFilter())
     yield tree
     tree.close()
 
@@ -86,7 +86,7 @@ def test_a_file_replaced_by_a_rename_has_come(tree: Tree, tmp_path: Path) -> Non
 
 
 def test_what_alters_nothing_since_it_was_told_is_an_echo(tmp_path: Path) -> None:
-    told = Told()
+    told = EchoFilter()
     tree = Tree(told)
     file = tmp_path / "file"
     file.touch()

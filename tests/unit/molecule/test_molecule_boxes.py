@@ -15,8 +15,8 @@ import yaml
 import callao.molecule
 from callao.errors import CallaoError
 from callao.lifecycle import Request
-from callao.molecule.boxes import PASSED_ON, boxes, owned, records
-from callao.molecule.bring import request_of
+from callao.molecule.bring_up import request_of
+from callao.molecule.instances import PASSED_ON, boxes, owned, records
 from callao.molecule.names import instance_name, owner
 from callao.offline import NetworkAccess
 

@@ -28,7 +28,7 @@ def test_the_distribution_is_called_as_the_package_of_its_entry_point() -> None:
 def test_the_rest_of_the_room_does_without_molecule() -> None:
     program = (
         "import sys; sys.modules['molecule'] = None\n"
-        "import callao.molecule.boxes, callao.molecule.names, callao.molecule.reset"
+        "import callao.molecule.instances, callao.molecule.names, callao.molecule.reset"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from callao.ports import Preference, Wanted, Way, from_within, preference, to_expose, way
+from callao.ports import Preference, Transport, Wanted, from_within, preference, to_expose, way
 
 EXPOSED = {("tcp", 80)}
 
@@ -21,35 +21,35 @@ def wanted(
 @pytest.mark.parametrize(
     ("forward", "exposed", "expected"),
     [
-        (wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Way.SLIRP),
-        (wanted("udp", "127.0.0.1", "0.0.0.0"), (), Way.SLIRP),
-        (wanted("tcp", "127.0.0.1", "::"), (), Way.SLIRP),
-        (wanted("tcp", "0.0.0.0", "192.168.5.15"), (), Way.SLIRP),
-        (wanted("tcp", "127.0.0.1", "127.0.0.1"), EXPOSED, Way.SLIRP),
-        (wanted("tcp", "127.0.0.1", "127.0.0.1"), (), Way.AGENT),
-        (wanted("udp", "127.0.0.1", "127.0.0.1"), EXPOSED, Way.AGENT),
-        (wanted("tcp", "127.0.0.1", "127.0.0.53"), EXPOSED, Way.AGENT),
-        (wanted("tcp", "127.0.0.1", "::1"), EXPOSED, Way.AGENT),
-        (wanted("udp", "127.0.0.1", "::1"), (), Way.AGENT),
-        (wanted("tcp", "::1", "0.0.0.0"), (), Way.AGENT),
-        (wanted("tcp", "127.0.0.1", "10.88.0.1"), (), Way.AGENT),
-        (wanted("tcp", "127.0.0.1", "127.0.0.1", inside=True), EXPOSED, Way.AGENT),
-        (wanted("tcp", "127.0.0.1", "::", inside=True), (), Way.AGENT),
-        (wanted("tcp", "::", "127.0.0.1"), EXPOSED, Way.AGENT),
-        (wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Way.AGENT),
-        (wanted("tcp", "127.0.0.1", "192.168.5.15"), EXPOSED, Way.AGENT),
+        (wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Transport.SLIRP),
+        (wanted("udp", "127.0.0.1", "0.0.0.0"), (), Transport.SLIRP),
+        (wanted("tcp", "127.0.0.1", "::"), (), Transport.SLIRP),
+        (wanted("tcp", "0.0.0.0", "192.168.5.15"), (), Transport.SLIRP),
+        (wanted("tcp", "127.0.0.1", "127.0.0.1"), EXPOSED, Transport.SLIRP),
+        (wanted("tcp", "127.0.0.1", "127.0.0.1"), (), Transport.AGENT),
+        (wanted("udp", "127.0.0.1", "127.0.0.1"), EXPOSED, Transport.AGENT),
+        (wanted("tcp", "127.0.0.1", "127.0.0.53"), EXPOSED, Transport.AGENT),
+        (wanted("tcp", "127.0.0.1", "::1"), EXPOSED, Transport.AGENT),
+        (wanted("udp", "127.0.0.1", "::1"), (), Transport.AGENT),
+        (wanted("tcp", "::1", "0.0.0.0"), (), Transport.AGENT),
+        (wanted("tcp", "127.0.0.1", "10.88.0.1"), (), Transport.AGENT),
+        (wanted("tcp", "127.0.0.1", "127.0.0.1", inside=True), EXPOSED, Transport.AGENT),
+        (wanted("tcp", "127.0.0.1", "::", inside=True), (), Transport.AGENT),
+        (wanted("tcp", "::", "127.0.0.1"), EXPOSED, Transport.AGENT),
+        (wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Transport.AGENT),
+        (wanted("tcp", "127.0.0.1", "192.168.5.15"), EXPOSED, Transport.AGENT),
     ],
 )
 def test_the_hypervisor_carries_what_it_reaches(
-    forward: Wanted, exposed: set[tuple[str, int]], expected: Way
+    forward: Wanted, exposed: set[tuple[str, int]], expected: Transport
 ) -> None:
     assert way(forward, exposed, Preference.QUICKEST, NIC) is expected
 
 
 def test_ssh_carries_tcp_where_it_is_asked_for() -> None:
-    assert way(wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Way.SSH
-    assert way(wanted("udp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Way.SLIRP
-    assert way(wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Preference.SSH, NIC) is Way.AGENT
+    assert way(wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Transport.SSH
+    assert way(wanted("udp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Transport.SLIRP
+    assert way(wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Preference.SSH, NIC) is Transport.AGENT
 
 
 @pytest.mark.parametrize(

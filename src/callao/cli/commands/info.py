@@ -47,7 +47,7 @@ def _of_host(run: Session) -> dict[str, Any]:
     from callao.cli.arguments.preserve import BLOCKED
     from callao.cli.parsing import external
     from callao.config import effective, to_document
-    from callao.config.age import LIMA_VERSION
+    from callao.config.lima_version import LIMA_VERSION
     from callao.drivers import known
     from callao.host import identity_file
     from callao.templates import find, names, resolve

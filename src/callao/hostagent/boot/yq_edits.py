@@ -130,7 +130,7 @@ sudo -n mv -f answered.new answered
 
 def _edited(text: str | None, entry: Provision) -> tuple[str, str]:
     """The file's text after the edit, and what the guest is told."""
-    from callao.config.edit_text import NotEdited, edited, form_of
+    from callao.config.yq_edit import NotEdited, edited, form_of
 
     if text is not None and len(text.encode()) > _LARGEST:
         return "", f"failed the file is larger than {_LARGEST // 1024} KiB"

@@ -22,7 +22,7 @@ from callao.hostagent.ports.port_events import PortNews, event
 from callao.hostagent.ports.portforward import PortForwarder
 from callao.hostagent.ports.rate_limit import Ration
 from callao.hostagent.ports.socketforward import SocketForwards
-from callao.ports import Binding, Listener, Wanted, Way, preference
+from callao.ports import Binding, Listener, Transport, Wanted, preference
 from callao.printable import printable
 from callao.ssh import Client
 
@@ -76,12 +76,12 @@ class LivePorts:
             "resolving": self._resolves,
         }
         self._link = GuestLink(machine.channel, handlers)
-        carriers: dict[Way, Carrier] = {
-            Way.SSH: BySsh(client),
-            Way.AGENT: ByAgent(self._link.switch, sockets),
+        carriers: dict[Transport, Carrier] = {
+            Transport.SSH: BySsh(client),
+            Transport.AGENT: ByAgent(self._link.switch, sockets),
         }
         if isinstance(machine, LiveForwarder):
-            carriers[Way.SLIRP] = BySlirp(machine)
+            carriers[Transport.SLIRP] = BySlirp(machine)
         news = PortNews(self._told, changed, sockets)
         self._ports = PortForwarder(
             carriers,

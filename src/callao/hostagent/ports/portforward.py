@@ -20,8 +20,8 @@ from callao.ports import (
     Listener,
     Preference,
     Ruleset,
+    Transport,
     Wanted,
-    Way,
     forwards_by_listener,
     holder,
     is_free,
@@ -49,7 +49,7 @@ _SHARE = 0.1
 class PortForwarder:
     """The forwards of one machine beside those that it was started with."""
 
-    carriers: Mapping[Way, Carrier]
+    carriers: Mapping[Transport, Carrier]
     rules: Sequence[PortForward]
     ssh_port: int
     expose: Callable[[list[list[object]]], Awaitable[None]]
@@ -64,7 +64,7 @@ class PortForwarder:
     """(proto, host ip, host port) that the machine has had since its start."""
     listeners: set[Listener] = field(default_factory=set)
     exposed: set[tuple[str, int]] = field(default_factory=set)
-    active: dict[Wanted, Way] = field(default_factory=dict)
+    active: dict[Wanted, Transport] = field(default_factory=dict)
     failed: dict[Wanted, str] = field(default_factory=dict)
     """What could not be opened on the host, and why."""
     collided: dict[Wanted, str] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class PortForwarder:
     async def open(self) -> None:
         """Begin; after a lost connection, begin anew with what ssh had carried."""
         self.enabled = True
-        self.active = {each: by for each, by in self.active.items() if by is not Way.SSH}
+        self.active = {each: by for each, by in self.active.items() if by is not Transport.SSH}
         await self.update()
 
     def forget(self) -> None:
@@ -129,10 +129,10 @@ class PortForwarder:
             by_listener, chosen = forwards_by_listener(rules, self.listeners)
             self.named = 0
             wanted = self._allowed(sorted(chosen.values()))
-            led = wanted if Way.SLIRP in self.carriers else ()
+            led = wanted if Transport.SLIRP in self.carriers else ()
             await self.expose([[each.proto, each.guest_port] for each in led if to_expose(each)])
             every = {each: self._way(each) for each in wanted}
-            held = {each for each, by in every.items() if by is Way.SLIRP and self._is_held(each)}
+            held = {each for each, by in every.items() if by is Transport.SLIRP and self._is_held(each)}
             ways = {each: by for each, by in every.items() if each not in held}
             for old, by in list(self.active.items()):
                 if ways.get(old) != by:
@@ -154,7 +154,7 @@ class PortForwarder:
         if self.retry is not None:
             self.retry.cancel()
         for forward, by in list(self.active.items()):
-            if by is not Way.SLIRP:
+            if by is not Transport.SLIRP:
                 await unexpected.attempt("the end of a port forward", self._remove(forward, by))
 
     def _allowed(self, wanted: list[Wanted]) -> list[Wanted]:
@@ -176,20 +176,20 @@ class PortForwarder:
         elif not reached:
             self.full.discard(which)
 
-    def _way(self, wanted: Wanted) -> Way:
+    def _way(self, wanted: Wanted) -> Transport:
         """The best one that this machine has: not each forwards ports itself."""
         best = way(wanted, self.exposed, self.prefer, self.nic)
-        return best if best in self.carriers else Way.AGENT
+        return best if best in self.carriers else Transport.AGENT
 
     def _is_held(self, wanted: Wanted) -> bool:
         """Whether the machine forwards it since its start."""
         return (wanted.proto, wanted.host_ip, wanted.host_port) in self.held
 
-    async def _add(self, wanted: Wanted, by: Way) -> None:
+    async def _add(self, wanted: Wanted, by: Transport) -> None:
         held = self._is_held(wanted)  # it leads to the guest's NIC, where nobody listens
         try:
             if held:
-                await self.carriers[Way.SLIRP].close(wanted)
+                await self.carriers[Transport.SLIRP].close(wanted)
             await self.carriers[by].open(wanted)
         except CallaoError as error:
             if held:
@@ -200,7 +200,7 @@ class PortForwarder:
         self.failed.pop(wanted, None)
         self.active[wanted] = by
 
-    async def _remove(self, wanted: Wanted, by: Way) -> None:
+    async def _remove(self, wanted: Wanted, by: Transport) -> None:
         del self.active[wanted]
         with contextlib.suppress(CallaoError):
             await self.carriers[by].close(wanted)
@@ -210,7 +210,7 @@ class PortForwarder:
     async def _hold(self, wanted: Wanted) -> None:
         """Have the machine forward again what it forwards since its start."""
         with contextlib.suppress(CallaoError):
-            await self.carriers[Way.SLIRP].open(wanted)
+            await self.carriers[Transport.SLIRP].open(wanted)
 
     async def _why(self, wanted: Wanted, error: CallaoError) -> str:
         if wanted.host_socket:

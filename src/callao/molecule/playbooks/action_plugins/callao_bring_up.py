@@ -19,8 +19,8 @@ from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch
 from callao.atomic import write_file
 from callao.errors import CallaoError
 from callao.events import Event, EventState
-from callao.molecule.boxes import records
-from callao.molecule.bring import Brought, bring_up
+from callao.molecule.bring_up import Brought, bring_up
+from callao.molecule.instances import records
 from callao.molecule.workers import WorkerFailed, in_workers
 
 _ENCODER = get_module_encoder("legacy", Direction.CONTROLLER_TO_MODULE)

@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from callao.errors import CallaoError
-from callao.molecule.record import recorded
+from callao.molecule.instance_config import recorded
 from callao.molecule.snapshot import kept, taken_up
 from callao.molecule.workers import WorkerFailed, in_workers
 

@@ -12,7 +12,7 @@ from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import resp
 from callao.errors import InstanceNotFound
 from callao.host import Host, lima_home
 from callao.instances import inspect
-from callao.molecule import boxes
+from callao.molecule import instances
 
 
 class FilterModule:
@@ -27,7 +27,7 @@ class FilterModule:
 
 def planned(platforms: Iterable[Mapping[str, Any]], *where: str) -> list[dict[str, Any]]:
     """The boxes of platforms whose fields are spelled as the modules' options or as in lima.yaml."""
-    return boxes.boxes([respelled(platform) for platform in platforms], *where)
+    return instances.boxes([respelled(platform) for platform in platforms], *where)
 
 
 def owned(wanted: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -40,4 +40,4 @@ def owned(wanted: Iterable[Mapping[str, Any]]) -> list[str]:
     for name in (box["options"]["name"] for box in all_of_them):
         with contextlib.suppress(InstanceNotFound):
             labels[name] = inspect(name, home, host).labels
-    return boxes.owned(all_of_them, labels)
+    return instances.owned(all_of_them, labels)

@@ -14,7 +14,7 @@ _LOOPBACK = "127.0.0.1"
 """What the guest can lead its NIC's packets to."""
 
 
-class Way(enum.StrEnum):
+class Transport(enum.StrEnum):
     SLIRP = "slirp"
     """The hypervisor's own user-mode network: no process, no copy of ours."""
     AGENT = "agent"
@@ -38,24 +38,24 @@ def preference(environment: Mapping[str, str]) -> Preference:
     return Preference.SSH if text.lower() in ("1", "t", "true") else Preference.QUICKEST
 
 
-def way(wanted: Wanted, exposed: Collection[tuple[str, int]], prefer: Preference, nic: str) -> Way:
+def way(wanted: Wanted, exposed: Collection[tuple[str, int]], prefer: Preference, nic: str) -> Transport:
     """The best one.
 
     :param exposed: (proto, port) of the guest's 127.0.0.1 that are reachable at its NIC.
     :param nic: the guest's address on its network: where the hypervisor's forwards lead.
     """
     if _is_ours_alone(wanted):
-        return Way.AGENT
+        return Transport.AGENT
     if wanted.proto == "tcp" and prefer is Preference.SSH:
-        return Way.SSH
+        return Transport.SSH
     if wanted.inside or ":" in wanted.host_ip:
-        return Way.AGENT
+        return Transport.AGENT
     led_away = (wanted.proto, wanted.guest_port) in exposed
     if to_expose(wanted):
-        return Way.SLIRP if led_away else Way.AGENT
+        return Transport.SLIRP if led_away else Transport.AGENT
     if wanted.guest_ip == nic and led_away:  # the guest's rule would lead to its loopback
-        return Way.AGENT
-    return Way.SLIRP if wanted.guest_ip in (*_ANY, nic) else Way.AGENT
+        return Transport.AGENT
+    return Transport.SLIRP if wanted.guest_ip in (*_ANY, nic) else Transport.AGENT
 
 
 def to_expose(wanted: Wanted) -> bool:

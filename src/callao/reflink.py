@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 
-def copy_blocks(source: Path, target: Path) -> None:
+def copy_reflink(source: Path, target: Path) -> None:
     """By cp(1), which shares blocks where the file system can, and keeps holes.
 
     :raises OSError: with cp's words.

@@ -27,7 +27,7 @@ def within(item: object) -> str:
 
 
 @dataclass(frozen=True)
-class Passages:
+class SourceLines:
     """Lines by place and value. Of two ways to write the same at one place neither counts."""
 
     lines: dict[tuple[Place, str], str | None] = field(default_factory=dict)

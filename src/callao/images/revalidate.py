@@ -8,10 +8,10 @@ import urllib3
 from callao.errors import DownloadError
 from callao.images.cache import CacheEntry
 from callao.images.download import HEADERS, modified, pool_for, read, redirects, validator, words
-from callao.images.patience import Patience
+from callao.images.download_limits import DownloadLimits
 
 
-def unchanged(entry: CacheEntry, patience: Patience) -> bool:
+def unchanged(entry: CacheEntry, limits: DownloadLimits) -> bool:
     """By a HEAD request, see RFC 9110, section 9.3.2: the ETag, or the date, is that of the cached file.
     Where nothing tells the two apart, the file counts as changed, as it does in Lima.
 
@@ -21,7 +21,7 @@ def unchanged(entry: CacheEntry, patience: Patience) -> bool:
     if not known and not date:
         return False
     try:
-        with pool_for(entry.url, patience) as pool:
+        with pool_for(entry.url, limits) as pool:
             answer = pool.request("HEAD", entry.url, headers=HEADERS, redirect=True, retries=redirects())
     except urllib3.exceptions.HTTPError as error:
         raise DownloadError(f"{entry.url}: {words(error)}") from error

@@ -18,7 +18,7 @@ _TRACES = (
 """One of them is in each instance that was made; one with lima.yaml alone may be being made."""
 
 
-def made_by(instance_dir: Path) -> str:
+def lima_version_of(instance_dir: Path) -> str:
     """What lima-version says: ``""`` where an instance has none, as before Lima 0.20; ours for a new one."""
     try:
         return (instance_dir / "lima-version").read_text(encoding="utf-8").strip()

@@ -17,7 +17,7 @@ Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
-class Patience:
+class DownloadLimits:
     """Seconds without a byte before a server counts as stalled, and how often to go on after a break.
 
     ``others`` is how many seconds another run may keep us from a file that it is fetching or converting, and

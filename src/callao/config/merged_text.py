@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import yaml
 
 from callao.config.nodes import documents
-from callao.config.passages import Passages
 from callao.config.patch import patched
+from callao.config.source_lines import SourceLines
 from callao.config.yamltext import dump
 
 
@@ -27,7 +27,7 @@ def commented(texts: Sequence[str], document: Mapping[str, object]) -> str | Non
                 known.add(name)
                 longer = patched(whole + block, document)
                 whole = whole + block if longer is not None else whole
-    passages = Passages()
+    passages = SourceLines()
     for text in texts[1:]:
         passages.take(text)
     return patched(whole, document, passages) or patched(whole, document)

@@ -9,7 +9,7 @@ from typing import IO
 
 from callao.atomic import put_in_place, write_file
 from callao.images import digest as digests
-from callao.images.cache import CacheEntry, cache_entry, exclusive, not_kept
+from callao.images.cache import CacheEntry, cache_entry, cannot_be_kept, exclusive
 from callao.images.store import keep_before
 
 _CHUNK = 1 << 20
@@ -29,7 +29,7 @@ def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
                 return place.data
             return _put(place, data, name, digest, home)
     except OSError as error:
-        raise not_kept(url, place, error) from error
+        raise cannot_be_kept(url, place, error) from error
 
 
 def _put(place: CacheEntry, data: IO[bytes], name: str, digest: str, home: Path) -> Path:

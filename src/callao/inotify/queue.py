@@ -17,7 +17,7 @@ _BATCH = 1_000
 """Changes sent at once: few enough for the next ones not to wait long."""
 
 
-class Outbox:
+class ChangeQueue:
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str], Change] = {}
         self._some = asyncio.Event()

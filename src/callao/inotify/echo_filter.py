@@ -13,7 +13,7 @@ CAPACITY = 1 << 17
 """Paths. A touch comes back within a few batches, each of a thousand paths at most."""
 
 
-class Told:
+class EchoFilter:
     """The newest stamps sent; the oldest are forgotten beyond ``capacity``."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -35,7 +35,7 @@ class Told:
 
 
 def settled(
-    kinds: Mapping[str, Kind], locations: Sequence[str], shares: Sequence[Shared], told: Told
+    kinds: Mapping[str, Kind], locations: Sequence[str], shares: Sequence[Shared], told: EchoFilter
 ) -> Iterator[Change]:
     """The changes that observations mean, with each path as it is by now, and without echoes."""
     folders = folders_of(kinds, locations)
