@@ -139,6 +139,7 @@ EXAMPLES = {
     "arch": "aarch64",
     "cpus": 3,
     "disk": "9GiB",
+    "disks": [{"name": "data", "size": "1GiB"}],
     "from": "base@clean",
     "hostname": "shop",
     "lock": "/src/shop/callao.lock",
