@@ -81,7 +81,8 @@ def unit(session: nox.Session, core: str) -> None:
 def depends(session: nox.Session, core: str) -> None:
     """The unit tests of what depends on ansible-core or on Python's version."""
     install_locked(session, core)
-    session.run("pytest", *DEPENDS, "-n", "2", "--dist", "worksteal", "-q", *session.posargs)
+    options = ("-m", "not once", "-n", "2", "--dist", "worksteal", "-q")
+    session.run("pytest", *DEPENDS, *options, *session.posargs)
 
 
 @nox.session(python=[MATRIX[0].args[0], MATRIX[-1].args[0]])

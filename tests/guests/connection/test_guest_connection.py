@@ -60,6 +60,7 @@ def guests(name: str, **variables: Any) -> dict[str, Any]:
     return {"guests": {"hosts": {name: variables}, "vars": common}}
 
 
+@pytest.mark.long
 def test_the_standard_suite_passes(guest: Any, control_dir: Path, tmp_path: Path) -> None:
     big = tmp_path / "big.in"
     big.write_bytes(os.urandom(2**20) * 8)  # 100 MiB go through it in the unit tests: here sshd is emulated

@@ -26,6 +26,9 @@ FOLDER = ROOT / "extensions" / "molecule"
 RUNS = [("default", "shared"), ("kernel",), ("multi-platform",)]
 """What one run of Molecule tests: a scenario with the one whose box it runs in."""
 
+OFTEN = RUNS[:1]
+"""In ``make test``, too."""
+
 STEP_BY_STEP = "service"
 
 
@@ -98,7 +101,11 @@ def test_every_scenario_is_run() -> None:
     assert there == {name for run in RUNS for name in run} | {STEP_BY_STEP}
 
 
-@pytest.mark.parametrize("scenarios", RUNS, ids="+".join)
+@pytest.mark.parametrize(
+    "scenarios",
+    [pytest.param(run, marks=() if run in OFTEN else pytest.mark.long) for run in RUNS],
+    ids="+".join,
+)
 def test_a_scenario_passes_and_leaves_nothing(ground: Ground, scenarios: tuple[str, ...]) -> None:
     ground.molecule("test", *(word for name in scenarios for word in ("-s", name)))
     assert names(ground.home.path) == []
@@ -172,6 +179,7 @@ def collection(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_scenarios_share_a_box_and_run_in_it_side_by_side(ground: Ground, tmp_path: Path) -> None:
     said = ground.molecule("test", "--all", "--workers", "2", project=collection(tmp_path))
     assert all(f"{name} > converge: Executed: Successful" in said for name in ("default", "one", "two"))

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One guest that knows every mount type, shared by the tests of this folder."""
+"""One guest for each type of its lima.yaml's mounts, shared by the tests of a module."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.home import Home, build_golden, temporary_home
 
+from callao.events import Event
 from callao.hostagent.api.client import call
 from callao.lifecycle.mounts import MountOutcome, MountRequest, ensure_mount
 
@@ -27,6 +28,8 @@ class Box:
 
     home: Home
     cold: Path
+    events: list[Event] = field(default_factory=list)
+    """What its start told."""
 
     def run(self, command: str) -> str:
         """As root, in the guest; fails with the command's own words."""
@@ -58,10 +61,12 @@ def quoted(text: str) -> str:
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     """Its own ``mountType`` is the module's ``MOUNT_TYPE``; 9p's is booted, the others are warm.
 
-    Only Debian's generic kernel has 9p; the others go on from the one that all tests share.
+    Only Debian's generic kernel has 9p, and its image has cloud-init too: so that one boot is of a guest as
+    everybody else's images are. The others go on from the one that all tests share.
     """
-    booted = request.module.MOUNT_TYPE == "9p"
-    with temporary_home(build_golden("generic" if booted else "cloud")) as home:
+    stock = request.module.MOUNT_TYPE == "9p"
+    golden = build_golden("generic", cloud_init=True) if stock else build_golden()
+    with temporary_home(golden) as home:
         cold = home.path / "shared"
         cold.mkdir()
         (cold / "greeting").write_text("hello\n")
@@ -83,8 +88,15 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
             "mountInotify": True,
             "mounts": mounts,
         }
-        if booted:  # devices are there before provision scripts run
-            script = "#!/bin/sh\ncat /mnt/read/greeting >/run/seen\n"
-            extra["provision"] = [{"mode": "system", "script": script}]
-        home.ensure("box", extra=extra, timeout=600, warm=not booted)
-        yield Box(home, cold)
+        if stock:  # devices are there before provision scripts run
+            order = "echo {} >>/var/order\n"
+            scripts = {
+                "system": f"cat /mnt/read/greeting >/run/seen\n{order.format('system')}",
+                "boot": order.format("boot"),
+            }
+            extra["provision"] = [
+                {"mode": mode, "script": f"#!/bin/sh\n{script}"} for mode, script in scripts.items()
+            ]
+        box = Box(home, cold)
+        home.ensure("box", extra=extra, timeout=600, warm=not stock, events=box.events)
+        yield box

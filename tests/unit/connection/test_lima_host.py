@@ -109,6 +109,7 @@ def test_the_guest_is_reached_through_its_machine_alone(
     assert machine.namespace in done.stdout
 
 
+@pytest.mark.once
 def test_the_standard_suite_passes_through_it(
     machine: Machine, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -14,7 +14,9 @@ SUITE = Path(__file__).parents[2] / "guests" / "connection" / "suite.yml"
 MIB = 1024 * 1024
 
 
-@pytest.mark.parametrize(("pipelining", "mebibytes"), [(True, 100), (False, 1)])
+@pytest.mark.parametrize(
+    ("pipelining", "mebibytes"), [(True, 100), pytest.param(False, 1, marks=pytest.mark.once)]
+)
 def test_the_standard_suite_passes(
     box: Box, environment: dict[str, str], tmp_path: Path, pipelining: bool, mebibytes: int
 ) -> None:
