@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit sanity integration matrix guests long bench pictures release-notes bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit sanity integration matrix images guests long bench pictures release-notes bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -22,7 +22,7 @@ down: bootstrap-up
 
 test: bootstrap-test
 	@began=$$SECONDS; \
-	$(MAKE) --no-print-directory lint && \
+	$(MAKE) --no-print-directory -j2 lint images && \
 	$(MAKE) --no-print-directory guests && \
 	$(MAKE) --no-print-directory -j2 sanity matrix integration && \
 	printf 'callao: all tests passed in %d minutes\n' $$(( (SECONDS - began + 59) / 60 ))
@@ -56,6 +56,10 @@ site: bootstrap-test .cache/site/built
 
 unit: bootstrap-test
 	$(BIN)/pytest tests/unit tests/conformance -n 2 --dist worksteal -q
+
+# Those that the tests' guests boot from.
+images: bootstrap-test
+	$(BIN)/python tests/support/images.py
 
 # What takes longest goes first: the others fill up what is left at the end.
 guests: bootstrap-test

@@ -158,6 +158,11 @@ def build_golden(kernel: str = "cloud", *, cloud_init: bool = False) -> Golden:
     return Golden(disk=Path(said["image"]), kernel=Path(said["kernel"]), initrd=Path(said["initrd"]))
 
 
+def build_stock() -> Golden:
+    """As everybody else's images are: with cloud-init, and the kernel that has every driver."""
+    return build_golden("generic", cloud_init=True)
+
+
 @contextmanager
 def temporary_home(golden: Golden, cache: Path | None = CACHE) -> Iterator[Home]:
     """A home whose instances are deleted and whose processes are counted at the end.

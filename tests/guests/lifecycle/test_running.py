@@ -122,7 +122,7 @@ def test_without_leave_to_restart_a_change_waits_and_says_so(box: Box) -> None:
     box.extra["memory"] = "1280MiB"
     outcome = box.ensure(restart="never")
     assert outcome.actions == ("configure",)
-    assert "memory takes hold at the next start" in " ".join(outcome.notices)
+    assert "memory, provision takes hold at the next start" in " ".join(outcome.notices)
     assert box.now().driver == machine
     waiting = box.ensure(restart="never")
     assert not waiting.changed

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.home import Home, build_golden, temporary_home
+from support.home import Home, build_golden, build_stock, temporary_home
 
 from callao.events import Event
 from callao.hostagent.api.client import call
@@ -65,7 +65,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     everybody else's images are. The others go on from the one that all tests share.
     """
     stock = request.module.MOUNT_TYPE == "9p"
-    golden = build_golden("generic", cloud_init=True) if stock else build_golden()
+    golden = build_stock() if stock else build_golden()
     with temporary_home(golden) as home:
         cold = home.path / "shared"
         cold.mkdir()
