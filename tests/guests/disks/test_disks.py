@@ -20,7 +20,7 @@ from callao.events import silent
 from callao.images.formats import Form
 from callao.instances import inspect as inspect_instance
 from callao.instances.process import wait_gone
-from callao.lifecycle import snapshot
+from callao.lifecycle.snapshots import operations
 
 pytestmark = pytest.mark.guest
 
@@ -112,16 +112,16 @@ def test_a_snapshot_has_all_disks_or_there_is_none(boxes: Boxes) -> None:
     place: dict[str, Any] = {"home": boxes.home.path, "host": boxes.home.host, "timeout": 300.0}
     boxes.ensure("one", SWAP, "raw", "data")
     with pytest.raises(CallaoError, match="its disk 'raw' is raw, and only qcow2 can be kept"):
-        snapshot.take("one", "no", **place, report=silent)
+        operations.take("one", "no", **place, report=silent)
     boxes.ensure("one", SWAP, "data")
-    taken = snapshot.take("one", "kept", **place, report=silent)
+    taken = operations.take("one", "kept", **place, report=silent)
     assert set(taken.disks) == {"data", "pages"}
     boxes.run("one", "echo later | sudo tee /mnt/lima-data/file ~/own; sync")
-    snapshot.apply("one", "kept", **place, report=silent)
+    operations.apply("one", "kept", **place, report=silent)
     assert boxes.run("one", "cat /mnt/lima-data/file; ls") == "precious\n"
     with pytest.raises(SnapshotError, match="belong to that instance alone"):
         boxes.home.ensure("two", template=None, origin="one@kept")
-    snapshot.delete("one", "kept", **place)
+    operations.delete("one", "kept", **place)
 
 
 def test_what_a_killed_agent_left_half_made_is_made_whole_and_grown_at_the_next_start(boxes: Boxes) -> None:
