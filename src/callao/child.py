@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Children that end when their parent does, however that ends."""
+"""Child processes that the kernel kills when their parent ends."""
 
 from __future__ import annotations
 

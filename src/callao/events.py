@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens while something long runs, told as it happens.
+"""Progress events of long operations.
 
 Whoever does the work calls a :data:`Reporter`; whoever shows it (a module, the command line)
 supplies one. Events cross processes as JSON, one object a line.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One process at a time for what a lock file stands for. Quick to import.
+"""Exclusive locks by flock(2): one process at a time. Quick to import.
 
 It is a flock(2); the kernel frees it when its holder ends, in any way.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts about the machine that runs the VMs: what defaults depend on."""
+"""Facts about the host that defaults depend on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where programs lie that others bring, see Lima's documentation, "CLI plugins": beside our own program, on
+"""Finds external programs, see Lima's documentation, "CLI plugins": beside our own program, on
 PATH, and in ``libexec/lima`` beside it.
 """
 

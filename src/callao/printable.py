@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text of others (a guest, a template, a server, a file name) made fit for a terminal.
+"""Removes control characters from text of a guest, a template, a server or a file name.
 
 Errors and events hold no other text, and the command line prints no other.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Large files copied."""
+"""Copies large files, sharing their blocks where the file system can."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a quick command asks of the system that it runs on; :class:`callao.host.Host` is the whole of it."""
+"""The facts about the host that a quick command needs; :class:`callao.host.Host` has all of them."""
 
 from __future__ import annotations
 

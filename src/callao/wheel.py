@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wheel of the engine that runs, to install it on another machine: ``python -m callao.wheel FOLDER``.
+"""Builds a wheel of the running engine, to install it on another machine: ``python -m callao.wheel FOLDER``.
 
 An installed distribution is packed again from its own files, which needs no build system and no network. An
 editable install has a source tree in their place, and the wheel is built from that.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a login's entry starts, whoever wrote it: the same record for systemd and for launchd."""
+"""A login item: which instance it starts, and how; the same record for systemd and launchd."""
 
 from __future__ import annotations
 

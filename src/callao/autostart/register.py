@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance registered with the login's manager of this host, or no more."""
+"""Registers an instance with this host's login manager, and removes it again."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The certificates that the guest is to trust."""
+"""The CA certificates that the guest trusts."""
 
 from __future__ import annotations
 

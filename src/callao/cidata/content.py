@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands on the seed: path to bytes."""
+"""The files on the seed: path to content."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What user-data and network-config ask for, as files for images without cloud-init.
+"""Writes user-data and network-config as files, for images without cloud-init.
 
 Their first-boot system is ``first-boot.sh`` on the seed, which copies most of these files to where they
 belong: no YAML is read in the guest. Golden images have this module, too, for seeds of others: it imports

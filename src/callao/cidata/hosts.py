@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names that the guest finds in its /etc/hosts."""
+"""The entries of the guest's /etc/hosts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host's proxy settings, as they hold in the guest."""
+"""The host's proxy settings, translated for the guest."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the scripts in the guest find in their environment, under Lima's public names."""
+"""Environment variables of the scripts in the guest, under Lima's public names."""
 
 from __future__ import annotations
 

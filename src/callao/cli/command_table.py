@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which commands there are. A table, so that ``--help`` need not import each of them."""
+"""The table of commands, so that ``--help`` need not import each of them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``callao``: finds the command, runs it, and puts errors in a line. What is data goes to stdout."""
+"""Entry point of ``callao``: runs the command, and prints an error on one line. Data goes to stdout."""
 
 from __future__ import annotations
 

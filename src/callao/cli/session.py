@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every command needs to know of its surroundings."""
+"""The context of a command: LIMA_HOME, the host, the progress reporter."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""lima.yaml: read, merged, filled with defaults, validated, typed."""
+"""Reads, merges, completes, validates and types lima.yaml."""
 
 from typing import TYPE_CHECKING
 

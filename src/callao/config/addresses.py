@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IP addresses as lima.yaml means them."""
+"""Parses the IP addresses in lima.yaml."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A document completed: every default of lima.yaml filled in for this host and this instance.
+"""Fills in every default of lima.yaml, for this host and this instance.
 
 Input has the right shape (:mod:`callao.config.structure`); output is what the schema decodes.
 """

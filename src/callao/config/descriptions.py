@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each field of lima.yaml means, in a sentence: for editors, by way of the JSON Schema."""
+"""A sentence on each field of lima.yaml, for the JSON Schema that editors use."""
 
 from __future__ import annotations
 

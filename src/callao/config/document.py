@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A configuration as people read it, and what differs between two."""
+"""A configuration as a document for display, and the difference between two."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a document to the configuration that it means here, or all that is wrong with it."""
+"""Computes the effective configuration of a document on this host, or reports every problem."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``$NAME`` and ``${NAME}`` in the locations of ``mounts``: replaced once, before they are written down.
+"""Replaces ``$NAME`` and ``${NAME}`` in the locations of ``mounts``, once, before lima.yaml is written.
 
 So an instance means the same directories whoever looks at it later. ``$$`` is a dollar sign.
 Within ``{{…}}`` the names are Go's.

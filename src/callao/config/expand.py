@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Go templates in lima.yaml's strings, expanded: some know the host, some the guest."""
+"""Expands Go templates in lima.yaml's strings, with variables of the host or of the guest."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changing a document by a jq expression, as in ``--set '.cpus = 2 | .memory = "2GiB"'``.
+"""Changes a document by a jq expression, as in ``--set '.cpus = 2 | .memory = "2GiB"'``.
 
 The language is jq's (its manual, section "Assignment"), by the jq library itself.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A configuration as ``message`` sees it: Lima's structures, with the names of their fields in Go.
+"""The configuration as Lima's Go structures, for the templates in ``message``.
 
 A type is written as in Go; ``!`` behind it says that a value which is not there is the type's zero.
 """

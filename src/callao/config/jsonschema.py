@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""lima.yaml's JSON Schema, for editors and for whoever checks files without Callao.
+"""Generates the JSON Schema of lima.yaml, for editors and other validators.
 
 Made from the tables that :mod:`callao.config.structure` goes by. It takes whatever that takes; what lies
 between fields, and the order within a range, only :func:`callao.config.effective` knows.

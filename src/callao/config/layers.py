@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user's ``override.yaml`` and ``default.yaml`` around a template, by Lima's rules for them.
+"""Merges the user's ``override.yaml`` and ``default.yaml`` with a template, by Lima's rules.
 
 They are other rules than those of ``base``. A value of override.yaml wins over the template's, and that
 over default.yaml's; lists are joined, in an order of their own where later entries count for more; a

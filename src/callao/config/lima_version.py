@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Lima an instance is of: Lima's own tools, and we, fill in that version's defaults."""
+"""The version of Lima that made an instance: that version's defaults apply to it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template and its bases laid over each other, by Lima's rules for ``base``.
+"""Merges a template with its base templates, by Lima's rules for ``base``.
 
 Maps merge key by key and the more specific value wins, null included; lists append the less specific
 layer's entries, but ``base``, ``provision`` and ``probes``, which begin with them, and ``dns``, which the

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""List entries that mean the same made one, when a template's bases are in."""
+"""Merges list entries with the same key, after the base templates are merged."""
 
 from __future__ import annotations
 

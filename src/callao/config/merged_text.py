@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template with its bases taken in, as one text: with the comments of all of them."""
+"""A template merged with its base templates as one text, which keeps the comments of all."""
 
 from __future__ import annotations
 

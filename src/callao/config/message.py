@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template's ``message``, for people who have just started an instance."""
+"""Expands a template's ``message``, which is shown after a start."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows from the locations of ``mounts``, when their references have been replaced. Pure."""
+"""Fills in mount points and checks locations of ``mounts``, after their variables are replaced. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be called what: instances, users, parameters."""
+"""Valid names of instances, users and parameters."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From YAML's nodes to plain values: tags, keys, merges, aliases; bounded, whatever they say."""
+"""Converts YAML nodes to plain values: tags, keys, merges, aliases. Bounded for hostile input."""
 
 from __future__ import annotations
 

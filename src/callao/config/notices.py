@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is taken, and worth a word: keys that nobody reads, old places, fields without effect. Pure."""
+"""Notices on accepted documents: unused keys, deprecated places, fields without effect. Pure."""
 
 from __future__ import annotations
 

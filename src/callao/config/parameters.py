@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parameters that nothing uses: a misspelt name would be dropped without a word."""
+"""Finds unused parameters: a misspelt name would be ignored silently."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A text of YAML changed in place, so that comments, order and style of everything else stay.
+"""Edits a YAML text in place, keeping comments, order and style of everything else.
 
 The text's own nodes say where each value stands. What comes of it is read again, and only counts when it
 says what was wanted: aliases and merge keys can make one change appear in two places.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where in its YAML text a problem stands.
+"""Finds the line and column of a problem in its YAML text.
 
 Plain dicts know no lines, so the text is read again; only when something is wrong, as it takes as
 long as the first time.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must hold beyond shape: between fields, and between the file and this host. Tells all at once.
+"""Validation rules between fields, and between the file and this host. Reports every problem.
 
 Input is filled and expanded. Whatever a driver cannot do is the driver's to say.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules for what is fetched: images, kernels, firmware, archives."""
+"""Validation rules of fetched files: images, kernels, firmware, archives."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules for what crosses the guest's edge: ``portForwards``, ``networks``, the resolver."""
+"""Validation rules of the network: ``portForwards``, ``networks``, the resolver."""
 
 from __future__ import annotations
 

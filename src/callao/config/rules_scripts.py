@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules for what runs in the guest: ``provision`` and ``probes``."""
+"""Validation rules of scripts: ``provision`` and ``probes``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a YAML scalar means to Lima's library, github.com/goccy/go-yaml: YAML 1.2, and a few rests.
+"""Resolves YAML scalars as Lima's library does, github.com/goccy/go-yaml: YAML 1.2, and parts of 1.1.
 
 ``yes``, ``on``, ``12:30``, ``1e3`` and dates are text; ``0644`` and ``0o644`` are octal, ``0b1`` is binary,
 ``1_000`` a thousand; a number beyond 64 bits is text.

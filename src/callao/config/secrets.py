@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Values of a configuration that a diff does not show."""
+"""Masks secret values of a configuration in a diff."""
 
 from __future__ import annotations
 

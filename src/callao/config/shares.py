@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a guest mounts what a hypervisor shares as a device: the tag, and mount(8)'s words. Pure."""
+"""How a guest mounts a shared device: its tag, and the options of mount(8). Pure."""
 
 from __future__ import annotations
 

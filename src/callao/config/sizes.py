@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes as lima.yaml writes them: ``4GiB``, ``100MB``, or a bare number of bytes."""
+"""Parses and formats sizes in lima.yaml: ``4GiB``, ``100MB``, or a bare number of bytes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How entries are written in a text of YAML: the lines of each, with the comments above and beside it."""
+"""The source lines of each entry in a YAML text, with the comments above and beside it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A document in lima.yaml's shape: its keys, types, sets and ranges. Values may be partial.
+"""Checks the structure of a document: keys, types, enumerations and ranges. It may be partial.
 
 The schema's types are the table; the few places where the file says more than the effective
 configuration (``guestPort``, ``base``, a disk's bare name) are listed here. Scalars are converted as Lima's

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which names ``networks[].lima`` may have: those of ``_config/networks.yaml`` that this host can have."""
+"""The valid names of ``networks[].lima``: those in ``_config/networks.yaml`` that this host supports."""
 
 from __future__ import annotations
 

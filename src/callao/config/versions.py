@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Versions in their order: that of semver.org, 11."""
+"""Orders versions by semver.org, section 11."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""lima.yaml as text: read as Lima reads it, written so that people like to read it.
+"""Reads YAML text as Lima does, and writes it in a readable style.
 
 PyYAML's C parser makes the nodes, as it is the quickest there is; what they mean is decided here, as its
 constructors know YAML 1.1 alone.

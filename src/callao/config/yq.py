@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""yq's expressions, as far as jq means the same by them, in jq's spelling.
+"""Translates yq expressions to jq, where both mean the same.
 
 The two languages share their looks, not their grammar: operators bind otherwise (``and`` and ``or`` less
 than ``|`` in yq), ``.a-b`` is one key in yq, ``==`` compares with a pattern there. What is read here has one

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file of a guest's, changed by an expression: what provision mode ``yq`` does."""
+"""Edits a guest's file by an expression: provision mode ``yq``."""
 
 from __future__ import annotations
 

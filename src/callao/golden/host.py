@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the building host needs: programs, their Debian packages, space."""
+"""Requirements of the building host: programs, their Debian packages, disk space."""
 
 from __future__ import annotations
 

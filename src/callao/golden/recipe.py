@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes into an image, and the key of all of it. Pure."""
+"""The recipe of a golden image, and its cache key. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``eq`` and ``lt``, on which the other comparisons stand: Go compares like with like only."""
+"""``eq`` and ``lt``, which implement the other comparisons: Go compares values of one kind only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A parsed template with values: the text that it comes to, as Go's text/template has it."""
+"""Evaluates a parsed template, as Go's text/template does."""
 
 from __future__ import annotations
 

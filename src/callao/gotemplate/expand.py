@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A text's templates executed, and which parameters they name."""
+"""Executes the templates in a text, and lists the parameters that they name."""
 
 from __future__ import annotations
 

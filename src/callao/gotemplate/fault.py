@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where in a template's text something is wrong."""
+"""Errors with their position in a template's text."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A disk image into a qcow2 that stands for itself; what is no disk image is refused."""
+"""Converts a disk image to a qcow2 without a backing file; refuses what is no disk image."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A URL's content into a file, hashed as it comes; an interrupted download goes on where it stopped.
+"""Downloads a URL to a file and hashes it meanwhile; an interrupted download is resumed.
 
 See RFC 9110: sections 14 (ranges) and 13.1.5 (If-Range), so that the rest is never taken from a file
 that has changed in the meantime.

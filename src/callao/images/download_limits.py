@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a download may stall, how much it may bring, and how it tells how far it is.
+"""Timeouts, retries and the size limit of a download, and its progress callback.
 
 Apart from the download itself, whose library takes as long to load as half of the engine.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One file, fetched at most once: from the cache, from this machine, or from a server."""
+"""Fetches one file: from the cache, from this machine, or from a server."""
 
 from __future__ import annotations
 

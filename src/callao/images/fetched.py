@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a fetched image is, to those who boot from it."""
+"""The record of a fetched image."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a file is, by its own bytes: no other program guesses, and nothing that it names is opened."""
+"""Detects a file's format by its own bytes; runs no other program, and opens no file that it names."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A file that came another way, put where its download would be."""
+"""Imports a file into the download cache, in place of downloading it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an image is: on this machine, or behind a URL."""
+"""Parses an image's location: a path on this machine, or a URL."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cache freed of what nothing needs."""
+"""Removes from the cache what nothing uses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a cached file is still what its server has: asked for files that no digest vouches for."""
+"""Asks the server whether a cached file without a known digest has changed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How large a file is, asked without fetching it."""
+"""Asks for a file's size without downloading it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The qcow2 files that instances stand on: one for each content, never changed, never replaced.
+"""The base images that back instances' disks: one file for each content, never changed or replaced.
 
 A download's place is found by its URL, and what lies there may be another file tomorrow; so may a file of
 the user's own. An instance's disk reads the blocks that it has not written from its base for all its life.

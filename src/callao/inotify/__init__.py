@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``mountInotify``: what the host changes in shared directories reaches inotify in the guest.
+"""``mountInotify``: passes changes of shared directories on the host to inotify in the guest.
 
 9p, virtiofs and sshfs do not pass on what happens on the host. So the host watches its directories
 (:class:`Watcher`) and tells a small program in the guest (:mod:`callao.inotify.guest`, started by

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What changed, and where the guest has it. All of it is pure but :func:`stamp_of`."""
+"""A change, and its path in the guest. Everything but :func:`stamp_of` is pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the guest was told last of each path, so that its touches are not taken for changes."""
+"""Filters echoes: events on the host that the guest's own touches cause."""
 
 from __future__ import annotations
 

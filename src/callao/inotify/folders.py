@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The watched folders, and the walk that watches them and finds what changed meanwhile."""
+"""The watched folders, and the walk that adds watches and finds missed changes."""
 
 from __future__ import annotations
 

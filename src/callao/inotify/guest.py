@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guest's side: touches, as root, what the host has changed, so that inotify there speaks.
+"""The guest's side: touches, as root, what the host has changed, which makes inotify events there.
 
 This file is sent to the guest as text (``python3 -u -c``), so it needs nothing but a Python of 3.6.
 It reads batches from stdin, a line of JSON each, and answers ``{"done": id}`` for each::

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes that wait for the guest; those of one path become one."""
+"""The queue of changes for the guest; changes of one path are merged."""
 
 from __future__ import annotations
 

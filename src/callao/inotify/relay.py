@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the watcher to the guest: one unacknowledged batch at a time, and none lost with a session."""
+"""Sends changes to the guest: one unacknowledged batch at a time, repeated when a session ends."""
 
 from __future__ import annotations
 

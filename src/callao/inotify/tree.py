@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shared directories as the kernel tells of them. Synchronous; used by one thread at a time."""
+"""Reads inotify events of the shared directories. Synchronous; used by one thread at a time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host's side: an endless stream of what changes in the shared directories."""
+"""The host's side: an endless stream of changes in the shared directories."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock file: what every template stood for on one day, held to, and carried where no network is."""
+"""The lock file: pins templates, images and packages, and exports them for offline hosts."""
 
 from callao.lockfile.bundle import export, unpack
 from callao.lockfile.enforce import enforce, notices, refuse_inputs, sealed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that a lock needs, carried as one tar to where no network is.
+"""Exports and imports all files of a lock file as one tar, for offline hosts.
 
 The tar holds ``callao.lock`` and the cache's own layout, so that plain ``tar -x`` in LIMA_HOME would do;
 :func:`unpack` does it without trusting anybody.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a template is not as it was locked, in words."""
+"""Describes how a template differs from what was locked."""
 
 from __future__ import annotations
 

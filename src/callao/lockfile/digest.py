@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tells one resolved template from another."""
+"""The digest of a resolved template."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Only what was locked: each function refuses, or returns the document that the lock allows."""
+"""Enforces a lock file: each function refuses, or returns the document that the lock allows."""
 
 from __future__ import annotations
 

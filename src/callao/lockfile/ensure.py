@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lock file brought to what somebody wants locked, or what that would take."""
+"""Brings a lock file to a requested state; in check mode, reports what would change."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lock made of what the templates are today; what is locked already stays, unless it shall not."""
+"""Makes a lock of the templates as they are today; existing entries stay unless an update is asked for."""
 
 from __future__ import annotations
 

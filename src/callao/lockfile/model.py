@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a lock file says, typed."""
+"""The typed records of a lock file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What templates and their texts are called in a lock file: the same on everybody's machine."""
+"""Names of templates and their texts in a lock file: the same on every machine."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The distribution's packages as they were on one day, and the script that holds a guest to them."""
+"""Pins the distribution's packages to a snapshot of one day, and the script that sets a guest to it."""
 
 from __future__ import annotations
 

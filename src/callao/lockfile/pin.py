@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The images of a template as they are today: which are available, with what digest and size."""
+"""Pins the images of a template: those that are available today, with digest and size."""
 
 from __future__ import annotations
 

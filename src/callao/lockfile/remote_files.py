@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of the network that a lock needs, and having them."""
+"""Lists and fetches the remote files that a lock needs."""
 
 from __future__ import annotations
 

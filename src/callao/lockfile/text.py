@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lock file as text: read strictly, written sorted, so that a diff shows what changed and no more."""
+"""Reads a lock file strictly, and writes it sorted, which keeps diffs small."""
 
 from __future__ import annotations
 

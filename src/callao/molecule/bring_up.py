@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A box brought up by the engine alone: a module would have to start a Python of its own for it."""
+"""Brings up an instance by the engine directly, because a module would start another Python."""
 
 from __future__ import annotations
 

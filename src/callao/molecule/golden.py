@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image built from packages, where a new box's own cannot be fetched: as role ``devbox`` does it."""
+"""Builds an image from packages where the template's cannot be fetched, as role ``devbox`` does."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Molecule's instance_config.yml read back: which boxes there are, and where."""
+"""Reads Molecule's instance_config.yml: which instances exist, and where."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the platforms of a molecule.yml to instances, and from instances to what Molecule is told of them.
+"""Translates platforms of a molecule.yml to instances, and instances to Molecule's records.
 
 Pure; the playbooks use it as filters.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a platform's instance is called, and whose it is. Standard library only."""
+"""The name and the owner of a platform's instance. Standard library only."""
 
 from __future__ import annotations
 

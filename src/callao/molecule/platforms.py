@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The platforms of a molecule.yml looked at, and what is wrong with one told by its name.
+"""Validates the platforms of a molecule.yml; an error names the platform.
 
 Molecule's own look tells a platform's number, and the first mistake alone.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances that were made for a project removed, by the engine alone."""
+"""Removes all instances of a project, by the engine directly."""
 
 from __future__ import annotations
 

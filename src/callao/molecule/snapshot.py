@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The snapshot that each box is returned to, to try a role again without destroy and create."""
+"""The snapshot that is restored before a role runs again, without destroy and create."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mounting and unmounting in a running guest, over ssh."""
+"""Mounts and unmounts in a running guest, over ssh."""
 
 from __future__ import annotations
 

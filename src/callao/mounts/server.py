@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The SFTP server on the host: OpenSSH's, or our own, which keeps to the shared directory."""
+"""The SFTP server on the host: OpenSSH's, or our own, which is confined to the shared directory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of the host's ports are available, and which process has each of the others."""
+"""Which ports of the host are free, and which process holds one that is not."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which of the guest's listeners are forwarded, and where to: ``portForwards`` as Lima reads it. Pure.
+"""Applies ``portForwards`` to the guest's listeners, as Lima does: which are forwarded, and where. Pure.
 
 The first rule that fits a listener decides. Before the user's rules stands one that no rule overrides: the
 ports of ssh are never forwarded. After them come the defaults: what listens on the guest's loopback or on

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules with ``static: true``: forwards that the hypervisor keeps from the start, listener or not."""
+"""Rules with ``static: true``: forwards that the hypervisor has from the start, listener or not."""
 
 from __future__ import annotations
 

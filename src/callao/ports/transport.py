@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who carries the bytes of a forward. Pure."""
+"""Chooses the transport of a forward: the hypervisor, ssh, or the guest program. Pure."""
 
 from __future__ import annotations
 

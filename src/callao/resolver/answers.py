@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who answers a question: the names known here, the host's getaddrinfo, or its name servers."""
+"""Chooses who answers a question: configured names, the host's getaddrinfo, or its name servers."""
 
 from __future__ import annotations
 

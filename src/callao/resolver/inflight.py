@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One effort for all who ask the same at the same time: clients ask again while an answer is slow."""
+"""Shares one lookup among clients that ask the same question: clients repeat slow questions."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked and answered, apart from the bytes that carry it."""
+"""DNS questions and answers as records, without their wire format."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads messages: queries of clients, answers of name servers."""
+"""Decodes messages: queries of clients, answers of name servers."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a client's bytes to the bytes of the answer."""
+"""Answers a client's query: from request bytes to response bytes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names known here: ``hostResolver.hosts`` and those of the machine itself."""
+"""Configured names: ``hostResolver.hosts``, and those of the machine itself."""
 
 from __future__ import annotations
 

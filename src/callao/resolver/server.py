@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts put together: one resolver for one guest, on the host's loopback."""
+"""The resolver of one guest, on the host's loopback."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls that block, in threads that nobody has to wait for at the end."""
+"""Runs blocking calls in daemon threads, which do not delay the end of the process."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes messages: answers to clients, queries to name servers."""
+"""Encodes messages: answers to clients, queries to name servers."""
 
 from __future__ import annotations
 

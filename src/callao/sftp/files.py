@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An open file: reads and writes at offsets, by its descriptor alone; and an open directory."""
+"""Open files, read and written at offsets by their descriptor; and open directories."""
 
 from __future__ import annotations
 

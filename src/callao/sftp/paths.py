@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Paths as a client writes them, taken apart; nothing here asks the file system."""
+"""Parses a client's paths, without the file system."""
 
 from __future__ import annotations
 

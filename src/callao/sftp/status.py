@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an errno is called in SFTP: draft-ietf-secsh-filexfer-02, section 7."""
+"""Maps errno to SFTP status codes: draft-ietf-secsh-filexfer-02, section 7."""
 
 from __future__ import annotations
 

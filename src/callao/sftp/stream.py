@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two file descriptors in the place of paramiko's Channel, and of the Transport it belongs to."""
+"""Stands in for paramiko's Channel and Transport, over two file descriptors."""
 
 from __future__ import annotations
 

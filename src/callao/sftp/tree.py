@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one directory that is served, and the walk that cannot leave it.
+"""The served directory, and path resolution that cannot leave it.
 
 Each component is opened relative to the directory before it, and never through a symlink
 (openat(2), O_NOFOLLOW), so a directory that is swapped for a link between two steps is refused by

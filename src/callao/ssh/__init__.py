@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OpenSSH's client as our way into the guest: keys, configuration, connections."""
+"""Access to the guest by OpenSSH's client: keys, configuration, connections."""
 
 from typing import TYPE_CHECKING
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What OpenSSH needs to know of an instance: its ssh.config and its known_hosts. Pure text."""
+"""Renders an instance's ssh.config and known_hosts. Pure."""
 
 from __future__ import annotations
 

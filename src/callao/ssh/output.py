@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a command in the guest writes, read without ever holding more of it than a limit: a guest may write
+"""Reads the output of a command in the guest, up to a limit: a guest may write
 for as long as it likes."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line that calls ssh for an instance. Quick to import."""
+"""The ssh command line for an instance. Quick to import."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scripts that a template keeps in files of their own, taken into it: an instance stands for itself."""
+"""Embeds the scripts that a template has in separate files, so that an instance needs no other file."""
 
 from __future__ import annotations
 

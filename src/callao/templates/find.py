@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a template is: built in, among the user's own, a file, an image, or on a server."""
+"""Finds a template: built in, the user's own, a file, an image, or a URL."""
 
 from __future__ import annotations
 

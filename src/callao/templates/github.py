@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``github:OWNER[/REPO[/PATH]][@REF]``: where it leads, and where the text there leads on. Pure.
+"""Resolves ``github:OWNER[/REPO[/PATH]][@REF]`` to a URL, and follows links in the repository. Pure.
 
 Nothing leads out of the repository, but one redirect: the namesake repository of OWNER may name another of
 OWNER's. A text from a server is no more to be trusted than a template that names a locator.

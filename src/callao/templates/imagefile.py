@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image in the place of a template: ``callao start ./disk.qcow2``. Pure, as Lima has it."""
+"""Makes a template of an image file, as Lima does: ``callao start ./disk.qcow2``. Pure."""
 
 from __future__ import annotations
 

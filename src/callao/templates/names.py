@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an instance is called that is made from a file, and nobody gives it a name. Pure, as Lima has it."""
+"""The default name of an instance that is made from a file or URL, as in Lima. Pure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template's text from wherever it is, verified, and noted for the lock file."""
+"""Reads a template's text from a file or URL, verifies it, and records it for the lock file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template with its ``base`` templates taken in, and the user's defaults laid around it."""
+"""Resolves a template: merges its ``base`` templates and the user's defaults."""
 
 from __future__ import annotations
 

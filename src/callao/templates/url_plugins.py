@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Schemes that others bring: a program ``limactl-url-SCHEME`` says which locator one of its own means.
+"""URL plugins: a program ``limactl-url-SCHEME`` translates a locator of its scheme to another.
 
 It is given what stands behind ``SCHEME:``, and answers on standard output; see Lima's documentation, "URL
 plugins".

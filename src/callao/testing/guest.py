@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a test is handed: a machine that runs, and how to talk to it."""
+"""The fixture's value: a running machine, and how to run commands in it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pytest's side: fixtures ``guest``, ``fresh_guest`` and ``guest_host``, and the mark ``guest``.
+"""The pytest plugin: fixtures ``guest``, ``fresh_guest`` and ``guest_host``, and the mark ``guest``.
 
 Everything heavy is imported by the first test that wants a guest: the plugin is loaded in every run of
 pytest on a machine that has callao.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The templates that the arguments of ``callao lock`` come to."""
+"""Resolves the arguments of ``callao lock`` to templates."""
 
 from __future__ import annotations
 

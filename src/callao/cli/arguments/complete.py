@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a shell may complete an argument to. Mistakes must not disturb who types: nothing is offered."""
+"""Shell completion of arguments. An error offers nothing, because it would disturb the user's typing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances named on the command line, and what is done to them."""
+"""Instances named on the command line: lookup, and the changes that commands make."""
 
 from __future__ import annotations
 

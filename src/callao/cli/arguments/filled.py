@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a template comes to on this host."""
+"""A template with defaults filled in for this host."""
 
 from __future__ import annotations
 

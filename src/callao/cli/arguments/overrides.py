@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Flags as changes of a lima.yaml: what ``--cpus 2`` and its like mean."""
+"""Translates configuration flags such as ``--cpus 2`` to changes of a lima.yaml."""
 
 from __future__ import annotations
 

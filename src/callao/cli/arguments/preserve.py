@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which variables ``shell --preserve-env`` takes along.
+"""The environment variables that ``shell --preserve-env`` passes to the guest.
 
 See Lima's documentation of ``LIMA_SHELLENV_ALLOW`` and ``LIMA_SHELLENV_BLOCK``.
 """

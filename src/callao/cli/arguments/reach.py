@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance that ssh can be pointed at."""
+"""Checks that ssh can reach an instance."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``callao copy``: by rsync where both sides have it, by scp otherwise."""
+"""``callao copy``: uses rsync where both sides have it, else scp."""
 
 from __future__ import annotations
 

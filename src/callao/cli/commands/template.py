@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``callao template``: what templates there are, and what they come to."""
+"""``callao template``: lists, shows and resolves templates."""
 
 from __future__ import annotations
 

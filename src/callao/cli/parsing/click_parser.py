@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``callao`` by click: every command, help, completion, and what is said of mistakes in a line."""
+"""Parses command lines by click: every command, help, completion and error messages."""
 
 from __future__ import annotations
 

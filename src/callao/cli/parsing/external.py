@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands that others bring: programs named ``callao-NAME`` or ``limactl-NAME``.
+"""External commands: programs named ``callao-NAME`` or ``limactl-NAME``.
 
 A script tells what it does in a ``<limactl-desc>`` comment.
 """

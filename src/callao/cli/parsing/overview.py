@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``callao --help`` and ``--version``: text, so that neither waits for click or for the commands."""
+"""Text of ``callao --help`` and ``--version``, printed without importing click or a command."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""click's command for a quick one: what it says of itself and of mistakes, and what shells complete."""
+"""Makes click's command of a quick command: for help, error messages and completion."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance's fields under limactl's names, and formats that print them."""
+"""An instance's fields under limactl's names, and output formats."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's hints in the command line's words: it names the modules' options, which are here flags."""
+"""Rewrites the engine's hints for the command line: names of module options become flags."""
 
 from __future__ import annotations
 

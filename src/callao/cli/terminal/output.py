@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The terminal: data on stdout, as a table for people or one entry after the other; talk on stderr."""
+"""Output: data on stdout, as a table or one entry after another; messages on stderr."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events shown to people: one live line on a terminal, plain lines elsewhere."""
+"""Shows progress events: one live line on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stages of what a quick command waits for: a line while it takes, and their times with ``--debug``."""
+"""Shows what a quick command waits for: a live line, and the time of each stage with ``--debug``."""
 
 from __future__ import annotations
 
