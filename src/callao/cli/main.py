@@ -14,7 +14,7 @@ from callao.cli.terminal.output import echo, failed
 from callao.errors import CallaoError
 
 if TYPE_CHECKING:
-    from callao.cli.session import Said
+    from callao.cli.session import CommonFlags
 
 _STOPPED = 130
 """128 + SIGINT, as shells have it."""
@@ -26,7 +26,7 @@ _OF_ITSELF = {"-h": True, "--help": True, "-v": False, "--version": False}
 def main(argv: list[str] | None = None) -> int:
     """Returns the process's exit status: 0, 1 for an error as limactl has it, or a command's own."""
     atexit.register(gc.freeze)  # else Python searches all that is loaded for cycles before it ends
-    said: Said = {}
+    said: CommonFlags = {}
     try:
         status = _run(sys.argv[1:] if argv is None else argv, said)
         sys.stdout.flush()
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     return status
 
 
-def _run(words: Sequence[str], said: Said) -> int:
+def _run(words: Sequence[str], said: CommonFlags) -> int:
     if len(words) == 1 and words[0] in _OF_ITSELF:
         from callao.cli.parsing import overview
 
@@ -54,7 +54,7 @@ def _run(words: Sequence[str], said: Said) -> int:
         return 0
     from callao.cli.parsing import quick_parser
 
-    plain: Said = {}
+    plain: CommonFlags = {}
     line = quick_parser.read(words, plain)
     if line is None:
         from callao.cli.parsing import click_parser

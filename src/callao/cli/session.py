@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from callao.events import Reporter
     from callao.host import Host
 
-__all__ = ["Said", "Session", "session", "session_of", "tell", "warn", "warn_all"]
+__all__ = ["CommonFlags", "Session", "session", "session_of", "tell", "warn", "warn_all"]
 
-Said = dict[str, Any]
+CommonFlags = dict[str, Any]
 """Flags that are common to all commands: ``debug`` and ``tty``, where they were given."""
 
 
@@ -53,7 +53,7 @@ class Session:
         self._closing.close()
 
 
-def session_of(said: Said) -> Session:
+def session_of(said: CommonFlags) -> Session:
     """From the environment and the flags of the command that runs."""
     tty = said.get("tty")
     watched = sys.stdin.isatty() and sys.stderr.isatty()
@@ -65,7 +65,7 @@ def session() -> Session:
     import click
 
     context = click.get_current_context()
-    said: Said = context.ensure_object(dict)
+    said: CommonFlags = context.ensure_object(dict)
     begun = session_of(said)
     context.call_on_close(begun.close)
     return begun

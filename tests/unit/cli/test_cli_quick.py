@@ -22,7 +22,7 @@ from callao.cli.commands import copy, delete, shell, stop
 from callao.cli.commands import list as list_
 from callao.cli.parsing import quick_parser
 from callao.cli.parsing.quick_command import declared
-from callao.cli.session import Said
+from callao.cli.session import CommonFlags
 
 HEAVY = {
     "asyncio",
@@ -125,10 +125,10 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-def by_click(name: str, words: list[str]) -> tuple[dict[str, Any], Said] | None:
+def by_click(name: str, words: list[str]) -> tuple[dict[str, Any], CommonFlags] | None:
     """The parameters and the common flags as click reads them; None for what it refuses or answers."""
     seen: list[dict[str, Any]] = []
-    said: Said = {}
+    said: CommonFlags = {}
     module = MODULES[name]
     spy = SimpleNamespace(SYNTAX=module.SYNTAX, run=lambda _session, **found: seen.append(found))
     try:
@@ -142,7 +142,7 @@ def by_click(name: str, words: list[str]) -> tuple[dict[str, Any], Said] | None:
 @example(name="shell", words=["-", "--tty"])
 @settings(max_examples=400, deadline=None)
 def test_a_line_is_read_as_click_reads_it_or_left_to_click(name: str, words: list[str]) -> None:
-    said: Said = {}
+    said: CommonFlags = {}
     found = quick_parser.parsed(MODULES[name].SYNTAX, words, said)
     if found is not None:
         assert (found, said) == by_click(name, words)
@@ -162,9 +162,9 @@ def test_a_line_is_read_as_click_reads_it_or_left_to_click(name: str, words: lis
     ],
 )  # fmt: skip
 def test_a_plain_line_needs_no_click(
-    line: list[str], name: str, parameters: dict[str, Any], said: Said
+    line: list[str], name: str, parameters: dict[str, Any], said: CommonFlags
 ) -> None:
-    heard: Said = {}
+    heard: CommonFlags = {}
     found = quick_parser.read(line, heard)
     assert found is not None
     assert (found.name, found.parameters, heard) == (name, parameters, said)

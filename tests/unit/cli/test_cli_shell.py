@@ -224,7 +224,7 @@ def test_at_a_terminal_a_stopped_one_may_be_started(
     asked: list[str] = []
     started: list[str] = []
     monkeypatch.setattr("click.confirm", lambda text, **_: asked.append(text) or False)
-    monkeypatch.setattr(module, "bring", lambda run, name, state: started.append(state))
+    monkeypatch.setattr(module, "ensure_instance", lambda run, name, state: started.append(state))
     callao.write("web")
     assert callao("--tty", "shell", "web").status == 1
     assert (asked, started) == (["Start it now?"], [])

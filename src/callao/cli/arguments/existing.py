@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from callao.instances import Instance
 
 DEFAULT = "default"
-"""The instance that is meant where none is named."""
+"""The instance of a command line that names none."""
 
 
-def look(run: Session, name: str) -> Instance:
-    """An instance that is there.
+def existing_instance(run: Session, name: str) -> Instance:
+    """The instance ``name``.
 
-    :raises InstanceNotFound: when it isn't.
+    :raises InstanceNotFound: when it does not exist.
     """
     from callao.instances import inspect
 
@@ -28,14 +28,14 @@ def look(run: Session, name: str) -> Instance:
 
 
 @contextlib.contextmanager
-def _told_when_interrupted(run: Session, name: str) -> Iterator[None]:
-    """A host agent outlives us: who gives up waiting for it should know."""
+def _warned_when_interrupted(run: Session, name: str) -> Iterator[None]:
+    """Warn a user who stops waiting with Ctrl-C: the host agent goes on without us."""
     try:
         yield
     except KeyboardInterrupt:
         run.close()
         with contextlib.suppress(CallaoError):
-            found = look(run, name)
+            found = existing_instance(run, name)
             if found.agent is not None and not found.ready:
                 warn(
                     f"{name} goes on starting in the background. Wait for it again: callao start {name}. "
@@ -44,13 +44,13 @@ def _told_when_interrupted(run: Session, name: str) -> Iterator[None]:
         raise
 
 
-def bring(run: Session, name: str, state: str, **more: Any) -> bool:
-    """Bring an instance to ``state``; returns whether anything had to be done."""
+def ensure_instance(run: Session, name: str, state: str, **more: Any) -> bool:
+    """Bring an instance to ``state``; returns whether that changed anything."""
     from callao.lifecycle import Request, ensure
     from callao.offline import network_access_of_environment
 
     request = Request(name=name, state=state, access=network_access_of_environment(), **more)
-    with _told_when_interrupted(run, name):
+    with _warned_when_interrupted(run, name):
         outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
     warn_all(outcome.notices)
     return outcome.changed

@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import look
+from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 
@@ -44,7 +44,7 @@ def switch(name: str, *, on: bool) -> None:
     from callao import autostart
 
     run = session()
-    found = look(run, name)
+    found = existing_instance(run, name)
     if on and found.autostart:
         tell(f"{name} is started at login already.")
     elif on:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import bring, look
+from callao.cli.arguments.existing import ensure_instance, existing_instance
 from callao.cli.parsing.options import Command, boolean, configuration, timeout
 from callao.cli.session import session, tell
 
@@ -31,9 +31,9 @@ def command(source: str, name: str, start: bool | None, timeout: float, **flags:
     from callao.lifecycle.clone import clone
 
     run = session()
-    found = look(run, source)
+    found = existing_instance(run, source)
     document = overridden(found.document, flags)
     clone(found, name, document, home=run.home, host=run.host, report=run.report)
     if start:
-        bring(run, name, "started", timeout=timeout)
+        ensure_instance(run, name, "started", timeout=timeout)
     tell(f"Made {name} from {source}.")

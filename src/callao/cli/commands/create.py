@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import DEFAULT, bring
+from callao.cli.arguments.existing import DEFAULT, ensure_instance
 from callao.cli.parsing.options import Command, configuration, list_templates, timeout, warm
 from callao.cli.session import Session, session, warn_all
 from callao.errors import CallaoError
@@ -65,7 +65,7 @@ def new(
             f"instance {chosen!r} exists already.",
             hint=f"Start it with 'callao start {chosen}', or choose another --name.",
         )
-    bring(
+    ensure_instance(
         run,
         chosen,
         state,

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import DEFAULT, bring, look
+from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
 from callao.cli.arguments.filled import filled
 from callao.cli.parsing.options import Command, configuration
 from callao.cli.session import Session, session, tell, warn, warn_all
@@ -50,12 +50,12 @@ def command(instance: str, **flags: Any) -> None:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         _file(run, path, flags)
         return
-    found = look(run, instance)
+    found = existing_instance(run, instance)
     from callao.cli.arguments.overrides import given, overridden
 
     if given(flags):
         usable(found, f"Mend it in an editor: callao edit {instance}")
-        if bring(
+        if ensure_instance(
             run, found.name, "present", restart="never", amend=lambda document: overridden(document, flags)
         ):
             tell(f"Changed {found.name}.")
@@ -99,7 +99,7 @@ def _take(run: Session, found: Instance, text: str, before: str) -> None:
     else:
         text, document = _settled(text, document, found.config)
         wish = {"document": document, "text": text, "before": before}
-        if bring(run, found.name, "present", restart="never", **wish):
+        if ensure_instance(run, found.name, "present", restart="never", **wish):
             return
     with instance_lock(found.name, run.home):
         if _written(found.paths.lima_yaml) != before:

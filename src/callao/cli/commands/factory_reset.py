@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import look
+from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 
@@ -23,6 +23,9 @@ def command(instance: str) -> None:
 
     run = session()
     factory_reset(
-        look(run, instance), home=run.home, access=network_access_of_environment(), report=run.report
+        existing_instance(run, instance),
+        home=run.home,
+        access=network_access_of_environment(),
+        report=run.report,
     )
     tell(f"{instance} is as new. Start it: callao start {instance}")

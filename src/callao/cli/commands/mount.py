@@ -8,7 +8,7 @@ import os
 
 import click
 
-from callao.cli.arguments.existing import look
+from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 from callao.cli.terminal.output import echo
@@ -74,7 +74,7 @@ def listed(instance: str, as_json: bool) -> None:
     from callao.lifecycle.mounts import mounts_of
 
     run = session()
-    entries = mounts_of(look(run, instance))
+    entries = mounts_of(existing_instance(run, instance))
     if as_json:
         for each in entries:
             echo(json.dumps(each))

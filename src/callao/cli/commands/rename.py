@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import look
+from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 
@@ -19,5 +19,5 @@ def command(old: str, new: str) -> None:
     from callao.lifecycle.rename import rename
 
     run = session()
-    rename(look(run, old), new, home=run.home)
+    rename(existing_instance(run, old), new, home=run.home)
     tell(f"{old} is now {new}.")

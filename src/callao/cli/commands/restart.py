@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import DEFAULT, bring, look
+from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
 from callao.cli.commands.start import welcome
 from callao.cli.parsing.options import Command, timeout
 from callao.cli.session import session
@@ -19,6 +19,6 @@ from callao.cli.session import session
 def command(instance: str, force: bool, timeout: float) -> None:
     """Stop an instance and start it again."""
     run = session()
-    look(run, instance)
-    bring(run, instance, "restarted", force=force, timeout=timeout)
+    existing_instance(run, instance)
+    ensure_instance(run, instance, "restarted", force=force, timeout=timeout)
     welcome(run, instance)

@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path, PurePosixPath
 
-from callao.cli.arguments.existing import DEFAULT, bring
+from callao.cli.arguments.existing import DEFAULT, ensure_instance
 from callao.cli.arguments.reach import reachable
 from callao.cli.parsing.syntax import Argument, Option, Syntax
 from callao.cli.session import Session, tell
@@ -58,7 +58,7 @@ def run(
         arguments = arguments[1:]
     found = indexed_instance(name, run.home)
     if found.status is Status.STOPPED and (start or (run.tty and _agreed(name))):
-        bring(run, name, "started")
+        ensure_instance(run, name, "started")
         found = indexed_instance(name, run.home)
     client = reachable(found)
     script = guest_script(

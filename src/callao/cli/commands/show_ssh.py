@@ -8,7 +8,7 @@ import shlex
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import look
+from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command
 from callao.cli.session import session
 from callao.cli.terminal.output import echo
@@ -29,7 +29,7 @@ def command(instance: str, form: str) -> None:
       ssh -F "$(callao list web --format '{{.SSHConfigFile}}')" lima-web
     """
     run = session()
-    found = look(run, instance)
+    found = existing_instance(run, instance)
     config = found.paths.ssh_config
     if not config.exists():
         raise InstanceError(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import look
+from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command, timeout
 from callao.cli.session import session, tell
 from callao.cli.terminal.output import echo, show_all, show_table
@@ -92,7 +92,7 @@ def shown(instance: str, form: str, quiet: bool) -> None:
     from callao.lifecycle.snapshots.ensure import snapshots_of
 
     run = session()
-    found = snapshots_of(look(run, instance))
+    found = snapshots_of(existing_instance(run, instance))
     if quiet:
         for each in found:
             echo(each["name"])

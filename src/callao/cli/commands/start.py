@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import DEFAULT, bring, look
+from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
 from callao.cli.commands import create
 from callao.cli.parsing.options import Command, configuration, list_templates, timeout, warm
 from callao.cli.session import Session, session, tell, warn
@@ -63,7 +63,7 @@ def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> No
     more: dict[str, Any] = {}
     if given(flags):
         more["amend"] = lambda document: overridden(document, flags)
-    if not bring(run, name, "started", timeout=timeout, **more):
+    if not ensure_instance(run, name, "started", timeout=timeout, **more):
         tell(f"{name} is running already.")
 
 
@@ -71,7 +71,7 @@ def welcome(run: Session, name: str) -> None:
     """What a box that has just become ready says: its template's message, and how to get in."""
     from callao.config import message
 
-    instance = look(run, name)
+    instance = existing_instance(run, name)
     if instance.config is not None and instance.config.message:
         tell(message(instance.config, run.host, name=name, instance_dir=instance.dir).rstrip())
     tell(f"Ready. A shell in it: callao shell {name}")

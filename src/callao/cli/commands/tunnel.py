@@ -8,7 +8,7 @@ import os
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import look
+from callao.cli.arguments.existing import existing_instance
 from callao.cli.arguments.reach import reachable
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
@@ -31,7 +31,7 @@ def command(instance: str, _kind: str, socks_port: int) -> None:
     from callao.ports import any_free, is_free
 
     run = session()
-    client = reachable(look(run, instance))
+    client = reachable(existing_instance(run, instance))
     if socks_port and not is_free("tcp", "127.0.0.1", socks_port):
         raise click.UsageError(f"--socks-port: {socks_port} is taken.")
     port = socks_port or any_free()

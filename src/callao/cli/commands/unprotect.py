@@ -6,7 +6,7 @@ from __future__ import annotations
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import look
+from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 
@@ -20,6 +20,6 @@ def command(instances: tuple[str, ...]) -> None:
     from callao.lifecycle.protect import protect
 
     run = session()
-    for instance in [look(run, name) for name in instances]:
+    for instance in [existing_instance(run, name) for name in instances]:
         protect(instance.paths, on=False)
         tell(f"{instance.name} can be deleted again.")

@@ -15,7 +15,7 @@ import callao
 from callao.cli.command_table import ALIASES, COMMANDS
 from callao.cli.parsing import external, overview
 from callao.cli.parsing.options import Boolean, remember, spelled_out
-from callao.cli.session import Said
+from callao.cli.session import CommonFlags
 from callao.cli.terminal.output import echo, failed
 from callao.errors import CallaoError
 
@@ -73,7 +73,7 @@ def cli() -> None:
     """Every command; :mod:`callao.cli.parsing.overview` has the help."""
 
 
-def run(words: Sequence[str], said: Said) -> int:
+def run(words: Sequence[str], said: CommonFlags) -> int:
     """Returns the process's exit status: 0, 1 for an error as limactl has it, or a command's own."""
     try:
         result: Any = cli.main(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from callao.cli.command_table import ALIASES, COMMANDS
 from callao.cli.parsing.syntax import Mistake, Option, Syntax
-from callao.cli.session import Said, session_of
+from callao.cli.session import CommonFlags, session_of
 from callao.cli.terminal.output import failed
 
 _COMMON = {
@@ -36,7 +36,7 @@ class Line(NamedTuple):
     parameters: dict[str, Any]
 
 
-def read(words: Sequence[str], said: Said) -> Line | None:
+def read(words: Sequence[str], said: CommonFlags) -> Line | None:
     """The command that a line calls, where it is a quick one and the line is plain.
 
     :param said: takes the flags that are common to all commands; only to be believed when there is a line.
@@ -55,7 +55,7 @@ def read(words: Sequence[str], said: Said) -> Line | None:
     return None
 
 
-def run(line: Line, said: Said) -> int:
+def run(line: Line, said: CommonFlags) -> int:
     """Run the command; returns the process's exit status."""
     session = session_of(said)
     try:
@@ -67,7 +67,7 @@ def run(line: Line, said: Said) -> int:
     return result if isinstance(result, int) else 0
 
 
-def parsed(syntax: Syntax, words: Sequence[str], said: Said) -> dict[str, Any] | None:
+def parsed(syntax: Syntax, words: Sequence[str], said: CommonFlags) -> dict[str, Any] | None:
     """The parameters that a line gives; None when click has to look at it."""
     options = {name: each for each in syntax.options for name in each.names}
     found: dict[str, Any] = {
@@ -94,7 +94,7 @@ def parsed(syntax: Syntax, words: Sequence[str], said: Said) -> dict[str, Any] |
     return None if not _placed(syntax, places, found) else found
 
 
-def _common(word: str, said: Said) -> bool:
+def _common(word: str, said: CommonFlags) -> bool:
     if word not in _COMMON:
         return False
     key, value = _COMMON[word]
