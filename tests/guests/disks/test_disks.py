@@ -43,6 +43,11 @@ class Boxes:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def file_system(self, name: str, disk: str) -> list[str]:
+        """The label, and the type, by the mounted device's own bytes: udev may not have read them yet."""
+        mounted = f"$(findmnt -n -o SOURCE /mnt/lima-{disk})"
+        return self.run(name, f"sudo blkid -p -o value -s LABEL -s TYPE {mounted}").split()
+
     def machine(self, name: str) -> int:
         found = inspect_instance(name, self.home.path, self.home.host)
         assert found.driver is not None
@@ -65,8 +70,8 @@ def boxes() -> Iterator[Boxes]:
 
 
 def test_a_new_box_has_its_disks_formatted_and_mounted(boxes: Boxes) -> None:
-    assert boxes.run("one", "findmnt -n -o FSTYPE,LABEL /mnt/lima-data").split() == ["ext4", "lima-data"]
-    look = "cat /proc/swaps; ls /dev/disk/by-id; readlink -f /dev/disk/by-id/virtio-lima-pages-part1"
+    assert boxes.file_system("one", "data") == ["lima-data", "ext4"]
+    look = "udevadm settle; cat /proc/swaps; ls /dev/disk/by-id; readlink -f /dev/disk/by-id/virtio-lima-pages-part1"
     swapped = boxes.run("one", look)
     assert swapped.count(swapped.splitlines()[-1]) == 2
     assert "virtio-lima-data" in swapped
@@ -81,8 +86,8 @@ def test_disks_come_and_go_without_a_restart(boxes: Boxes) -> None:
     assert outcome.changed
     assert list(outcome.actions) == ["configure", "refresh"]
     boxes.ensure("one", "data", SWAP, LONG, "raw")
-    labels = boxes.run("one", f"findmnt -n -o LABEL /mnt/lima-{LONG}; findmnt -n -o LABEL /mnt/lima-raw")
-    assert labels.split()[0].startswith("lima-a-name")
+    assert boxes.file_system("one", LONG)[0].startswith("lima-a-name")
+    assert boxes.file_system("one", "raw") == ["lima-raw", "ext4"]
     assert inspect("raw", boxes.home.path).format is Form.RAW
     boxes.run("one", "sudo setsid sh -c 'cd /mnt/lima-data && exec sleep 600' >/dev/null 2>&1 & sleep 0.5")
     with pytest.raises(CallaoError, match=r"data cannot be detached: in the guest: .*busy"):
@@ -152,7 +157,7 @@ def test_what_a_killed_agent_left_half_made_is_made_whole_and_grown_at_the_next_
         resize(name, boxes.home.path, size=256 * 2**20)
     boxes.ensure("one", SWAP, "data", "late")
     assert boxes.run("one", "cat /mnt/lima-data/file") == "precious\n"
-    assert boxes.run("one", "findmnt -n -o FSTYPE /mnt/lima-late").split() == ["ext4"]
+    assert boxes.file_system("one", "late") == ["lima-late", "ext4"]
     size, swap = boxes.run(
         "one", "df --output=size -B1M /mnt/lima-data | tail -1; free -m | tail -1"
     ).split()[:3:2]
