@@ -27,6 +27,7 @@ CHAPTERS = {
         "lima-yaml",
         "shared-directories",
         "port-forwarding",
+        "disks",
         "snapshots",
         "golden-image",
         "lock",

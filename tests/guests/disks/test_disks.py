@@ -71,7 +71,10 @@ def boxes() -> Iterator[Boxes]:
 
 def test_a_new_box_has_its_disks_formatted_and_mounted(boxes: Boxes) -> None:
     assert boxes.file_system("one", "data") == ["lima-data", "ext4"]
-    look = "udevadm settle; cat /proc/swaps; ls /dev/disk/by-id; readlink -f /dev/disk/by-id/virtio-lima-pages-part1"
+    look = (
+        "udevadm settle; cat /proc/swaps; ls /dev/disk/by-id;"
+        " readlink -f /dev/disk/by-id/virtio-lima-pages-part1"
+    )
     swapped = boxes.run("one", look)
     assert swapped.count(swapped.splitlines()[-1]) == 2
     assert "virtio-lima-data" in swapped
