@@ -7,14 +7,14 @@ from callao.deferred import defer
 
 if TYPE_CHECKING:
     from callao.disks.paths import DiskPaths, check_disk_name
-    from callao.disks.store import Disk, inspect, names
+    from callao.disks.store import Disk, attachable, inspect, names
 
-__all__ = ["Disk", "DiskPaths", "check_disk_name", "inspect", "names"]
+__all__ = ["Disk", "DiskPaths", "attachable", "check_disk_name", "inspect", "names"]
 
 __getattr__ = defer(
     __name__,
     {
         "paths": ("DiskPaths", "check_disk_name"),
-        "store": ("Disk", "inspect", "names"),
+        "store": ("Disk", "attachable", "inspect", "names"),
     },
 )

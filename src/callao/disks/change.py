@@ -47,7 +47,7 @@ def create(name: str, home: Path, *, size: int, form: Form) -> Disk:
 
     :raises DiskError: when there is one of that name, or it cannot be made; nothing is left then.
     """
-    return _make(name, home, lambda fresh: image.create(fresh, form, size))
+    return _make(name, home, form, lambda fresh: image.create(fresh, form, size))
 
 
 def import_file(name: str, home: Path, source: Path, *, form: Form | None = None) -> Disk:
@@ -63,7 +63,8 @@ def import_file(name: str, home: Path, source: Path, *, form: Form | None = None
         raise DiskError(f"{source} cannot be read: {error}.") from error
     except ImageFormatError as error:
         raise DiskError(error.message, hint=error.hint) from error
-    return _make(name, home, lambda fresh: image.convert(source, found, fresh, form or found))
+    wanted = form or found
+    return _make(name, home, wanted, lambda fresh: image.convert(source, found, fresh, wanted))
 
 
 def resize(name: str, home: Path, *, size: int) -> Disk:
@@ -164,7 +165,7 @@ def _listed(path: Path, wanted: str) -> list[object]:
     return [each.get("name") if isinstance(each, dict) else each for each in entries]
 
 
-def _make(name: str, home: Path, make: Callable[[Path], object]) -> Disk:
+def _make(name: str, home: Path, form: Form, make: Callable[[Path], object]) -> Disk:
     """A folder with nothing but hidden files is what a run that was killed has left."""
     with held(name, home) as paths:
         if _has_content(paths.dir):
@@ -175,6 +176,8 @@ def _make(name: str, home: Path, make: Callable[[Path], object]) -> Disk:
             paths.dir.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
             shutil.rmtree(paths.dir, ignore_errors=True)
             paths.dir.mkdir(mode=0o700)
+            if form is Form.RAW:
+                paths.raw.touch(mode=0o600)
             make_file(paths.image, partial(_private, make))
         except BaseException as error:
             shutil.rmtree(paths.dir, ignore_errors=True)
@@ -186,7 +189,7 @@ def _make(name: str, home: Path, make: Callable[[Path], object]) -> Disk:
 
 def _has_content(folder: Path) -> bool:
     try:
-        return any(not each.name.startswith(".") for each in folder.iterdir())
+        return any(not each.name.startswith(".") and each.name != "raw" for each in folder.iterdir())
     except FileNotFoundError:
         return False
     except NotADirectoryError:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -13,21 +14,42 @@ from callao.errors import DiskError
 from callao.images.formats import Form
 
 _MAGIC = b"QFI\xfb"
-_SIZE = slice(24, 32)
-"""Of a qcow2's header (QEMU: docs/interop/qcow2.txt)."""
+_HEADER = 4096
+"""Bytes, which hold the names of other files, too."""
+_DATA_FILE_BIT = 1 << 2
+_LAYER = re.compile(rb"datadisk\.[0-9]+")
 
 
 def form_and_size(path: Path) -> tuple[Form, int]:
-    """The format of an image, and the bytes that a guest sees.
+    """The format of an image by its bytes, and the bytes that a guest sees (QEMU: docs/interop/qcow2.txt).
 
     :raises OSError: when it cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(_SIZE.stop)
-        if head.startswith(_MAGIC) and len(head) == _SIZE.stop:
-            size: int = struct.unpack(">Q", head[_SIZE])[0]
+        head = file.read(32)
+        if head.startswith(_MAGIC) and len(head) == 32:
+            size: int = struct.unpack(">Q", head[24:])[0]
             return Form.QCOW2, size
         return Form.RAW, os.fstat(file.fileno()).st_size
+
+
+def refuse_other_files(path: Path) -> None:
+    """Of a qcow2 that a machine is to open: it may stand on layers beside it, and on nothing else.
+
+    :raises DiskError: naming the other file.
+    :raises OSError: when it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+    version, offset, length = struct.unpack(">IQI", head[4:20])
+    below = head[offset : offset + length] if length else b""
+    data_file = version == 3 and struct.unpack(">Q", head[72:80])[0] & _DATA_FILE_BIT
+    if data_file or (length and not _LAYER.fullmatch(below)):
+        named = "an external data file" if data_file else repr(os.fsdecode(below))
+        raise DiskError(
+            f"{path} refers to {named}, and a disk may stand on its own layers only.",
+            hint="Import it under another name, flattened: qemu-img convert -O qcow2 IN OUT",
+        )
 
 
 def create(path: Path, form: Form, size: int) -> None:

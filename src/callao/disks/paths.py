@@ -34,6 +34,11 @@ class DiskPaths(NamedTuple):
         """A symbolic link to the folder of the instance that has the disk; none while it is free."""
         return self.dir / "in_use_by"
 
+    @property
+    def raw(self) -> Path:
+        """Ours: an empty file, there when the image is raw whatever its bytes say: a guest writes them."""
+        return self.dir / "raw"
+
 
 def disks_folder(home: Path) -> Path:
     return home / "_disks"

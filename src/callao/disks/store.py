@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which disks there are, and how each one is. Nothing is recorded: the image itself says format and size."""
+"""Which disks there are, and how each one is: the image itself says format and size.
+
+A guest writes the bytes of a raw one, and could make another format of it, with files of this host in it. So
+it is noted that an image is raw before a guest gets it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.config.names import is_instance_name
-from callao.disks.image import form_and_size
+from callao.disks.image import form_and_size, refuse_other_files
 from callao.disks.ownership import owner_of
 from callao.disks.paths import DiskPaths, disks_folder
 from callao.errors import DiskError, DiskNotFound
@@ -41,6 +45,23 @@ class Disk:
         }
 
 
+def attachable(name: str, home: Path) -> Disk:
+    """A disk that a guest is about to get.
+
+    :raises DiskNotFound: when there is none of that name.
+    :raises DiskError: when its image cannot be read, or refers to other files of this host.
+    """
+    disk = inspect(name, home)
+    try:
+        if disk.format is Form.RAW:
+            disk.paths.raw.touch(mode=0o600)
+        else:
+            refuse_other_files(disk.paths.image)
+    except OSError as error:
+        raise DiskError(f"disk {name!r} cannot be attached: {error}.") from error
+    return disk
+
+
 def mount_point(name: str) -> str:
     """Where a guest mounts the disk."""
     return f"/mnt/lima-{name}"
@@ -69,6 +90,8 @@ def inspect(name: str, home: Path) -> Disk:
     paths = DiskPaths.of(name, home)
     try:
         form, size = form_and_size(paths.image)
+        if paths.raw.exists():
+            form, size = Form.RAW, paths.image.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         if paths.dir.is_dir():
             raise DiskError(

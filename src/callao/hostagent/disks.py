@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from callao import cidata
 from callao.config import Config
 from callao.config.schema import AdditionalDisk
-from callao.disks import inspect
+from callao.disks import attachable
 from callao.disks.guest import serial
 from callao.disks.ownership import release, take
 from callao.drivers import DataDisk, DiskHotPlugger, Features, Machine
@@ -140,5 +140,5 @@ class Disks:
 
 
 def _device(name: str, paths: InstancePaths, slot: int = -1) -> DataDisk:
-    disk = inspect(name, paths.dir.parent)
+    disk = attachable(name, paths.dir.parent)
     return DataDisk(name, disk.paths.image, disk.format.value, serial(name), slot)
