@@ -60,7 +60,7 @@ class Problem(NamedTuple):
         return f"{position}{self._sentence()}"
 
     def told_of(self, source: str) -> str:
-        """The same, beginning as compilers do and editors follow: ``PATH:LINE:COLUMN: ``."""
+        """The problem as text that begins with ``PATH:LINE:COLUMN: ``, as compilers print it."""
         if not source:
             return str(self)
         position = f":{self.line}:{self.column}" if self.line else ""
@@ -72,7 +72,7 @@ class Problem(NamedTuple):
 
 
 def _short(text: str) -> str:
-    """What stands in a message; the file has the rest."""
+    """The value, shortened for a message."""
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
@@ -130,7 +130,7 @@ class DigestMismatch(ImageError):
 
 
 class ImageFormatError(ImageError):
-    """What came is not a disk image, or cannot be decompressed or converted."""
+    """A file that is not a disk image, or cannot be decompressed or converted."""
 
 
 class InstanceError(CallaoError):

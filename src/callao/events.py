@@ -48,7 +48,7 @@ class Stage(enum.StrEnum):
 
 
 class EventState(enum.StrEnum):
-    """What an event says of its stage."""
+    """The state of the event's stage."""
 
     BEGUN = "begun"
     PROGRESS = "progress"
@@ -79,7 +79,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             msgspec.structs.force_setattr(self, "message", message)
 
     def timed(self, seconds: float) -> Event:
-        """It, *seconds* after the beginning, where it does not say itself how long that is."""
+        """The event with *seconds* since the operation began, unless it has them already."""
         return self if self.seconds is not None else msgspec.structs.replace(self, seconds=seconds)
 
 

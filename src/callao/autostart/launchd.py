@@ -43,7 +43,7 @@ def render(name: str, home: Path) -> str:
 
 
 def read(name: str) -> LoginItem | None:
-    """What the agent of that name starts; None where there is none that would start anything."""
+    """The login item of that name; None where no agent exists that would start an instance."""
     import plistlib
     from xml.parsers.expat import ExpatError
 

@@ -61,7 +61,7 @@ WantedBy=default.target
 
 
 def read(name: str) -> LoginItem | None:
-    """What the unit of that name starts; None where there is none that would start anything."""
+    """The login item of that name; None where no unit exists that would start an instance."""
     try:
         text = path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):

@@ -44,7 +44,7 @@ def provision_files(config: Config) -> dict[str, bytes]:
 
 
 def file_variables(config: Config) -> dict[str, str]:
-    """What the boot scripts need to know of each ``mode: data`` and ``mode: yq``, under Lima's names."""
+    """Variables for the boot scripts, of each ``mode: data`` and ``mode: yq``, under Lima's names."""
     variables: dict[str, str] = {}
     for index, entry in enumerate(config.provision):
         if entry.mode is ProvisionMode.DATA:

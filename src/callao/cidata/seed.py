@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one instance's seed is made from."""
+"""The input of an instance's seed."""
 
 from __future__ import annotations
 

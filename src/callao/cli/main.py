@@ -65,7 +65,7 @@ def _run(words: Sequence[str], said: CommonFlags) -> int:
 
 
 def _give_up_output() -> None:
-    """Who read our output is gone: what Python flushes at its end must not fail once more."""
+    """The reader of our output has closed it: prevent a second error when Python flushes at exit."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)

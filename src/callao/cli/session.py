@@ -61,7 +61,7 @@ def session_of(said: CommonFlags) -> Session:
 
 
 def session() -> Session:
-    """The same, of a command that click runs."""
+    """The session of the command that click runs."""
     import click
 
     context = click.get_current_context()

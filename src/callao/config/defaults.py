@@ -79,7 +79,7 @@ def fill(
 
 
 def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
-    """What fits the host; QEMU where the host's own hypervisor cannot do what is asked."""
+    """The host's own hypervisor; QEMU where that does not support the configuration."""
     if host.os == "windows":
         return VMType.WSL2.value
     if host.os != "darwin":

@@ -49,7 +49,7 @@ def to_document(config: Config) -> dict[str, Any]:
 
 
 def as_written(config: Config, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, with sizes as ``document`` writes them, and without lists and maps that are empty.
+    """The configuration with sizes as ``document`` writes them, and without empty lists and maps.
 
     :param document: that ``config`` was made from.
     """
@@ -93,7 +93,7 @@ def _in_mode(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def changes(before: Config, after: Config) -> list[Change]:
-    """What differs, leaf by leaf, in the schema's order; sizes are bytes."""
+    """The differences, leaf by leaf, in the schema's order; sizes are bytes."""
     if before == after:
         return []
     found: list[Change] = []

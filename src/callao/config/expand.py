@@ -94,7 +94,7 @@ class _Run:
         return {**entry, **changed} if changed else entry
 
     def text(self, text: str, known: Mapping[str, Any], place: str, field: str) -> str:
-        """What ``text`` comes to; itself where that is nothing."""
+        """``text`` expanded; unchanged where that fails."""
         if "{{" not in text:
             return text
         from callao.gotemplate import Missing, execute, values_of

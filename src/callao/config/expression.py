@@ -12,7 +12,7 @@ from callao.errors import ConfigError, Problem
 
 
 def transform(document: Mapping[str, object], expression: str) -> dict[str, object]:
-    """What ``expression`` makes of ``document``.
+    """``document`` changed by ``expression``.
 
     :raises ConfigError: when it is no expression, or does not come to one mapping.
     """
@@ -29,7 +29,7 @@ def transform(document: Mapping[str, object], expression: str) -> dict[str, obje
 
 
 def query_document(document: Mapping[str, object], expression: str) -> str:
-    """What ``expression`` finds in ``document``: each result as YAML, strings as they are.
+    """The results of ``expression`` on ``document``: each as YAML, strings as they are.
 
     :raises ConfigError: when it is no expression.
     """

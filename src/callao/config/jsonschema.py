@@ -36,7 +36,7 @@ _SIZE = r"^\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)? ?([kKmMgGtTpP]([iI]
 _NUMBER = r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$"
 _SCALARS = ["string", "number", "boolean"]
 _DEFAULTS: dict[tuple[type, str], str] = {(Config, "disk"): "100GiB"}
-"""Those that :mod:`callao.config.defaults` fills in and that are the same everywhere."""
+"""The defaults of :mod:`callao.config.defaults` that do not depend on the host."""
 
 _DEPRECATED: frozenset[tuple[type, str]] = frozenset(
     {(Config, "cpuType"), (Config, "rosetta"), (Provision, "playbook")}
@@ -113,7 +113,7 @@ def _said(record: type, key: str, kind: Any) -> Schema:
 
 
 def _or_unset(schema: Schema, record: type, key: str) -> Schema:
-    """What Lima writes where nothing is said; ``default`` says as little."""
+    """The value that Lima writes where a field is not set; ``default`` is left out."""
     if "enum" in schema:
         more = ["", *(["default"] if (record, key) in DEFAULTS else [])]
         return {"enum": [*schema["enum"], *more]}

@@ -14,7 +14,7 @@ from typing import Any
 Document = dict[str, Any]
 Path = tuple[str, ...]
 Three = tuple[Any, Any, Any]
-"""What override.yaml, the template and default.yaml have at one place."""
+"""The values of override.yaml, the template and default.yaml at one path."""
 
 _TEMPLATES_OWN = frozenset({"base", "minimumLimaVersion", "cpuType", "message", "rosetta"})
 

@@ -15,11 +15,11 @@ GUEST_HOMES = "2.1.0"
 _TRACES = (
     "ha.stdout.log", "ha.stderr.log", "vz-identifier", "image", "disk", "basedisk", "diffdisk", "cidata.iso"
 )  # fmt: skip
-"""One of them is in each instance that was made; one with lima.yaml alone may be being made."""
+"""Files of which each instance has one; an instance with lima.yaml alone may still be in creation."""
 
 
 def lima_version_of(instance_dir: Path) -> str:
-    """What lima-version says: ``""`` where an instance has none, as before Lima 0.20; ours for a new one."""
+    """The content of lima-version: ``""`` where there is none, as before Lima 0.20; ours for a new one."""
     try:
         return (instance_dir / "lima-version").read_text(encoding="utf-8").strip()
     except FileNotFoundError:

@@ -28,7 +28,7 @@ def merge(layers: Sequence[Mapping[str, object]]) -> Document:
 
 
 def stack(layers: Sequence[Mapping[str, object]]) -> Document:
-    """The same without combining entries: more layers may go below."""
+    """Merge without combining list entries, because more layers may follow below."""
     merged: Document = {}
     for layer in reversed(layers):
         merged = _maps((), layer, merged)

@@ -34,7 +34,7 @@ def commented(texts: Sequence[str], document: Mapping[str, object]) -> str | Non
 
 
 def written(texts: Sequence[str], document: Mapping[str, object]) -> str:
-    """The same; without comments where that cannot be."""
+    """The merged text; without comments where they cannot be kept."""
     found = commented(texts, document) or patched(texts[0], document)
     return dump(document) if found is None else found
 

@@ -16,7 +16,7 @@ from callao.host import Host, identity_file
 
 @dataclass(frozen=True)
 class Condition:
-    """What a message may say of the machine as it is."""
+    """Variables of a message that describe the running machine."""
 
     status: str = "Running"
     ssh_local_port: int = 0
@@ -40,7 +40,7 @@ def message(
 
 
 def message_problem(config: Config, host: Host, *, name: str, instance_dir: Path) -> Problem | None:
-    """What is wrong with the message as a template."""
+    """The error in the message as a template."""
     try:
         _expanded(config, host, name, instance_dir, Condition())
     except ExpressionError as error:

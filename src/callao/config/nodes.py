@@ -71,7 +71,7 @@ class Nodes(_Loader):  # type: ignore[misc]
 
 
 class _SlowNodes(yaml.SafeLoader):
-    """The same in Python alone, for texts whose anchors repeat: YAML lets them, PyYAML does not."""
+    """A composer in pure Python, for texts with repeated anchors, which YAML allows and PyYAML does not."""
 
     resolve = Nodes.resolve
     descend_resolver = Nodes.descend_resolver

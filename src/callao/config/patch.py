@@ -101,7 +101,7 @@ class _Edit:
         return self.passages.of((*place, key), value) or dump({key: value})
 
     def value(self, key: yaml.Node, node: yaml.Node, before: Any, after: Any, place: Place) -> None:
-        """What stands beside a key."""
+        """The value on a key's line."""
         if isinstance(before, Mapping) and isinstance(after, Mapping) and before and after:
             self._tried(lambda: self.mapping(node, before, after, place), key, node, after)
         elif isinstance(before, list) and isinstance(after, list) and before and after:

@@ -149,7 +149,7 @@ def _sudo(filled: Document, passwordless: bool) -> Found:
 
 
 def _system(filled: Document) -> Found:
-    """What a guest's system and architecture exclude."""
+    """Fields that the guest's system and architecture exclude."""
     arch = filled["arch"]
     if filled.get("tpm") and arch not in _TPM_ARCHES:
         yield Problem("tpm", True, f"is not for arch {arch}", ", ".join(_TPM_ARCHES))

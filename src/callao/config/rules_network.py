@@ -46,7 +46,7 @@ def forwards(filled: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _ports(given: Mapping[str, Any], side: str, place: str) -> Iterator[Problem]:
-    """What one side says itself."""
+    """The ports that one side sets itself."""
     port, ports = given.get(f"{side}Port"), given.get(f"{side}PortRange")
     where = f"{place}.{side}Port" if port is not None else f"{place}.{side}PortRange"
     if port is not None and ports is not None and port != ports[0]:

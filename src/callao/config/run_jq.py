@@ -33,7 +33,7 @@ class JqFailed(Exception):
 
 
 def results(program: str, value: Any) -> list[Any]:
-    """What ``program`` makes of ``value``.
+    """The results of ``program`` on ``value``.
 
     :raises JqFailed: when it makes nothing of it, or takes too much.
     """

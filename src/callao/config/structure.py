@@ -157,7 +157,7 @@ def _of_driver(options: Mapping[Any, object], vm_type: str) -> dict[str, object]
 
 
 def _carried(options: object, shaped: object) -> dict[str, object]:
-    """What a document says of drivers, but for what is in ``shaped``."""
+    """The driver options of a document, without those that ``shaped`` has."""
     if not isinstance(options, Mapping) or not isinstance(shaped, Mapping | None):
         return {}
     known = shaped or {}

@@ -12,7 +12,7 @@ from callao.host import Host
 
 _USER = "user-v2"
 _WRITTEN = frozenset({_USER, "shared", "bridged", "host"})
-"""Those of the file that Lima writes where there is none."""
+"""The names in the file that Lima writes where there is none."""
 
 
 def network_names(home: Path, host: Host) -> frozenset[str]:

@@ -23,7 +23,7 @@ _UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupErro
 
 
 _SEPARATOR = re.compile(r"^(?:---|\.\.\.)(?:\s|$)", re.MULTILINE)
-"""What stands between two documents, though it may also begin or end the only one."""
+"""The separator of documents, which may also begin or end a single one."""
 
 
 class _Block(_Dumper):  # type: ignore[misc]
@@ -75,7 +75,7 @@ def dump(document: Mapping[str, object]) -> str:
 
 
 def dump_value(value: object) -> str:
-    """The same of any value."""
+    """Dump any value."""
     text: str = yaml.dump(
         value,
         Dumper=_Block,

@@ -39,7 +39,7 @@ _DEEPEST = 30
 
 
 class Foreign(Exception):
-    """What jq has not, or means otherwise; the text says what."""
+    """An expression that jq lacks, or evaluates differently; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class _Token:
 
 
 def as_jq(expression: str) -> str:
-    """The same expression for jq.
+    """The expression in jq's syntax.
 
     :raises Foreign: for one that jq has not, or means otherwise.
     """

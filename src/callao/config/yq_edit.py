@@ -21,7 +21,7 @@ _BY_SUFFIX = {
     ".json": "json", ".csv": "csv", ".ini": "ini", ".properties": "props", ".toml": "toml", ".tsv": "tsv",
     ".xml": "xml",
 }  # fmt: skip
-"""What yq takes a file for by its name; for YAML otherwise."""
+"""The format that yq assumes by a file's suffix; YAML otherwise."""
 
 
 class NotEdited(Exception):
@@ -34,7 +34,7 @@ def form_of(form: str, path: str) -> str:
 
 
 def edited(text: str | None, expression: str, form: str) -> str:
-    """What the expression makes of a file; comments of YAML stay where they can.
+    """The file's text changed by the expression; YAML comments stay where possible.
 
     :param text: None for a file that is not there: it begins as null.
     :param form: see :func:`form_of`.

@@ -86,7 +86,7 @@ def room(folder: Path) -> str:
 
 
 def cannot_be_kept(location: str, place: CacheEntry, error: OSError) -> ImageError:
-    """What is said when the disk or its permissions are in the way."""
+    """The error for a full disk or missing permissions."""
     return ImageError(
         f"{location} cannot be kept in {place.dir}: {error.strerror or error}.", hint=room(place.dir)
     )

@@ -18,7 +18,7 @@ from callao.errors import ImageFormatError
 
 
 class Compression(enum.StrEnum):
-    """What images come packed with, and the bytes that such a file begins with."""
+    """Compressions of images, and the magic bytes of each."""
 
     GZIP = "gzip"
     BZIP2 = "bzip2"
@@ -42,7 +42,7 @@ _RLE = 1
 """A block that is one byte, many times."""
 
 _SKIPPABLE = {(0x184D2A50 + each).to_bytes(4, "little") for each in range(16)}
-"""What a frame that holds no content begins with."""
+"""The magic bytes of a frame without content."""
 
 _DEFAULT_LARGEST = "256GiB"
 
@@ -139,7 +139,7 @@ def _zstd(source: Path, write: Callable[[bytes], int]) -> None:
     import zstandard
 
     class Sink:
-        """What the library writes to."""
+        """The file that the library writes to."""
 
         def write(self, chunk: bytes) -> int:
             return write(bytes(chunk))

@@ -30,7 +30,7 @@ from callao.images.cache import CacheEntry
 from callao.images.download_limits import DownloadLimits, Progress
 
 _LATER = (429, 503)
-"""What servers say that are asked too often, or have too much to do."""
+"""Status codes of servers that limit requests or are overloaded."""
 
 _LONGEST_WAIT = 300.0
 """Seconds that a server may ask for before another try."""
@@ -188,7 +188,7 @@ def _retry_after(said: str) -> float | None:
 
 
 def validator(answer: Any) -> str:
-    """What tells this version of the file from another; empty where the server has nothing of the kind."""
+    """The ETag or date of this version of the file; empty where the server sends neither."""
     tag = str(answer.headers.get("ETag", ""))
     return tag if tag and not tag.startswith("W/") else modified(answer)
 

@@ -23,7 +23,7 @@ Files = set[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was removed; ``size`` in bytes, as the disk has it."""
+    """The removed files; ``size`` is their disk usage in bytes."""
 
     paths: tuple[Path, ...]
     size: int
@@ -62,7 +62,7 @@ def prune(
 
 
 def _abandoned(staging: Collection[tuple[Path, Path]], *, check: bool) -> tuple[list[Path], int]:
-    """What killed runs have left of bases that they were making, removed, and its bytes."""
+    """Remove unfinished base images of killed runs; returns their bytes."""
     gone: list[Path] = []
     size = 0
     for folder, target in staging:
@@ -87,7 +87,7 @@ def _files(paths: Collection[Path]) -> Files:
 
 
 def _held(location: str, home: Path) -> list[Path]:
-    """What the cache has of a location: the file, and what was made from it."""
+    """The cache's files of a location: the download, and the base images made from it."""
     try:
         found = lookup(location, None, home)
     except ImageError:  # a location that cannot be one holds nothing

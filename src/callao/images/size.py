@@ -11,7 +11,7 @@ from callao.images.download_limits import DownloadLimits
 from callao.images.location import parse
 
 _NOT_ALLOWED = (405, 501)
-"""What servers say that do not know HEAD."""
+"""Status codes of servers without HEAD."""
 
 
 def size_of(location: str, limits: DownloadLimits | None = None) -> int:

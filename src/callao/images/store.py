@@ -38,7 +38,7 @@ def base_at(home: Path, identity: str) -> Path:
 
 
 def identity_of(path: Path) -> str:
-    """What tells a local file's content from what it was before, without reading it."""
+    """A local file's identity, which changes with its content, without reading it."""
     status = path.stat()
     seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     return "\n".join([str(path.resolve()), *map(str, seen)])

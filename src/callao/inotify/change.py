@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells a change from an echo: a touch alters nothing of it. Times are in ns."""
+    """A file's metadata, which a touch does not alter: tells a change from an echo. Times are in ns."""
 
     mode: int
     mtime: int

@@ -92,7 +92,7 @@ class Inotify:
         self._libc.inotify_rm_watch(self._descriptor, number)
 
     def read(self) -> list[Event]:
-        """What is in the queue, about a thousand events at most; nothing when it is empty."""
+        """The queued events, about a thousand at most; none when the queue is empty."""
         try:
             raw = os.read(self._descriptor, _CHUNK)
         except OSError as error:

@@ -104,7 +104,7 @@ def _place(location: str) -> CacheEntry:
 
 
 def _texts(location: str, digest: str) -> Iterator[tuple[str, str]]:
-    """What lies beside a file in the cache."""
+    """The cache entry of a file."""
     yield "url", location
     yield f"{digest.partition(':')[0]}.digest", digest + "\n"
 

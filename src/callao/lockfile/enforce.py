@@ -16,7 +16,7 @@ from callao.lockfile.text import LockFile
 from callao.templates import Resolved
 
 _INPUTS = ("images", "base")
-"""What would bring in a part of the machine that nobody locked."""
+"""Fields that would add an unlocked part to the machine."""
 
 
 def enforce(file: LockFile, reference: str, resolved: Resolved) -> dict[str, object]:
@@ -57,7 +57,7 @@ def sealed(file: LockFile, reference: str, document: Mapping[str, object]) -> di
 
 
 def refuse_inputs(file: LockFile, config: Mapping[str, object]) -> None:
-    """What a request says beside its template must not go round the lock.
+    """Refuse options beside the template that would bypass the lock.
 
     :raises LockError: naming the key that does.
     """
@@ -70,7 +70,7 @@ def refuse_inputs(file: LockFile, config: Mapping[str, object]) -> None:
 
 
 def notices(file: LockFile) -> tuple[str, ...]:
-    """What is no error, and yet a difference."""
+    """Notices on differences that are no errors."""
     if file.lock.engine in ("", callao.__version__):
         return ()
     return (
@@ -92,7 +92,7 @@ def _entry(file: LockFile, reference: str) -> LockedTemplate:
 
 
 def _images(locked: LockedTemplate) -> list[dict[str, object]]:
-    """Those for one architecture first: the one for any is also for theirs."""
+    """The images for one architecture first, because one for any architecture matches, too."""
     ordered = sorted(locked.images.items(), key=lambda item: (item[0] == ANY_ARCH, item[0]))
     return [_image(arch, image) for arch, image in ordered]
 

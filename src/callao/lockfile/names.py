@@ -27,7 +27,7 @@ def is_relative(reference: str) -> bool:
 
 
 def reference_of(key: str, folder: Path) -> str:
-    """What to resolve for ``key``, wherever the caller stands."""
+    """The reference to resolve for ``key``, whatever the current directory."""
     path = _path(key)
     return str(folder / path) if path is not None else key
 

@@ -35,7 +35,7 @@ _KEYS = {
 
 
 def request_of(options: Mapping[str, Any]) -> Request:
-    """What is asked for by a box's options, which mean what those of ``callao.lima.instance`` do.
+    """The request of a platform's options, which mean the same as those of ``callao.lima.instance``.
 
     :raises CallaoError: when ``CALLAO_OFFLINE`` is no word for yes or no.
     """
@@ -55,7 +55,7 @@ def request_of(options: Mapping[str, Any]) -> Request:
 
 @dataclass(frozen=True)
 class Brought:
-    """What became of one box: its outcome or its failure, and what its owner should know."""
+    """The result for one instance: its outcome or its failure, and notices."""
 
     outcome: Outcome | None = None
     failure: dict[str, Any] = field(default_factory=dict)

@@ -51,7 +51,7 @@ class Callao(Driver):
         return {"instance": instance_name} | {key: shlex.quote(str(value)) for key, value in entry.items()}
 
     def ansible_connection_options(self, instance_name: str) -> dict[str, Any]:
-        """Nothing of the address: the connection plugin reads it where it is true, also after a restart."""
+        """No address: the connection plugin reads the current one, also after a restart."""
         entry = self._entry(instance_name)
         if not entry:
             return {}
@@ -71,7 +71,7 @@ class Callao(Driver):
         return []
 
     def get_playbook(self, step: str) -> str | None:
-        """Those of ours; for ``options: snapshot`` also two that take it and return to it."""
+        """The driver's playbooks; for ``options: snapshot`` also two that take and restore it."""
         own = (
             _OF_SNAPSHOT.get(step) if self._config.config_data["driver"]["options"].get("snapshot") else None
         )
@@ -114,7 +114,7 @@ class Callao(Driver):
             LOG.warning("molecule-callao could not remove this project's instances: %s", error)
 
     def _entries(self) -> list[dict[str, Any]]:
-        """What create.yml wrote; nothing before that, and nothing where it cannot be read."""
+        """The entries that create.yml wrote; none before that, or where the file cannot be read."""
         try:
             found = util.safe_load_file(self.instance_config)
         except (OSError, MoleculeError):

@@ -31,7 +31,7 @@ class WorkerFailed:
 
 
 def in_workers(call: Callable[[Thing], Answer], things: Sequence[Thing]) -> list[Answer | WorkerFailed]:
-    """What *call* returned for each of *things*, in their order; answers are pickled."""
+    """The results of *call* for each of *things*, in their order; they are pickled."""
     running = []
     for thing in things:
         answers, answering = _FORK.Pipe(duplex=False)

@@ -79,7 +79,7 @@ async def unmount_in_guest(point: str, client: Client) -> None:
 
 
 async def _as_root(script: str, client: Client, what: str) -> str:
-    """What went wrong; empty when nothing did."""
+    """The error; empty where there is none."""
     try:
         answer = await client.run(script, timeout=_PATIENCE, interpreter="sudo -n /bin/sh")
     except TimeoutError:

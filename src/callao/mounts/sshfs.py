@@ -60,9 +60,9 @@ class Share:
     ends: list[asyncio.subprocess.Process] = field(default_factory=list)
     keeper: asyncio.Task[None] | None = None
     words: asyncio.Task[bytes] | None = None
-    """What the server says on its standard error."""
+    """The server's standard error."""
     said: asyncio.Task[bytes] | None = None
-    """The same of the session: read as it comes, since an ssh that cannot write it stops the stream, too."""
+    """The session's standard error: read continuously, because a full pipe would stop the stream."""
     wanted: bool = False
     """Whether the keeper shall go on."""
 
@@ -169,7 +169,7 @@ async def mount_sshfs(mount: Mount, client: Client) -> Share:
 
 
 def guest_script(mount: Mount) -> str:
-    """What makes the mount in the guest; its stdin and stdout become the SFTP stream."""
+    """The script that mounts in the guest; its stdin and stdout become the SFTP stream."""
     options = ["passive", "allow_other"]
     options += ["cache=yes" if mount.sshfs.cache else "cache=no"]
     options += ["follow_symlinks"] if mount.sshfs.follow_symlinks else []

@@ -36,7 +36,7 @@ def _family(address: str) -> socket.AddressFamily:
 
 
 def holder(proto: str, port: int) -> str:
-    """Who has the port, as in ``nginx (pid 812)``; empty when the system does not say."""
+    """The process that holds the port, as ``nginx (pid 812)``; empty where the system does not show it."""
     import psutil
 
     try:

@@ -24,7 +24,7 @@ class Transport(enum.StrEnum):
 
 
 class Preference(enum.Enum):
-    """What ``LIMA_SSH_PORT_FORWARDER`` asks for."""
+    """The preference in ``LIMA_SSH_PORT_FORWARDER``."""
 
     QUICKEST = enum.auto()
     """The hypervisor where it reaches, else the guest's program. Lima's ``false``, and its default."""

@@ -57,7 +57,7 @@ class Forwarder:
         return answer
 
     async def _ask_all(self, servers: tuple[Server, ...], asked: Asked) -> Answer:
-        """What a server says that knows, or else the last one's reason for not knowing."""
+        """The first server's answer, or the last server's error."""
         silent = list(servers)
         failure = Answer(dns.SERVFAIL)
         for _ in range(ROUNDS):

@@ -48,7 +48,7 @@ class NameServers:
 
 
 def servers(text: str, *, port: int, ours: Collection[int]) -> tuple[Server, ...]:
-    """Those of the lines ``nameserver ADDRESS`` that are not ourselves."""
+    """The addresses in lines ``nameserver ADDRESS``, without our own."""
     words = [line.split() for line in text.splitlines()]
     named = [word[1] for word in words if len(word) > 1 and word[0] == "nameserver"]
     reachable = (address for address in named if _is_other(address, port in ours))

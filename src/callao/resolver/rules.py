@@ -19,7 +19,7 @@ _LOCALHOST: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 @dataclass(frozen=True)
 class Rules:
-    """What lima.yaml and the caller say about names.
+    """The configured names of lima.yaml and the caller.
 
     ``hosts`` leads from names to addresses or other names; a name may begin with ``*.``. ``static``
     holds the caller's own, which ``hosts`` may override, as it does in the guest's /etc/hosts.

@@ -26,7 +26,7 @@ def beneath(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
 
 
 def asked(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
-    """The same for a path that a client sends, in which ``..`` has no place.
+    """The components of a client's path, in which ``..`` is refused.
 
     sshfs never sends one, as the guest's kernel has resolved it; collapsing it here would be wrong
     behind a symlink.

@@ -23,7 +23,7 @@ _CONTROL = 30.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command in the guest left; ssh itself failed when ``status`` is 255.
+    """The result of a command in the guest; ssh itself failed when ``status`` is 255.
 
     Of each output, the last :data:`callao.ssh.output.OUTPUT_LIMIT` bytes.
     """
@@ -182,7 +182,7 @@ async def end(process: asyncio.subprocess.Process) -> None:
 
 
 async def banner(port: int) -> str:
-    """What answers on 127.0.0.1:``port`` now: the first line, as in ``SSH-2.0-OpenSSH_9.2``; or nothing.
+    """The banner on 127.0.0.1:``port`` now, as in ``SSH-2.0-OpenSSH_9.2``; empty where nothing answers.
 
     User-mode networking accepts connections for a guest that is still booting, so only a line of
     the protocol (RFC 4253, section 4.2) proves that sshd is there.

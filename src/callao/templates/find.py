@@ -82,7 +82,7 @@ def scheme_of(reference: str) -> str:
 
 
 def bare_name(reference: str) -> str | None:
-    """What stands behind ``template:``, without query and fragment; None where that doesn't."""
+    """The name behind ``template:``, without query and fragment; None where there is no such scheme."""
     if scheme_of(reference) != "template":
         return None
     name = reference.partition(":")[2].partition("#")[0].partition("?")[0]

@@ -27,7 +27,7 @@ _GENERIC = (
     *("genericcloud", "kvm", "latest", "linux", "minimal", "openstack", "release", "restore", "server"),
     *("std", "stream", "uefi", "vm"),
 )
-"""What says of a file no more than that it is an image."""
+"""Generic parts of an image's file name."""
 
 
 def is_image(locator: str) -> bool:
@@ -47,7 +47,7 @@ def image_document(locator: str, native: str) -> dict[str, object]:
 
 
 def image_name(locator: str, native: str) -> str:
-    """What an instance is called that is made from an image: the file's name without what is said of all."""
+    """The default name of an instance that is made from an image: the file's name without generic parts."""
     name = _FILE.sub("", posixpath.basename(locator).lower()).removeprefix("nocloud_")
     for word in _GENERIC:
         name = _without(word, name)

@@ -14,5 +14,5 @@ def name_of_path(path: str) -> str:
 
 
 def name_of_url(url: str) -> str:
-    """The same of the file that a URL leads to."""
+    """The default name for the file of a URL."""
     return name_of_path(unquote(urlsplit(url).path))

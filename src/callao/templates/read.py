@@ -50,7 +50,7 @@ class Reader:
         return self.read(found, digest)[0]
 
     def read(self, found: Found, digest: str | None = None) -> tuple[str, Found]:
-        """The same, and where the text is in the end, behind links and redirects."""
+        """The text, and its final location behind links and redirects."""
         try:
             data = self._noted(found, digest)
         except TemplateError:

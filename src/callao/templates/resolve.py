@@ -44,7 +44,7 @@ class Bases(enum.Enum):
     """Which bases a template is completed with."""
 
     OWN = enum.auto()
-    """Those that it names."""
+    """The base templates that it names."""
     WITH_USERS = enum.auto()
     """``_config/base.yaml`` before them, where that exists: what the template comes to for this user."""
 
@@ -81,7 +81,7 @@ def resolve_text(
     access: NetworkAccess = NetworkAccess.ONLINE,
     report: Reporter = silent,
 ) -> Resolved:
-    """The same for a text that came by another way, such as standard input."""
+    """Resolve a text from elsewhere, such as standard input."""
     reader = Reader(home, access, report)
     users = _users_base(home, access, report)
     document = _complete(_said(text, source, reader), Found(source, Path(source)), reader, (), users)

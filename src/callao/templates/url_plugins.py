@@ -20,7 +20,7 @@ _LONGEST = 4096
 
 
 def transformed(locator: str) -> str:
-    """What ``locator`` means in the end; itself where no program knows its scheme.
+    """The final locator of ``locator``; unchanged where no plugin has its scheme.
 
     :raises TemplateError: when the program fails, or says another of its own for ever.
     """

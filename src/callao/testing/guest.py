@@ -38,7 +38,7 @@ class Guest:
         return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
 
     def output(self, command: str, *, timeout: float = 60.0) -> str:
-        """What it printed, without the last line break.
+        """Its standard output, without the last line break.
 
         :raises AssertionError: when it failed; with its status and its words.
         """

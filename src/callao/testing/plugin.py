@@ -52,7 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a test asks for by its mark, or the session by default."""
+    """The template and configuration of a test's mark, or the session's default."""
 
     template: str
     config: dict[str, Any] = field(default_factory=dict)

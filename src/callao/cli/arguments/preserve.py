@@ -15,7 +15,7 @@ BLOCKED = (
     "HOSTNAME", "LD_*", "LIMA_*", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL", "SSH_*", "TERM",
     "TERMINFO", "TMPDIR", "UID", "USER", "VIRTUAL_ENV", "XAUTHORITY", "XDG_*", "ZDOTDIR", "ZSH*", "_*",
 )  # fmt: skip
-"""What belongs to the host's session, and would be wrong in the guest's."""
+"""Variables of the host's session, which would be wrong in the guest's."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

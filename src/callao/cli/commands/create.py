@@ -78,7 +78,7 @@ def new(
 
 
 def instance_name(resolved: Resolved) -> str:
-    """What an instance made from the template is called where nobody says."""
+    """The default name of an instance that is made from the template."""
     return resolved.name
 
 

@@ -200,7 +200,7 @@ def _check_template(run: Session, path: Path, text: str) -> None:
 
 
 def edited(text: str, run: Session) -> str:
-    """What the user's editor makes of ``text``.
+    """The text that the user's editor returns for ``text``.
 
     :raises CallaoError: when there is no editor, or it fails.
     """

@@ -70,7 +70,7 @@ def run(
 
 
 def _chosen(every: list[IndexedInstance], patterns: tuple[str, ...]) -> tuple[list[IndexedInstance], int]:
-    """Those that a pattern fits, in the order of the patterns; 1 when one fits none, as limactl has it."""
+    """The instances that match, in the order of the patterns; 1 when a pattern matches none, as limactl."""
     if not patterns:
         return every, 0
     status = 0

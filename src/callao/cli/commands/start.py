@@ -68,7 +68,7 @@ def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> No
 
 
 def welcome(run: Session, name: str) -> None:
-    """What a box that has just become ready says: its template's message, and how to get in."""
+    """The text for an instance that has become ready: its template's message, and how to log in."""
     from callao.config import message
 
     instance = existing_instance(run, name)

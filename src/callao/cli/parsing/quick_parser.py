@@ -25,7 +25,7 @@ _COMMON = {
     "-y": ("tty", False),
     "--yes": ("tty", False),
 }
-"""What may stand before and after every command's name."""
+"""Flags that are allowed before and after every command's name."""
 
 
 class Line(NamedTuple):

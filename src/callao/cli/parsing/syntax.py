@@ -21,7 +21,7 @@ class Option(NamedTuple):
     names: tuple[str, ...]
     help: str
     takes: str = ""
-    """What the help calls the value."""
+    """The metavariable of the value in the help."""
     default: str | None = None
     allowed: tuple[str, ...] = ()
     """The values, where they are few; the default is then shown."""
@@ -32,7 +32,7 @@ class Argument(NamedTuple):
 
     parameter: str
     shown: str | None = None
-    """What the help calls it, where that isn't the parameter's name."""
+    """Its name in the help, where that is not the parameter's name."""
     complete: str = ""
     """The function of :mod:`callao.cli.arguments.complete` that a shell asks."""
     required: bool = False

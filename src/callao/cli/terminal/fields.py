@@ -29,7 +29,7 @@ _GO_ONLY = re.compile(
     r"\{\{-?\s*(?:\.|\$|/\*|(?:end|else)\b|"
     r"(?:range|if|with|json|yaml|len|index|not|and|or|eq|ne|printf?|println)\s+[.$\"(])"
 )
-"""What is left of Go's templates when the fields are out; Jinja2 knows none of it."""
+"""Syntax of Go's templates beyond fields, which Jinja2 does not have."""
 
 
 def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def warn(words: str) -> None:
 
 
 def warn_all(sentences: Iterable[str]) -> None:
-    """The same of several things."""
+    """Print several warnings."""
     for each in sentences:
         warn(each)
 

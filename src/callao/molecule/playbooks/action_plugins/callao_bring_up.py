@@ -76,7 +76,7 @@ def _bring(box: dict[str, Any], *, shown: bool) -> Brought:
 
 
 class _Ledger:
-    """What the engine has told of one box so far."""
+    """The engine's events of one instance so far."""
 
     def __init__(self) -> None:
         self._begun = time.monotonic()
