@@ -32,7 +32,7 @@ options:
   digest:
     description:
       - What the image at O(location) must be, C(sha256:) or C(sha512:) and the digest in hexadecimal.
-      - Without it nobody vouches for the image, and the module warns.
+      - Without it the image is not verified, and the module warns.
     type: str
   images:
     description:
@@ -103,7 +103,7 @@ location:
   type: str
   sample: https://images.example.com/base.qcow2.zst
 digest:
-  description: What it was verified against. Empty when nobody vouched for it.
+  description: What it was verified against. Empty when it was not verified.
   returned: success, outside check mode
   type: str
   sample: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08

@@ -190,7 +190,7 @@ def _downloaded(
     for stale in cached.dir.glob("*.digest"):
         stale.unlink()
     if not digest:
-        message = f"{place.text}: no digest vouches for this download."
+        message = f"{place.text}: no digest is known for this download."
         report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
     put_in_place(cached.part, cached.data)
     # After the data: a run that is killed between the two must not leave this digest beside other data.

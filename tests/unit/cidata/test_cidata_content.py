@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands on the seed."""
+"""The files on the seed."""
 
 from __future__ import annotations
 

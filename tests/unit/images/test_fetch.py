@@ -414,7 +414,7 @@ def test_a_download_that_nobody_vouches_for_is_told(
     url = server.serve("/a.img", BODY)
     get(url, tmp_path, events=events)
     assert [event.message for event in events if event.state is EventState.NOTICE] == [
-        f"{url}: no digest vouches for this download."
+        f"{url}: no digest is known for this download."
     ]
 
 

@@ -198,7 +198,7 @@ def test_a_base_that_is_gone_is_named(ground: Ground) -> None:
     ground.create("web", ground.server.serve("/a.qcow2", body), sha256(body))
     for left in (ground.home / "_cache" / "qcow2").glob("*.qcow2"):
         left.unlink()
-    with pytest.raises(InstanceError, match=r"stands on .*qcow2, which is not there.*/a\.qcow2"):
+    with pytest.raises(InstanceError, match=r"backed by .*qcow2, which does not exist.*/a\.qcow2"):
         ground.settle("web")
 
 
@@ -206,7 +206,7 @@ def test_a_kept_machine_that_is_gone_is_never_replaced_by_its_image(ground: Grou
     body = ground.image(1)
     paths = ground.create("web", ground.server.serve("/a.qcow2", body), sha256(body))
     rebase(paths.disk, ground.home / "_cache" / "warm" / "key" / "disk")
-    with pytest.raises(InstanceError, match=r"warm/key/disk, which is not there"):
+    with pytest.raises(InstanceError, match=r"warm/key/disk, which does not exist"):
         ground.settle("web")
 
 

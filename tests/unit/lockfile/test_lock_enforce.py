@@ -132,7 +132,7 @@ def test_nothing_goes_round_the_lock_inline(team: Team, box: str, key: str) -> N
     value: dict[str, Any] = {"images": [{"location": "/disk"}], "base": "debian-12"}
     made = wanted(team, lock, box)
     for template, actual in ((box, None), (None, existing(team, made))):
-        with pytest.raises(LockError, match=rf"config: {key}: .*cannot vouch"):
+        with pytest.raises(LockError, match=rf"config: {key}: .*does not lock it"):
             wanted(team, lock, template, actual, config={key: value[key]})
 
 

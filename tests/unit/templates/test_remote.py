@@ -202,7 +202,7 @@ def test_a_text_of_one_line_is_no_link_where_a_script_belongs(server: Server, tm
 def test_circles_over_the_network_are_told(server: Server, tmp_path: Path) -> None:
     url = server.serve("/a.yaml", b"base: b.yaml\n")
     server.serve("/b.yaml", b"base: a.yaml\n")
-    with pytest.raises(TemplateError, match="circle"):
+    with pytest.raises(TemplateError, match="cycle"):
         resolve(url, tmp_path)
 
 
