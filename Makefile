@@ -38,6 +38,8 @@ lint-rest:
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin
+	$(BIN)/mypy --platform win32
 	$(BIN)/lint-imports
 	shellcheck scripts/*.sh src/callao/cidata/scripts/*.sh
 	$(BIN)/yamllint --strict .

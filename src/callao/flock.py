@@ -7,13 +7,13 @@ It is a flock(2); the kernel frees it when its holder ends, in any way.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from callao import system
 from callao.printable import printable
 
 _POLL = 0.02
@@ -41,12 +41,13 @@ def exclusive(
         "pid 17 (callao start web)".
     :param waits: told that name once, of whom is waited for.
     """
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _wait(descriptor, timeout, busy, waits)
         with contextlib.suppress(OSError):  # a full disk: others will not know who
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, _oneself(), 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, _oneself())
         yield
     finally:
         os.close(descriptor)
@@ -56,7 +57,7 @@ def _wait(
     descriptor: int, timeout: float, busy: Callable[[str], Exception], waits: Callable[[str], None]
 ) -> None:
     began, told = time.monotonic(), False
-    while not _taken(descriptor):
+    while not system.lock(descriptor):
         waited = time.monotonic() - began
         if waited > timeout:
             raise busy(_holder(descriptor))
@@ -64,14 +65,6 @@ def _wait(
             told = True
             waits(_holder(descriptor))
         time.sleep(_POLL)
-
-
-def _taken(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _oneself() -> bytes:
@@ -88,5 +81,6 @@ def _oneself() -> bytes:
 
 
 def _holder(descriptor: int) -> str:
-    said = os.pread(descriptor, _LONGEST, 0).decode(errors="replace")
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    said = os.read(descriptor, _LONGEST).decode(errors="replace")
     return printable(said.partition("\n")[0]) or "another process"

@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao import system
 from callao.surroundings import (
     ARCH_ALIASES,
-    account,
-    cpus,
     expanded,
     home_folder,
     identity_file,
     lima_home,
-    memory,
     native_arch,
 )
 
@@ -76,8 +74,8 @@ class Host:
         return cls(
             os="windows" if sys.platform == "win32" else sys.platform,
             arch=native_arch(),
-            cpus=cpus(),
-            memory=memory(),
+            cpus=system.cpus(),
+            memory=system.memory(),
             user=_user(),
             timezone=_timezone(),
             virtiofs=any(usable for _, usable in virtiofsds()),
@@ -89,7 +87,7 @@ def virtiofsds() -> Iterator[tuple[str, bool]]:
     """Each virtiofsd of this host, and whether this user can run it: QEMU's own, in C, needs root."""
     import shutil
 
-    root = os.geteuid() == 0
+    root = system.uid() == 0
     if named := shutil.which("virtiofsd"):
         yield named, True
     for path, from_qemu in _VIRTIOFSD_PLACES:
@@ -98,7 +96,7 @@ def virtiofsds() -> Iterator[tuple[str, bool]]:
 
 
 def _user() -> HostUser:
-    name, uid, home, comment = account()
+    name, uid, home, comment = system.account()
     return HostUser(name=name, uid=uid, comment=comment, home=os.environ.get("HOME") or home)
 
 

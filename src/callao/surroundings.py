@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from callao import system
 from callao.errors import CallaoError
 
 ARCH_ALIASES = {"amd64": "x86_64", "arm64": "aarch64", "armv6l": "armv7l", "armhf": "armv7l"}
@@ -14,31 +15,8 @@ ARCH_ALIASES = {"amd64": "x86_64", "arm64": "aarch64", "armv6l": "armv7l", "armh
 
 def native_arch() -> str:
     """This machine's architecture, as lima.yaml calls it."""
-    machine = os.uname().machine.lower()
+    machine = system.machine().lower()
     return ARCH_ALIASES.get(machine, machine)
-
-
-def cpus() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def memory() -> int:
-    """Bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def account() -> tuple[str, int, str, str]:
-    """Name, uid, home and comment of the user, as the passwd database has them."""
-    import pwd
-
-    try:
-        entry = pwd.getpwuid(os.getuid())
-    except KeyError:
-        # As in a container that is run under any number.
-        name = os.environ.get("USER") or os.environ.get("LOGNAME") or f"user{os.getuid()}"
-        return name, os.getuid(), os.environ.get("HOME") or "/", ""
-    return entry.pw_name, entry.pw_uid, entry.pw_dir, entry.pw_gecos.split(",")[0]
 
 
 def lima_home() -> Path:
@@ -76,7 +54,7 @@ def home_folder() -> Path:
         return Path.home()
     except RuntimeError:
         raise CallaoError(
-            f"uid {os.getuid()} has no entry in the passwd database, and HOME is not set.",
+            f"uid {system.uid()} has no entry in the passwd database, and HOME is not set.",
             hint="Set HOME, or LIMA_HOME.",
         ) from None
 

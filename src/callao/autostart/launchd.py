@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from callao import system
 from callao.autostart.login_item import LoginItem, command, default_home
 from callao.errors import CallaoError
 from callao.surroundings import home_folder
@@ -69,7 +69,7 @@ def switch(name: str, *, on: bool) -> None:
     """
     import subprocess
 
-    target = f"gui/{os.getuid()}/{label(name)}"
+    target = f"gui/{system.uid()}/{label(name)}"
     argv = ["launchctl", "enable" if on else "disable", target]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:

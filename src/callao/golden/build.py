@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import tarfile
 import tempfile
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from callao import system
 from callao.atomic import put_folder_in_place
 from callao.errors import ImageError
 from callao.flock import exclusive
@@ -90,7 +90,7 @@ def mmdebstrap_argv(wanted: Recipe, tar: Path) -> list[str]:
     """See mmdebstrap(1). An ordinary user builds in a user namespace of its own."""
     return [
         "mmdebstrap",
-        f"--mode={'root' if os.getuid() == 0 else 'unshare'}",
+        f"--mode={'root' if system.uid() == 0 else 'unshare'}",
         "--variant=minbase",
         f"--architectures={wanted.debian_arch}",
         f"--include={','.join(all_packages(wanted))}",

@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+from callao import system
 from callao.errors import ImageError
 
 _PROGRAMS = {
@@ -36,7 +37,7 @@ _SPACE = 4 * 2**30
 def missing_packages(arch: str) -> list[str]:
     """The Debian packages that this host lacks for a build, sorted; empty when it is ready."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    programs = {**_PROGRAMS, **({} if os.getuid() == 0 else _AS_USER)}
+    programs = {**_PROGRAMS, **({} if system.uid() == 0 else _AS_USER)}
     lacking = {package for program, package in programs.items() if shutil.which(program, path=path) is None}
     files = {**_GRUB.get(arch, {}), **_KEYRING}
     return sorted(lacking | {package for file, package in files.items() if not Path(file).exists()})

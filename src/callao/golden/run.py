@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 
+from callao import system
 from callao.errors import ImageError
 
 _LAST = 15
@@ -33,6 +34,6 @@ def run(argv: Sequence[str]) -> None:
 
 def as_root(argv: Sequence[str]) -> list[str]:
     """The same command with the power over file owners that filling a root takes; see unshare(1)."""
-    if os.getuid() == 0:
+    if system.uid() == 0:
         return list(argv)
     return ["unshare", "--map-root-user", "--map-auto", "--", *argv]

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``lima-guestagent [PORT | unix:PATH | vsock:NUMBER]``: runs until SIGTERM."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import resource
 import signal
-import sys
 import time
 from collections.abc import Sequence
 

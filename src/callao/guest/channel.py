@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One connection of the host: from its first hello until it disconnects."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import platform
 import select
 import time

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The clock after the host slept or the machine was restored: NTP would take minutes, or refuse."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import time
 from collections.abc import Callable
 

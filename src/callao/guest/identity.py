@@ -5,6 +5,10 @@ Runs in the guest right after it was restored, before anybody can reach it. It w
 would have written, so that cloud-init has nothing to do at the next boot.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import base64
 import contextlib
 import fcntl

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One connection to the host, a file descriptor that never blocks; and what else is waited for with it."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import math
 import os
 import select

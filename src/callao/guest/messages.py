@@ -23,3 +23,9 @@ FROM_GUEST = {
     "became": (*_IDENTITY, "error"),
     "log": ("message",),
 }
+
+V6ONLY = "v6only"
+"""The source of what listens on all addresses of IPv6 alone."""
+
+DNAT = "dnat"
+"""The source of what the packet filter leads elsewhere: to containers."""

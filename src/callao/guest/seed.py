@@ -6,6 +6,10 @@ at all where systemd mounts it for whoever looks: it and others look around for 
 each mount.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import ctypes
 import fcntl
 import os

@@ -8,6 +8,10 @@ A virtio port (drivers/char/virtio_console.c) that has no host is readable, ende
 it cannot be polled for the host's return. Its wait queue is woken then, which edge-triggered epoll tells.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import os
 import select
 import socket

@@ -11,10 +11,9 @@ import asyncio
 import atexit
 import gc
 import os
-import resource
-import signal
 import sys
 
+from callao import system
 from callao.atomic import write_volatile
 from callao.config import Config, effective, load
 from callao.drivers import driver_for
@@ -44,9 +43,9 @@ def main() -> int:
     atexit.register(
         gc.freeze
     )  # else Python searches all that is loaded for cycles while a stop waits for its end
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    system.ignore_hangup()
     os.umask(0o077)
-    _allow_descriptors()
+    system.allow_descriptors(_DESCRIPTORS)
     paths = InstancePaths(lima_home() / arguments.name)
     host = Host.detect()
 
@@ -85,14 +84,6 @@ def main() -> int:
         return 1
     finally:
         folder.remove([paths.ha_pid])
-
-
-def _allow_descriptors() -> None:
-    """For each stream and each forward that there may be one, if the host lets us."""
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if most == resource.RLIM_INFINITY else min(_DESCRIPTORS, most)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _taken(paths: InstancePaths) -> TakeUp | None:

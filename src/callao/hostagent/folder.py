@@ -20,7 +20,7 @@ class Folder:
     def __init__(self, path: Path) -> None:
         """:raises OSError: when there is none."""
         self._path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        self._descriptor = os.open(path, os.O_RDONLY)
 
     async def removed(self, look: float | None = None) -> None:
         """Until it is; one that is only moved is not."""

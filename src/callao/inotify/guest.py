@@ -14,13 +14,16 @@ and nothing is touched that isn't on a shared file system: a user of the guest w
 for a symlink, or a share that isn't mounted, must not lead root to other files.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import contextlib
 import ctypes
 import json
 import os
 import resource
 import stat
-import sys
 
 SHARES = ("9p", "virtiofs", "fuse.sshfs")
 """File systems that hold shared directories, as /proc/self/mountinfo spells them."""

@@ -15,6 +15,9 @@ from callao.errors import AgentError
 _HEAD = struct.Struct("iIII")
 _CHUNK = 1 << 16
 
+_IN_NONBLOCK, _IN_CLOEXEC = 0o4000, 0o2000000
+"""Of linux/inotify.h."""
+
 
 class Flag(enum.IntFlag):
     """The bits of <sys/inotify.h> that are used here."""
@@ -63,7 +66,7 @@ class Inotify:
         self._libc = ctypes.CDLL(None, use_errno=True)
         if not hasattr(self._libc, "inotify_init1"):
             raise AgentError("mountInotify: this host has no inotify.", hint="It is Linux's.")
-        self._descriptor = int(self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._descriptor = int(self._libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC))
         if self._descriptor < 0:
             reason = os.strerror(ctypes.get_errno())
             raise AgentError(

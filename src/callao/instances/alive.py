@@ -6,25 +6,16 @@ What a quick command imports: nothing here needs msgspec, see :mod:`callao.insta
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from callao.instances import kernel
+from callao import system
 
 if TYPE_CHECKING:
     import signal
 
 _FILE_SLACK = 2.0
 """Seconds by which a pid file may seem older than its process: the two are counted by two clocks."""
-
-_POLL = 0.02
-"""Seconds between two looks, where the kernel does not tell of a process's end."""
 
 
 class Known(Protocol):
@@ -53,10 +44,10 @@ def found(pid: int) -> Process:
 
     :raises ProcessLookupError: when there is none.
     """
-    started = kernel.start_ticks(pid)
+    started = system.start_ticks(pid)
     if started is None:
         raise ProcessLookupError(f"no process {pid}")
-    return Process(pid, started, kernel.boot_id())
+    return Process(pid, started, system.boot_id())
 
 
 def named_by(path: Path) -> Process | None:
@@ -71,16 +62,16 @@ def named_by(path: Path) -> Process | None:
         process = found(pid)
     except (OSError, ValueError, OverflowError):
         return None
-    if kernel.epoch(process.started) <= written + _FILE_SLACK or _is_for(pid, path.parent):
+    if system.epoch(process.started) <= written + _FILE_SLACK or _is_for(pid, path.parent):
         return process
     return None
 
 
 def alive(process: Known | None) -> bool:
     """Whether exactly this process lives; a zombie does not."""
-    if process is None or kernel.start_ticks(process.pid) != process.started:
+    if process is None or system.start_ticks(process.pid) != process.started:
         return False
-    return process.boot == kernel.boot_id()
+    return process.boot == system.boot_id()
 
 
 def terminate(process: Known | None, sig: signal.Signals) -> None:
@@ -88,65 +79,18 @@ def terminate(process: Known | None, sig: signal.Signals) -> None:
 
     :raises PermissionError: when it is another user's.
     """
-    if process is None:
-        return
-    with contextlib.suppress(ProcessLookupError), _held(process.pid) as descriptor:
-        if not alive(process):
-            return
-        if descriptor is None:
-            os.kill(process.pid, sig)
-        else:
-            from signal import pidfd_send_signal  # whoever has a signal to send has it loaded
-
-            pidfd_send_signal(descriptor, sig)
+    if process is not None:
+        system.send(process.pid, sig, lambda: alive(process))
 
 
 def wait_gone(process: Known | None, seconds: float) -> bool:
     """Wait until the process is gone; False when it outlived ``seconds``."""
-    deadline = time.monotonic() + seconds
-    if process is None:
-        return True
-    try:
-        with _held(process.pid) as descriptor:
-            while alive(process):
-                left = deadline - time.monotonic()
-                if left < 0:
-                    return False
-                if descriptor is None:
-                    time.sleep(_POLL)
-                else:
-                    poll = select.poll()
-                    poll.register(descriptor, select.POLLIN)
-                    poll.poll(left * 1000 + 1)
-    except ProcessLookupError:
-        return True
-    return True
-
-
-@contextlib.contextmanager
-def _held(pid: int) -> Iterator[int | None]:
-    """A descriptor of whoever has the pid now: as long as it is open, no other process is meant by it.
-
-    None where the kernel has none.
-
-    :raises ProcessLookupError: when nobody has it.
-    """
-    try:
-        descriptor = os.pidfd_open(pid) if sys.platform == "linux" else None
-    except ProcessLookupError:
-        raise
-    except OSError:  # an old kernel, or a sandbox that does not let it through
-        descriptor = None
-    try:
-        yield descriptor
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+    return process is None or system.wait_ended(process.pid, seconds, lambda: alive(process))
 
 
 def _is_for(pid: int, folder: Path) -> bool:
     """Whether a command line names the instance's folder, or is our host agent's for that name."""
-    words = kernel.arguments(pid)
+    words = system.arguments(pid)
     if "callao.hostagent" in words and folder.name in words:
         return True
     places = {f"{folder}/", f"{folder.resolve()}/"}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import callao
-from callao import surroundings
+from callao import surroundings, system
 from callao.atomic import write_volatile
 from callao.errors import CallaoError
 from callao.instances.alive import Process
@@ -149,9 +149,9 @@ class _Index:
 def _key(host: Host | None) -> str:
     """What the facts depend on besides the lima.yaml."""
     if host is None:
-        user, uid, home, _ = surroundings.account()
+        user, uid, home, _ = system.account()
         words: tuple[object, ...] = (
-            surroundings.native_arch(), surroundings.cpus(), surroundings.memory(), user, uid, home
+            surroundings.native_arch(), system.cpus(), system.memory(), user, uid, home
         )  # fmt: skip
     else:
         words = (host.arch, host.cpus, host.memory, host.user.name, host.user.uid, host.user.home)

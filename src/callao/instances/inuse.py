@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from callao import system
 from callao.errors import InstanceError
-from callao.instances import kernel
 from callao.instances.paths import InstancePaths
 
 _WRITE_LOCKS = (101, 3)
@@ -39,6 +39,8 @@ def must_be_unused(paths: InstancePaths, what: str) -> None:
 
 def answers(sock: Path) -> bool:
     """Whether somebody listens on a socket."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     if not sock.exists():
         return False
     import socket  # 10 ms that the usual stop and delete need not take
@@ -82,7 +84,7 @@ def _users(disk: Path) -> Iterator[str]:
     for each in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if any(_same(descriptor, wanted) for descriptor in (each / "fd").iterdir()):
-                program = Path(kernel.arguments(int(each.name))[0]).name
+                program = Path(system.arguments(int(each.name))[0]).name
                 yield f"{program} (pid {each.name})"
 
 

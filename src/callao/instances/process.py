@@ -15,7 +15,7 @@ __all__ = ["Identity", "alive", "from_pid_file", "identify", "terminate", "wait_
 class Identity(msgspec.Struct, frozen=True):
     """A process, told apart from a later one with the same pid, whatever happens to the host's clock.
 
-    :param started: on the kernel's own clock, see :func:`callao.instances.kernel.start_ticks`.
+    :param started: on the kernel's own clock, see :func:`callao.system.linux.start_ticks`.
     :param boot: the boot of the host that it belongs to.
     """
 

@@ -7,9 +7,9 @@ import signal
 from collections.abc import Callable
 from typing import Protocol
 
+from callao import system
 from callao.errors import AgentError
 from callao.flock import unheard
-from callao.instances import kernel
 from callao.instances.alive import Known, terminate, wait_gone
 from callao.instances.paths import InstancePaths
 from callao.instances.stopping import StopPolicy
@@ -53,15 +53,15 @@ def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = unhear
     """
     patience = _GRACE if force else StopPolicy().longest + _GRACE
     _signal(found.name, found.agent, signal.SIGTERM if force else signal.SIGINT)
-    if force and found.agent is not None and _THEIR_AGENT in kernel.arguments(found.agent.pid):
+    if force and found.agent is not None and _THEIR_AGENT in system.arguments(found.agent.pid):
         _signal(found.name, found.driver, signal.SIGTERM)  # it gives the guest its time all the same
     if not wait_gone(found.agent, patience):
         notice(f"{found.name}: the host agent did not end within {patience:.0f} s: killed.")
-        _signal(found.name, found.agent, signal.SIGKILL)
+        _signal(found.name, found.agent, system.kill_signal())
     passed("host agent ended")
     for process in (found.agent, found.driver):
         if not wait_gone(process, _KILLED):
-            _signal(found.name, process, signal.SIGKILL)
+            _signal(found.name, process, system.kill_signal())
             _must_go(found.name, process)
     passed("hypervisor ended")
     clear_stale(found.paths)
@@ -74,7 +74,7 @@ def cut_off(found: Halting) -> None:
     :raises AgentError: when a process survives even that.
     """
     for process in (found.driver, found.agent):
-        _signal(found.name, process, signal.SIGKILL)
+        _signal(found.name, process, system.kill_signal())
         _must_go(found.name, process)
     clear_stale(found.paths)
 

@@ -8,6 +8,7 @@ one reads type information that the other has not finished.
 from __future__ import annotations
 
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class WorkerFailed:
 
 def in_workers(call: Callable[[Thing], Answer], things: Sequence[Thing]) -> list[Answer | WorkerFailed]:
     """The results of *call* for each of *things*, in their order; they are pickled."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     running = []
     for thing in things:
         answers, answering = _FORK.Pipe(duplex=False)

@@ -14,12 +14,12 @@ import socket
 import sys
 from dataclasses import dataclass, field
 
-from callao.child import die_with_parent
 from callao.config.schema import Mount
 from callao.errors import AgentError
 from callao.mounts.server import server_argv
 from callao.ssh import Client, end
 from callao.ssh.output import last_bytes
+from callao.system import die_with_parent
 
 _PATIENCE = 30.0
 """Seconds for sshfs in the guest to show its mount."""

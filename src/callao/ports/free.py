@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
+
+from callao import system
 
 _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
@@ -60,6 +61,6 @@ def refusal(proto: str, address: str, port: int) -> str:
     who = holder(proto, port)
     if who:
         return f"{proto} port {port} on {address} is taken by {who}"
-    if 0 < port < 1024 and os.geteuid() != 0:
+    if 0 < port < 1024 and system.uid() != 0:
         return f"{proto} port {port} is privileged, and not ours to bind"
     return f"{proto} port {port} on {address} is taken, or not ours to bind"

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import argparse
 import logging
 import os
 import resource
-import sys
 
 from paramiko.sftp import SFTPError
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import errno
 import os
 import stat
-import sys
 
 from paramiko.sftp_attr import SFTPAttributes
 

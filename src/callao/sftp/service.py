@@ -7,6 +7,10 @@ answers there.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import contextlib
 import errno
 import os

@@ -9,6 +9,10 @@ length past the file's end paramiko's never returns.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import errno
 import os
 import struct

@@ -9,6 +9,10 @@ on from here, as openat2(2) does for RESOLVE_BENEATH; macOS has no such call, so
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import contextlib
 import errno
 import os

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.child import die_with_parent
 from callao.errors import AgentError
 from callao.ssh.output import last_bytes, lines
 from callao.ssh.target import Target
+from callao.system import die_with_parent
 
 _BANNER_LIMIT = 1 << 10
 """Bytes of a first line; RFC 4253 allows an sshd 255."""

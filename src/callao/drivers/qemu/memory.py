@@ -12,6 +12,7 @@ import contextlib
 import errno
 import mmap
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,8 @@ def _memory(backend: str) -> list[str]:
 @contextlib.contextmanager
 def pages_of(pid: int) -> Iterator[int | None]:
     """The memfd of a running QEMU, opened for reading; None when its memory is private."""
+    if sys.platform != "linux":
+        raise NotImplementedError
     folder = Path(f"/proc/{pid}/fd")
     for entry in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):
@@ -81,6 +84,8 @@ def write_out(pages: int, target: Path) -> None:
 
     :raises OSError: when there is no room.
     """
+    if sys.platform != "linux":
+        raise NotImplementedError
     size, nothing = os.fstat(pages).st_size, bytes(_BLOCK)
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b") as file, mmap.mmap(pages, size, prot=mmap.PROT_READ) as memory:
@@ -97,6 +102,8 @@ def read_in(source: Path) -> int:
 
     :raises OSError: when the file cannot be read, or memory is short.
     """
+    if sys.platform != "linux":
+        raise NotImplementedError
     descriptor = os.memfd_create(_NAME, 0)
     try:
         with source.open("rb") as file:
@@ -114,6 +121,8 @@ def read_in(source: Path) -> int:
 
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
     """Where there is data, see lseek(2), ``SEEK_DATA``."""
+    if sys.platform != "linux":
+        raise NotImplementedError
     end = 0
     while end < size:
         try:

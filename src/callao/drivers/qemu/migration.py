@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -197,6 +198,8 @@ class Migration:
 
 def _require_room(folder: Path, pages: int | None) -> None:
     """:raises DriverError: before anything is written."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     if pages is None:
         return
     needed = os.fstat(pages).st_blocks * 512

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
 from callao.atomic import write_volatile
-from callao.child import die_with_parent
 from callao.drivers.base import DataDisk, DeviceShare, Forward, Left
 from callao.drivers.qemu.datadisks import DiskPlug, Top
 from callao.drivers.qemu.devices import NETDEV, rule
@@ -21,6 +21,7 @@ from callao.drivers.qemu.hotplug import HotPlug, Slot
 from callao.drivers.qemu.migration import Migration
 from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
+from callao.system import die_with_parent
 
 if TYPE_CHECKING:
     from callao.drivers.base import Channel
@@ -108,6 +109,8 @@ class QemuMachine:
         await self._process.wait()
 
     async def channel(self) -> Channel:
+        if sys.platform == "win32":
+            raise NotImplementedError
         return await asyncio.open_unix_connection(str(self._paths.ga_sock))
 
     async def add_forward(self, forward: Forward) -> None:

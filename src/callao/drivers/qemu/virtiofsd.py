@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.child import die_with_parent
+from callao import system
 from callao.drivers.base import DeviceShare
 from callao.errors import DriverError
 from callao.host import virtiofsds
+from callao.system import die_with_parent
 
 ABSENT = (
     "there is no virtiofsd on this host that could serve virtiofs "
@@ -65,14 +65,14 @@ def argv(program: Program, share: DeviceShare, socket: Path) -> list[str]:
     source = _STAGE if staged else share.location
     if program.rust:
         words = [program.path, f"--socket-path={socket}", f"--shared-dir={source}", "--cache=auto"]
-        words += ["--sandbox=chroot"] if os.geteuid() == 0 else []
+        words += ["--sandbox=chroot"] if system.uid() == 0 else []
     else:
         source = source.replace("\\", "\\\\").replace(",", "\\,")
         words = [program.path, "-f", f"--socket-path={socket}", "-o", f"source={source}"]
         words += ["-o", "cache=auto", "-o", "sandbox=chroot"]
     if not staged:
         return words if share.writable else [*words, "--readonly"]
-    space = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    space = ["unshare", "--mount"] if system.uid() == 0 else ["unshare", "--mount", "--map-root-user"]
     return [*space, "--", "sh", "-c", _READ_ONLY, "sh", share.location, _STAGE, *words]
 
 

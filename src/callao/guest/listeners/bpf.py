@@ -4,9 +4,12 @@
 Numbers are those of linux/bpf.h, linux/bpf_common.h and each architecture's asm/unistd.h.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import os
 import struct
-import sys
 
 NUMBERS = {
     ("x86_64", 8): 321,

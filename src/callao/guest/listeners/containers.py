@@ -4,6 +4,10 @@
 A guest without a container engine pays a few stat(2) every five seconds, and starts no program.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import os
 import shutil
 from collections.abc import Callable, Iterator

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel's list of sockets by netlink: sock_diag(7), linux/inet_diag.h, linux/netlink.h."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import socket
 import struct
 from typing import NamedTuple

@@ -5,10 +5,15 @@ Docker, CNI's portmap and netavark agree in this much: a rule names protocol and
 kube-proxy's rules for services end in DNAT without a port, and are no business of this.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import json
 import shlex
 
-from callao.guest.listeners.sockets import DNAT, Listener
+from callao.guest.listeners.sockets import Listener
+from callao.guest.messages import DNAT
 
 OURS = "CALLAO"
 ANYWHERE = "0.0.0.0"  # noqa: S104 (told, not bound)

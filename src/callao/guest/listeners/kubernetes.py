@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ports of Kubernetes services, which kube-proxy opens without any socket. A pure parser."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import json
 
 from callao.guest.listeners.dnat import ANYWHERE, PROTOS

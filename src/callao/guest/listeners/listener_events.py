@@ -6,6 +6,10 @@ when a UDP socket is bound or released, and one at each change of a TCP socket's
 event has no content; it is a reason to scan. Needs Linux 5.9 and root.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import mmap
 import os
 import socket

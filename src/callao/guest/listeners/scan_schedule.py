@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When to scan for listeners, and what has changed since the last scan."""
 
+import sys
+
+assert sys.platform == "linux"
+
 from callao.guest.listeners.sockets import Listener
 
 QUICK, SLOW, RARE = 0.25, 0.75, 5.0

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The kernel's socket counts: whether a new listener is possible, at a hundredth of a scan's cost."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import os
 
 TABLES = ("/proc/net/sockstat", "/proc/net/sockstat6")

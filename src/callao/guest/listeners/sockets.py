@@ -5,11 +5,16 @@ An IPv4 address mapped into IPv6 is told as the IPv4 address it is. ``::`` takes
 socket is IPV6_V6ONLY: that has a source of its own, which netlink tells and /proc does not.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 import socket
 import struct
 from typing import NamedTuple
 
 from callao.guest.listeners.diag import Diag
+from callao.guest.messages import V6ONLY
 
 LISTEN, CLOSE = 10, 7
 """Kernel: include/net/tcp_states.h. UDP has CLOSE when it is not connected."""
@@ -19,12 +24,6 @@ PATIENCE = 3
 """Failures in a row after which netlink is not asked again."""
 
 MAPPED = bytes(10) + b"\xff\xff"
-
-V6ONLY = "v6only"
-"""The source of what listens on all addresses of IPv6 alone."""
-
-DNAT = "dnat"
-"""The source of what the packet filter leads elsewhere: to containers."""
 
 
 class Listener(NamedTuple):

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes ports that listen on 127.0.0.1 reachable at the NIC's address, and undoes it."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import shutil
 from collections.abc import Callable
 from pathlib import Path

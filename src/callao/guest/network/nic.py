@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The interface that the host reaches us at."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import fcntl
 import socket
 import struct

@@ -6,6 +6,10 @@ the wire are dropped before the translation; what is translated still names the 
 And what answers from 127.0.0.1 leaves only as the answer to such a connection.
 """
 
+import sys
+
+assert sys.platform == "linux"
+
 from callao.guest.network.nic import Nic
 
 TABLE = "inet callao"

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The guest's end of all streams: who is meant by what came."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import socket
 from typing import Union
 

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One TCP connection to a server in this guest, made for a client on the host."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import errno
 import select
 import socket

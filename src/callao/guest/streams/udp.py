@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Datagrams between one client on the host and a server of this guest. The host says when it is over."""
 
+import sys
+
+assert sys.platform == "linux"
+
 import select
 import socket
 from collections.abc import Callable

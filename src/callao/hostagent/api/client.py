@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ def call(sock: Path, method: str, path: str, *, body: object = None, timeout: fl
 
 
 def _exchange(sock: Path, method: str, path: str, sent: bytes, timeout: float) -> tuple[int, bytes]:
+    if sys.platform == "win32":
+        raise NotImplementedError
     http = h11.Connection(h11.CLIENT)
     status, body = 0, b""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ _BODY_LIMIT = 1 << 20
 
 async def serve(path: Path, routes: Routes) -> asyncio.Server:
     """Listen on the unix socket ``path``, mode 0600; the caller closes the server."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     path.unlink(missing_ok=True)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -8,11 +8,11 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from callao.child import die_with_parent
 from callao.events import Stage
 from callao.hostagent import journal, unexpected
 from callao.inotify import Shared, Watcher, guest_command, relay
 from callao.ssh import Client
+from callao.system import die_with_parent
 
 _PATIENCE = 10.0
 """Seconds for the program in the guest to end when it is told to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -90,6 +91,8 @@ class ByAgent:
             remove(self._sockets / wanted.host_socket, self._ours.pop(wanted))
 
     async def _listen_on_socket(self, wanted: Wanted, target: Target) -> asyncio.Server:
+        if sys.platform == "win32":
+            raise NotImplementedError
         if wanted.proto != "tcp":
             raise AgentError(f"{wanted.host_socket}: a socket carries TCP, and the guest's port is of UDP")
         path = self._sockets / wanted.host_socket

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 from pathlib import Path
 
 from callao.errors import AgentError
@@ -15,6 +16,8 @@ def make_way(path: Path) -> None:
 
     :raises AgentError: when somebody listens on it, whoever that is.
     """
+    if sys.platform == "win32":
+        raise NotImplementedError
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.is_socket():
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from callao.config import Config, PortForward
 from callao.drivers import LiveForwarder, Machine
-from callao.guest.listeners.sockets import DNAT, V6ONLY
+from callao.guest.messages import DNAT, V6ONLY
 from callao.guestnet import GuestNetwork
 from callao.hostagent import journal, unexpected
 from callao.hostagent.channel.clock import Message

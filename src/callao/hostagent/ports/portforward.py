@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from callao import system
 from callao.config import PortForward
 from callao.errors import CallaoError
 from callao.hostagent import unexpected
@@ -220,7 +220,7 @@ class PortForwarder:
             who = await asyncio.to_thread(holder, wanted.proto, wanted.host_port)
             if who:
                 return f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip} is taken by {who}"
-        if 0 < wanted.host_port < 1024 and os.geteuid() != 0:
+        if 0 < wanted.host_port < 1024 and system.uid() != 0:
             return f"{wanted.proto} port {wanted.host_port} is privileged, and not ours to bind"
         return error.message
 

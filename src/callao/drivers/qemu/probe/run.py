@@ -16,9 +16,9 @@ import msgspec
 import psutil
 
 from callao.atomic import write_volatile
-from callao.child import die_with_parent
 from callao.drivers.qemu.devices import escaped
 from callao.drivers.qemu.probe.payload import PASSED, boot_sector, kernel
+from callao.system import die_with_parent
 
 _PATIENCE = 4.0
 """Seconds; hardware needs 0.1, software emulation 0.4."""

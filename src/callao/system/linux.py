@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Linux.
+
+The epoch start times that psutil gives of processes are computed from btime in /proc/stat, which moves with
+each step of the clock (NTP, WSL, a resume): one process has another one after it. So the kernel's own are
+taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import signal
+
+if sys.platform == "linux":
+    from callao.system.posix import (
+        account,
+        allow_descriptors,
+        ignore_hangup,
+        kill_signal,
+        lock,
+        machine,
+        memory,
+        send_by_pid,
+        uid,
+        wait_by_looking,
+    )
+
+    __all__ = [
+        "account",
+        "allow_descriptors",
+        "arguments",
+        "boot_id",
+        "cpus",
+        "die_with_parent",
+        "epoch",
+        "ignore_hangup",
+        "kill_signal",
+        "lock",
+        "machine",
+        "memory",
+        "send",
+        "start_ticks",
+        "uid",
+        "wait_ended",
+    ]
+
+    _NO_PROCESS = ("Z", "X", "x")
+    """States of proc(5) in which a process has ended."""
+
+    _PR_SET_PDEATHSIG = 1
+    """prctl(2)."""
+
+    def cpus() -> int:
+        """Those that this process may use."""
+        return len(os.sched_getaffinity(0))
+
+    def boot_id() -> str:
+        """Names this boot of the host, see proc(5)."""
+        try:
+            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
+
+    def start_ticks(pid: int) -> int | None:
+        """When a process began, in clock ticks since the boot. None for no process; a zombie is none.
+
+        See proc(5), /proc/PID/stat: the state is field 3, starttime 22; a name may contain anything.
+        """
+        if pid <= 0:
+            return None
+        try:
+            said = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return None
+        if said[0].decode() in _NO_PROCESS and not _has_threads(pid):
+            return None
+        return int(said[19])
+
+    def epoch(ticks: int) -> float:
+        """What the host's clock, as it is set now, would have shown at *ticks* of :func:`start_ticks`."""
+        booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        return booted + ticks / os.sysconf("SC_CLK_TCK")
+
+    def arguments(pid: int) -> list[str]:
+        """A process's command line; empty where the kernel does not show it."""
+        try:
+            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
+        except OSError:
+            return []
+
+    def send(pid: int, sig: signal.Signals, still: Callable[[], bool]) -> None:
+        """Signal the process that has the pid, if ``still`` says that it is the one that is meant.
+
+        Nothing happens when there is none.
+
+        :raises PermissionError: when it is another user's.
+        """
+        with contextlib.suppress(ProcessLookupError), _held(pid) as descriptor:
+            if descriptor is None:
+                send_by_pid(pid, sig, still)
+            elif still():
+                from signal import pidfd_send_signal  # whoever has a signal to send has it loaded
+
+                pidfd_send_signal(descriptor, sig)
+
+    def wait_ended(pid: int, seconds: float, still: Callable[[], bool]) -> bool:
+        """Wait while ``still`` says that the process lives; False when it outlived ``seconds``."""
+        import select
+
+        deadline = time.monotonic() + seconds
+        try:
+            with _held(pid) as descriptor:
+                if descriptor is None:
+                    return wait_by_looking(seconds, still)
+                poll = select.poll()
+                poll.register(descriptor, select.POLLIN)
+                while still():
+                    left = deadline - time.monotonic()
+                    if left < 0:
+                        return False
+                    poll.poll(left * 1000 + 1)
+        except ProcessLookupError:
+            return True
+        return True
+
+    @contextlib.contextmanager
+    def _held(pid: int) -> Iterator[int | None]:
+        """A descriptor of whoever has the pid now: as long as it is open, no other process is meant by it.
+
+        None where the kernel has none.
+
+        :raises ProcessLookupError: when nobody has it.
+        """
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            raise
+        except OSError:  # an old kernel, or a sandbox that does not let it through
+            yield None
+            return
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def die_with_parent() -> Callable[[], None]:
+        """A ``preexec_fn``: the kernel kills the child when the thread that forked it ends.
+
+        Fork from the main thread: it ends last.
+        """
+        import ctypes  # loaded before any fork: a child between fork and exec must not
+        import signal
+
+        library, parent = ctypes.CDLL(None), os.getpid()
+
+        def bind() -> None:
+            library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:  # it ended between the fork and our request: no signal will come
+                os._exit(1)
+
+        return bind
+
+    def _has_threads(pid: int) -> bool:
+        """Whether any but the first lives: that one may be a zombie before the others are gone, and with
+        them what all share, as files, locks and sockets."""
+        try:
+            return len(os.listdir(f"/proc/{pid}/task")) > 1  # noqa: PTH208 - as quick as can be
+        except OSError:
+            return False

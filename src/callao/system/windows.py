@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows, as far as Python and psutil know it. Only checked by types: a controller is no Windows yet."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import signal
+
+if sys.platform == "win32":
+    import getpass
+    import msvcrt
+    import os
+    import platform
+    import time
+
+    import psutil
+
+    _POLL = 0.02
+    """Seconds between two looks whether a process has ended."""
+
+    def machine() -> str:
+        """The processor's architecture, as the system calls it."""
+        return platform.machine()
+
+    def cpus() -> int:
+        return os.cpu_count() or 1
+
+    def memory() -> int:
+        """Bytes."""
+        return int(psutil.virtual_memory().total)
+
+    def uid() -> int:
+        """There are no such numbers, and none that may do all."""
+        return 1
+
+    def account() -> tuple[str, int, str, str]:
+        """Name, uid, home and comment of the user."""
+        return getpass.getuser(), uid(), os.environ.get("USERPROFILE") or "C:\\", ""
+
+    def boot_id() -> str:
+        """Start times need none to be told apart: no step of the clock moves them."""
+        return ""
+
+    def start_ticks(pid: int) -> int | None:
+        """When a process began, in microseconds since the epoch. None for no process."""
+        try:
+            return int(psutil.Process(pid).create_time() * 1e6) if pid > 0 else None
+        except psutil.Error:
+            return None
+
+    def epoch(ticks: int) -> float:
+        """What the host's clock showed at *ticks* of :func:`start_ticks`."""
+        return ticks / 1e6
+
+    def arguments(pid: int) -> list[str]:
+        """A process's command line; empty where the system does not show it."""
+        try:
+            return list(psutil.Process(pid).cmdline())
+        except psutil.Error:
+            return []
+
+    def send(pid: int, sig: signal.Signals, still: Callable[[], bool]) -> None:
+        """End the process that has the pid, if ``still`` says that it is the one that is meant."""
+        if still():
+            os.kill(pid, sig)
+
+    def wait_ended(_pid: int, seconds: float, still: Callable[[], bool]) -> bool:
+        """Wait while ``still`` says that the process lives; False when it outlived ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while still():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL)
+        return True
+
+    def kill_signal() -> signal.Signals:
+        """The one that no process can ignore: all end a process there."""
+        import signal
+
+        return signal.SIGTERM
+
+    def lock(descriptor: int) -> bool:
+        """Lock the first byte of a file; False where another has it."""
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def ignore_hangup() -> None:
+        """There is none."""
+
+    def allow_descriptors(_wanted: int) -> None:
+        """There is no such limit."""
+
+    def die_with_parent() -> Callable[[], None] | None:
+        """A child cannot be bound to its parent so."""
+        return None
