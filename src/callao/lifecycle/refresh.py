@@ -7,8 +7,8 @@ from callao.atomic import write_file
 from callao.errors import CallaoError
 from callao.instances import InstancePaths
 
-_PATIENCE = 60.0
-"""Seconds for the host agent to answer."""
+_PATIENCE = 600.0
+"""Seconds for the host agent to answer: its guest may have disks to format."""
 
 
 def refresh(paths: InstancePaths, before: bytes) -> None:
