@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from callao.drivers.qemu import layers
 from callao.errors import CallaoError, DiskInUse, DiskNotFound, SnapshotError
 from callao.events import silent
 from callao.host import Host
+from callao.hostagent.disks import taken
 from callao.images.formats import Form
 from callao.instances import InstancePaths
 from callao.lifecycle.snapshots import operations
@@ -104,6 +106,19 @@ def test_layers_that_a_snapshot_of_another_instance_needs_stay(home: Path) -> No
     delete(home, "a")
     (of_db,) = listed(InstancePaths(home / "db"))
     assert (DiskPaths.of("one", home).dir / of_db.disks["one"]).exists()
+
+
+def test_layers_of_an_instance_that_is_gone_go_when_the_disk_is_attached(home: Path) -> None:
+    for name in ("a", "b"):
+        take(home, name)
+    assert len(kept(home, "one")) == 3
+    shutil.rmtree(home / "web")
+    layers.return_to(image(home, "one").with_name("datadisk.1"), image(home, "one"))
+    (home / "db").mkdir()
+    (disk,) = taken({"one": 0}, InstancePaths(home / "db"), layers.chain)
+    assert (disk.name, disk.slot) == ("one", 0)
+    assert len(kept(home, "one")) == 2
+    assert owner_of(DiskPaths.of("one", home)) == home / "db"
 
 
 def test_a_disk_that_cannot_be_kept_keeps_all_from_it(home: Path) -> None:

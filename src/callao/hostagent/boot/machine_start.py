@@ -64,7 +64,7 @@ async def start_machine(
         if not driver.features.live_port_forwards:
             bindings = []
         forwards = [Forward(*each) for each in bindings if each[2] != port and is_free(*each[:3])]
-        boot = _boot_of(paths, config, port, tuple(forwards), take_up)
+        boot = _boot_of(driver, paths, config, port, tuple(forwards), take_up)
         deferred: tuple[Forward, ...] = ()
         if take_up is not None and take_up.instance_id:
             deferred = (Forward("tcp", "127.0.0.1", port, 22), *forwards)
@@ -78,7 +78,12 @@ async def start_machine(
 
 
 def _boot_of(
-    paths: InstancePaths, config: Config, port: int, forwards: tuple[Forward, ...], take_up: TakeUp | None
+    driver: Driver,
+    paths: InstancePaths,
+    config: Config,
+    port: int,
+    forwards: tuple[Forward, ...],
+    take_up: TakeUp | None,
 ) -> Boot:
     """A boot with every device from the start, or the take-up of a state, which gets its shares later, and
     its disks, where it is the state of another machine.
@@ -89,10 +94,11 @@ def _boot_of(
     mac = record.mac_address or mac_address(paths.dir, 0)
     if take_up is not None:
         saved = SavedState(Path(take_up.folder), take_up.shared_memory)
-        disks = taken(take_up.disks, paths)
+        disks = taken(take_up.disks, paths, driver.chain)
         return Boot(paths, config, port, forwards, mac, (), disks, take_up.shape, saved)
     shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
-    disks = taken({each.name: len(shares) + at for at, each in enumerate(config.additional_disks)}, paths)
+    slots = {each.name: len(shares) + at for at, each in enumerate(config.additional_disks)}
+    disks = taken(slots, paths, driver.chain)
     spare = SPARE_SLOTS if record.reclaims else WARM_SLOTS
     shape = Shape(spare + len(shares) + len(disks), record.reclaims)
     return Boot(paths, config, port, forwards, mac, shares, disks, shape)
