@@ -18,6 +18,7 @@ from callao.drivers.base import (
     Forward,
     Left,
     LiveForwarder,
+    Log,
     Machine,
     SavedState,
     ShareHotPlugger,
@@ -45,6 +46,11 @@ def driver_for(vm_type: VMType) -> Driver:
     return driver
 
 
+def every_driver() -> list[Driver]:
+    """One of each kind, for what is asked without knowing an instance's ``vmType``."""
+    return [driver_for(each) for each in _FACTORIES]
+
+
 def known() -> list[str]:
     """The names that have a driver, sorted."""
     return sorted(str(each) for each in _FACTORIES)
@@ -62,11 +68,13 @@ __all__ = [
     "Forward",
     "Left",
     "LiveForwarder",
+    "Log",
     "Machine",
     "SavedState",
     "ShareHotPlugger",
     "SpacePauser",
     "StateSaver",
     "driver_for",
+    "every_driver",
     "known",
 ]

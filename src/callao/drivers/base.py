@@ -246,6 +246,14 @@ class DiskHotPlugger(Protocol):
         """Those that the machine has now, each with its slot."""
 
 
+@dataclass(frozen=True)
+class Log:
+    """A file that explains a failure; ``name`` is what people call who wrote it."""
+
+    name: str
+    path: Path
+
+
 class Driver(Protocol):
     """One way to run virtual machines. Stateless: an instance's folder holds the state."""
 
@@ -256,6 +264,9 @@ class Driver(Protocol):
 
     def network(self, config: Config) -> GuestNetwork:
         """Of the first NIC of a machine of ``config``; pure."""
+
+    def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
+        """What explains why a machine failed, the hypervisor's own first."""
 
     def missing(self, config: Config) -> list[str]:
         """What the host lacks to run ``config`` (programs, firmware), a sentence each with its remedy."""

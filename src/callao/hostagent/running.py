@@ -114,7 +114,7 @@ class Running:
         await self.close()
         if not status.runtime.ready and self.stopping is None and status.runtime.failure is None:
             message = f"the machine went off (status {exit_status}) before it was ready."
-            lines = evidence.of_machine(at.paths)
+            lines = evidence.of_machine(at.driver.evidence(at.paths))
             self.failed(Stage.DRIVER, StageFailed(message, stage=Stage.DRIVER, evidence=lines))
 
     def stop(self, policy: StopPolicy) -> None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from callao.config import Config, VMType
-from callao.drivers import driver_for
+from callao.config import Config
+from callao.drivers import every_driver
 from callao.errors import DriverError
 from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.host import Host
@@ -92,10 +92,12 @@ def _bases(paths: InstancePaths) -> tuple[Path, ...]:
 
     :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
     """
-    driver = driver_for(VMType.QEMU)
     layers = [path for path in paths.dir.glob(f"{paths.disk.name}.*") if is_layer(path)]
-    below = [file for layer in layers if layer.exists() for file in driver.chain(layer)]
-    return (*driver.bases(paths), *(file for file in below if file.parent != paths.dir))
+    found: list[Path] = []
+    for driver in every_driver():  # which one's it is, only lima.yaml says
+        below = [file for layer in layers if layer.exists() for file in driver.chain(layer)]
+        found += (*driver.bases(paths), *(file for file in below if file.parent != paths.dir))
+    return tuple(found)
 
 
 def _can_be_read(folder: Path) -> bool:

@@ -235,7 +235,7 @@ def test_a_first_line_that_is_no_sshds_is_waited_out(paths: InstancePaths, greet
         port = server.sockets[0].getsockname()[1]
         client: Any = Client(paths.ssh_config, "lima-web", paths.ssh_sock)
         try:
-            await _await_sshd(paths, client, port, asyncio.get_running_loop().time() + 1.0)
+            await _await_sshd(paths, QemuDriver(), client, port, asyncio.get_running_loop().time() + 1.0)
         finally:
             server.close()
 

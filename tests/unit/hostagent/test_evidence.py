@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from callao.drivers.qemu.driver import QemuDriver
 from callao.hostagent.boot import evidence
 from callao.instances import InstancePaths
 
@@ -21,12 +22,12 @@ def test_only_the_last_lines_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_missing_log_is_no_evidence(tmp_path: Path) -> None:
-    assert evidence.of_machine(InstancePaths(tmp_path)) == ""
+    assert evidence.of_machine(QemuDriver().evidence(InstancePaths(tmp_path))) == ""
 
 
 def test_each_log_is_named(tmp_path: Path) -> None:
     paths = InstancePaths(tmp_path)
     paths.qemu_log.write_text("qemu: no\n")
     paths.serial_log.write_text("Kernel panic\n")
-    text = evidence.of_machine(paths)
+    text = evidence.of_machine(QemuDriver().evidence(paths))
     assert text.index("QEMU") < text.index("qemu: no") < text.index("serial console") < text.index("panic")

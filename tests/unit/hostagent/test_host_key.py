@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.sshd import Box, Sshd, free_port, keygen
 
+from callao.drivers.qemu.driver import QemuDriver
 from callao.errors import StageFailed
 from callao.hostagent.boot.readiness import await_return
 from callao.instances import InstancePaths
@@ -38,7 +39,9 @@ def login(paths: InstancePaths, port: int, *, heal: str = "") -> None:
 
     async def play() -> None:
         client = Client(paths.ssh_config, "lima-web", paths.ssh_sock)
-        waiting = asyncio.ensure_future(await_return(paths, client, port, time.monotonic() + 60))
+        waiting = asyncio.ensure_future(
+            await_return(paths, QemuDriver(), client, port, time.monotonic() + 60)
+        )
         if heal:
             await asyncio.sleep(1.5)
             assert not waiting.done()

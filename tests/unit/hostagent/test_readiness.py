@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from callao.drivers.qemu.driver import QemuDriver
 from callao.errors import StageFailed
 from callao.events import Stage
 from callao.hostagent.boot import readiness
@@ -81,7 +82,7 @@ def test_a_user_for_whom_the_guest_runs_nothing_is_told_at_once(tmp_path: Path, 
     client: Any = Refused()
     paths, nobody = InstancePaths(tmp_path), cast("asyncio.subprocess.Process", None)
     watch = readiness._watch(
-        paths, client, 0, nobody, time.monotonic() + 60, lambda _: None, lambda *_: None
+        paths, QemuDriver(), client, 0, nobody, time.monotonic() + 60, lambda _: None, lambda *_: None
     )
     with pytest.raises(StageFailed, match=f"its login shell says '{said or 'nothing'}'.*user.name"):
         asyncio.run(watch)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 from callao.atomic import make_file, write_file
 from callao.config import Arch, Config, MountType, VMType
 from callao.config.sizes import format_size
-from callao.drivers.base import Boot, Features, Left, Machine
+from callao.drivers.base import Boot, Features, Left, Log, Machine
 from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
 from callao.drivers.qemu.accel import Acceleration, choose
 from callao.drivers.qemu.datadisks import opened
@@ -83,6 +83,9 @@ class QemuDriver:
 
     def network(self, config: Config) -> GuestNetwork:  # noqa: ARG002 - the same for all of QEMU's
         return USER_MODE
+
+    def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
+        return Log("QEMU", paths.qemu_log), Log("the serial console", paths.serial_log)
 
     def missing(self, config: Config) -> list[str]:
         arch = config.arch.value

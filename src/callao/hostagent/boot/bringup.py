@@ -54,11 +54,11 @@ async def bring_up(running: Running, deadline: float) -> None:
 async def _log_in(running: Running, deadline: float) -> None:
     at, status, port = running.at, running.status, running.started.ssh_port
     if at.take_up is not None:
-        running.master = await await_return(at.paths, running.client, port, deadline)
+        running.master = await await_return(at.paths, at.driver, running.client, port, deadline)
         status.passed(Stage.SSHD)
         return
     running.master = await await_booted(
-        at.paths, running.config, running.client, port, deadline, status.passed, status.progress
+        at.paths, at.driver, running.config, running.client, port, deadline, status.passed, status.progress
     )
 
 

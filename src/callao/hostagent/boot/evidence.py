@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from callao.instances import InstancePaths
+from callao.drivers import Log
 from callao.printable import printable
 from callao.ssh import Client
 
@@ -25,9 +26,9 @@ def tail(path: Path, lines: int = _LINES) -> str:
     return "\n".join(kept[-lines:])
 
 
-def of_machine(paths: InstancePaths) -> str:
+def of_machine(logs: Iterable[Log]) -> str:
     """What the hypervisor and the guest's console said last."""
-    parts = [("QEMU", tail(paths.qemu_log)), ("the serial console", tail(paths.serial_log))]
+    parts = [(log.name, tail(log.path)) for log in logs]
     return "\n".join(f"--- {name}, last lines:\n{text}" for name, text in parts if text)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from callao.config import Config
+from callao.drivers import Driver
 from callao.errors import AgentError, StageFailed
 from callao.events import Stage
 from callao.hostagent.boot import evidence, yq_edits
@@ -90,6 +91,7 @@ class Watched:
 
 async def await_booted(
     paths: InstancePaths,
+    driver: Driver,
     config: Config,
     client: Client,
     port: int,
@@ -102,11 +104,11 @@ async def await_booted(
     :param deadline: on :func:`time.monotonic`'s clock, for all of it.
     :raises StageFailed: naming the stage that failed, with the lines that explain it.
     """
-    master = await _await_sshd(paths, client, port, deadline)
+    master = await _await_sshd(paths, driver, client, port, deadline)
     passed(Stage.SSHD)
     try:
         async with yq_edits.answered(config, client):
-            watched, master = await _watch(paths, client, port, master, deadline, passed, note)
+            watched, master = await _watch(paths, driver, client, port, master, deadline, passed, note)
         for error in watched.errors:
             note(watched.first, f"{_REPORTERS[watched.first]} reports: {error}")
         if watched.code != "0":
@@ -119,7 +121,7 @@ async def await_booted(
 
 
 async def _await_sshd(
-    paths: InstancePaths, client: Client, port: int, deadline: float
+    paths: InstancePaths, driver: Driver, client: Client, port: int, deadline: float
 ) -> asyncio.subprocess.Process:
     """Wait until sshd lets us in; returns the ssh master.
 
@@ -144,7 +146,7 @@ async def _await_sshd(
     raise StageFailed(
         f"sshd in the guest refused the login: {last}.",
         stage=Stage.SSHD,
-        evidence=evidence.of_machine(paths),
+        evidence=evidence.of_machine(driver.evidence(paths)),
         hint="Raise 'timeout' if the guest was still booting.",
     )
 
@@ -164,7 +166,7 @@ def _wrong_host_key(paths: InstancePaths) -> StageFailed:
 
 
 async def await_return(
-    paths: InstancePaths, client: Client, port: int, deadline: float
+    paths: InstancePaths, driver: Driver, client: Client, port: int, deadline: float
 ) -> asyncio.subprocess.Process:
     """The same of a guest that goes on, whose sshd listened before: the first login needs no look, which
     would cost a process there. Where an ssh or sshd has not what is quickest, it logs in as to any other.
@@ -174,11 +176,12 @@ async def await_return(
     left = deadline - time.monotonic()
     with contextlib.suppress(AgentError):
         return await client.open_master(max(1.0, min(left, _FIRST_LOGIN)), _QUICK)
-    return await _await_sshd(paths, client, port, deadline)
+    return await _await_sshd(paths, driver, client, port, deadline)
 
 
 async def _watch(
     paths: InstancePaths,
+    driver: Driver,
     client: Client,
     port: int,
     master: asyncio.subprocess.Process,
@@ -205,7 +208,7 @@ async def _watch(
         if status != _LOST and not told.heard:
             raise _no_shell(told.unknown)
         await end(master)
-        master = await _await_sshd(paths, client, port, deadline)
+        master = await _await_sshd(paths, driver, client, port, deadline)
 
 
 _MOST_FAILED = 100
