@@ -84,5 +84,5 @@ def test_a_user_for_whom_the_guest_runs_nothing_is_told_at_once(tmp_path: Path, 
     watch = readiness._watch(
         paths, QemuDriver(), client, 0, nobody, time.monotonic() + 60, lambda _: None, lambda *_: None
     )
-    with pytest.raises(StageFailed, match=f"its login shell says '{said or 'nothing'}'.*user.name"):
+    with pytest.raises(StageFailed, match=f"the login shell prints '{said or 'nothing'}'.*user.name"):
         asyncio.run(watch)

@@ -8,19 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.config import Config
+from callao.drivers.qemu.architectures import architecture
 from callao.drivers.qemu.probe import probe
 
 _TCG = "tcg,thread=multi,tb-size=256"
 """256 MiB of translated code: the default, far more, doubles QEMU's memory and gains nothing."""
-
-_TCG_CPU = {"x86_64": "qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt", "aarch64": "cortex-a72"}
-"""The first is x86-64-v2: enough for RHEL 9's descendants; RHEL 10 wants v3, by ``vmOpts.qemu.cpuType``.
-
-``max`` boots slower, for its many features, which the guest's kernel probes one by one. An Intel model, such
-as Nehalem, makes that kernel guard against Meltdown: each system call takes ten times as long then, and for
-nothing, since an emulator does not speculate. Where there is SVM, it loads KVM, of no use in an emulated
-guest.
-"""
 
 _MITIGATIONS = "mitigations="
 """See the kernel's Documentation/admin-guide/kernel-parameters.txt."""
@@ -69,7 +61,8 @@ def choose(config: Config, binary: str, version: str, host_arch: str, cache: Pat
             return Acceleration(hardware, asked or "host")
         why = f"{hardware.upper()} does not work here: {verdict.why}"
     notice = f"the guest's CPU is emulated in software, several times slower than hardware, because {why}."
-    software = _TCG_CPU.get(arch, "max")
+    known = architecture(arch)
+    software = known.software_cpu if known is not None else "max"
     if asked.partition(",")[0] == "host":
         notice += f" cpuType {asked!r} exists in hardware only; {software} takes its place."
         asked = ""

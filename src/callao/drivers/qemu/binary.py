@@ -9,12 +9,11 @@ import re
 import shutil
 import subprocess
 
+from callao.drivers.qemu.architectures import architecture
 from callao.errors import DriverError
 
 OLDEST = (6, 2)
 """Ubuntu 22.04's; older ones lack options that we use."""
-
-_PACKAGE = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
 
 
 def find(arch: str) -> str | None:
@@ -28,7 +27,8 @@ def absence(arch: str) -> str:
     variable = f"QEMU_SYSTEM_{arch.upper()}"
     if named := os.environ.get(variable):
         return f"{variable}={named} names no program: correct it, or unset it."
-    package = _PACKAGE.get(arch, "qemu-system-misc")
+    known = architecture(arch)
+    package = known.package if known is not None else "qemu-system-misc"
     return f"qemu-system-{arch} is not on PATH: install it (Debian: {package})."
 
 

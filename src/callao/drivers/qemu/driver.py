@@ -19,11 +19,12 @@ from callao.config.sizes import format_size
 from callao.drivers.base import Boot, Features, Left, Log, Machine
 from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
 from callao.drivers.qemu.accel import Acceleration, choose
+from callao.drivers.qemu.architectures import ARCHITECTURES
 from callao.drivers.qemu.datadisks import opened
 from callao.drivers.qemu.devices import DirectKernel, Flash, Part
 from callao.drivers.qemu.disk import name_for
 from callao.drivers.qemu.hotplug import Slot
-from callao.drivers.qemu.machine import MACHINES, Booting, command_line, machine_words
+from callao.drivers.qemu.machine import Booting, command_line, machine_words
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory, read_in
 from callao.drivers.qemu.migration import DEVICES, MEMORY, WHOLE
 from callao.drivers.qemu.process import launch
@@ -49,7 +50,7 @@ class QemuDriver:
 
     features: ClassVar[Features] = Features(
         vm_type=VMType.QEMU,
-        arches=frozenset(MACHINES),
+        arches=frozenset(ARCHITECTURES),
         mount_types=frozenset({MountType.REVERSE_SSHFS, MountType.P9, MountType.VIRTIOFS}),
         hot_mount_types=frozenset({MountType.P9, MountType.VIRTIOFS}),
         honoured=frozenset(
@@ -64,8 +65,8 @@ class QemuDriver:
 
     def validate(self, config: Config, host: Host) -> list[Problem]:
         problems = [*_out_of_bounds(config, host)]
-        if config.arch not in MACHINES:
-            allowed = ", ".join(MACHINES)
+        if config.arch not in ARCHITECTURES:
+            allowed = ", ".join(ARCHITECTURES)
             problems.append(Problem("arch", config.arch.value, "is not built for QEMU yet", allowed))
         for index, network in enumerate(config.networks):
             if not network.socket:
@@ -301,7 +302,7 @@ def _by_bios(config: Config) -> bool:
 
 def _full_name(config: Config) -> str:
     """As firmware descriptors match it."""
-    return "pc-q35-7.2" if config.arch is Arch.X86_64 else "virt-7.2"
+    return ARCHITECTURES[config.arch].full_name
 
 
 def _least(config: Config) -> tuple[int, ...]:

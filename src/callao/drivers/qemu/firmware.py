@@ -16,6 +16,7 @@ from typing import Any
 
 from callao.atomic import make_file
 from callao.drivers.qemu import disk
+from callao.drivers.qemu.architectures import ARCHITECTURES, architecture
 
 DESCRIPTORS = (
     Path("/etc/qemu/firmware"),
@@ -23,25 +24,14 @@ DESCRIPTORS = (
     Path("/usr/local/share/qemu/firmware"),
     Path("/opt/homebrew/share/qemu/firmware"),
 )
-_PLACES = {
-    "x86_64": (
-        ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-        ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
-        ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
-        ("/opt/homebrew/share/qemu/edk2-x86_64-code.fd", "/opt/homebrew/share/qemu/edk2-i386-vars.fd"),
-    ),
-    "aarch64": (
-        ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
-        ("/opt/homebrew/share/qemu/edk2-aarch64-code.fd", "/opt/homebrew/share/qemu/edk2-arm-vars.fd"),
-    ),
-}
-PACKAGE = {"x86_64": "ovmf", "aarch64": "qemu-efi-aarch64"}
-"""The Debian package that has it."""
+_PLACES = {arch.value: each.firmware for arch, each in ARCHITECTURES.items()}
 
 
 def absence(arch: str) -> str:
     """What is lacking when :func:`find` finds none, and the remedy."""
-    return f"There is no UEFI firmware for {arch}: install it (Debian: {PACKAGE[arch]})."
+    known = architecture(arch)
+    package = known.firmware_package if known is not None else "qemu-efi"
+    return f"There is no UEFI firmware for {arch}: install it (Debian: {package})."
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from callao.config import Arch, Config
 from callao.drivers.base import Boot, Forward
 from callao.drivers.qemu.accel import Acceleration
+from callao.drivers.qemu.architectures import ARCHITECTURES
 from callao.drivers.qemu.datadisks import DataDisks
 from callao.drivers.qemu.devices import (
     APPEND,
@@ -29,9 +30,6 @@ from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.shares import Slots
 from callao.guestnet import USER_MODE
 from callao.instances import InstancePaths
-
-MACHINES = {Arch.X86_64: "q35", Arch.AARCH64: "virt"}
-"""QEMU's machine type by architecture."""
 
 _GICV2_CPUS = 8
 """More than these need an interrupt controller newer than the one that ``virt`` has by itself."""
@@ -118,7 +116,7 @@ def _devices(boot: Boot) -> tuple[str, ...]:
 
 
 def _machine(config: Config) -> str:
-    name = MACHINES[config.arch]
+    name = ARCHITECTURES[config.arch].machine
     crowded = config.arch is Arch.AARCH64 and config.cpus > _GICV2_CPUS
     return f"{name},gic-version=max" if crowded else name
 

@@ -16,8 +16,9 @@ import msgspec
 import psutil
 
 from callao.atomic import write_volatile
+from callao.drivers.qemu.architectures import architecture
 from callao.drivers.qemu.devices import escaped
-from callao.drivers.qemu.probe.payload import PASSED, boot_sector, kernel
+from callao.drivers.qemu.probe.payload import boot_sector, kernel
 from callao.system import die_with_parent
 
 _PATIENCE = 4.0
@@ -56,7 +57,8 @@ def run_payload(binary: str, accelerator: str, arch: str, cpu: str, code: Path) 
     :param code: where the payload is written for QEMU to read. A place of its own, kept: a temporary file
         would stay behind whenever we are killed here, as QEMU itself would without ``die_with_parent``.
     """
-    if arch not in PASSED:
+    known = architecture(arch)
+    if known is None:
         return Verdict(works=False, why=f"there is no probe for {arch}")
     argv = [binary, "-accel", accelerator, "-cpu", cpu, "-m", "64", "-nodefaults", "-no-user-config"]
     argv += ["-display", "none", "-serial", "none", "-monitor", "none", *_machine(arch, code)]
@@ -75,7 +77,7 @@ def run_payload(binary: str, accelerator: str, arch: str, cpu: str, code: Path) 
         return Verdict(works=False, why="a guest's 64-bit kernel code did not come to its end in time")
     except OSError as error:
         return Verdict(works=False, why=f"the probe cannot be run: {error}")
-    if done.returncode == PASSED[arch]:
+    if done.returncode == known.probe_status:
         return Verdict(works=True)
     said = done.stderr.strip().splitlines()
     return Verdict(works=False, why=said[0] if said else f"QEMU ended with status {done.returncode}")

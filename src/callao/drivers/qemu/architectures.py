@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What QEMU has for each architecture of a guest: a new one is a record here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from callao.config import Arch
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """``package`` and ``firmware_package`` are Debian's; ``firmware`` has pairs of code and variables."""
+
+    machine: str
+    """QEMU's machine type."""
+    full_name: str
+    """The same with a version, as firmware descriptors match it."""
+    package: str
+    software_cpu: str
+    """The CPU model without an accelerator."""
+    firmware: tuple[tuple[str, str], ...]
+    """Where it is on hosts whose packages install no descriptors."""
+    firmware_package: str
+    probe_status: int
+    """QEMU's exit status when the probe's code came to its end."""
+
+
+ARCHITECTURES = {
+    Arch.X86_64: Architecture(
+        machine="q35",
+        full_name="pc-q35-7.2",
+        package="qemu-system-x86",
+        # x86-64-v2: enough for RHEL 9's descendants; RHEL 10 wants v3, by vmOpts.qemu.cpuType. "max" boots
+        # slower, for its many features, which the guest's kernel probes one by one. An Intel model, such as
+        # Nehalem, makes that kernel guard against Meltdown: each system call takes ten times as long then,
+        # for nothing, as an emulator does not speculate. Where there is SVM, it loads KVM, of no use here.
+        software_cpu="qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt",
+        firmware=(
+            ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+            ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+            ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
+            ("/opt/homebrew/share/qemu/edk2-x86_64-code.fd", "/opt/homebrew/share/qemu/edk2-i386-vars.fd"),
+        ),
+        firmware_package="ovmf",
+        probe_status=85,  # isa-debug-exit's 2 * 0x2a + 1
+    ),
+    Arch.AARCH64: Architecture(
+        machine="virt",
+        full_name="virt-7.2",
+        package="qemu-system-arm",
+        software_cpu="cortex-a72",
+        firmware=(
+            ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
+            ("/opt/homebrew/share/qemu/edk2-aarch64-code.fd", "/opt/homebrew/share/qemu/edk2-arm-vars.fd"),
+        ),
+        firmware_package="qemu-efi-aarch64",
+        probe_status=0,  # SYSTEM_OFF
+    ),
+}
+
+
+def architecture(name: str) -> Architecture | None:
+    """By lima.yaml's name; None for one that the driver does not have."""
+    return next((found for arch, found in ARCHITECTURES.items() if arch.value == name), None)
