@@ -54,7 +54,7 @@ def home_folder() -> Path:
         return Path.home()
     except RuntimeError:
         raise CallaoError(
-            f"uid {system.uid()} has no entry in the passwd database, and HOME is not set.",
+            f"uid {system.account()[1]} has no entry in the passwd database, and HOME is not set.",
             hint="Set HOME, or LIMA_HOME.",
         ) from None
 
