@@ -18,13 +18,13 @@ from pathlib import Path
 from callao.config import Image
 from callao.errors import ImageError
 from callao.events import silent
-from callao.images import Patience, ensure_image
+from callao.images import DownloadLimits, ensure_image
 
 home = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(home)], check=True)
 try:
     images = [Image(location=location) for location in sys.argv[2:]]
-    ensure_image(images, "x86_64", home=home, report=silent, patience=Patience(2.0, 0.5))
+    ensure_image(images, "x86_64", home=home, report=silent, limits=DownloadLimits(2.0, 0.5))
 except ImageError as error:
     print(type(error).__name__, error)
 print([path.name for path in home.rglob("*") if "convert" in path.name or path.suffix == ".qcow2"])
