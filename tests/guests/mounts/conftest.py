@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from support.home import Home, build_golden, build_stock, temporary_home
 
+from callao.disks.change import create
 from callao.events import Event
 from callao.hostagent.api.client import call
+from callao.images.formats import Form
 from callao.lifecycle.mounts import MountOutcome, MountRequest, ensure_mount
 
 NASTY = "a 'b\", ü\n$HOME"
@@ -89,6 +91,8 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
             "mounts": mounts,
         }
         if stock:  # devices are there before provision scripts run
+            create("quick", home.path, size=512 * 2**20, form=Form.QCOW2)
+            extra["additionalDisks"] = [{"name": "quick", "fsType": "xfs", "fsArgs": ["-m", "crc=1"]}]
             order = "echo {} >>/var/order\n"
             scripts = {
                 "system": f"cat /mnt/read/greeting >/run/seen\n{order.format('system')}",
