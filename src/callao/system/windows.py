@@ -16,6 +16,7 @@ if sys.platform == "win32":
     import os
     import platform
     import time
+    from pathlib import Path
 
     import psutil
 
@@ -39,7 +40,7 @@ if sys.platform == "win32":
 
     def account() -> tuple[str, int, str, str]:
         """Name, uid, home and comment of the user."""
-        return getpass.getuser(), uid(), os.environ.get("USERPROFILE") or "C:\\", ""
+        return getpass.getuser(), uid(), str(Path.home()), ""
 
     def boot_id() -> str:
         """Start times need none to be told apart: no step of the clock moves them."""
