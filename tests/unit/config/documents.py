@@ -19,6 +19,8 @@ WORDS = st.sampled_from(
 TEXT = WORDS | st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.just("\n"), max_size=12)
 SIZES = st.sampled_from(["4GiB", "8192", "1.5TiB", "8k"]) | st.integers(4096, 2**62)
 PORTS = st.integers(1, 65535)
+NUMBERS = st.integers(-(2**63), 2**64 - 1)
+"""What YAML's readers in Go take for a whole number; a longer one is text."""
 NAMED = ("additionalDisks", "mounts", "networks")
 """Lists whose entries merge by their names."""
 
@@ -60,9 +62,7 @@ def _kind(kind: Any, key: str) -> st.SearchStrategy[Any]:
     if origin is typing.Literal:
         return st.sampled_from(typing.get_args(kind))
     if origin is dict:
-        return st.dictionaries(
-            TEXT.filter(bool), TEXT | st.integers() | st.booleans() | st.none(), max_size=3
-        )
+        return st.dictionaries(TEXT.filter(bool), TEXT | NUMBERS | st.booleans() | st.none(), max_size=3)
     if issubclass(kind, msgspec.Struct):
         whole = st.deferred(lambda: documents(kind))
         return TEXT | whole if kind in SHORT else whole
