@@ -8,6 +8,7 @@ user can act on, and says what happened, to what, and what to do next.
 from __future__ import annotations
 
 import re
+import sys
 from typing import NamedTuple
 
 from callao.printable import printable
@@ -27,6 +28,13 @@ class CallaoError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+
+def unsupported(what: str) -> CallaoError:
+    """For what the system of this host does not have."""
+    return CallaoError(
+        f"{what} does not exist on {sys.platform}.", hint="Run Callao on Linux or macOS, or inside WSL2."
+    )
 
 
 def _sentence(text: str) -> str:

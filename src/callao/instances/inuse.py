@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from callao import system
-from callao.errors import InstanceError
+from callao.errors import InstanceError, unsupported
 from callao.instances.paths import InstancePaths
 
 _WRITE_LOCKS = (101, 3)
@@ -40,7 +40,7 @@ def must_be_unused(paths: InstancePaths, what: str) -> None:
 def answers(sock: Path) -> bool:
     """Whether somebody listens on a socket."""
     if sys.platform == "win32":
-        raise NotImplementedError
+        raise unsupported("a unix socket")
     if not sock.exists():
         return False
     import socket  # 10 ms that the usual stop and delete need not take

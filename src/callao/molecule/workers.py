@@ -34,7 +34,9 @@ class WorkerFailed:
 def in_workers(call: Callable[[Thing], Answer], things: Sequence[Thing]) -> list[Answer | WorkerFailed]:
     """The results of *call* for each of *things*, in their order; they are pickled."""
     if sys.platform == "win32":
-        raise NotImplementedError
+        from callao.errors import unsupported
+
+        raise unsupported("fork(2)")
     running = []
     for thing in things:
         answers, answering = _FORK.Pipe(duplex=False)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.drivers.qemu.devices import escaped
+from callao.errors import unsupported
 
 _CHUNK, _BLOCK = 1 << 26, 1 << 16
 """Bytes to copy at a time, without a look and with one."""
@@ -61,9 +62,10 @@ def _memory(backend: str) -> list[str]:
 
 @contextlib.contextmanager
 def pages_of(pid: int) -> Iterator[int | None]:
-    """The memfd of a running QEMU, opened for reading; None when its memory is private."""
+    """The memfd of a running QEMU, opened for reading; None when its memory is private, as on macOS."""
     if sys.platform != "linux":
-        raise NotImplementedError
+        yield None
+        return
     folder = Path(f"/proc/{pid}/fd")
     for entry in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):
@@ -85,7 +87,7 @@ def write_out(pages: int, target: Path) -> None:
     :raises OSError: when there is no room.
     """
     if sys.platform != "linux":
-        raise NotImplementedError
+        raise unsupported("memfd_create(2)")
     size, nothing = os.fstat(pages).st_size, bytes(_BLOCK)
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b") as file, mmap.mmap(pages, size, prot=mmap.PROT_READ) as memory:
@@ -103,7 +105,7 @@ def read_in(source: Path) -> int:
     :raises OSError: when the file cannot be read, or memory is short.
     """
     if sys.platform != "linux":
-        raise NotImplementedError
+        raise unsupported("memfd_create(2)")
     descriptor = os.memfd_create(_NAME, 0)
     try:
         with source.open("rb") as file:
@@ -122,7 +124,7 @@ def read_in(source: Path) -> int:
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
     """Where there is data, see lseek(2), ``SEEK_DATA``."""
     if sys.platform != "linux":
-        raise NotImplementedError
+        raise unsupported("memfd_create(2)")
     end = 0
     while end < size:
         try:

@@ -21,7 +21,7 @@ from qemu.qmp import QMPClient
 from callao.drivers.base import Left
 from callao.drivers.qemu import layers, memory
 from callao.drivers.qemu.datadisks import Attached, Top
-from callao.errors import DriverError
+from callao.errors import DriverError, unsupported
 from callao.instances import InstancePaths
 
 Execute = Callable[[str, Mapping[str, object]], Awaitable[object]]
@@ -199,7 +199,7 @@ class Migration:
 def _require_room(folder: Path, pages: int | None) -> None:
     """:raises DriverError: before anything is written."""
     if sys.platform == "win32":
-        raise NotImplementedError
+        raise unsupported("a count of blocks")
     if pages is None:
         return
     needed = os.fstat(pages).st_blocks * 512

@@ -19,7 +19,7 @@ from callao.drivers.qemu.datadisks import DiskPlug, Top
 from callao.drivers.qemu.devices import NETDEV, rule
 from callao.drivers.qemu.hotplug import HotPlug, Slot
 from callao.drivers.qemu.migration import Migration
-from callao.errors import DriverError, PortTaken
+from callao.errors import DriverError, PortTaken, unsupported
 from callao.instances import InstancePaths
 from callao.system import die_with_parent
 
@@ -110,7 +110,7 @@ class QemuMachine:
 
     async def channel(self) -> Channel:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise unsupported("a unix socket")
         return await asyncio.open_unix_connection(str(self._paths.ga_sock))
 
     async def add_forward(self, forward: Forward) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import h11
 import msgspec
 
-from callao.errors import AgentError
+from callao.errors import AgentError, unsupported
 
 
 def call(sock: Path, method: str, path: str, *, body: object = None, timeout: float = 30.0) -> Any:
@@ -43,7 +43,7 @@ def call(sock: Path, method: str, path: str, *, body: object = None, timeout: fl
 
 def _exchange(sock: Path, method: str, path: str, sent: bytes, timeout: float) -> tuple[int, bytes]:
     if sys.platform == "win32":
-        raise NotImplementedError
+        raise unsupported("a unix socket")
     http = h11.Connection(h11.CLIENT)
     status, body = 0, b""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:

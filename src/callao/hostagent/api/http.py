@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import h11
 import msgspec
 
-from callao.errors import AgentError, CallaoError
+from callao.errors import AgentError, CallaoError, unsupported
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ _BODY_LIMIT = 1 << 20
 async def serve(path: Path, routes: Routes) -> asyncio.Server:
     """Listen on the unix socket ``path``, mode 0600; the caller closes the server."""
     if sys.platform == "win32":
-        raise NotImplementedError
+        raise unsupported("a unix socket")
     path.unlink(missing_ok=True)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from callao.drivers import Forward, LiveForwarder
-from callao.errors import AgentError, PortTaken
+from callao.errors import AgentError, PortTaken, unsupported
 from callao.guest.streams.window import Target
 from callao.hostagent.channel.switch import Switch
 from callao.hostagent.ports.hostsocket import identity, make_way, remove
@@ -92,7 +92,7 @@ class ByAgent:
 
     async def _listen_on_socket(self, wanted: Wanted, target: Target) -> asyncio.Server:
         if sys.platform == "win32":
-            raise NotImplementedError
+            raise unsupported("a unix socket")
         if wanted.proto != "tcp":
             raise AgentError(f"{wanted.host_socket}: a socket carries TCP, and the guest's port is of UDP")
         path = self._sockets / wanted.host_socket

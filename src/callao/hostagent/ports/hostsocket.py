@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from callao.errors import AgentError
+from callao.errors import AgentError, unsupported
 
 
 def make_way(path: Path) -> None:
@@ -17,7 +17,7 @@ def make_way(path: Path) -> None:
     :raises AgentError: when somebody listens on it, whoever that is.
     """
     if sys.platform == "win32":
-        raise NotImplementedError
+        raise unsupported("a unix socket")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.is_socket():
         return
