@@ -12,10 +12,10 @@ from pathlib import Path
 
 from callao.disks import DiskPaths, inspect
 from callao.disks.change import listed_by
-from callao.errors import DriverError, SnapshotError
+from callao.errors import SnapshotError
 from callao.images.formats import Form
 from callao.instances import InstancePaths, names
-from callao.snapshots.layers import Chain
+from callao.snapshots.layers import Chain, remove_unneeded
 from callao.snapshots.store import listed, unreadable
 
 _LAYER = re.compile(r"datadisk\.[0-9]+")
@@ -75,18 +75,10 @@ def sweep_disk(disk: DiskPaths, home: Path, chain: Chain) -> None:
     For whoever knows that no other machine writes the disk. Where a record cannot be read, all stays.
     """
     try:
-        tops = [disk.image, *(disk.dir / layer for layer in _needed(disk.name, home))]
-        kept = {_file(file) for top in tops if top.exists() for file in (top, *chain(top))}
-        own = _file(disk.image)
-        for path in disk.dir.glob(f"{disk.image.name}.*"):
-            if (
-                _LAYER.fullmatch(path.name)
-                and _file(path) not in kept
-                and own not in map(_file, chain(path))
-            ):
-                path.unlink()
-    except (DriverError, SnapshotError, OSError):
+        tops = [disk.dir / layer for layer in _needed(disk.name, home)]
+    except (SnapshotError, OSError):
         return
+    remove_unneeded(disk.image, tops, lambda path: _LAYER.fullmatch(path.name) is not None, chain)
 
 
 def _needed(name: str, home: Path) -> Iterator[str]:
@@ -98,9 +90,3 @@ def _needed(name: str, home: Path) -> Iterator[str]:
         for snapshot in listed(paths):
             if name in snapshot.disks:
                 yield snapshot.disks[name]
-
-
-def _file(path: Path) -> tuple[int, int]:
-    """The file itself, which may have two names."""
-    status = path.stat()
-    return status.st_dev, status.st_ino

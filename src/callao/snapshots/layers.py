@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from callao.errors import DriverError
@@ -22,14 +22,23 @@ def sweep(paths: InstancePaths, chain: Chain) -> None:
     be read, nobody knows what is needed, and all stays; so does what stands on the disk itself, since a
     machine may have gone on in it while the disk's name could not be given to it.
     """
-    if unreadable(paths):
-        return
-    tops = [paths.disk, *(paths.dir / each.layer for each in listed(paths))]
+    if not unreadable(paths):
+        tops = [paths.dir / each.layer for each in listed(paths)]
+        remove_unneeded(paths.disk, tops, is_layer, chain)
+
+
+def remove_unneeded(
+    image: Path, tops: Iterable[Path], is_layer: Callable[[Path], bool], chain: Chain
+) -> None:
+    """The same of any disk, whose layers lie beside it.
+
+    :param tops: what snapshots need, with all below it.
+    """
     try:
-        needed = [file for top in tops if top.exists() for file in (top, *chain(top))]
-        kept, top = {_file(each) for each in needed}, _file(paths.disk)
-        for path in paths.dir.glob(f"{paths.disk.name}.*"):
-            if is_layer(path) and _file(path) not in kept and top not in map(_file, chain(path)):
+        needed = [file for top in (image, *tops) if top.exists() for file in (top, *chain(top))]
+        kept, own = {_file(each) for each in needed}, _file(image)
+        for path in image.parent.glob(f"{image.name}.*"):
+            if is_layer(path) and _file(path) not in kept and own not in map(_file, chain(path)):
                 path.unlink()
     except (DriverError, OSError):
         return
