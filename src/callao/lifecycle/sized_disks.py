@@ -28,7 +28,7 @@ def without_sizes(request: Request) -> tuple[Request, dict[str, int]]:
     :raises DiskError: for what is no size.
     """
     entries = request.config.get(_FIELD)
-    if not isinstance(entries, list) or not any(_sized(each) for each in entries):
+    if not isinstance(entries, list):
         return request, {}
     sizes: dict[str, int] = {}
     rest: list[object] = []
@@ -38,6 +38,8 @@ def without_sizes(request: Request) -> tuple[Request, dict[str, int]]:
             sizes[str(entry.get("name"))] = size
             entry = {key: value for key, value in entry.items() if key != "size"}
         rest.append(entry)
+    if not sizes:
+        return request, {}
     return replace(request, config={**request.config, _FIELD: rest}), sizes
 
 
@@ -60,7 +62,3 @@ def with_disks(outcome: Outcome, made: Mapping[str, int]) -> Outcome:
     if not made:
         return outcome
     return replace(outcome, changed=True, actions=(*(ACTION for _ in made), *outcome.actions))
-
-
-def _sized(entry: object) -> bool:
-    return isinstance(entry, Mapping) and "size" in entry
