@@ -9,78 +9,8 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "linux":
-    from callao.system.linux import (
-        account,
-        allow_descriptors,
-        arguments,
-        boot_id,
-        cpus,
-        die_with_parent,
-        epoch,
-        ignore_hangup,
-        kill_signal,
-        lock,
-        machine,
-        memory,
-        send,
-        start_ticks,
-        uid,
-        wait_ended,
-    )
+    from callao.system.linux import *
 elif sys.platform == "win32":
-    from callao.system.windows import (
-        account,
-        allow_descriptors,
-        arguments,
-        boot_id,
-        cpus,
-        die_with_parent,
-        epoch,
-        ignore_hangup,
-        kill_signal,
-        lock,
-        machine,
-        memory,
-        send,
-        start_ticks,
-        uid,
-        wait_ended,
-    )
+    from callao.system.windows import *
 else:
-    from callao.system.darwin import (
-        account,
-        allow_descriptors,
-        arguments,
-        boot_id,
-        cpus,
-        die_with_parent,
-        epoch,
-        ignore_hangup,
-        kill_signal,
-        lock,
-        machine,
-        memory,
-        send,
-        start_ticks,
-        uid,
-        wait_ended,
-    )
-
-__all__ = [
-    "account",
-    "allow_descriptors",
-    "arguments",
-    "boot_id",
-    "cpus",
-    "die_with_parent",
-    "epoch",
-    "ignore_hangup",
-    "kill_signal",
-    "lock",
-    "machine",
-    "memory",
-    "send",
-    "start_ticks",
-    "uid",
-    "wait_ended",
-]
+    from callao.system.darwin import *

@@ -20,6 +20,25 @@ if sys.platform == "win32":
 
     import psutil
 
+    __all__ = [
+        "account",
+        "allow_descriptors",
+        "arguments",
+        "boot_id",
+        "cpus",
+        "die_with_parent",
+        "epoch",
+        "ignore_hangup",
+        "kill_signal",
+        "lock",
+        "machine",
+        "memory",
+        "send",
+        "start_ticks",
+        "uid",
+        "wait_ended",
+    ]
+
     _POLL = 0.02
     """Seconds between two looks whether a process has ended."""
 
