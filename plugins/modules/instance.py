@@ -434,41 +434,22 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, network_access, run
-from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, desired, difference
+from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, difference
+from ansible_collections.callao.lima.plugins.module_utils._request import request_of
 
 
 def outcome_of(module):
     def work(reporter, home, host):
-        from pathlib import Path
+        from callao.lifecycle import ensure
 
-        from callao.lifecycle import Request, ensure
-
-        params = module.params
-        request = Request(
-            name=params["name"],
-            state=params["state"],
-            template=params["template"],
-            config=desired(params),
-            labels=params["labels"],
-            force=params["force"],
-            recreate=params["recreate"],
-            restart=params["restart"],
-            timeout=params["timeout"],
-            warm=params["warm"],
-            origin=params["from"] or "",
-            renamed_from=params["renamed_from"] or "",
-            protected=params["protected"],
-            autostart=params["autostart"],
-            lock=Path(params["lock"]) if params["lock"] else None,
-            access=network_access(params["offline"]),
-        )
+        request = request_of(module.params)
         outcome = ensure(request, home=home, host=host, check=module.check_mode, report=reporter)
         result = {"changed": outcome.changed, "actions": list(outcome.actions), "notices": outcome.notices}
         if outcome.instance is not None:
             result["instance"] = outcome.instance
         if module._diff:
-            result["diff"] = difference(params["name"], outcome)
+            result["diff"] = difference(module.params["name"], outcome)
         return result
 
     return work
