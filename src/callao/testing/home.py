@@ -7,11 +7,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from callao.errors import InstanceBusy
 from callao.events import Reporter, silent
+from callao.flock import exclusive
 from callao.host import Host
 from callao.instances import names
 from callao.instances.files import read_json, write_json
@@ -22,6 +24,8 @@ from callao.testing.guest import Guest
 
 _PREFIX = "callao-"
 _OWNER = "owner.json"
+_PATIENCE = 300.0
+"""Seconds to wait for another run that removes the same home: its machines are stopped first."""
 
 
 @dataclass
@@ -92,18 +96,55 @@ def link_cache(home: Path, cache: Path) -> None:
 
 
 def sweep(temporary: Path) -> None:
-    """Remove the homes whose run is gone; others are left alone, whatever they look like."""
+    """Remove the homes whose run is gone; others are left alone, whatever they look like.
+
+    Runs that begin at the same time, as xdist's workers do, take turns at each home.
+
+    :raises CallaoError: when something of one cannot be removed, or another run takes too long with it.
+    """
     for folder in temporary.glob(f"{_PREFIX}*"):
-        owner = read_json(folder / _OWNER, Identity)
-        if owner is not None and not alive(owner):
-            _emptied(TestHome(folder))
+        if not _abandoned(folder):
+            continue
+        with ExitStack() as held:
+            with suppress(FileNotFoundError):
+                held.enter_context(_turn(folder))
+            if _abandoned(folder):  # and not removed meanwhile by the run that was waited for
+                _emptied(TestHome(folder))
+
+
+def _abandoned(folder: Path) -> bool:
+    owner = read_json(folder / _OWNER, Identity)
+    return owner is not None and not alive(owner)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """The lock on a home that is removed; it lies in the home, and goes with it.
+
+    :raises FileNotFoundError: when the home is gone already.
+    """
+
+    def busy(who: str) -> InstanceBusy:
+        return InstanceBusy(
+            f"{folder}, which an earlier run of tests has left, is being removed by another run, {who};"
+            f" waited {_PATIENCE:.0f} s for it.",
+            hint="Wait for that run to end, or remove the folder yourself.",
+        )
+
+    with exclusive(folder / ".sweeping", _PATIENCE, busy):
+        yield
 
 
 def _emptied(home: TestHome) -> None:
     for name in names(home.path):
         home.remove(name)
     clear_abandoned(home.path, home.host)
-    shutil.rmtree(home.path)
+    for each in home.path.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        elif each.name != _OWNER:
+            each.unlink()
+    shutil.rmtree(home.path)  # with the owner's name last: without it no later run would go on here
 
 
 test_home.__test__ = False  # type: ignore[attr-defined]
