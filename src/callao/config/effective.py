@@ -13,11 +13,11 @@ from callao.config.defaults import bare, default_vm_type, fill
 from callao.config.expand import expand
 from callao.config.lima_version import lima_version_of
 from callao.config.mounts import settled
+from callao.config.named_networks import name_problems, overlap_warnings
 from callao.config.names import check_socket_path
 from callao.config.rules import rule_problems
 from callao.config.schema import Config
 from callao.config.structure import conform, shape_problems
-from callao.config.usernets import network_names
 from callao.errors import ConfigError, Problem
 from callao.host import Host
 
@@ -75,14 +75,15 @@ def effective(
     )
     made = expand(filled, host, name=name, instance_dir=instance_dir)
     expanded = {**made.document, "mounts": settled(made.document["mounts"], host.user.home)}
-    named = any(entry.get("lima") for entry in filled["networks"])
-    networks = network_names(instance_dir.parent, host) if named else frozenset()
-    problems += made.problems + rule_problems(
-        expanded, given=sound, sockets=instance_dir / "sock", networks=networks
-    )
+    problems += made.problems + rule_problems(expanded, given=sound, sockets=instance_dir / "sock")
+    problems += name_problems(expanded["networks"], instance_dir.parent, host)
     if problems:
         raise _refusal(problems, source, text)
     for warning in (*unknown, *made.warnings):
+        warn(warning)
+    for warning in (
+        overlap_warnings(expanded["networks"], instance_dir.parent) if warn is not unheard else ()
+    ):
         warn(warning)
     try:
         config = msgspec.convert(bare(expanded) if expanded.get("plain") else expanded, Config)

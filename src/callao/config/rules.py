@@ -41,16 +41,13 @@ _TPM_ARCHES = (Arch.X86_64, Arch.AARCH64, Arch.ARMV7L, Arch.RISCV64)
 _NOT_IN_WINDOWS = ("ansible", "boot", "yq")
 
 
-def rule_problems(
-    filled: Document, *, given: Document, sockets: Path, networks: frozenset[str] = frozenset()
-) -> list[Problem]:
+def rule_problems(filled: Document, *, given: Document, sockets: Path) -> list[Problem]:
     """Every rule that ``filled`` breaks.
 
     :param given: the document before its defaults.
     :param sockets: where relative sockets of the host will be.
-    :param networks: what ``networks[].lima`` may name.
     """
-    everything = {**filled, "_given": given, "_sockets": str(sockets), "_usernets": networks}
+    everything = {**filled, "_given": given, "_sockets": str(sockets)}
     return [problem for rule in _RULES for problem in rule(everything)]
 
 

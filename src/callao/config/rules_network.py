@@ -106,14 +106,11 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
         kinds = [key for key in ("lima", "socket", "vzNAT") if network.get(key)]
         if len(kinds) != 1:
             yield Problem(place, kinds, "has no kind of network, or several", _KINDS)
-        socket, name = network.get("socket"), network.get("lima")
+        socket = network.get("socket")
         if socket:
             yield from _socket(socket, socket, f"{place}.socket")
             if _is_another(socket):
                 yield Problem(f"{place}.socket", socket, "is not a socket", "a socket, or nothing yet")
-        if name and name not in filled["_usernets"]:
-            allowed = ", ".join(sorted(filled["_usernets"]))
-            yield Problem(f"{place}.lima", name, "is no network that this host has", allowed)
         if not _MAC.fullmatch(network["macAddress"]):
             yield Problem(
                 f"{place}.macAddress", network["macAddress"], "is not a MAC address", "six hex pairs with :"

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks the networks that ``networks[].lima`` names against networks.yaml and this host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Interface
+from pathlib import Path
+from typing import Any
+
+from callao.config.network import NetworkDefinition, NetworkMode
+from callao.config.networks_yaml import networks_file, read_networks
+from callao.errors import Problem
+from callao.host import Host
+
+_MACOS_MODES = frozenset(NetworkMode)
+_MODES = {"darwin": _MACOS_MODES}
+_OTHER_MODES = frozenset({NetworkMode.USER_V2})
+
+
+def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> Iterator[Problem]:
+    """A name that is not in the file, or one of a mode that this host does not have.
+
+    :param home: ``LIMA_HOME``.
+    :raises ConfigError: when networks.yaml itself has a problem.
+    """
+    if not any(entry.get("lima") for entry in entries):
+        return
+    networks = read_networks(home).by_name
+    modes = _MODES.get(host.os, _OTHER_MODES)
+    usable = ", ".join(name for name, each in networks.items() if each.mode in modes)
+    for index, entry in enumerate(entries):
+        name = entry.get("lima")
+        if not name:
+            continue
+        if name not in networks:
+            message = f"is not a network in {networks_file(home)}"
+            yield Problem(f"networks[{index}].lima", name, message, usable)
+        elif networks[name].mode not in modes:
+            message = f"is of mode {networks[name].mode}, which this host does not have"
+            yield Problem(f"networks[{index}].lima", name, message, usable)
+
+
+def overlap_warnings(entries: list[Mapping[str, Any]], home: Path) -> Iterator[Problem]:
+    """A subnet that an interface of this host is in, too: the host does not reach guests there."""
+    names = [entry.get("lima") for entry in entries]
+    if not any(names):
+        return
+    networks, interfaces = read_networks(home).by_name, host_interfaces()
+    for index, name in enumerate(names):
+        network = networks.get(name) if name else None
+        for message in overlaps(network, interfaces) if network is not None else ():
+            yield Problem(f"networks[{index}].lima", name, message, "another subnet in networks.yaml")
+
+
+def overlaps(network: NetworkDefinition, interfaces: Mapping[str, list[IPv4Interface]]) -> Iterator[str]:
+    """One message for each interface in the network's subnet; the network's own bridge, which has the
+    gateway's address, is none.
+    """
+    subnet = network.subnet
+    if subnet is None:
+        return
+    for name, addresses in interfaces.items():
+        for each in addresses:
+            if subnet.overlaps(each.network) and each.ip != network.gateway:
+                yield f"its subnet {subnet} overlaps {each.network} of this host's interface {name}"
+
+
+def host_interfaces() -> dict[str, list[IPv4Interface]]:
+    """The IPv4 addresses of each interface of this host, with their subnets."""
+    import socket
+
+    import psutil
+
+    return {
+        name: [
+            IPv4Interface(f"{each.address}/{each.netmask or '255.255.255.255'}")
+            for each in addresses
+            if each.family is socket.AF_INET
+        ]
+        for name, addresses in psutil.net_if_addrs().items()
+    }
