@@ -222,5 +222,9 @@ class PortTaken(DriverError):
         self.port = port
 
 
+class NetworkError(CallaoError):
+    """A network of networks.yaml cannot be run, or an instance cannot be in it."""
+
+
 class AgentError(CallaoError):
     """The host agent did not start, answer, or end as it should."""

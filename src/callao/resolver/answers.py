@@ -33,7 +33,7 @@ class Answerer:
     def __init__(
         self, known: KnownNames, host: HostNames, forwarder: Forwarder, limit: Limit, *, ipv6: bool
     ) -> None:
-        self._known = known
+        self.known = known
         self._host = host
         self._forwarder = forwarder
         self._limit = limit
@@ -49,9 +49,9 @@ class Answerer:
         name = hostname(question.name)
         if name is None:
             return await self._from_servers(asked)
-        if question.qtype == dns.PTR and (names := self._known.pointers(name)):
+        if question.qtype == dns.PTR and (names := self.known.pointers(name)):
             return Answer(answers=tuple(_pointers(question.name, names)))
-        chain = self._known.follow(name)
+        chain = self.known.follow(name)
         if chain is None:
             return Answer(dns.SERVFAIL)
         return await self._of_chain(asked, chain)

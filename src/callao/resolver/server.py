@@ -55,8 +55,8 @@ class Resolver:
         servers = NameServers(resolv_conf, port=upstream_port, ours=ours)
         self._forwarder = Forwarder(servers, patience, Cache())
         limit = Limit(MOST_QUERIES)
-        answerer = Answerer(KnownNames(rules), self._host, self._forwarder, limit, ipv6=rules.ipv6)
-        responder = Responder(answerer)
+        self._answerer = Answerer(KnownNames(rules), self._host, self._forwarder, limit, ipv6=rules.ipv6)
+        responder = Responder(self._answerer)
         self._datagrams = Datagrams(responder)
         self._connections = Connections(responder, idle=idle)
         self._server: asyncio.Server | None = None
@@ -77,6 +77,10 @@ class Resolver:
         tcp = int(self._server.sockets[0].getsockname()[1])
         self._ours.update((udp, tcp))
         return udp, tcp
+
+    def replace_names(self, rules: Rules) -> None:
+        """Answer by other configured names from now on; whether IPv6 is answered stays."""
+        self._answerer.known = KnownNames(rules)
 
     async def _listen_udp(self, port: int) -> asyncio.DatagramTransport:
         loop, here = asyncio.get_running_loop(), (LOOPBACK, port)

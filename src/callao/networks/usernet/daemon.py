@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon of one network: switch, DHCP, DNS and NAT, as long as a NIC is in the network."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+import msgspec
+
+from callao import system
+from callao.atomic import write_volatile
+from callao.networks.usernet.control import LONGEST_LINE, Joined, Names, Refused, line, read_join
+from callao.networks.usernet.dhcp import DhcpServer
+from callao.networks.usernet.folder import NetworkFolder
+from callao.networks.usernet.gateway import Gateway
+from callao.networks.usernet.guard import Guard
+from callao.networks.usernet.leases import Leases
+from callao.networks.usernet.members import Member, Members, NotAMember
+from callao.networks.usernet.nat import Nat, gateway_mac
+from callao.networks.usernet.switch import Switch
+from callao.resolver import Resolver, Rules
+
+_EMPTY_FOR = 0.5
+"""Seconds without a NIC after which the daemon ends: a restart of the only instance need not start
+another."""
+
+_FIRST_NIC = 30.0
+"""The same at the beginning."""
+
+_PATIENCE = 10.0
+"""Seconds for a connection to say what it wants."""
+
+_UNREAD = 1 << 20
+"""Bytes that a host agent has not read, beyond which it is believed to be stuck."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``reserved`` are addresses that no guest gets, beside the gateway's; ``qemu`` is the program for
+    the NAT."""
+
+    folder: NetworkFolder
+    subnet: IPv4Network
+    gateway: IPv4Address
+    reserved: frozenset[IPv4Address]
+    qemu: str
+
+
+class Daemon:
+    """Runs on one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._resolver = Resolver(Rules(), gateway=settings.gateway)
+        self._agents: dict[asyncio.StreamWriter, Member] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Returns when host agents can connect.
+
+        :raises OSError: when the socket or the NAT process cannot be had.
+        :raises AgentError: when the name server cannot listen.
+        """
+        at = self._settings
+        udp, tcp = await self._resolver.start()
+        leases = Leases(at.subnet, at.reserved | {at.gateway}, at.folder.leases)
+        mac = gateway_mac(at.gateway)
+        dhcp = DhcpServer(at.subnet, at.gateway, mac, leases)
+        guard = Guard(at.gateway.packed, lambda address: leases.owner(IPv4Address(address)))
+        self._switch = Switch(Gateway(mac, at.gateway.packed, udp, tcp), guard, dhcp)
+        self._members = Members(at.gateway, leases, self._switch)
+        self._nat = Nat(at.qemu, at.subnet, at.gateway, self._switch.connect_uplink)
+        await self._nat.start()
+        at.folder.control.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(at.folder.control))
+        self._listener.listen(64)
+        self._listener.setblocking(False)
+        write_volatile(at.folder.pid, f"{os.getpid()}\n".encode())
+
+    async def run(self) -> None:
+        """Serve host agents until there has been no NIC for a while; nothing is left then."""
+        accepting = asyncio.ensure_future(self._accept())
+        task = asyncio.current_task()
+        assert task is not None
+        for each in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(each, task.cancel)
+        try:
+            await self._until_empty()
+        except asyncio.CancelledError:
+            pass  # it was told to end
+        finally:
+            accepting.cancel()
+            await self._close()
+
+    async def _until_empty(self) -> None:
+        """Returns with the lock of the folder held, so that nobody starts another daemon before this
+        one's end."""
+        patience = _FIRST_NIC
+        while True:
+            self._changed.clear()
+            if self._members:
+                await self._changed.wait()
+                patience = _EMPTY_FOR
+                continue
+            try:
+                async with asyncio.timeout(patience):
+                    await self._changed.wait()
+            except TimeoutError:
+                if self._lock():
+                    return
+                patience = _EMPTY_FOR
+
+    def _lock(self) -> bool:
+        """Whether nobody is starting a daemon, who would be about to connect to this one."""
+        try:
+            descriptor = os.open(self._settings.folder.dir, os.O_RDONLY)
+        except OSError:  # the folder is gone
+            return True
+        if system.lock(descriptor):
+            return True
+        os.close(descriptor)
+        return False
+
+    async def _close(self) -> None:
+        folder = self._settings.folder
+        self._listener.close()
+        for path in (folder.control, folder.pid, folder.log):
+            path.unlink(missing_ok=True)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._nat.close()
+        self._switch.close()
+        await self._resolver.close()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(self._listener)
+            task = asyncio.create_task(self._serve(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    data, descriptors = await _receive(connection)
+            except (OSError, EOFError):
+                return
+            stream = socket.socket(fileno=descriptors.pop(0)) if descriptors else None
+            for each in descriptors:
+                os.close(each)
+            await self._serve_member(connection, data, stream)
+
+    async def _serve_member(
+        self, connection: socket.socket, data: bytes, stream: socket.socket | None
+    ) -> None:
+        reader, writer = await asyncio.open_unix_connection(sock=connection)
+        try:
+            try:
+                member = self._join(data, stream)
+            except (NotAMember, msgspec.MsgspecError) as error:
+                if stream is not None:
+                    stream.close()
+                writer.write(line(Refused(str(error))))
+                await writer.drain()
+                return
+            self._agents[writer] = member
+            try:
+                at = self._settings
+                writer.write(line(Joined(str(member.address), str(at.subnet), str(at.gateway))))
+                self._tell_names()
+                while await reader.read(LONGEST_LINE):
+                    pass  # it has nothing more to say
+            finally:
+                del self._agents[writer]
+                self._members.remove(member)
+                self._tell_names()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    def _join(self, data: bytes, stream: socket.socket | None) -> Member:
+        join = read_join(data)
+        if stream is None:
+            raise NotAMember("no descriptor came with the message")
+        member = self._members.add(join)
+        self._switch.connect(stream, member.mac)
+        return member
+
+    def _tell_names(self) -> None:
+        self._changed.set()
+        names = dict(self._members.names())
+        self._resolver.replace_names(Rules(hosts=names))
+        message = line(Names(names))
+        for writer in list(self._agents):
+            if writer.transport.get_write_buffer_size() > _UNREAD:
+                writer.transport.abort()
+            else:
+                writer.write(message)
+
+
+async def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """The first line, and the descriptors that came with it.
+
+    :raises EOFError: when the connection ends before that.
+    """
+    loop = asyncio.get_running_loop()
+    connection.setblocking(False)
+    data, descriptors = b"", []
+    try:
+        while not data.endswith(b"\n"):
+            readable = loop.create_future()
+            loop.add_reader(connection, _settle, readable)
+            try:
+                await readable
+            finally:
+                loop.remove_reader(connection)
+            part, found, _, _ = socket.recv_fds(connection, 1 << 16, 4)
+            descriptors += found
+            data += part
+            if not part or len(data) > LONGEST_LINE:
+                raise EOFError
+    except BaseException:
+        for each in descriptors:
+            os.close(each)
+        raise
+    return data, descriptors
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

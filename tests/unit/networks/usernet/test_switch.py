@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The switch, by real stream sockets."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from networks.usernet.wire import DNS_PORT, GATEWAY, GATEWAY_MAC, Wire, arp, ip, mac, tcp, udp
+
+from callao.networks.usernet.packets import BROADCAST, checksum, udp_frame
+
+
+def test_a_frame_goes_to_its_destination_alone(wire: Wire) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    frame = tcp(mac(1), mac(2), b"hello")
+    one.send(frame)
+    assert two.receive() == frame
+    assert three.silent(one)
+
+
+@pytest.mark.parametrize("target", [BROADCAST, b"\x33\x33\x00\x00\x00\x01", mac(77)])
+def test_broadcasts_multicasts_and_unknown_destinations_reach_all_others(wire: Wire, target: bytes) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    frame = tcp(mac(1), target)
+    one.send(frame)
+    assert two.receive() == three.receive() == frame
+    assert one.silent(two)
+
+
+def test_frames_keep_their_order_and_bytes_however_they_are_cut(wire: Wire) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    frames = [tcp(mac(1), mac(2), bytes([number]) * (number * 7)) for number in range(100)]
+    stream = b"".join(struct.pack(">I", len(each)) + each for each in frames)
+    for at in range(0, len(stream), 1237):
+        one.stream.sendall(stream[at : at + 1237])
+    assert [two.receive() for _ in frames] == frames
+
+
+def test_one_sender_with_several_receivers_has_each_frame_at_the_right_one(wire: Wire) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    frames = [tcp(mac(1), mac(2 + number % 2), bytes([number])) for number in range(20)]
+    one.send(*frames)
+    assert [two.receive() for _ in range(10)] == frames[::2]
+    assert [three.receive() for _ in range(10)] == frames[1::2]
+
+
+def test_an_address_behind_a_port_is_learned(wire: Wire) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    container = mac(500)
+    one.send(tcp(container, mac(2)))
+    two.receive()
+    two.send(tcp(mac(2), container))
+    assert one.receive() == tcp(mac(2), container)
+    assert three.silent(two)
+
+
+def test_a_port_has_a_bounded_number_of_addresses(wire: Wire) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    one.send(*(tcp(mac(100 + number), mac(2), bytes([number])) for number in range(50)))
+    assert [two.receive()[6:12] for _ in range(8)] == [mac(100 + number) for number in range(8)]
+    assert two.silent(one)
+
+
+@pytest.mark.parametrize("forged", [mac(2), mac(3), GATEWAY_MAC, b"\x01\x00\x5e\x00\x00\x01"])
+def test_a_frame_with_the_address_of_another_is_dropped(wire: Wire, forged: bytes) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    one.send(tcp(forged, mac(2)), tcp(forged, BROADCAST))
+    assert two.silent(one)
+    two.send(tcp(mac(2), mac(3)))
+    assert three.receive() == tcp(mac(2), mac(3))
+
+
+def test_an_instance_that_starts_gets_its_address_back_from_who_used_it(wire: Wire) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    one.send(tcp(mac(3), mac(2)))
+    two.receive()
+    three = wire.nic(3)
+    one.send(tcp(mac(3), mac(2)))
+    assert two.silent(one)
+    two.send(tcp(mac(2), mac(3)))
+    assert three.receive() == tcp(mac(2), mac(3))
+
+
+@pytest.mark.parametrize(
+    "ports", [(67, 68), (67, 4000), (4000, 68)], ids=["server", "from its port", "to the clients'"]
+)
+@pytest.mark.parametrize("target", [BROADCAST, mac(2)])
+def test_a_guest_is_no_dhcp_server(wire: Wire, ports: tuple[int, int], target: bytes) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    one.send(tcp(mac(1), mac(2)), udp(mac(1), target, ports), tcp(mac(1), mac(2)))
+    assert [two.receive() for _ in range(2)] == [tcp(mac(1), mac(2))] * 2
+    assert two.silent(one)
+
+
+@pytest.mark.parametrize(
+    ("sender_ip", "sender"),
+    [(GATEWAY.packed, b""), (ip(4), b""), (ip(50), mac(2))],
+    ids=["the gateway's", "another's lease", "another's MAC"],
+)
+def test_a_guest_speaks_arp_for_itself_alone(wire: Wire, sender_ip: bytes, sender: bytes) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    assert wire.leases.of(mac(2)) is not None
+    one.send(arp(mac(1), sender_ip, ip(9), sender=sender))
+    assert two.silent(one)
+    one.send(arp(mac(1), ip(3), ip(9)))
+    assert two.receive() == arp(mac(1), ip(3), ip(9))
+
+
+def _ipv6(source: bytes, next_header: int, body: bytes) -> bytes:
+    head = b"\x60\x00\x00\x00" + struct.pack(">HBB", len(body), next_header, 255) + bytes(32)
+    return b"\x33\x33\x00\x00\x00\x01" + source + b"\x86\xdd" + head + body
+
+
+@pytest.mark.parametrize(
+    ("next_header", "body"),
+    [
+        (58, b"\x86" + bytes(15)),
+        (58, b"\x89" + bytes(15)),
+        (0, b"\x3a\x00" + bytes(6) + b"\x86" + bytes(15)),
+        (60, b"\x3a\x00" + bytes(6) + b"\x86" + bytes(15)),
+        (44, b"\x3a\x00" + bytes(6) + b"\x86" + bytes(15)),
+        (17, struct.pack(">HHHH", 547, 546, 8, 0)),
+        (58, b""),
+    ],
+    ids=["advertisement", "redirect", "hop-by-hop", "destination", "fragment", "DHCPv6", "cut off"],
+)
+def test_a_guest_is_no_ipv6_router(wire: Wire, next_header: int, body: bytes) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    one.send(_ipv6(mac(1), next_header, body))
+    assert two.silent(one)
+
+
+@pytest.mark.parametrize(
+    ("next_header", "body"),
+    [(58, b"\x87" + bytes(23)), (0, b"\x3a\x00\x05\x02\x00\x00\x01\x00\x8f" + bytes(27)), (6, bytes(20))],
+    ids=["neighbour solicitation", "multicast listener report", "TCP"],
+)
+def test_other_ipv6_passes(wire: Wire, next_header: int, body: bytes) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    one.send(_ipv6(mac(1), next_header, body))
+    assert two.receive() == _ipv6(mac(1), next_header, body)
+
+
+@pytest.mark.parametrize("size", [0, 1, 13, 1519, 65535, 69632])
+def test_frames_of_a_wrong_size_are_dropped_alone(wire: Wire, size: int) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    one.send((mac(2) + mac(1) + b"\x08\x00" + bytes(70000))[:size], tcp(mac(1), mac(2), b"after"))
+    assert two.receive() == tcp(mac(1), mac(2), b"after")
+
+
+def test_a_stream_out_of_step_ends_alone(wire: Wire) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    one.stream.sendall(b"\xff" * 100)
+    assert one.ended()
+    two.send(tcp(mac(2), mac(3)))
+    assert three.receive() == tcp(mac(2), mac(3))
+
+
+def test_half_a_frame_waits_for_its_end_and_goes_with_its_nic(wire: Wire) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    one.stream.sendall(struct.pack(">I", 100) + mac(3))
+    two.send(tcp(mac(2), mac(3)))
+    assert three.receive() == tcp(mac(2), mac(3))
+    one.stream.close()
+    again = wire.nic(1)
+    again.send(tcp(mac(1), mac(3)))
+    assert three.receive() == tcp(mac(1), mac(3))
+
+
+def test_a_flood_of_broadcasts_leaves_the_others_their_frames(wire: Wire) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    one.send(*([tcp(mac(1), BROADCAST, bytes(1000))] * 5_000))
+    two.send(tcp(mac(2), mac(3), b"mine"))
+    heard = 0
+    while three.receive() != tcp(mac(2), mac(3), b"mine"):
+        heard += 1
+    assert heard < 3_000
+
+
+def test_a_guest_that_does_not_read_costs_bounded_memory_and_nobody_else(wire: Wire) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    one.send(*([tcp(mac(1), mac(2), bytes(1400))] * 4_000))
+    three.send(tcp(mac(3), mac(2), b"from three"))
+    one.send(tcp(mac(1), mac(3), b"to three"))
+    assert three.receive() == tcp(mac(1), mac(3), b"to three")
+    received = 0
+    while (frame := two.receive()) != tcp(mac(3), mac(2), b"from three"):
+        assert frame == tcp(mac(1), mac(2), bytes(1400))
+        received += 1
+    assert received < 2_000
+
+
+def test_arp_for_the_gateway_goes_to_the_uplink_alone(wire: Wire) -> None:
+    up, one, two = wire.uplink(), wire.nic(1), wire.nic(2)
+    one.send(arp(mac(1), ip(3), GATEWAY.packed))
+    assert up.receive() == arp(mac(1), ip(3), GATEWAY.packed)
+    assert two.silent(one)
+
+
+def test_what_is_sent_to_the_gateways_address_goes_to_the_uplink_and_back(wire: Wire) -> None:
+    up, one = wire.uplink(), wire.nic(1)
+    one.send(tcp(mac(1), GATEWAY_MAC))
+    assert up.receive() == tcp(mac(1), GATEWAY_MAC)
+    up.send(tcp(GATEWAY_MAC, mac(1)), arp(GATEWAY_MAC, GATEWAY.packed, ip(3)))
+    assert one.receive() == tcp(GATEWAY_MAC, mac(1))
+    assert one.receive() == arp(GATEWAY_MAC, GATEWAY.packed, ip(3))
+
+
+def test_answers_of_the_uplinks_own_dhcp_server_are_dropped(wire: Wire) -> None:
+    up, one = wire.uplink(), wire.nic(1)
+    up.send(udp(GATEWAY_MAC, mac(1), (67, 68)), tcp(GATEWAY_MAC, mac(1), b"after"))
+    assert one.receive() == tcp(GATEWAY_MAC, mac(1), b"after")
+
+
+def _summed(source: bytes, target: bytes, ports: tuple[int, int], payload: bytes) -> bytes:
+    """UDP's checksum, over the pseudo-header of RFC 768."""
+    length = 8 + len(payload)
+    header = struct.pack(">HHHH", *ports, length, 0)
+    pseudo = source + target + struct.pack(">BBH", 0, 17, length)
+    data = pseudo + header + payload
+    return checksum(data + b"\0" * (len(data) % 2)).to_bytes(2, "big")
+
+
+@pytest.mark.parametrize("payload", [b"question", b"odd", b"\xff" * 40, b""])
+def test_dns_of_the_gateway_is_led_to_the_name_server_and_back(wire: Wire, payload: bytes) -> None:
+    up, one = wire.uplink(), wire.nic(1)
+
+    def datagram(ends: tuple[bytes, bytes], addresses: tuple[bytes, bytes], ports: tuple[int, int]) -> bytes:
+        frame = udp_frame(ends, addresses, ports, payload)
+        return frame[:40] + _summed(*addresses, ports, payload) + frame[42:]
+
+    there, back = (ip(3), GATEWAY.packed), (GATEWAY.packed, ip(3))
+    one.send(datagram((mac(1), GATEWAY_MAC), there, (5000, 53)))
+    assert up.receive() == datagram((mac(1), GATEWAY_MAC), there, (5000, DNS_PORT))
+    up.send(datagram((GATEWAY_MAC, mac(1)), back, (DNS_PORT, 5000)))
+    assert one.receive() == datagram((GATEWAY_MAC, mac(1)), back, (53, 5000))
+
+
+def test_port_53_of_other_servers_is_left_alone(wire: Wire) -> None:
+    up, one = wire.uplink(), wire.nic(1)
+    frame = udp_frame((mac(1), GATEWAY_MAC), (ip(3), bytes([9, 9, 9, 9])), (5000, 53), b"question")
+    one.send(frame)
+    assert up.receive() == frame
