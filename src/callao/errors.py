@@ -210,6 +210,14 @@ class DiskReferenced(DiskError):
     """The configuration of an instance lists the additional disk."""
 
 
+class NetworkError(CallaoError):
+    """A network that cannot be changed, started or stopped as asked."""
+
+
+class NetworkInUse(NetworkError):
+    """The configuration of an instance names the network."""
+
+
 class DriverError(CallaoError):
     """The hypervisor is missing, too old, or refused what it was asked."""
 

@@ -39,8 +39,9 @@ def read_network(name: str, fields: Fields) -> NetworkDefinition | None:
     gateway, end, mask = (_address(fields, key) for key in ("gateway", "dhcpEnd", "netmask"))
     interface = fields.text("interface")
     fields.told_unknown()
-    if not is_instance_name(name):
-        fields.problems.append(Problem(fields.path, name, "cannot be a network's name", INSTANCE_ALLOWED))
+    wrong_name = name_problem(name, fields.path)
+    if wrong_name is not None:
+        fields.problems.append(wrong_name)
     if interface and (len(interface) > _LONGEST_INTERFACE or not _INTERFACE.fullmatch(interface)):
         message = "cannot be an interface's name"
         fields.problems.append(Problem(fields.place("interface"), interface, message, INTERFACE_ALLOWED))
@@ -57,6 +58,21 @@ def read_network(name: str, fields: Fields) -> NetworkDefinition | None:
     assert gateway is not None
     last = (end or default_dhcp_end(gateway, mask)) if mode in _DHCP else None
     return NetworkDefinition(name, mode, gateway, last, mask)
+
+
+def name_problem(name: str, place: str) -> Problem | None:
+    """What keeps ``name`` from being a network's, if anything does."""
+    if is_instance_name(name):
+        return None
+    return Problem(place, name, "cannot be a network's name", INSTANCE_ALLOWED)
+
+
+def read_replaced(fields: Fields) -> None:
+    """Collect what no reader takes in an entry that the built-in one replaces."""
+    fields.text("mode")
+    fields.text("interface")
+    for key in ("gateway", "dhcpEnd", "netmask"):
+        _address(fields, key)
 
 
 def network_problems(group: str, networks: Mapping[str, NetworkDefinition | None]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from callao.config.network import NetworkMode, Networks, VmnetPaths
 from callao.config.networks_fields import Fields
-from callao.config.networks_rules import network_problems, read_network
+from callao.config.networks_rules import network_problems, read_network, read_replaced
 from callao.config.positions import locate
 from callao.config.yamltext import load
 from callao.errors import ConfigError, Problem
@@ -145,9 +145,12 @@ def parse_networks(
     paths = top.inner("paths")
     group = top.text("group")
     entries = top.inner("networks")
+    completed = with_built_in(entries.given)
+    if DEFAULT_NETWORK in entries.given and completed[DEFAULT_NETWORK] is _BUILT_IN:
+        read_replaced(entries.inner(DEFAULT_NETWORK))
     networks = {
         name: read_network(name, Fields(each, f"networks.{name}", top.problems, top.unknown))
-        for name, each in with_built_in(entries.given).items()
+        for name, each in completed.items()
     }
     said = VmnetPaths(
         paths.text("socketVMNet"), paths.text("varRun") or DEFAULT_VAR_RUN, paths.text("sudoers")

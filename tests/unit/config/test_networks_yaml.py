@@ -74,6 +74,11 @@ def test_user_v2_is_there_while_no_network_of_its_mode_has_a_gateway(text: str, 
     assert (found.mode, str(found.gateway)) == (NetworkMode.USER_V2, gateway)
 
 
+def test_an_entry_that_is_replaced_has_to_be_readable() -> None:
+    (problem,) = problems("networks: {user-v2: {mode: host, netmask: /24}}")
+    assert problem.path == "networks.user-v2.netmask"
+
+
 def test_another_network_of_the_mode_takes_its_place() -> None:
     assert list(parse_networks("networks: {a: {mode: user-v2, gateway: 10.0.0.1}}").by_name) == ["a"]
 

@@ -45,6 +45,16 @@ def disks(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[
     return []
 
 
+def networks(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Names of networks."""
+    from callao.config.networks_yaml import read_networks
+    from callao.host import lima_home
+
+    with contextlib.suppress(CallaoError, OSError):
+        return [name for name in read_networks(lima_home()).by_name if name.startswith(begun)]
+    return []
+
+
 def templates(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Names of templates, the user's own too; files where none fits."""
     from callao.host import lima_home

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao network``, with limactl's file, output and exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli.conftest import Line
+
+from callao.config import load
+from callao.config.networks_yaml import default_text
+
+COMMENTED = """\
+# ours
+paths:
+  varRun: /x # of the daemons
+networks:
+  lab: # the first
+    mode: user-v2
+    gateway: 10.0.0.1
+    # no netmask
+"""
+
+
+def file(home: Path) -> Path:
+    return home / "_config" / "networks.yaml"
+
+
+def test_the_first_command_writes_the_file_and_lists_what_it_says(callao: Line) -> None:
+    rows = [line.split() for line in callao("network", "list").out.splitlines()]
+    assert rows == [
+        ["NAME", "MODE", "GATEWAY", "INTERFACE"],
+        ["bridged", "bridged", "-", "en0"],
+        ["host", "host", "192.168.106.1/24", "-"],
+        ["shared", "shared", "192.168.105.1/24", "-"],
+        ["user-v2", "user-v2", "192.168.104.1/24", "-"],
+    ]
+    assert file(callao.home).read_text() == default_text()
+    assert file(callao.home).stat().st_mode & 0o777 == 0o644
+    (line,) = callao("network", "ls", "--json", "shared").out.splitlines()
+    assert line == (
+        '{"name":"shared","mode":"shared","gateway":"192.168.105.1","dhcpEnd":"192.168.105.254",'
+        '"netmask":"255.255.255.0"}'
+    )
+    done = callao("network", "list", "--json", "none", "bridged")
+    assert (done.status, "No network matches 'none'" in done.err) == (0, True)
+    assert json.loads(done.out) == {"name": "bridged", "mode": "bridged", "interface": "en0"}
+
+
+def test_networks_are_created_and_deleted_and_comments_stay(callao: Line) -> None:
+    file(callao.home).parent.mkdir(parents=True)
+    file(callao.home).write_text(COMMENTED)
+    assert callao("network", "create", "foo", "--gateway", "10.1.0.1").status == 0
+    assert callao("network", "create", "s", "--mode", "shared", "--gateway", "10.2.0.1/16").status == 0
+    assert callao("network", "create", "b", "--mode", "bridged", "--interface", "en1").status == 0
+    text = file(callao.home).read_text()
+    assert load(text, "")["networks"] == {
+        "lab": {"mode": "user-v2", "gateway": "10.0.0.1"},
+        "foo": {"mode": "user-v2", "gateway": "10.1.0.1", "netmask": "255.255.255.0"},
+        "s": {"mode": "shared", "gateway": "10.2.0.1", "dhcpEnd": "10.2.0.254", "netmask": "255.255.0.0"},
+        "b": {"mode": "bridged", "interface": "en1"},
+    }
+    assert all(words in text for words in ("# ours", "# of the daemons", "# the first", "# no netmask"))
+    done = callao("network", "rm", "foo", "none", "s", "b")
+    assert (done.status, "Network 'none' does not exist" in done.err) == (0, True)
+    assert file(callao.home).read_text() == COMMENTED
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (("create", "foo"), "gateway: '': is needed for a new network"),
+        (
+            ("create", "foo", "--gateway", "nonsense"),
+            "networks.foo.gateway: 'nonsense': is not an IPv4 address",
+        ),
+        (("create", "foo", "--gateway", "10.0.0.1/99"), "is not an IPv4 address with a prefix"),
+        (("create", "foo", "--gateway", "127.0.0.1"), "is no address of a network of hosts"),
+        (("create", "foo", "--gateway", "0.0.0.0"), "is no address of a network of hosts"),
+        (("create", "foo", "--gateway", "192.168.105.9"), "overlaps 192.168.105.0/24 of network shared"),
+        (("create", "foo", "--gateway", "10.0.0.1", "--interface", "en0"), "is not for mode user-v2"),
+        (("create", "foo", "--mode", "bridged"), "interface: '': is needed in mode bridged"),
+        (("create", "foo", "--mode", "bridged", "--interface", "en0 --x"), "cannot be an interface's name"),
+        (("create", "foo", "--mode", "bridged", "--gateway", "10.0.0.1"), "is not for mode bridged"),
+        (("create", "foo", "--mode", "other", "--gateway", "10.0.0.1"), "(allowed: user-v2, host, shared,"),
+        (("create", "shared", "--gateway", "10.0.0.1"), "network 'shared' exists already"),
+        (("create", "user-v2", "--gateway", "10.0.0.1"), "network 'user-v2' exists already"),
+        (("create", "a b", "--gateway", "10.0.0.1"), "name: 'a b': cannot be a network's name"),
+        (("create", "../up", "--gateway", "10.0.0.1"), "cannot be a network's name"),
+        (("create",), "Missing argument 'NETWORK'"),
+        (("delete", "a b"), "cannot be a network's name"),
+    ],
+)
+def test_what_is_wrong_is_told_and_nothing_changes(callao: Line, line: tuple[str, ...], words: str) -> None:
+    callao("network", "list")
+    done = callao("network", *line)
+    assert (done.status, words in done.err) == (1, True), done.err
+    assert file(callao.home).read_text() == default_text()
+
+
+def test_a_network_that_an_instance_names_is_deleted_by_force_alone(callao: Line) -> None:
+    callao("network", "create", "lab", "--gateway", "10.0.0.1")
+    folder = callao.home / "web"
+    folder.mkdir()
+    (folder / "lima.yaml").write_text("networks:\n- lima: lab\n")
+    done = callao("network", "delete", "lab")
+    assert (done.status, "networks of web name it" in done.err) == (1, True)
+    assert "callao network delete --force lab" in done.err
+    assert callao("network", "delete", "-f", "lab").status == 0
+    assert "lab" not in callao("network", "list").out
+
+
+def test_the_built_in_network_comes_back_when_it_is_deleted_and_stays_beside_a_second(callao: Line) -> None:
+    callao("network", "delete", "user-v2")
+    done = callao("network", "delete", "user-v2")
+    assert (done.status, "is built in while no other network has its mode" in done.err) == (0, True)
+    callao("network", "create", "lab", "--gateway", "10.0.0.1")
+    assert {"lab", "user-v2"} <= {line.split()[0] for line in callao("network", "list").out.splitlines()}
+
+
+def test_a_file_with_problems_is_refused_with_their_lines(callao: Line) -> None:
+    file(callao.home).parent.mkdir(parents=True)
+    file(callao.home).write_text("networks:\n  a: {mode: other}\n  b: {mode: host}\n")
+    done = callao("network", "list")
+    assert done.status == 1
+    assert f"{file(callao.home)}:2:7: networks.a.mode" in done.err
+    assert f"{file(callao.home)}:3:3: networks.b.gateway" in done.err
