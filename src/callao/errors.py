@@ -211,7 +211,7 @@ class DiskReferenced(DiskError):
 
 
 class NetworkError(CallaoError):
-    """A network that cannot be changed, started or stopped as asked."""
+    """A network of networks.yaml that cannot be changed or run, or that an instance cannot be on."""
 
 
 class NetworkInUse(NetworkError):
@@ -228,10 +228,6 @@ class PortTaken(DriverError):
     def __init__(self, message: str, *, port: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.port = port
-
-
-class NetworkError(CallaoError):
-    """A network of networks.yaml cannot be run, or an instance cannot be in it."""
 
 
 class AgentError(CallaoError):
