@@ -89,10 +89,19 @@ EXAMPLES = r"""
     mode: bridged
     interface: en0
 
-- name: Have it no more
+- name: Have one whose addresses the host reaches
+  callao.lima.network:
+    name: stage
+    mode: host
+    gateway: 192.168.43.1
+    netmask: 255.255.255.0
+    dhcp_end: 192.168.43.99
+
+- name: Have it no more, whoever names it
   callao.lima.network:
     name: lab
     state: absent
+    force: true
 """
 
 RETURN = r"""
