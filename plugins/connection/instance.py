@@ -286,7 +286,7 @@ class Connection(SSHConnection):
         if endpoint is None:
             raise AssertionError("a command is built before the instance was looked up")
         options = [
-            "HostName=127.0.0.1",
+            f"HostName={endpoint.address}",
             f"Port={endpoint.port}",
             f"HostKeyAlias={endpoint.alias}",
             "UpdateHostKeys=no",
@@ -303,8 +303,9 @@ class Connection(SSHConnection):
         options += [f'IdentityFile="{_literal(path)}"' for path in identities]
         if endpoint.identities:
             options += ["IdentitiesOnly=yes"]
-        if self._proxy_command:
-            options += [f"ProxyCommand={self._proxy_command}"]
+        proxy_command = self._proxy_command if self._remote() else endpoint.proxy_command
+        if proxy_command:
+            options += [f"ProxyCommand={proxy_command}"]
         return ["-F", "none", *(word for option in options for word in ("-o", option))]
 
     @contextlib.contextmanager
@@ -353,7 +354,7 @@ class Connection(SSHConnection):
         if endpoint is None or not self._control_path(endpoint).exists():
             raise NotRunning
         self._proxy_command = Hop.to(self.get_option("lima_host"), self._host_variables).proxy_command(
-            endpoint.port
+            endpoint
         )
         return endpoint
 
@@ -371,7 +372,7 @@ class Connection(SSHConnection):
             raise AnsibleConnectionFailure(self._missing(f"{error} on {host}")) from error
         except NotRunning as error:
             raise AnsibleConnectionFailure(_stopped(name, f" on {host}")) from error
-        self._proxy_command = hop.proxy_command(endpoint.port)
+        self._proxy_command = hop.proxy_command(endpoint)
         remember(cache, endpoint)
         return endpoint
 

@@ -27,13 +27,16 @@ class NotRunning(Exception):
 class Endpoint:
     """How to reach one start of one instance.
 
-    ``incarnation`` differs between any two starts that ssh must not mistake for each other;
+    ``proxy_command`` is run in place of a connection to ``address`` and ``port``, as ssh_config(5) has it;
+    empty for none. ``incarnation`` differs between any two starts that ssh must not mistake for each other;
     ``identities`` are none for an instance on another machine, whose key stays there;
     ``known_hosts`` is None for one that Lima itself runs, whose host key nobody knows.
     """
 
     alias: str
     port: int
+    address: str
+    proxy_command: str
     user: str
     identities: tuple[str, ...]
     known_hosts: str | None
@@ -72,7 +75,9 @@ def parse(texts: dict[str, str], known_hosts: str) -> Endpoint:
         match = None if line.lstrip().startswith("#") else _OPTION.match(line)
         if match:
             value = match[2] if match[2] is not None else match[3]
-            options.setdefault(match[1].lower(), []).append(value.replace("%%", "%"))
+            key = match[1].lower()
+            literal = value if key == "proxycommand" else value.replace("%%", "%")
+            options.setdefault(key, []).append(literal)
     port = options.get("port", ["0"])[0]
     if not port.isdigit() or port == "0":
         raise NotRunning
@@ -81,6 +86,8 @@ def parse(texts: dict[str, str], known_hosts: str) -> Endpoint:
     return Endpoint(
         alias=alias[0],
         port=int(port),
+        address=options.get("hostname", ["127.0.0.1"])[0],
+        proxy_command=options.get("proxycommand", [""])[0],
         user=options.get("user", [""])[0],
         identities=tuple(options.get("identityfile", [])),
         known_hosts=known_hosts if texts["known_hosts"].strip() else None,

@@ -101,8 +101,8 @@ class Hop:
             argv += ["-o", f'ControlPath="{control_path}"']
         return cls(name=name, address=address, argv=tuple(argv), control_path=control_path)
 
-    def proxy_command(self, port: int) -> str:
-        """For ssh_config(5)'s ProxyCommand: joins us with 127.0.0.1:``port`` over there."""
+    def proxy_command(self, endpoint: Endpoint) -> str:
+        """For ssh_config(5)'s ProxyCommand: connects to ``endpoint`` over there."""
         command = [
             sys.executable,
             "-IS",
@@ -112,10 +112,12 @@ class Hop:
             "-o",
             "ControlMaster=no",
             *self.argv[1:],
-            "-W",
-            f"127.0.0.1:{port}",
-            self.address,
         ]
+        if endpoint.proxy_command:  # runs over there; our ssh replaces its tokens, %h as one
+            there = f"{shlex.quote(self.address)} {shlex.quote(endpoint.proxy_command)}"
+            return f"{shlex.join(command)} ".replace("%", "%%") + there
+        address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+        command += ["-W", f"{address}:{endpoint.port}", self.address]
         return shlex.join(command).replace("%", "%%")
 
     def look(self, name: str, home: str, known_hosts: Path) -> Endpoint:

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from callao.reach import Reach
 from callao.ssh import Endpoint, known_hosts, render
 
 USER = pwd.getpwuid(os.getuid()).pw_name
@@ -29,6 +31,25 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+_JOIN = """\
+import os, socket, sys, threading
+peer = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def send():
+    while data := os.read(0, 65536):
+        peer.sendall(data)
+threading.Thread(target=send, daemon=True).start()
+while data := peer.recv(65536):
+    os.write(1, data)
+"""
+"""A proxy command: joins its standard input and output with a port."""
+
+
+def proxied_reach(program: Path, port: int) -> Reach:
+    """A way to the port by a proxy command alone, written to ``program``: the address leads nowhere."""
+    program.write_text(_JOIN)
+    return Reach(1, "192.0.2.1", (sys.executable, str(program), str(port)))
 
 
 @dataclass
@@ -108,14 +129,17 @@ class Box:
     def identity(self) -> Path:
         return self.home / "_config" / "user"
 
-    def instance(self, name: str, sshd: Sshd, *, pid: int | None = None) -> Path:
-        """The folder of the instance ``name`` whose guest is that sshd."""
+    def instance(self, name: str, sshd: Sshd, *, pid: int | None = None, reach: Reach | None = None) -> Path:
+        """The folder of the instance ``name`` whose guest is that sshd.
+
+        :param reach: how ssh gets there, where that is not by the sshd's own port.
+        """
         folder = self.home / name
         folder.mkdir(exist_ok=True)
         alias = f"lima-{name}"
         endpoint = Endpoint(
             alias=alias,
-            port=sshd.port,
+            reach=reach or Reach(sshd.port),
             user=USER,
             identity=self.identity,
             known_hosts=folder / "known_hosts",

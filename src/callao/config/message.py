@@ -12,6 +12,7 @@ from callao.config.names import hostname_of
 from callao.config.schema import Config
 from callao.errors import ExpressionError, Problem
 from callao.host import Host, identity_file
+from callao.reach import LOOPBACK, Reach
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Condition:
     """Variables of a message that describe the running machine."""
 
     status: str = "Running"
-    ssh_local_port: int = 0
+    reach: Reach | None = None
     agent_pid: int = 0
     driver_pid: int = 0
     protected: bool = False
@@ -69,12 +70,12 @@ def _expanded(config: Config, host: Host, name: str, instance_dir: Path, conditi
             "disk": config.disk,
             "additionalDisks": document["additionalDisks"],
             "networks": document["networks"],
-            "sshLocalPort": condition.ssh_local_port or config.ssh.local_port,
+            "sshLocalPort": condition.reach.port if condition.reach else config.ssh.local_port,
             "sshConfigFile": str(instance_dir / "ssh.config"),
             "hostAgentPID": condition.agent_pid,
             "driverPID": condition.driver_pid,
             "config": document,
-            "sshAddress": "127.0.0.1",
+            "sshAddress": condition.reach.address if condition.reach else LOOPBACK,
             "protected": condition.protected,
             "limaVersion": condition.lima_version,
             "param": config.param,

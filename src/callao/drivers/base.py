@@ -14,6 +14,7 @@ from callao.events import Reporter
 from callao.guestnet import GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths, Shape
+from callao.reach import Reach
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
@@ -126,8 +127,8 @@ class Boot:
 
     paths: InstancePaths
     config: Config
-    ssh_port: int
-    """The host's port, on 127.0.0.1, that leads to the guest's sshd; 0 for none yet."""
+    reach: Reach | None
+    """The driver's own answer, :meth:`Driver.reach`; None while nobody is to reach the guest's sshd."""
     forwards: tuple[Forward, ...] = ()
     mac_address: str = ""
     """Of the first, user-mode NIC; stable over the life of the instance."""
@@ -264,6 +265,12 @@ class Driver(Protocol):
 
     def network(self, config: Config) -> GuestNetwork:
         """Of the first NIC of a machine of ``config``; pure."""
+
+    def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:
+        """How ssh gets to the guest's sshd; pure.
+
+        :param port: a free port of the host's loopback, which the machine may have lead there.
+        """
 
     def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
         """What explains why a machine failed, the hypervisor's own first."""

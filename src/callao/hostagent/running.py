@@ -59,7 +59,7 @@ class Running:
         """:param greeting: what a guest's program is told each time it has said hello."""
         self.at, self.status, self.started = at, status, started
         self.config = self.booted = at.config
-        self.machine, port = started.machine, started.ssh_port
+        self.machine, port = started.machine, started.reach.port
         self.off = asyncio.ensure_future(self.machine.wait())
         self.client = Client(at.paths.ssh_config, ssh_alias(at.paths.name), at.paths.ssh_sock)
         self.forwards = Forwards(self.machine, started.forwards, port)
@@ -85,7 +85,7 @@ class Running:
             self.machine,
             self.client,
             self.config,
-            ssh_port=self.started.ssh_port,
+            ssh_port=self.started.reach.port,
             network=self.at.driver.network(self.config),
             sockets=self.at.paths.sock_dir,
             changed=self.note_forwards,
@@ -102,9 +102,10 @@ class Running:
         if self.space is not None:
             self._in_background(self.space.run())
         forwards = self.forwards.bindings()
-        status.note(driver=identify(self.machine.pid), ssh_port=self.started.ssh_port, forwards=forwards)
+        reach = self.started.reach
+        status.note(driver=identify(self.machine.pid), **reach.fields(), forwards=forwards)
         status.passed(Stage.DRIVER)
-        write_ssh_config(at.paths, self.config, self.started.ssh_port)
+        write_ssh_config(at.paths, self.config, reach)
         server = await http.serve(at.paths.ha_sock, routes_of(self))
         try:
             self._in_background(self._become_ready())
@@ -177,7 +178,7 @@ class Running:
         finally:
             self.note_forwards()
         self.config = config
-        write_ssh_config(self.at.paths, config, self.started.ssh_port)
+        write_ssh_config(self.at.paths, config, self.started.reach)
         if self.shares.are_those_of(config):
             self.booted = msgspec.structs.replace(self.booted, mounts=config.mounts)
             self.status.note(booted=fingerprint(self.booted))

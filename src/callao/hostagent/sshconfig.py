@@ -7,14 +7,15 @@ from callao.atomic import write_volatile
 from callao.config import Config
 from callao.host import identity_file
 from callao.instances import InstancePaths, ssh_alias
+from callao.reach import Reach
 from callao.ssh import Endpoint, render
 
 
-def write_ssh_config(paths: InstancePaths, config: Config, port: int) -> None:
+def write_ssh_config(paths: InstancePaths, config: Config, reach: Reach) -> None:
     """:raises OSError: when it cannot be written."""
     endpoint = Endpoint(
         alias=ssh_alias(paths.name),
-        port=port,
+        reach=reach,
         user=config.user.name,
         identity=identity_file(paths.dir.parent),
         known_hosts=paths.known_hosts,

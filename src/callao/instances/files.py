@@ -12,6 +12,7 @@ import msgspec
 from callao.atomic import write_file
 from callao.instances.process import Identity
 from callao.instances.shape import Shape
+from callao.reach import LOOPBACK, Reach
 
 T = TypeVar("T")
 
@@ -62,6 +63,9 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     agent: Identity
     driver: Identity | None = None
     ssh_port: int = 0
+    """With the next two, the :class:`callao.reach.Reach` of the guest's sshd; 0 until it is known."""
+    ssh_address: str = LOOPBACK
+    ssh_proxy_command: tuple[str, ...] = ()
     booted: str = ""
     """Fingerprint of the configuration that the machine was started with."""
     ready: bool = False
@@ -70,6 +74,11 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds from the agent's start to the end of each stage."""
     forwards: tuple[tuple[str, str, int, int], ...] = ()
     """(proto, host ip, host port, guest port) as the hypervisor has them now."""
+
+    @property
+    def reach(self) -> Reach | None:
+        """How ssh gets to the guest's sshd; None until that is known."""
+        return Reach(self.ssh_port, self.ssh_address, self.ssh_proxy_command) if self.ssh_port else None
 
 
 def read_json(path: Path, kind: type[T]) -> T | None:

@@ -22,6 +22,7 @@ from callao.instances.present import Status, existing, is_there, names, running,
 
 if TYPE_CHECKING:
     from callao.host import Host
+    from callao.reach import Reach
 
 _VERSION = 2
 """Version of the index's format: raised when facts are added, so that an older index is not used."""
@@ -43,14 +44,14 @@ class Facts(NamedTuple):
 
 
 class IndexedInstance(NamedTuple):
-    """One instance, its lima.yaml from the index; ``ssh_port`` is 0 while it is off."""
+    """One instance, its lima.yaml from the index; ``reach`` is None while it is off."""
 
     paths: InstancePaths
     status: Status
     facts: Facts
     agent: Process | None = None
     driver: Process | None = None
-    ssh_port: int = 0
+    reach: Reach | None = None
     errors: tuple[str, ...] = ()
 
     @property
@@ -116,9 +117,9 @@ class _Index:
 
     def look(self, paths: InstancePaths) -> IndexedInstance:
         facts = self._known_facts(paths)
-        agent, driver, port = running(paths)
+        agent, driver, reach = running(paths)
         status, errors = standing(paths, facts.errors, agent, driver)
-        return IndexedInstance(paths, status, facts, agent, driver, port, errors)
+        return IndexedInstance(paths, status, facts, agent, driver, reach, errors)
 
     def _known_facts(self, paths: InstancePaths) -> Facts:
         try:

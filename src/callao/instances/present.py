@@ -13,6 +13,7 @@ from callao.config.names import check_name, is_instance_name
 from callao.errors import InstanceError, InstanceNotFound, InstanceProtected
 from callao.instances.alive import Known, Process, alive, named_by
 from callao.instances.paths import InstancePaths
+from callao.reach import LOOPBACK, Reach, from_fields
 
 K = TypeVar("K", bound=Known)
 
@@ -27,11 +28,11 @@ class Status(enum.StrEnum):
 
 
 class Running(NamedTuple):
-    """The host agent and the hypervisor, as far as they live; ``ssh_port`` is 0 while there is no agent."""
+    """The host agent and the hypervisor, as far as they live; ``reach`` is None while there is no agent."""
 
     agent: Process | None
     driver: Process | None
-    ssh_port: int = 0
+    reach: Reach | None = None
 
 
 def names(home: Path) -> list[str]:
@@ -78,8 +79,8 @@ def running(paths: InstancePaths) -> Running:
     said = _written(paths.runtime)
     wrote, machine = _process(said.get("agent")), _process(said.get("driver"))
     agent, driver = of_start_or_file(paths, wrote, machine)
-    port = said.get("ssh_port") if agent == wrote else foreign_port(paths)
-    return Running(agent, driver, port if agent is not None and isinstance(port, int) else 0)
+    reach = from_fields(said) if agent == wrote else foreign_reach(paths)
+    return Running(agent, driver, reach if agent is not None else None)
 
 
 def of_start_or_file(
@@ -95,17 +96,22 @@ def of_start_or_file(
     )
 
 
-def foreign_port(paths: InstancePaths) -> int | None:
-    """The port that Lima's own host agent wrote into ssh.config."""
+def foreign_reach(paths: InstancePaths) -> Reach | None:
+    """The address and port that Lima's own host agent wrote into ssh.config; None where there is no port."""
     try:
         lines = paths.ssh_config.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
+    said: dict[str, str] = {}
     for line in lines:
         key, _, value = line.strip().partition(" ")
-        if key.lower() == "port" and value.strip().isdigit():
-            return int(value)
-    return None
+        said.setdefault(key.lower(), value.strip())
+    port = said.get("port", "")
+    return (
+        Reach(int(port), said.get("hostname", LOOPBACK))
+        if port.isdecimal() and 0 < int(port[:6]) < 65536
+        else None
+    )
 
 
 def standing(

@@ -18,13 +18,14 @@ from callao.instances.paths import InstancePaths
 from callao.instances.present import (
     Status,
     existing,
-    foreign_port,
+    foreign_reach,
     is_there,
     names,
     of_start_or_file,
     standing,
 )
 from callao.instances.process import Identity
+from callao.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Instance:
     """Why callao.json cannot be read; nothing may overwrite it then."""
     agent: Identity | None = None
     driver: Identity | None = None
-    ssh_port: int | None = None
+    reach: Reach | None = None
     booted: str = ""
     ready: bool = False
     failure: Failure | None = None
@@ -100,7 +101,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
         record_unreadable=unreadable,
         agent=agent,
         driver=driver,
-        ssh_port=(live.ssh_port or None) if live else foreign_port(paths) if agent else None,
+        reach=live.reach if live else foreign_reach(paths) if agent else None,
         booted=live.booted if live else "",
         ready=live.ready if live else agent is not None,
         failure=live.failure if live else None,

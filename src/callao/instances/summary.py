@@ -6,6 +6,7 @@ from __future__ import annotations
 from callao.host import identity_file
 from callao.instances.paths import ssh_alias
 from callao.instances.store import Instance
+from callao.reach import LOOPBACK
 
 
 def summary(instance: Instance) -> dict[str, object]:
@@ -29,8 +30,8 @@ def summary(instance: Instance) -> dict[str, object]:
         "autostart": instance.autostart,
         "image": instance.record.image,
         "ssh": {
-            "address": "127.0.0.1",
-            "port": instance.ssh_port,
+            "address": instance.reach.address if instance.reach else LOOPBACK,
+            "port": instance.reach.port if instance.reach else None,
             "user": config.user.name if config else None,
             "identity_file": str(identity_file(instance.dir.parent)),
             "known_hosts_file": str(paths.known_hosts),

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from callao.errors import AgentError
+from callao.reach import Reach
 from callao.ssh.output import last_bytes, lines
 from callao.ssh.target import Target
 from callao.system import die_with_parent
 
 _BANNER_LIMIT = 1 << 10
 """Bytes of a first line; RFC 4253 allows an sshd 255."""
+
+_BANNER_TIMEOUT = 5.0
+"""Seconds for the banner."""
 
 _CONTROL = 30.0
 """Seconds for the control master to do what it is told."""
@@ -181,19 +185,39 @@ async def end(process: asyncio.subprocess.Process) -> None:
     process._transport.close()  # type: ignore[attr-defined]
 
 
-async def banner(port: int) -> str:
-    """The banner on 127.0.0.1:``port`` now, as in ``SSH-2.0-OpenSSH_9.2``; empty where nothing answers.
+async def banner(reach: Reach) -> str:
+    """sshd's banner, as in ``SSH-2.0-OpenSSH_9.2``; empty where nothing answers now.
 
     User-mode networking accepts connections for a guest that is still booting, so only a line of
     the protocol (RFC 4253, section 4.2) proves that sshd is there.
     """
-    writer: asyncio.StreamWriter | None = None
     try:
-        async with asyncio.timeout(5.0):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=_BANNER_LIMIT)
+        async with asyncio.timeout(_BANNER_TIMEOUT), _opened(reach) as reader:
             return (await reader.readline()).decode(errors="replace").strip()
     except (OSError, TimeoutError, ValueError):  # the last: a longer line than sshd's
         return ""
-    finally:
-        if writer is not None:
+
+
+@contextlib.asynccontextmanager
+async def _opened(reach: Reach) -> AsyncIterator[asyncio.StreamReader]:
+    """What sshd sends first, as an ssh client would get it."""
+    if not reach.proxy_command:
+        reader, writer = await asyncio.open_connection(reach.address, reach.port, limit=_BANNER_LIMIT)
+        try:
+            yield reader
+        finally:
             writer.close()
+        return
+    process = await asyncio.create_subprocess_exec(
+        *reach.proxy_command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        preexec_fn=die_with_parent(),
+        limit=_BANNER_LIMIT,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout
+    finally:
+        await end(process)

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from callao.config.names import CONTROL_SUFFIX, LONGEST_USER, UNIX_PATH_MAX
+from callao.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Endpoint:
     """Where an instance's sshd is, and how its key is known."""
 
     alias: str
-    port: int
+    reach: Reach
     user: str
     identity: Path
     known_hosts: Path
@@ -34,8 +36,9 @@ def known_hosts(alias: str, host_key_pub: str) -> str:
 def render(endpoint: Endpoint) -> str:
     """ssh.config as Lima lays it out, see ssh_config(5), with the host key checked."""
     options = {
-        "Hostname": "127.0.0.1",
-        "Port": str(endpoint.port),
+        "Hostname": endpoint.reach.address,
+        "Port": str(endpoint.reach.port),
+        **_proxy(endpoint.reach),
         "User": endpoint.user,
         "IdentityFile": _quoted(endpoint.identity),
         "IdentitiesOnly": "yes",
@@ -69,6 +72,12 @@ def render(endpoint: Endpoint) -> str:
             "",
         ]
     )
+
+
+def _proxy(reach: Reach) -> dict[str, str]:
+    if not reach.proxy_command:
+        return {}
+    return {"ProxyCommand": shlex.join(reach.proxy_command).replace("%", "%%")}
 
 
 def _of_others(path: Path) -> str:

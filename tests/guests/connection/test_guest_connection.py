@@ -91,11 +91,11 @@ def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_me
     assert "instance 'box' is stopped" in boot_id()
     first = boot_id(lima_autostart=True)
     assert "CHANGED" in first, first
-    port = inspect("box", home.path, home.host).ssh_port
+    port = inspect("box", home.path, home.host).reach.port
 
     extra = {**home.direct(), "ssh": {"localPort": port}}
     home.ensure("box", recreate=True, warm=True, timeout=600, extra=extra)
-    assert inspect("box", home.path, home.host).ssh_port == port
+    assert inspect("box", home.path, home.host).reach.port == port
     second = boot_id()
     assert "CHANGED" in second, second
     assert second != first

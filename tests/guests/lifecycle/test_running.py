@@ -198,7 +198,7 @@ def test_every_line_of_the_journal_is_an_object_with_a_time(box: Box) -> None:
 
 def test_the_agent_answers_on_its_socket(box: Box) -> None:
     info = call(box.home.path / NAME / "ha.sock", "GET", "/v1/info")
-    assert info["sshLocalPort"] == box.now().ssh_port
+    assert info["sshLocalPort"] == box.now().reach.port
     assert info["ready"] is True
     assert info["listeners"] == {"by": "events"}
 

@@ -82,7 +82,7 @@ def test_patterns_choose(callao: Line, patterns: list[str], names: list[str], st
 
 def test_json_is_one_object_a_line_with_limactls_fields(callao: Line) -> None:
     callao.write("a_b.c", param={"X": "y"}, message="Hello {{.Name}} {{.Param.X}}")
-    callao.run("z")
+    callao.run("z", message="{{.Status}}, ssh -p {{.SSHLocalPort}} {{.SSHAddress}}")
     lines = callao("list", "--json").out.splitlines()
     first, second = (json.loads(line) for line in lines)
     assert set(first) == set(FIELDS.values())
@@ -94,6 +94,7 @@ def test_json_is_one_object_a_line_with_limactls_fields(callao: Line) -> None:
     assert (first["hostAgentPID"], second["hostAgentPID"]) == (0, callao.sleepers[0].pid)
     assert first["sshConfigFile"] == f"{callao.home}/a_b.c/ssh.config"
     assert first["message"] == "Hello a_b.c y"
+    assert second["message"] == "Running, ssh -p 60022 127.0.0.1"
     assert first["config"]["param"] == {"X": "y"}
     assert (first["protected"], first["errors"]) == (False, [])
     assert callao("list", "--format", "json").out.splitlines() == lines

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import programs
-from support.sshd import USER, Box, Sshd, free_port
+from support.sshd import USER, Box, Sshd, free_port, proxied_reach
 
 from callao.ssh import known_hosts
 
@@ -54,6 +54,15 @@ def test_another_host_name_reaches_the_instance_that_lima_instance_names(
     web: Sshd, environment: dict[str, str]
 ) -> None:
     done = ansible(environment, "echo there", host="shop", lima_instance="web")
+    assert "there" in done.stdout, done.stderr
+
+
+def test_an_instance_is_reached_by_its_proxy_command(
+    box: Box, environment: dict[str, str], tmp_path: Path
+) -> None:
+    sshd = box.start()
+    box.instance("web", sshd, reach=proxied_reach(tmp_path / "join it.py", sshd.port))
+    done = ansible(environment, "echo there")
     assert "there" in done.stdout, done.stderr
 
 

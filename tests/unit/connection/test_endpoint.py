@@ -19,6 +19,7 @@ from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import (
     valid_name,
 )
 
+from callao.reach import Reach
 from callao.ssh import Endpoint, known_hosts, render
 
 
@@ -29,7 +30,9 @@ def texts(config: str, known: str = "lima-web ssh-ed25519 AAAA\n", pid: str = "1
 def config(port: int = 40022, folder: str = "/l/web") -> str:
     where = Path(folder)
     return render(
-        Endpoint("lima-web", port, "ana", Path("/l/_config/a %h key"), where / "known_hosts", where / "s")
+        Endpoint(
+            "lima-web", Reach(port), "ana", Path("/l/_config/a %h key"), where / "known_hosts", where / "s"
+        )
     )
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from support import programs
 from support.namespace import network_namespace
-from support.sshd import USER, Box, Sshd, free_port, keygen
+from support.sshd import USER, Box, Sshd, free_port, keygen, proxied_reach
 
 from callao.ssh import known_hosts
 
@@ -107,6 +107,16 @@ def test_the_guest_is_reached_through_its_machine_alone(
     done = raw(machine, environment, tmp_path, "echo $CALLAO_MARK; ip netns identify $$")
     assert "farx" in done.stdout, done.stdout + done.stderr
     assert machine.namespace in done.stdout
+
+
+def test_a_proxy_command_of_the_instance_runs_on_its_machine(
+    machine: Machine, environment: dict[str, str], tmp_path: Path
+) -> None:
+    machine.box.instance(
+        "web", machine.guest, reach=proxied_reach(tmp_path / "join it.py", machine.guest.port)
+    )
+    done = raw(machine, environment, tmp_path, "echo $CALLAO_MARK")
+    assert "farx" in done.stdout, done.stdout + done.stderr
 
 
 @pytest.mark.once

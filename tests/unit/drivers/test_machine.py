@@ -18,6 +18,7 @@ from callao.drivers.qemu.machine import Booting, command_line
 from callao.errors import DriverError
 from callao.host import Host, HostUser
 from callao.instances import InstancePaths
+from callao.reach import Reach
 
 HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "")
 TCG = Acceleration("tcg", "Nehalem")
@@ -30,7 +31,7 @@ def config(**document: Any) -> Config:
 
 def argv(booting: Booting | None = None, folder: str = "/h/web", **document: Any) -> list[str]:
     forwards = (Forward("tcp", "127.0.0.1", 8080, 80), Forward("udp", "0.0.0.0", 5353, 53))
-    boot = Boot(InstancePaths(Path(folder)), config(**document), 40022, forwards, "52:55:55:00:00:01")
+    boot = Boot(InstancePaths(Path(folder)), config(**document), Reach(40022), forwards, "52:55:55:00:00:01")
     return command_line("qemu-system-x86_64", boot, TCG, booting or Booting())
 
 

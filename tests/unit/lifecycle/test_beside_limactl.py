@@ -65,8 +65,8 @@ def test_it_is_seen_running_at_the_port_that_limactl_chose(paths: InstancePaths)
         found = inspect("web", home, HOST)
         (line,) = indexed_instances(home, HOST)
         assert found.agent is not None
-        assert (found.status, found.agent.pid, found.ssh_port) == (Status.RUNNING, process.pid, 40123)
-        assert (line.status, line.ssh_port) == (Status.RUNNING, 40123)
+        assert (found.status, found.agent.pid, found.reach.port) == (Status.RUNNING, process.pid, 40123)
+        assert (line.status, line.reach.port) == (Status.RUNNING, 40123)
     assert inspect("web", home, HOST).status is Status.STOPPED
 
 

@@ -24,6 +24,7 @@ from callao.errors import AgentError
 from callao.host import Host, HostUser
 from callao.instances import InstancePaths
 from callao.mounts import server
+from callao.reach import Reach
 
 SHARE = DeviceShare("lima-0011", MountType.P9, "/data")
 SLOTS = 8
@@ -119,7 +120,9 @@ def test_memory_is_shared_where_there_is_a_memfd(
     document = {"images": [{"location": "/img.qcow2"}], "vmType": "qemu", "arch": "x86_64"}
     ann = Host("linux", "x86_64", 8, 2**34, HostUser("ann", 1001, "Ann", "/home/ann"), "")
     folder = Path("/h/web")
-    boot = Boot(InstancePaths(folder), effective(document, ann, name="web", instance_dir=folder), 40022)
+    boot = Boot(
+        InstancePaths(folder), effective(document, ann, name="web", instance_dir=folder), Reach(40022)
+    )
     monkeypatch.setattr(sys, "platform", platform)
     words = command_line("qemu", boot, Acceleration("tcg", "Nehalem"), Booting())
     assert len([each for each in words if each.startswith("memory-backend-memfd")]) == shared

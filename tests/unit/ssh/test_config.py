@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from callao.reach import Reach
 from callao.ssh import Endpoint, host_key, known_hosts, render
 
 
 def endpoint(folder: Path) -> Endpoint:
     return Endpoint(
         alias="lima-web",
-        port=40022,
+        reach=Reach(40022),
         user="lima",
         identity=folder / "_config" / "user",
         known_hosts=folder / "known_hosts",

@@ -103,7 +103,7 @@ def _cell(each: IndexedInstance, column: str) -> str:
         case "STATUS":
             return each.status.value
         case "SSH":
-            return f"127.0.0.1:{each.ssh_port}" if each.ssh_port else "-"
+            return each.reach.label if each.reach else "-"
         case "VMTYPE":
             return facts.vm_type or "-"
         case "ARCH":

@@ -69,9 +69,8 @@ def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> No
 
 def welcome(run: Session, name: str) -> None:
     """The text for an instance that has become ready: its template's message, and how to log in."""
-    from callao.config import message
+    from callao.cli.terminal.fields import message_of
 
-    instance = existing_instance(run, name)
-    if instance.config is not None and instance.config.message:
-        tell(message(instance.config, run.host, name=name, instance_dir=instance.dir).rstrip())
+    if text := message_of(existing_instance(run, name), run.host):
+        tell(text.rstrip())
     tell(f"Ready. A shell in it: callao shell {name}")

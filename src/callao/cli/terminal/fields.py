@@ -11,6 +11,7 @@ from typing import Any
 from callao.errors import CallaoError
 from callao.host import Host, identity_file
 from callao.instances import Instance
+from callao.reach import LOOPBACK
 
 FIELDS = {
     "Name": "name", "Hostname": "hostname", "Status": "status", "Dir": "dir", "VMType": "vmType",
@@ -34,12 +35,9 @@ _GO_ONLY = re.compile(
 
 def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
     """Plain values, as ``limactl list --json`` has them: sizes in bytes, 0 for a port or pid there isn't."""
-    from callao.config import as_written, hostname_of, message
+    from callao.config import as_written, hostname_of
 
     config = instance.config
-    told = ""
-    if config is not None and config.message:
-        told = message(config, host, name=instance.name, instance_dir=instance.dir)
     document = as_written(config, instance.document) if config else {}
     return {
         "name": instance.name,
@@ -51,16 +49,16 @@ def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
         "cpus": config.cpus if config else 0,
         "memory": config.memory if config else 0,
         "disk": config.disk if config else 0,
-        "message": told,
+        "message": message_of(instance, host),
         "additionalDisks": document.get("additionalDisks", []),
         "network": document.get("networks", []),
-        "sshLocalPort": instance.ssh_port or 0,
+        "sshLocalPort": instance.reach.port if instance.reach else 0,
         "sshConfigFile": str(instance.paths.ssh_config),
         "hostAgentPID": instance.agent.pid if instance.agent else 0,
         "driverPID": instance.driver.pid if instance.driver else 0,
         "errors": list(instance.errors),
         "config": document or None,
-        "sshAddress": "127.0.0.1",
+        "sshAddress": instance.reach.address if instance.reach else LOOPBACK,
         "protected": instance.protected,
         "limaVersion": _version(instance),
         "param": dict(config.param) if config else {},
@@ -73,6 +71,23 @@ def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
         "ready": instance.ready,
         "forwards": [list(each) for each in instance.forwards],
     }
+
+
+def message_of(instance: Instance, host: Host) -> str:
+    """The text that the template has for whoever starts the instance; empty where there is none."""
+    from callao.config.message import Condition, message
+
+    if instance.config is None or not instance.config.message:
+        return ""
+    condition = Condition(
+        status=instance.status.value,
+        reach=instance.reach,
+        agent_pid=instance.agent.pid if instance.agent else 0,
+        driver_pid=instance.driver.pid if instance.driver else 0,
+        protected=instance.protected,
+        lima_version=_version(instance),
+    )
+    return message(instance.config, host, name=instance.name, instance_dir=instance.dir, condition=condition)
 
 
 def renderer(

@@ -33,6 +33,7 @@ from callao.events import Event, EventState, Reporter, Stage
 from callao.guestnet import USER_MODE, GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths
+from callao.reach import Reach
 
 if TYPE_CHECKING:
     from callao.images import Fetched  # a download has no part in running a machine
@@ -84,6 +85,9 @@ class QemuDriver:
 
     def network(self, config: Config) -> GuestNetwork:  # noqa: ARG002 - the same for all of QEMU's
         return USER_MODE
+
+    def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:  # noqa: ARG002 - as above
+        return Reach(port)
 
     def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
         return Log("QEMU", paths.qemu_log), Log("the serial console", paths.serial_log)

@@ -60,7 +60,7 @@ class Booting:
 def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting) -> list[str]:
     """The whole argv."""
     config, paths = boot.config, boot.paths
-    ssh = [Forward("tcp", "127.0.0.1", boot.ssh_port, 22)] if boot.ssh_port else []
+    ssh = [Forward("tcp", boot.reach.address, boot.reach.port, 22)] if boot.reach is not None else []
     parts: list[Part] = [each for each in (booting.flash, booting.kernel) if each is not None]
     parts += [
         Disk("disk", booting.disk or paths.disk, "qcow2", boot=True),
@@ -99,7 +99,7 @@ def machine_words(binary: str, boot: Boot, accel: Acceleration, booting: Booting
     Two machines of which this is the same can take up each other's state.
     """
     neutral = replace(
-        boot, paths=InstancePaths(Path("/")), ssh_port=0, forwards=(), mac_address="", shares=(),
+        boot, paths=InstancePaths(Path("/")), reach=None, forwards=(), mac_address="", shares=(),
         disks=tuple(replace(each, image=Path("/")) for each in boot.disks),
     )  # fmt: skip
     flash = replace(booting.flash, variables=Path("/")) if booting.flash is not None else None

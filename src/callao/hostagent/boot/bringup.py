@@ -48,17 +48,17 @@ async def bring_up(running: Running, deadline: float) -> None:
         await ports.settled()
     status.note(ready=True)
     status.passed(Stage.READY, running.config.message)
-    journal.write(running=True, sshLocalPort=running.started.ssh_port)
+    journal.write(running=True, sshLocalPort=running.started.reach.port)
 
 
 async def _log_in(running: Running, deadline: float) -> None:
-    at, status, port = running.at, running.status, running.started.ssh_port
+    at, status, reach = running.at, running.status, running.started.reach
     if at.take_up is not None:
-        running.master = await await_return(at.paths, at.driver, running.client, port, deadline)
+        running.master = await await_return(at.paths, at.driver, running.client, reach, deadline)
         status.passed(Stage.SSHD)
         return
     running.master = await await_booted(
-        at.paths, at.driver, running.config, running.client, port, deadline, status.passed, status.progress
+        at.paths, at.driver, running.config, running.client, reach, deadline, status.passed, status.progress
     )
 
 

@@ -16,6 +16,7 @@ from callao.hostagent.mounts.devices import device_share, refuse_missing
 from callao.instances import InstancePaths, Record, Shape, TakeUp
 from callao.instances.files import read_json
 from callao.ports import any_free, is_free, named_ports, refusal, static_forwards
+from callao.reach import LOOPBACK, Reach
 
 _DEFAULT_PORT = 60022
 """Lima's port for the instance named ``default``."""
@@ -34,7 +35,7 @@ class StartedMachine:
 
     machine: Machine
     boot: Boot
-    ssh_port: int
+    reach: Reach
     forwards: list[Forward]
     deferred: tuple[Forward, ...] = ()
 
@@ -64,24 +65,25 @@ async def start_machine(
         if not driver.features.live_port_forwards:
             bindings = []
         forwards = [Forward(*each) for each in bindings if each[2] != port and is_free(*each[:3])]
-        boot = _boot_of(driver, paths, config, port, tuple(forwards), take_up)
+        reach = driver.reach(paths, config, port)
+        boot = _boot_of(driver, paths, config, reach, tuple(forwards), take_up)
         deferred: tuple[Forward, ...] = ()
         if take_up is not None and take_up.instance_id:
-            deferred = (Forward("tcp", "127.0.0.1", port, 22), *forwards)
-            boot = replace(boot, ssh_port=0, forwards=())
+            deferred = (Forward("tcp", reach.address, reach.port, 22), *forwards)
+            boot = replace(boot, reach=None, forwards=())
         try:
-            return StartedMachine(await driver.start(boot, report), boot, port, forwards, deferred)
+            return StartedMachine(await driver.start(boot, report), boot, reach, forwards, deferred)
         except PortTaken as error:
             if error.port == port and config.ssh.local_port:
                 raise
-    raise DriverError(f"no free port for ssh on 127.0.0.1 in {_TRIES} tries.")
+    raise DriverError(f"no free port for ssh on {LOOPBACK} in {_TRIES} tries.")
 
 
 def _boot_of(
     driver: Driver,
     paths: InstancePaths,
     config: Config,
-    port: int,
+    reach: Reach,
     forwards: tuple[Forward, ...],
     take_up: TakeUp | None,
 ) -> Boot:
@@ -95,13 +97,13 @@ def _boot_of(
     if take_up is not None:
         saved = SavedState(Path(take_up.folder), take_up.shared_memory)
         disks = taken(take_up.disks, paths, driver.chain)
-        return Boot(paths, config, port, forwards, mac, (), disks, take_up.shape, saved)
+        return Boot(paths, config, reach, forwards, mac, (), disks, take_up.shape, saved)
     shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
     slots = {each.name: len(shares) + at for at, each in enumerate(config.additional_disks)}
     disks = taken(slots, paths, driver.chain)
     spare = SPARE_SLOTS if record.reclaims else WARM_SLOTS
     shape = Shape(spare + len(shares) + len(disks), record.reclaims)
-    return Boot(paths, config, port, forwards, mac, shares, disks, shape)
+    return Boot(paths, config, reach, forwards, mac, shares, disks, shape)
 
 
 def _notices(config: Config, ssh_port: int) -> list[str]:
@@ -117,7 +119,7 @@ def _notices(config: Config, ssh_port: int) -> list[str]:
 def _ssh_port(paths: InstancePaths, config: Config, last_port: int) -> int:
     """The port asked for, or the last one while it is free, so that people's notes stay right."""
     if config.ssh.local_port:
-        if why := refusal("tcp", "127.0.0.1", config.ssh.local_port):
+        if why := refusal("tcp", LOOPBACK, config.ssh.local_port):
             raise PortTaken(
                 f"ssh.localPort: {why}.",
                 hint="Choose another port, or stop who has it.",
@@ -126,6 +128,6 @@ def _ssh_port(paths: InstancePaths, config: Config, last_port: int) -> int:
         return config.ssh.local_port
     named = {port for _, _, port in named_ports(config.port_forwards)}
     for port in (last_port, _DEFAULT_PORT if paths.name == "default" else 0):
-        if port and port not in named and is_free("tcp", "127.0.0.1", port):
+        if port and port not in named and is_free("tcp", LOOPBACK, port):
             return port
     return any_free()

@@ -17,6 +17,7 @@ from callao.errors import AgentError, StageFailed
 from callao.events import Stage
 from callao.hostagent.boot import evidence, yq_edits
 from callao.instances import InstancePaths
+from callao.reach import Reach
 from callao.ssh import Client, banner, end
 
 Passed = Callable[[Stage], None]
@@ -94,7 +95,7 @@ async def await_booted(
     driver: Driver,
     config: Config,
     client: Client,
-    port: int,
+    reach: Reach,
     deadline: float,
     passed: Passed,
     note: Note,
@@ -104,11 +105,11 @@ async def await_booted(
     :param deadline: on :func:`time.monotonic`'s clock, for all of it.
     :raises StageFailed: naming the stage that failed, with the lines that explain it.
     """
-    master = await _await_sshd(paths, driver, client, port, deadline)
+    master = await _await_sshd(paths, driver, client, reach, deadline)
     passed(Stage.SSHD)
     try:
         async with yq_edits.answered(config, client):
-            watched, master = await _watch(paths, driver, client, port, master, deadline, passed, note)
+            watched, master = await _watch(paths, driver, client, reach, master, deadline, passed, note)
         for error in watched.errors:
             note(watched.first, f"{_REPORTERS[watched.first]} reports: {error}")
         if watched.code != "0":
@@ -121,7 +122,7 @@ async def await_booted(
 
 
 async def _await_sshd(
-    paths: InstancePaths, driver: Driver, client: Client, port: int, deadline: float
+    paths: InstancePaths, driver: Driver, client: Client, reach: Reach, deadline: float
 ) -> asyncio.subprocess.Process:
     """Wait until sshd lets us in; returns the ssh master.
 
@@ -130,7 +131,7 @@ async def _await_sshd(
     last = "no answer on the ssh port"
     wrong_since: float | None = None
     while (left := deadline - time.monotonic()) > 0:
-        if not (await banner(port)).startswith("SSH-"):
+        if not (await banner(reach)).startswith("SSH-"):
             await asyncio.sleep(_BANNER_INTERVAL)
             continue
         try:
@@ -166,7 +167,7 @@ def _wrong_host_key(paths: InstancePaths) -> StageFailed:
 
 
 async def await_return(
-    paths: InstancePaths, driver: Driver, client: Client, port: int, deadline: float
+    paths: InstancePaths, driver: Driver, client: Client, reach: Reach, deadline: float
 ) -> asyncio.subprocess.Process:
     """The same of a guest that goes on, whose sshd listened before: the first login needs no look, which
     would cost a process there. Where an ssh or sshd has not what is quickest, it logs in as to any other.
@@ -176,14 +177,14 @@ async def await_return(
     left = deadline - time.monotonic()
     with contextlib.suppress(AgentError):
         return await client.open_master(max(1.0, min(left, _FIRST_LOGIN)), _QUICK)
-    return await _await_sshd(paths, driver, client, port, deadline)
+    return await _await_sshd(paths, driver, client, reach, deadline)
 
 
 async def _watch(
     paths: InstancePaths,
     driver: Driver,
     client: Client,
-    port: int,
+    reach: Reach,
     master: asyncio.subprocess.Process,
     deadline: float,
     passed: Passed,
@@ -208,7 +209,7 @@ async def _watch(
         if status != _LOST and not told.heard:
             raise _no_shell(told.unknown)
         await end(master)
-        master = await _await_sshd(paths, driver, client, port, deadline)
+        master = await _await_sshd(paths, driver, client, reach, deadline)
 
 
 _MOST_FAILED = 100

@@ -51,5 +51,5 @@ def unlike(bound: Bound, paths: InstancePaths, config: Config, driver: Driver) -
     """What of the machine is another than what was saved is bound to; empty when nothing is."""
     slots = sorted(bound.disks.items(), key=lambda each: each[1])
     disks = tuple(DataDisk(name, Path("/"), "qcow2", serial(name), slot) for name, slot in slots)
-    boot = Boot(paths, config, 0, disks=disks, shape=bound.shape)
+    boot = Boot(paths, config, None, disks=disks, shape=bound.shape)
     return differences(bound.words, driver.machine_words(boot))

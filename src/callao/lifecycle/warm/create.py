@@ -209,7 +209,7 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
     :raises DriverError: when the hypervisor is missing.
     """
     paths = InstancePaths(home / GOLDEN)
-    boot = Boot(paths, config, 0, shape=Shape(WARM_SLOTS, reclaims=False))
+    boot = Boot(paths, config, None, shape=Shape(WARM_SLOTS, reclaims=False))
     seed = cidata.Seed(
         name=GOLDEN,
         config=_shared(config),
