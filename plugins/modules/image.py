@@ -172,10 +172,10 @@ from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, n
 def candidates(params, home, arch, access):
     """The options as the ``images`` of a lima.yaml; one that names no architecture is for *arch*."""
     if params["template"] is not None:
-        from callao.templates import layered, resolve
+        from callao.templates import resolve, with_override_files
 
         template = resolve(params["template"], home, access=access)
-        images = layered(template.document, home, access=access).get("images") or []
+        images = with_override_files(template.document, home, access=access).get("images") or []
     elif params["images"] is not None:
         images = params["images"]
     else:
@@ -187,14 +187,14 @@ def fetched(module):
     def work(reporter, home, host):
         from msgspec import convert
 
-        from callao.config import Image, check
+        from callao.config import Image, check_schema
         from callao.events import Event, EventState, Stage
         from callao.images import ensure_image
 
         arch = module.params["arch"] or host.arch
         access = network_access(module.params["offline"])
         document = {"images": candidates(module.params, home, arch, access)}
-        check(document, source=module.params["template"] or "")
+        check_schema(document, source=module.params["template"] or "")
         images = convert(document["images"], list[Image])
         if module.check_mode and (there := foretold(images, arch, home)) is not None:
             return {"changed": not there, "arch": arch, "from_cache": there}
@@ -220,12 +220,12 @@ def fetched_by_lock(module):
         from pathlib import Path
 
         from callao.images import lookup
-        from callao.lockfile import fetch_all, needed, read
+        from callao.lockfile import fetch_all, read, required_files
 
         lock = read(Path(module.params["lock"])).lock
         arch = module.params["arch"] or host.arch
         if module.check_mode:
-            wanted = needed(lock, [arch])
+            wanted = required_files(lock, [arch])
             there = {each: lookup(each.location, each.digest, home) is not None for each in wanted}
         else:
             access = network_access(module.params["offline"])

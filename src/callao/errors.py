@@ -44,7 +44,7 @@ def _sentence(text: str) -> str:
     return printable(text)
 
 
-_LONGEST = 200
+_MAX_VALUE_LENGTH = 200
 """Characters of a value in a message."""
 
 
@@ -67,7 +67,7 @@ class Problem(NamedTuple):
         position = f"line {self.line}, column {self.column}: " if self.line else ""
         return f"{position}{self._sentence()}"
 
-    def told_of(self, source: str) -> str:
+    def with_source(self, source: str) -> str:
         """The problem as text that begins with ``PATH:LINE:COLUMN: ``, as compilers print it."""
         if not source:
             return str(self)
@@ -81,7 +81,7 @@ class Problem(NamedTuple):
 
 def _short(text: str) -> str:
     """The value, shortened for a message."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
 
 
 class ConfigError(CallaoError):
@@ -90,13 +90,13 @@ class ConfigError(CallaoError):
     def __init__(self, problems: list[Problem] | tuple[Problem, ...], *, source: str = "") -> None:
         self.problems = tuple(problems)
         self.source = source
-        super().__init__("; ".join(self._told()))
+        super().__init__("; ".join(self._problem_texts()))
 
-    def _told(self) -> list[str]:
+    def _problem_texts(self) -> list[str]:
         """The source stands before each problem whose place in it is known, else once."""
-        placed = any(problem.line for problem in self.problems)
+        has_positions = any(problem.line for problem in self.problems)
         return [
-            problem.told_of(self.source if placed or index == 0 else "")
+            problem.with_source(self.source if has_positions or index == 0 else "")
             for index, problem in enumerate(self.problems)
         ]
 

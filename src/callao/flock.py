@@ -16,23 +16,26 @@ from pathlib import Path
 from callao import system
 from callao.printable import printable
 
-_POLL = 0.02
+_POLL_INTERVAL = 0.02
 """Seconds between two tries: flock(2) has no timeout."""
 
-_PATIENCE = 0.5
+_SILENT_WAIT = 0.5
 """Seconds of waiting that nobody needs to hear of."""
 
-_LONGEST = 200
+_MAX_HOLDER_LENGTH = 200
 """Bytes of what a holder says of itself."""
 
 
-def unheard(_who: str) -> None:
+def ignore_holder(_who: str) -> None:
     """For who does not want to hear."""
 
 
 @contextlib.contextmanager
 def exclusive(
-    lock: Path, timeout: float, busy: Callable[[str], Exception], waits: Callable[[str], None] = unheard
+    lock: Path,
+    timeout: float,
+    busy: Callable[[str], Exception],
+    waits: Callable[[str], None] = ignore_holder,
 ) -> Iterator[None]:
     """Hold the lock; its folder must be there.
 
@@ -47,7 +50,7 @@ def exclusive(
         with contextlib.suppress(OSError):  # a full disk: others will not know who
             os.ftruncate(descriptor, 0)
             os.lseek(descriptor, 0, os.SEEK_SET)
-            os.write(descriptor, _oneself())
+            os.write(descriptor, _command_line())
         yield
     finally:
         os.close(descriptor)
@@ -61,13 +64,13 @@ def _wait(
         waited = time.monotonic() - began
         if waited > timeout:
             raise busy(_holder(descriptor))
-        if waited > _PATIENCE and not told:
+        if waited > _SILENT_WAIT and not told:
             told = True
             waits(_holder(descriptor))
-        time.sleep(_POLL)
+        time.sleep(_POLL_INTERVAL)
 
 
-def _oneself() -> bytes:
+def _command_line() -> bytes:
     """The command, and what it is about; not its options, whose values may be secrets: this stays on the
     disk, and others tell it.
     """
@@ -77,10 +80,10 @@ def _oneself() -> bytes:
             words.append(word)
         elif "=" not in word:  # its value may be the next
             break
-    return f"pid {os.getpid()} ({' '.join(words)})".encode(errors="replace")[:_LONGEST]
+    return f"pid {os.getpid()} ({' '.join(words)})".encode(errors="replace")[:_MAX_HOLDER_LENGTH]
 
 
 def _holder(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    said = os.read(descriptor, _LONGEST).decode(errors="replace")
+    said = os.read(descriptor, _MAX_HOLDER_LENGTH).decode(errors="replace")
     return printable(said.partition("\n")[0]) or "another process"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao import system
-from callao.surroundings import (
+from callao.host_basics import (
     ARCH_ALIASES,
-    expanded,
+    expand_user,
     home_folder,
     identity_file,
     lima_home,
@@ -23,7 +23,7 @@ __all__ = [
     "ARCH_ALIASES",
     "Host",
     "HostUser",
-    "expanded",
+    "expand_user",
     "home_folder",
     "identity_file",
     "lima_home",
@@ -31,7 +31,7 @@ __all__ = [
     "virtiofsds",
 ]
 
-_VIRTIOFSD_PLACES = (
+_VIRTIOFSD_PATHS = (
     ("/usr/libexec/virtiofsd", False),
     ("/usr/lib/virtiofsd", False),
     ("/usr/lib/qemu/virtiofsd", True),
@@ -90,7 +90,7 @@ def virtiofsds() -> Iterator[tuple[str, bool]]:
     root = system.uid() == 0
     if named := shutil.which("virtiofsd"):
         yield named, True
-    for path, from_qemu in _VIRTIOFSD_PLACES:
+    for path, from_qemu in _VIRTIOFSD_PATHS:
         if Path(path).is_file():
             yield path, root or not from_qemu
 

@@ -26,10 +26,10 @@ def network_access_of_environment() -> NetworkAccess:
 
     :raises CallaoError: for any other word.
     """
-    said = os.environ.get("CALLAO_OFFLINE", "").strip().lower()
-    if said not in _YES + _NO:
-        raise CallaoError(f"CALLAO_OFFLINE: {said!r} is not known (allowed: {', '.join(_YES + _NO[1:])}).")
-    return NetworkAccess.OFFLINE if said in _YES else NetworkAccess.ONLINE
+    value = os.environ.get("CALLAO_OFFLINE", "").strip().lower()
+    if value not in _YES + _NO:
+        raise CallaoError(f"CALLAO_OFFLINE: {value!r} is not known (allowed: {', '.join(_YES + _NO[1:])}).")
+    return NetworkAccess.OFFLINE if value in _YES else NetworkAccess.ONLINE
 
 
 def network_access(offline: bool | None) -> NetworkAccess:

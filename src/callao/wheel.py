@@ -26,7 +26,7 @@ from urllib.parse import unquote, urlsplit
 from callao.atomic import put_in_place
 from callao.errors import CallaoError
 
-_OF_THE_INSTALLATION = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
+_INSTALLER_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
 """What an installer adds to the dist-info folder of a wheel."""
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The same time for each file, so that the same engine makes the same wheel."""
@@ -47,7 +47,11 @@ def wheel_of_engine(folder: Path) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".wheel-", dir=folder) as staging:
         source = _editable(engine)
-        made = _packed(engine, Path(staging)) if source is None else _built(source, Path(staging))
+        made = (
+            _pack_installed(engine, Path(staging))
+            if source is None
+            else _build_from_source(source, Path(staging))
+        )
         target = folder / made.name
         put_in_place(made, target)
     return target
@@ -61,7 +65,7 @@ def _editable(engine: Distribution) -> Path | None:
     return Path(unquote(urlsplit(origin["url"]).path))
 
 
-def _built(source: Path, folder: Path) -> Path:
+def _build_from_source(source: Path, folder: Path) -> Path:
     if find_spec("hatchling") is not None:
         argv = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     else:
@@ -69,21 +73,21 @@ def _built(source: Path, folder: Path) -> Path:
     done = subprocess.run(argv, cwd=source, capture_output=True, text=True, check=False)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        said = (done.stderr or done.stdout).strip()[-500:]
+        output = (done.stderr or done.stdout).strip()[-500:]
         raise CallaoError(
-            f"no wheel of the engine: {source} cannot be built: {said}",
+            f"no wheel of the engine: {source} cannot be built: {output}",
             hint=f"Install hatchling under {sys.executable}, or install callao itself without --editable.",
         )
     return wheels[0]
 
 
-def _packed(engine: Distribution, folder: Path) -> Path:
+def _pack_installed(engine: Distribution, folder: Path) -> Path:
     info = f"callao-{engine.version}.dist-info"
     path = folder / f"callao-{engine.version}-py3-none-any.whl"
     record = io.StringIO()
     rows = csv.writer(record, lineterminator="\n")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted(_files(engine, info)):
+        for name, content in sorted(_wheel_files(engine, info)):
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             rows.writerow([name, f"sha256={digest}", len(content)])
             archive.writestr(_entry(name), content)
@@ -99,11 +103,11 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def _files(engine: Distribution, info: str) -> Iterator[tuple[str, bytes]]:
+def _wheel_files(engine: Distribution, info: str) -> Iterator[tuple[str, bytes]]:
     """Of the wheel alone: no compiled files, and no scripts, which an installer makes anew."""
     for file in engine.files or ():
         name = file.as_posix()
-        added = name.startswith(info) and file.name in _OF_THE_INSTALLATION
+        added = name.startswith(info) and file.name in _INSTALLER_FILES
         if not name.startswith("..") and file.suffix != ".pyc" and not added:
             yield name, Path(os.fspath(file.locate())).read_bytes()
 

@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.figures import say, show
 
-from callao.config import check, dump, effective, load, merge, to_document
+from callao.config import check_schema, dump, effective, load, merge, to_document
 from callao.errors import CallaoError
 from callao.host import Host, HostUser
-from callao.templates import names, resolve
+from callao.templates import builtin_names, resolve
 
 HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "Europe/Lisbon")
 DIR = Path("/home/ann/.lima/web")
@@ -119,7 +119,7 @@ def outcome(work: Callable[[], object]) -> str:
 def main(inputs: int, seed: int) -> int:
     r = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="callao-bench-") as folder:
-        texts = [dump(resolve(name, Path(folder)).document) for name in names()[:40:3]]
+        texts = [dump(resolve(name, Path(folder)).document) for name in builtin_names()[:40:3]]
     texts = [text[:3000] for text in texts] + [
         "mounts:\n- &a {location: ~}\n- *a\nssh:\n  <<: {localPort: 1}\n"
     ]
@@ -131,7 +131,7 @@ def main(inputs: int, seed: int) -> int:
     def use(document: dict[str, Any], text: str) -> None:
         merge([document, SEED_DOCUMENT, document])
         try:
-            check(document, source="x.yaml", text=text)
+            check_schema(document, source="x.yaml", text=text)
         finally:
             effective(document, HOST, name="web", instance_dir=DIR, source="x.yaml", text=text)
 

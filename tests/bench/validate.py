@@ -20,10 +20,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import yaml
 from bench.figures import say, seconds, show
 
-from callao.config import dump, effective, load, locate
+from callao.config import dump, effective, load, locate_problems
 from callao.errors import CallaoError, Problem
 from callao.host import Host
-from callao.templates import names, resolve
+from callao.templates import builtin_names, resolve
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -31,7 +31,7 @@ LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def largest(host: Host, home: Path) -> tuple[str, str]:
     """Name and text; templates of other hosts' drivers count as well."""
     texts: dict[str, str] = {}
-    for name in names():
+    for name in builtin_names():
         try:
             text = dump(resolve(name, home).document)
             effective(load(text, name), host, name="web", instance_dir=home / "web")
@@ -60,7 +60,7 @@ def main(rounds: int) -> None:
             yaml.load(text, Loader=LOADER)
 
         def lines() -> None:
-            locate([Problem("images[0].location", "", "is wrong")], text)
+            locate_problems([Problem("images[0].location", "", "is wrong")], text)
 
         taken: dict[str, list[float]] = {"whole": [], "bare": [], "lines": []}
         for _ in range(rounds):

@@ -8,7 +8,7 @@ from pathlib import Path
 from callao import system
 from callao.autostart.login_item import LoginItem, command, default_home
 from callao.errors import CallaoError
-from callao.surroundings import home_folder
+from callao.host_basics import home_folder
 
 _PATH = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 """launchd's own leaves out where Homebrew puts QEMU."""

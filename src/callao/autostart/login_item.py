@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.surroundings import home_folder
+from callao.host_basics import home_folder
 
 
 @dataclass(frozen=True)

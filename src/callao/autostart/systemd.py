@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from callao.autostart.login_item import LoginItem, command, default_home
-from callao.surroundings import home_folder
+from callao.host_basics import home_folder
 
 _STOP_SECONDS = 300
 """A guest may take its time to shut down; systemd would end it after 90 seconds."""

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from callao.cidata.content import content, instance_id
+from callao.cidata.content import instance_id, seed_files
 from callao.cidata.disks import detach_script, disk_script
-from callao.cidata.iso import write
+from callao.cidata.iso import write_iso
 from callao.cidata.seed import Seed
 
-__all__ = ["Seed", "content", "detach_script", "disk_script", "instance_id", "write"]
+__all__ = ["Seed", "detach_script", "disk_script", "instance_id", "seed_files", "write_iso"]

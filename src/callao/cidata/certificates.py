@@ -8,14 +8,14 @@ from pathlib import Path
 
 from callao.config.schema import CACerts
 from callao.errors import ConfigError, Problem
-from callao.host import expanded
+from callao.host import expand_user
 
-_LARGEST = 16 * 2**20
+_MAX_BYTES = 16 * 2**20
 _CERTIFICATE = re.compile(r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----.*?-----END \1-----", re.DOTALL)
 """RFC 7468, section 5.1, and its historical labels."""
 
 
-def trusted(config: CACerts) -> list[str]:
+def ca_certificates(config: CACerts) -> list[str]:
     """Each certificate of ``caCerts``, in PEM, once; bundles are taken apart.
 
     :raises ConfigError: naming each file that cannot be read and each entry without a certificate.
@@ -25,7 +25,7 @@ def trusted(config: CACerts) -> list[str]:
     for index, name in enumerate(config.files):
         where = f"caCerts.files[{index}]"
         try:
-            texts.append((where, name, _text(expanded(name))))
+            texts.append((where, name, _text(expand_user(name))))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             problems.append(Problem(where, name, f"cannot be read: {reason}", "a PEM file of the host"))
@@ -46,8 +46,8 @@ def _text(path: Path) -> str:
     if path.exists() and not path.is_file():
         raise ValueError("it is no file")
     with path.open("rb") as file:
-        data = file.read(_LARGEST + 1)
-    if len(data) > _LARGEST:
+        data = file.read(_MAX_BYTES + 1)
+    if len(data) > _MAX_BYTES:
         raise ValueError("it is larger than 16 MiB")
     return data.decode(errors="replace")
 

@@ -24,7 +24,7 @@ from callao.errors import ConfigError, Problem
 from callao.guest.pack import zipapp_bytes
 
 
-def content(seed: Seed) -> dict[str, bytes]:
+def seed_files(seed: Seed) -> dict[str, bytes]:
     """Everything on the seed of one instance.
 
     Pure, but for the certificate files that ``caCerts.files`` names. The instance-id is a hash of all

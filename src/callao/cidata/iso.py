@@ -18,7 +18,7 @@ _SCRIPT = stat.S_IFREG | 0o500
 _DATA = stat.S_IFREG | 0o400
 
 
-def write(content: Mapping[str, bytes], path: Path) -> None:
+def write_iso(content: Mapping[str, bytes], path: Path) -> None:
     """Write the image at ``path``: whole or not at all, readable by its owner only (it holds keys).
 
     It is not flushed, since each start that boots makes it anew.

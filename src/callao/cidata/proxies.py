@@ -34,12 +34,12 @@ def guest_environment(
         chosen = value or upper
         if chosen:
             proxies[name] = proxies[name.upper()] = (
-                chosen if name == "no_proxy" else reachable(chosen, gateway)
+                chosen if name == "no_proxy" else with_guest_host(chosen, gateway)
             )
     return merged | proxies
 
 
-def reachable(proxy: str, gateway: str) -> str:
+def with_guest_host(proxy: str, gateway: str) -> str:
     """The proxy's URL (or bare ``host:port``) with a loopback host replaced by the gateway."""
     match = _PROXY.fullmatch(proxy)
     if match is None or not _loopback(match["host"].strip("[]")):

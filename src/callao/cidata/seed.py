@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from callao.config.names import hostname_of
 from callao.config.schema import Config
-from callao.guestnet import USER_MODE, GuestNetwork
+from callao.guest_network import USER_MODE, GuestNetwork
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ image has it; cloud-init takes the word ``false``, and older schemas want a stri
 
 from __future__ import annotations
 
-from callao.cidata.certificates import trusted
+from callao.cidata.certificates import ca_certificates
 from callao.cidata.document import Document
 from callao.cidata.network import nics
 from callao.cidata.seed import Seed
@@ -108,7 +108,7 @@ def _authorities(seed: Seed) -> Document:
     document: Document = {}
     if wanted.remove_defaults:
         document["remove_defaults"] = True
-    certificates = trusted(wanted)
+    certificates = ca_certificates(wanted)
     if certificates:
         document["trusted"] = certificates
     return document

@@ -16,52 +16,52 @@ from callao.errors import CallaoError
 if TYPE_CHECKING:
     from callao.cli.session import CommonFlags
 
-_STOPPED = 130
+_INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
-_OF_ITSELF = {"-h": True, "--help": True, "-v": False, "--version": False}
+_GLOBAL_FLAGS = {"-h": True, "--help": True, "-v": False, "--version": False}
 """Lines without a command: whether they ask for the help, or else for the version."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the process's exit status: 0, 1 for an error as limactl has it, or a command's own."""
     atexit.register(gc.freeze)  # else Python searches all that is loaded for cycles before it ends
-    said: CommonFlags = {}
+    flags: CommonFlags = {}
     try:
-        status = _run(sys.argv[1:] if argv is None else argv, said)
+        status = _run(sys.argv[1:] if argv is None else argv, flags)
         sys.stdout.flush()
     except KeyboardInterrupt:
         echo("stopped.", err=True)
-        return _STOPPED
+        return _INTERRUPTED
     except BrokenPipeError:
         _give_up_output()
         return 1
     except (CallaoError, OSError) as error:
-        if said.get("debug"):
+        if flags.get("debug"):
             import traceback
 
             echo(traceback.format_exc(), err=True, nl=False)
             return 1
-        return failed(_words(error))
+        return failed(_error_text(error))
     return status
 
 
-def _run(words: Sequence[str], said: CommonFlags) -> int:
-    if len(words) == 1 and words[0] in _OF_ITSELF:
+def _run(words: Sequence[str], flags: CommonFlags) -> int:
+    if len(words) == 1 and words[0] in _GLOBAL_FLAGS:
         from callao.cli.parsing import overview
 
-        echo(overview.text() if _OF_ITSELF[words[0]] else overview.version())
+        echo(overview.text() if _GLOBAL_FLAGS[words[0]] else overview.version())
         return 0
     from callao.cli.parsing import quick_parser
 
     plain: CommonFlags = {}
-    line = quick_parser.read(words, plain)
+    line = quick_parser.parse_line(words, plain)
     if line is None:
         from callao.cli.parsing import click_parser
 
-        return click_parser.run(words, said)
-    said.update(plain)
-    return quick_parser.run(line, said)
+        return click_parser.run(words, flags)
+    flags.update(plain)
+    return quick_parser.run(line, flags)
 
 
 def _give_up_output() -> None:
@@ -71,7 +71,7 @@ def _give_up_output() -> None:
     os.close(nothing)
 
 
-def _words(error: CallaoError | OSError) -> str:
+def _error_text(error: CallaoError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     return str(error)

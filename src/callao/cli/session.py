@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callao.cli.terminal.output import tell, warn, warn_all
-from callao.surroundings import lima_home
+from callao.host_basics import lima_home
 
 if TYPE_CHECKING:
     from callao.events import Reporter

@@ -3,27 +3,27 @@
 
 from typing import TYPE_CHECKING
 
-from callao.deferred import defer
+from callao.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from callao.config.coercion import coerce
     from callao.config.defaults import mac_address
     from callao.config.document import Change, as_written, changes, to_document
-    from callao.config.effective import check, effective, unheard
+    from callao.config.effective import check_schema, effective, ignore_warning
     from callao.config.environment import with_environment
-    from callao.config.expression import query_document, transform
+    from callao.config.jq_expression import apply_jq, query_document
     from callao.config.jsonschema import json_schema
-    from callao.config.layers import lay
-    from callao.config.merge import merge, stack
-    from callao.config.merged_text import written
+    from callao.config.merge import merge, merge_without_combining
+    from callao.config.merged_text import merge_texts
     from callao.config.message import message
     from callao.config.mounts import below_home
     from callao.config.names import check_hostname, check_name, check_socket_path, hostname_of
-    from callao.config.parameters import unused
-    from callao.config.positions import locate
+    from callao.config.override_files import merge_override_files
+    from callao.config.parameters import unused_parameters
+    from callao.config.positions import locate_problems
     from callao.config.schema import Arch, Config, Image, MountType, PortForward, Proto, VMType
     from callao.config.sizes import format_size, parse_size
-    from callao.config.structure import conform
-    from callao.config.yamltext import dump, has_more, load
+    from callao.config.yamltext import dump, has_more_documents, load
 
 __all__ = [
     "Arch",
@@ -34,57 +34,57 @@ __all__ = [
     "PortForward",
     "Proto",
     "VMType",
+    "apply_jq",
     "as_written",
     "below_home",
     "changes",
-    "check",
     "check_hostname",
     "check_name",
+    "check_schema",
     "check_socket_path",
-    "conform",
+    "coerce",
     "dump",
     "effective",
     "format_size",
-    "has_more",
+    "has_more_documents",
     "hostname_of",
+    "ignore_warning",
     "json_schema",
-    "lay",
     "load",
-    "locate",
+    "locate_problems",
     "mac_address",
     "merge",
+    "merge_override_files",
+    "merge_texts",
+    "merge_without_combining",
     "message",
     "parse_size",
     "query_document",
-    "stack",
     "to_document",
-    "transform",
-    "unheard",
-    "unused",
+    "unused_parameters",
     "with_environment",
-    "written",
 ]
 
-__getattr__ = defer(
+__getattr__ = lazy_attributes(
     __name__,
     {
-        "merged_text": ("written",),
+        "merged_text": ("merge_texts",),
         "defaults": ("mac_address",),
         "document": ("Change", "as_written", "changes", "to_document"),
-        "effective": ("check", "effective", "unheard"),
+        "effective": ("check_schema", "effective", "ignore_warning"),
         "environment": ("with_environment",),
-        "expression": ("query_document", "transform"),
+        "jq_expression": ("query_document", "apply_jq"),
         "jsonschema": ("json_schema",),
-        "layers": ("lay",),
-        "merge": ("merge", "stack"),
+        "override_files": ("merge_override_files",),
+        "merge": ("merge", "merge_without_combining"),
         "message": ("message",),
         "mounts": ("below_home",),
         "names": ("check_hostname", "check_name", "check_socket_path", "hostname_of"),
-        "parameters": ("unused",),
-        "positions": ("locate",),
+        "parameters": ("unused_parameters",),
+        "positions": ("locate_problems",),
         "schema": ("Arch", "Config", "Image", "MountType", "PortForward", "Proto", "VMType"),
-        "structure": ("conform",),
+        "coercion": ("coerce",),
         "sizes": ("format_size", "parse_size"),
-        "yamltext": ("dump", "has_more", "load"),
+        "yamltext": ("dump", "has_more_documents", "load"),
     },
 )

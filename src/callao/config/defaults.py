@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fills in every default of lima.yaml, for this host and this instance.
 
-Input has the right shape (:mod:`callao.config.structure`); output is what the schema decodes.
+Input has the right shape (:mod:`callao.config.coercion`); output is what the schema decodes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from callao.config.versions import version
 from callao.host import Host
 
 _GIB = 2**30
-_ZERO = "0.0.0.0"  # noqa: S104 - what the guest listens on
+_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what the guest listens on
 _MOUNT_TYPES = {
     VMType.QEMU: ("9p", "virtiofs", "reverse-sshfs"),
     VMType.VZ: ("virtiofs", "reverse-sshfs"),
@@ -29,12 +29,12 @@ _MOUNT_TYPES = {
 }
 """By driver, in Lima's order; the first that the guest's kernel and the host have is taken."""
 
-_P9_LATER = "1.0.0"
+_P9_DEFAULT_SINCE = "1.0.0"
 """Instances of QEMU that Lima made before have reverse-sshfs."""
 
 _SHELLS = {"FreeBSD": "/bin/sh", "Darwin": "/bin/zsh", "Windows": "cmd.exe"}
 _OWNERS = {"FreeBSD": "root:wheel", "Darwin": "root:wheel"}
-_DATA = ("data", "yq")
+_FILE_MODES = ("data", "yq")
 
 Document = dict[str, Any]
 
@@ -44,11 +44,11 @@ def fill(
 ) -> Document:
     """The whole configuration as plain values; sizes in bytes. ``document`` stays as it is.
 
-    What ``plain`` drops is still there, see :func:`bare`: entries keep their places for the rules. Of
-    ``mounts``, what follows from the location is filled in by :func:`callao.config.mounts.settled`, when
+    What ``plain`` drops is still there, see :func:`apply_plain`: entries keep their places for the rules. Of
+    ``mounts``, what follows from the location is filled in by :func:`callao.config.mounts.fill_mounts`, when
     its references have been replaced.
 
-    :param document: in lima.yaml's shape, see :func:`callao.config.structure.conform`.
+    :param document: in lima.yaml's shape, see :func:`callao.config.coercion.coerce`.
     :param made_by: the version in the instance's lima-version; some defaults are those of its time.
     """
     filled: Document = {key: value for key, value in document.items() if key != "base"}
@@ -65,13 +65,15 @@ def fill(
     filled.setdefault("mountType", _mount_type(filled, lima_version_of, host))
     filled["user"] = _user(filled.get("user", {}), host, system, lima_version_of)
     filled["portForwards"] = [_forward(entry) for entry in filled.get("portForwards", [])]
-    filled["networks"] = networks(filled.get("networks", []), instance_dir)
-    filled["additionalDisks"] = [_short(entry, "name") for entry in filled.get("additionalDisks", [])]
+    filled["networks"] = fill_networks(filled.get("networks", []), instance_dir)
+    filled["additionalDisks"] = [
+        _expand_shorthand(entry, "name") for entry in filled.get("additionalDisks", [])
+    ]
     filled["provision"] = [_provision(entry, system) for entry in filled.get("provision", [])]
     filled["probes"] = _probes(filled.get("probes", []))
     for key in ("env", "param"):
         filled.setdefault(key, {})
-    filled["cpuType"] = _said(filled.get("cpuType", {}))
+    filled["cpuType"] = _without_empty_values(filled.get("cpuType", {}))
     filled["caCerts"] = _ca_certs(filled.get("caCerts", {}))
     filled.setdefault("mounts", [])
     filled.setdefault("timezone", host.timezone)
@@ -95,7 +97,7 @@ def _mount_type(filled: Document, lima_version_of: str, host: Host) -> str:
     types = _MOUNT_TYPES[VMType(filled["vmType"])]
     without = ["virtiofs"] if filled["vmType"] == VMType.QEMU and not host.virtiofs else []
     lacking = [*filled.get("mountTypesUnsupported", []), *without]
-    if filled["vmType"] == VMType.QEMU and version(lima_version_of) < version(_P9_LATER):
+    if filled["vmType"] == VMType.QEMU and version(lima_version_of) < version(_P9_DEFAULT_SINCE):
         return "reverse-sshfs"
     return next((each for each in types if each not in lacking), types[-1])
 
@@ -125,11 +127,11 @@ def _vm_opts(filled: Document) -> Document:
         options["vz"] = {**vz, "rosetta": {**old, **vz.get("rosetta", {})}}
     qemu = options.get("qemu", {})
     if "cpuType" in qemu:
-        options["qemu"] = {**qemu, "cpuType": _said(qemu["cpuType"])}
+        options["qemu"] = {**qemu, "cpuType": _without_empty_values(qemu["cpuType"])}
     return options
 
 
-def _said(table: Mapping[str, str]) -> Document:
+def _without_empty_values(table: Mapping[str, str]) -> Document:
     return {key: value for key, value in table.items() if value}
 
 
@@ -168,21 +170,21 @@ def _forward(entry: Mapping[str, Any]) -> Document:
     for key in ("guestIP", "hostIP"):
         if filled.get(key):
             filled[key] = canonical_address(filled[key])
-    filled.setdefault("guestIP", _ZERO if entry.get("guestIPMustBeZero") else "127.0.0.1")
-    filled.setdefault("guestIPMustBeZero", filled["guestIP"] == _ZERO)
+    filled.setdefault("guestIP", _ANY_ADDRESS if entry.get("guestIPMustBeZero") else "127.0.0.1")
+    filled.setdefault("guestIPMustBeZero", filled["guestIP"] == _ANY_ADDRESS)
     filled.setdefault("guestPortRange", [1, 65535])
     filled.setdefault("hostPortRange", filled["guestPortRange"])
     return filled
 
 
-def networks(entries: Sequence[Mapping[str, Any]], instance_dir: Path) -> list[Document]:
+def fill_networks(entries: Sequence[Mapping[str, Any]], instance_dir: Path) -> list[Document]:
     """Entries of one interface are one network: the later one's fields count."""
     combined: list[Document] = []
     places: dict[str, int] = {}
     for entry in entries:
         name = entry.get("interface")
         if name in places:
-            combined[places[name]] = _over(combined[places[name]], entry)
+            combined[places[name]] = _merge_network(combined[places[name]], entry)
             continue
         if name:
             places[name] = len(combined)
@@ -190,7 +192,7 @@ def networks(entries: Sequence[Mapping[str, Any]], instance_dir: Path) -> list[D
     return [_network(entry, index, instance_dir) for index, entry in enumerate(combined)]
 
 
-def _over(under: Document, entry: Mapping[str, Any]) -> Document:
+def _merge_network(under: Document, entry: Mapping[str, Any]) -> Document:
     """``lima`` and ``socket`` exclude each other: the one that is said replaces the other."""
     kept = dict(under)
     if entry.get("socket"):
@@ -211,7 +213,7 @@ def _network(entry: Mapping[str, Any], index: int, instance_dir: Path) -> Docume
 def _provision(entry: Mapping[str, Any], system: str) -> Document:
     filled = _script(entry)
     mode = filled.setdefault("mode", "system")
-    if mode in _DATA:
+    if mode in _FILE_MODES:
         filled["owner"] = entry.get("owner") or _OWNERS.get(system, "root:root")
         filled.setdefault("permissions", "644")
     if mode == "data":
@@ -237,14 +239,14 @@ def _ca_certs(fields: Mapping[str, Any]) -> Document:
 
 def _script(entry: Mapping[str, Any]) -> Document:
     file = entry.get("file")
-    return {**entry, "file": _short(file, "url")} if file is not None else dict(entry)
+    return {**entry, "file": _expand_shorthand(file, "url")} if file is not None else dict(entry)
 
 
-def _short(entry: Any, key: str) -> Document:
+def _expand_shorthand(entry: Any, key: str) -> Document:
     return {key: entry} if isinstance(entry, str) else dict(entry)
 
 
-def bare(filled: Document) -> Document:
+def apply_plain(filled: Document) -> Document:
     """``plain: true`` drops what needs help from inside the guest."""
     static = [rule for rule in filled["portForwards"] if rule.get("static")]
     dropped = {

@@ -12,10 +12,10 @@ import msgspec
 from callao.config.schema import Config
 from callao.config.sizes import format_size, parse_size
 
-_OF_FILES = frozenset({"content", "overwrite", "owner", "path", "permissions", "format"})
+_FILE_FIELDS = frozenset({"content", "overwrite", "owner", "path", "permissions", "format"})
 
 
-_ONLY_SAID = {"vmOpts": ("vmOpts", "rosetta"), "osOpts": ("osOpts",)}
+_OMITTED_UNLESS_SET = {"vmOpts": ("vmOpts", "rosetta"), "osOpts": ("osOpts",)}
 """Fields without defaults to Lima, and where a document may say them."""
 
 
@@ -41,7 +41,7 @@ def to_document(config: Config) -> dict[str, Any]:
             continue
         both = isinstance(said, dict) and isinstance(options.get(driver), dict)
         options[driver] = {**options[driver], **said} if both else said
-    document["provision"] = [_in_mode(entry) for entry in document["provision"]]
+    document["provision"] = [_fields_of_mode(entry) for entry in document["provision"]]
     for own in ("warm", "hostname"):  # Lima does not know them: they stand there where they say something
         if not document[own]:
             del document[own]
@@ -62,7 +62,7 @@ def as_written(config: Config, document: Mapping[str, Any]) -> dict[str, Any]:
     for entry, mount in zip(filled["mounts"], config.mounts, strict=True):
         known = (_text_of_size(text, mount.p9.msize) for text in texts)
         entry["9p"]["msize"] = next(filter(None, known), entry["9p"]["msize"])
-    for key, places in _ONLY_SAID.items():
+    for key, places in _OMITTED_UNLESS_SET.items():
         if not any(document.get(place) for place in places):
             del filled[key]
     kept: dict[str, Any] = _without_empty(filled)
@@ -85,10 +85,10 @@ def _without_empty(value: Any) -> Any:
     return [_without_empty(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _in_mode(entry: dict[str, Any]) -> dict[str, Any]:
+def _fields_of_mode(entry: dict[str, Any]) -> dict[str, Any]:
     """Without the defaults of fields of other modes: Lima refuses to see them there."""
     mode = entry["mode"]
-    dropped = _OF_FILES if mode not in ("data", "yq") else {"overwrite"} if mode == "yq" else set()
+    dropped = _FILE_FIELDS if mode not in ("data", "yq") else {"overwrite"} if mode == "yq" else set()
     return {key: value for key, value in entry.items() if key not in dropped}
 
 

@@ -9,27 +9,27 @@ from typing import Any
 
 import msgspec
 
-from callao.config.defaults import bare, default_vm_type, fill
+from callao.config.coercion import coerce, schema_problems
+from callao.config.defaults import apply_plain, default_vm_type, fill
 from callao.config.expand import expand
 from callao.config.lima_version import lima_version_of
-from callao.config.mounts import settled
+from callao.config.mounts import fill_mounts
 from callao.config.named_networks import name_problems, overlap_warnings
 from callao.config.names import check_socket_path
 from callao.config.rules import rule_problems
 from callao.config.schema import Config
-from callao.config.structure import conform, shape_problems
 from callao.errors import ConfigError, Problem
 from callao.host import Host
 
-_STAND_IN: dict[str, Any] = {"images": [{"location": "/"}]}
+_PLACEHOLDERS: dict[str, Any] = {"images": [{"location": "/"}]}
 """For a required field whose own problem is told already."""
 
 
-def unheard(_problem: Problem) -> None:
+def ignore_warning(_problem: Problem) -> None:
     """For callers who do not tell warnings: whoever wrote the document was told before."""
 
 
-def check(document: Mapping[str, object], *, source: str = "", text: str = "") -> None:
+def check_schema(document: Mapping[str, object], *, source: str = "", text: str = "") -> None:
     """The shape of a partial document: keys, types, sets and ranges. Strict: a key that is unknown, which
     :func:`effective` goes on without, is a problem.
 
@@ -37,9 +37,9 @@ def check(document: Mapping[str, object], *, source: str = "", text: str = "") -
     :param text: the YAML that it was loaded from, if any: gives the problems lines and columns.
     :raises ConfigError: with every problem.
     """
-    problems = shape_problems(document)
+    problems = schema_problems(document)
     if problems:
-        raise _refusal(problems, source, text)
+        raise _config_error(problems, source, text)
 
 
 def effective(
@@ -48,10 +48,10 @@ def effective(
     *,
     name: str,
     instance_dir: Path,
-    lies_in: Path | None = None,
+    current_dir: Path | None = None,
     source: str = "",
     text: str = "",
-    warn: Callable[[Problem], None] = unheard,
+    warn: Callable[[Problem], None] = ignore_warning,
 ) -> Config:
     """The configuration with every default filled in and every reference replaced.
 
@@ -65,32 +65,32 @@ def effective(
     check_socket_path(instance_dir)
     given = document.get("vmType")
     vm_type = given if isinstance(given, str) else default_vm_type(document, host)
-    shaped, problems, unknown = conform(document, vm_type)
+    shaped, problems, unknown = coerce(document, vm_type)
     wrong = {problem.path.partition(".")[0].partition("[")[0] for problem in problems}
     sound = {key: value for key, value in shaped.items() if key not in wrong}
-    for key in wrong & _STAND_IN.keys():
-        sound[key] = _STAND_IN[key]
+    for key in wrong & _PLACEHOLDERS.keys():
+        sound[key] = _PLACEHOLDERS[key]
     filled = fill(
-        sound, host, instance_dir=instance_dir, lima_version_of=lima_version_of(lies_in or instance_dir)
+        sound, host, instance_dir=instance_dir, lima_version_of=lima_version_of(current_dir or instance_dir)
     )
     made = expand(filled, host, name=name, instance_dir=instance_dir)
-    expanded = {**made.document, "mounts": settled(made.document["mounts"], host.user.home)}
+    expanded = {**made.document, "mounts": fill_mounts(made.document["mounts"], host.user.home)}
     problems += made.problems + rule_problems(expanded, given=sound, sockets=instance_dir / "sock")
     problems += name_problems(expanded["networks"], instance_dir.parent, host)
     if problems:
-        raise _refusal(problems, source, text)
+        raise _config_error(problems, source, text)
     for warning in (*unknown, *made.warnings):
         warn(warning)
     for warning in (
-        overlap_warnings(expanded["networks"], instance_dir.parent) if warn is not unheard else ()
+        overlap_warnings(expanded["networks"], instance_dir.parent) if warn is not ignore_warning else ()
     ):
         warn(warning)
     try:
-        config = msgspec.convert(bare(expanded) if expanded.get("plain") else expanded, Config)
+        config = msgspec.convert(apply_plain(expanded) if expanded.get("plain") else expanded, Config)
     except msgspec.ValidationError as error:
         problem = Problem(".", "", str(error), "see lima.yaml's documentation")
-        raise _refusal([problem], source, text) from error
-    if warn is not unheard and "{{" in config.message:
+        raise _config_error([problem], source, text) from error
+    if warn is not ignore_warning and "{{" in config.message:
         from callao.config.message import message_problem
 
         wrong_message = message_problem(config, host, name=name, instance_dir=instance_dir)
@@ -99,9 +99,9 @@ def effective(
     return config
 
 
-def _refusal(problems: list[Problem], source: str, text: str) -> ConfigError:
+def _config_error(problems: list[Problem], source: str, text: str) -> ConfigError:
     if text:
-        from callao.config.positions import locate
+        from callao.config.positions import locate_problems
 
-        problems = locate(problems, text)
+        problems = locate_problems(problems, text)
     return ConfigError(problems, source=source)

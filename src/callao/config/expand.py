@@ -12,8 +12,8 @@ from callao.config.names import hostname_of
 from callao.errors import ExpressionError, Problem
 from callao.host import Host
 
-_HOST_SIDE = {"mounts": ("location",), "portForwards": ("hostSocket",), "copyToHost": ("host",)}
-_GUEST_SIDE = {
+_HOST_FIELDS = {"mounts": ("location",), "portForwards": ("hostSocket",), "copyToHost": ("host",)}
+_GUEST_FIELDS = {
     "mounts": ("mountPoint",),
     "portForwards": ("guestSocket",),
     "copyToHost": ("guest",),
@@ -24,7 +24,7 @@ _PROVISION_OF_MODE = {"data": ("content", "owner", "path"), "yq": ("expression",
 """Fields that are templates in every mode of ``provision``, and in these modes."""
 
 _SOCKETS = ("guestSocket", "hostSocket")
-_TEXTS = frozenset({"script", "content", "expression"})
+_FREE_TEXT_FIELDS = frozenset({"script", "content", "expression"})
 """They may hold other languages' braces: what is no Go template stays as it is, with a warning."""
 
 Document = dict[str, Any]
@@ -41,11 +41,11 @@ class Expanded:
 
 def expand(filled: Document, host: Host, *, name: str, instance_dir: Path) -> Expanded:
     """The document with its templates expanded."""
-    run = _Run([], [])
+    expander = _Expander([], [])
     user = filled["user"]
     hostname = hostname_of(name, filled.get("hostname") or "")
     guest = {"Name": name, "Hostname": hostname, "UID": user["uid"], "User": user["name"]}
-    of_host = {
+    host_variables = {
         "Dir": str(instance_dir),
         "Name": name,
         "UID": str(host.user.uid),
@@ -57,61 +57,61 @@ def expand(filled: Document, host: Host, *, name: str, instance_dir: Path) -> Ex
         "LimaHome": str(instance_dir.parent),
     }
     parameters = filled["param"]
-    home = run.text(user["home"], {**guest, "Param": parameters}, "user.home", "home")
-    of_guest = {**guest, "Home": home, "Param": parameters}
-    of_host["Param"] = parameters
+    home = expander.text(user["home"], {**guest, "Param": parameters}, "user.home", "home")
+    guest_variables = {**guest, "Home": home, "Param": parameters}
+    host_variables["Param"] = parameters
     expanded = {**filled, "user": {**user, "home": home}}
-    for table, known in ((_HOST_SIDE, of_host), (_GUEST_SIDE, of_guest)):
+    for table, variables in ((_HOST_FIELDS, host_variables), (_GUEST_FIELDS, guest_variables)):
         for key, fields in table.items():
             expanded[key] = [
-                run.entry(entry, fields, known, f"{key}[{index}]")
+                expander.entry(entry, fields, variables, f"{key}[{index}]")
                 for index, entry in enumerate(expanded.get(key, []))
             ]
     expanded["provision"] = [
-        run.entry(entry, _of_provision(entry), of_guest, f"provision[{index}]")
+        expander.entry(entry, _provision_fields(entry), guest_variables, f"provision[{index}]")
         for index, entry in enumerate(expanded.get("provision", []))
     ]
-    return Expanded(expanded, run.problems, run.warnings)
+    return Expanded(expanded, expander.problems, expander.warnings)
 
 
-def _of_provision(entry: Document) -> tuple[str, ...]:
+def _provision_fields(entry: Document) -> tuple[str, ...]:
     return (*_PROVISION, *_PROVISION_OF_MODE.get(entry.get("mode", "system"), ()))
 
 
 @dataclass
-class _Run:
+class _Expander:
     problems: list[Problem]
     warnings: list[Problem]
 
     def entry(
-        self, entry: Document, fields: tuple[str, ...], known: Mapping[str, Any], place: str
+        self, entry: Document, fields: tuple[str, ...], variables: Mapping[str, Any], place: str
     ) -> Document:
         changed = {
-            field: self.text(entry[field], known, f"{place}.{field}", field)
+            field: self.text(entry[field], variables, f"{place}.{field}", field)
             for field in fields
             if isinstance(entry.get(field), str) and "{{" in entry[field]
         }
         return {**entry, **changed} if changed else entry
 
-    def text(self, text: str, known: Mapping[str, Any], place: str, field: str) -> str:
+    def text(self, text: str, variables: Mapping[str, Any], place: str, field: str) -> str:
         """``text`` expanded; unchanged where that fails."""
         if "{{" not in text:
             return text
-        from callao.gotemplate import Missing, execute, values_of
+        from callao.gotemplate import MissingValue, execute, to_go_values
 
-        missing = Missing.PRINTED if field in _TEXTS else Missing.REFUSED
+        missing = MissingValue.PRINTED if field in _FREE_TEXT_FIELDS else MissingValue.REFUSED
         try:
-            result = execute(text, values_of(known), missing=missing)
+            result = execute(text, to_go_values(variables), missing=missing)
         except ExpressionError as error:
-            stays = ", and stays as it is" if field in _TEXTS else ""
-            allowed = ", ".join("{{." + each + "}}" for each in sorted(known))
-            problem = Problem(place, _brief(text), f"is no Go template{stays}: {error}", allowed)
-            (self.warnings if field in _TEXTS else self.problems).append(problem)
+            stays = ", and stays as it is" if field in _FREE_TEXT_FIELDS else ""
+            allowed = ", ".join("{{." + each + "}}" for each in sorted(variables))
+            problem = Problem(place, _shortened(text), f"is no Go template{stays}: {error}", allowed)
+            (self.warnings if field in _FREE_TEXT_FIELDS else self.problems).append(problem)
             return text
         if field in _SOCKETS and not result.strip():
-            self.problems.append(Problem(place, _brief(text), "has no value", "a socket's path"))
+            self.problems.append(Problem(place, _shortened(text), "has no value", "a socket's path"))
         return result
 
 
-def _brief(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= 60 else text[:59] + "…"

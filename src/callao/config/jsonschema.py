@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generates the JSON Schema of lima.yaml, for editors and other validators.
 
-Made from the tables that :mod:`callao.config.structure` goes by. It takes whatever that takes; what lies
+Made from the tables that :mod:`callao.config.coercion` goes by. It takes whatever that takes; what lies
 between fields, and the order within a range, only :func:`callao.config.effective` knows.
 """
 
@@ -14,21 +14,21 @@ from typing import Any
 
 import msgspec
 
-from callao.config.descriptions import DESCRIPTIONS
-from callao.config.schema import P9, Config, Provision
-from callao.config.sizes import format_size
-from callao.config.structure import (
-    DEFAULTS,
-    LONE,
-    PORTS,
-    RANGES,
-    SHORT,
-    SMALLEST,
-    UNCUT,
-    UNSET,
+from callao.config.coercion import (
+    DEFAULT_KEYWORD_FIELDS,
+    INTEGER_RANGES,
+    MINIMUM_SIZES,
+    NOT_TRUNCATED,
+    PORT_RANGE,
+    SHORTHAND_FIELDS,
+    SINGLE_OR_LIST,
+    UNSET_WHEN_ZERO,
     fields_of,
     without_none,
 )
+from callao.config.descriptions import DESCRIPTIONS
+from callao.config.schema import P9, Config, Provision
+from callao.config.sizes import format_size
 
 Schema = dict[str, Any]
 
@@ -51,7 +51,7 @@ def json_schema() -> dict[str, object]:
         "title": "lima.yaml",
         "description": "A virtual machine, as Lima and Callao run it; or a template of one.",
         **_record(Config),
-        "$defs": {record.__name__: _record(record) for record in sorted(_below(Config), key=_name)},
+        "$defs": {record.__name__: _record(record) for record in sorted(_nested_records(Config), key=_name)},
     }
 
 
@@ -59,11 +59,11 @@ def _name(record: type) -> str:
     return record.__name__
 
 
-def _below(record: type) -> set[type]:
+def _nested_records(record: type) -> set[type]:
     found: set[type] = set()
     for kind in fields_of(record).values():
         for each in _records(kind):
-            found |= {each} | _below(each)
+            found |= {each} | _nested_records(each)
     return found
 
 
@@ -77,17 +77,17 @@ def _records(kind: Any) -> Iterator[type]:
 def _record(record: type) -> Schema:
     defaults = {each.encode_name: each.default for each in msgspec.structs.fields(record)}
     properties = {
-        key: {**_described(record, key, defaults.get(key)), **_nullable(_field(record, key, kind))}
+        key: {**_annotations(record, key, defaults.get(key)), **_nullable(_field(record, key, kind))}
         for key, kind in fields_of(record).items()
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _described(record: type, key: str, default: object) -> Schema:
+def _annotations(record: type, key: str, default: object) -> Schema:
     described: Schema = {"description": DESCRIPTIONS[record][key]}
     if (record, key) in _DEFAULTS:
         described["default"] = _DEFAULTS[record, key]
-    elif (record, key) in SMALLEST and isinstance(default, int):
+    elif (record, key) in MINIMUM_SIZES and isinstance(default, int):
         described["default"] = format_size(default)
     elif isinstance(default, str | int):
         described["default"] = default.value if isinstance(default, enum.Enum) else default
@@ -97,34 +97,34 @@ def _described(record: type, key: str, default: object) -> Schema:
 
 
 def _field(record: type, key: str, kind: Any) -> Schema:
-    schema = _said(record, key, kind)
-    return _or_unset(schema, record, key) if key in UNSET.get(record, ()) else schema
+    schema = _field_type(record, key, kind)
+    return _allow_unset(schema, record, key) if key in UNSET_WHEN_ZERO.get(record, ()) else schema
 
 
-def _said(record: type, key: str, kind: Any) -> Schema:
-    if (record, key) in SMALLEST:
-        return {"type": ["string", "number"], "pattern": _SIZE, "minimum": SMALLEST[record, key]}
+def _field_type(record: type, key: str, kind: Any) -> Schema:
+    if (record, key) in MINIMUM_SIZES:
+        return {"type": ["string", "number"], "pattern": _SIZE, "minimum": MINIMUM_SIZES[record, key]}
     if (record, key) == (Provision, "permissions"):
         return {"type": "string"}
-    schema = _kind(kind, key)
-    if (record, key) in LONE:
+    schema = _type_schema(kind, key)
+    if (record, key) in SINGLE_OR_LIST:
         return {"anyOf": [schema, schema["items"]]}
     return schema
 
 
-def _or_unset(schema: Schema, record: type, key: str) -> Schema:
+def _allow_unset(schema: Schema, record: type, key: str) -> Schema:
     """The value that Lima writes where a field is not set; ``default`` is left out."""
     if "enum" in schema:
-        more = ["", *(["default"] if (record, key) in DEFAULTS else [])]
+        more = ["", *(["default"] if (record, key) in DEFAULT_KEYWORD_FIELDS else [])]
         return {"enum": [*schema["enum"], *more]}
     if schema.get("type") == "array":
         return {"anyOf": [schema, {"type": "array", "items": {"enum": [0, None]}}]}
-    if (record, key) in SMALLEST:
+    if (record, key) in MINIMUM_SIZES:
         return {"anyOf": [schema, {"enum": [0, *([] if (record, key) == (P9, "msize") else [""])]}]}
     return {"anyOf": [schema, {"enum": [0]}]} if "minimum" in schema else schema
 
 
-def _kind(kind: Any, key: str) -> Schema:
+def _type_schema(kind: Any, key: str) -> Schema:
     kind = without_none(kind)
     origin = typing.get_origin(kind)
     if origin is tuple:
@@ -137,25 +137,25 @@ def _kind(kind: Any, key: str) -> Schema:
         return {"type": "object", "propertyNames": names, "additionalProperties": {"type": values}}
     if issubclass(kind, msgspec.Struct):
         schema: Schema = {"$ref": f"#/$defs/{kind.__name__}"}
-        return {"anyOf": [{"type": _SCALARS}, schema]} if kind in SHORT else schema
+        return {"anyOf": [{"type": _SCALARS}, schema]} if kind in SHORTHAND_FIELDS else schema
     if issubclass(kind, enum.Enum):
         return {"enum": [str(member) for member in kind]}
     if kind is int:
-        low, high = RANGES.get(key, (None, None))
-        return _whole(low, high, cut=key not in UNCUT)
+        low, high = INTEGER_RANGES.get(key, (None, None))
+        return _integer_schema(low, high, truncated=key not in NOT_TRUNCATED)
     return {"type": "boolean"} if kind is bool else {"type": _SCALARS}
 
 
-def _whole(low: int | None, high: int | None, *, cut: bool = True) -> Schema:
+def _integer_schema(low: int | None, high: int | None, *, truncated: bool = True) -> Schema:
     """A number, or its text; a fraction is cut off where Lima does that and we too."""
     bounds = {"minimum": low, "exclusiveMaximum": high + 1} if low is not None and high is not None else {}
-    return {"type": ["number" if cut else "integer", "string"], "pattern": _NUMBER, **bounds}
+    return {"type": ["number" if truncated else "integer", "string"], "pattern": _NUMBER, **bounds}
 
 
 def _list(inner: tuple[Any, ...], key: str) -> Schema:
     if inner[-1] is Ellipsis:
-        return {"type": "array", "items": _kind(inner[0], key)}
-    port = _whole(*PORTS)
+        return {"type": "array", "items": _type_schema(inner[0], key)}
+    port = _integer_schema(*PORT_RANGE)
     return {"type": "array", "items": port, "minItems": len(inner), "maxItems": len(inner)}
 
 

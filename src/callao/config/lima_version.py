@@ -12,7 +12,7 @@ lima-version says it."""
 GUEST_HOMES = "2.1.0"
 """From this version on homes end in ``.guest``; before, in ``.linux``."""
 
-_TRACES = (
+_FILES_OF_CREATED_INSTANCE = (
     "ha.stdout.log", "ha.stderr.log", "vz-identifier", "image", "disk", "basedisk", "diffdisk", "cidata.iso"
 )  # fmt: skip
 """Files of which each instance has one; an instance with lima.yaml alone may still be in creation."""
@@ -23,7 +23,7 @@ def lima_version_of(instance_dir: Path) -> str:
     try:
         return (instance_dir / "lima-version").read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        exists = any((instance_dir / name).exists() for name in _TRACES)
+        exists = any((instance_dir / name).exists() for name in _FILES_OF_CREATED_INSTANCE)
         return "" if exists else LIMA_VERSION
     except (OSError, UnicodeDecodeError):
         return LIMA_VERSION

@@ -16,7 +16,7 @@ from callao.config.merge_lists import combine
 from callao.config.versions import version
 
 _BASE_FIRST = frozenset({"base", "provision", "probes"})
-_HIGHEST = frozenset({("minimumLimaVersion",), ("vmOpts", "qemu", "minimumVersion")})
+_MAXIMUM_FIELDS = frozenset({("minimumLimaVersion",), ("vmOpts", "qemu", "minimumVersion")})
 
 Document = dict[str, object]
 Path = tuple[str, ...]
@@ -24,43 +24,43 @@ Path = tuple[str, ...]
 
 def merge(layers: Sequence[Mapping[str, object]]) -> Document:
     """One document from several, the most specific first. The layers stay as they are."""
-    return combine(stack(layers))
+    return combine(merge_without_combining(layers))
 
 
-def stack(layers: Sequence[Mapping[str, object]]) -> Document:
+def merge_without_combining(layers: Sequence[Mapping[str, object]]) -> Document:
     """Merge without combining list entries, because more layers may follow below."""
     merged: Document = {}
     for layer in reversed(layers):
-        merged = _maps((), layer, merged)
+        merged = _merge_maps((), layer, merged)
     return merged
 
 
-def _maps(path: Path, over: Mapping[str, object], under: Mapping[str, object]) -> Document:
+def _merge_maps(path: Path, over: Mapping[str, object], under: Mapping[str, object]) -> Document:
     merged = dict(under)
     for key, value in over.items():
-        merged[key] = _values((*path, key), value, under[key]) if key in under else _copy(value)
+        merged[key] = _merge_values((*path, key), value, under[key]) if key in under else _copy(value)
     return merged
 
 
-def _values(path: Path, over: object, under: object) -> object:
+def _merge_values(path: Path, over: object, under: object) -> object:
     if isinstance(over, Mapping) and isinstance(under, Mapping):
-        return _maps(path, over, under)
+        return _merge_maps(path, over, under)
     if path == ("base",):
-        return [*_listed(under), *_listed(over)]
+        return [*_as_list(under), *_as_list(over)]
     if isinstance(over, list) and isinstance(under, list):
-        return _lists(path, over, under)
-    if path in _HIGHEST and isinstance(over, str) and isinstance(under, str):
+        return _merge_lists(path, over, under)
+    if path in _MAXIMUM_FIELDS and isinstance(over, str) and isinstance(under, str):
         return max(over, under, key=version)
     return _copy(over)
 
 
-def _lists(path: Path, over: list[object], under: list[object]) -> list[object]:
+def _merge_lists(path: Path, over: list[object], under: list[object]) -> list[object]:
     if path == ("dns",) and over:
         return list(over)
     return [*under, *over] if path[0] in _BASE_FIRST else [*over, *under]
 
 
-def _listed(value: object) -> list[object]:
+def _as_list(value: object) -> list[object]:
     return list(value) if isinstance(value, list) else [] if value is None else [value]
 
 

@@ -23,7 +23,7 @@ def combine(document: Mapping[str, object]) -> Document:
                 {"name": each} if key == "additionalDisks" and isinstance(each, str) else each
                 for each in entries
             ]
-            combined[key] = _entries(written, name_of, fill)
+            combined[key] = _combine_entries(written, name_of, fill)
     return combined
 
 
@@ -31,24 +31,24 @@ def _unique_lists(document: Mapping[str, object]) -> Document:
     unique: Document = {}
     types = document.get("mountTypesUnsupported")
     if isinstance(types, list):
-        unique["mountTypesUnsupported"] = _once(types)
+        unique["mountTypesUnsupported"] = _unique(types)
     certificates = document.get("caCerts")
     if isinstance(certificates, Mapping):
-        lists = {key: _once(value) for key, value in certificates.items() if isinstance(value, list)}
+        lists = {key: _unique(value) for key, value in certificates.items() if isinstance(value, list)}
         unique["caCerts"] = {**certificates, **lists}
     return unique
 
 
-def _once(entries: list[object]) -> list[object]:
+def _unique(entries: list[object]) -> list[object]:
     return [entry for index, entry in enumerate(entries) if entry not in entries[:index]]
 
 
-def _entries(
+def _combine_entries(
     entries: list[object], name_of: Callable[[Item], object], fill: Callable[[Item, Item], None]
 ) -> list[object]:
     """Of two entries with one name the first keeps its place and its fields."""
     found: list[object] = []
-    places: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for entry in entries:
         if not isinstance(entry, Mapping):
             found.append(entry)  # validation has the words for it
@@ -56,31 +56,31 @@ def _entries(
         name = name_of(dict(entry))
         if name == _WILDCARD:
             receivers = [each for each in found if isinstance(each, dict)]
-        elif isinstance(name, str) and name in places:
-            receiver = found[places[name]]
+        elif isinstance(name, str) and name in positions:
+            receiver = found[positions[name]]
             receivers = [receiver] if isinstance(receiver, dict) else []
         else:
             if isinstance(name, str) and name:
-                places[name] = len(found)
-            found.append({key: _copied(value) for key, value in entry.items()})
+                positions[name] = len(found)
+            found.append({key: _shallow_copy(value) for key, value in entry.items()})
             continue
         for receiver in receivers:
             fill(receiver, dict(entry))
     return found
 
 
-def _copied(value: Any) -> Any:
+def _shallow_copy(value: Any) -> Any:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _missing(receiver: Item, giver: Mapping[str, Any], *keys: str) -> None:
+def _fill_missing(receiver: Item, giver: Mapping[str, Any], *keys: str) -> None:
     for key in keys:
         if receiver.get(key) is None and giver.get(key) is not None:
             receiver[key] = giver[key]
 
 
-def _disk(receiver: Item, giver: Item) -> None:
-    _missing(receiver, giver, "format", "fsType")
+def _fill_disk(receiver: Item, giver: Item) -> None:
+    _fill_missing(receiver, giver, "format", "fsType")
     if not receiver.get("fsArgs") and giver.get("fsArgs"):
         receiver["fsArgs"] = giver["fsArgs"]
 
@@ -92,15 +92,15 @@ _MOUNT_PARTS = {
 }
 
 
-def _mount(receiver: Item, giver: Item) -> None:
+def _fill_mount(receiver: Item, giver: Item) -> None:
     """A wildcard's own mount point is nobody's."""
-    _missing(receiver, giver, "writable", *(() if _mount_name(giver) == _WILDCARD else ("mountPoint",)))
+    _fill_missing(receiver, giver, "writable", *(() if _mount_name(giver) == _WILDCARD else ("mountPoint",)))
     for part, keys in _MOUNT_PARTS.items():
         given = giver.get(part)
         if isinstance(given, Mapping):
             own = receiver.get(part)
             merged = dict(own) if isinstance(own, Mapping) else {}
-            _missing(merged, given, *keys)
+            _fill_missing(merged, given, *keys)
             receiver[part] = merged
 
 
@@ -109,7 +109,7 @@ def _mount_name(entry: Item) -> object:
     return entry.get("location") if point is None else point
 
 
-def _network(receiver: Item, giver: Item) -> None:
+def _fill_network(receiver: Item, giver: Item) -> None:
     """``lima`` and ``socket`` are one choice."""
     if not receiver.get("lima") and not receiver.get("socket"):
         for key in ("lima", "socket"):
@@ -117,12 +117,12 @@ def _network(receiver: Item, giver: Item) -> None:
                 receiver[key] = giver[key]
     if not receiver.get("macAddress") and giver.get("macAddress"):
         receiver["macAddress"] = giver["macAddress"]
-    _missing(receiver, giver, "vzNAT", "metric")
+    _fill_missing(receiver, giver, "vzNAT", "metric")
 
 
 _LISTS: dict[str, tuple[Callable[[Item], object], Callable[[Item, Item], None]]] = {
-    "additionalDisks": (lambda entry: entry.get("name"), _disk),
-    "mounts": (_mount_name, _mount),
-    "networks": (lambda entry: entry.get("interface"), _network),
+    "additionalDisks": (lambda entry: entry.get("name"), _fill_disk),
+    "mounts": (_mount_name, _fill_mount),
+    "networks": (lambda entry: entry.get("interface"), _fill_network),
 }
 """Lists whose entries have a name: how to read it, and how one entry fills another."""

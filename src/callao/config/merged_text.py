@@ -13,7 +13,7 @@ from callao.config.source_lines import SourceLines
 from callao.config.yamltext import dump
 
 
-def commented(texts: Sequence[str], document: Mapping[str, object]) -> str | None:
+def merge_keeping_comments(texts: Sequence[str], document: Mapping[str, object]) -> str | None:
     """A text that says ``document``, changed from the first of ``texts`` as little as can be. Fields that it
     has from another one stand as they are written there; None where that cannot be.
 
@@ -27,15 +27,15 @@ def commented(texts: Sequence[str], document: Mapping[str, object]) -> str | Non
                 known.add(name)
                 longer = patched(whole + block, document)
                 whole = whole + block if longer is not None else whole
-    passages = SourceLines()
+    source_lines = SourceLines()
     for text in texts[1:]:
-        passages.take(text)
-    return patched(whole, document, passages) or patched(whole, document)
+        source_lines.collect(text)
+    return patched(whole, document, source_lines) or patched(whole, document)
 
 
-def written(texts: Sequence[str], document: Mapping[str, object]) -> str:
+def merge_texts(texts: Sequence[str], document: Mapping[str, object]) -> str:
     """The merged text; without comments where they cannot be kept."""
-    found = commented(texts, document) or patched(texts[0], document)
+    found = merge_keeping_comments(texts, document) or patched(texts[0], document)
     return dump(document) if found is None else found
 
 
@@ -45,20 +45,20 @@ def _fields(text: str) -> Iterator[tuple[str, str]]:
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         return
     lines = text.splitlines(keepends=True)
-    begins = [_above(lines, key.start_mark.line) for key, _ in root.value]
-    ends = [*begins[1:], _last(lines)]
+    begins = [_comment_start(lines, key.start_mark.line) for key, _ in root.value]
+    ends = [*begins[1:], _document_end(lines)]
     for (key, _), begin, end in zip(root.value, begins, ends, strict=True):
         yield key.value, "".join(lines[begin:end]).rstrip() + "\n"
 
 
-def _above(lines: Sequence[str], line: int) -> int:
+def _comment_start(lines: Sequence[str], line: int) -> int:
     """Where the comments begin that stand right above a line."""
     while line > 0 and lines[line - 1].startswith("#"):
         line -= 1
     return line
 
 
-def _last(lines: Sequence[str]) -> int:
+def _document_end(lines: Sequence[str]) -> int:
     """Where the first document ends."""
     ends = [number for number, line in enumerate(lines) if line.startswith(("---", "...")) and number]
     return ends[0] if ends else len(lines)

@@ -52,11 +52,11 @@ def message_problem(config: Config, host: Host, *, name: str, instance_dir: Path
 def _expanded(config: Config, host: Host, name: str, instance_dir: Path, condition: Condition) -> str:
     if "{{" not in config.message:
         return config.message
-    from callao.config.gofields import structure
+    from callao.config.go_structs import go_struct
     from callao.gotemplate import Struct, execute
 
     document = _for_go(to_document(config))
-    instance = structure(
+    instance = go_struct(
         "Instance",
         {
             "name": name,
@@ -81,14 +81,14 @@ def _expanded(config: Config, host: Host, name: str, instance_dir: Path, conditi
             "param": config.param,
         },
     )
-    of_host = {
+    host_variables = {
         "Instance": instance,
         "HostOS": host.os,
         "HostArch": host.arch,
         "LimaHome": str(instance_dir.parent),
         "IdentityFile": str(identity_file(instance_dir.parent)),
     }
-    data = Struct({**instance.fields, **of_host}, "store.FormatData")
+    data = Struct({**instance.fields, **host_variables}, "store.FormatData")
     return execute(config.message, data, name="message")
 
 

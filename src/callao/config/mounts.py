@@ -13,7 +13,7 @@ Document = dict[str, Any]
 _NESTED = ("sshfs", "9p", "virtiofs")
 
 
-def settled(entries: Sequence[Mapping[str, Any]], home: str) -> list[Document]:
+def fill_mounts(entries: Sequence[Mapping[str, Any]], home: str) -> list[Document]:
     """The mounts with clean locations and with mount points; those of one mount point are one.
 
     The first of a mount point keeps its location and its place, a later one's other fields count: that is
@@ -24,13 +24,15 @@ def settled(entries: Sequence[Mapping[str, Any]], home: str) -> list[Document]:
     """
     combined: dict[str, Document] = {}
     for raw in entries:
-        entry = _placed(raw, home)
-        point = entry["mountPoint"]
-        combined[point] = _over(combined[point], entry) if point in combined else entry
-    return [_filled(entry) for entry in combined.values()]
+        entry = _with_mount_point(raw, home)
+        mount_point = entry["mountPoint"]
+        combined[mount_point] = (
+            _merge_mount(combined[mount_point], entry) if mount_point in combined else entry
+        )
+    return [_fill_9p(entry) for entry in combined.values()]
 
 
-def _placed(entry: Mapping[str, Any], home: str) -> Document:
+def _with_mount_point(entry: Mapping[str, Any], home: str) -> Document:
     location = entry.get("location", "")
     if location:
         location = _clean(below_home(location, home))
@@ -54,12 +56,12 @@ def _mount_point(location: str) -> str:
     return f"/mnt{location}" if below_root else location
 
 
-def _over(under: Document, entry: Document) -> Document:
+def _merge_mount(under: Document, entry: Document) -> Document:
     nested = {key: {**under[key], **entry[key]} for key in _NESTED if key in under and key in entry}
     return {**under, **entry, **nested, "location": under["location"]}
 
 
-def _filled(entry: Document) -> Document:
+def _fill_9p(entry: Document) -> Document:
     p9 = dict(entry.get("9p", {}))
     p9["msize"] = parse_size(p9.get("msize", "128KiB"))
     p9.setdefault("cache", "mmap" if entry.get("writable") else "fscache")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from callao.errors import ConfigError, Problem
 
-_FILES = (".yaml", ".yml")
+_TEMPLATE_SUFFIXES = (".yaml", ".yml")
 _INSTANCE = r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*"
 _USER = r"[a-z_][a-z0-9_-]{0,31}"
 _TOLERATED_USER = r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"
@@ -19,18 +19,18 @@ _PARAM = r"[A-Za-z][A-Za-z0-9_]*"
 INSTANCE_ALLOWED = (
     "letters and digits, with single '.', '_' or '-' between them; neither first nor last, at most 76 long"
 )
-_LONGEST = 76
+_MAX_INSTANCE_NAME = 76
 
 UNIX_PATH_MAX = 104 if sys.platform == "darwin" else 108
 """See unix(7); with the closing NUL."""
 
-CONTROL_SUFFIX = 17
+SSH_CONTROL_SUFFIX = 17
 """Characters that ssh(1) puts behind a control path while it makes the socket."""
 
-LONGEST_USER = 32
+MAX_USER_NAME = 32
 """Characters of a user's name, see useradd(8)."""
 
-_LONGEST_SOCKET = "/ssh.sock" + "x" * CONTROL_SUFFIX
+_LONGEST_SOCKET = "/ssh.sock" + "x" * SSH_CONTROL_SUFFIX
 
 
 def check_name(name: str) -> None:
@@ -38,11 +38,11 @@ def check_name(name: str) -> None:
 
     :raises ConfigError: when ``name`` isn't one.
     """
-    if len(name) > _LONGEST:
+    if len(name) > _MAX_INSTANCE_NAME:
         raise ConfigError([Problem("name", name, "is too long for an instance's name", INSTANCE_ALLOWED)])
     if not re.fullmatch(_INSTANCE, name):
         raise ConfigError([Problem("name", name, "cannot be an instance's name", INSTANCE_ALLOWED)])
-    if name.lower().endswith(_FILES):
+    if name.lower().endswith(_TEMPLATE_SUFFIXES):
         allowed = f"{INSTANCE_ALLOWED}; neither .yaml nor .yml at its end"
         raise ConfigError([Problem("name", name, "ends as a template's file does", allowed)])
 
@@ -54,12 +54,12 @@ def check_socket_path(instance_dir: Path) -> None:
     """
     length = len(str(instance_dir).encode()) + len(_LONGEST_SOCKET)
     if length >= UNIX_PATH_MAX:
-        most = UNIX_PATH_MAX - len(_LONGEST_SOCKET) - 1
+        maximum = UNIX_PATH_MAX - len(_LONGEST_SOCKET) - 1
         raise ConfigError(
             [
                 Problem(
                     "name", instance_dir.name, f"the path {instance_dir} is too long for unix sockets",
-                    f"at most {most} bytes: choose a shorter name, or a shorter LIMA_HOME",
+                    f"at most {maximum} bytes: choose a shorter name, or a shorter LIMA_HOME",
                 )
             ]
         )  # fmt: skip
@@ -70,15 +70,15 @@ def check_hostname(name: str) -> None:
 
     :raises ConfigError: when its host name would be longer than the kernel's and DNS's 63 characters.
     """
-    longest = 63 - len(hostname_of(""))
-    if len(name) > longest:
+    maximum = 63 - len(hostname_of(""))
+    if len(name) > maximum:
         message = f"makes a host name of more than 63 characters ({hostname_of(name)})"
-        raise ConfigError([Problem("name", name, message, f"at most {longest} characters")])
+        raise ConfigError([Problem("name", name, message, f"at most {maximum} characters")])
 
 
 def is_instance_name(name: str) -> bool:
     """Whether an instance, or a disk, could be called so."""
-    return len(name) <= _LONGEST and bool(re.fullmatch(_INSTANCE, name))
+    return len(name) <= _MAX_INSTANCE_NAME and bool(re.fullmatch(_INSTANCE, name))
 
 
 def is_hostname(text: str) -> bool:
@@ -112,6 +112,6 @@ def is_guest_user(name: str) -> bool:
     return is_user_name(name) and name != "admin"
 
 
-def is_param(name: str) -> bool:
+def is_parameter_name(name: str) -> bool:
     """Whether a parameter could be called so, and with ``PARAM_`` before it a shell variable."""
     return bool(re.fullmatch(_PARAM, name))

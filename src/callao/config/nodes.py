@@ -14,27 +14,27 @@ from callao.config.scalars import NullKey, Scalar, as_text, resolve
 from callao.errors import Problem
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MOST_LEAVES = 100_000
-DEEPEST = 64
-_DEEPEST_TEXT = DEEPEST + 2
+_MAX_LEAVES = 100_000
+MAX_DEPTH = 64
+_MAX_NODE_DEPTH = MAX_DEPTH + 2
 """Levels of nodes: the document itself is one, its deepest scalar another."""
 
 _TAG = "tag:yaml.org,2002:"
-_BREAKS = "\x85\u2028\u2029"
+_LINE_BREAKS = "\x85\u2028\u2029"
 """Line breaks to PyYAML, as in YAML 1.1; letters in YAML 1.2."""
 
-_PRIVATE = range(0xE000, 0xF900)
-_MOST_NODES = 3 * _MOST_LEAVES
+_PRIVATE_USE = range(0xE000, 0xF900)
+_MAX_NODES = 3 * _MAX_LEAVES
 """Of all documents of a text, keys among them."""
 
-_BEGINNING = yaml.Mark("", 0, 0, 0, "", 0)
+_START = yaml.Mark("", 0, 0, 0, "", 0)
 _PLAIN = "?"
 _MERGE = "<<"
 _BLOCKS = ("|", ">")
 _COLLECTIONS = frozenset(f"{_TAG}{name}" for name in ("map", "seq", "set", "omap"))
 
 
-class Repeated(Exception):
+class NodeError(Exception):
     """A problem that has a place in the text, such as a key that is listed twice."""
 
     def __init__(self, problem: Problem, mark: Any) -> None:
@@ -44,7 +44,7 @@ class Repeated(Exception):
         )
 
 
-class Nodes(_Loader):  # type: ignore[misc]
+class NodeLoader(_Loader):  # type: ignore[misc]
     """PyYAML's parser without its resolver: what a plain scalar means is not asked yet."""
 
     def resolve(self, kind: type, _value: str, implicit: Any) -> str:
@@ -59,23 +59,23 @@ class Nodes(_Loader):  # type: ignore[misc]
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:  # noqa: ARG002 - PyYAML's names
         """Called before each node: PyYAML's C code would go on until the process's stack ends."""
         self._level += 1
-        if self._level > _DEEPEST_TEXT:
+        if self._level > _MAX_NODE_DEPTH:
             raise RecursionError
         self._count += 1
-        if self._count > _MOST_NODES:
-            raise Repeated(Problem(".", "", "is too much", f"at most {_MOST_LEAVES} values"), _BEGINNING)
+        if self._count > _MAX_NODES:
+            raise NodeError(Problem(".", "", "is too much", f"at most {_MAX_LEAVES} values"), _START)
 
     def ascend_resolver(self) -> None:
         """Called behind each node."""
         self._level -= 1
 
 
-class _SlowNodes(yaml.SafeLoader):
+class _PurePythonLoader(yaml.SafeLoader):
     """A composer in pure Python, for texts with repeated anchors, which YAML allows and PyYAML does not."""
 
-    resolve = Nodes.resolve
-    descend_resolver = Nodes.descend_resolver
-    ascend_resolver = Nodes.ascend_resolver
+    resolve = NodeLoader.resolve
+    descend_resolver = NodeLoader.descend_resolver
+    ascend_resolver = NodeLoader.ascend_resolver
     _level = 0
     _count = 0
 
@@ -89,29 +89,29 @@ class _SlowNodes(yaml.SafeLoader):
 
 def documents(text: str) -> list[yaml.Node]:
     """The root node of each document in ``text``."""
-    letters = _letters(text)
+    letters = _placeholders(text)
     text = text.translate(letters)
     try:
-        found = _documents(Nodes(text))
+        found = _documents(NodeLoader(text))
     except yaml.composer.ComposerError as error:
         if "duplicate anchor" not in str(error):
             raise
-        found = _documents(_SlowNodes(text))
+        found = _documents(_PurePythonLoader(text))
     if letters:
         seen: set[int] = set()
         for root in found:
-            _restore(root, {ord(new): chr(old) for old, new in letters.items()}, seen)
+            _restore_line_breaks(root, {ord(new): chr(old) for old, new in letters.items()}, seen)
     return found
 
 
-def _letters(text: str) -> dict[int, str]:
-    """For each of ``_BREAKS`` in the text, a letter for private use that it does not hold."""
-    there = [each for each in _BREAKS if each in text]
-    free = (chr(code) for code in _PRIVATE if chr(code) not in text)
+def _placeholders(text: str) -> dict[int, str]:
+    """For each of ``_LINE_BREAKS`` in the text, a letter for private use that it does not hold."""
+    there = [each for each in _LINE_BREAKS if each in text]
+    free = (chr(code) for code in _PRIVATE_USE if chr(code) not in text)
     return {ord(each): letter for each, letter in zip(there, free, strict=False)}
 
 
-def _restore(node: yaml.Node, letters: dict[int, str], seen: set[int]) -> None:
+def _restore_line_breaks(node: yaml.Node, letters: dict[int, str], seen: set[int]) -> None:
     if id(node) in seen:
         return
     seen.add(id(node))
@@ -119,7 +119,7 @@ def _restore(node: yaml.Node, letters: dict[int, str], seen: set[int]) -> None:
         node.value = node.value.translate(letters)
     for entry in node.value if isinstance(node, yaml.CollectionNode) else ():
         for each in entry if isinstance(entry, tuple) else (entry,):
-            _restore(each, letters, seen)
+            _restore_line_breaks(each, letters, seen)
 
 
 def _documents(loader: Any) -> list[yaml.Node]:
@@ -142,10 +142,10 @@ def build(root: yaml.Node) -> Any:
     builder.quote_permissions(root)
     value = builder.value(root)
     if isinstance(value, dict) and isinstance(root, yaml.MappingNode):
-        _names_only(root)
-    if max(_extent(value, {}, 0)) > 1:
-        allowed = f"at most {_MOST_LEAVES} values, {DEEPEST} levels deep"
-        raise Repeated(Problem(".", "", "is too much, by aliases or by depth", allowed), root.start_mark)
+        _check_field_names(root)
+    if max(_expanded_size(value, {}, 0)) > 1:
+        allowed = f"at most {_MAX_LEAVES} values, {MAX_DEPTH} levels deep"
+        raise NodeError(Problem(".", "", "is too much, by aliases or by depth", allowed), root.start_mark)
     return value
 
 
@@ -184,7 +184,7 @@ class _Builder:
                 continue
             key = self._key(key_node)
             if key in own:
-                raise Repeated(Problem(key, key, "is set a second time", "once"), key_node.start_mark)
+                raise NodeError(Problem(key, key, "is set a second time", "once"), key_node.start_mark)
             own[key] = self.value(value_node)
         for each in reversed(merged):
             value = self.value(each)
@@ -216,7 +216,7 @@ class _Builder:
                         f"is read as the number {value}",
                         f"quotes: '{node.value}'",
                     )
-                    raise Repeated(problem, node.start_mark)
+                    raise NodeError(problem, node.start_mark)
                 self._made[id(node)] = node.value
 
 
@@ -236,13 +236,13 @@ def _permissions(root: yaml.Node) -> list[yaml.ScalarNode]:
     ]
 
 
-def _names_only(root: yaml.MappingNode) -> None:
+def _check_field_names(root: yaml.MappingNode) -> None:
     for key, _ in root.value:
         if key.tag == _PLAIN and not isinstance(resolve(key.value), str):
             problem = Problem(
                 key.value or ".", key.value, "is not the name of a field", "a mapping of names"
             )
-            raise Repeated(problem, key.start_mark)
+            raise NodeError(problem, key.start_mark)
 
 
 def _scalar(node: yaml.ScalarNode) -> Scalar:
@@ -251,7 +251,7 @@ def _scalar(node: yaml.ScalarNode) -> Scalar:
         problem = Problem(
             ".", text, "holds the character U+0000", "text that can be a file's or an argument's"
         )
-        raise Repeated(problem, node.start_mark)
+        raise NodeError(problem, node.start_mark)
     if tag == _PLAIN:
         return resolve(text)
     if node.style in _BLOCKS and not text.endswith("\n"):
@@ -313,21 +313,21 @@ def _unknown_tag(node: yaml.Node) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(None, None, f"the tag {node.tag} is not known", node.start_mark)
 
 
-def _extent(value: object, known: dict[int, tuple[float, float]], level: int) -> tuple[float, float]:
+def _expanded_size(value: object, known: dict[int, tuple[float, float]], level: int) -> tuple[float, float]:
     """How many values ``value`` holds and how deep, as parts of the most, when aliases are written out.
 
     A few lines of aliases of aliases can mean more than any memory holds, a few brackets more than
     Python's stack; and an alias within what it names has no end.
     """
     if not isinstance(value, dict | list):
-        return 1 / _MOST_LEAVES, 0
+        return 1 / _MAX_LEAVES, 0
     if id(value) not in known:
         known[id(value)] = inf, inf
-        if level < DEEPEST:
+        if level < MAX_DEPTH:
             inner = [
-                _extent(item, known, level + 1)
+                _expanded_size(item, known, level + 1)
                 for item in (value.values() if isinstance(value, dict) else value)
             ]
-            leaves = sum(each for each, _ in inner) + 1 / _MOST_LEAVES
-            known[id(value)] = leaves, max((each for _, each in inner), default=0) + 1 / DEEPEST
+            leaves = sum(each for each, _ in inner) + 1 / _MAX_LEAVES
+            known[id(value)] = leaves, max((each for _, each in inner), default=0) + 1 / MAX_DEPTH
     return known[id(value)]

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from callao.config.structure import conform
+from callao.config.coercion import coerce
 
-_OLD_PLACES = {"cpuType": "vmOpts.qemu.cpuType", "rosetta": "vmOpts.vz.rosetta"}
+_MOVED_FIELDS = {"cpuType": "vmOpts.qemu.cpuType", "rosetta": "vmOpts.vz.rosetta"}
 _WITHOUT_EFFECT = {
     "script": ("system", "user", "boot", "dependency"),
     "content": ("data",),
@@ -21,20 +21,22 @@ _WITHOUT_EFFECT = {
 
 def notices(document: Mapping[str, object]) -> tuple[str, ...]:
     """One sentence for each such place in a document, as it was written."""
-    shaped, _, unknown = conform(document)
-    told = [f"{each.path}: is not a field of lima.yaml, and is left out: {each.allowed}" for each in unknown]
-    told += [
+    shaped, _, unknown = coerce(document)
+    found = [
+        f"{each.path}: is not a field of lima.yaml, and is left out: {each.allowed}" for each in unknown
+    ]
+    found += [
         f"{old}: is where {new} was before: move it there."
-        for old, new in _OLD_PLACES.items()
+        for old, new in _MOVED_FIELDS.items()
         if shaped.get(old)
     ]
     for index, entry in enumerate(shaped.get("provision") or ()):
         if isinstance(entry, Mapping):
-            told += _of_entry(entry, f"provision[{index}]")
-    return tuple(told)
+            found += _provision_notices(entry, f"provision[{index}]")
+    return tuple(found)
 
 
-def _of_entry(entry: Mapping[str, Any], place: str) -> Iterator[str]:
+def _provision_notices(entry: Mapping[str, Any], place: str) -> Iterator[str]:
     mode, script = entry.get("mode", "system"), entry.get("script")
     for field, modes in _WITHOUT_EFFECT.items():
         if entry.get(field) and mode not in modes:

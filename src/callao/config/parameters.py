@@ -18,11 +18,11 @@ _FIELDS = {
 }
 """Where a use counts, as it does for Lima."""
 
-_BY_THE_ENGINE = frozenset({"internal_netplanOptional"})
+_USED_BY_ENGINE = frozenset({"internal_netplanOptional"})
 """Used by what writes the guest's network configuration."""
 
 
-def unused(parameters: object, documents: Iterable[Mapping[str, Any]]) -> list[Problem]:
+def unused_parameters(parameters: object, documents: Iterable[Mapping[str, Any]]) -> list[Problem]:
     """The ``parameters`` that no string of ``documents`` uses, which come as they are written."""
     if not isinstance(parameters, Mapping) or not parameters:
         return []
@@ -30,7 +30,7 @@ def unused(parameters: object, documents: Iterable[Mapping[str, Any]]) -> list[P
     return [
         Problem(f"param.{key}", value, "is used nowhere", f"used as PARAM_{key} or {{{{.Param.{key}}}}}")
         for key, value in parameters.items()
-        if key not in _BY_THE_ENGINE and not any(_uses(text, str(key)) for text in texts)
+        if key not in _USED_BY_ENGINE and not any(_uses(text, str(key)) for text in texts)
     ]
 
 
@@ -47,10 +47,10 @@ def _uses(text: str, key: str) -> bool:
         return False
     if re.search(rf"\bPARAM_{re.escape(key)}\b", text, re.ASCII):
         return True
-    from callao.gotemplate import fields_named
+    from callao.gotemplate import referenced_fields
 
     try:
-        return key in fields_named(text, "Param")
+        return key in referenced_fields(text, "Param")
     except ExpressionError:
         # The text stays as it is; that it was meant as a use is still to be seen.
         return re.search(r"\{\{[^}]*\.Param\." + re.escape(key), text) is not None

@@ -15,16 +15,18 @@ from typing import Any
 
 import yaml
 
-from callao.config.source_lines import ITEM, Place, SourceLines, within
+from callao.config.source_lines import ITEM, EntryPath, SourceLines, item_key
 from callao.config.yamltext import dump, load
 from callao.errors import ConfigError
 
 _COMMENT = re.compile(r"(?:^|\s)#", re.MULTILINE)
-_WIDE = 10**6
+_MAX_WIDTH = 10**6
 """Columns: a value that stood on one line stays on one."""
 
 
-def patched(text: str, document: Mapping[str, object], passages: SourceLines | None = None) -> str | None:
+def patched(
+    text: str, document: Mapping[str, object], source_lines: SourceLines | None = None
+) -> str | None:
     """``text`` changed to say ``document``; None where that cannot be without losing a comment, or where the
     text is no document.
 
@@ -35,20 +37,20 @@ def patched(text: str, document: Mapping[str, object], passages: SourceLines | N
         if before == document:
             return text
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        edit = _Edit(text, passages or SourceLines())
+        edit = _Edit(text, source_lines or SourceLines())
         if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
-            edit.put(
+            edit.replace(
                 len(text.rstrip()), len(text), "\n" + dump(document) if text.strip() else dump(document)
             )
         else:
             edit.mapping(root, before, document, ())
-        after = edit.done()
+        after = edit.result()
         return after if load(after, "lima.yaml") == document else None
-    except (_Lossy, ConfigError, yaml.YAMLError):
+    except (_CommentLost, ConfigError, yaml.YAMLError):
         return None
 
 
-class _Lossy(Exception):
+class _CommentLost(Exception):
     """A change that would take a comment with it, or that stands where none can be made."""
 
 
@@ -57,37 +59,37 @@ class _Edit:
     """The changes of one text, by where they stand in the original."""
 
     text: str
-    passages: SourceLines
+    source_lines: SourceLines
     changes: list[tuple[int, int, str]] = field(default_factory=list)
 
     @property
     def _line_break(self) -> str:
         return "\r\n" if "\r\n" in self.text else "\n"
 
-    def put(self, begin: int, end: int, new: str) -> None:
+    def replace(self, begin: int, end: int, new: str) -> None:
         self.changes.append((begin, end, new))
 
-    def done(self) -> str:
+    def result(self) -> str:
         """Two insertions in one place stand in the order in which they were made."""
         parts, behind = [], 0
         for begin, end, new in sorted(self.changes, key=lambda each: each[:2]):
             if begin < behind:
-                raise _Lossy
+                raise _CommentLost
             parts += [self.text[behind:begin], new.replace("\n", self._line_break)]
             behind = end
         return "".join([*parts, self.text[behind:]])
 
     def mapping(
-        self, node: yaml.Node, before: Mapping[str, Any], after: Mapping[str, Any], place: Place
+        self, node: yaml.Node, before: Mapping[str, Any], after: Mapping[str, Any], path: EntryPath
     ) -> None:
         if not isinstance(node, yaml.MappingNode) or (node.flow_style and set(before) != set(after)):
-            raise _Lossy
+            raise _CommentLost
         own = {key.value: (key, value) for key, value in node.value}
         for name, (key, value) in own.items():
             if name not in after:
                 self._remove(key, value)
             elif name not in before or before[name] != after[name]:
-                self.value(key, value, before.get(name), after[name], (*place, name))
+                self.value(key, value, before.get(name), after[name], (*path, name))
         merged = {key: value for key, value in before.items() if key not in own}  # by <<
         fresh = {
             key: value
@@ -95,32 +97,36 @@ class _Edit:
             if key not in own and (key not in merged or merged[key] != value)
         }
         if fresh:
-            self._append(node, "".join(self._entry(key, value, place) for key, value in fresh.items()))
+            self._append(node, "".join(self._entry(key, value, path) for key, value in fresh.items()))
 
-    def _entry(self, key: str, value: Any, place: Place) -> str:
-        return self.passages.of((*place, key), value) or dump({key: value})
+    def _entry(self, key: str, value: Any, path: EntryPath) -> str:
+        return self.source_lines.find((*path, key), value) or dump({key: value})
 
-    def value(self, key: yaml.Node, node: yaml.Node, before: Any, after: Any, place: Place) -> None:
+    def value(self, key: yaml.Node, node: yaml.Node, before: Any, after: Any, path: EntryPath) -> None:
         """The value on a key's line."""
         if isinstance(before, Mapping) and isinstance(after, Mapping) and before and after:
-            self._tried(lambda: self.mapping(node, before, after, place), key, node, after)
+            self._edit_or_replace(lambda: self.mapping(node, before, after, path), key, node, after)
         elif isinstance(before, list) and isinstance(after, list) and before and after:
-            self._tried(lambda: self.sequence(node, before, after, place), key, node, after)
+            self._edit_or_replace(lambda: self.sequence(node, before, after, path), key, node, after)
         else:
-            self._replace(key, node, after)
+            self._replace_value(key, node, after)
 
-    def _tried(self, change: Callable[[], None], key: yaml.Node, node: yaml.Node, after: Any) -> None:
+    def _edit_or_replace(
+        self, change: Callable[[], None], key: yaml.Node, node: yaml.Node, after: Any
+    ) -> None:
         """Inside of it where that works, else as a whole."""
         kept = list(self.changes)
         try:
             change()
-        except _Lossy:
+        except _CommentLost:
             self.changes = kept
-            self._replace(key, node, after)
+            self._replace_value(key, node, after)
 
-    def sequence(self, node: yaml.Node, before: Sequence[Any], after: Sequence[Any], place: Place) -> None:
+    def sequence(
+        self, node: yaml.Node, before: Sequence[Any], after: Sequence[Any], path: EntryPath
+    ) -> None:
         if not isinstance(node, yaml.SequenceNode) or node.flow_style or len(node.value) != len(before):
-            raise _Lossy
+            raise _CommentLost
         dashes = self._dashes(node)
         ends = [self._line_end(_end(self.text, item)) for item in node.value]
         old, new = [dump({"": each}) for each in before], [dump({"": each}) for each in after]
@@ -129,67 +135,69 @@ class _Edit:
                 for item, was, now, dash in zip(
                     node.value[low:high], before[low:high], after[first:last], dashes[low:high], strict=True
                 ):
-                    self._item(item, was, now, dash, (*place, within(was)))
+                    self._item(item, was, now, dash, (*path, item_key(was)))
             elif kind != "equal":
                 for begin, end in zip(dashes[low:high], ends[low:high], strict=True):
-                    self.put(begin, end, "")
+                    self.replace(begin, end, "")
                 at = dashes[low] if low < len(dashes) else ends[-1]
                 column = node.start_mark.column
-                new_items = [self._new_item(each, column, (*place, ITEM)) for each in after[first:last]]
-                self.put(at, at, self._lines(new_items, at))
+                new_items = [self._new_item(each, column, (*path, ITEM)) for each in after[first:last]]
+                self.replace(at, at, self._lines(new_items, at))
 
-    def _new_item(self, value: Any, column: int, place: Place) -> str:
-        known = self.passages.of(place, value)
+    def _new_item(self, value: Any, column: int, path: EntryPath) -> str:
+        known = self.source_lines.find(path, value)
         return _indented(known, column, first=True) if known else _items([value], column)
 
-    def _item(self, node: yaml.Node, before: Any, after: Any, dash: int, place: Place) -> None:
+    def _item(self, node: yaml.Node, before: Any, after: Any, dash: int, path: EntryPath) -> None:
         kept = list(self.changes)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             try:
-                self.mapping(node, before, after, place)
+                self.mapping(node, before, after, path)
                 return
-            except _Lossy:
+            except _CommentLost:
                 self.changes = kept
         end = _end(self.text, node)
         self._refuse_comments(node)
         indent = self.text.rfind("\n", 0, dash) + 1
         column = len(self.text[dash:]) - len(self.text[dash:].lstrip(" "))
-        self.put(indent, end, _items([after], column).rstrip("\n"))
+        self.replace(indent, end, _items([after], column).rstrip("\n"))
 
-    def _replace(self, key: yaml.Node, node: yaml.Node, after: Any) -> None:
+    def _replace_value(self, key: yaml.Node, node: yaml.Node, after: Any) -> None:
         begin, end = node.start_mark.index, _end(self.text, node)
         if after and not isinstance(after, str):  # what becomes empty takes its comments with it
             self._refuse_comments(node)
         plain = _inline(after)
         colon = self.text.index(":", key.end_mark.index) + 1
         if plain is not None and "\n" in self.text[colon:begin]:
-            self.put(colon, colon, f" {plain}")
-            self.put(self._line_end(colon), self._line_end(end), "")
+            self.replace(colon, colon, f" {plain}")
+            self.replace(self._line_end(colon), self._line_end(end), "")
             return
         if plain is not None:
             space = "" if self.text[begin - 1 : begin].isspace() else " "
-            self.put(begin, end, space + plain)
+            self.replace(begin, end, space + plain)
             return
         rest = self.text[end : self._line_end(end)].strip()
         name, column = key.start_mark.index, key.start_mark.column
         block = _indented(dump({key.value: after}), column).rstrip("\n")
         if rest:  # a comment beside the value: above it, since a script would take it in
             if not rest.startswith("#"):
-                raise _Lossy
-            self.put(end, self._line_end(end) - 1, "")
+                raise _CommentLost
+            self.replace(end, self._line_end(end) - 1, "")
             block = f"{rest}\n{' ' * column}{block}"
-        self.put(name, end, block)
+        self.replace(name, end, block)
 
     def _remove(self, key: yaml.Node, node: yaml.Node) -> None:
         begin = self._line_begin(key.start_mark.index)
         if self.text[begin : key.start_mark.index].strip():
-            raise _Lossy  # behind a dash
-        self.put(begin, self._line_end(_end(self.text, node)), "")
+            raise _CommentLost  # behind a dash
+        self.replace(begin, self._line_end(_end(self.text, node)), "")
 
     def _append(self, node: yaml.MappingNode, lines: str) -> None:
         last = max(_end(self.text, value) for _, value in node.value)
         at = self._line_end(max(last, node.value[-1][0].end_mark.index))
-        self.put(at, at, self._lines([_indented(lines, node.value[0][0].start_mark.column, first=True)], at))
+        self.replace(
+            at, at, self._lines([_indented(lines, node.value[0][0].start_mark.column, first=True)], at)
+        )
 
     def _lines(self, parts: Sequence[str], at: int) -> str:
         """Whole lines, also behind a last line that has no end."""
@@ -202,7 +210,7 @@ class _Edit:
         for item in node.value:
             begin = self._line_begin(self.text.rfind("-", 0, item.start_mark.index + 1))
             if self.text[begin:].lstrip(" ")[:1] != "-" or (found and begin <= found[-1]):
-                raise _Lossy
+                raise _CommentLost
             found.append(begin)
         return found
 
@@ -211,10 +219,10 @@ class _Edit:
         begin, end = node.start_mark.index, _end(self.text, node)
         for scalar in _scalars(node):
             if _COMMENT.search(self.text[begin : scalar.start_mark.index]):
-                raise _Lossy
+                raise _CommentLost
             begin = max(begin, _end(self.text, scalar))
         if _COMMENT.search(self.text[begin:end]):
-            raise _Lossy
+            raise _CommentLost
 
     def _line_begin(self, at: int) -> int:
         return self.text.rfind("\n", 0, at) + 1
@@ -252,7 +260,7 @@ def _inline(value: Any) -> str | None:
     if isinstance(value, dict | list) and value:
         return None
     text: str = yaml.dump(
-        value, Dumper=yaml.SafeDumper, default_flow_style=True, allow_unicode=True, width=_WIDE
+        value, Dumper=yaml.SafeDumper, default_flow_style=True, allow_unicode=True, width=_MAX_WIDTH
     )
     return text.removesuffix("\n").removesuffix("\n...")
 

@@ -20,7 +20,7 @@ _INDEX = re.compile(r"\[(\d+)\]")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-def locate(problems: Sequence[Problem], text: str, *, layer: bool = False) -> list[Problem]:
+def locate_problems(problems: Sequence[Problem], text: str, *, layer: bool = False) -> list[Problem]:
     """The problems with line and column of their paths in ``text``; what is missing there stands at
     the nearest that is not. A problem that has a line already keeps it.
 

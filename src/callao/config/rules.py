@@ -15,18 +15,24 @@ from typing import Any
 
 from callao.config import rules_network as network
 from callao.config.lima_version import LIMA_VERSION
-from callao.config.names import INSTANCE_ALLOWED, is_hostname, is_instance_name, is_param, is_tolerated_user
+from callao.config.names import (
+    INSTANCE_ALLOWED,
+    is_hostname,
+    is_instance_name,
+    is_parameter_name,
+    is_tolerated_user,
+)
 from callao.config.rules_files import files
 from callao.config.rules_scripts import probes, provision
 from callao.config.schema import Arch
 from callao.errors import Problem
 
 _HOSTNAME = "letters, digits and '-', at most 63 of them, neither first nor last a '-'"
-_EACH = "*"
+_WILDCARD = "*"
 """A name that speaks of all entries of a base; it may be left over."""
 
 Document = Mapping[str, Any]
-Found = Iterator[Problem]
+Problems = Iterator[Problem]
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
 _FS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -34,7 +40,7 @@ _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SYSTEM_PATHS = frozenset(
     ("/", "/bin", "/dev", "/etc", "/home", "/opt", "/root", "/sbin", "/tmp", "/usr", "/var")  # noqa: S108
 )
-_A_VERSION = "three numbers with dots, such as 2.0.0"
+_VERSION_EXAMPLE = "three numbers with dots, such as 2.0.0"
 _WINDOWS_SHELLS = ("cmd.exe", "powershell.exe", "pwsh.exe")
 _WINDOWS_ARCHES = (Arch.X86_64, Arch.AARCH64)
 _TPM_ARCHES = (Arch.X86_64, Arch.AARCH64, Arch.ARMV7L, Arch.RISCV64)
@@ -51,19 +57,19 @@ def rule_problems(filled: Document, *, given: Document, sockets: Path) -> list[P
     return [problem for rule in _RULES for problem in rule(everything)]
 
 
-def _hostname(filled: Document) -> Found:
+def _hostname(filled: Document) -> Problems:
     given = filled["_given"].get("hostname")
     if given and not is_hostname(given):
         yield Problem("hostname", given, "cannot be a host name", _HOSTNAME)
 
 
-def _base(filled: Document) -> Found:
+def _base(filled: Document) -> Problems:
     base = filled["_given"].get("base")
     if base:
         yield Problem("base", base, "is still to be taken in", "a template's, which is resolved before")
 
 
-def _mounts(filled: Document) -> Found:
+def _mounts(filled: Document) -> Problems:
     home = filled["user"]["home"]
     for index, mount in enumerate([] if filled.get("plain") else filled["mounts"]):
         place = f"mounts[{index}]"
@@ -74,7 +80,7 @@ def _mounts(filled: Document) -> Found:
             yield Problem(
                 f"{place}.location", location, "is not absolute", "an absolute path, or one below ~"
             )
-        elif (words := _no_folder(location)) is not None:
+        elif (words := _not_a_directory(location)) is not None:
             yield Problem(f"{place}.location", location, words, "a directory, or a path where none is yet")
         if point != location and not point.startswith("/"):
             yield Problem(f"{place}.mountPoint", point, "is not absolute", "an absolute path in the guest")
@@ -89,7 +95,7 @@ def _mounts(filled: Document) -> Found:
         yield Problem("mountType", filled["mountType"], "is not one of vmType qemu", allowed)
 
 
-def _no_folder(location: str) -> str | None:
+def _not_a_directory(location: str) -> str | None:
     try:
         return None if stat.S_ISDIR(Path(location).stat().st_mode) else "is not a directory"
     except (FileNotFoundError, NotADirectoryError):
@@ -98,11 +104,11 @@ def _no_folder(location: str) -> str | None:
         return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
 
 
-def _disks(filled: Document) -> Found:
+def _disks(filled: Document) -> Problems:
     for index, disk in enumerate(filled["additionalDisks"]):
         if not disk.get("name"):
             yield Problem(f"additionalDisks[{index}].name", disk.get("name"), "is missing", "a disk's name")
-        elif disk["name"] != _EACH and not is_instance_name(disk["name"]):
+        elif disk["name"] != _WILDCARD and not is_instance_name(disk["name"]):
             yield Problem(
                 f"additionalDisks[{index}].name", disk["name"], "cannot be a disk's name", INSTANCE_ALLOWED
             )
@@ -113,7 +119,7 @@ def _disks(filled: Document) -> Found:
             )
 
 
-def _user(filled: Document) -> Found:
+def _user(filled: Document) -> Problems:
     user = filled["user"]
     if not is_tolerated_user(user["name"]):
         allowed = "a letter, digit or _, then at most 31 of those, '.' and '-'; not digits alone"
@@ -134,7 +140,7 @@ def _user(filled: Document) -> Found:
     yield from _sudo(filled, user["passwordlessSudo"])
 
 
-def _sudo(filled: Document, passwordless: bool) -> Found:
+def _sudo(filled: Document, passwordless: bool) -> Problems:
     place = "user.passwordlessSudo"
     if filled["os"] == "Darwin":
         if passwordless:
@@ -145,7 +151,7 @@ def _sudo(filled: Document, passwordless: bool) -> Found:
         yield Problem(place, False, "needs plain: true", "true, or plain: true")
 
 
-def _system(filled: Document) -> Found:
+def _system(filled: Document) -> Problems:
     """Fields that the guest's system and architecture exclude."""
     arch = filled["arch"]
     if filled.get("tpm") and arch not in _TPM_ARCHES:
@@ -163,9 +169,9 @@ def _system(filled: Document) -> Found:
             )
 
 
-def _parameters(filled: Document) -> Found:
+def _parameters(filled: Document) -> Problems:
     for key, value in filled["param"].items():
-        if not is_param(key):
+        if not is_parameter_name(key):
             yield Problem(
                 f"param.{key}", key, "is not an identifier", "a letter, then letters, digits and _"
             )
@@ -173,7 +179,7 @@ def _parameters(filled: Document) -> Found:
             yield Problem(f"param.{key}", value, "is not printable", "printable characters")
 
 
-def _environment(filled: Document) -> Found:
+def _environment(filled: Document) -> Problems:
     for key in filled["env"]:
         if key and not _ENV.fullmatch(key):
             yield Problem(
@@ -181,31 +187,31 @@ def _environment(filled: Document) -> Found:
             )
 
 
-def _qemu(filled: Document) -> Found:
-    least = ((filled.get("vmOpts") or {}).get("qemu") or {}).get("minimumVersion")
-    if least is not None and filled["vmType"] == "qemu" and not _VERSION.fullmatch(least):
-        yield Problem("vmOpts.qemu.minimumVersion", least, "is not a version", _A_VERSION)
+def _qemu(filled: Document) -> Problems:
+    minimum = ((filled.get("vmOpts") or {}).get("qemu") or {}).get("minimumVersion")
+    if minimum is not None and filled["vmType"] == "qemu" and not _VERSION.fullmatch(minimum):
+        yield Problem("vmOpts.qemu.minimumVersion", minimum, "is not a version", _VERSION_EXAMPLE)
 
 
-def _version(filled: Document) -> Found:
+def _version(filled: Document) -> Problems:
     from callao.config.versions import version
 
-    least = filled.get("minimumLimaVersion")
-    if least is not None and not _VERSION.fullmatch(least.removeprefix("v").partition("-")[0]):
-        yield Problem("minimumLimaVersion", least, "is not a version", _A_VERSION)
-    elif least and version(least) > version(LIMA_VERSION):
+    minimum = filled.get("minimumLimaVersion")
+    if minimum is not None and not _VERSION.fullmatch(minimum.removeprefix("v").partition("-")[0]):
+        yield Problem("minimumLimaVersion", minimum, "is not a version", _VERSION_EXAMPLE)
+    elif minimum and version(minimum) > version(LIMA_VERSION):
         yield Problem(
-            "minimumLimaVersion", least, "is newer than what Callao follows", f"at most {LIMA_VERSION}"
+            "minimumLimaVersion", minimum, "is newer than what Callao follows", f"at most {LIMA_VERSION}"
         )
 
 
-def _prefix(filled: Document) -> Found:
+def _prefix(filled: Document) -> Problems:
     prefix = filled.get("guestInstallPrefix", "/usr/local")
     if not prefix.startswith("/"):
         yield Problem("guestInstallPrefix", prefix, "is not absolute", "an absolute path in the guest")
 
 
-_RULES: tuple[Callable[[Document], Found], ...] = (
+_RULES: tuple[Callable[[Document], Problems], ...] = (
     _version, _base, _hostname, files, _qemu, _system, _mounts, _disks, _user, provision, probes,
     network.forwards, network.copies, network.networks, network.resolver, _environment, _parameters, _prefix,
 )  # fmt: skip

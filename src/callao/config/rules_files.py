@@ -13,10 +13,10 @@ DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{12
 A_DIGEST = "sha256:, sha384: or sha512: and that many hex digits"
 
 Document = Mapping[str, Any]
-Found = Iterator[Problem]
+Problems = Iterator[Problem]
 
 
-def files(filled: Document) -> Found:
+def files(filled: Document) -> Problems:
     """Each has a location and a digest that can be one; parts of an image fit it."""
     if not filled["images"]:
         yield Problem("images", [], "is empty", "at least one image")
@@ -36,7 +36,7 @@ def files(filled: Document) -> Found:
             yield from _file(entry, f"{key}[{index}]")
 
 
-def _parts(image: Document, place: str) -> Found:
+def _parts(image: Document, place: str) -> Problems:
     for part in ("kernel", "initrd"):
         inner = image.get(part)
         if inner is None:
@@ -50,13 +50,13 @@ def _parts(image: Document, place: str) -> Found:
         yield Problem(f"{place}.initrd", image["initrd"], "needs a kernel", "kernel and initrd together")
 
 
-def _file(file: Document, place: str) -> Found:
+def _file(file: Document, place: str) -> Problems:
     if not file.get("location"):
         yield Problem(f"{place}.location", file.get("location"), "is missing", "a URL or a path")
     yield from digest(file, place)
 
 
-def digest(file: Document, place: str) -> Found:
+def digest(file: Document, place: str) -> Problems:
     """Of anything that may have one."""
     value = file.get("digest")
     if value and not DIGEST.fullmatch(value):

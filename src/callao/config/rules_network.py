@@ -109,7 +109,7 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
         socket = network.get("socket")
         if socket:
             yield from _socket(socket, socket, f"{place}.socket")
-            if _is_another(socket):
+            if _is_not_a_socket(socket):
                 yield Problem(f"{place}.socket", socket, "is not a socket", "a socket, or nothing yet")
         if not _MAC.fullmatch(network["macAddress"]):
             yield Problem(
@@ -125,7 +125,7 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
         seen.add(name)
 
 
-def _is_another(path: str) -> bool:
+def _is_not_a_socket(path: str) -> bool:
     """Whether there is something other than a socket."""
     try:
         return not stat.S_ISSOCK(Path(path).stat().st_mode)

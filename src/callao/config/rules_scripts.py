@@ -33,7 +33,7 @@ _OWNER = re.compile(r"[A-Za-z0-9_.{}$-]+(?::[A-Za-z0-9_.{}$-]+)?")
 def provision(filled: Mapping[str, Any]) -> Iterator[Problem]:
     """Each entry has what its mode needs and nothing that only another's may have."""
     given = filled["_given"].get("provision") or []
-    for index, (entry, said) in enumerate(zip(filled["provision"], given, strict=True)):
+    for index, (entry, given_entry) in enumerate(zip(filled["provision"], given, strict=True)):
         place, mode = f"provision[{index}]", entry["mode"]
         if mode in _SCRIPTS and not entry.get("script") and entry.get("file") is None:
             yield Problem(f"{place}.script", entry.get("script"), "is missing", "a script, or a file")
@@ -47,10 +47,13 @@ def provision(filled: Mapping[str, Any]) -> Iterator[Problem]:
         if mode == "yq" and entry.get("expression") is None and entry.get("file") is None:
             yield Problem(f"{place}.expression", None, "is missing for mode yq", "an expression")
         for field, modes in _MODES.items():
-            if field in said and mode not in modes:
+            if field in given_entry and mode not in modes:
                 allowed = f"mode {' or '.join(modes)}"
                 yield Problem(
-                    f"{place}.{field}", _brief(said[field]), f"has no place in mode {mode}", allowed
+                    f"{place}.{field}",
+                    _shortened(given_entry[field]),
+                    f"has no place in mode {mode}",
+                    allowed,
                 )
         if mode == "ansible" and entry.get("playbook"):
             yield from _playbook(entry, place)
@@ -61,7 +64,7 @@ def provision(filled: Mapping[str, Any]) -> Iterator[Problem]:
 def _playbook(entry: Mapping[str, Any], place: str) -> Iterator[Problem]:
     if entry.get("script"):
         yield Problem(
-            f"{place}.script", _brief(entry["script"]), "cannot be set with playbook", "one of them"
+            f"{place}.script", _shortened(entry["script"]), "cannot be set with playbook", "one of them"
         )
     if not os.path.exists(entry["playbook"]):  # noqa: PTH110 - Path.exists raises for a name that is too long
         yield Problem(f"{place}.playbook", entry["playbook"], "is not there", "an existing file's path")
@@ -79,7 +82,7 @@ def probes(filled: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(f"{place}.script", None, "is missing", "a script that starts with #!, or a file")
         elif not script.startswith("#!"):
             yield Problem(
-                f"{place}.script", _brief(script), "has no interpreter", "a script that starts with #!"
+                f"{place}.script", _shortened(script), "has no interpreter", "a script that starts with #!"
             )
 
 
@@ -102,7 +105,7 @@ def _locator(entry: Mapping[str, Any], place: str, *, unread: bool) -> Iterator[
     yield from digest(file, f"{place}.file")
 
 
-def _brief(value: object) -> object:
+def _shortened(value: object) -> object:
     return value[:60] if isinstance(value, str) else value
 
 

@@ -10,20 +10,20 @@ import subprocess
 import sys
 from typing import Any
 
-_SECONDS = 3
-_BYTES = 512 * 2**20
-_FAILED = 3
-_CHILD = f"""\
+_MAX_SECONDS = 3
+_MAX_MEMORY = 512 * 2**20
+_JQ_ERROR_STATUS = 3
+_CHILD_PROGRAM = f"""\
 import resource, sys, json
-resource.setrlimit(resource.RLIMIT_CPU, ({_SECONDS}, {_SECONDS}))
-resource.setrlimit(resource.RLIMIT_AS, ({_BYTES}, {_BYTES}))
+resource.setrlimit(resource.RLIMIT_CPU, ({_MAX_SECONDS}, {_MAX_SECONDS}))
+resource.setrlimit(resource.RLIMIT_AS, ({_MAX_MEMORY}, {_MAX_MEMORY}))
 import jq
 program, value = json.load(sys.stdin)
 try:
     results = jq.compile(program).input_value(value).all()
 except ValueError as error:
     print(str(error).strip().splitlines()[0], file=sys.stderr)
-    sys.exit({_FAILED})
+    sys.exit({_JQ_ERROR_STATUS})
 json.dump(results, sys.stdout)
 """
 
@@ -32,26 +32,26 @@ class JqFailed(Exception):
     """The program is none, or cannot be applied; the text is jq's."""
 
 
-def results(program: str, value: Any) -> list[Any]:
+def run_jq(program: str, value: Any) -> list[Any]:
     """The results of ``program`` on ``value``.
 
     :raises JqFailed: when it makes nothing of it, or takes too much.
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", _CHILD],
+            [sys.executable, "-I", "-c", _CHILD_PROGRAM],
             input=json.dumps([program, value]),
             capture_output=True,
             text=True,
             env={},
-            timeout=10 * _SECONDS,
+            timeout=10 * _MAX_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
         raise JqFailed("jq takes too long") from None
-    if done.returncode == _FAILED:
+    if done.returncode == _JQ_ERROR_STATUS:
         raise JqFailed(done.stderr.strip().removeprefix("jq: error: "))
     if done.returncode != 0:
-        raise JqFailed(f"jq takes more than {_SECONDS} s or {_BYTES // 2**20} MiB")
+        raise JqFailed(f"jq takes more than {_MAX_SECONDS} s or {_MAX_MEMORY // 2**20} MiB")
     found: list[Any] = json.loads(done.stdout)
     return found

@@ -51,7 +51,7 @@ def _number(text: str) -> int | float | None:
     negative = text.startswith("-")
     base = next((base for prefix, base in _PREFIXES if digits.startswith(prefix)), 0)
     if base:
-        return _whole(digits[2:], base, negative)
+        return _integer(digits[2:], base, negative)
     dots = text.count(".")
     if dots > 1:
         return None
@@ -61,10 +61,10 @@ def _number(text: str) -> int | float | None:
         value = float(digits)
         return None if math.isinf(value) else -value if negative else value
     octal = digits.startswith("0") and len(digits) > 1
-    return _whole(digits, 8 if octal else 10, negative)
+    return _integer(digits, 8 if octal else 10, negative)
 
 
-def _whole(digits: str, base: int, negative: bool) -> int | None:
+def _integer(digits: str, base: int, negative: bool) -> int | None:
     """Within Go's int64 and uint64; a longer number is text."""
     if len(digits) > 64 or not _DIGITS[base].fullmatch(digits):
         return None

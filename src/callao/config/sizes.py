@@ -11,7 +11,7 @@ from callao.errors import CallaoError
 
 _SIZE = r"(?ai)\+?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)((?:e[-+]?[0-9]{1,3})?) ?(?:([kmgtp])(?:i?b)?|b)?"
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
-_LARGEST = 2**63 - 1
+_MAX = 2**63 - 1
 ALLOWED = "a size such as 4GiB, 512MiB, or a number of bytes"
 
 
@@ -30,7 +30,7 @@ def parse_size(value: str | int) -> int:
     factor: int = 1024 ** _POWERS[(unit or "").lower()]
     if exponent:
         scaled = float(number + exponent) * factor
-        return _bounded(int(scaled) if isfinite(scaled) else _LARGEST + 1)
+        return _bounded(int(scaled) if isfinite(scaled) else _MAX + 1)
     whole, _, fraction = number.partition(".")
     return _bounded(int(whole or "0") * factor + int(float(f"0.{fraction or 0}") * factor))
 
@@ -40,16 +40,16 @@ def size_of_environment(variable: str, default: str) -> int:
 
     :raises CallaoError: when it is no size.
     """
-    said = os.environ.get(variable) or default
+    value = os.environ.get(variable) or default
     try:
-        return parse_size(said)
+        return parse_size(value)
     except ValueError:
-        raise CallaoError(f"{variable}: {said!r} is no size (allowed: {ALLOWED}).") from None
+        raise CallaoError(f"{variable}: {value!r} is no size (allowed: {ALLOWED}).") from None
 
 
 def _bounded(number: int) -> int:
     """Within what qemu, the kernel and Go's int64 take."""
-    if not 0 <= number <= _LARGEST:
+    if not 0 <= number <= _MAX:
         raise ValueError(number)
     return number
 

@@ -12,14 +12,14 @@ from callao.config.nodes import documents
 from callao.config.yamltext import dump_value, load
 from callao.errors import ConfigError
 
-Place = tuple[str, ...]
+EntryPath = tuple[str, ...]
 """The keys on the way to an entry; ``-`` for one of a list, followed by its name on the way into it."""
 
 ITEM = "-"
 _NAMES = ("mountPoint", "location", "name", "interface")
 
 
-def within(item: object) -> str:
+def item_key(item: object) -> str:
     """The way into an entry of a list: entries that are merged have one name."""
     if not isinstance(item, Mapping):
         return ITEM
@@ -30,49 +30,49 @@ def within(item: object) -> str:
 class SourceLines:
     """Lines by place and value. Of two ways to write the same at one place neither counts."""
 
-    lines: dict[tuple[Place, str], str | None] = field(default_factory=dict)
+    lines: dict[tuple[EntryPath, str], str | None] = field(default_factory=dict)
 
-    def of(self, place: Place, value: object) -> str | None:
+    def find(self, path: EntryPath, value: object) -> str | None:
         """The lines, at column 0 and with their last line break; None where nothing is known."""
-        return self.lines.get((place, dump_value(value)))
+        return self.lines.get((path, dump_value(value)))
 
-    def take(self, text: str) -> None:
+    def collect(self, text: str) -> None:
         """Collect from the first document of ``text``, which is YAML."""
         root = next(iter(documents(text)), None)
         if root is not None:
             self._collect(root, (), text.splitlines(keepends=True))
 
-    def _collect(self, node: yaml.Node, place: Place, lines: Sequence[str]) -> None:
+    def _collect(self, node: yaml.Node, path: EntryPath, lines: Sequence[str]) -> None:
         if not isinstance(node, yaml.CollectionNode) or node.flow_style:
             return
         for entry in node.value:
             if isinstance(entry, tuple):
                 key, value = entry
-                where = inner = (*place, str(key.value))
+                where = inner = (*path, str(key.value))
                 column = key.start_mark.column
             else:
                 key, value = entry, entry
-                where, inner = (*place, ITEM), (*place, within(_texts(entry)))
+                where, inner = (*path, ITEM), (*path, item_key(_scalar_values(entry)))
                 column = node.start_mark.column
-            self._add(where, _written(lines, key.start_mark.line, _last_line(value), column))
+            self._add(where, _entry_lines(lines, key.start_mark.line, _last_line(value), column))
             self._collect(value, inner, lines)
 
-    def _add(self, place: Place, passage: str) -> None:
+    def _add(self, path: EntryPath, source: str) -> None:
         try:
-            read = load(passage if place[-1] != ITEM else f"{ITEM}:\n{passage}", "")
+            read = load(source if path[-1] != ITEM else f"{ITEM}:\n{source}", "")
         except ConfigError:
             return  # an alias of what stands elsewhere, or a key behind a dash
-        if "#" not in passage or list(read) != [place[-1]]:
+        if "#" not in source or list(read) != [path[-1]]:
             return
-        value = read[place[-1]]
-        if place[-1] == ITEM and isinstance(value, list) and len(value) == 1:
+        value = read[path[-1]]
+        if path[-1] == ITEM and isinstance(value, list) and len(value) == 1:
             value = value[0]
-        known = self.lines.setdefault((place, dump_value(value)), passage)
-        if known != passage:
-            self.lines[place, dump_value(value)] = None
+        known = self.lines.setdefault((path, dump_value(value)), source)
+        if known != source:
+            self.lines[path, dump_value(value)] = None
 
 
-def _texts(node: yaml.Node) -> dict[str, object]:
+def _scalar_values(node: yaml.Node) -> dict[str, object]:
     """What a mapping says in one word each."""
     entries = node.value if isinstance(node, yaml.MappingNode) else ()
     return {str(key.value): value.value for key, value in entries if isinstance(value, yaml.ScalarNode)}
@@ -88,7 +88,7 @@ def _last_line(node: yaml.Node) -> int:
     return int(mark.line - 1 if block and mark.column == 0 else mark.line)
 
 
-def _written(lines: Sequence[str], first: int, last: int, column: int) -> str:
+def _entry_lines(lines: Sequence[str], first: int, last: int, column: int) -> str:
     """Lines from ``first`` on, and comments of the same column right above, moved to column 0."""
     begin = first
     while begin > 0 and lines[begin - 1].startswith(" " * column + "#"):

@@ -13,12 +13,12 @@ from typing import Any
 
 import yaml
 
-from callao.config.nodes import DEEPEST, Repeated, build, documents
+from callao.config.nodes import MAX_DEPTH, NodeError, build, documents
 from callao.config.scalars import NullKey, resolve
 from callao.errors import ConfigError, Problem
 
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+_PARSER_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 """PyYAML lets all but the first through: for a tag that is none, and for too many brackets."""
 
 
@@ -26,7 +26,7 @@ _SEPARATOR = re.compile(r"^(?:---|\.\.\.)(?:\s|$)", re.MULTILINE)
 """The separator of documents, which may also begin or end a single one."""
 
 
-class _Block(_Dumper):  # type: ignore[misc]
+class _BlockDumper(_Dumper):  # type: ignore[misc]
     """Scripts as literal blocks."""
 
 
@@ -36,8 +36,8 @@ def _represent_text(dumper: Any, text: str) -> Any:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
-_Block.add_representer(str, _represent_text)
-_Block.add_representer(NullKey, lambda dumper, _key: dumper.represent_none(None))
+_BlockDumper.add_representer(str, _represent_text)
+_BlockDumper.add_representer(NullKey, lambda dumper, _key: dumper.represent_none(None))
 
 
 def load(text: str, source: str) -> dict[str, object]:
@@ -50,18 +50,20 @@ def load(text: str, source: str) -> dict[str, object]:
     try:
         nodes = documents(text)
         document = build(nodes[0]) if nodes else None
-    except Repeated as error:
+    except NodeError as error:
         raise ConfigError([error.problem], source=source) from None
-    except _UNREADABLE as error:
-        raise ConfigError([_not_yaml(error)], source=source) from None
+    except _PARSER_ERRORS as error:
+        raise ConfigError([_syntax_problem(error)], source=source) from None
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ConfigError([Problem(".", _brief(document), "is not a lima.yaml", "a mapping")], source=source)
+        raise ConfigError(
+            [Problem(".", _shortened(document), "is not a lima.yaml", "a mapping")], source=source
+        )
     return document
 
 
-def has_more(text: str) -> bool:
+def has_more_documents(text: str) -> bool:
     """Whether documents follow the first one, which :func:`load` reads.
 
     :param text: that :func:`load` takes.
@@ -78,7 +80,7 @@ def dump_value(value: object) -> str:
     """Dump any value."""
     text: str = yaml.dump(
         value,
-        Dumper=_Block,
+        Dumper=_BlockDumper,
         sort_keys=False,
         default_flow_style=False,
         allow_unicode=True,
@@ -87,18 +89,18 @@ def dump_value(value: object) -> str:
     return text.removesuffix("...\n")
 
 
-def _not_yaml(error: Exception) -> Problem:
+def _syntax_problem(error: Exception) -> Problem:
     mark = getattr(error, "problem_mark", None)
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-    words = getattr(error, "problem", None) or next(iter(str(error).splitlines()), type(error).__name__)
+    message = getattr(error, "problem", None) or next(iter(str(error).splitlines()), type(error).__name__)
     if isinstance(error, RecursionError):
-        return Problem(".", "", "is too deep to be read", f"at most {DEEPEST} levels")
+        return Problem(".", "", "is too deep to be read", f"at most {MAX_DEPTH} levels")
     begun, context = getattr(error, "context_mark", None), getattr(error, "context", None)
     if begun and context:
-        words = f"{words} {context} from line {begun.line + 1}, column {begun.column + 1} on"
-    return Problem(".", "", f"is not YAML: {words}", "YAML 1.2, as Lima reads it", line, column)
+        message = f"{message} {context} from line {begun.line + 1}, column {begun.column + 1} on"
+    return Problem(".", "", f"is not YAML: {message}", "YAML 1.2, as Lima reads it", line, column)
 
 
-def _brief(value: object) -> str:
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

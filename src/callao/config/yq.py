@@ -16,10 +16,19 @@ _ASSIGNMENTS = ("|=", "+=", "-=", "*=", "=")
 _COMPARISONS = ("==", "!=", "<=", ">=", "<", ">")
 _ARITHMETIC = ("//", "+", "-", "*", "/")
 _LOGIC = ("and", "or")
-_WORDS = ("true", "false", "null")
-_PLAIN = ("length", "not", "to_entries", "from_entries", "reverse", "sort", "flatten")
-_OF_ONE = ("select", "del", "has", "map", "map_values", "with_entries")
-_SECRETIVE = ("env", "strenv", "envsubst", "load", "load_str", "load_xml", "load_props", "load_base64")
+_KEYWORDS = ("true", "false", "null")
+_FUNCTIONS_WITHOUT_ARGUMENT = ("length", "not", "to_entries", "from_entries", "reverse", "sort", "flatten")
+_FUNCTIONS_OF_ONE_ARGUMENT = ("select", "del", "has", "map", "map_values", "with_entries")
+_FORBIDDEN_FUNCTIONS = (
+    "env",
+    "strenv",
+    "envsubst",
+    "load",
+    "load_str",
+    "load_xml",
+    "load_props",
+    "load_base64",
+)
 
 _KEY = r"[A-Za-z_][A-Za-z0-9_/-]*"
 _TOKEN = re.compile(
@@ -35,10 +44,10 @@ _TOKEN = re.compile(
 )""",
     re.VERBOSE,
 )
-_DEEPEST = 30
+_MAX_DEPTH = 30
 
 
-class Foreign(Exception):
+class Unsupported(Exception):
     """An expression that jq lacks, or evaluates differently; the text says which."""
 
 
@@ -46,19 +55,19 @@ class Foreign(Exception):
 class _Token:
     kind: str
     text: str
-    apart: bool
+    space_before: bool
     """Whether white space stands before it."""
 
 
-def as_jq(expression: str) -> str:
+def yq_to_jq(expression: str) -> str:
     """The expression in jq's syntax.
 
     :raises Foreign: for one that jq has not, or means otherwise.
     """
-    reader = _Reader(_tokens(expression))
-    text = reader.pipe()
-    if reader.next is not None:
-        raise Foreign(f"{reader.next.text!r} stands where nothing more is expected")
+    parser = _Parser(_tokens(expression))
+    text = parser.pipe()
+    if parser.next is not None:
+        raise Unsupported(f"{parser.next.text!r} stands where nothing more is expected")
     return text
 
 
@@ -72,14 +81,14 @@ def _tokens(expression: str) -> list[_Token]:
         kind = str(match.lastgroup)
         token = match.group(kind)
         if kind == "other":
-            raise Foreign(f"{token[:20]!r} is not of both yq and jq")
-        found.append(_Token(kind, token, apart=match.start(kind) > at))
+            raise Unsupported(f"{token[:20]!r} is not of both yq and jq")
+        found.append(_Token(kind, token, space_before=match.start(kind) > at))
         at = match.end()
     return found
 
 
 @dataclass
-class _Reader:
+class _Parser:
     """Recursive descent; what it returns is jq."""
 
     tokens: list[_Token]
@@ -90,41 +99,41 @@ class _Reader:
     def next(self) -> _Token | None:
         return self.tokens[self.at] if self.at < len(self.tokens) else None
 
-    def _take(self, *texts: str) -> str:
+    def _accept(self, *texts: str) -> str:
         token = self.next
         if token is None or token.kind not in ("operator", "word") or token.text not in texts:
             return ""
         self.at += 1
         return token.text
 
-    def _want(self, text: str) -> None:
-        if not self._take(text):
+    def _expect(self, text: str) -> None:
+        if not self._accept(text):
             found = repr(self.next.text) if self.next else "the end"
-            raise Foreign(f"{found} stands where {text!r} is expected")
+            raise Unsupported(f"{found} stands where {text!r} is expected")
 
     def pipe(self) -> str:
         """Statements one after another: the loosest in both, where no ``and`` and ``or`` stands beside."""
         self.depth += 1
-        if self.depth > _DEEPEST:
-            raise Foreign(f"it is more than {_DEEPEST} levels deep")
+        if self.depth > _MAX_DEPTH:
+            raise Unsupported(f"it is more than {_MAX_DEPTH} levels deep")
         parts = [self._statement()]
-        while self._take("|"):
+        while self._accept("|"):
             parts.append(self._statement())
         if len(parts) > 1 and any(logical for _, logical in parts):
-            raise Foreign("'and' and 'or' beside '|' bind otherwise in yq: put them in parentheses")
+            raise Unsupported("'and' and 'or' beside '|' bind otherwise in yq: put them in parentheses")
         self.depth -= 1
         return " | ".join(text for text, _ in parts)
 
     def _statement(self) -> tuple[str, bool]:
         """A value, or an assignment; and whether ``and`` or ``or`` is in it."""
         left, logical = self._logic()
-        operator = self._take(*_ASSIGNMENTS)
+        operator = self._accept(*_ASSIGNMENTS)
         if not operator:
             return left, logical
         begin = self.at
         right, both = self._logic()
         if logical or both:
-            raise Foreign(
+            raise Unsupported(
                 f"'and' and 'or' beside {operator!r} bind otherwise in yq: put them in parentheses"
             )
         reads = any(
@@ -132,52 +141,54 @@ class _Reader:
             for token in self.tokens[begin : self.at]
         )
         if reads and operator not in ("=", "|="):
-            raise Foreign(f"what {operator!r} adds is looked up elsewhere in yq: write 'PATH = PATH + …'")
+            raise Unsupported(
+                f"what {operator!r} adds is looked up elsewhere in yq: write 'PATH = PATH + …'"
+            )
         return f"{left} {operator} ({right})", False
 
     def _logic(self) -> tuple[str, bool]:
         text = self._comparison()
-        operator = self._take(*_LOGIC)
+        operator = self._accept(*_LOGIC)
         if not operator:
             return text, False
         text = f"{text} {operator} {self._comparison()}"
-        while self._take(operator):
+        while self._accept(operator):
             text = f"{text} {operator} {self._comparison()}"
-        if self._take(*_LOGIC):
-            raise Foreign("'and' beside 'or' binds otherwise in yq: put one of them in parentheses")
+        if self._accept(*_LOGIC):
+            raise Unsupported("'and' beside 'or' binds otherwise in yq: put one of them in parentheses")
         return text, True
 
     def _comparison(self) -> str:
         text, summed = self._sum()
-        operator = self._take(*_COMPARISONS)
+        operator = self._accept(*_COMPARISONS)
         if not operator:
             return text
         begin = self.at
         right, more = self._sum()
         if summed or more:
-            raise Foreign(f"arithmetic beside {operator!r} binds otherwise in yq: put it in parentheses")
+            raise Unsupported(f"arithmetic beside {operator!r} binds otherwise in yq: put it in parentheses")
         patterns = [token.text for token in self.tokens[begin : self.at] if token.kind == "string"]
         if any("*" in each or "?" in each for each in patterns):
-            raise Foreign(f"a text with * or ? is a pattern to yq's {operator!r}")
+            raise Unsupported(f"a text with * or ? is a pattern to yq's {operator!r}")
         return f"({text} {operator} {right})"
 
     def _sum(self) -> tuple[str, bool]:
         """Operands and one kind of operator: yq gives all of them the same precedence."""
         text = self._operand()
-        operator = self._take(*_ARITHMETIC)
+        operator = self._accept(*_ARITHMETIC)
         if not operator:
             return text, False
         text = f"{text} {operator} {self._operand()}"
-        while self._take(operator):
+        while self._accept(operator):
             text = f"{text} {operator} {self._operand()}"
-        if self._take(*_ARITHMETIC):
-            raise Foreign("two kinds of arithmetic bind otherwise in yq: put one of them in parentheses")
+        if self._accept(*_ARITHMETIC):
+            raise Unsupported("two kinds of arithmetic bind otherwise in yq: put one of them in parentheses")
         return f"({text})", True
 
     def _operand(self) -> str:
         token = self.next
         if token is None:
-            raise Foreign("it ends where a value is expected")
+            raise Unsupported("it ends where a value is expected")
         if token.kind in ("key", "index") and token.text.startswith("."):
             return "." + self._path()
         if token.text in ("[]", "[ ]") and token.kind == "index":
@@ -196,20 +207,20 @@ class _Reader:
             return self._word(token.text)
         if token.text == "(":
             inside = self.pipe()
-            self._want(")")
+            self._expect(")")
             return f"({inside})" + self._path()
         if token.text == "[":
-            return f"[{', '.join(self._listed(']'))}]"
+            return f"[{', '.join(self._items(']'))}]"
         if token.text == "{":
             return self._object()
-        raise Foreign(f"{token.text!r} stands where a value is expected")
+        raise Unsupported(f"{token.text!r} stands where a value is expected")
 
     def _path(self) -> str:
         """Keys and indices that follow each other without white space."""
         text = ""
         begin = self.at
         while (token := self.next) is not None and token.kind in ("key", "index"):
-            if self.at > begin and token.apart:
+            if self.at > begin and token.space_before:
                 break
             self.at += 1
             inside = token.text.removeprefix(".")
@@ -219,8 +230,8 @@ class _Reader:
                 inside = inside[1:-1].strip()
                 text += f"[{_string(inside) if inside.startswith(chr(34)) else inside}]"
                 text += "" if inside else "?"  # nothing to go through is no error in yq
-        if token is not None and token.text in ("*", "*=") and not token.apart:
-            raise Foreign("a key with * is a pattern to yq")
+        if token is not None and token.text in ("*", "*=") and not token.space_before:
+            raise Unsupported("a key with * is a pattern to yq")
         return text
 
     def _list_of_one(self) -> str:
@@ -228,52 +239,52 @@ class _Reader:
         token = self.tokens[self.at]
         inside = token.text[1:-1].strip()
         if ":" in inside and not inside.startswith('"'):
-            raise Foreign(f"{token.text!r} stands where a value is expected")
+            raise Unsupported(f"{token.text!r} stands where a value is expected")
         self.at += 1
         return f"[{_string(inside) if inside.startswith(chr(34)) else inside}]"
 
-    def _listed(self, closing: str) -> list[str]:
-        if self._take(closing):
+    def _items(self, closing: str) -> list[str]:
+        if self._accept(closing):
             return []
         entries = [self._logic()[0]]
-        while self._take(","):
+        while self._accept(","):
             entries.append(self._logic()[0])
-        self._want(closing)
+        self._expect(closing)
         return [f"({each})" for each in entries]
 
     def _object(self) -> str:
-        if self._take("}"):
+        if self._accept("}"):
             return "{}"
         entries: dict[str, str] = {}
         while True:
             token = self.next
             if token is None or token.kind != "string":
-                raise Foreign("a key of {…} is no text in quotes")
+                raise Unsupported("a key of {…} is no text in quotes")
             self.at += 1
-            self._want(":")
+            self._expect(":")
             key = _string(token.text)
             if key in entries:
-                raise Foreign(f"the key {key} stands twice in {{…}}")
+                raise Unsupported(f"the key {key} stands twice in {{…}}")
             entries[key] = self._logic()[0]
-            if not self._take(","):
+            if not self._accept(","):
                 break
-        self._want("}")
+        self._expect("}")
         return f"{{{', '.join(f'{key}: ({value})' for key, value in entries.items())}}}"
 
     def _word(self, word: str) -> str:
-        if word in _WORDS or word in _PLAIN:
+        if word in _KEYWORDS or word in _FUNCTIONS_WITHOUT_ARGUMENT:
             return word
-        if word in _OF_ONE:
-            self._want("(")
+        if word in _FUNCTIONS_OF_ONE_ARGUMENT:
+            self._expect("(")
             inside = self.pipe()
-            self._want(")")
+            self._expect(")")
             return f"{word}({inside})"
-        if word in _SECRETIVE:
-            raise Foreign(f"{word!r} reads the environment or files, which Lima forbids, too")
-        raise Foreign(f"{word!r} is not of both yq and jq")
+        if word in _FORBIDDEN_FUNCTIONS:
+            raise Unsupported(f"{word!r} reads the environment or files, which Lima forbids, too")
+        raise Unsupported(f"{word!r} is not of both yq and jq")
 
 
 def _string(quoted: str) -> str:
     if re.search(r'\\[^"\\nrt]', quoted):
-        raise Foreign(f"{quoted[:20]} has an escape that yq and jq read otherwise")
+        raise Unsupported(f"{quoted[:20]} has an escape that yq and jq read otherwise")
     return quoted.replace("\n", "\\n").replace("\t", "\\t")

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from callao.config.nodes import Repeated, build, documents
+from callao.config.nodes import NodeError, build, documents
 from callao.config.patch import patched
-from callao.config.run_jq import JqFailed, results
+from callao.config.run_jq import JqFailed, run_jq
 from callao.config.yamltext import dump_value
-from callao.config.yq import Foreign, as_jq
+from callao.config.yq import Unsupported, yq_to_jq
 
 FORMATS = ("auto", "json", "yaml")
 _BY_SUFFIX = {
@@ -42,8 +42,8 @@ def edited(text: str | None, expression: str, form: str) -> str:
     """
     before = None if text is None else _read(text, form)
     try:
-        found = results(as_jq(expression), before)
-    except (Foreign, JqFailed) as error:
+        found = run_jq(yq_to_jq(expression), before)
+    except (Unsupported, JqFailed) as error:
         raise NotEdited(str(error)) from None
     if len(found) != 1:
         raise NotEdited(f"the expression comes to {len(found)} values, and a file has one")
@@ -68,7 +68,7 @@ def _read(text: str, form: str) -> Any:
         if len(nodes) > 1:
             raise NotEdited("the file has more than one YAML document")
         return build(nodes[0]) if nodes else None
-    except Repeated as error:
+    except NodeError as error:
         raise NotEdited(f"the file cannot be read: {error.problem}") from None
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise NotEdited(f"the file is not {form}: {str(error).splitlines()[0]}") from None

@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING
 
-from callao.deferred import defer
+from callao.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from callao.disks.paths import DiskPaths, check_disk_name
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Disk", "DiskPaths", "attachable", "check_disk_name", "inspect", "names"]
 
-__getattr__ = defer(
+__getattr__ = lazy_attributes(
     __name__,
     {
         "paths": ("DiskPaths", "check_disk_name"),

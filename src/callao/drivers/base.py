@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkab
 from callao.config import Arch, Config, MountType, VMType
 from callao.errors import Problem
 from callao.events import Reporter
-from callao.guestnet import GuestNetwork
+from callao.guest_network import GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths, Shape
 from callao.reach import Reach

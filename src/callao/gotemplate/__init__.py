@@ -4,8 +4,8 @@
 Templates are not trusted: what they may cost is bounded.
 """
 
-from callao.gotemplate.evaluator import Missing
-from callao.gotemplate.expand import execute, fields_named
+from callao.gotemplate.evaluator import MissingValue
+from callao.gotemplate.expand import execute, referenced_fields
 from callao.gotemplate.values import (
     Address,
     AnyMap,
@@ -15,7 +15,7 @@ from callao.gotemplate.values import (
     StringMap,
     Struct,
     Value,
-    values_of,
+    to_go_values,
 )
 
 __all__ = [
@@ -23,12 +23,12 @@ __all__ = [
     "AnyMap",
     "GoList",
     "Int64",
-    "Missing",
+    "MissingValue",
     "Pointer",
     "StringMap",
     "Struct",
     "Value",
     "execute",
-    "fields_named",
-    "values_of",
+    "referenced_fields",
+    "to_go_values",
 ]

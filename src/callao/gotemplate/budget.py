@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-_STEPS = 200_000
-_CHARACTERS_A_STEP = 64
+_MAX_STEPS = 200_000
+_CHARACTERS_PER_STEP = 64
 
-LARGEST = 4 * 2**20
+MAX_CHARACTERS = 4 * 2**20
 """Characters of a template, and of what it comes to: Lima's limit for a whole lima.yaml."""
 
 
@@ -14,12 +14,12 @@ class Budget:
     """Steps of an evaluation; making text costs as well, by its length."""
 
     def __init__(self) -> None:
-        self._left = _STEPS
+        self._left = _MAX_STEPS
 
     def spend(self, characters: int = 0) -> None:
         """
         :raises ValueError: when all is spent.
         """
-        self._left -= 1 + characters // _CHARACTERS_A_STEP
+        self._left -= 1 + characters // _CHARACTERS_PER_STEP
         if self._left < 0:
-            raise ValueError(f"the template takes more than {_STEPS} steps")
+            raise ValueError(f"the template takes more than {_MAX_STEPS} steps")

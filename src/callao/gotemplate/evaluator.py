@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 
 from callao.errors import ExpressionError
 from callao.gotemplate import nodes
-from callao.gotemplate.budget import LARGEST, Budget
-from callao.gotemplate.fault import fault
+from callao.gotemplate.budget import MAX_CHARACTERS, Budget
+from callao.gotemplate.expression_error import expression_error
 from callao.gotemplate.functions import SHORT_CIRCUIT, Builtin
 from callao.gotemplate.parser import Parsed
 from callao.gotemplate.printing import show
@@ -27,7 +27,7 @@ from callao.gotemplate.values import (
     type_name,
 )
 
-_DEEPEST = 100
+_MAX_DEPTH = 100
 """Templates in templates and blocks in blocks; Python's stack is finite."""
 
 
@@ -39,14 +39,14 @@ class _Continue(Exception):
     pass
 
 
-class _Nothing:
+class _NoArgument:
     """The last argument of a command that nothing was piped into."""
 
 
-_NOTHING = _Nothing()
+_NO_ARGUMENT = _NoArgument()
 
 
-class Missing(enum.Enum):
+class MissingValue(enum.Enum):
     """What an action does that has no value, such as the field of a map that has none of that name."""
 
     PRINTED = enum.auto()
@@ -54,12 +54,12 @@ class Missing(enum.Enum):
     REFUSED = enum.auto()
 
 
-def evaluate(parsed: Parsed, dot: Value, functions: Mapping[str, Builtin], missing: Missing) -> str:
+def evaluate(parsed: Parsed, dot: Value, functions: Mapping[str, Builtin], missing: MissingValue) -> str:
     """
     :param dot: what ``.`` and ``$`` are at first.
     :raises ExpressionError: when a value is not there, or not of the kind that its place needs.
     """
-    run = _Run(parsed, functions, missing)
+    run = _Execution(parsed, functions, missing)
     run.body(parsed.templates[parsed.root], dot, [("$", dot)])
     return to_bytes("".join(run.out)).decode("utf-8", "replace")
 
@@ -67,8 +67,8 @@ def evaluate(parsed: Parsed, dot: Value, functions: Mapping[str, Builtin], missi
 Variables = list[tuple[str, Value]]
 
 
-class _Run:
-    def __init__(self, parsed: Parsed, functions: Mapping[str, Builtin], missing: Missing) -> None:
+class _Execution:
+    def __init__(self, parsed: Parsed, functions: Mapping[str, Builtin], missing: MissingValue) -> None:
         self._parsed = parsed
         self._missing = missing
         self._functions = functions
@@ -84,19 +84,19 @@ class _Run:
             self._node(node, dot, variables)
 
     def _node(self, node: nodes.Node, dot: Value, variables: Variables) -> None:
-        self._spend(node.place)
+        self._spend(node.offset)
         match node:
             case nodes.Text():
-                self._write(node.place, node.text)
+                self._write(node.offset, node.text)
             case nodes.Action():
                 value = self._pipeline(node.pipeline, dot, variables)
                 if not node.pipeline.declared:
-                    self._write(node.place, self._printed(node.place, value))
+                    self._write(node.offset, self._printed(node.offset, value))
             case nodes.If() | nodes.With():
                 self._condition(node, dot, variables)
             case nodes.Range():
                 self._range(node, dot, variables)
-            case nodes.Call():
+            case nodes.TemplateCall():
                 self._template(node, dot, variables)
             case nodes.Break():
                 raise _Break
@@ -106,11 +106,11 @@ class _Run:
     def _condition(self, node: nodes.If | nodes.With, dot: Value, variables: Variables) -> None:
         known = len(variables)
         value = self._pipeline(node.pipeline, dot, variables)
-        with self._nested(node.place):
+        with self._nested(node.offset):
             if is_true(value):
                 self.body(node.body, value if isinstance(node, nodes.With) else dot, variables)
-            elif node.otherwise is not None:
-                self.body(node.otherwise, dot, variables)
+            elif node.else_body is not None:
+                self.body(node.else_body, dot, variables)
         del variables[known:]
 
     def _range(self, node: nodes.Range, dot: Value, variables: Variables) -> None:
@@ -118,17 +118,17 @@ class _Run:
         value = indirect(self._pipeline(node.pipeline, dot, variables))
         declared = len(variables)
         ran = False
-        with self._nested(node.place):
+        with self._nested(node.offset):
             try:
                 for index, element in self._elements(node, value):
-                    self._spend(node.place)
+                    self._spend(node.offset)
                     ran = True
                     self._bind(node.pipeline, index, element, variables, declared)
                     with suppress(_Continue):
                         self.body(node.body, element, variables)
                     del variables[declared:]
-                if not ran and node.otherwise is not None:
-                    self.body(node.otherwise, dot, variables)
+                if not ran and node.else_body is not None:
+                    self.body(node.else_body, dot, variables)
             except _Break:
                 pass  # also out of {{else}}, where Go takes it for this range's
         del variables[known:]
@@ -137,7 +137,7 @@ class _Run:
         match kind(value):
             case Kind.INT | Kind.UINT:
                 if len(node.pipeline.declared) > 1:
-                    raise self._fault(node.place, "a range over a number has one variable only")
+                    raise self._error(node.offset, "a range over a number has one variable only")
                 for number in range(value):
                     yield None, type(value)(number)
             case Kind.MAP:
@@ -147,7 +147,7 @@ class _Run:
             case Kind.INVALID:
                 return
             case _:
-                raise self._fault(node.place, f"there is no range over a value of type {type_name(value)}")
+                raise self._error(node.offset, f"there is no range over a value of type {type_name(value)}")
 
     def _bind(
         self, pipeline: nodes.Pipeline, index: Value, element: Value, variables: Variables, declared: int
@@ -155,61 +155,61 @@ class _Run:
         """With two variables the index comes first; with one it is the element's."""
         names = pipeline.declared
         values = (index, element) if len(names) > 1 else (element,)
-        for offset, (name, value) in enumerate(zip(names, values, strict=False)):
+        for number, (name, value) in enumerate(zip(names, values, strict=False)):
             if pipeline.assigns:
-                self._assign(pipeline.place, name, value, variables)
+                self._assign(pipeline.offset, name, value, variables)
             else:
-                variables[declared - len(names) + offset] = name, value
+                variables[declared - len(names) + number] = name, value
 
-    def _template(self, node: nodes.Call, dot: Value, variables: Variables) -> None:
+    def _template(self, node: nodes.TemplateCall, dot: Value, variables: Variables) -> None:
         """Sees none of the caller's variables."""
         body = self._parsed.templates.get(node.name)
         if body is None:
-            raise self._fault(node.place, f"there is no template {node.name!r}")
+            raise self._error(node.offset, f"there is no template {node.name!r}")
         value = self._pipeline(node.pipeline, dot, variables) if node.pipeline else None
-        with self._nested(node.place):
+        with self._nested(node.offset):
             self.body(body, value, [("$", value)])
 
     # Pipelines
 
     def _pipeline(self, pipeline: nodes.Pipeline, dot: Value, variables: Variables) -> Value:
-        value: Value = _NOTHING
+        value: Value = _NO_ARGUMENT
         for command in pipeline.commands:
             value = self._command(command, dot, variables, value)
         for name in pipeline.declared:
             if pipeline.assigns:
-                self._assign(pipeline.place, name, value, variables)
+                self._assign(pipeline.offset, name, value, variables)
             else:
                 variables.append((name, value))
         return value
 
-    def _assign(self, place: int, name: str, value: Value, variables: Variables) -> None:
+    def _assign(self, offset: int, name: str, value: Value, variables: Variables) -> None:
         for at in reversed(range(len(variables))):
             if variables[at][0] == name:
                 variables[at] = name, value
                 return
-        raise self._fault(place, f"the variable {name} is not declared")
+        raise self._error(offset, f"the variable {name} is not declared")
 
     def _command(self, command: nodes.Command, dot: Value, variables: Variables, final: Value) -> Value:
         first, *rest = command.words
         if isinstance(first, nodes.Function):
             return self._function(first, rest, dot, variables, final)
-        has_arguments = bool(rest) or final is not _NOTHING
+        has_arguments = bool(rest) or final is not _NO_ARGUMENT
         if isinstance(first, nodes.Field):
-            return self._fields(first.place, dot, first.names, has_arguments)
+            return self._fields(first.offset, dot, first.names, has_arguments)
         if isinstance(first, nodes.Variable) and first.fields:
-            return self._fields(first.place, self._variable(first, variables), first.fields, has_arguments)
+            return self._fields(first.offset, self._variable(first, variables), first.fields, has_arguments)
         if isinstance(first, nodes.Chain):
             return self._chain(first, dot, variables, has_arguments)
         if has_arguments:
-            raise self._fault(first.place, "what is no function takes no arguments")
+            raise self._error(first.offset, "what is no function takes no arguments")
         if isinstance(first, nodes.Nil):
-            raise self._fault(first.place, "nil is no command")
+            raise self._error(first.offset, "nil is no command")
         return self._operand(first, dot, variables)
 
     def _operand(self, operand: nodes.Operand, dot: Value, variables: Variables) -> Value:
         """As an argument, or a command of one word that is no function."""
-        self._spend(operand.place)
+        self._spend(operand.offset)
         match operand:
             case nodes.Dot():
                 return dot
@@ -219,50 +219,52 @@ class _Run:
                 return operand.value
             case nodes.NumberConstant():
                 if operand.number.value is None:
-                    raise self._fault(operand.place, f"{operand.number.text} is too large for an int")
+                    raise self._error(operand.offset, f"{operand.number.text} is too large for an int")
                 return operand.number.value
             case nodes.Field():
-                return self._fields(operand.place, dot, operand.names, False)
+                return self._fields(operand.offset, dot, operand.names, False)
             case nodes.Variable():
-                return self._fields(operand.place, self._variable(operand, variables), operand.fields, False)
+                return self._fields(
+                    operand.offset, self._variable(operand, variables), operand.fields, False
+                )
             case nodes.Function():
-                return self._function(operand, [], dot, variables, _NOTHING)
+                return self._function(operand, [], dot, variables, _NO_ARGUMENT)
             case nodes.Chain():
                 return self._chain(operand, dot, variables, False)
             case nodes.Pipeline():
-                with self._nested(operand.place):
+                with self._nested(operand.offset):
                     return self._pipeline(operand, dot, variables)
 
     def _variable(self, variable: nodes.Variable, variables: Variables) -> Value:
         for name, value in reversed(variables):
             if name == variable.name:
                 return value
-        raise self._fault(variable.place, f"the variable {variable.name} is not declared")
+        raise self._error(variable.offset, f"the variable {variable.name} is not declared")
 
     def _chain(self, chain: nodes.Chain, dot: Value, variables: Variables, has_arguments: bool) -> Value:
         value = self._operand(chain.operand, dot, variables)
-        return self._fields(chain.place, value, chain.fields, has_arguments)
+        return self._fields(chain.offset, value, chain.fields, has_arguments)
 
-    def _fields(self, place: int, value: Value, names: Sequence[str], has_arguments: bool) -> Value:
+    def _fields(self, offset: int, value: Value, names: Sequence[str], has_arguments: bool) -> Value:
         for at, name in enumerate(names):
-            value = self._field(place, value, name, has_arguments and at == len(names) - 1)
+            value = self._field(offset, value, name, has_arguments and at == len(names) - 1)
         return value
 
-    def _field(self, place: int, receiver: Value, name: str, has_arguments: bool) -> Value:
+    def _field(self, offset: int, receiver: Value, name: str, has_arguments: bool) -> Value:
         if receiver is None:
             return None
         value = indirect(receiver)
         if isinstance(value, dict | Struct):
             if has_arguments and (isinstance(value, dict) or name in value.fields):
-                raise self._fault(place, f".{name} is no function, and takes no arguments")
+                raise self._error(offset, f".{name} is no function, and takes no arguments")
             if isinstance(value, dict):
                 return value.get(name)
             if name in value.fields:
                 return value.fields[name]
         if isinstance(value, Pointer):
-            raise self._fault(place, f".{name} is looked up in nothing")
+            raise self._error(offset, f".{name} is looked up in nothing")
         known = f" (allowed: {', '.join(value.fields)})" if isinstance(value, Struct) else ""
-        raise self._fault(place, f"there is no field {name} in a value of type {type_name(value)}{known}")
+        raise self._error(offset, f"there is no field {name} in a value of type {type_name(value)}{known}")
 
     def _function(
         self,
@@ -272,63 +274,71 @@ class _Run:
         variables: Variables,
         final: Value,
     ) -> Value:
-        name, place = function.name, function.place
+        name, offset = function.name, function.offset
         builtin = self._functions[name]
-        count = len(words) + (final is not _NOTHING)
-        if count < builtin.least or (builtin.most is not None and count > builtin.most):
-            most = f" to {builtin.most}" if builtin.most is not None else " or more"
-            wanted = str(builtin.least) if builtin.most == builtin.least else f"{builtin.least}{most}"
-            raise self._fault(place, f"{name} takes {wanted} arguments, not {count}")
+        count = len(words) + (final is not _NO_ARGUMENT)
+        if count < builtin.min_arguments or (
+            builtin.max_arguments is not None and count > builtin.max_arguments
+        ):
+            max_arguments = (
+                f" to {builtin.max_arguments}" if builtin.max_arguments is not None else " or more"
+            )
+            wanted = (
+                str(builtin.min_arguments)
+                if builtin.max_arguments == builtin.min_arguments
+                else f"{builtin.min_arguments}{max_arguments}"
+            )
+            raise self._error(offset, f"{name} takes {wanted} arguments, not {count}")
         arguments: list[Value] = []
         for word in words:
             value = self._operand(word, dot, variables)
             arguments.append(value)
             if name in SHORT_CIRCUIT and is_true(value) == SHORT_CIRCUIT[name]:
                 return value
-        if final is not _NOTHING:
+        if final is not _NO_ARGUMENT:
             arguments.append(final)
-        for value in arguments[: builtin.texts]:
+        for value in arguments[: builtin.string_arguments]:
             if not isinstance(value, str):
-                raise self._fault(
-                    place, f"{name} takes a string first, not a value of type {type_name(value)}"
+                raise self._error(
+                    offset, f"{name} takes a string first, not a value of type {type_name(value)}"
                 )
         try:
             result = builtin.call(arguments)
         except ValueError as error:
-            raise self._fault(place, f"{name}: {error}") from None
-        self._spend(place, len(result) if isinstance(result, str) else 0)
+            raise self._error(offset, f"{name}: {error}") from None
+        self._spend(offset, len(result) if isinstance(result, str) else 0)
         return result
 
     # Limits
 
     @contextmanager
-    def _nested(self, place: int) -> Iterator[None]:
+    def _nested(self, offset: int) -> Iterator[None]:
         self._depth += 1
-        if self._depth > _DEEPEST:
-            raise self._fault(place, f"more than {_DEEPEST} templates and blocks in each other")
+        if self._depth > _MAX_DEPTH:
+            raise self._error(offset, f"more than {_MAX_DEPTH} templates and blocks in each other")
         try:
             yield
         finally:
             self._depth -= 1
 
-    def _spend(self, place: int, characters: int = 0) -> None:
+    def _spend(self, offset: int, characters: int = 0) -> None:
         try:
             self._budget.spend(characters)
         except ValueError as error:
-            raise self._fault(place, str(error)) from None
+            raise self._error(offset, str(error)) from None
 
-    def _printed(self, place: int, value: Value) -> str:
+    def _printed(self, offset: int, value: Value) -> str:
         if value is not None:
             return show(value)
-        if self._missing is Missing.REFUSED:
-            raise self._fault(place, "it has no value")
+        if self._missing is MissingValue.REFUSED:
+            raise self._error(offset, "it has no value")
         return "<no value>"
 
-    def _write(self, place: int, text: str) -> None:
+    def _write(self, offset: int, text: str) -> None:
         self._length += len(text)
-        if self._length > LARGEST:
-            raise self._fault(place, f"the template comes to more than {LARGEST} characters")
+        if self._length > MAX_CHARACTERS:
+            raise self._error(offset, f"the template comes to more than {MAX_CHARACTERS} characters")
         self.out.append(text)
 
-    def _fault(self, place: int, message: str) -> ExpressionError:
-        return fault(self._parsed.text, place, message)
+    def _error(self, offset: int, message: str) -> ExpressionError:
+        return expression_error(self._parsed.text, offset, message)

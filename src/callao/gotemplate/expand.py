@@ -8,14 +8,14 @@ from itertools import pairwise
 
 from callao.errors import ExpressionError
 from callao.gotemplate import nodes
-from callao.gotemplate.budget import LARGEST
-from callao.gotemplate.evaluator import Missing, evaluate
+from callao.gotemplate.budget import MAX_CHARACTERS
+from callao.gotemplate.evaluator import MissingValue, evaluate
 from callao.gotemplate.functions import BUILTINS
 from callao.gotemplate.parser import Parsed, parse
 from callao.gotemplate.values import Value
 
 
-def execute(text: str, dot: Value, *, name: str = "", missing: Missing = Missing.PRINTED) -> str:
+def execute(text: str, dot: Value, *, name: str = "", missing: MissingValue = MissingValue.PRINTED) -> str:
     """What ``text`` comes to.
 
     :param dot: what ``.`` is.
@@ -25,7 +25,7 @@ def execute(text: str, dot: Value, *, name: str = "", missing: Missing = Missing
     return text if "{{" not in text else evaluate(_parsed(text, name), dot, BUILTINS, missing)
 
 
-def fields_named(text: str, first: str) -> set[str]:
+def referenced_fields(text: str, first: str) -> set[str]:
     """Which ``X`` of ``.FIRST.X`` the templates in ``text`` name.
 
     :raises ExpressionError: when ``text`` is no template.
@@ -42,8 +42,8 @@ def fields_named(text: str, first: str) -> set[str]:
 
 
 def _parsed(text: str, name: str) -> Parsed:
-    if len(text) > LARGEST:
-        raise ExpressionError(f"a template of more than {LARGEST} characters", line=1, column=1)
+    if len(text) > MAX_CHARACTERS:
+        raise ExpressionError(f"a template of more than {MAX_CHARACTERS} characters", line=1, column=1)
     return parse(text, functions=BUILTINS, name=name)
 
 
@@ -54,12 +54,12 @@ def _paths(body: nodes.Body) -> Iterator[Path]:
     """The names of each field, and of each variable's fields, wherever they stand."""
     for node in body:
         match node:
-            case nodes.Action() | nodes.Call():
+            case nodes.Action() | nodes.TemplateCall():
                 yield from _in_pipeline(node.pipeline)
             case nodes.If() | nodes.With() | nodes.Range():
                 yield from _in_pipeline(node.pipeline)
                 yield from _paths(node.body)
-                yield from _paths(node.otherwise or ())
+                yield from _paths(node.else_body or ())
 
 
 def _in_pipeline(pipeline: nodes.Pipeline | None) -> Iterator[Path]:

@@ -8,29 +8,29 @@ import math
 SHORTEST = -1
 """A precision: as many digits as tell the number from its neighbours."""
 
-_LEAST_EXPONENT = -4
-_LARGEST_PLAIN = 6
+_MIN_PLAIN_EXPONENT = -4
+_MAX_PLAIN_EXPONENT = 6
 """``%v`` and ``%g`` write an exponent from here on."""
 
 
-def format_float(value: float, form: str, precision: int) -> str:
+def format_float(value: float, verb: str, precision: int) -> str:
     """
     :param form: one of ``b``, ``e``, ``E``, ``f``, ``g``, ``G``, ``x`` and ``X``.
     """
-    if form == "b":
+    if verb == "b":
         return _binary(value)
-    if form in "xX":
+    if verb in "xX":
         text = _hexadecimal(value, precision)
     elif precision == SHORTEST:
-        text = _shortest(value, form.lower())
-    elif form in "gG":
+        text = _shortest(value, verb.lower())
+    elif verb in "gG":
         text = f"{value:.{precision or 1}g}"
     else:
-        text = f"{value:.{precision}{form.lower()}}"
-    return text.upper() if form.isupper() else text
+        text = f"{value:.{precision}{verb.lower()}}"
+    return text.upper() if verb.isupper() else text
 
 
-def _shortest(value: float, form: str) -> str:
+def _shortest(value: float, verb: str) -> str:
     sign = "-" if math.copysign(1, value) < 0 else ""
     mantissa, _, exponent_text = f"{abs(value)!r}".partition("e")
     whole, _, fraction = mantissa.partition(".")
@@ -40,7 +40,7 @@ def _shortest(value: float, form: str) -> str:
     if not digits:
         digits, point = "0", 1
     exponent = point - 1
-    if form == "e" or (form == "g" and not _LEAST_EXPONENT <= exponent < _LARGEST_PLAIN):
+    if verb == "e" or (verb == "g" and not _MIN_PLAIN_EXPONENT <= exponent < _MAX_PLAIN_EXPONENT):
         tail = f".{digits[1:]}" if len(digits) > 1 else ""
         return f"{sign}{digits[0]}{tail}e{exponent:+03d}"
     if point <= 0:

@@ -35,9 +35,9 @@ class Builtin:
     """``least`` and ``most`` are the numbers of arguments it takes; ``most`` is None for any number."""
 
     call: Callable[[Sequence[Value]], Value]
-    least: int
-    most: int | None
-    texts: int = 0
+    min_arguments: int
+    max_arguments: int | None
+    string_arguments: int = 0
     """How many of the first arguments have to be strings."""
 
 
@@ -57,13 +57,13 @@ def _element(item: Value, index: Value) -> Value:
         return item.get(index, "" if isinstance(item, StringMap) else None)
     if isinstance(item, str):
         data = to_bytes(item)
-        return Uint8(data[_position(index, len(data), inside=True)])
+        return Uint8(data[_list_index(index, len(data), inside=True)])
     if isinstance(item, GoList):
-        return item.items[_position(index, len(item.items), inside=True)]
+        return item.items[_list_index(index, len(item.items), inside=True)]
     raise ValueError(f"a value of type {type_name(item)} has no elements")
 
 
-def _position(index: Value, size: int, *, inside: bool) -> int:
+def _list_index(index: Value, size: int, *, inside: bool) -> int:
     if kind(index) not in (Kind.INT, Kind.UINT):
         raise ValueError(f"an index is a whole number, and {show(index)} is of type {type_name(index)}")
     if not 0 <= index <= size - inside:
@@ -89,7 +89,7 @@ def _slice(arguments: Sequence[Value]) -> Value:
 
 
 def _bounds(indexes: Sequence[Value], size: int) -> tuple[int, int]:
-    places = [_position(index, size, inside=False) for index in indexes]
+    places = [_list_index(index, size, inside=False) for index in indexes]
     first, last, limit = (*places, *(0, size, size)[len(places) :])
     if not first <= last <= limit:
         raise ValueError(f"the indexes {', '.join(map(str, places))} are not in order")
@@ -115,19 +115,19 @@ def _print(arguments: Sequence[Value]) -> str:
         if at and not isinstance(value, str) and not isinstance(arguments[at - 1], str):
             parts.append(" ")
         parts.append(show(value))
-    return _joined(parts)
+    return _join(parts)
 
 
 def _println(arguments: Sequence[Value]) -> str:
-    return _joined([" ".join(show(value) for value in arguments), "\n"])
+    return _join([" ".join(show(value) for value in arguments), "\n"])
 
 
 def _printf(arguments: Sequence[Value]) -> str:
     form, *values = arguments
-    return _joined([printf(form, values)])
+    return _join([printf(form, values)])
 
 
-def _joined(parts: Sequence[str]) -> str:
+def _join(parts: Sequence[str]) -> str:
     """Bytes that are UTF-8 together are so in what comes out."""
     text = "".join(parts)
     return text if text.isascii() else to_text(to_bytes(text))
@@ -225,7 +225,7 @@ BUILTINS: dict[str, Builtin] = {
     "not": Builtin(_not, 1, 1),
     "or": Builtin(_any_true, 1, None),
     "print": Builtin(_print, 0, None),
-    "printf": Builtin(_printf, 1, None, texts=1),
+    "printf": Builtin(_printf, 1, None, string_arguments=1),
     "println": Builtin(_println, 0, None),
     "slice": Builtin(_slice, 1, None),
     "urlquery": Builtin(_escaper(_urlquery), 0, None),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from callao.gotemplate.fault import fault
+from callao.gotemplate.expression_error import expression_error
 
 _SPACE = " \t\r\n"
 _NUMBER = re.compile(
@@ -79,7 +79,7 @@ _STRINGS = {'"': Kind.STRING, "`": Kind.RAW_STRING, "'": Kind.CHARACTER}
 class Token:
     kind: Kind
     text: str
-    place: int
+    offset: int
     """Where it begins in the template's text."""
 
 
@@ -113,13 +113,15 @@ class Lexer:
     def _comment(self, start: int) -> None:
         end = self._text.find("*/", self._at + 2)
         if end < 0:
-            raise fault(self._text, start, "a comment that does not end")
+            raise expression_error(self._text, start, "a comment that does not end")
         right = _RIGHT.match(self._text, end + 2)
         if right is None:
-            raise fault(self._text, end, "a comment ends with */}} or */ -}}, and nothing else between")
-        self._leave(right)
+            raise expression_error(
+                self._text, end, "a comment ends with */}} or */ -}}, and nothing else between"
+            )
+        self._close_action(right)
 
-    def _leave(self, right: re.Match[str]) -> None:
+    def _close_action(self, right: re.Match[str]) -> None:
         self._at = right.end()
         if "-" in right.group():
             spaces = _SPACES.match(self._text, self._at)
@@ -131,20 +133,20 @@ class Lexer:
             right = _RIGHT.match(self._text, self._at)
             if right:
                 if depth:
-                    raise fault(self._text, self._at, "a parenthesis that is not closed")
+                    raise expression_error(self._text, self._at, "a parenthesis that is not closed")
                 yield Token(Kind.RIGHT, "}}", self._at)
-                self._leave(right)
+                self._close_action(right)
                 return
             token = self._token(start)
             depth += {Kind.OPEN: 1, Kind.CLOSE: -1}.get(token.kind, 0)
             if depth < 0:
-                raise fault(self._text, token.place, "a parenthesis that was not opened")
+                raise expression_error(self._text, token.offset, "a parenthesis that was not opened")
             yield token
 
     def _token(self, start: int) -> Token:
         at = self._at
         if at >= len(self._text):
-            raise fault(self._text, start, "an action that is not closed by }}")
+            raise expression_error(self._text, start, "an action that is not closed by }}")
         character = self._text[at]
         if spaces := _SPACES.match(self._text, at):
             # The last of them belongs to a closing " -}}".
@@ -154,18 +156,18 @@ class Lexer:
             return self._emit(_SIMPLE[character], at + 1)
         if character == ":":
             if not self._text.startswith(":=", at):
-                raise fault(self._text, at, "a : without = behind it")
+                raise expression_error(self._text, at, "a : without = behind it")
             return self._emit(Kind.DECLARE, at + 2)
         if character in _STRINGS:
             pattern, words = _QUOTED[character]
             match = pattern.match(self._text, at)
             if match is None:
-                raise fault(self._text, at, words)
+                raise expression_error(self._text, at, words)
             return self._emit(_STRINGS[character], match.end())
         if character == "$" or (character == "." and not self._text[at + 1 : at + 2].isascii()):
-            return self._named(character)
+            return self._field_or_variable(character)
         if character == "." and not "0" <= self._text[at + 1 : at + 2] <= "9":
-            return self._named(character)
+            return self._field_or_variable(character)
         if character in "+-." or "0" <= character <= "9":
             return self._number()
         if _is_word(character):
@@ -174,14 +176,16 @@ class Lexer:
             return self._emit(Kind.OPEN if character == "(" else Kind.CLOSE, at + 1)
         if " " < character < "\x7f":
             return self._emit(Kind.PUNCTUATION, at + 1)
-        raise fault(self._text, at, f"the character U+{ord(character):04X}, which has no meaning here")
+        raise expression_error(
+            self._text, at, f"the character U+{ord(character):04X}, which has no meaning here"
+        )
 
     def _emit(self, kind: Kind, end: int) -> Token:
         token = Token(kind, self._text[self._at : end], self._at)
         self._at = end
         return token
 
-    def _named(self, sigil: str) -> Token:
+    def _field_or_variable(self, sigil: str) -> Token:
         """``.Field``, ``$name``, and either sign alone."""
         end = self._word_end(self._at + 1)
         self._check_end(end)
@@ -204,21 +208,23 @@ class Lexer:
     def _check_end(self, end: int) -> None:
         following = self._text[end : end + 1]
         if following and following not in _SPACE + ".,|:)(" and not self._text.startswith("}}", end):
-            raise fault(self._text, end, f"{following!r}, which cannot follow a name")
+            raise expression_error(self._text, end, f"{following!r}, which cannot follow a name")
 
     def _number(self) -> Token:
         end, kind = self._number_end(self._at), Kind.NUMBER
         if self._text[end : end + 1] in ("+", "-"):
             end, kind = self._number_end(end), Kind.COMPLEX
             if self._text[end - 1] != "i":
-                raise fault(self._text, self._at, f"{self._text[self._at : end]!r}, which is no number")
+                raise expression_error(
+                    self._text, self._at, f"{self._text[self._at : end]!r}, which is no number"
+                )
         return self._emit(kind, end)
 
     def _number_end(self, at: int) -> int:
         match = _NUMBER.match(self._text, at)
         end = match.end() if match else at
         if end < len(self._text) and _is_word(self._text[end]):
-            raise fault(self._text, at, f"{self._text[at : end + 1]!r}, which is no number")
+            raise expression_error(self._text, at, f"{self._text[at : end + 1]!r}, which is no number")
         return end
 
 

@@ -10,31 +10,31 @@ from callao.gotemplate.numbers import Number
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    place: int
+    offset: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    place: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
 class Nil:
-    place: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
     """A boolean or a string."""
 
-    place: int
+    offset: int
     value: bool | str
 
 
 @dataclass(frozen=True, slots=True)
 class NumberConstant:
-    place: int
+    offset: int
     number: Number
 
 
@@ -42,7 +42,7 @@ class NumberConstant:
 class Field:
     """``.A.B``: looked up in the dot."""
 
-    place: int
+    offset: int
     names: tuple[str, ...]
 
 
@@ -50,14 +50,14 @@ class Field:
 class Variable:
     """``$x.A.B``; the variable's name has its ``$``."""
 
-    place: int
+    offset: int
     name: str
     fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    place: int
+    offset: int
     name: str
 
 
@@ -65,7 +65,7 @@ class Function:
 class Chain:
     """``(pipeline).A.B``."""
 
-    place: int
+    offset: int
     operand: Operand
     fields: tuple[str, ...]
 
@@ -74,7 +74,7 @@ class Chain:
 class Pipeline:
     """Commands, each of which gets what the one before it came to as its last argument."""
 
-    place: int
+    offset: int
     commands: tuple[Command, ...]
     declared: tuple[str, ...]
     """Variables that the value is given to."""
@@ -88,58 +88,58 @@ Operand = Dot | Nil | Constant | NumberConstant | Field | Variable | Function | 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    place: int
+    offset: int
     words: tuple[Operand, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    place: int
+    offset: int
     pipeline: Pipeline
 
 
 @dataclass(frozen=True, slots=True)
 class If:
-    place: int
+    offset: int
     pipeline: Pipeline
     body: Body
-    otherwise: Body | None
+    else_body: Body | None
 
 
 @dataclass(frozen=True, slots=True)
 class With:
-    place: int
+    offset: int
     pipeline: Pipeline
     body: Body
-    otherwise: Body | None
+    else_body: Body | None
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    place: int
+    offset: int
     pipeline: Pipeline
     body: Body
-    otherwise: Body | None
+    else_body: Body | None
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    place: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    place: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class TemplateCall:
     """``{{template "name" pipeline}}``."""
 
-    place: int
+    offset: int
     name: str
     pipeline: Pipeline | None
 
 
-Node = Text | Action | If | With | Range | Break | Continue | Call
+Node = Text | Action | If | With | Range | Break | Continue | TemplateCall
 Body = tuple[Node, ...]

@@ -12,7 +12,7 @@ from callao.gotemplate.quoting import character
 _INTEGER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|0[0-7_]*|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[+-]?(?:[0-9_]+\.?[0-9_]*|\.[0-9_]+)(?:[eE][+-]?[0-9][0-9_]*)?")
 _HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F_]+\.?[0-9a-fA-F_]*|\.[0-9a-fA-F_]+)[pP][+-]?[0-9][0-9_]*")
-_LONGEST = 1000
+_MAX_DIGITS = 1000
 """Digits; more is no number that a template needs, and costs time."""
 
 _COMPLEX = re.compile(
@@ -33,8 +33,8 @@ def number(text: str) -> Number:
     """
     :raises ValueError: saying what is wrong with ``text``.
     """
-    if len(text) > _LONGEST:
-        raise ValueError(f"a number of more than {_LONGEST} digits")
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"a number of more than {_MAX_DIGITS} digits")
     if text.startswith("'"):
         return Number(text, character(text))
     if text.endswith("i"):
@@ -54,7 +54,7 @@ def complex_number(text: str) -> Number:
 
     :raises ValueError: saying what is wrong with ``text``.
     """
-    match = _COMPLEX.fullmatch(text) if len(text) <= _LONGEST else None
+    match = _COMPLEX.fullmatch(text) if len(text) <= _MAX_DIGITS else None
     if match is None:
         raise ValueError(f"{text}, which is no complex number")
     return Number(text, complex(_float(match["real"], text), _float(match["imaginary"], text)))

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from callao.errors import ExpressionError
 from callao.gotemplate import nodes
-from callao.gotemplate.fault import fault
+from callao.gotemplate.expression_error import expression_error
 from callao.gotemplate.lexer import Kind, Lexer, Token
 from callao.gotemplate.numbers import complex_number, number
 from callao.gotemplate.quoting import unquote
 
-_DEEPEST = 100
+_MAX_DEPTH = 100
 """Blocks in blocks and parentheses in parentheses: Python's stack is finite."""
 
 _OPERANDS = frozenset(
@@ -98,16 +98,16 @@ class _Parser:
 
     def _unexpected(self, token: Token, where: str) -> ExpressionError:
         shown = token.kind.value if token.kind is Kind.END_OF_TEXT else repr(token.text[:40])
-        return self._fault(token.place, f"{shown} cannot stand {where}")
+        return self._error(token.offset, f"{shown} cannot stand {where}")
 
-    def _fault(self, place: int, message: str) -> ExpressionError:
-        return fault(self._text, place, message)
+    def _error(self, offset: int, message: str) -> ExpressionError:
+        return expression_error(self._text, offset, message)
 
     @contextmanager
-    def _nested(self, place: int) -> Iterator[None]:
+    def _nested(self, offset: int) -> Iterator[None]:
         self._depth += 1
-        if self._depth > _DEEPEST:
-            raise self._fault(place, f"more than {_DEEPEST} levels of blocks or parentheses")
+        if self._depth > _MAX_DEPTH:
+            raise self._error(offset, f"more than {_MAX_DEPTH} levels of blocks or parentheses")
         yield
         self._depth -= 1
 
@@ -118,42 +118,42 @@ class _Parser:
         token = self._expect((Kind.STRING, Kind.RAW_STRING), "as the name of define")
         name = self._string(token)
         self._expect((Kind.RIGHT,), "in define")
-        self._add(name, self._own_body(token.place, "define"), token.place)
+        self._add(name, self._own_body(token.offset, "define"), token.offset)
 
-    def _own_body(self, place: int, what: str) -> nodes.Body:
+    def _own_body(self, offset: int, what: str) -> nodes.Body:
         """The body of a template: it sees no variables, and no loop, of what is around it."""
         kept = self._variables, self._ranges
         self._variables, self._ranges = ["$"], 0
-        body, end = self._body(place)
+        body, end = self._body(offset)
         if end.kind is not Kind.END:
             raise self._unexpected(end, f"in {what}")
         self._variables, self._ranges = kept
         return body
 
-    def _add(self, name: str, body: nodes.Body, place: int) -> None:
+    def _add(self, name: str, body: nodes.Body, offset: int) -> None:
         """An empty template is none: another of its name takes its place."""
         before = self.templates.get(name)
         if before is None or _is_blank(before):
             self.templates[name] = body
         elif not _is_blank(body):
-            raise self._fault(place, f"the template {name!r} is defined twice")
+            raise self._error(offset, f"the template {name!r} is defined twice")
 
-    def _body(self, place: int) -> tuple[nodes.Body, Token]:
+    def _body(self, offset: int) -> tuple[nodes.Body, Token]:
         """Up to ``{{end}}`` or ``{{else}}``, which comes second."""
         body: list[nodes.Node] = []
-        with self._nested(place):
+        with self._nested(offset):
             while self._peek_word().kind is not Kind.END_OF_TEXT:
                 node = self._node()
                 if isinstance(node, Token):
                     return tuple(body), node
                 body.append(node)
-        raise self._fault(place, "a block without its {{end}}")
+        raise self._error(offset, "a block without its {{end}}")
 
     def _node(self) -> nodes.Node | Token:
         """The token is ``end`` or ``else``."""
         token = self._next_word()
         if token.kind is Kind.TEXT:
-            return nodes.Text(token.place, token.text)
+            return nodes.Text(token.offset, token.text)
         if token.kind is not Kind.LEFT:
             raise self._unexpected(token, "here")
         word = self._peek_word()
@@ -168,7 +168,7 @@ class _Parser:
             return word
         parse_control = self._controls().get(word.kind)
         if parse_control is None:
-            return nodes.Action(word.place, self._pipeline("an action", Kind.RIGHT))
+            return nodes.Action(word.offset, self._pipeline("an action", Kind.RIGHT))
         self._next()
         return parse_control(word)
 
@@ -177,68 +177,68 @@ class _Parser:
             Kind.IF: self._if,
             Kind.WITH: self._with,
             Kind.RANGE: self._range,
-            Kind.BREAK: self._leap,
-            Kind.CONTINUE: self._leap,
+            Kind.BREAK: self._break_or_continue,
+            Kind.CONTINUE: self._break_or_continue,
             Kind.TEMPLATE: self._call,
             Kind.BLOCK: self._block,
         }
 
     def _if(self, word: Token) -> nodes.Node:
-        return nodes.If(word.place, *self._control(word))
+        return nodes.If(word.offset, *self._block_with_else(word))
 
     def _with(self, word: Token) -> nodes.Node:
-        return nodes.With(word.place, *self._control(word))
+        return nodes.With(word.offset, *self._block_with_else(word))
 
     def _range(self, word: Token) -> nodes.Node:
-        return nodes.Range(word.place, *self._control(word))
+        return nodes.Range(word.offset, *self._block_with_else(word))
 
-    def _control(self, word: Token) -> tuple[nodes.Pipeline, nodes.Body, nodes.Body | None]:
+    def _block_with_else(self, word: Token) -> tuple[nodes.Pipeline, nodes.Body, nodes.Body | None]:
         known = len(self._variables)
         pipeline = self._pipeline(word.kind.value, Kind.RIGHT)
         self._ranges += word.kind is Kind.RANGE
-        body, end = self._body(word.place)
+        body, end = self._body(word.offset)
         self._ranges -= word.kind is Kind.RANGE
-        otherwise = self._else(word) if end.kind is Kind.ELSE else None
+        else_body = self._else(word) if end.kind is Kind.ELSE else None
         del self._variables[known:]
-        return pipeline, body, otherwise
+        return pipeline, body, else_body
 
     def _else(self, word: Token) -> nodes.Body:
         """``{{else if …}}`` is an if in the else, and ends with the same end; so it is for with."""
         following = self._peek()
         if following.kind is word.kind and word.kind in (Kind.IF, Kind.WITH):
             self._next()
-            with self._nested(following.place):
+            with self._nested(following.offset):
                 return ((self._if if word.kind is Kind.IF else self._with)(following),)
-        body, end = self._body(word.place)
+        body, end = self._body(word.offset)
         if end.kind is not Kind.END:
             raise self._unexpected(end, "after else")
         return body
 
-    def _leap(self, word: Token) -> nodes.Node:
+    def _break_or_continue(self, word: Token) -> nodes.Node:
         self._expect((Kind.RIGHT,), f"in {word.text}")
         if not self._ranges:
-            raise self._fault(word.place, f"{word.text} outside of a range")
-        return nodes.Break(word.place) if word.kind is Kind.BREAK else nodes.Continue(word.place)
+            raise self._error(word.offset, f"{word.text} outside of a range")
+        return nodes.Break(word.offset) if word.kind is Kind.BREAK else nodes.Continue(word.offset)
 
     def _call(self, word: Token) -> nodes.Node:
         name = self._string(self._expect((Kind.STRING, Kind.RAW_STRING), "as the name of template"))
         if self._peek_word().kind is Kind.RIGHT:
             self._next()
-            return nodes.Call(word.place, name, None)
-        return nodes.Call(word.place, name, self._pipeline("template", Kind.RIGHT))
+            return nodes.TemplateCall(word.offset, name, None)
+        return nodes.TemplateCall(word.offset, name, self._pipeline("template", Kind.RIGHT))
 
     def _block(self, word: Token) -> nodes.Node:
         """A template that is defined where it is called."""
         name = self._string(self._expect((Kind.STRING, Kind.RAW_STRING), "as the name of block"))
         pipeline = self._pipeline("block", Kind.RIGHT)
-        self._add(name, self._own_body(word.place, "block"), word.place)
-        return nodes.Call(word.place, name, pipeline)
+        self._add(name, self._own_body(word.offset, "block"), word.offset)
+        return nodes.TemplateCall(word.offset, name, pipeline)
 
     # Pipelines
 
     def _pipeline(self, where: str, end: Kind) -> nodes.Pipeline:
-        place = self._peek_word().place
-        declared, assigns = self._declared(where)
+        offset = self._peek_word().offset
+        declared, assigns = self._declarations(where)
         commands: list[nodes.Command] = []
         while (token := self._peek_word()).kind is not end:
             if token.kind not in _OPERANDS:
@@ -246,13 +246,13 @@ class _Parser:
             commands.append(self._command())
         self._next()
         if not commands:
-            raise self._fault(place, f"{where} has no value")
+            raise self._error(offset, f"{where} has no value")
         for command in commands[1:]:
             if isinstance(command.words[0], _LITERALS):
-                raise self._fault(command.place, "a constant cannot take what comes through the |")
-        return nodes.Pipeline(place, tuple(commands), declared, assigns)
+                raise self._error(command.offset, "a constant cannot take what comes through the |")
+        return nodes.Pipeline(offset, tuple(commands), declared, assigns)
 
-    def _declared(self, where: str) -> tuple[tuple[str, ...], bool]:
+    def _declarations(self, where: str) -> tuple[tuple[str, ...], bool]:
         """``$x :=``, ``$x =``, and in a range ``$i, $x :=``."""
         names: list[str] = []
         while self._peek_word().kind is Kind.VARIABLE:
@@ -271,13 +271,13 @@ class _Parser:
             names.append(variable.text)
             self._variables.append(variable.text)
             if where != Kind.RANGE.value or len(names) > 1:
-                raise self._fault(sign.place, f"{where} declares one variable only")
+                raise self._error(sign.offset, f"{where} declares one variable only")
             if self._peek_word().kind not in (Kind.VARIABLE, Kind.RIGHT, Kind.CLOSE):
                 raise self._unexpected(self._next(), "as the second variable of range")
         return tuple(names), False
 
     def _command(self) -> nodes.Command:
-        place = self._peek_word().place
+        offset = self._peek_word().offset
         words: list[nodes.Operand] = []
         while True:
             operand = self._operand()
@@ -292,70 +292,70 @@ class _Parser:
                 raise self._unexpected(token, "behind a value, without a space")
             break
         if not words:
-            raise self._fault(place, "an empty command")
-        return nodes.Command(place, tuple(words))
+            raise self._error(offset, "an empty command")
+        return nodes.Command(offset, tuple(words))
 
     def _operand(self) -> nodes.Operand | None:
         operand = self._term()
         if operand is None or self._peek().kind is not Kind.FIELD:
             return operand
-        place = self._peek().place
+        offset = self._peek().offset
         fields: list[str] = []
         while self._peek().kind is Kind.FIELD:
             fields.append(self._next().text[1:])
         match operand:
             case nodes.Field():
-                return nodes.Field(operand.place, (*operand.names, *fields))
+                return nodes.Field(operand.offset, (*operand.names, *fields))
             case nodes.Variable():
-                return nodes.Variable(operand.place, operand.name, (*operand.fields, *fields))
+                return nodes.Variable(operand.offset, operand.name, (*operand.fields, *fields))
             case nodes.Constant() | nodes.NumberConstant() | nodes.Nil() | nodes.Dot():
-                raise self._fault(place, "a constant has no fields")
+                raise self._error(offset, "a constant has no fields")
             case _:
-                return nodes.Chain(operand.place, operand, tuple(fields))
+                return nodes.Chain(operand.offset, operand, tuple(fields))
 
     def _term(self) -> nodes.Operand | None:
         token = self._peek_word()
         if token.kind not in _OPERANDS:
             return None
         self._next()
-        place = token.place
+        offset = token.offset
         match token.kind:
             case Kind.DOT:
-                return nodes.Dot(place)
+                return nodes.Dot(offset)
             case Kind.NIL:
-                return nodes.Nil(place)
+                return nodes.Nil(offset)
             case Kind.FIELD:
-                return nodes.Field(place, (token.text[1:],))
+                return nodes.Field(offset, (token.text[1:],))
             case Kind.BOOL:
-                return nodes.Constant(place, token.text == "true")
+                return nodes.Constant(offset, token.text == "true")
             case Kind.STRING | Kind.RAW_STRING:
-                return nodes.Constant(place, self._string(token))
+                return nodes.Constant(offset, self._string(token))
             case Kind.VARIABLE:
                 if token.text not in self._variables:
-                    raise self._fault(place, f"the variable {token.text} is not declared")
-                return nodes.Variable(place, token.text, ())
+                    raise self._error(offset, f"the variable {token.text} is not declared")
+                return nodes.Variable(offset, token.text, ())
             case Kind.IDENTIFIER:
                 if token.text not in self._functions:
                     known = ", ".join(sorted(self._functions))
-                    raise self._fault(place, f"there is no function {token.text} (allowed: {known})")
-                return nodes.Function(place, token.text)
+                    raise self._error(offset, f"there is no function {token.text} (allowed: {known})")
+                return nodes.Function(offset, token.text)
             case Kind.OPEN:
-                with self._nested(place):
+                with self._nested(offset):
                     return self._pipeline("parentheses", Kind.CLOSE)
         return self._number(token)
 
     def _number(self, token: Token) -> nodes.NumberConstant:
         read = complex_number if token.kind is Kind.COMPLEX else number
         try:
-            return nodes.NumberConstant(token.place, read(token.text))
+            return nodes.NumberConstant(token.offset, read(token.text))
         except ValueError as error:
-            raise self._fault(token.place, str(error)) from None
+            raise self._error(token.offset, str(error)) from None
 
     def _string(self, token: Token) -> str:
         try:
             return unquote(token.text)
         except ValueError as error:
-            raise self._fault(token.place, str(error)) from None
+            raise self._error(token.offset, str(error)) from None
 
 
 def _is_blank(body: nodes.Body) -> bool:

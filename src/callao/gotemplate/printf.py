@@ -7,31 +7,31 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from callao.gotemplate.budget import LARGEST
+from callao.gotemplate.budget import MAX_CHARACTERS
 from callao.gotemplate.printing import PLAIN, Flags, format_value
 from callao.gotemplate.values import Kind, Value, kind, type_name
 
-_LARGEST = 10**6
+_MAX_WIDTH = 10**6
 """Width and precision; Go's own limit."""
 
-_LONGEST_NUMBER = 100
+_MAX_NUMBER_DIGITS = 100
 _DIGITS = re.compile(r"[0-9]*")
 _FLAG = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}
 
 
-def printf(form: str, values: Sequence[Value]) -> str:
+def printf(format_string: str, values: Sequence[Value]) -> str:
     """``form`` with each verb replaced by the value that it stands for.
 
     :raises ValueError: when it comes to more text than a template may have.
     """
-    run = _Run(form, values)
+    run = _Formatter(format_string, values)
     run.all()
     return "".join(run.out)
 
 
 @dataclass
-class _Run:
-    form: str
+class _Formatter:
+    format_string: str
     values: Sequence[Value]
 
     def __post_init__(self) -> None:
@@ -44,13 +44,13 @@ class _Run:
         self.after_index = False
 
     def all(self) -> None:
-        while (percent := self.form.find("%", self.at)) >= 0:
-            self.out.append(self.form[self.at : percent])
+        while (percent := self.format_string.find("%", self.at)) >= 0:
+            self.out.append(self.format_string[self.at : percent])
             self.at = percent + 1
             if not self._verb():
                 break
         else:
-            self.out.append(self.form[self.at :])
+            self.out.append(self.format_string[self.at :])
         if not self.reordered and self.next_value < len(self.values):
             self._extra()
 
@@ -63,15 +63,15 @@ class _Run:
         flags = self._precision(flags)
         if not self.after_index:
             self._index()
-        if self.at >= len(self.form):
+        if self.at >= len(self.format_string):
             self.out.append("%!(NOVERB)")
             return False
-        verb = self.form[self.at]
+        verb = self.format_string[self.at]
         self.at += 1
         text = self._replacement(verb, flags)
         self.length += len(text)
-        if self.length > LARGEST:
-            raise ValueError(f"it comes to more than {LARGEST} characters")
+        if self.length > MAX_CHARACTERS:
+            raise ValueError(f"it comes to more than {MAX_CHARACTERS} characters")
         self.out.append(text)
         return True
 
@@ -84,15 +84,15 @@ class _Run:
             return f"%!{verb}(MISSING)"
         if verb in "vw":
             flags = replace(flags, sharp=False, plus=False, sharp_v=flags.sharp, plus_v=flags.plus)
-        if max(flags.width or 0, flags.precision or 0) > LARGEST:
-            raise ValueError(f"a width or precision of more than {LARGEST}")
+        if max(flags.width or 0, flags.precision or 0) > MAX_CHARACTERS:
+            raise ValueError(f"a width or precision of more than {MAX_CHARACTERS}")
         value = self.values[self.next_value]
         self.next_value += 1
         return format_value(value, verb, flags)
 
     def _flags(self) -> Flags:
         found: dict[str, bool] = {}
-        while (flag := _FLAG.get(self.form[self.at : self.at + 1])) is not None:
+        while (flag := _FLAG.get(self.format_string[self.at : self.at + 1])) is not None:
             found[flag] = True
             self.at += 1
         return replace(PLAIN, **found) if found else PLAIN
@@ -113,7 +113,7 @@ class _Run:
 
     def _precision(self, flags: Flags) -> Flags:
         # A point that ends the format is taken for the verb.
-        if self.at + 1 >= len(self.form) or self.form[self.at] != ".":
+        if self.at + 1 >= len(self.format_string) or self.format_string[self.at] != ".":
             return flags
         self.at += 1
         if self.after_index:
@@ -129,29 +129,29 @@ class _Run:
         return replace(flags, precision=self._number() or 0)
 
     def _star(self) -> bool:
-        found = self.form.startswith("*", self.at)
+        found = self.format_string.startswith("*", self.at)
         self.at += found
         return found
 
     def _number(self) -> int | None:
-        match = _DIGITS.match(self.form, self.at)
+        match = _DIGITS.match(self.format_string, self.at)
         text = match.group() if match else ""
         self.at += len(text)
         if not text:
             return None
-        if len(text) > _LONGEST_NUMBER or int(text[:-1] or 0) > _LARGEST:
+        if len(text) > _MAX_NUMBER_DIGITS or int(text[:-1] or 0) > _MAX_WIDTH:
             # Go gives up the whole format there.
-            self.at = len(self.form)
+            self.at = len(self.format_string)
             return None
         return int(text)
 
     def _index(self) -> None:
         """``[2]``: which value comes next."""
         self.after_index = False
-        if not self.form.startswith("[", self.at):
+        if not self.format_string.startswith("[", self.at):
             return
         self.reordered = True
-        rest = self.form[self.at :]
+        rest = self.format_string[self.at :]
         close = rest.find("]") if len(rest) >= 3 else -1
         if close < 0:
             self.good_index = False
@@ -172,7 +172,7 @@ class _Run:
             return None
         value = self.values[self.next_value]
         self.next_value += 1
-        whole = kind(value) in (Kind.INT, Kind.UINT) and abs(value) <= _LARGEST
+        whole = kind(value) in (Kind.INT, Kind.UINT) and abs(value) <= _MAX_WIDTH
         return int(value) if whole else None
 
     def _extra(self) -> None:

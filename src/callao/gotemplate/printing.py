@@ -21,7 +21,7 @@ from callao.gotemplate.values import (
 )
 
 _BASES = {"d": 10, "v": 10, "b": 2, "o": 8, "O": 8, "x": 16, "X": 16}
-_HIGHEST = 0x10FFFF
+_MAX_CODE_POINT = 0x10FFFF
 _FLOATS = {
     "v": "g",
     "b": "b",
@@ -68,7 +68,7 @@ def format_value(value: Value, verb: str, flags: Flags, *, depth: int = 0) -> st
         return _pad(_truncated(type_name(value), flags), flags)
     match kind(value):
         case Kind.INVALID:
-            return _pad("<nil>", flags) if verb in "vT" else _bad(value, verb, flags)
+            return _pad("<nil>", flags) if verb in "vT" else _bad_verb(value, verb, flags)
         case Kind.BOOL if verb in "tv":
             return _pad("true" if value else "false", flags)
         case Kind.INT | Kind.UINT if verb in "vdboOxXcqU":
@@ -88,10 +88,10 @@ def format_value(value: Value, verb: str, flags: Flags, *, depth: int = 0) -> st
             return _struct(value, verb, flags, depth)
         case Kind.POINTER:
             return _pointer(value, verb, flags, depth)
-    return _bad(value, verb, flags)
+    return _bad_verb(value, verb, flags)
 
 
-def _bad(value: Value, verb: str, flags: Flags) -> str:
+def _bad_verb(value: Value, verb: str, flags: Flags) -> str:
     """A verb that the type does not have: Go prints so, it is no error."""
     if value is None:
         return f"%!{verb}(<nil>)"
@@ -135,7 +135,7 @@ def _hexadecimal(data: bytes, verb: str, flags: Flags) -> str:
 def _integer(value: int, verb: str, flags: Flags) -> str:
     value = int(value) if kind(value) is Kind.INT else value
     if verb in "cq":
-        code = value if 0 <= value <= _HIGHEST and not 0xD800 <= value < 0xE000 else 0xFFFD
+        code = value if 0 <= value <= _MAX_CODE_POINT and not 0xD800 <= value < 0xE000 else 0xFFFD
         return _pad(quote_character(code, ascii_only=flags.plus) if verb == "q" else chr(code), flags)
     if verb == "U":
         return _code_point(value, flags)
@@ -166,7 +166,7 @@ def _integer_in_base(value: int, base: int, verb: str, flags: Flags) -> str:
 def _code_point(value: int, flags: Flags) -> str:
     code = value % 2**64
     text = "U+" + format(code, "X").rjust(max(4, flags.precision or 0), "0")
-    if flags.sharp and code <= _HIGHEST and chr(code).isprintable():
+    if flags.sharp and code <= _MAX_CODE_POINT and chr(code).isprintable():
         text += f" '{chr(code)}'"
     return _pad(text, flags, zero=False)
 
@@ -215,7 +215,7 @@ def _map(value: StringMap | AnyMap, verb: str, flags: Flags, depth: int) -> str:
 
 def _list(value: GoList | Address, verb: str, flags: Flags, depth: int) -> str:
     if isinstance(value, Address):
-        return _string(value.text, verb, flags) if verb in "vsxXq" else _bad(value, verb, flags)
+        return _string(value.text, verb, flags) if verb in "vsxXq" else _bad_verb(value, verb, flags)
     items = [format_value(item, verb, flags, depth=depth + 1) for item in value.items]
     if flags.sharp_v:
         return f"{value.type_name}{{{', '.join(items)}}}"
@@ -236,5 +236,5 @@ def _struct(value: Struct, verb: str, flags: Flags, depth: int) -> str:
 def _pointer(value: Pointer, verb: str, flags: Flags, depth: int) -> str:
     """Go prints addresses here, which nobody wants: the value stands for its pointer."""
     if value.target is None:
-        return _pad("<nil>", flags) if verb in "vs" else _bad(None, verb, flags)
+        return _pad("<nil>", flags) if verb in "vs" else _bad_verb(None, verb, flags)
     return format_value(value.target, verb, flags, depth=depth)

@@ -10,7 +10,7 @@ _NAMED = {7: "\\a", 8: "\\b", 12: "\\f", 10: "\\n", 13: "\\r", 9: "\\t", 11: "\\
 _ESCAPE = re.compile(
     r"""\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(["'\\abfnrtv]))"""
 )
-_HIGHEST = 0x10FFFF
+_MAX_CODE_POINT = 0x10FFFF
 
 
 def to_bytes(text: str) -> bytes:
@@ -74,7 +74,7 @@ def _escape(text: str, at: int, quote: str) -> tuple[int, bool, int]:
     code = int(octal, 8) if octal else int(byte or short or long, 16)
     if octal and code > 255:
         raise ValueError(f"\\{octal}, which is more than a byte")
-    if (short or long) and (code > _HIGHEST or 0xD800 <= code < 0xE000):
+    if (short or long) and (code > _MAX_CODE_POINT or 0xD800 <= code < 0xE000):
         raise ValueError(f"{match.group()}, which is no character")
     return code, bool(byte or octal), match.end()
 
@@ -86,7 +86,7 @@ def quote(text: str, *, ascii_only: bool) -> str:
 
 def quote_character(code: int, *, ascii_only: bool) -> str:
     """A character as Go writes its constant, in single quotes."""
-    valid = code <= _HIGHEST and not 0xD800 <= code < 0xE000
+    valid = code <= _MAX_CODE_POINT and not 0xD800 <= code < 0xE000
     return "'" + _escaped(chr(code) if valid else "\ufffd", "'", ascii_only) + "'"
 
 

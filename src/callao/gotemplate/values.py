@@ -156,7 +156,7 @@ def is_true(value: Value) -> bool:
     return bool(value)
 
 
-def values_of(known: Mapping[str, Any]) -> AnyMap:
+def to_go_values(known: Mapping[str, Any]) -> AnyMap:
     """What a template knows, with Go's types: whole numbers are uids, maps hold strings."""
     return AnyMap({key: _value_of(value) for key, value in known.items()})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from callao.errors import ImageError
-from callao.host import expanded
+from callao.host import expand_user
 
 _REMOTE = ("http", "https")
 
@@ -34,7 +34,7 @@ def parse(text: str) -> Location:
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return Location(text, path=expanded(text).absolute())
+        return Location(text, path=expand_user(text).absolute())
     if scheme == "file":
         return Location(text, path=Path(unquote(rest)).absolute())
     if scheme not in _REMOTE:

@@ -41,6 +41,6 @@ With less than that:
 
 from callao.inotify.change import Change, Kind, Shared
 from callao.inotify.relay import guest_command, relay
-from callao.inotify.watch import Watcher
+from callao.inotify.watcher import Watcher
 
 __all__ = ["Change", "Kind", "Shared", "Watcher", "guest_command", "relay"]

@@ -40,7 +40,7 @@ class Change:
     @property
     def path(self) -> str:
         """The guest's path."""
-        return joined(self.mount_point, self.name) if self.name else self.mount_point
+        return join_path(self.mount_point, self.name) if self.name else self.mount_point
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Stamp:
     atime: int = 0
 
 
-def joined(folder: str, name: str) -> str:
+def join_path(folder: str, name: str) -> str:
     """As by pathlib, but quicker: bursts are long."""
     return f"{folder.rstrip('/')}/{name}"
 
@@ -64,7 +64,7 @@ def within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 
-def owners(path: str, shares: Iterable[Shared]) -> list[Shared]:
+def shares_of(path: str, shares: Iterable[Shared]) -> list[Shared]:
     """The shares that a host's path belongs to: those with the longest location that holds it.
 
     Several only when one location has several mount points.
@@ -74,22 +74,22 @@ def owners(path: str, shares: Iterable[Shared]) -> list[Shared]:
     return [share for share in holding if len(share.location) == longest]
 
 
-def in_guest(kind: Kind, path: str, shares: Iterable[Shared]) -> list[Change]:
+def guest_changes(kind: Kind, path: str, shares: Iterable[Shared]) -> list[Change]:
     """The changes that a host's path means for the guest; none outside all locations."""
     return [
         Change(kind, path, share.mount_point, path[len(share.location) :].lstrip("/"))
-        for share in owners(path, shares)
+        for share in shares_of(path, shares)
     ]
 
 
-def folders_of(kinds: Mapping[str, Kind], locations: Iterable[str]) -> set[str]:
+def parent_folders(kinds: Mapping[str, Kind], locations: Iterable[str]) -> set[str]:
     """The folders of what came or went: in the guest, it is their touch that tells of it."""
     places = tuple(locations)
     folders = {path.rpartition("/")[0] or "/" for path, kind in kinds.items() if kind is not Kind.MODIFIED}
     return {folder for folder in folders if any(within(folder, place) for place in places)}
 
 
-def merged(earlier: Kind | None, later: Kind) -> Kind:
+def merge_kinds(earlier: Kind | None, later: Kind) -> Kind:
     """Two changes of one path as one: what came and was then written to has come."""
     return Kind.ADDED if earlier is Kind.ADDED and later is Kind.MODIFIED else later
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from callao.inotify.change import Change, Kind, Shared, Stamp, folders_of, in_guest, stamp_of
+from callao.inotify.change import Change, Kind, Shared, Stamp, guest_changes, parent_folders, stamp_of
 
 CAPACITY = 1 << 17
 """Paths. A touch comes back within a few batches, each of a thousand paths at most."""
@@ -22,7 +22,7 @@ class EchoFilter:
         self.forgetful = False
         """Whether a stamp has been forgotten, so that an unknown one may be an echo's."""
 
-    def keep(self, path: str, stamp: Stamp) -> None:
+    def remember(self, path: str, stamp: Stamp) -> None:
         """Call it before the guest hears of the path: an echo may be faster than its answer."""
         self._stamps[path] = _digest(stamp)
         self._stamps.move_to_end(path)
@@ -30,23 +30,23 @@ class EchoFilter:
             self._stamps.popitem(last=False)
             self.forgetful = True
 
-    def knows(self, path: str, stamp: Stamp) -> bool:
+    def is_echo(self, path: str, stamp: Stamp) -> bool:
         return self._stamps.get(path) == _digest(stamp)
 
 
-def settled(
+def confirmed_changes(
     kinds: Mapping[str, Kind], locations: Sequence[str], shares: Sequence[Shared], told: EchoFilter
 ) -> Iterator[Change]:
     """The changes that observations mean, with each path as it is by now, and without echoes."""
-    folders = folders_of(kinds, locations)
+    folders = parent_folders(kinds, locations)
     for path, kind in {**dict.fromkeys(folders, Kind.MODIFIED), **kinds}.items():
         stamp = stamp_of(path)
         if stamp is None:
-            yield from in_guest(Kind.DELETED, path, shares)
+            yield from guest_changes(Kind.DELETED, path, shares)
         elif kind is Kind.DELETED:
-            yield from in_guest(Kind.ADDED, path, shares)
-        elif kind is Kind.ADDED or path in folders or not told.knows(path, stamp):
-            yield from in_guest(kind, path, shares)
+            yield from guest_changes(Kind.ADDED, path, shares)
+        elif kind is Kind.ADDED or path in folders or not told.is_echo(path, stamp):
+            yield from guest_changes(kind, path, shares)
 
 
 def _digest(stamp: Stamp) -> int:

@@ -19,7 +19,7 @@ class Folders:
         self._kernel = kernel
         self._paths: dict[int, list[str]] = {}
         self._watches: dict[str, int] = {}
-        self.short = False
+        self.lacks_watches = False
         """Whether the user's watches (sysctl fs.inotify.max_user_watches) did not suffice."""
 
     def __contains__(self, path: str) -> bool:
@@ -33,7 +33,7 @@ class Folders:
         try:
             number = self._kernel.watch(path, follow=follow)
         except OSError as error:
-            self.short = self.short or error.errno in (errno.ENOSPC, errno.ENOMEM)
+            self.lacks_watches = self.lacks_watches or error.errno in (errno.ENOSPC, errno.ENOMEM)
             return
         if self._watches.get(path) != number:
             self.forget(path)
@@ -56,7 +56,7 @@ class Folders:
         for path in [path for path in self._watches if unwanted(path)]:
             self.forget(path)
 
-    def ignored(self, watch: int) -> None:
+    def watch_removed(self, watch: int) -> None:
         """The kernel has dropped a watch: its folder is deleted, or its file system unmounted."""
         for path in self._paths.pop(watch, []):
             if self._watches.get(path) == watch:

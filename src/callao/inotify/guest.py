@@ -31,7 +31,7 @@ SHARES = ("9p", "virtiofs", "fuse.sshfs")
 SECONDS_ONLY = ("fuse.sshfs",)
 """SFTP's protocol 3 has times in seconds: setting one would cut off the host's fraction."""
 
-MOST_PINS = 16384
+MAX_PINS = 16384
 """Folders of 9p shares that are held at most; each costs the guest's kernel a few KiB."""
 
 UTIME_OMIT = (1 << 30) - 2
@@ -50,7 +50,7 @@ def file_systems() -> "dict[int, str]":
     return types
 
 
-def opened(root: int, name: bytes) -> int:
+def open_below(root: int, name: bytes) -> int:
     """An O_PATH descriptor of what a name below ``root`` is, symlinks included; the caller closes it."""
     here = os.dup(root)
     parts = [part for part in name.split(b"/") if part]
@@ -77,12 +77,12 @@ class Pins:
     def __init__(self) -> None:
         self.held: dict[tuple[int, int], int] = {}
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_PINS + 64, MOST_PINS + 64))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_PINS + 64, MAX_PINS + 64))
 
     def tree(self, root: int) -> None:
         """Hold ``root`` and every folder below it."""
         for _path, _folders, _files, folder in os.fwalk(".", dir_fd=root, onerror=None):
-            if len(self.held) >= MOST_PINS:
+            if len(self.held) >= MAX_PINS:
                 return
             status = os.fstat(folder)
             key = (status.st_dev, status.st_ino)
@@ -123,7 +123,7 @@ def apply(
 ) -> None:
     """Touch what one entry names; the lookup alone renews what the guest's cache holds of a deletion."""
     name, *attributes = entry
-    descriptor = opened(root, str(name).encode("utf-8", "surrogateescape"))
+    descriptor = open_below(root, str(name).encode("utf-8", "surrogateescape"))
     try:
         kind = types.get(os.fstat(descriptor).st_dev, "")
         if attributes and (kind in allowed or "*" in allowed):

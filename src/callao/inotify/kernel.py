@@ -38,7 +38,7 @@ class Flag(enum.IntFlag):
 
 
 # CLOSE_WRITE, because what is written by mmap(2), as linkers do, is no MODIFY.
-_WANTED = (
+_WATCHED_EVENTS = (
     Flag.MODIFY
     | Flag.ATTRIB
     | Flag.CLOSE_WRITE
@@ -83,7 +83,7 @@ class Inotify:
         :param follow: whether the folder may be a symlink.
         :raises OSError: ENOSPC when the user has no more watches.
         """
-        flags = _WANTED | Flag.ONLYDIR | Flag.EXCL_UNLINK | (0 if follow else Flag.DONT_FOLLOW)
+        flags = _WATCHED_EVENTS | Flag.ONLYDIR | Flag.EXCL_UNLINK | (0 if follow else Flag.DONT_FOLLOW)
         number = int(self._libc.inotify_add_watch(self._descriptor, os.fsencode(folder), int(flags)))
         if number < 0:
             code = ctypes.get_errno()

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
-from callao.inotify.change import Change, merged
+from callao.inotify.change import Change, merge_kinds
 
-_FULL = 50_000
+_MAX_WAITING = 50_000
 """Changes after which the watcher has to wait, and finds by a walk what the kernel could not hold."""
 
-_BATCH = 1_000
+_BATCH_SIZE = 1_000
 """Changes sent at once: few enough for the next ones not to wait long."""
 
 
@@ -34,12 +34,12 @@ class ChangeQueue:
     async def take(self) -> list[Change]:
         """The oldest ones; waits until there are any."""
         await self._some.wait()
-        keys = list(islice(self._waiting, _BATCH))
+        keys = list(islice(self._waiting, _BATCH_SIZE))
         batch = [self._waiting.pop(key) for key in keys]
         self._tell()
         return batch
 
-    def give_back(self, changes: Iterable[Change]) -> None:
+    def requeue(self, changes: Iterable[Change]) -> None:
         """Changes that did not arrive go before those that came since."""
         since, self._waiting = self._waiting, {}
         for change in (*changes, *since.values()):
@@ -49,9 +49,9 @@ class ChangeQueue:
     def _merge(self, change: Change) -> None:
         key = change.mount_point, change.name
         earlier = self._waiting.get(key)
-        kind = merged(earlier.kind if earlier else None, change.kind)
+        kind = merge_kinds(earlier.kind if earlier else None, change.kind)
         self._waiting[key] = replace(change, kind=kind)
 
     def _tell(self) -> None:
         (self._some.set if self._waiting else self._some.clear)()
-        (self._room.clear if len(self._waiting) > _FULL else self._room.set)()
+        (self._room.clear if len(self._waiting) > _MAX_WAITING else self._room.set)()

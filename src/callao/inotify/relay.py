@@ -13,10 +13,10 @@ from pathlib import Path
 from callao.inotify.change import Change, stamp_of
 from callao.inotify.echo_filter import EchoFilter
 from callao.inotify.queue import ChangeQueue
-from callao.inotify.watch import Watcher
+from callao.inotify.watcher import Watcher
 from callao.ssh import end
 
-LONGEST_PAUSE = 30.0
+MAX_PAUSE = 30.0
 """Seconds between attempts at most, when the guest's side ends again and again."""
 
 Spawn = Callable[[], Awaitable[asyncio.subprocess.Process]]
@@ -37,22 +37,22 @@ async def relay(
     """Pass changes on until cancelled.
 
     :param spawn: starts the guest's side; stdin and stdout are pipes. Called again when it has ended.
-    :param pause: seconds before the second attempt; it doubles up to :data:`LONGEST_PAUSE`.
+    :param pause: seconds before the second attempt; it doubles up to :data:`MAX_PAUSE`.
     :param notice: hears of each process lost, in a sentence.
     """
-    outbox = ChangeQueue()
+    queue = ChangeQueue()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_gather(watcher, outbox))
-        tasks.create_task(_send(watcher, outbox, spawn, pause, notice))
+        tasks.create_task(_gather(watcher, queue))
+        tasks.create_task(_send(watcher, queue, spawn, pause, notice))
 
 
-async def _gather(watcher: Watcher, outbox: ChangeQueue) -> None:
+async def _gather(watcher: Watcher, queue: ChangeQueue) -> None:
     async for batch in watcher:
-        await outbox.put(batch)
+        await queue.put(batch)
 
 
 async def _send(
-    watcher: Watcher, outbox: ChangeQueue, spawn: Spawn, pause: float, notice: Callable[[str], None]
+    watcher: Watcher, queue: ChangeQueue, spawn: Spawn, pause: float, notice: Callable[[str], None]
 ) -> None:
     wait, number = pause, 0
     while True:
@@ -62,18 +62,18 @@ async def _send(
             process = await spawn()
             await _deliver(process, 0, {point: [] for point in watcher.mount_points})
             while True:
-                batch = await outbox.take()
+                batch = await queue.take()
                 number += 1
                 await _deliver(process, number, await asyncio.to_thread(_entries, batch, watcher.told))
                 batch, wait = [], pause
         except Exception as error:  # it has ended, or answers with what nobody can read
             notice(f"mountInotify: the guest's side ended ({error}); again in {wait:.0f} s.")
         finally:
-            outbox.give_back(batch)
+            queue.requeue(batch)
             if process is not None:
                 await end(process)
         await asyncio.sleep(wait)
-        wait = min(wait * 2, LONGEST_PAUSE)
+        wait = min(wait * 2, MAX_PAUSE)
 
 
 def _entries(batch: Sequence[Change], told: EchoFilter) -> dict[str, list[list[str | int]]]:
@@ -83,7 +83,7 @@ def _entries(batch: Sequence[Change], told: EchoFilter) -> dict[str, list[list[s
         stamp = stamp_of(change.source)
         attributes = [] if stamp is None else [stamp.mode, stamp.mtime, stamp.atime]
         if stamp is not None:
-            told.keep(change.source, stamp)
+            told.remember(change.source, stamp)
         entries.setdefault(change.mount_point, []).append([change.name, *attributes])
     return entries
 

@@ -9,26 +9,26 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from callao.inotify.change import Change, Kind, Shared, joined, merged, owners
-from callao.inotify.echo_filter import EchoFilter, settled
+from callao.inotify.change import Change, Kind, Shared, join_path, merge_kinds, shares_of
+from callao.inotify.echo_filter import EchoFilter, confirmed_changes
 from callao.inotify.folders import Folders
 from callao.inotify.kernel import Event, Flag, Inotify
 
 BATCH = 1_000
 """Changes in one batch at most."""
 
-_HEAP = 100_000
+_MAX_PENDING = 100_000
 """Changed paths held at most; beyond, they are found again by a walk, as after an overflow."""
 
-_MARGIN = 50_000_000
+_CLOCK_MARGIN = 50_000_000
 """ns: the kernel stamps files with a clock that ticks coarsely, behind the one we read."""
 
-_CAME = Flag.CREATE | Flag.MOVED_TO
-_WENT = Flag.DELETE | Flag.MOVED_FROM
+_APPEARED = Flag.CREATE | Flag.MOVED_TO
+_DISAPPEARED = Flag.DELETE | Flag.MOVED_FROM
 
 
 def _now() -> int:
-    return time.time_ns() - _MARGIN
+    return time.time_ns() - _CLOCK_MARGIN
 
 
 @dataclass
@@ -42,13 +42,13 @@ class _Root:
 class Tree:
     """All locations in one queue. ``told`` tells the guest's echoes from changes."""
 
-    def __init__(self, told: EchoFilter) -> None:
-        self._told = told
+    def __init__(self, echoes: EchoFilter) -> None:
+        self._told = echoes
         self._kernel = Inotify()
         self._folders = Folders(self._kernel)
         self._roots: dict[str, _Root] = {}
         self._shares: tuple[Shared, ...] = ()
-        self._heap: dict[str, Kind] = {}
+        self._pending_changes: dict[str, Kind] = {}
         self._lost = False
         self._complete = _now()  # all up to this time has been read
 
@@ -59,9 +59,9 @@ class Tree:
         self._kernel.close()
 
     @property
-    def short(self) -> bool:
-        """Whether some folders could not be watched, so that :meth:`suspect` has to be called."""
-        return self._folders.short
+    def lacks_watches(self) -> bool:
+        """Whether some folders could not be watched, so that :meth:`request_walk` has to be called."""
+        return self._folders.lacks_watches
 
     def add(self, share: Shared) -> None:
         """Watch a location from now on; it need not exist yet."""
@@ -75,9 +75,9 @@ class Tree:
         self._shares = tuple(each for each in self._shares if each != share)
         if not any(each.location == share.location for each in self._shares):
             self._roots.pop(share.location, None)
-        self._folders.forget_if(lambda path: not owners(path, self._shares))
+        self._folders.forget_if(lambda path: not shares_of(path, self._shares))
 
-    def suspect(self) -> None:
+    def request_walk(self) -> None:
         """Let the next :meth:`take` look for changes that were not told of."""
         self._lost = True
 
@@ -87,20 +87,20 @@ class Tree:
         while events := self._kernel.read():
             for event in events:
                 self._note(event)
-            if len(self._heap) > _HEAP:
-                self._heap.clear()
+            if len(self._pending_changes) > _MAX_PENDING:
+                self._pending_changes.clear()
                 self._lost = True
-        if not self._lost and not self.short:
+        if not self._lost and not self.lacks_watches:
             self._complete = started
 
     def take(self) -> Iterator[tuple[Change, ...]]:
         """What has changed since the last call, in batches."""
         self._revisit()
-        heap, self._heap = self._heap, {}
+        heap, self._pending_changes = self._pending_changes, {}
         yield from self._settled(heap)
         if not self._lost:
             return
-        self._lost = self._folders.short = False
+        self._lost = self._folders.lacks_watches = False
         since, self._complete = self._complete, _now()
         # With stamps forgotten, ctime would find the guest's own touches, and find them for ever.
         found = (
@@ -115,22 +115,22 @@ class Tree:
         if event.flags & Flag.Q_OVERFLOW:
             self._lost = True
         for folder in self._folders.of(event.watch):
-            path = joined(folder, event.name) if event.name else folder
+            path = join_path(folder, event.name) if event.name else folder
             self._gather(path, _kind(event.flags))
             if event.flags & Flag.ISDIR and event.flags & Flag.MOVED_FROM:
                 self._folders.forget_below(path)
-            if event.flags & Flag.ISDIR and event.flags & _CAME:
+            if event.flags & Flag.ISDIR and event.flags & _APPEARED:
                 # It may have been filled before it was watched.
                 for inner in self._folders.walk(path, self._complete):
                     self._gather(inner, Kind.ADDED)
         if event.flags & Flag.IGNORED:
-            self._folders.ignored(event.watch)
+            self._folders.watch_removed(event.watch)
 
     def _gather(self, path: str, kind: Kind) -> None:
-        self._heap[path] = merged(self._heap.get(path), kind)
+        self._pending_changes[path] = merge_kinds(self._pending_changes.get(path), kind)
 
     def _settled(self, kinds: dict[str, Kind]) -> Iterator[tuple[Change, ...]]:
-        changes = settled(kinds, tuple(self._roots), self._shares, self._told)
+        changes = confirmed_changes(kinds, tuple(self._roots), self._shares, self._told)
         while batch := tuple(islice(changes, BATCH)):
             yield batch
 
@@ -140,7 +140,7 @@ class Tree:
             now = _now()
             there = root.identity is not None and root.identity == _identity(location)
             # The same inode number may be a new folder's; without watches it is not to be known.
-            if there and (location in self._folders or self.short):
+            if there and (location in self._folders or self.lacks_watches):
                 root.known = now
                 continue
             if root.identity is not None:
@@ -155,7 +155,7 @@ class Tree:
 
 
 def _kind(flags: int) -> Kind:
-    return Kind.ADDED if flags & _CAME else Kind.DELETED if flags & _WENT else Kind.MODIFIED
+    return Kind.ADDED if flags & _APPEARED else Kind.DELETED if flags & _DISAPPEARED else Kind.MODIFIED
 
 
 def _identity(location: str) -> tuple[int, int] | None:

@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING
 
-from callao.deferred import defer
+from callao.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from callao.instances.effects import fingerprint
@@ -39,7 +39,7 @@ __all__ = [
     "summary",
 ]
 
-__getattr__ = defer(
+__getattr__ = lazy_attributes(
     __name__,
     {
         "effects": ("fingerprint",),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import callao
-from callao import surroundings, system
+from callao import host_basics, system
 from callao.atomic import write_volatile
 from callao.errors import CallaoError
 from callao.instances.alive import Process
@@ -152,7 +152,7 @@ def _key(host: Host | None) -> str:
     if host is None:
         user, uid, home, _ = system.account()
         words: tuple[object, ...] = (
-            surroundings.native_arch(), system.cpus(), system.memory(), user, uid, home
+            host_basics.native_arch(), system.cpus(), system.memory(), user, uid, home
         )  # fmt: skip
     else:
         words = (host.arch, host.cpus, host.memory, host.user.name, host.user.uid, host.user.home)

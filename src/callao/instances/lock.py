@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from callao.errors import InstanceBusy
-from callao.flock import exclusive, unheard
+from callao.flock import exclusive, ignore_holder
 
 PATIENCE = 60.0
 """Seconds to wait for another run that changes the instance, where nobody said how long."""
@@ -16,7 +16,7 @@ PATIENCE = 60.0
 
 @contextlib.contextmanager
 def instance_lock(
-    name: str, home: Path, timeout: float = PATIENCE, notice: Callable[[str], None] = unheard
+    name: str, home: Path, timeout: float = PATIENCE, notice: Callable[[str], None] = ignore_holder
 ) -> Iterator[None]:
     """Hold the instance's lock; the kernel frees it when the process ends, however it ends.
 

@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING
 
-from callao.deferred import defer
+from callao.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from callao.lifecycle.ensure import ensure
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Request", "ensure"]
 
-__getattr__ = defer(
+__getattr__ = lazy_attributes(
     __name__,
     {
         "ensure": ("ensure",),

@@ -9,8 +9,8 @@ from callao.config import merge
 from callao.errors import LockError
 from callao.instances import Instance
 from callao.lifecycle.request import Request
-from callao.lockfile import LockFile, enforce, refuse_inputs, sealed
-from callao.templates import Resolved, layered
+from callao.lockfile import LockFile, enforce, enforce_override_files, refuse_inputs
+from callao.templates import Resolved, with_override_files
 
 
 def refuse_unlockable(request: Request, file: LockFile, actual: Instance | None) -> None:
@@ -34,5 +34,5 @@ def document_by_lock_file(
     :raises LockError: when the template is not locked, or not what was locked.
     """
     document = enforce(file, reference, resolved)
-    layers = layered(merge([request.config, document]), home, access=request.access)
-    return sealed(file, reference, layers)
+    layers = with_override_files(merge([request.config, document]), home, access=request.access)
+    return enforce_override_files(file, reference, layers)

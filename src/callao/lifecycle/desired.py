@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callao.config import check, effective, merge, with_environment
+from callao.config import check_schema, effective, merge, with_environment
 from callao.errors import ConfigError, InstanceOvertaken, Problem
 from callao.host import Host
 from callao.instances import Desired, Instance
@@ -36,7 +36,7 @@ def desired(
     :raises TemplateError: when there is no such template.
     :raises LockError: when the lock does not allow this.
     """
-    check(request.config, source="config")
+    check_schema(request.config, source="config")
     if lock is not None:
         from callao.lifecycle.by_lock_file import refuse_unlockable
 
@@ -58,7 +58,7 @@ def desired(
         new = _settled(request, document, reference, home, host, resolved.text)
         return replace(new, notices=resolved.notices)
     document, notices = _over(_kept(document, actual), actual, request, host)
-    found = _settled(request, document, reference, home, host, lies_in=actual.dir)
+    found = _settled(request, document, reference, home, host, current_dir=actual.dir)
     return replace(found, notices=(*resolved.notices, *notices))
 
 
@@ -83,9 +83,9 @@ def _whole(
     if actual is not None:
         template = request.template or actual.template
         return _settled(request, {**document}, template, home, host, request.text, actual.dir)
-    from callao.templates import layered
+    from callao.templates import with_override_files
 
-    layers = layered(merge([request.config, document]), home, access=request.access)
+    layers = with_override_files(merge([request.config, document]), home, access=request.access)
     return _settled(request, layers, request.template or "", home, host, request.text)
 
 
@@ -114,14 +114,14 @@ def _like(request: Request, home: Path, host: Host) -> Desired:
 def _from_template(
     reference: str, request: Request, home: Path, lock: LockFile | None
 ) -> tuple[dict[str, object], Resolved]:
-    from callao.templates import layered, resolve
+    from callao.templates import resolve, with_override_files
 
     resolved = resolve(reference, home, access=request.access)
     if lock is not None:
         from callao.lifecycle.by_lock_file import document_by_lock_file
 
         return document_by_lock_file(request, lock, reference, resolved, home), resolved
-    document = layered(merge([request.config, resolved.document]), home, access=request.access)
+    document = with_override_files(merge([request.config, resolved.document]), home, access=request.access)
     return document, resolved
 
 
@@ -135,16 +135,16 @@ def _amended(request: Request, actual: Instance | None, home: Path, host: Host) 
     config = with_environment(request.config, os.environ)
     _refuse_unused(config, actual)
     document = _kept(_without_repeats(merge([config, actual.document])), actual)
-    return _settled(request, document, actual.template, home, host, lies_in=actual.dir)
+    return _settled(request, document, actual.template, home, host, current_dir=actual.dir)
 
 
 def _refuse_unused(config: Mapping[str, object], actual: Instance) -> None:
     """:raises ConfigError: naming each parameter of ``config`` that nothing uses."""
     if not config.get("param"):
         return
-    from callao.config import unused
+    from callao.config import unused_parameters
 
-    problems = unused(config["param"], (config, actual.document))
+    problems = unused_parameters(config["param"], (config, actual.document))
     if problems:
         raise ConfigError(problems, source="config")
 
@@ -175,7 +175,7 @@ def _settled(
     home: Path,
     host: Host,
     text: str = "",
-    lies_in: Path | None = None,
+    current_dir: Path | None = None,
 ) -> Desired:
     """``vmType`` and ``arch`` are resolved once and written down: they never change after.
 
@@ -188,7 +188,7 @@ def _settled(
         host,
         name=request.name,
         instance_dir=home / request.name,
-        lies_in=lies_in,
+        current_dir=current_dir,
         warn=warnings.append,
     )
     settled = {**document, "vmType": config.vm_type.value, "arch": config.arch.value}

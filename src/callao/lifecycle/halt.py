@@ -9,7 +9,7 @@ from typing import Protocol
 
 from callao import system
 from callao.errors import AgentError
-from callao.flock import unheard
+from callao.flock import ignore_holder
 from callao.instances.alive import Known, terminate, wait_gone
 from callao.instances.paths import InstancePaths
 from callao.instances.stopping import StopPolicy
@@ -43,7 +43,7 @@ class Halting(Protocol):
     def driver(self) -> Known | None: ...
 
 
-def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = unheard) -> None:
+def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = ignore_holder) -> None:
     """Switch the machine off and wait until its processes are gone.
 
     :param force: don't wait for the guest to shut down; its disks are flushed, its programs aren't told.

@@ -10,8 +10,7 @@ from typing import Any
 
 import msgspec
 
-from callao.config import check as check_document
-from callao.config import effective
+from callao.config import check_schema, effective
 from callao.errors import CallaoError, InstanceError, InstanceNotFound
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
@@ -81,7 +80,7 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
     """
     if request.state not in (PRESENT, ABSENT):
         raise CallaoError(f"state: {request.state!r} is not known (allowed: {PRESENT}, {ABSENT}).")
-    check_document({"portForwards": [dict(request.rule)]}, source="rule")
+    check_schema({"portForwards": [dict(request.rule)]}, source="rule")
     try:
         instance = inspect(request.instance, home, host)
     except InstanceNotFound:

@@ -74,7 +74,7 @@ def _as_renamed(old: Instance, name: str, home: Path, host: Host) -> Instance:
     """The instance as it will be: stopped, and what its lima.yaml means under the new name."""
     config = old.config
     if config is not None:
-        config = effective(old.document, host, name=name, instance_dir=home / name, lies_in=old.dir)
+        config = effective(old.document, host, name=name, instance_dir=home / name, current_dir=old.dir)
     status = old.status if old.status is Status.BROKEN else Status.STOPPED
     return replace(old, name=name, config=config, status=status, agent=None, driver=None, failure=None)
 

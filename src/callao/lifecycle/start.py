@@ -16,7 +16,7 @@ from callao.config import Config, mac_address
 from callao.drivers import Driver
 from callao.errors import InstanceError
 from callao.events import Reporter
-from callao.guestnet import GuestNetwork
+from callao.guest_network import GuestNetwork
 from callao.host import home_folder
 from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
 from callao.instances.files import write_json
@@ -49,8 +49,8 @@ def start(
     settle_bases(instance.paths, instance.record, driver, home)
     driver.resize(instance.paths, instance.config)
     seed = _seed(instance, instance.config, home, driver.network(instance.config))
-    content = cidata.content(seed)
-    cidata.write(content, instance.paths.cidata_iso)
+    content = cidata.seed_files(seed)
+    cidata.write_iso(content, instance.paths.cidata_iso)
     if origin is not None:
         identifier = cidata.instance_id(content)
         own = msgspec.structs.replace(origin, hostname=seed.hostname, instance_id=identifier)

@@ -72,7 +72,7 @@ def refuse_impossible(config: Config, name: str, host: Host, *, new: bool = True
         problems.append(Problem("mountType", config.mount_type.value, message, allowed))
     if problems:
         raise ConfigError(problems)
-    cidata.content(cidata.Seed(name, config, (), "", "", "", {}))
+    cidata.seed_files(cidata.Seed(name, config, (), "", "", "", {}))
 
 
 _SYSTEM_USERS = frozenset(
@@ -114,7 +114,7 @@ def _edits(config: Config) -> list[Problem]:
     ]
     if not entries:
         return []
-    from callao.config.yq import Foreign, as_jq
+    from callao.config.yq import Unsupported, yq_to_jq
     from callao.config.yq_edit import FORMATS, form_of
 
     problems = []
@@ -126,8 +126,8 @@ def _edits(config: Config) -> list[Problem]:
             message = "needs user.passwordlessSudo: the host makes the edit by ssh"
             problems.append(Problem(f"{place}.mode", "yq", message, "data, or a script"))
         try:
-            as_jq(entry.expression or "")
-        except Foreign as error:
+            yq_to_jq(entry.expression or "")
+        except Unsupported as error:
             allowed = "an expression that yq and jq read alike"
             problems.append(
                 Problem(f"{place}.expression", (entry.expression or "")[:60], str(error), allowed)

@@ -18,12 +18,12 @@ from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.images import CachedFile, adopt
 from callao.images.cache import CacheEntry, cache_entry
 from callao.lockfile.model import Lock
-from callao.lockfile.remote_files import Needed, fetch_all, needed
+from callao.lockfile.remote_files import RemoteFile, fetch_all, required_files
 from callao.lockfile.text import LockFile, parse, render
 from callao.offline import NetworkAccess
 
 LOCK_NAME = "callao.lock"
-_LARGEST_LOCK = 16 * 2**20
+_MAX_LOCK_BYTES = 16 * 2**20
 _ANYWHERE = Path()
 """In the place of LIMA_HOME, for paths inside the tar."""
 
@@ -58,7 +58,7 @@ def unpack(tar: Path, home: Path, trusted: Lock | None = None, report: Reporter 
         with tarfile.open(tar, mode="r:") as source:
             members = iter(source)
             carried = _lock_of(source, next(members, None), tar)
-            expected = {_place(each.location).dir: each for each in needed(trusted or carried)}
+            expected = {_place(each.location).dir: each for each in required_files(trusted or carried)}
             for member in members:
                 _unpacked(source, member, expected, tar, home, report)
     except (OSError, tarfile.TarError) as error:
@@ -69,7 +69,7 @@ def unpack(tar: Path, home: Path, trusted: Lock | None = None, report: Reporter 
 def _unpacked(
     source: tarfile.TarFile,
     member: tarfile.TarInfo,
-    expected: dict[Path, Needed],
+    expected: dict[Path, RemoteFile],
     tar: Path,
     home: Path,
     report: Reporter,
@@ -92,7 +92,7 @@ def _unpacked(
 
 
 def _lock_of(source: tarfile.TarFile, member: tarfile.TarInfo | None, tar: Path) -> Lock:
-    if member is None or member.name != LOCK_NAME or not member.isreg() or member.size > _LARGEST_LOCK:
+    if member is None or member.name != LOCK_NAME or not member.isreg() or member.size > _MAX_LOCK_BYTES:
         raise LockError(f"{tar} does not begin with {LOCK_NAME}.", hint="Make it with 'callao fetch --tar'.")
     content = source.extractfile(member)
     assert content is not None

@@ -10,7 +10,7 @@ from callao.lockfile.names import place_of
 from callao.templates import Resolved
 
 
-def told(key: str, locked: LockedTemplate, resolved: Resolved, folder: Path) -> str:
+def describe_changes(key: str, locked: LockedTemplate, resolved: Resolved, folder: Path) -> str:
     """One sentence that names each text that was changed, was added or is gone."""
     before = {source.location: source.digest for source in locked.sources}
     now = {place_of(source.location, folder): source.digest for source in resolved.sources}
@@ -19,6 +19,6 @@ def told(key: str, locked: LockedTemplate, resolved: Resolved, folder: Path) -> 
         "added": [place for place in now if place not in before],
         "gone": [place for place in before if place not in now],
     }
-    told = "; ".join(f"{what}: {', '.join(places)}" for what, places in groups.items() if places)
-    reason = told or "its texts are the same, but this version of Callao reads them differently"
+    describe_changes = "; ".join(f"{what}: {', '.join(places)}" for what, places in groups.items() if places)
+    reason = describe_changes or "its texts are the same, but this version of Callao reads them differently"
     return f"template {key!r} is not what the lock file says ({reason})."

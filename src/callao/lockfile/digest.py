@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-def digest_of(document: Mapping[str, object]) -> str:
+def document_digest(document: Mapping[str, object]) -> str:
     """``sha256:HEX`` of the document's canonical JSON: a comment or the order of keys is no change."""
     text = msgspec.json.encode(document, order="sorted")
     return "sha256:" + hashlib.sha256(text).hexdigest()

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import callao
 from callao.errors import LockError
-from callao.lockfile.changes import told
-from callao.lockfile.digest import digest_of
+from callao.lockfile.changes import describe_changes
+from callao.lockfile.digest import document_digest
 from callao.lockfile.model import ANY_ARCH, LockedFile, LockedImage, LockedTemplate
 from callao.lockfile.names import key_of
 from callao.lockfile.packages import provision
@@ -25,16 +25,18 @@ def enforce(file: LockFile, reference: str, resolved: Resolved) -> dict[str, obj
     :raises LockError: when the template is not locked, or not what was locked.
     """
     locked = _entry(file, reference)
-    if digest_of(resolved.document) != locked.digest:
+    if document_digest(resolved.document) != locked.digest:
         key = key_of(reference, file.folder)
         raise LockError(
-            f"{file.path}: {told(key, locked, resolved, file.folder)}",
+            f"{file.path}: {describe_changes(key, locked, resolved, file.folder)}",
             hint=f"Look at it; if it is right, run 'callao lock --file {file.path} --update {key}'.",
         )
     return {**resolved.document, "images": _images(locked)}
 
 
-def sealed(file: LockFile, reference: str, document: Mapping[str, object]) -> dict[str, object]:
+def enforce_override_files(
+    file: LockFile, reference: str, document: Mapping[str, object]
+) -> dict[str, object]:
     """The document with all its layers, held to the lock's packages before anything else happens.
 
     :raises LockError: when a layer of ``$LIMA_HOME/_config`` brings an image of its own.

@@ -10,8 +10,8 @@ from pathlib import Path
 import callao
 from callao.errors import LockError
 from callao.events import Event, EventState, Reporter, Stage, silent
-from callao.lockfile.changes import told
-from callao.lockfile.digest import digest_of
+from callao.lockfile.changes import describe_changes
+from callao.lockfile.digest import document_digest
 from callao.lockfile.model import VERSION, Lock, LockedSource, LockedTemplate
 from callao.lockfile.names import key_of, place_of, reference_of
 from callao.lockfile.packages import snapshot_of
@@ -48,8 +48,8 @@ def make(
     for key in wanted:
         resolved = resolve(reference_of(key, folder), home, access=access, report=report, bases=Bases.OWN)
         old = None if key in renewed else locked.get(key)
-        if old is not None and old.digest != digest_of(resolved.document):
-            raise LockError(told(key, old, resolved, folder), hint=_REMEDY.format(key))
+        if old is not None and old.digest != document_digest(resolved.document):
+            raise LockError(describe_changes(key, old, resolved, folder), hint=_REMEDY.format(key))
         if old is None:
             locked[key] = _locked(key, resolved, folder, home, access, report, when or datetime.now(UTC))
             report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=f"{key} is locked"))
@@ -70,7 +70,7 @@ def _locked(
 ) -> LockedTemplate:
     images = pinned_images(resolved.document, key, home=home, access=access, report=report)
     return LockedTemplate(
-        digest=digest_of(resolved.document),
+        digest=document_digest(resolved.document),
         sources=tuple(
             LockedSource(location=place_of(source.location, folder), digest=source.digest)
             for source in resolved.sources

@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from urllib.parse import unquote
 
-from callao.host import expanded
-from callao.templates import bare_name, builtin_dir, is_path
+from callao.host import expand_user
+from callao.templates import builtin_dir, is_path, template_name
 
 
 def key_of(reference: str, folder: Path) -> str:
     """``reference`` as the lock has it: a name bare, a path relative to the lock's folder if it is below."""
-    name = bare_name(reference)
+    name = template_name(reference)
     if name is not None:
         return name
     path = _path(reference)
@@ -49,7 +49,7 @@ def _path(reference: str) -> Path | None:
         return Path(unquote(reference.removeprefix("file://")))
     if "://" in reference or reference.startswith("github:"):
         return None
-    return expanded(reference) if is_path(reference) else None
+    return expand_user(reference) if is_path(reference) else None
 
 
 def _below(path: Path, folder: Path) -> str:

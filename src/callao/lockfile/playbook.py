@@ -22,7 +22,7 @@ DEFAULT = "default"
 
 _MODULES = frozenset({"callao.lima.instance", "callao.lima.image"})
 _VARIABLE = "lima_template"
-_ELSEWHERE = frozenset(
+_INCLUDES = frozenset(
     prefix + name
     for prefix in ("", "ansible.builtin.")
     for name in ("import_playbook", "import_tasks", "include_tasks")
@@ -32,7 +32,7 @@ _SHORT = re.compile(r"\btemplate=(\S+)")
 
 
 @dataclass(frozen=True)
-class Named:
+class ReferencedTemplates:
     """``references`` in order, each once; ``unknown`` are expressions that only a run can tell."""
 
     references: tuple[str, ...] = ()
@@ -53,15 +53,15 @@ def is_playbook(reference: str) -> bool:
     return isinstance(_load(Path(reference)), list)
 
 
-def in_playbook(path: Path) -> Named:
+def templates_in_playbook(path: Path) -> ReferencedTemplates:
     """The templates that ``path``, and the files that it takes in by name, give to instances.
 
     :raises LockError: when one of them cannot be read.
     """
-    return _named(_in_file(path, path.absolute().parent, ()))
+    return _references(_in_file(path, path.absolute().parent, ()))
 
 
-def in_inventory(inventory: Mapping[str, Any], folder: Path) -> Named:
+def templates_in_inventory(inventory: Mapping[str, Any], folder: Path) -> ReferencedTemplates:
     """The template of each host in the output of ``ansible-inventory --list``.
 
     Hosts that no connection plugin of ours reaches, and that have no ``lima_template``, are no boxes.
@@ -73,12 +73,12 @@ def in_inventory(inventory: Mapping[str, Any], folder: Path) -> Named:
             found.append(str(variables[_VARIABLE]))
         elif variables.get("ansible_connection") == "callao.lima.instance":
             found.append(DEFAULT)
-    return _named(_placed(each, folder) for each in found)
+    return _references(_resolve_path(each, folder) for each in found)
 
 
-def _named(found: Iterator[str]) -> Named:
+def _references(found: Iterator[str]) -> ReferencedTemplates:
     every = list(dict.fromkeys(found))
-    return Named(
+    return ReferencedTemplates(
         tuple(each for each in every if "{{" not in each), tuple(each for each in every if "{{" in each)
     )
 
@@ -86,15 +86,15 @@ def _named(found: Iterator[str]) -> Named:
 def _in_file(path: Path, folder: Path, above: tuple[Path, ...]) -> Iterator[str]:
     if path.resolve() in above:
         return
-    for value in _within(_load(path), path.parent, (*above, path.resolve()), folder):
-        yield _placed(value, folder)
+    for value in _in_value(_load(path), path.parent, (*above, path.resolve()), folder):
+        yield _resolve_path(value, folder)
 
 
-def _within(value: Any, beside: Path, above: tuple[Path, ...], folder: Path) -> Iterator[str]:
+def _in_value(value: Any, beside: Path, above: tuple[Path, ...], folder: Path) -> Iterator[str]:
     """Blocks, roles and lists of tasks are all the same here: the key tells."""
     if isinstance(value, list):
         for item in value:
-            yield from _within(item, beside, above, folder)
+            yield from _in_value(item, beside, above, folder)
     if not isinstance(value, Mapping):
         return
     for key, item in value.items():
@@ -102,13 +102,13 @@ def _within(value: Any, beside: Path, above: tuple[Path, ...], folder: Path) -> 
             yield item
         elif key in _MODULES or (key in ("action", "local_action") and _is_ours(item)):
             yield from _argument(item)
-        elif key in _ELSEWHERE:
+        elif key in _INCLUDES:
             file = item.get("file") if isinstance(item, Mapping) else item
             other = beside / str(file)
             if other.is_file():
                 yield from _in_file(other, folder, above)
         else:
-            yield from _within(item, beside, above, folder)
+            yield from _in_value(item, beside, above, folder)
 
 
 def _is_ours(action: Any) -> bool:
@@ -123,7 +123,7 @@ def _argument(arguments: Any) -> Iterator[str]:
         yield from _SHORT.findall(arguments)
 
 
-def _placed(reference: str, folder: Path) -> str:
+def _resolve_path(reference: str, folder: Path) -> str:
     """A path in a playbook is relative to the playbook, whatever the folder of the one who locks it."""
     reference = _FOLDERS.sub(lambda _: str(folder), reference)
     if "{{" in reference or "://" in reference or reference.startswith(("/", "~", "github:")):

@@ -16,7 +16,7 @@ _REMOTE = ("http://", "https://")
 
 
 @dataclass(frozen=True, order=True)
-class Needed:
+class RemoteFile:
     """One remote file; ``size`` is 0 where nobody said."""
 
     location: str
@@ -24,17 +24,17 @@ class Needed:
     size: int = 0
 
 
-def needed(lock: Lock, archs: Collection[str] = ()) -> tuple[Needed, ...]:
+def required_files(lock: Lock, archs: Collection[str] = ()) -> tuple[RemoteFile, ...]:
     """The remote files that the templates of ``lock`` are made of, each once, in order.
 
     :param archs: whose images; of every architecture, when empty.
     """
     found = set()
     for template in lock.templates.values():
-        found |= {Needed(source.location, source.digest) for source in template.sources}
+        found |= {RemoteFile(source.location, source.digest) for source in template.sources}
         for arch, image in template.images.items():
             if not archs or arch == ANY_ARCH or arch in archs:
-                found |= {Needed(file.location, file.digest, file.size) for file in image.files()}
+                found |= {RemoteFile(file.location, file.digest, file.size) for file in image.files()}
     return tuple(sorted(each for each in found if each.location.startswith(_REMOTE)))
 
 
@@ -49,7 +49,7 @@ def fetch_all(
 
     :raises ImageError: when one is not available, or is not what was locked.
     """
-    wanted = needed(lock, archs)
+    wanted = required_files(lock, archs)
     files = []
     for number, each in enumerate(wanted, 1):
         message = f"{number} of {len(wanted)}: {each.location}"

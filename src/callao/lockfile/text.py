@@ -11,14 +11,14 @@ import msgspec
 from callao.atomic import write_file
 from callao.config import dump, load
 from callao.errors import ConfigError, LockError
-from callao.host import expanded
+from callao.host import expand_user
 from callao.lockfile.model import VERSION, Lock
 
 _HEADING = """\
 # What every template stood for when it was locked. Made by 'callao lock'; change it with
 # 'callao lock --update', and keep it in version control.
 """
-_ANEW = "Take it from version control, or remove it and run 'callao lock'."
+_RECREATE = "Take it from version control, or remove it and run 'callao lock'."
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def read(path: Path) -> LockFile:
 
     :raises LockError: when there is none, or it is not one.
     """
-    path = expanded(str(path)).absolute()
+    path = expand_user(str(path)).absolute()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -49,7 +49,7 @@ def read(path: Path) -> LockFile:
     except OSError as error:
         raise LockError(f"lock: {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError:
-        raise LockError(f"lock: {path} is not text.", hint=_ANEW) from None
+        raise LockError(f"lock: {path} is not text.", hint=_RECREATE) from None
     return LockFile(path, parse(text, str(path)))
 
 
@@ -61,7 +61,7 @@ def parse(text: str, source: str) -> Lock:
     try:
         document = load(text, source)
     except ConfigError as error:
-        raise LockError(f"lock: {error}", hint=_ANEW) from error
+        raise LockError(f"lock: {error}", hint=_RECREATE) from error
     version = document.get("version")
     if version != VERSION:
         raise LockError(
@@ -74,7 +74,7 @@ def parse(text: str, source: str) -> Lock:
         what, _, where = str(error).partition(" - at `")
         place = where.rstrip("`").removeprefix("$.")
         told = f"{place}: {what[:1].lower()}{what[1:]}" if place else what
-        raise LockError(f"lock: {source}: {told}.", hint=_ANEW) from error
+        raise LockError(f"lock: {source}: {told}.", hint=_RECREATE) from error
 
 
 def render(lock: Lock) -> str:

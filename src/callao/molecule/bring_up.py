@@ -54,7 +54,7 @@ def request_of(options: Mapping[str, Any]) -> Request:
 
 
 @dataclass(frozen=True)
-class Brought:
+class BringUpResult:
     """The result for one instance: its outcome or its failure, and notices."""
 
     outcome: Outcome | None = None

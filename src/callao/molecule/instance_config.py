@@ -11,7 +11,7 @@ from callao.errors import CallaoError
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedInstance:
     """One box that create.yml has written down."""
 
     platform: str
@@ -19,7 +19,7 @@ class Recorded:
     home: Path
 
 
-def recorded(record: Path) -> list[Recorded]:
+def read_instance_config(record: Path) -> list[RecordedInstance]:
     """Each box of the file; none where there is no file.
 
     :raises CallaoError: when it cannot be read, for then nobody knows what there is.
@@ -39,10 +39,10 @@ def recorded(record: Path) -> list[Recorded]:
     return [_entry(record, entry) for entry in entries]
 
 
-def _entry(record: Path, entry: Any) -> Recorded:
+def _entry(record: Path, entry: Any) -> RecordedInstance:
     try:
         home = Path(entry["lima_home"])
-        return Recorded(str(entry["instance"]), str(entry["lima_instance"]), home)
+        return RecordedInstance(str(entry["instance"]), str(entry["lima_instance"]), home)
     except (KeyError, TypeError) as error:
         raise _unreadable(record, f"an entry is none of this driver's: {error!r}") from error
 

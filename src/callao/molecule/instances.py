@@ -40,7 +40,9 @@ PASSED_ON = (
 """Keys of a platform that are options of the module ``callao.lima.instance``, under the same name."""
 
 
-def boxes(platforms: Iterable[Values], project: str, scenario: str, folder: str) -> list[dict[str, Any]]:
+def planned_instances(
+    platforms: Iterable[Values], project: str, scenario: str, folder: str
+) -> list[dict[str, Any]]:
     """One box for each platform: ``platform``, its name there, and ``options``, the module's.
 
     :param folder: the scenario's; paths that begin with a dot are relative to it.
@@ -56,12 +58,12 @@ def boxes(platforms: Iterable[Values], project: str, scenario: str, folder: str)
     return [_box(platform, project, scenario, Path(folder)) for platform in platforms]
 
 
-def owned(boxes: Iterable[Values], labels: Mapping[str, Mapping[str, str]]) -> list[str]:
+def owned(planned_instances: Iterable[Values], labels: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Names of the boxes that exist and were made for this project.
 
     :param labels: of each instance that exists, by its name.
     """
-    wanted = [(box["options"]["name"], box["options"]["labels"][OWNER_LABEL]) for box in boxes]
+    wanted = [(box["options"]["name"], box["options"]["labels"][OWNER_LABEL]) for box in planned_instances]
     return [name for name, ours in wanted if labels.get(name, {}).get(OWNER_LABEL) == ours]
 
 

@@ -8,23 +8,23 @@ from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths
 from callao.lifecycle.snapshots.ensure import SnapshotRequest, SnapshotState, ensure_snapshot
-from callao.molecule.instance_config import Recorded
+from callao.molecule.instance_config import RecordedInstance
 from callao.snapshots import listed
 
 
-def kept(box: Recorded, snapshot: str) -> bool | str:
+def ensure_taken(box: RecordedInstance, snapshot: str) -> bool | str:
     """The snapshot taken where there is none yet; whether that was so, or what went wrong."""
     return _ensure(box, snapshot, SnapshotState.PRESENT)
 
 
-def taken_up(box: Recorded, snapshot: str) -> bool | str:
+def restore(box: RecordedInstance, snapshot: str) -> bool | str:
     """The box returned to it; nothing where it has no such snapshot, as before ``molecule prepare``."""
     if snapshot not in [each.name for each in listed(InstancePaths(box.home / box.name))]:
         return False
     return _ensure(box, snapshot, SnapshotState.APPLIED)
 
 
-def _ensure(box: Recorded, snapshot: str, state: SnapshotState) -> bool | str:
+def _ensure(box: RecordedInstance, snapshot: str, state: SnapshotState) -> bool | str:
     request = SnapshotRequest(instance=box.name, name=snapshot, state=state)
     try:
         return ensure_snapshot(

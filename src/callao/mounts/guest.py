@@ -9,7 +9,7 @@ from callao.config.shares import GuestMount
 from callao.errors import AgentError
 from callao.ssh import Client
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds for ssh, the guest finding its new device, and mount(8) in an emulated guest."""
 
 _MOUNT = """\
@@ -81,7 +81,7 @@ async def unmount_in_guest(point: str, client: Client) -> None:
 async def _as_root(script: str, client: Client, what: str) -> str:
     """The error; empty where there is none."""
     try:
-        answer = await client.run(script, timeout=_PATIENCE, interpreter="sudo -n /bin/sh")
+        answer = await client.run(script, timeout=_TIMEOUT, interpreter="sudo -n /bin/sh")
     except TimeoutError:
-        raise AgentError(f"{what} in the guest: no answer within {_PATIENCE:.0f} s.") from None
+        raise AgentError(f"{what} in the guest: no answer within {_TIMEOUT:.0f} s.") from None
     return (answer.stderr.strip() or f"status {answer.status}") if answer.status != 0 else ""

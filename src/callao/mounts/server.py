@@ -10,7 +10,7 @@ from pathlib import Path
 from callao.config.schema import Mount
 from callao.errors import AgentError
 
-_PLACES = (
+_SFTP_SERVER_PATHS = (
     "/usr/lib/openssh/sftp-server",
     "/usr/libexec/openssh/sftp-server",
     "/usr/libexec/sftp-server",
@@ -21,7 +21,7 @@ _PLACES = (
 
 def sftp_server() -> str | None:
     """OpenSSH's SFTP server on this host; None when there is none."""
-    found = [path for path in _PLACES if Path(path).exists()]
+    found = [path for path in _SFTP_SERVER_PATHS if Path(path).exists()]
     return found[0] if found else shutil.which("sftp-server")
 
 

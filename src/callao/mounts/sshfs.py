@@ -21,26 +21,26 @@ from callao.ssh import Client, end
 from callao.ssh.output import last_bytes
 from callao.system import die_with_parent
 
-_PATIENCE = 30.0
+_MOUNT_TIMEOUT = 30.0
 """Seconds for sshfs in the guest to show its mount."""
 
-_PAUSE = (0.5, 1.0, 2.0, 5.0)
+_RECONNECT_DELAYS = (0.5, 1.0, 2.0, 5.0)
 """Seconds before each try to open a broken stream again; the last one goes on."""
 
-_SESSION = ("-o", "ControlMaster=no", "-o", "ServerAliveInterval=15")
+_SSH_OPTIONS = ("-o", "ControlMaster=no", "-o", "ServerAliveInterval=15")
 """Over the control master while there is one, without it otherwise; a dead peer is noticed in a minute."""
 
-_ANY_LINK = "no_contain_symlinks"
+_ALLOW_ALL_SYMLINKS = "no_contain_symlinks"
 """An sshfs that knows it refuses links with ``..`` and absolute ones by itself, so that no server makes its
 client read elsewhere. The guest has no reason to distrust its host, and these links are the user's."""
 
-_WORDS = 4096
+_MAX_STDERR = 4096
 """Bytes of the last words of either end that are kept."""
 
-_LAST_WORDS = 5.0
+_STDERR_TIMEOUT = 5.0
 """Seconds for what a session said to arrive, once it has ended."""
 
-_LOOK = """\
+_CHECK_MOUNT = """\
 i=0
 while [ $i -lt {tries} ]; do
   mountpoint -q {point} && exit 0
@@ -57,13 +57,13 @@ class Share:
 
     mount: Mount
     client: Client
-    ends: list[asyncio.subprocess.Process] = field(default_factory=list)
-    keeper: asyncio.Task[None] | None = None
-    words: asyncio.Task[bytes] | None = None
+    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
+    reconnecting: asyncio.Task[None] | None = None
+    server_stderr: asyncio.Task[bytes] | None = None
     """The server's standard error."""
-    said: asyncio.Task[bytes] | None = None
+    session_stderr: asyncio.Task[bytes] | None = None
     """The session's standard error: read continuously, because a full pipe would stop the stream."""
-    wanted: bool = False
+    reconnect: bool = False
     """Whether the keeper shall go on."""
 
     async def open(self) -> None:
@@ -72,39 +72,39 @@ class Share:
         :raises AgentError: with the guest's words when it cannot be mounted.
         """
         await self._connect()
-        self.watch()
+        self.reconnect_when_broken()
 
-    def watch(self) -> None:
+    def reconnect_when_broken(self) -> None:
         """Open the stream again whenever it breaks."""
-        self.wanted = True
-        self.keeper = asyncio.ensure_future(self._keep())
+        self.reconnect = True
+        self.reconnecting = asyncio.ensure_future(self._reconnect_loop())
 
-    async def let_go(self) -> None:
+    async def stop_reconnecting(self) -> None:
         """No longer: what ends it from here on is meant. The mount stays as it is."""
-        self.wanted = False
-        if self.keeper is not None:
-            self.keeper.cancel()
+        self.reconnect = False
+        if self.reconnecting is not None:
+            self.reconnecting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self.keeper
-            self.keeper = None
+                await self.reconnecting
+            self.reconnecting = None
 
     async def close(self) -> None:
         """End both; the guest's mount goes with the stream."""
-        await self.let_go()
+        await self.stop_reconnecting()
         await self._disconnect()
 
-    async def _keep(self) -> None:
-        pauses = iter(_PAUSE)
+    async def _reconnect_loop(self) -> None:
+        delays = iter(_RECONNECT_DELAYS)
         # Asked for each time: before Python 3.12, asyncio.wait_for() can swallow a cancellation.
-        while self.wanted:
-            await self.ends[-1].wait()
+        while self.reconnect:
+            await self.processes[-1].wait()
             await self._disconnect()
-            await asyncio.sleep(next(pauses, _PAUSE[-1]))
+            await asyncio.sleep(next(delays, _RECONNECT_DELAYS[-1]))
             with contextlib.suppress(AgentError, OSError):
-                if not self.wanted:
+                if not self.reconnect:
                     return
                 await self._connect()
-                pauses = iter(_PAUSE)
+                delays = iter(_RECONNECT_DELAYS)
 
     async def _connect(self) -> None:
         ours, theirs = socket.socketpair()
@@ -117,12 +117,12 @@ class Share:
                 cwd="/",
                 preexec_fn=die_with_parent(),
             )
-            self.ends = [server]
+            self.processes = [server]
             assert server.stderr is not None
-            self.words = asyncio.ensure_future(last_bytes(server.stderr, _WORDS))
+            self.server_stderr = asyncio.ensure_future(last_bytes(server.stderr, _MAX_STDERR))
             try:
                 session = await asyncio.create_subprocess_exec(
-                    *self.client.argv(*_SESSION, command=[guest_script(self.mount)]),
+                    *self.client.argv(*_SSH_OPTIONS, command=[guest_script(self.mount)]),
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
                     stderr=asyncio.subprocess.PIPE,
@@ -131,11 +131,11 @@ class Share:
             except BaseException:
                 await end(server)
                 raise
-        self.ends = [server, session]
+        self.processes = [server, session]
         assert session.stderr is not None
-        self.said = asyncio.ensure_future(last_bytes(session.stderr, _WORDS))
+        self.session_stderr = asyncio.ensure_future(last_bytes(session.stderr, _MAX_STDERR))
         try:
-            await _shown(self.mount, session, self.said, self.client)
+            await _wait_for_mount(self.mount, session, self.session_stderr, self.client)
         except AgentError as error:
             raise AgentError(error.message, hint=await self._disconnect() or error.hint) from None
         except BaseException:
@@ -144,18 +144,18 @@ class Share:
 
     async def _disconnect(self) -> str:
         """End both; returns what the server said, which is noted on standard error."""
-        for process in reversed(self.ends):
+        for process in reversed(self.processes):
             await end(process)
-        if self.said is not None:
-            await self.said
-            self.said = None
-        if self.words is None:
+        if self.session_stderr is not None:
+            await self.session_stderr
+            self.session_stderr = None
+        if self.server_stderr is None:
             return ""
-        words = (await self.words).decode(errors="replace").strip()
-        self.words = None
-        if words:
-            sys.stderr.write(f"mounts: {self.mount.location}: the SFTP server said: {words}\n")
-        return words and f"The SFTP server on the host said: {words}"
+        server_stderr = (await self.server_stderr).decode(errors="replace").strip()
+        self.server_stderr = None
+        if server_stderr:
+            sys.stderr.write(f"mounts: {self.mount.location}: the SFTP server said: {server_stderr}\n")
+        return server_stderr and f"The SFTP server on the host said: {server_stderr}"
 
 
 async def mount_sshfs(mount: Mount, client: Client) -> Share:
@@ -177,17 +177,18 @@ def guest_script(mount: Mount) -> str:
     point, location = shlex.quote(mount.mount_point), shlex.quote(f":{mount.location}")
     return (
         f"sudo -n umount -l {point} 2>/dev/null; "
-        f"links=; sshfs --help </dev/null 2>&1 | grep -q {_ANY_LINK} && links=,{_ANY_LINK}; "
+        f"links=; sshfs --help </dev/null 2>&1 | grep -q {_ALLOW_ALL_SYMLINKS} "
+        f"&& links=,{_ALLOW_ALL_SYMLINKS}; "
         f"sudo -n mkdir -p -- {point} && "
         f'exec sudo -n sshfs {location} {point} -o {",".join(options)}"$links"'
     )
 
 
-async def _shown(
-    mount: Mount, session: asyncio.subprocess.Process, said: asyncio.Task[bytes], client: Client
+async def _wait_for_mount(
+    mount: Mount, session: asyncio.subprocess.Process, session_stderr: asyncio.Task[bytes], client: Client
 ) -> None:
-    look = _LOOK.format(tries=int(_PATIENCE * 5), point=shlex.quote(mount.mount_point))
-    waiting = asyncio.ensure_future(client.run(look, timeout=_PATIENCE + 10))
+    look = _CHECK_MOUNT.format(tries=int(_MOUNT_TIMEOUT * 5), point=shlex.quote(mount.mount_point))
+    waiting = asyncio.ensure_future(client.run(look, timeout=_MOUNT_TIMEOUT + 10))
     ended = asyncio.ensure_future(session.wait())
     try:
         done, _ = await asyncio.wait({waiting, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -196,12 +197,14 @@ async def _shown(
         ended.cancel()
     if waiting in done and waiting.exception() is None and waiting.result().status == 0:
         return
-    words = ""
+    server_stderr = ""
     if session.returncode is not None:
-        await asyncio.wait({said}, timeout=_LAST_WORDS)  # another program may hold its end
-        words = said.result().decode(errors="replace").strip() if said.done() else ""
+        await asyncio.wait({session_stderr}, timeout=_STDERR_TIMEOUT)  # another program may hold its end
+        server_stderr = (
+            session_stderr.result().decode(errors="replace").strip() if session_stderr.done() else ""
+        )
     raise AgentError(
         f"mounts: {mount.location!r} could not be mounted at {mount.mount_point!r}: "
-        f"{words or f'sshfs showed no mount within {_PATIENCE:.0f} s'}.",
+        f"{server_stderr or f'sshfs showed no mount within {_MOUNT_TIMEOUT:.0f} s'}.",
         hint="The guest needs sshfs (fuse3).",
     )

@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the guest's ports to the host's: which rules mean which forwards."""
 
-from callao.ports.free import any_free, holder, is_free, refusal
+from callao.ports.free import any_free, is_free, port_holder, unavailable_reason
 from callao.ports.rules import (
     HostEnd,
     Listener,
     Ruleset,
-    Wanted,
+    WantedForward,
     forwards_by_listener,
     named_ports,
     wanted_forwards,
 )
 from callao.ports.static import Binding, static_forwards
-from callao.ports.transport import Preference, Transport, from_within, preference, to_expose, way
+from callao.ports.transport import (
+    Preference,
+    Transport,
+    address_within_guest,
+    choose_transport,
+    needs_exposing,
+    preference,
+)
 
 __all__ = [
     "Binding",
@@ -21,17 +28,17 @@ __all__ = [
     "Preference",
     "Ruleset",
     "Transport",
-    "Wanted",
+    "WantedForward",
+    "address_within_guest",
     "any_free",
+    "choose_transport",
     "forwards_by_listener",
-    "from_within",
-    "holder",
     "is_free",
     "named_ports",
+    "needs_exposing",
+    "port_holder",
     "preference",
-    "refusal",
     "static_forwards",
-    "to_expose",
+    "unavailable_reason",
     "wanted_forwards",
-    "way",
 ]

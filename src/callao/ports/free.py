@@ -36,7 +36,7 @@ def _family(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def holder(proto: str, port: int) -> str:
+def port_holder(proto: str, port: int) -> str:
     """The process that holds the port, as ``nginx (pid 812)``; empty where the system does not show it."""
     import psutil
 
@@ -54,11 +54,11 @@ def holder(proto: str, port: int) -> str:
     return ""
 
 
-def refusal(proto: str, address: str, port: int) -> str:
+def unavailable_reason(proto: str, address: str, port: int) -> str:
     """Why ``port`` is not available, for people; empty when it can."""
     if is_free(proto, address, port):
         return ""
-    who = holder(proto, port)
+    who = port_holder(proto, port)
     if who:
         return f"{proto} port {port} on {address} is taken by {who}"
     if 0 < port < 1024 and system.uid() != 0:

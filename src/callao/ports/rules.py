@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from callao.config import PortForward, Proto
 from callao.config.addresses import IPAddress, parse_address
 
-_ZERO = "0.0.0.0"  # noqa: S104 - compared with, not bound
+_ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - compared with, not bound
 _LOOPBACK = ipaddress.ip_address("127.0.0.1")
 _LOOPBACK6 = ipaddress.ip_address("::1")
 
@@ -52,7 +52,7 @@ class Listener:
 
 
 @dataclass(frozen=True, order=True)
-class Wanted:
+class WantedForward:
     """A forward: the host's address and port, or its socket, and the guest's address and port."""
 
     proto: str
@@ -71,13 +71,13 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class _Compiled:
+class _ParsedRule:
     """A rule with its address parsed, since each listener is held against each rule."""
 
     rule: PortForward
     guest_ip: IPAddress
 
-    def fits(self, listener: Listener, ip: IPAddress) -> bool:
+    def matches(self, listener: Listener, ip: IPAddress) -> bool:
         rule = self.rule
         if rule.proto not in (Proto.ANY, listener.proto):
             return False
@@ -98,18 +98,18 @@ class Ruleset:
     """
 
     def __init__(self, rules: Sequence[PortForward], ssh_port: int) -> None:
-        ssh = tuple(_never(port) for port in (_SSH, ssh_port) if port)
+        ssh = tuple(_never_forward(port) for port in (_SSH, ssh_port) if port)
         every = (*ssh, *rules, *_defaults())
         self._rules = [
-            _Compiled(rule, parse_address(rule.guest_ip)) for rule in every if not rule.guest_socket
+            _ParsedRule(rule, parse_address(rule.guest_ip)) for rule in every if not rule.guest_socket
         ]
         self._disabled = _disabled(rules)
 
-    def deciding(self, listener: Listener) -> PortForward | None:
+    def matching_rule(self, listener: Listener) -> PortForward | None:
         """The rule that forwards ``listener``; None where one keeps it in the guest, or none fits."""
         ip = parse_address(listener.ip)
         for each in self._rules:
-            if not each.fits(listener, ip):
+            if not each.matches(listener, ip):
                 continue
             if not each.rule.ignore:
                 return each.rule
@@ -118,16 +118,16 @@ class Ruleset:
             return None
         return None
 
-    def forward(self, listener: Listener) -> Wanted | None:
+    def forward(self, listener: Listener) -> WantedForward | None:
         """Where ``listener`` is forwarded to."""
-        rule = self.deciding(listener)
+        rule = self.matching_rule(listener)
         if rule is None:
             return None
         guest = (listener.ip, listener.port, listener.inside)
         if rule.host_socket:
-            return Wanted(listener.proto, "", 0, *guest, rule.host_socket)
+            return WantedForward(listener.proto, "", 0, *guest, rule.host_socket)
         host_port = rule.host_port_range[0] + listener.port - rule.guest_port_range[0]
-        return Wanted(listener.proto, rule.host_ip, host_port, *guest)
+        return WantedForward(listener.proto, rule.host_ip, host_port, *guest)
 
     def disables(self, proto: str) -> bool:
         """Whether the user has turned forwarding of ``proto`` off as a whole."""
@@ -136,20 +136,20 @@ class Ruleset:
 
 def forwards_by_listener(
     rules: Ruleset, listeners: Iterable[Listener]
-) -> tuple[dict[Listener, Wanted | None], dict[HostEnd, Wanted]]:
+) -> tuple[dict[Listener, WantedForward | None], dict[HostEnd, WantedForward]]:
     """Each listener's own forward; and for each end on the host the one of them that has it: the first in
     the order of how little it takes to reach the listener.
     """
-    each: dict[Listener, Wanted | None] = {}
-    chosen: dict[HostEnd, Wanted] = {}
-    for listener in sorted(listeners, key=_openness):
+    each: dict[Listener, WantedForward | None] = {}
+    chosen: dict[HostEnd, WantedForward] = {}
+    for listener in sorted(listeners, key=_exposure_rank):
         forward = each[listener] = rules.forward(listener)
         if forward is not None:
             chosen.setdefault(forward.host_end, forward)
     return each, chosen
 
 
-def wanted_forwards(rules: Ruleset, listeners: Iterable[Listener]) -> list[Wanted]:
+def wanted_forwards(rules: Ruleset, listeners: Iterable[Listener]) -> list[WantedForward]:
     """The forwards for ``listeners``, sorted, one for each end on the host."""
     _, chosen = forwards_by_listener(rules, listeners)
     return sorted(chosen.values())
@@ -171,24 +171,24 @@ def protocols(proto: Proto) -> tuple[str, ...]:
     return ("tcp", "udp") if proto is Proto.ANY else (proto.value,)
 
 
-def _openness(listener: Listener) -> tuple[bool, bool, Listener]:
+def _exposure_rank(listener: Listener) -> tuple[bool, bool, Listener]:
     """Those that can be reached from outside come first: forwarding to them takes less. On the loopback a
     container's port comes before the socket by which its engine keeps others off.
     """
     return listener.loopback_only, listener.loopback_only and not listener.inside, listener
 
 
-def _never(port: int) -> PortForward:
+def _never_forward(port: int) -> PortForward:
     """Keeps ``port`` in the guest, whatever address it is on."""
     return PortForward(
-        guest_ip=_ZERO, guest_port_range=(port, port), host_port_range=(port, port), ignore=True
+        guest_ip=_ANY_ADDRESS, guest_port_range=(port, port), host_port_range=(port, port), ignore=True
     )
 
 
 def _defaults() -> tuple[PortForward, ...]:
     tcp, udp = (_UNPRIVILEGED, 65535), (_UNPRIVILEGED, _EPHEMERAL - 1)
     return (
-        *(_never(port) for port in _LINK_LOCAL),
+        *(_never_forward(port) for port in _LINK_LOCAL),
         PortForward(proto=Proto.TCP, guest_port_range=tcp, host_port_range=tcp),
         PortForward(proto=Proto.UDP, guest_port_range=udp, host_port_range=udp),
     )

@@ -11,7 +11,7 @@ from callao.ports.rules import Listener, Ruleset, protocols
 Binding = tuple[str, str, int, int]
 """(proto, host ip, host port, guest port)."""
 
-LARGEST_RANGE = 1000
+MAX_STATIC_RANGE = 1000
 """More ports than this in one rule would be more sockets than a hypervisor should hold open."""
 
 
@@ -25,18 +25,18 @@ def static_forwards(rules: Sequence[PortForward], ssh_port: int) -> tuple[list[B
     bound: dict[tuple[str, str, int], Binding] = {}
     notices: list[str] = []
     for index, rule in enumerate(rules):
-        if not rule.static or rule.ignore or not _carried(rule):
+        if not rule.static or rule.ignore or not _is_supported(rule):
             continue
         first, last = rule.guest_port_range
-        if last - first >= LARGEST_RANGE:
+        if last - first >= MAX_STATIC_RANGE:
             notices.append(
                 f"portForwards[{index}]: static: {last - first + 1} ports are not opened at the start "
-                f"(allowed: up to {LARGEST_RANGE}); each is when somebody listens."
+                f"(allowed: up to {MAX_STATIC_RANGE}); each is when somebody listens."
             )
             continue
         for proto in protocols(rule.proto):
             for port in range(first, last + 1):
-                if ruleset.deciding(Listener(proto, rule.guest_ip, port)) is not rule:
+                if ruleset.matching_rule(Listener(proto, rule.guest_ip, port)) is not rule:
                     continue
                 at = (proto, rule.host_ip, rule.host_port_range[0] + port - first)
                 if at in bound:
@@ -49,5 +49,5 @@ def static_forwards(rules: Sequence[PortForward], ssh_port: int) -> tuple[list[B
     return list(bound.values()), notices
 
 
-def _carried(rule: PortForward) -> bool:
+def _is_supported(rule: PortForward) -> bool:
     return not rule.guest_socket and not rule.host_socket and ":" not in rule.host_ip

@@ -9,8 +9,8 @@
 DNSSEC signatures come through for what is forwarded; answers of getaddrinfo have none.
 """
 
-from callao.resolver.forwarder import Patience
+from callao.resolver.forwarder import Timeouts
 from callao.resolver.rules import Rules
 from callao.resolver.server import Resolver
 
-__all__ = ["Patience", "Resolver", "Rules"]
+__all__ = ["Resolver", "Rules", "Timeouts"]

@@ -14,10 +14,10 @@ from dnslib import RD, DNSLabel
 from callao.resolver import message as dns
 from callao.resolver.forwarder import Forwarder
 from callao.resolver.hostnames import HostNames
-from callao.resolver.limit import Limit
-from callao.resolver.message import Answer, Asked, Record
+from callao.resolver.limit import QueryLimit
+from callao.resolver.message import Answer, Lookup, Record
 from callao.resolver.names import hostname, to_label
-from callao.resolver.rules import Address, Chain, KnownNames
+from callao.resolver.rules import Address, AliasChain, ConfiguredNames
 
 TTL = 5
 """Seconds, as Lima has it: the host's names may change at any time, and it keeps them itself."""
@@ -31,7 +31,7 @@ class Answerer:
     """:param limit: of the questions that are put to the host or its name servers."""
 
     def __init__(
-        self, known: KnownNames, host: HostNames, forwarder: Forwarder, limit: Limit, *, ipv6: bool
+        self, known: ConfiguredNames, host: HostNames, forwarder: Forwarder, limit: QueryLimit, *, ipv6: bool
     ) -> None:
         self.known = known
         self._host = host
@@ -39,28 +39,28 @@ class Answerer:
         self._limit = limit
         self._ipv6 = ipv6
 
-    async def answer(self, asked: Asked) -> Answer:
+    async def answer(self, lookup: Lookup) -> Answer:
         """Raises LimitReached when too many questions wait."""
-        question = asked.question
+        question = lookup.question
         if question.qtype == dns.ANY:
             return Answer(answers=(Record(question.name, dns.HINFO, _ANY_TTL, _ANY),))
         if question.qtype == dns.AAAA and not self._ipv6:
             return Answer()
         name = hostname(question.name)
         if name is None:
-            return await self._from_servers(asked)
+            return await self._from_servers(lookup)
         if question.qtype == dns.PTR and (names := self.known.pointers(name)):
             return Answer(answers=tuple(_pointers(question.name, names)))
         chain = self.known.follow(name)
         if chain is None:
             return Answer(dns.SERVFAIL)
-        return await self._of_chain(asked, chain)
+        return await self._answer_for_alias_chain(lookup, chain)
 
-    async def _of_chain(self, asked: Asked, chain: Chain) -> Answer:
+    async def _answer_for_alias_chain(self, lookup: Lookup, chain: AliasChain) -> Answer:
         """The aliases, and what their end has (RFC 1034 section 4.3.2, step 3a)."""
-        qtype = asked.question.qtype
+        qtype = lookup.question.qtype
         # The client's own spelling of its name comes first, as it has to come back in the question.
-        labels = [asked.question.name, *map(to_label, chain.names[1:])]
+        labels = [lookup.question.name, *map(to_label, chain.names[1:])]
         aliases = tuple(_alias(*pair) for pair in pairwise(labels))
         if aliases and qtype == dns.CNAME:
             return Answer(answers=aliases[:1])
@@ -69,12 +69,12 @@ class Answerer:
         if qtype in _FAMILIES:
             rest = await self._from_host(labels[-1], chain.names[-1], qtype)
         else:
-            question = dataclasses.replace(asked.question, name=labels[-1])
-            rest = await self._from_servers(dataclasses.replace(asked, question=question))
+            question = dataclasses.replace(lookup.question, name=labels[-1])
+            rest = await self._from_servers(dataclasses.replace(lookup, question=question))
         if not aliases:
             return rest
         # What is said of the aliases here, nobody has signed.
-        return dataclasses.replace(rest, answers=aliases + rest.answers, authentic=False)
+        return dataclasses.replace(rest, answers=aliases + rest.answers, authenticated=False)
 
     async def _from_host(self, label: DNSLabel, name: str, qtype: int) -> Answer:
         with self._limit.held():
@@ -84,9 +84,9 @@ class Answerer:
         official = to_label(found.name)
         return Answer(answers=(_alias(label, official), *_addresses(official, found.addresses, qtype)))
 
-    async def _from_servers(self, asked: Asked) -> Answer:
+    async def _from_servers(self, lookup: Lookup) -> Answer:
         with self._limit.held():
-            return await self._forwarder.answer(asked)
+            return await self._forwarder.answer(lookup)
 
 
 def _alias(name: DNSLabel, target: DNSLabel) -> Record:

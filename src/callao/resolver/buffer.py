@@ -8,9 +8,9 @@ from dnslib.buffer import BufferError as WireError
 
 __all__ = ["NameBuffer", "WireError"]
 
-LONGEST_NAME = 255
-LONGEST_LABEL = 63
-LAST_POINTER = 0x3FFF
+MAX_NAME = 255
+MAX_LABEL = 63
+MAX_POINTER = 0x3FFF
 
 
 class NameBuffer(DNSBuffer):
@@ -36,7 +36,7 @@ class NameBuffer(DNSBuffer):
                 self.offset = earliest = target
                 continue
             size += 1 + length
-            if length > LONGEST_LABEL or size > LONGEST_NAME:
+            if length > MAX_LABEL or size > MAX_NAME:
                 raise WireError("A name is too long, or its label of an unknown kind.")
             labels.append(self.get(length))
         if after >= 0:
@@ -50,7 +50,7 @@ class NameBuffer(DNSBuffer):
             if at is not None:
                 self.pack("!H", 0xC000 | at)
                 return
-            if self.offset <= LAST_POINTER:
+            if self.offset <= MAX_POINTER:
                 self.names[labels] = self.offset
             self.pack("!B", len(labels[0]))
             self.append(labels[0])

@@ -9,11 +9,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from callao.resolver import message as dns
-from callao.resolver.message import Answer, Asked, Record
+from callao.resolver.message import Answer, Lookup, Record
 
-LONGEST = 3600
-LONGEST_NEGATIVE = 300
-MOST_RECORDS = 64
+MAX_TTL = 3600
+MAX_NEGATIVE_TTL = 300
+MAX_RECORDS = 64
 
 
 class Cache:
@@ -22,28 +22,28 @@ class Cache:
     def __init__(self, size: int = 512, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = size
         self._clock = clock
-        self._entries: OrderedDict[Asked, tuple[float, float, Answer]] = OrderedDict()
+        self._entries: OrderedDict[Lookup, tuple[float, float, Answer]] = OrderedDict()
 
-    def put(self, asked: Asked, answer: Answer) -> None:
+    def put(self, lookup: Lookup, answer: Answer) -> None:
         seconds = lifetime(answer)
-        if not seconds or len(answer.records) > MOST_RECORDS:
+        if not seconds or len(answer.records) > MAX_RECORDS:
             return
         now = self._clock()
-        self._entries[asked] = (now, now + seconds, answer)
-        self._entries.move_to_end(asked)
+        self._entries[lookup] = (now, now + seconds, answer)
+        self._entries.move_to_end(lookup)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
-    def get(self, asked: Asked) -> Answer | None:
+    def get(self, lookup: Lookup) -> Answer | None:
         """With the TTLs that are left (RFC 1035 section 3.2.1)."""
-        stored, expires, answer = self._entries.get(asked, (0.0, 0.0, None))
+        stored, expires, answer = self._entries.get(lookup, (0.0, 0.0, None))
         if answer is None:
             return None
         now = self._clock()
         if now >= expires:
-            del self._entries[asked]
+            del self._entries[lookup]
             return None
-        self._entries.move_to_end(asked)
+        self._entries.move_to_end(lookup)
         return _aged(answer, int(now - stored))
 
     def clear(self) -> None:
@@ -59,9 +59,9 @@ def lifetime(answer: Answer) -> int:
         return 0
     shortest = min((_ttl(record) for record in answer.records), default=0)
     if answer.answers and answer.rcode == dns.NOERROR:
-        return min(shortest, LONGEST)
+        return min(shortest, MAX_TTL)
     minimum = min((r.data.times[4] for r in answer.authority if r.rtype == dns.SOA), default=0)
-    return min(shortest, minimum, LONGEST_NEGATIVE)
+    return min(shortest, minimum, MAX_NEGATIVE_TTL)
 
 
 def _ttl(record: Record) -> int:

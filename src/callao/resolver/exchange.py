@@ -11,38 +11,38 @@ import struct
 from collections.abc import Callable
 
 from callao.resolver import message as dns
-from callao.resolver.message import Answer, Asked
+from callao.resolver.decoding import read_answer
+from callao.resolver.encoding import write_query
+from callao.resolver.message import Answer, Lookup
 from callao.resolver.nameservers import Server
-from callao.resolver.reading import read_answer
-from callao.resolver.writing import write_query
 
 Reader = Callable[[bytes], Answer | None]
 
 
-async def exchange(server: Server, asked: Asked) -> Answer:
+async def exchange(server: Server, lookup: Lookup) -> Answer:
     """Raises OSError if the server cannot be reached; waits without end for one that says nothing.
 
     A server that takes no EDNS is asked again without (RFC 6891 section 6.2.2).
     """
-    answer = await _once(server, asked, edns=True)
+    answer = await _once(server, lookup, edns=True)
     if answer.rcode in (dns.FORMERR, dns.NOTIMP):
-        return await _once(server, dataclasses.replace(asked, dnssec=False), edns=False)
+        return await _once(server, dataclasses.replace(lookup, dnssec=False), edns=False)
     return answer
 
 
-async def _once(server: Server, asked: Asked, *, edns: bool) -> Answer:
+async def _once(server: Server, lookup: Lookup, *, edns: bool) -> Answer:
     """Each message with an id and a port of its own that nobody can guess (RFC 5452 section 9)."""
-    ident = secrets.randbits(16)
-    packet = write_query(asked, ident, edns=edns)
+    message_id = secrets.randbits(16)
+    packet = write_query(lookup, message_id, edns=edns)
 
     def read(data: bytes) -> Answer | None:
-        return read_answer(data, ident, asked.question)
+        return read_answer(data, message_id, lookup.question)
 
     answer = await _over_udp(server, packet, read)
     return await _over_tcp(server, packet, read) if answer.truncated else answer
 
 
-class _Conversation(asyncio.DatagramProtocol):
+class _UdpExchange(asyncio.DatagramProtocol):
     """Takes the first datagram that is an answer; others may be forged or late."""
 
     def __init__(self, read: Reader, outcome: asyncio.Future[Answer]) -> None:
@@ -64,7 +64,7 @@ async def _over_udp(server: Server, packet: bytes, read: Reader) -> Answer:
     outcome: asyncio.Future[Answer] = loop.create_future()
     # A connected socket: the kernel keeps away what comes from elsewhere.
     transport, _ = await loop.create_datagram_endpoint(
-        lambda: _Conversation(read, outcome), remote_addr=(server.address, server.port)
+        lambda: _UdpExchange(read, outcome), remote_addr=(server.address, server.port)
     )
     try:
         transport.sendto(packet)

@@ -10,14 +10,14 @@ from callao.resolver import message as dns
 from callao.resolver.cache import Cache
 from callao.resolver.exchange import exchange
 from callao.resolver.inflight import InFlight
-from callao.resolver.message import Answer, Asked
+from callao.resolver.message import Answer, Lookup
 from callao.resolver.nameservers import NameServers, Server
 
 ROUNDS = 2
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """Seconds: for one server to answer, and for all of them; clients give up after five."""
 
     server: float = 1.5
@@ -25,44 +25,44 @@ class Patience:
 
 
 class Forwarder:
-    def __init__(self, servers: NameServers, patience: Patience, cache: Cache) -> None:
+    def __init__(self, servers: NameServers, timeouts: Timeouts, cache: Cache) -> None:
         self._servers = servers
-        self._patience = patience
+        self._timeouts = timeouts
         self._cache = cache
         self._reads = 0
-        self._under_way: InFlight[tuple[int, Asked], Answer] = InFlight()
+        self._under_way: InFlight[tuple[int, Lookup], Answer] = InFlight()
 
-    async def answer(self, asked: Asked) -> Answer:
+    async def answer(self, lookup: Lookup) -> Answer:
         servers = self._servers.now()
         reads = self._servers.reads
         if reads != self._reads:
             self._cache.clear()
             self._reads = reads
-        known = self._cache.get(asked)
+        known = self._cache.get(lookup)
         if known:
             return known
-        return await self._under_way.share((reads, asked), lambda: self._fetch(servers, reads, asked))
+        return await self._under_way.share((reads, lookup), lambda: self._fetch(servers, reads, lookup))
 
     async def close(self) -> None:
         await self._under_way.close()
 
-    async def _fetch(self, servers: tuple[Server, ...], reads: int, asked: Asked) -> Answer:
+    async def _fetch(self, servers: tuple[Server, ...], reads: int, lookup: Lookup) -> Answer:
         try:
-            async with asyncio.timeout(self._patience.total):
-                answer = await self._ask_all(servers, asked)
+            async with asyncio.timeout(self._timeouts.total):
+                answer = await self._ask_all(servers, lookup)
         except TimeoutError:
             return Answer(dns.SERVFAIL)
         if reads == self._reads:  # other servers may say something else
-            self._cache.put(asked, answer)
+            self._cache.put(lookup, answer)
         return answer
 
-    async def _ask_all(self, servers: tuple[Server, ...], asked: Asked) -> Answer:
+    async def _ask_all(self, servers: tuple[Server, ...], lookup: Lookup) -> Answer:
         """The first server's answer, or the last server's error."""
         silent = list(servers)
         failure = Answer(dns.SERVFAIL)
         for _ in range(ROUNDS):
             for server in tuple(silent):
-                answer = await self._ask(server, asked)
+                answer = await self._ask(server, lookup)
                 if answer is None:
                     continue
                 if answer.rcode in (dns.NOERROR, dns.NXDOMAIN, dns.YXDOMAIN):
@@ -71,9 +71,9 @@ class Forwarder:
                 silent.remove(server)
         return failure
 
-    async def _ask(self, server: Server, asked: Asked) -> Answer | None:
+    async def _ask(self, server: Server, lookup: Lookup) -> Answer | None:
         try:
-            async with asyncio.timeout(self._patience.server):
-                return await exchange(server, asked)
+            async with asyncio.timeout(self._timeouts.server):
+                return await exchange(server, lookup)
         except OSError:  # TimeoutError is one, too
             return None

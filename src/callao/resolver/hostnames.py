@@ -14,7 +14,7 @@ from callao.resolver import message as dns
 from callao.resolver.inflight import InFlight
 from callao.resolver.names import canonical, is_number
 from callao.resolver.rules import Address
-from callao.resolver.threads import Threads
+from callao.resolver.threads import DaemonThreads
 
 _NO_NAME = {socket.EAI_NONAME}
 _NO_ADDRESS = {
@@ -23,7 +23,7 @@ _NO_ADDRESS = {
 
 
 @dataclass(frozen=True)
-class Found:
+class HostAnswer:
     """``rcode`` NOERROR without addresses: the name is there, but has none of the family."""
 
     rcode: int
@@ -33,58 +33,58 @@ class Found:
 
 class HostNames:
     """:param gateway: the host as the guest sees it, in place of the host's loopback addresses.
-    :param patience: seconds for a name; what comes later serves nobody.
+    :param timeout: seconds for a name; what comes later serves nobody.
     """
 
-    def __init__(self, gateway: IPv4Address | None, *, threads: int = 16, patience: float = 10) -> None:
+    def __init__(self, gateway: IPv4Address | None, *, threads: int = 16, timeout: float = 10) -> None:
         self._gateway = gateway
-        self._threads: Threads[Found] = Threads(threads)
-        self._patience = patience
-        self._lookups: InFlight[tuple[str, int], Found] = InFlight()
+        self._threads: DaemonThreads[HostAnswer] = DaemonThreads(threads)
+        self._timeout = timeout
+        self._lookups: InFlight[tuple[str, int], HostAnswer] = InFlight()
 
-    async def find(self, name: str, family: socket.AddressFamily) -> Found:
+    async def find(self, name: str, family: socket.AddressFamily) -> HostAnswer:
         if is_number(name):
-            return Found(dns.NXDOMAIN)
+            return HostAnswer(dns.NXDOMAIN)
         found = await self._lookups.share((name, family), lambda: self._look_up(name, family))
         return replace(found, addresses=for_guest(found.addresses, self._gateway))
 
     async def close(self) -> None:
         await self._lookups.close()
 
-    async def _look_up(self, name: str, family: socket.AddressFamily) -> Found:
+    async def _look_up(self, name: str, family: socket.AddressFamily) -> HostAnswer:
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout):
                 return await self._threads.run(lambda: ask(name, family))
         except TimeoutError:
-            return Found(dns.SERVFAIL)
+            return HostAnswer(dns.SERVFAIL)
 
 
-def ask(name: str, family: socket.AddressFamily) -> Found:
+def ask(name: str, family: socket.AddressFamily) -> HostAnswer:
     """Blocks. EAI_NONAME alone tells nothing: glibc says it also of a name with other addresses only."""
     found = _getaddrinfo(name, family)
     if found.rcode != dns.NXDOMAIN:
         return found
     other = socket.AF_INET6 if family == socket.AF_INET else socket.AF_INET
-    return Found(_getaddrinfo(name, other).rcode)
+    return HostAnswer(_getaddrinfo(name, other).rcode)
 
 
-def _getaddrinfo(name: str, family: socket.AddressFamily) -> Found:
+def _getaddrinfo(name: str, family: socket.AddressFamily) -> HostAnswer:
     try:
         infos = socket.getaddrinfo(
             name.encode("ascii"), None, family, socket.SOCK_STREAM, 0, socket.AI_CANONNAME
         )
     except socket.gaierror as error:
         if error.errno in _NO_ADDRESS:
-            return Found(dns.NOERROR)
-        return Found(dns.NXDOMAIN if error.errno in _NO_NAME else dns.SERVFAIL)
+            return HostAnswer(dns.NOERROR)
+        return HostAnswer(dns.NXDOMAIN if error.errno in _NO_NAME else dns.SERVFAIL)
     except (OSError, UnicodeError):
-        return Found(dns.SERVFAIL)
+        return HostAnswer(dns.SERVFAIL)
     addresses: dict[Address, None] = {}
     for _, _, _, _, sockaddr in infos:
         with contextlib.suppress(ValueError):
             addresses[ipaddress.ip_address(sockaddr[0])] = None
     official = canonical(infos[0][3]) if infos and infos[0][3] else None
-    return Found(dns.NOERROR, official or name, tuple(addresses))
+    return HostAnswer(dns.NOERROR, official or name, tuple(addresses))
 
 
 def for_guest(addresses: tuple[Address, ...], gateway: IPv4Address | None) -> tuple[Address, ...]:

@@ -13,7 +13,7 @@ class LimitReached(CallaoError):
     """Too many questions wait already. A name that is known here is answered all the same."""
 
 
-class Limit:
+class QueryLimit:
     def __init__(self, limit: int) -> None:
         self._free = limit
 

@@ -10,12 +10,12 @@ from typing import cast
 
 from callao.resolver.responder import Responder
 
-MOST_CONNECTIONS = 256
-MOST_UNANSWERED = 64
+MAX_CONNECTIONS = 256
+MAX_UNANSWERED = 64
 """Of one connection, which is not read from till there are fewer."""
 
 
-class Datagrams(asyncio.DatagramProtocol):
+class UdpListener(asyncio.DatagramProtocol):
     def __init__(self, responder: Responder) -> None:
         self._responder = responder
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,7 +40,7 @@ class Datagrams(asyncio.DatagramProtocol):
             self._transport.sendto(answer, addr)
 
 
-class Connections:
+class TcpListener:
     """:param idle: seconds without a whole query after which a connection ends."""
 
     def __init__(self, responder: Responder, *, idle: float) -> None:
@@ -49,7 +49,7 @@ class Connections:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._tasks) >= MOST_CONNECTIONS:
+        if len(self._tasks) >= MAX_CONNECTIONS:
             writer.close()
             return
         task = asyncio.create_task(self._serve(reader, writer))
@@ -67,7 +67,7 @@ class Connections:
                 task = asyncio.create_task(self._answer(query, writer))
                 answering.add(task)
                 task.add_done_callback(answering.discard)
-                if len(answering) >= MOST_UNANSWERED:
+                if len(answering) >= MAX_UNANSWERED:
                     await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.gather(*answering)
         finally:

@@ -12,9 +12,9 @@ IN = 1
 
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, NOTIMP, REFUSED, YXDOMAIN, BADVERS = 0, 1, 2, 3, 4, 5, 6, 16
 
-SMALLEST_UDP = 512
-LARGEST_UDP = 4096
-LARGEST_TCP = 65535
+MIN_UDP = 512
+MAX_UDP = 4096
+MAX_TCP = 65535
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Lookup:
     """A question and the bits that change its answer: recursion, DNSSEC (RFC 4035 section 3.2)."""
 
     question: Question
     recursion: bool = True
-    authentic: bool = False
-    unchecked: bool = False
+    authenticated: bool = False
+    checking_disabled: bool = False
     dnssec: bool = False
 
 
@@ -45,12 +45,12 @@ class Query:
     whether the client speaks EDNS (RFC 6891), ``size`` what it takes over UDP.
     """
 
-    ident: int
+    message_id: int
     opcode: int = 0
     recursion: bool = False
-    asked: Asked | None = None
+    lookup: Lookup | None = None
     edns: bool = False
-    size: int = SMALLEST_UDP
+    size: int = MIN_UDP
     rcode: int = NOERROR
 
 
@@ -73,7 +73,7 @@ class Answer:
     answers: tuple[Record, ...] = ()
     authority: tuple[Record, ...] = ()
     additional: tuple[Record, ...] = ()
-    authentic: bool = False
+    authenticated: bool = False
     truncated: bool = False
 
     @property

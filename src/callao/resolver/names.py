@@ -7,7 +7,7 @@ import re
 
 from dnslib import DNSLabel
 
-LONGEST = 253
+MAX_LENGTH = 253
 
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
@@ -30,7 +30,7 @@ def canonical(name: str) -> str | None:
             name = name.encode("idna").decode("ascii")
         except UnicodeError:
             return None
-    if len(name) > LONGEST or not all(_LABEL.fullmatch(part) for part in name.split(".")):
+    if len(name) > MAX_LENGTH or not all(_LABEL.fullmatch(part) for part in name.split(".")):
         return None
     return name
 

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-MOST = 3  # what glibc takes, MAXNS
+MAX_SERVERS = 3  # what glibc takes, MAXNS
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class NameServers:
     :param ours: ports of 127.0.0.1 that lead back to ourselves.
     """
 
-    def __init__(self, path: Path, *, port: int = 53, ours: Collection[int] = ()) -> None:
+    def __init__(self, path: Path, *, port: int = 53, own_ports: Collection[int] = ()) -> None:
         self._path = path
         self._port = port
-        self._ours = ours
+        self._ours = own_ports
         self._stamp: tuple[int, ...] = ()
         self._servers: tuple[Server, ...] = ()
         self.reads = 0
@@ -42,17 +42,17 @@ class NameServers:
             stamp, text = (), ""
         if stamp != self._stamp:
             self._stamp = stamp
-            self._servers = servers(text, port=self._port, ours=self._ours)
+            self._servers = servers(text, port=self._port, own_ports=self._ours)
             self.reads += 1
         return self._servers
 
 
-def servers(text: str, *, port: int, ours: Collection[int]) -> tuple[Server, ...]:
+def servers(text: str, *, port: int, own_ports: Collection[int]) -> tuple[Server, ...]:
     """The addresses in lines ``nameserver ADDRESS``, without our own."""
     words = [line.split() for line in text.splitlines()]
     named = [word[1] for word in words if len(word) > 1 and word[0] == "nameserver"]
-    reachable = (address for address in named if _is_other(address, port in ours))
-    return tuple(Server(address, port) for address in reachable)[:MOST]
+    reachable = (address for address in named if _is_other(address, port in own_ports))
+    return tuple(Server(address, port) for address in reachable)[:MAX_SERVERS]
 
 
 def _is_other(text: str, port_is_ours: bool) -> bool:

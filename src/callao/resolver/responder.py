@@ -7,10 +7,10 @@ import logging
 
 from callao.resolver import message as dns
 from callao.resolver.answers import Answerer
+from callao.resolver.decoding import read_query
+from callao.resolver.encoding import write_answer
 from callao.resolver.limit import LimitReached
 from callao.resolver.message import Answer, Query
-from callao.resolver.reading import read_query
-from callao.resolver.writing import write_answer
 
 _log = logging.getLogger(__name__)
 
@@ -33,15 +33,15 @@ class Responder:
             if not tcp:
                 return None
             answer = Answer(dns.SERVFAIL)
-        return write_answer(query, answer, dns.LARGEST_TCP if tcp else query.size)
+        return write_answer(query, answer, dns.MAX_TCP if tcp else query.size)
 
     async def _answer(self, query: Query) -> Answer:
-        if query.rcode or query.asked is None:
+        if query.rcode or query.lookup is None:
             return Answer(query.rcode)
         try:
-            return await self._answerer.answer(query.asked)
+            return await self._answerer.answer(query.lookup)
         except LimitReached:
             raise
         except Exception:  # one question must not end the service, nor leave its client waiting
-            _log.exception("no answer for %s", query.asked.question)
+            _log.exception("no answer for %s", query.lookup.question)
             return Answer(dns.SERVFAIL)

@@ -12,7 +12,7 @@ from callao.resolver.names import canonical
 
 Address = IPv4Address | IPv6Address
 
-LONGEST_CHAIN = 16
+MAX_ALIASES = 16
 
 _LOCALHOST: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
@@ -31,14 +31,14 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Chain:
+class AliasChain:
     """Where a name leads: itself, its aliases, and the addresses of the last; none if not known here."""
 
     names: tuple[str, ...]
     addresses: tuple[Address, ...] = ()
 
 
-class KnownNames:
+class ConfiguredNames:
     """Finds names in :class:`Rules`, whatever their case.
 
     A plain name comes before a wildcard, a longer wildcard before a shorter. Unlike RFC 4592 section
@@ -55,17 +55,17 @@ class KnownNames:
                 reverse = address.reverse_pointer
                 self._pointers[reverse] = (*self._pointers.get(reverse, ()), name)
 
-    def follow(self, name: str) -> Chain | None:
+    def follow(self, name: str) -> AliasChain | None:
         """None if the name goes round, on and on, or to what is no name."""
         names = [name]
         while (target := self._target(name)) is not None:
             if address := _address(target):
-                return Chain(tuple(names), (address,))
+                return AliasChain(tuple(names), (address,))
             following = canonical(target)
-            if following is None or following in names or len(names) > LONGEST_CHAIN:
+            if following is None or following in names or len(names) > MAX_ALIASES:
                 return None
             names.append(name := following)
-        return Chain(tuple(names), _LOCALHOST if _is_localhost(name) else ())
+        return AliasChain(tuple(names), _LOCALHOST if _is_localhost(name) else ())
 
     def pointers(self, reverse: str) -> tuple[str, ...]:
         """The names of an address, which comes as ``2.5.168.192.in-addr.arpa``."""

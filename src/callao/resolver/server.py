@@ -13,16 +13,16 @@ from typing import TypeVar
 from callao.errors import AgentError
 from callao.resolver.answers import Answerer
 from callao.resolver.cache import Cache
-from callao.resolver.forwarder import Forwarder, Patience
+from callao.resolver.forwarder import Forwarder, Timeouts
 from callao.resolver.hostnames import HostNames
-from callao.resolver.limit import Limit
-from callao.resolver.listeners import Connections, Datagrams
+from callao.resolver.limit import QueryLimit
+from callao.resolver.listeners import TcpListener, UdpListener
 from callao.resolver.nameservers import NameServers
 from callao.resolver.responder import Responder
-from callao.resolver.rules import KnownNames, Rules
+from callao.resolver.rules import ConfiguredNames, Rules
 
 LOOPBACK = "127.0.0.1"
-MOST_QUERIES = 256
+MAX_QUERIES = 256
 
 Listener = TypeVar("Listener")
 
@@ -46,27 +46,27 @@ class Resolver:
         gateway: IPv4Address | None = None,
         resolv_conf: Path = Path("/etc/resolv.conf"),
         upstream_port: int = 53,
-        patience: Patience = Patience(),  # noqa: B008 # frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 # frozen
         idle: float = 10,
     ) -> None:
-        ours: set[int] = set()
-        self._ours = ours
+        own_ports: set[int] = set()
+        self._ours = own_ports
         self._host = HostNames(gateway)
-        servers = NameServers(resolv_conf, port=upstream_port, ours=ours)
-        self._forwarder = Forwarder(servers, patience, Cache())
-        limit = Limit(MOST_QUERIES)
-        self._answerer = Answerer(KnownNames(rules), self._host, self._forwarder, limit, ipv6=rules.ipv6)
+        servers = NameServers(resolv_conf, port=upstream_port, own_ports=own_ports)
+        self._forwarder = Forwarder(servers, timeouts, Cache())
+        limit = QueryLimit(MAX_QUERIES)
+        self._answerer = Answerer(ConfiguredNames(rules), self._host, self._forwarder, limit, ipv6=rules.ipv6)
         responder = Responder(self._answerer)
-        self._datagrams = Datagrams(responder)
-        self._connections = Connections(responder, idle=idle)
+        self._datagrams = UdpListener(responder)
+        self._connections = TcpListener(responder, idle=idle)
         self._server: asyncio.Server | None = None
         self._ports = ports
 
     async def start(self) -> tuple[int, int]:
         """Listens; gives the ports for UDP and TCP, which may differ."""
         try:
-            transport = await _first(self._ports, self._listen_udp)
-            self._server = await _first(self._ports, self._listen_tcp)
+            transport = await _listen_on_first_free(self._ports, self._listen_udp)
+            self._server = await _listen_on_first_free(self._ports, self._listen_tcp)
         except OSError as error:
             await self.close()
             raise AgentError(
@@ -100,7 +100,9 @@ class Resolver:
         await self._forwarder.close()
 
 
-async def _first(ports: Sequence[int], listen: Callable[[int], Awaitable[Listener]]) -> Listener:
+async def _listen_on_first_free(
+    ports: Sequence[int], listen: Callable[[int], Awaitable[Listener]]
+) -> Listener:
     """:raises OSError: when each of them is taken, or anything else is wrong."""
     *others, last = ports
     for port in others:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Threads(Generic[Result]):
+class DaemonThreads(Generic[Result]):
     """At most ``limit`` at a time, each a daemon.
 
     A ThreadPoolExecutor's threads are joined when Python ends: a getaddrinfo that hangs would hold up

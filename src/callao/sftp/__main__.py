@@ -18,8 +18,8 @@ from callao.sftp.session import Session
 from callao.sftp.stream import Stream
 from callao.sftp.tree import Tree
 
-_MOST_FILES = 4096
-_SPARE_FILES = 64
+_MAX_FILES = 4096
+_RESERVED_FILES = 64
 """Descriptors for the walks and for Python itself."""
 
 
@@ -36,20 +36,20 @@ def main() -> int:
     os.dup2(2, 1)  # a stray print would break the protocol
     try:
         tree = Tree(wish.root, follow=wish.follow_symlinks)
-        Session(stream, tree, writable=wish.writable, handles=_handles()).serve(stream)
+        Session(stream, tree, writable=wish.writable, handles=_max_handles()).serve(stream)
     except (OSError, SFTPError) as error:
         print(f"callao.sftp: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
 
-def _handles() -> int:
+def _max_handles() -> int:
     """How many files a client may hold open; the limit is raised to what the system lets us have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < _MOST_FILES:
-        soft = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft < _MAX_FILES:
+        soft = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(min(soft, _MOST_FILES) - _SPARE_FILES, 16)
+    return max(min(soft, _MAX_FILES) - _RESERVED_FILES, 16)
 
 
 if __name__ == "__main__":

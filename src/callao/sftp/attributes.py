@@ -13,10 +13,10 @@ import stat
 
 from paramiko.sftp_attr import SFTPAttributes
 
-from callao.sftp.paths import refusal
-from callao.sftp.tree import Place
+from callao.sftp.paths import os_error
+from callao.sftp.tree import OpenatPath
 
-_LATEST = 0xFFFF_FFFF
+_MAX_TIME = 0xFFFF_FFFF
 """Times are unsigned 32-bit seconds: older and later ones are sent as the nearest."""
 
 _MODE = 0o7777
@@ -44,8 +44,8 @@ def directory_entry(name: str, found: os.stat_result) -> DirectoryEntry:
 
 
 def _clamp(attr: SFTPAttributes) -> None:
-    attr.st_atime = min(max(int(attr.st_atime), 0), _LATEST)
-    attr.st_mtime = min(max(int(attr.st_mtime), 0), _LATEST)
+    attr.st_atime = min(max(int(attr.st_atime), 0), _MAX_TIME)
+    attr.st_mtime = min(max(int(attr.st_mtime), 0), _MAX_TIME)
 
 
 def mode_of(attr: SFTPAttributes, default: int) -> int:
@@ -53,10 +53,10 @@ def mode_of(attr: SFTPAttributes, default: int) -> int:
     return default if attr.st_mode is None else int(attr.st_mode) & _MODE
 
 
-def change(place: Place, attr: SFTPAttributes) -> None:
+def set_attributes(place: OpenatPath, attr: SFTPAttributes) -> None:
     """SETSTAT, in the order of OpenSSH's server; a link is changed itself, never what it points to."""
     if attr.st_size is not None:
-        descriptor = place.opened(os.O_WRONLY)
+        descriptor = place.open_regular(os.O_WRONLY)
         try:
             os.ftruncate(descriptor, attr.st_size)
         finally:
@@ -70,7 +70,7 @@ def change(place: Place, attr: SFTPAttributes) -> None:
         os.chown(place.name, attr.st_uid, attr.st_gid, dir_fd=place.parent, follow_symlinks=False)
 
 
-def change_open(descriptor: int, attr: SFTPAttributes) -> None:
+def set_open_attributes(descriptor: int, attr: SFTPAttributes) -> None:
     """FSETSTAT."""
     if attr.st_size is not None:
         os.ftruncate(descriptor, attr.st_size)
@@ -82,13 +82,13 @@ def change_open(descriptor: int, attr: SFTPAttributes) -> None:
         os.fchown(descriptor, attr.st_uid, attr.st_gid)
 
 
-def _chmod(place: Place, mode: int) -> None:
+def _chmod(place: OpenatPath, mode: int) -> None:
     if sys.platform != "linux":
         os.chmod(place.name, mode, dir_fd=place.parent, follow_symlinks=False)
         return
     # fchmodat(2) of older kernels cannot spare a link, and fchmod(2) needs a file that may be read:
     # a pinned inode's name in /proc needs neither, and always leads to that inode.
-    with place.pinned() as descriptor:
+    with place.open_path_only() as descriptor:
         if stat.S_ISLNK(os.fstat(descriptor).st_mode):
-            raise refusal(errno.EOPNOTSUPP)
+            raise os_error(errno.EOPNOTSUPP)
         os.chmod(f"/proc/self/fd/{descriptor}", mode)  # noqa: PTH101

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from paramiko.message import Message
 from paramiko.sftp import CMD_EXTENDED_REPLY, SFTP_BAD_MESSAGE, SFTP_OK, SFTP_OP_UNSUPPORTED
 
-from callao.sftp.files import LONGEST
-from callao.sftp.packets import LONGEST as PACKET
-from callao.sftp.paths import refusal
+from callao.sftp.files import MAX_READ
+from callao.sftp.packets import MAX_PACKET
+from callao.sftp.paths import os_error
 
 if TYPE_CHECKING:
     from callao.sftp.session import Session
 
-OFFERED = (
+EXTENSIONS = (
     ("posix-rename@openssh.com", "1"),
     ("statvfs@openssh.com", "2"),
     ("hardlink@openssh.com", "1"),
@@ -51,14 +51,14 @@ def answer(session: Session, number: int, request: Message) -> None:
         case "statvfs@openssh.com":
             _reply(session, number, _capacity(session.server.capacity(request.get_text())))
         case "limits@openssh.com":
-            _reply(session, number, (PACKET, LONGEST, LONGEST, session.handles))
+            _reply(session, number, (MAX_PACKET, MAX_READ, MAX_READ, session.handles))
         case _:
             session._send_status(number, SFTP_OP_UNSUPPORTED)
 
 
 def _changing(session: Session) -> None:
     if not session.writable:
-        raise refusal(errno.EROFS)
+        raise os_error(errno.EROFS)
 
 
 def _capacity(found: os.statvfs_result) -> tuple[int, ...]:

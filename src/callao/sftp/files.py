@@ -15,14 +15,14 @@ from paramiko.sftp import SFTP_OK
 from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_handle import SFTPHandle
 
-from callao.sftp.attributes import DirectoryEntry, attributes, change_open, directory_entry
-from callao.sftp.tree import Place
+from callao.sftp.attributes import DirectoryEntry, attributes, directory_entry, set_open_attributes
+from callao.sftp.tree import OpenatPath
 
-LONGEST = 256 * 1024 - 1024
+MAX_READ = 256 * 1024 - 1024
 """Bytes in one answer, as OpenSSH's server has it; a client that asks for more asks again."""
 
 
-_ENTRIES = 100
+_ENTRIES_PER_ANSWER = 100
 """Of a directory in one answer, as OpenSSH's server has it."""
 
 
@@ -42,7 +42,7 @@ class OpenFolder(SFTPHandle):
 
     def _get_next_files(self) -> list[DirectoryEntry]:
         """The name is paramiko's."""
-        return list(islice(self._rest, _ENTRIES))
+        return list(islice(self._rest, _ENTRIES_PER_ANSWER))
 
     def _entries(self) -> Generator[DirectoryEntry, None, None]:
         own = os.fstat(self._fd)
@@ -52,7 +52,7 @@ class OpenFolder(SFTPHandle):
         with os.scandir(self._fd) as found:
             for each in found:
                 try:
-                    status = Place(self._fd, each.name).stat()
+                    status = OpenatPath(self._fd, each.name).stat()
                 except FileNotFoundError:  # it is gone meanwhile
                     continue
                 yield directory_entry(each.name, status)
@@ -69,7 +69,7 @@ class OpenFile(SFTPHandle):
         os.close(self._fd)
 
     def read(self, offset: int, length: int) -> bytes:
-        return os.pread(self._fd, min(length, LONGEST), offset)
+        return os.pread(self._fd, min(length, MAX_READ), offset)
 
     def write(self, offset: int, data: bytes | memoryview) -> int:
         """All of it: the protocol has no word for a part. With O_APPEND the kernel picks the offset."""
@@ -83,7 +83,7 @@ class OpenFile(SFTPHandle):
         return attributes(os.fstat(self._fd))
 
     def chattr(self, attr: SFTPAttributes) -> int:
-        change_open(self._fd, attr)
+        set_open_attributes(self._fd, attr)
         return int(SFTP_OK)
 
     def sync(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from paramiko.sftp import CMD_DATA
 
-LONGEST = 1 << 18
+MAX_PACKET = 1 << 18
 """Bytes of a packet, as OpenSSH's server takes them: what ``limits@openssh.com`` says."""
 
 _LENGTH = struct.Struct(">I")
@@ -34,7 +34,7 @@ def packets(descriptor: int) -> Iterator[tuple[int, bytes]]:
         start, end = 0, len(buffer)
         while end - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer, start)
-            if not 0 < length <= LONGEST:
+            if not 0 < length <= MAX_PACKET:
                 return
             body = start + _LENGTH.size
             if end - body < length:
@@ -44,12 +44,12 @@ def packets(descriptor: int) -> Iterator[tuple[int, bytes]]:
         del buffer[:start]
 
 
-def number_of(body: bytes) -> int:
+def request_id(body: bytes) -> int:
     """The request's, which its answer has, too."""
     return int.from_bytes(body[: _LENGTH.size].ljust(_LENGTH.size, b"\0"), "big")
 
 
-def handle_of(body: bytes) -> tuple[bytes, int]:
+def parse_handle(body: bytes) -> tuple[bytes, int]:
     """(handle, where the rest begins) of a packet that has it first; one that is cut off is none of ours.
 
     :raises struct.error: when it is too short.
@@ -59,7 +59,7 @@ def handle_of(body: bytes) -> tuple[bytes, int]:
     return body[_NUMBERS.size : end], end
 
 
-def range_of(body: bytes, at: int) -> tuple[int, int]:
+def parse_read(body: bytes, at: int) -> tuple[int, int]:
     """(offset, length) of a read.
 
     :raises struct.error: when it is too short.
@@ -68,7 +68,7 @@ def range_of(body: bytes, at: int) -> tuple[int, int]:
     return offset, length
 
 
-def content_of(body: bytes, at: int) -> tuple[int, memoryview]:
+def parse_write(body: bytes, at: int) -> tuple[int, memoryview]:
     """(offset, content) of a write.
 
     :raises struct.error: when it is too short.

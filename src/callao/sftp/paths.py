@@ -12,7 +12,7 @@ def components(path: str) -> tuple[str, ...]:
     return tuple(name for name in path.split("/") if name not in ("", "."))
 
 
-def beneath(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+def relative_to_root(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     """What follows the root's own path in an absolute one.
 
     :raises PermissionError: when it does not begin with any of the roots.
@@ -22,23 +22,23 @@ def beneath(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
         for root in roots:
             if names[: len(root)] == root:
                 return names[len(root) :]
-    raise refusal(errno.EACCES)
+    raise os_error(errno.EACCES)
 
 
-def asked(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+def client_components(path: str, roots: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
     """The components of a client's path, in which ``..`` is refused.
 
     sshfs never sends one, as the guest's kernel has resolved it; collapsing it here would be wrong
     behind a symlink.
     """
     if "\0" in path:
-        raise refusal(errno.EINVAL)
-    names = beneath(path, roots)
+        raise os_error(errno.EINVAL)
+    names = relative_to_root(path, roots)
     if ".." in names:
-        raise refusal(errno.EACCES)
+        raise os_error(errno.EACCES)
     return names
 
 
-def refusal(number: int) -> OSError:
+def os_error(number: int) -> OSError:
     """The OSError of an errno, of the class that Python gives it."""
     return OSError(number, os.strerror(number))

@@ -21,13 +21,13 @@ from paramiko.sftp import SFTP_OK
 from paramiko.sftp_attr import SFTPAttributes
 from paramiko.sftp_si import SFTPServerInterface
 
-from callao.sftp.attributes import attributes, change, mode_of
+from callao.sftp.attributes import attributes, mode_of, set_attributes
 from callao.sftp.files import OpenFile, OpenFolder
-from callao.sftp.paths import refusal
-from callao.sftp.tree import PIN, Place, Tree
+from callao.sftp.paths import os_error
+from callao.sftp.tree import PATH_ONLY, OpenatPath, Tree
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY
-_CHANGING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_EXCL
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_EXCL
 
 
 class Service(SFTPServerInterface):
@@ -39,18 +39,18 @@ class Service(SFTPServerInterface):
         self._writable = writable
 
     def open(self, path: str, flags: int, attr: SFTPAttributes) -> OpenFile:
-        if flags & _CHANGING and not self._writable:
-            raise refusal(errno.EROFS)
-        through = not flags & os.O_EXCL  # O_EXCL: a link in the way is a file in the way
-        with self._tree.place(path, through=through) as place:
-            return OpenFile(place.opened(flags, mode_of(attr, 0o666)), flags)
+        if flags & _WRITING and not self._writable:
+            raise os_error(errno.EROFS)
+        follow_last = not flags & os.O_EXCL  # O_EXCL: a link in the way is a file in the way
+        with self._tree.place(path, follow_last=follow_last) as place:
+            return OpenFile(place.open_regular(flags, mode_of(attr, 0o666)), flags)
 
     def open_folder(self, path: str) -> OpenFolder:
-        with self._tree.place(path, through=True) as place, place.pinned(_FOLDER) as folder:
+        with self._tree.place(path, follow_last=True) as place, place.open_path_only(_DIRECTORY) as folder:
             return OpenFolder(os.dup(folder))
 
     def stat(self, path: str) -> SFTPAttributes:
-        with self._tree.place(path, through=True) as place:
+        with self._tree.place(path, follow_last=True) as place:
             return attributes(place.stat())
 
     def lstat(self, path: str) -> SFTPAttributes:
@@ -58,58 +58,58 @@ class Service(SFTPServerInterface):
             return attributes(place.stat())
 
     def chattr(self, path: str, attr: SFTPAttributes) -> int:
-        with self._tree.place(path, through=True) as place:
-            change(place, attr)
+        with self._tree.place(path, follow_last=True) as place:
+            set_attributes(place, attr)
         return int(SFTP_OK)
 
     def mkdir(self, path: str, attr: SFTPAttributes) -> int:
         with self._tree.place(path) as place:
-            os.mkdir(place.named().name, mode_of(attr, 0o777), dir_fd=place.parent)
+            os.mkdir(place.writable_entry().name, mode_of(attr, 0o777), dir_fd=place.parent)
         return int(SFTP_OK)
 
     def rmdir(self, path: str) -> int:
         with self._tree.place(path) as place:
-            os.rmdir(place.named().name, dir_fd=place.parent)
+            os.rmdir(place.writable_entry().name, dir_fd=place.parent)
         return int(SFTP_OK)
 
     def remove(self, path: str) -> int:
         with self._tree.place(path) as place:
-            os.unlink(place.named().name, dir_fd=place.parent)
+            os.unlink(place.writable_entry().name, dir_fd=place.parent)
         return int(SFTP_OK)
 
     def rename(self, oldpath: str, newpath: str) -> int:
         """Version 3's rename, which replaces nothing: link and unlink where the kernel can be asked."""
         with self._tree.place(oldpath) as old, self._tree.place(newpath) as new:
-            if stat.S_ISDIR(old.named().stat().st_mode):
+            if stat.S_ISDIR(old.writable_entry().stat().st_mode):
                 with contextlib.suppress(FileNotFoundError):
-                    new.named().stat()
-                    raise refusal(errno.EEXIST)
-                _move(old, new.named())
+                    new.writable_entry().stat()
+                    raise os_error(errno.EEXIST)
+                _move(old, new.writable_entry())
             else:
-                _link(old, new.named())
+                _link(old, new.writable_entry())
                 os.unlink(old.name, dir_fd=old.parent)
         return int(SFTP_OK)
 
     def posix_rename(self, oldpath: str, newpath: str) -> int:
         with self._tree.place(oldpath) as old, self._tree.place(newpath) as new:
-            _move(old.named(), new.named())
+            _move(old.writable_entry(), new.writable_entry())
         return int(SFTP_OK)
 
     def hardlink(self, oldpath: str, newpath: str) -> None:
         with self._tree.place(oldpath) as old, self._tree.place(newpath) as new:
-            _link(old.named(), new.named())
+            _link(old.writable_entry(), new.writable_entry())
 
     def symlink(self, target_path: str, path: str) -> int:
         """The target is text: where it leads is asked when it is followed."""
         if "\0" in target_path:
-            raise refusal(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         with self._tree.place(path) as place:
-            os.symlink(target_path, place.named().name, dir_fd=place.parent)
+            os.symlink(target_path, place.writable_entry().name, dir_fd=place.parent)
         return int(SFTP_OK)
 
     def readlink(self, path: str) -> bytes:
         with self._tree.place(path) as place:
-            return os.fsencode(os.readlink(place.named().name, dir_fd=place.parent))
+            return os.fsencode(os.readlink(place.writable_entry().name, dir_fd=place.parent))
 
     def canonicalize(self, path: str) -> bytes:
         """A client that asks where it is, is in the root."""
@@ -119,13 +119,16 @@ class Service(SFTPServerInterface):
             return os.fsencode(os.path.normpath(path))
 
     def capacity(self, path: str) -> os.statvfs_result:
-        with self._tree.place(path, through=True) as place, place.pinned(PIN) as descriptor:
+        with (
+            self._tree.place(path, follow_last=True) as place,
+            place.open_path_only(PATH_ONLY) as descriptor,
+        ):
             return os.fstatvfs(descriptor)
 
 
-def _move(old: Place, new: Place) -> None:
+def _move(old: OpenatPath, new: OpenatPath) -> None:
     os.rename(old.name, new.name, src_dir_fd=old.parent, dst_dir_fd=new.parent)
 
 
-def _link(old: Place, new: Place) -> None:
+def _link(old: OpenatPath, new: OpenatPath) -> None:
     os.link(old.name, new.name, src_dir_fd=old.parent, dst_dir_fd=new.parent, follow_symlinks=False)

@@ -42,15 +42,15 @@ from paramiko.sftp import (
 )
 from paramiko.sftp_server import SFTPServer
 
-from callao.sftp.extensions import OFFERED, answer
-from callao.sftp.packets import content_of, handle_of, number_of, packets, range_of, send_data
-from callao.sftp.paths import refusal
+from callao.sftp.extensions import EXTENSIONS, answer
+from callao.sftp.packets import packets, parse_handle, parse_read, parse_write, request_id, send_data
+from callao.sftp.paths import os_error
 from callao.sftp.service import Service
 from callao.sftp.status import code
 from callao.sftp.stream import Stream
 from callao.sftp.tree import Tree
 
-_HARMLESS = {
+_READ_ONLY_REQUESTS = {
     CMD_CLOSE,
     CMD_EXTENDED,  # each asks for itself
     CMD_FSTAT,
@@ -73,7 +73,7 @@ class Request(Message):
     def get_bytes(self, n: int) -> bytes:
         found = bytes(self.packet.read(n))
         if len(found) < n:
-            raise refusal(errno.EINVAL)
+            raise os_error(errno.EINVAL)
         return found
 
     def get_text(self) -> str:
@@ -99,7 +99,7 @@ class Session(SFTPServer):
             self._send_server_version()
             self.server.session_started()
             for kind, body in packets(stream.incoming):
-                number = number_of(body)
+                number = request_id(body)
                 try:
                     self._serve(kind, number, body, stream)
                 except BrokenPipeError:
@@ -120,7 +120,7 @@ class Session(SFTPServer):
             raise SFTPError("the first packet is not SSH_FXP_INIT")
         message = Message()
         message.add_int(_VERSION)
-        for name, revision in OFFERED:
+        for name, revision in EXTENSIONS:
             message.add_string(name)
             message.add_string(revision)
         self._send_packet(CMD_VERSION, message)
@@ -136,8 +136,8 @@ class Session(SFTPServer):
 
     def _read(self, number: int, body: bytes, stream: Stream) -> None:
         """Reads and writes do without paramiko's messages: their content would be copied four times."""
-        handle, at = handle_of(body)
-        offset, length = range_of(body, at)
+        handle, at = parse_handle(body)
+        offset, length = parse_read(body, at)
         file = self.file_table.get(handle)
         if file is None:
             self._send_status(number, SFTP_BAD_MESSAGE, "Invalid handle")
@@ -148,9 +148,9 @@ class Session(SFTPServer):
 
     def _write(self, number: int, body: bytes) -> None:
         if not self.writable:
-            raise refusal(errno.EROFS)
-        handle, at = handle_of(body)
-        offset, content = content_of(body, at)
+            raise os_error(errno.EROFS)
+        handle, at = parse_handle(body)
+        offset, content = parse_write(body, at)
         file = self.file_table.get(handle)
         if file is None:
             self._send_status(number, SFTP_BAD_MESSAGE, "Invalid handle")
@@ -159,16 +159,16 @@ class Session(SFTPServer):
 
     def _refuse(self, number: int, error: Exception) -> None:
         """An offset that no file has is an OverflowError, a request that ends too early a struct.error."""
-        said = refusal(errno.EINVAL) if isinstance(error, struct.error) else error
+        said = os_error(errno.EINVAL) if isinstance(error, struct.error) else error
         if isinstance(said, OSError):
             self._send_status(number, code(said), said.strerror)
         else:
             self._send_status(number, SFTP_FAILURE)
 
     def _answer(self, kind: int, number: int, request: Request) -> None:
-        if not self.writable and kind not in _HARMLESS:
-            raise refusal(errno.EROFS)
-        if kind in (CMD_OPEN, CMD_OPENDIR) and self._held() >= self.handles:
+        if not self.writable and kind not in _READ_ONLY_REQUESTS:
+            raise os_error(errno.EROFS)
+        if kind in (CMD_OPEN, CMD_OPENDIR) and self._open_descriptors() >= self.handles:
             self._send_status(number, SFTP_FAILURE, os.strerror(errno.EMFILE))
         elif kind == CMD_OPENDIR:
             self._send_handle_response(number, self.server.open_folder(request.get_text()), folder=True)
@@ -183,7 +183,7 @@ class Session(SFTPServer):
         else:
             super()._process(kind, number, request)
 
-    def _held(self) -> int:
+    def _open_descriptors(self) -> int:
         """Descriptors of the client's; a directory that is being read has two."""
         return len(self.file_table) + 2 * len(self.folder_table)
 

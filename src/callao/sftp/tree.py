@@ -20,31 +20,31 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from callao.sftp.paths import asked, beneath, components, refusal
+from callao.sftp.paths import client_components, components, os_error, relative_to_root
 
-PIN = getattr(os, "O_PATH", os.O_RDONLY)
+PATH_ONLY = getattr(os, "O_PATH", os.O_RDONLY)
 """Names an inode without opening it; macOS has to open."""
 
-_STEP = PIN | os.O_DIRECTORY | os.O_NOFOLLOW
+_STEP = PATH_ONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
-_MOST_LINKS = 40
+_MAX_SYMLINKS = 40
 """In one path, as Linux has it: path_resolution(7)."""
 
 
 @dataclass(frozen=True)
-class Place:
+class OpenatPath:
     """A name in a directory that is held open; ``.`` is that directory itself."""
 
     parent: int
     name: str
 
-    def named(self) -> Place:
+    def writable_entry(self) -> OpenatPath:
         """This place, when it may be made, moved or removed: the root may not.
 
         :raises PermissionError: for the root.
         """
         if self.name == ".":
-            raise refusal(errno.EACCES)
+            raise os_error(errno.EACCES)
         return self
 
     def stat(self) -> os.stat_result:
@@ -52,7 +52,7 @@ class Place:
         return os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
 
     @contextlib.contextmanager
-    def pinned(self, flags: int = PIN) -> Iterator[int]:
+    def open_path_only(self, flags: int = PATH_ONLY) -> Iterator[int]:
         """A descriptor of the thing itself."""
         descriptor = os.open(self.name, flags | os.O_NOFOLLOW, dir_fd=self.parent)
         try:
@@ -60,7 +60,7 @@ class Place:
         finally:
             os.close(descriptor)
 
-    def opened(self, flags: int, mode: int = 0) -> int:
+    def open_regular(self, flags: int, mode: int = 0) -> int:
         """A regular file's descriptor; devices, sockets and pipes are refused.
 
         They are asked for before, as opening some has effects, and after, as they may have come
@@ -84,24 +84,26 @@ class Tree:
     def __init__(self, root: str, *, follow: bool = False) -> None:
         self.root = "/" + "/".join(components(root))
         self._follow = follow
-        self._fd = os.open(root, PIN | os.O_DIRECTORY)
+        self._fd = os.open(root, PATH_ONLY | os.O_DIRECTORY)
         # An absolute link in the tree may have been written with either.
         self._roots = (components(root), components(os.path.realpath(root)))
 
     @contextlib.contextmanager
-    def place(self, path: str, *, through: bool = False) -> Iterator[Place]:
+    def place(self, path: str, *, follow_last: bool = False) -> Iterator[OpenatPath]:
         """Where a client's path leads; the place is good inside the ``with``.
 
         :param through: follow a link in the last position too, where links are followed at all.
         """
         held: list[int] = []
         try:
-            yield self._walk(asked(path, self._roots), held, through=through and self._follow)
+            yield self._walk(
+                client_components(path, self._roots), held, follow_last=follow_last and self._follow
+            )
         finally:
             for descriptor in held:
                 os.close(descriptor)
 
-    def _walk(self, names: tuple[str, ...], held: list[int], *, through: bool) -> Place:
+    def _walk(self, names: tuple[str, ...], held: list[int], *, follow_last: bool) -> OpenatPath:
         todo = list(reversed(names))
         links = 0
         while todo:
@@ -109,26 +111,26 @@ class Tree:
             name = todo.pop()
             if name == "..":  # only ever from a link's text
                 if not held:
-                    raise refusal(errno.EACCES)
+                    raise os_error(errno.EACCES)
                 os.close(held.pop())
                 continue
-            if not todo and not through:
-                return Place(here, name)
+            if not todo and not follow_last:
+                return OpenatPath(here, name)
             text = self._step(here, name, held, last=not todo)
             if text is None:
                 if not todo:
-                    return Place(here, name)
+                    return OpenatPath(here, name)
                 continue
             links += 1
-            if links > _MOST_LINKS:
-                raise refusal(errno.ELOOP)
+            if links > _MAX_SYMLINKS:
+                raise os_error(errno.ELOOP)
             if text.startswith("/"):
-                todo += reversed(beneath(text, self._roots))
+                todo += reversed(relative_to_root(text, self._roots))
                 while held:
                     os.close(held.pop())
             else:
                 todo += reversed(components(text))
-        return Place(held[-1] if held else self._fd, ".")
+        return OpenatPath(held[-1] if held else self._fd, ".")
 
     def _step(self, here: int, name: str, held: list[int], *, last: bool) -> str | None:
         """Enter a directory, or return a link's text; the last component is not entered."""
@@ -151,9 +153,9 @@ class Tree:
                 raise
             if last:
                 return None
-            raise refusal(errno.ENOTDIR) from error
+            raise os_error(errno.ENOTDIR) from error
 
 
 def _regular(found: os.stat_result) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise refusal(errno.EACCES)
+        raise os_error(errno.EACCES)

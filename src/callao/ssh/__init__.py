@@ -3,7 +3,7 @@
 
 from typing import TYPE_CHECKING
 
-from callao.deferred import defer
+from callao.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from callao.ssh.client import Answer, Client, banner, end
@@ -26,7 +26,7 @@ __all__ = [
     "user_key",
 ]
 
-__getattr__ = defer(
+__getattr__ = lazy_attributes(
     __name__,
     {
         "client": ("Answer", "Client", "banner", "end"),

@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.config.names import CONTROL_SUFFIX, LONGEST_USER, UNIX_PATH_MAX
+from callao.config.names import SSH_CONTROL_SUFFIX, MAX_USER_NAME, UNIX_PATH_MAX
 from callao.reach import Reach
 
 
@@ -82,7 +82,7 @@ def _proxy(reach: Reach) -> dict[str, str]:
 
 def _of_others(path: Path) -> str:
     """Shared by the logins of one user; by none where the path may be too long for a socket."""
-    if len(str(path).encode()) + 1 + LONGEST_USER + CONTROL_SUFFIX >= UNIX_PATH_MAX:
+    if len(str(path).encode()) + 1 + MAX_USER_NAME + SSH_CONTROL_SUFFIX >= UNIX_PATH_MAX:
         return "none"
     return f'"{_literal(path.with_suffix(""))}-%r{path.suffix}"'
 

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Templates: found by name, path or locator, read with their bases."""
 
-from callao.templates.find import bare_name, builtin_dir, find, is_path, names, user_names
+from callao.templates.find import builtin_dir, builtin_names, find, is_path, template_name, user_names
 from callao.templates.read import Source
-from callao.templates.resolve import Bases, Resolved, layered, resolve, resolve_text
+from callao.templates.resolve import Bases, Resolved, resolve, resolve_text, with_override_files
 
 __all__ = [
     "Bases",
     "Resolved",
     "Source",
-    "bare_name",
     "builtin_dir",
+    "builtin_names",
     "find",
     "is_path",
-    "layered",
-    "names",
     "resolve",
     "resolve_text",
+    "template_name",
     "user_names",
+    "with_override_files",
 ]

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from callao.errors import TemplateError
-from callao.templates.find import Found, find_beside
+from callao.templates.find import TemplateLocation, find_beside
 from callao.templates.read import Reader
 
 _FIELD = {"data": "content", "yq": "expression", "ansible": "playbook"}
 """By mode of provision, the field that the file's text becomes; ``script`` otherwise."""
 
 
-def embed(document: dict[str, object], found: Found, reader: Reader) -> dict[str, object]:
+def embed(document: dict[str, object], found: TemplateLocation, reader: Reader) -> dict[str, object]:
     """``document`` with each ``provision[].file`` and ``probes[].file`` read, relative to ``found``.
 
     What is not as lima.yaml has it stays as it is: validation has the words for it.
@@ -31,7 +31,9 @@ def embed(document: dict[str, object], found: Found, reader: Reader) -> dict[str
     return document
 
 
-def _embedded(entry: Mapping[str, Any], found: Found, reader: Reader, place: str) -> dict[str, Any]:
+def _embedded(
+    entry: Mapping[str, Any], found: TemplateLocation, reader: Reader, place: str
+) -> dict[str, Any]:
     file = entry.get("file")
     url = file.get("url") if isinstance(file, Mapping) else file
     if isinstance(url, int | float) and not isinstance(url, bool):

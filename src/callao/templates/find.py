@@ -11,11 +11,11 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 from callao.errors import TemplateError
-from callao.host import expanded, native_arch
+from callao.host import expand_user, native_arch
 from callao.templates.github import GitHub, parse_github
 from callao.templates.imagefile import image_name, is_image
 from callao.templates.names import name_of_path, name_of_url
-from callao.templates.url_plugins import transformed
+from callao.templates.url_plugins import translate_locator
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _ALLOWED = (
@@ -25,7 +25,7 @@ _ALLOWED = (
 
 
 @dataclass(frozen=True)
-class Found:
+class TemplateLocation:
     """A template's place: exactly one of ``path``, ``url`` and ``image`` is set.
 
     :param name: what an instance made from it is called where nobody says.
@@ -53,14 +53,14 @@ def builtin_dir() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[3] / "templates"
 
 
-def names() -> list[str]:
+def builtin_names() -> list[str]:
     """The built-in templates that stand for a box, sorted; those in a folder come as ``folder/name``."""
     return _names_below(builtin_dir())
 
 
 def user_names(home: Path) -> list[str]:
     """The same under ``$LIMA_HOME/_templates`` and each folder of ``LIMA_TEMPLATES_PATH``."""
-    return sorted({name for place in _user_places(home) for name in _names_below(place)})
+    return sorted({name for place in _user_folders(home) for name in _names_below(place)})
 
 
 def _names_below(folder: Path) -> list[str]:
@@ -68,10 +68,10 @@ def _names_below(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in found if not any(part[0] in "._" for part in path.parts))
 
 
-def _user_places(home: Path) -> list[Path]:
+def _user_folders(home: Path) -> list[Path]:
     listed = os.environ.get("LIMA_TEMPLATES_PATH", "")
     if listed:
-        return [expanded(each) for each in listed.split(os.pathsep) if each]
+        return [expand_user(each) for each in listed.split(os.pathsep) if each]
     return [home / "_templates"]
 
 
@@ -81,7 +81,7 @@ def scheme_of(reference: str) -> str:
     return match[1].lower() if match else ""
 
 
-def bare_name(reference: str) -> str | None:
+def template_name(reference: str) -> str | None:
     """The name behind ``template:``, without query and fragment; None where there is no such scheme."""
     if scheme_of(reference) != "template":
         return None
@@ -96,7 +96,7 @@ def is_path(reference: str) -> bool:
     return reference.endswith((".yaml", ".yml")) or reference.startswith((".", "/", "~"))
 
 
-def find(reference: str, home: Path, beside: Found | None = None) -> Found:
+def find(reference: str, home: Path, beside: TemplateLocation | None = None) -> TemplateLocation:
     """The place that ``reference`` means.
 
     A name is looked for among the user's templates, then among the built-in ones, with or without
@@ -105,10 +105,10 @@ def find(reference: str, home: Path, beside: Found | None = None) -> Found:
 
     :raises TemplateError: when there is none, or it is no locator.
     """
-    reference = transformed(reference)
+    reference = translate_locator(reference)
     if scheme_of(reference) == "github":
         place = parse_github(reference)
-        return _image(place.url, None) if is_image(place.path) else of_github(place)
+        return _image(place.url, None) if is_image(place.path) else github_location(place)
     if is_image(reference):
         return _image(reference, beside)
     found = _by_scheme(reference, home, beside)
@@ -116,7 +116,7 @@ def find(reference: str, home: Path, beside: Found | None = None) -> Found:
         return found
     if beside is None:
         if is_path(reference) or ("/" in reference and _is_file(Path(reference))):
-            return _file(expanded(reference), reference)
+            return _file(expand_user(reference), reference)
         return _named(reference, home, reference)
     if not is_path(reference) and not _is_beside(reference, beside):
         try:
@@ -127,37 +127,37 @@ def find(reference: str, home: Path, beside: Found | None = None) -> Found:
     return _relative(reference, home, beside)
 
 
-def find_beside(reference: str, home: Path, beside: Found) -> Found:
+def find_beside(reference: str, home: Path, beside: TemplateLocation) -> TemplateLocation:
     """A script's file by its locator, relative to the template that names it.
 
     :raises TemplateError: when there is none, or when a remote template names a file of this machine.
     """
-    reference = transformed(reference)
+    reference = translate_locator(reference)
     return _by_scheme(reference, home, beside) or _relative(reference, home, beside)
 
 
-def of_github(place: GitHub) -> Found:
+def github_location(place: GitHub) -> TemplateLocation:
     """A file of a repository."""
-    return Found(name_of_path(place.path), url=place.url, github=place)
+    return TemplateLocation(name_of_path(place.path), url=place.url, github=place)
 
 
-def _by_scheme(reference: str, home: Path, beside: Found | None) -> Found | None:
+def _by_scheme(reference: str, home: Path, beside: TemplateLocation | None) -> TemplateLocation | None:
     scheme = scheme_of(reference)
     if scheme == "template":
-        return _named(bare_name(reference) or "", home, reference)
+        return _named(template_name(reference) or "", home, reference)
     if scheme == "file":
         return _file_url(reference, beside)
     if scheme == "github":
-        return of_github(parse_github(reference))
+        return github_location(parse_github(reference))
     if scheme in ("https", "http"):
         url = urldefrag(scheme + reference[len(scheme) :]).url
-        return Found(name_of_url(url), url=url)
+        return TemplateLocation(name_of_url(url), url=url)
     if scheme:
         raise TemplateError(f"template: {reference!r} is not known (allowed: {_ALLOWED}).")
     return None
 
 
-def _file_url(reference: str, beside: Found | None) -> Found:
+def _file_url(reference: str, beside: TemplateLocation | None) -> TemplateLocation:
     _refuse_from_remote(reference, beside)
     path = reference.removeprefix("file://")
     if path == reference or not path.startswith("/"):
@@ -165,8 +165,8 @@ def _file_url(reference: str, beside: Found | None) -> Found:
     return _file(Path(path) if os.path.lexists(path) else Path(unquote(path)), reference)
 
 
-def _relative(reference: str, home: Path, beside: Found) -> Found:
-    path = expanded(reference)
+def _relative(reference: str, home: Path, beside: TemplateLocation) -> TemplateLocation:
+    path = expand_user(reference)
     if path.is_absolute():
         _refuse_from_remote(reference, beside)
         return _file(path, reference)
@@ -177,54 +177,54 @@ def _relative(reference: str, home: Path, beside: Found) -> Found:
         )
     if beside.url:
         url = urljoin(beside.url, reference)
-        return Found(name_of_url(url), url=url)
+        return TemplateLocation(name_of_url(url), url=url)
     if beside.named and not _is_beside(reference, beside):
         return _named(posixpath.join(posixpath.dirname(beside.named), reference), home, reference)
     assert beside.path is not None
     return _file(beside.path.parent / path, reference)
 
 
-def _is_beside(reference: str, beside: Found) -> bool:
+def _is_beside(reference: str, beside: TemplateLocation) -> bool:
     return beside.path is not None and _is_file(beside.path.parent / reference)
 
 
-def _image(reference: str, beside: Found | None) -> Found:
+def _image(reference: str, beside: TemplateLocation | None) -> TemplateLocation:
     """Relative to the template that names it; as it is on a command line."""
     location = reference
     if beside is not None and not scheme_of(reference):
-        path = expanded(reference)
+        path = expand_user(reference)
         if beside.url and not path.is_absolute():
             location = urljoin(beside.url, reference)
         elif beside.path is not None:
             location = str(beside.path.parent / path)
-    return Found(image_name(reference, native_arch()), image=location)
+    return TemplateLocation(image_name(reference, native_arch()), image=location)
 
 
-def _named(name: str, home: Path, reference: str) -> Found:
+def _named(name: str, home: Path, reference: str) -> TemplateLocation:
     """As Lima has it: ``.yaml`` is added to what has no extension, and a digit begins none."""
-    places = [*_user_places(home), builtin_dir()]
+    places = [*_user_folders(home), builtin_dir()]
     if name and ".." not in name and "\0" not in name:
         _, dot, extension = posixpath.basename(name).rpartition(".")
         file = name if dot and extension and not extension[0].isdigit() else f"{name}.yaml"
         for place in places:
             path = place / file
             if _is_file(path):
-                return Found(name_of_path(file), path, named=file)
+                return TemplateLocation(name_of_path(file), path, named=file)
     raise TemplateError(
         f"template: {reference!r} is neither built in nor in {places[0]}.",
-        hint=f"{_meant(name)} or give a file's path.",
+        hint=f"{_suggestion(name)} or give a file's path.",
     )
 
 
-def _meant(name: str) -> str:
+def _suggestion(name: str) -> str:
     from difflib import get_close_matches
 
-    known = names()
+    known = builtin_names()
     near = " or ".join(map(repr, get_close_matches(name, known, n=3, cutoff=0.7)))
     return f"Did you mean {near}? Name it so," if near else f"Built in are: {', '.join(known)};"
 
 
-def _refuse_from_remote(reference: str, beside: Found | None) -> None:
+def _refuse_from_remote(reference: str, beside: TemplateLocation | None) -> None:
     if beside is not None and beside.url:
         raise TemplateError(
             f"template: {reference!r}: a remote template cannot name a file of this machine.",
@@ -232,13 +232,13 @@ def _refuse_from_remote(reference: str, beside: Found | None) -> None:
         )
 
 
-def _file(path: Path, reference: str) -> Found:
+def _file(path: Path, reference: str) -> TemplateLocation:
     path = path if path.is_absolute() else Path.cwd() / path
     if not _is_file(path):
         raise TemplateError(
             f"template: {reference!r}: there is no file {path}.", hint="Give an existing file's path."
         )
-    return Found(name_of_path(str(path)), path)
+    return TemplateLocation(name_of_path(str(path)), path)
 
 
 def _is_file(path: Path) -> bool:

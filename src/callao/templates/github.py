@@ -19,7 +19,7 @@ _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
 _REPO = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]+")
 _RAW = "https://raw.githubusercontent.com"
 _ALLOWED = "allowed: github:OWNER/REPO[/PATH][@REF], within the repository"
-_LONGEST_LINK = 1024
+_MAX_LINK = 1024
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def parse_github(text: str) -> GitHub:
     return GitHub(owner, repo, posixpath.normpath(path), ref)
 
 
-def leads_to(place: GitHub, text: str) -> GitHub | None:
+def symlink_target(place: GitHub, text: str) -> GitHub | None:
     """The file that the text at ``place`` stands for; None for a text that stands for itself.
 
     GitHub serves a symbolic link as a text that holds its target.
@@ -77,7 +77,7 @@ def leads_to(place: GitHub, text: str) -> GitHub | None:
         return None
     if place.is_namesake and text.startswith("github:"):
         return redirect(place, text)
-    head = text[:_LONGEST_LINK]
+    head = text[:_MAX_LINK]
     if not head or any(each in head for each in "\n :"):
         return None
     path = posixpath.normpath(posixpath.join(posixpath.dirname(place.path), head))

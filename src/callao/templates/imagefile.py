@@ -40,8 +40,8 @@ def image_document(locator: str, native: str) -> dict[str, object]:
 
     :param native: the host's architecture, where the file's name says none.
     """
-    system = next((os for word, os in _OS.items() if _has(rf"(?i:{word})", locator)), "Linux")
-    arch = next((arch for word, arch in _ARCH.items() if _has(word, locator)), "")
+    system = next((os for word, os in _OS.items() if _contains(rf"(?i:{word})", locator)), "Linux")
+    arch = next((arch for word, arch in _ARCH.items() if _contains(word, locator)), "")
     arch = arch or ("aarch64" if system == "Darwin" else native)
     return {"os": system, "arch": arch, "images": [{"location": locator, "arch": arch}]}
 
@@ -50,22 +50,22 @@ def image_name(locator: str, native: str) -> str:
     """The default name of an instance that is made from an image: the file's name without generic parts."""
     name = _FILE.sub("", posixpath.basename(locator).lower()).removeprefix("nocloud_")
     for word in _GENERIC:
-        name = _without(word, name)
+        name = _remove_word(word, name)
     name = name.replace("universalmac_", "macos-", 1).replace("arm64-aarch64", "arm64", 1)
     arch = str(image_document(locator, native)["arch"])
     if arch == native:
-        name = _without(arch, name)
+        name = _remove_word(arch, name)
     name = re.sub(r"[-_.]20\d{6}([-_.]\d+)?\b", "", name, flags=re.ASCII)
     name = re.sub(r"^arch\b", "archlinux", name, flags=re.ASCII)
     name = re.sub(r"-(\d+)-(\d+)\.", _without_repeat, name, flags=re.ASCII)
     return re.sub(r"^(macos-[\d.]+)[-_].*$", r"\1", name, flags=re.ASCII)
 
 
-def _has(word: str, text: str) -> bool:
+def _contains(word: str, text: str) -> bool:
     return re.search(rf"\b{word}\b", text, re.ASCII) is not None
 
 
-def _without(word: str, name: str) -> str:
+def _remove_word(word: str, name: str) -> str:
     return re.sub(rf"[-_.]{word}\b", "", name, flags=re.ASCII)
 
 

@@ -11,11 +11,11 @@ from urllib.parse import urljoin, urlsplit
 from callao.errors import CallaoError, TemplateError
 from callao.events import Reporter, silent
 from callao.offline import NetworkAccess
-from callao.templates.find import Found, of_github
-from callao.templates.github import leads_to, redirect
+from callao.templates.find import TemplateLocation, github_location
+from callao.templates.github import redirect, symlink_target
 from callao.templates.names import name_of_url
 
-_LARGEST = 4 * 2**20
+_MAX_BYTES = 4 * 2**20
 """Bytes; a lima.yaml has a few thousand."""
 
 _REDIRECTS = 3
@@ -41,7 +41,7 @@ class Reader:
     texts: list[str] = field(default_factory=list)
     """Of the template and its bases, as they are read."""
 
-    def text(self, found: Found, digest: str | None = None) -> str:
+    def text(self, found: TemplateLocation, digest: str | None = None) -> str:
         """The text at ``found``.
 
         :param digest: what its bytes must have, ``sha256:HEX`` or ``sha512:HEX``.
@@ -49,50 +49,50 @@ class Reader:
         """
         return self.read(found, digest)[0]
 
-    def read(self, found: Found, digest: str | None = None) -> tuple[str, Found]:
+    def read(self, found: TemplateLocation, digest: str | None = None) -> tuple[str, TemplateLocation]:
         """The text, and its final location behind links and redirects."""
         try:
-            data = self._noted(found, digest)
+            data = self._record_source(found, digest)
         except TemplateError:
             place = found.github
             if digest or place is None or not (place.is_namesake and place.ref):
                 raise
             # An owner's namesake repository may have its redirects on one branch only.
-            default = of_github(place.default_branch)
-            data = self._noted(default, None)
-            found = of_github(redirect(place, data.decode("utf-8", "replace")))
-            data = self._noted(found, None)
+            default = github_location(place.default_branch)
+            data = self._record_source(default, None)
+            found = github_location(redirect(place, data.decode("utf-8", "replace")))
+            data = self._record_source(found, None)
         for _ in range(_REDIRECTS):
-            target = _linked(found, data.decode("utf-8", "replace"))
+            target = _symlink_location(found, data.decode("utf-8", "replace"))
             if target is None:
                 break
             found = target
-            data = self._noted(found, None)
+            data = self._record_source(found, None)
         try:
             return data.decode("utf-8"), found
         except UnicodeDecodeError as error:
             raise TemplateError(f"template {found.location} cannot be read: {error}.") from error
 
-    def _noted(self, found: Found, digest: str | None) -> bytes:
+    def _record_source(self, found: TemplateLocation, digest: str | None) -> bytes:
         """A link and what it leads to are two sources: either may change."""
-        data = self._data(found, digest)
+        data = self._read_bytes(found, digest)
         self.sources.append(Source(found.location, "sha256:" + hashlib.sha256(data).hexdigest()))
         return data
 
-    def _data(self, found: Found, digest: str | None) -> bytes:
+    def _read_bytes(self, found: TemplateLocation, digest: str | None) -> bytes:
         try:
             name = _algorithm(digest)
-            path = found.path or self._fetched(found.url, digest)
+            path = found.path or self._fetch(found.url, digest)
             with path.open("rb") as file:
-                data = file.read(_LARGEST + 1)
+                data = file.read(_MAX_BYTES + 1)
         except OSError as error:
             raise TemplateError(f"template {found.location} cannot be read: {error.strerror}.") from error
         except TemplateError:
             raise
         except CallaoError as error:
             raise TemplateError(f"template {found.location} is not available: {error}") from error
-        if len(data) > _LARGEST:
-            raise TemplateError(f"template {found.location} is larger than {_LARGEST // 2**20} MiB.")
+        if len(data) > _MAX_BYTES:
+            raise TemplateError(f"template {found.location} is larger than {_MAX_BYTES // 2**20} MiB.")
         have = f"{name}:{hashlib.new(name, data).hexdigest()}"
         if digest and have != digest:
             raise TemplateError(
@@ -101,11 +101,11 @@ class Reader:
             )
         return data
 
-    def _fetched(self, url: str, digest: str | None) -> Path:
+    def _fetch(self, url: str, digest: str | None) -> Path:
         """With a digest the cache will do; without one, only the server knows what is there now."""
         from callao.images import DownloadLimits, fetch, newest  # a load that local templates need not pay
 
-        home, report, limits = self.home, self.report, DownloadLimits(most=_LARGEST)
+        home, report, limits = self.home, self.report, DownloadLimits(most=_MAX_BYTES)
         if digest or self.access is NetworkAccess.OFFLINE:
             access = self.access
             return fetch(url, digest=digest, home=home, report=report, access=access, limits=limits).path
@@ -120,11 +120,11 @@ def _algorithm(digest: str | None) -> str:
     return algorithm(digest)
 
 
-def _linked(found: Found, text: str) -> Found | None:
+def _symlink_location(found: TemplateLocation, text: str) -> TemplateLocation | None:
     """Where a text from a server leads that is a symbolic link's target, as GitHub serves it."""
     if found.github is not None:
-        place = leads_to(found.github, text)
-        return of_github(place) if place is not None else None
+        place = symlink_target(found.github, text)
+        return github_location(place) if place is not None else None
     line = text.rstrip("\n")
     path = urlsplit(found.url).path.lower()
     if not path.endswith((".yaml", ".yml")) or not line or any(each in line for each in "\n :"):
@@ -132,4 +132,4 @@ def _linked(found: Found, text: str) -> Found | None:
     if line.startswith(("/", "#", "{", "[")) or ".." in line.split("/"):
         return None
     url = urljoin(found.url, line)
-    return Found(name_of_url(url), url=url)
+    return TemplateLocation(name_of_url(url), url=url)

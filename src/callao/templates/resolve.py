@@ -9,17 +9,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.config import conform, dump, has_more, lay, load, merge, stack, unused, with_environment
+from callao.config import (
+    coerce,
+    dump,
+    has_more_documents,
+    load,
+    merge,
+    merge_override_files,
+    merge_without_combining,
+    unused_parameters,
+    with_environment,
+)
 from callao.errors import ConfigError, TemplateError
 from callao.events import Reporter, silent
 from callao.host import native_arch
 from callao.offline import NetworkAccess
 from callao.templates.embed import embed
-from callao.templates.find import Found, find
+from callao.templates.find import TemplateLocation, find
 from callao.templates.imagefile import image_document
 from callao.templates.read import Reader, Source
 
-_DEEPEST = 10
+_MAX_DEPTH = 10
 """Bases of bases; more is taken for a mistake."""
 
 
@@ -64,9 +74,9 @@ def resolve(
     """
     found = find(reference, home)
     reader = Reader(home, access, report)
-    text, document, there = _loaded(found, None, reader)
-    users = _users_base(home, access, report) if bases is Bases.WITH_USERS else None
-    document = _complete(document, there, reader, (_place(found),), users)
+    text, document, there = _load(found, None, reader)
+    users = _base_yaml(home, access, report) if bases is Bases.WITH_USERS else None
+    document = _complete(document, there, reader, (_source_place(found),), users)
     return Resolved(
         found.name, found.location, merge([document]), tuple(reader.sources), text, tuple(reader.notices),
         tuple(reader.texts),
@@ -83,12 +93,14 @@ def resolve_text(
 ) -> Resolved:
     """Resolve a text from elsewhere, such as standard input."""
     reader = Reader(home, access, report)
-    users = _users_base(home, access, report)
-    document = _complete(_said(text, source, reader), Found(source, Path(source)), reader, (), users)
+    users = _base_yaml(home, access, report)
+    document = _complete(
+        _parse(text, source, reader), TemplateLocation(source, Path(source)), reader, (), users
+    )
     return Resolved(source, source, merge([document]), text=text, notices=tuple(reader.notices))
 
 
-def layered(
+def with_override_files(
     document: Mapping[str, object], home: Path, *, access: NetworkAccess = NetworkAccess.ONLINE
 ) -> dict[str, object]:
     """``_config/override.yaml`` over ``document`` over ``_config/default.yaml``, where they exist.
@@ -98,47 +110,55 @@ def layered(
     :param document: a template that is complete.
     :raises ConfigError: when one of the user's two is none, or nothing uses a parameter of the template.
     """
-    override, default = (_layer(home, name, access) for name in ("override", "default"))
-    problems = unused(document.get("param"), (override, document, default))
+    override, default = (_override_file(home, name, access) for name in ("override", "default"))
+    problems = unused_parameters(document.get("param"), (override, document, default))
     if problems:
         raise ConfigError(problems)
-    return with_environment(lay(document, override=override, default=default), os.environ)
+    return with_environment(merge_override_files(document, override=override, default=default), os.environ)
 
 
-def _layer(home: Path, name: str, access: NetworkAccess) -> dict[str, object]:
+def _override_file(home: Path, name: str, access: NetworkAccess) -> dict[str, object]:
     """One of the user's two files, which have no bases."""
     path = home / "_config" / f"{name}.yaml"
     if not path.is_file():
         return {}
-    found, reader = Found(name, path), Reader(home, access)
+    found, reader = TemplateLocation(name, path), Reader(home, access)
     text = reader.text(found)
     document = load(text, str(path))
     document.pop("base", None)
-    _, problems, _ = conform(document)
+    _, problems, _ = coerce(document)
     if problems:
-        from callao.config import locate
+        from callao.config import locate_problems
 
-        raise ConfigError(locate(problems, text), source=str(path))
+        raise ConfigError(locate_problems(problems, text), source=str(path))
     return embed(document, found, reader)
 
 
-def _users_base(home: Path, access: NetworkAccess, report: Reporter) -> dict[str, object] | None:
+def _base_yaml(home: Path, access: NetworkAccess, report: Reporter) -> dict[str, object] | None:
     """It is nobody's template: what locks a template does not lock it."""
     path = home / "_config" / "base.yaml"
-    return _read(Found("base", path), None, Reader(home, access, report), ()) if path.is_file() else None
+    return (
+        _read(TemplateLocation("base", path), None, Reader(home, access, report), ())
+        if path.is_file()
+        else None
+    )
 
 
-def _read(found: Found, digest: str | None, reader: Reader, above: tuple[str, ...]) -> dict[str, object]:
-    place = _place(found)
+def _read(
+    found: TemplateLocation, digest: str | None, reader: Reader, above: tuple[str, ...]
+) -> dict[str, object]:
+    place = _source_place(found)
     if place in above:
         raise TemplateError(f"base: {' -> '.join((*above, place))} forms a cycle.")
-    if len(above) >= _DEEPEST:
-        raise TemplateError(f"base: {place} is more than {_DEEPEST} bases deep.")
-    _, document, there = _loaded(found, digest, reader)
+    if len(above) >= _MAX_DEPTH:
+        raise TemplateError(f"base: {place} is more than {_MAX_DEPTH} bases deep.")
+    _, document, there = _load(found, digest, reader)
     return _complete(document, there, reader, (*above, place))
 
 
-def _loaded(found: Found, digest: str | None, reader: Reader) -> tuple[str, dict[str, object], Found]:
+def _load(
+    found: TemplateLocation, digest: str | None, reader: Reader
+) -> tuple[str, dict[str, object], TemplateLocation]:
     """The text, what it says, and where it is in the end."""
     if found.image:
         document = image_document(found.image, native_arch())
@@ -146,26 +166,26 @@ def _loaded(found: Found, digest: str | None, reader: Reader) -> tuple[str, dict
         return reader.texts[-1], document, found
     text, there = reader.read(found, digest)
     reader.texts.append(text)
-    return text, _said(text, found.location, reader), there
+    return text, _parse(text, found.location, reader), there
 
 
-def _said(text: str, location: str, reader: Reader) -> dict[str, object]:
+def _parse(text: str, location: str, reader: Reader) -> dict[str, object]:
     """The first document of the text; that others are left out is told."""
     document = load(text, location)
-    if has_more(text):
+    if has_more_documents(text):
         reader.notices.append(
             f"{location}: only the first YAML document is read; the others have no effect."
         )
     return document
 
 
-def _place(found: Found) -> str:
+def _source_place(found: TemplateLocation) -> str:
     return str(found.path.resolve()) if found.path else found.location
 
 
 def _complete(
     document: dict[str, object],
-    found: Found,
+    found: TemplateLocation,
     reader: Reader,
     above: tuple[str, ...],
     users: dict[str, object] | None = None,
@@ -179,14 +199,14 @@ def _complete(
     seen: set[str] = set()
     for locator, digest in _locators(bases, found):
         base = find(locator, reader.home, beside=found)
-        if _place(base) in seen:
+        if _source_place(base) in seen:
             raise TemplateError(f"{found.location}: base: {locator!r} is listed twice (allowed: once).")
-        seen.add(_place(base))
+        seen.add(_source_place(base))
         layers.append(_read(base, digest, reader, above))
-    return stack(layers)
+    return merge_without_combining(layers)
 
 
-def _locators(bases: object, found: Found) -> Iterator[tuple[str, str | None]]:
+def _locators(bases: object, found: TemplateLocation) -> Iterator[tuple[str, str | None]]:
     """``base`` is a locator, or a list of locators and {url, digest}."""
     if isinstance(bases, Mapping):
         raise TemplateError(

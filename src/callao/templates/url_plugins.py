@@ -14,24 +14,24 @@ from callao.errors import TemplateError
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL | re.IGNORECASE)
 _OWN = frozenset({"template", "file", "github", "https", "http"})
-_MOST = 10
-_PATIENCE = 60.0
-_LONGEST = 4096
+_MAX_STEPS = 10
+_TIMEOUT = 60.0
+_MAX_LOCATOR = 4096
 
 
-def transformed(locator: str) -> str:
+def translate_locator(locator: str) -> str:
     """The final locator of ``locator``; unchanged where no plugin has its scheme.
 
     :raises TemplateError: when the program fails, or says another of its own for ever.
     """
     first = locator
-    for _ in range(_MOST):
+    for _ in range(_MAX_STEPS):
         match = _SCHEME.fullmatch(locator)
         if match is None or match[1].lower() in _OWN:
             return locator
-        from callao.plugins import plugin
+        from callao.cli_plugins import find_program
 
-        program = plugin(f"url-{match[1].lower()}")
+        program = find_program(f"url-{match[1].lower()}")
         if program is None:
             return locator
         locator = _answer([str(program), match[2]], locator)
@@ -41,13 +41,13 @@ def transformed(locator: str) -> str:
 def _answer(argv: list[str], locator: str) -> str:
     try:
         done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT, check=False
         )
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise TemplateError(f"template: {locator!r}: {argv[0]} did not answer: {error}.") from error
     said = (done.stdout if done.returncode == 0 else done.stderr).decode("utf-8", "replace").strip()
     if done.returncode != 0:
         raise TemplateError(f"template: {locator!r}: {argv[0]} failed: {said or done.returncode}.")
-    if not said or len(said) > _LONGEST or not said.isprintable():
+    if not said or len(said) > _MAX_LOCATOR or not said.isprintable():
         raise TemplateError(f"template: {locator!r}: {argv[0]} printed no locator (allowed: one line).")
     return said

@@ -27,7 +27,7 @@ from callao.hostagent.channel.guestlink import GuestLink, Message
 from callao.hostagent.ports.carriers import ByAgent
 from callao.instances import inspect
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward, forwards_of
-from callao.ports import Wanted, is_free
+from callao.ports import WantedForward, is_free
 
 pytestmark = pytest.mark.guest
 
@@ -506,7 +506,7 @@ def test_another_way_to_the_program_is_a_socket_that_ssh_forwards(box: Box, tmp_
         async with asyncio.timeout(PATIENCE):
             while not any(port in each for message in heard for each in message.get("added", ())):
                 await asyncio.sleep(0.1)
-            await agent.open(Wanted("tcp", "127.0.0.1", host_port, "127.0.0.1", port))
+            await agent.open(WantedForward("tcp", "127.0.0.1", host_port, "127.0.0.1", port))
             while not (said := await asyncio.to_thread(echoed, host_port)):
                 await asyncio.sleep(0.1)
         await link.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from callao.templates import layered, resolve_text
+from callao.templates import resolve_text, with_override_files
 from support.corpus.canonical import canonical, difference
 from support.corpus.host import defaults, filled
 from support.corpus.verdict import Verdict, attempt, wanted, wanted_taken
@@ -18,7 +18,9 @@ Case = dict[str, Any]
 def verdicts(case: Case, folder: Path) -> tuple[Verdict, Verdict]:
     return compared(
         case,
-        lambda: filled(layered(resolve_text(case["yaml"], "lima.yaml", folder).document, folder)),
+        lambda: filled(
+            with_override_files(resolve_text(case["yaml"], "lima.yaml", folder).document, folder)
+        ),
         case["yaml"],
     )
 

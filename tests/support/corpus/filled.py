@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.config import dump, load
-from callao.templates import layered, resolve
+from callao.templates import resolve, with_override_files
 from support.corpus.canonical import canonical, difference
 from support.corpus.host import defaults, filled
 from support.corpus.verdict import Verdict, attempt
@@ -25,7 +25,7 @@ def verdicts(case: dict[str, Any], folder: Path) -> tuple[Verdict, Verdict]:
     expected = canonical(_with_defaults(case["filled"]), text=spoken)
 
     def made() -> Any:
-        text = dump(filled(layered(resolve(str(folder / "x.yaml"), home).document, home)))
+        text = dump(filled(with_override_files(resolve(str(folder / "x.yaml"), home).document, home)))
         return _differences(expected, load(text, "ours"), spoken), _refused_by_lima(load(text, "ours"))
 
     def again() -> Any:

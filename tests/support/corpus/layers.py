@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from callao.templates import layered, resolve_text
+from callao.templates import resolve_text, with_override_files
 from support.corpus.documents import compared
 from support.corpus.host import filled
 from support.corpus.verdict import Verdict
@@ -23,6 +23,6 @@ def verdicts(case: dict[str, Any], folder: Path) -> tuple[Verdict, Verdict]:
 
     def made() -> dict[str, Any]:
         document = resolve_text(case["template"], "x.yaml", folder).document
-        return filled(layered(document, folder))
+        return filled(with_override_files(document, folder))
 
     return compared(case, made, " ".join(case.get(key, "") for key in ("template", *_FILES)))

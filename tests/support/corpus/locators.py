@@ -21,7 +21,7 @@ from callao.cli.commands.create import instance_name
 from callao.config import check_name
 from callao.errors import DownloadError
 from callao.images import CachedFile
-from callao.templates import layered, resolve
+from callao.templates import resolve, with_override_files
 from support.corpus.canonical import canonical
 from support.corpus.documents import compared
 from support.corpus.host import filled
@@ -89,7 +89,7 @@ def _world(case: dict[str, Any], folder: Path, here: Path) -> Iterator[None]:
 
 def _complete(folder: Path, here: Path) -> dict[str, Any]:
     home = folder / "home"
-    return filled(layered(resolve(str(here / "x.yaml"), home).document, home))
+    return filled(with_override_files(resolve(str(here / "x.yaml"), home).document, home))
 
 
 def _started(locator: str, home: Path, here: Path) -> tuple[str, dict[str, Any]]:

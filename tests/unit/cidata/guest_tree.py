@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from callao.cidata import Seed, content
+from callao.cidata import Seed, seed_files
 
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1501:1501::/home/alice.guest:/bin/sh\n"
 _GROUP = "root:x:0:\nalice:x:1501:\n"
@@ -92,8 +92,8 @@ class GuestTree:
         """One boot: a fresh /run, the early part if the seed has one, then the per-boot script."""
         shutil.rmtree(self.root / "run")
         (self.root / "run").mkdir()
-        self._insert(content(seed))
-        document = yaml.safe_load(content(seed)["user-data"])
+        self._insert(seed_files(seed))
+        document = yaml.safe_load(seed_files(seed)["user-data"])
         output = ""
         for command in document.get("bootcmd", ()):
             output += self.chroot(*command)
@@ -106,7 +106,7 @@ class GuestTree:
         """One boot of an image without cloud-init: its own units run the seed's first-boot.sh."""
         shutil.rmtree(self.root / "run")
         (self.root / "run/callao").mkdir(parents=True)
-        self._insert(content(seed))
+        self._insert(seed_files(seed))
         output = "".join(self.chroot("/mnt/lima-cidata/first-boot.sh", stage) for stage in ("early", "late"))
         return self._done(output)
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import yaml
 
-from callao.cidata import Seed, content
+from callao.cidata import Seed, seed_files
 from callao.config.schema import (
     CACerts,
     HostResolver,
@@ -29,7 +29,7 @@ _CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
 
 
 def _yaml(seed: Seed, name: str) -> dict[str, Any]:
-    document = yaml.safe_load(content(seed)[name])
+    document = yaml.safe_load(seed_files(seed)[name])
     assert isinstance(document, dict)
     return document
 
@@ -39,7 +39,7 @@ def _user_data(seed: Seed) -> dict[str, Any]:
 
 
 def test_user_data_is_a_cloud_config(make_seed):
-    assert content(make_seed())["user-data"].startswith(b"#cloud-config\n")
+    assert seed_files(make_seed())["user-data"].startswith(b"#cloud-config\n")
 
 
 def test_the_user_mirrors_the_configuration_and_there_is_no_other(make_seed):
@@ -82,14 +82,14 @@ def test_the_host_name_is_limas(make_seed, name, hostname):
     document = _user_data(seed)
     assert (document["hostname"], document["fqdn"]) == (hostname, hostname)
     assert _yaml(seed, "meta-data")["local-hostname"] == hostname
-    assert f"192.168.5.15\t{hostname}.internal\n" in content(seed)["etc_hosts"].decode()
+    assert f"192.168.5.15\t{hostname}.internal\n" in seed_files(seed)["etc_hosts"].decode()
 
 
 def test_a_host_name_that_is_asked_for_takes_its_place(make_seed):
     seed = make_seed(hostname="shop")
     document = _user_data(seed)
     assert (document["hostname"], document["fqdn"]) == ("shop", "shop")
-    assert "192.168.5.15\tshop.internal\n" in content(seed)["etc_hosts"].decode()
+    assert "192.168.5.15\tshop.internal\n" in seed_files(seed)["etc_hosts"].decode()
 
 
 def test_the_locale_is_left_alone(make_seed):
@@ -159,14 +159,14 @@ def test_the_instance_id_changes_with_the_content_and_only_then(make_seed):
 def test_provision_scripts_keep_their_number_and_their_bytes(make_seed):
     modes = ("system", "user", "boot", "dependency")
     entries = tuple(Provision(mode=ProvisionMode(mode), script=f"#!/bin/sh\n# é {mode}\n") for mode in modes)
-    files = content(make_seed(provision=entries))
+    files = seed_files(make_seed(provision=entries))
     for index, mode in enumerate(modes):
         assert files[f"provision.{mode}/{index:08d}"].decode() == f"#!/bin/sh\n# é {mode}\n"
 
 
 def test_a_data_file_comes_with_its_place_owner_and_mode(make_seed):
     entry = Provision(mode=ProvisionMode.DATA, path="/etc/x", content="hi", owner="alice", overwrite=False)
-    files = content(make_seed(provision=(Provision(script="true"), entry)))
+    files = seed_files(make_seed(provision=(Provision(script="true"), entry)))
     assert files["provision.data/00000001"] == b"hi"
     lines = files["lima.env"].decode().splitlines()
     assert "LIMA_CIDATA_DATAFILE_00000001_PATH=/etc/x" in lines
@@ -177,7 +177,7 @@ def test_a_data_file_comes_with_its_place_owner_and_mode(make_seed):
 
 def test_an_edit_comes_with_its_expression_place_owner_and_mode(make_seed):
     entry = Provision(mode=ProvisionMode.YQ, path="/etc/x.json", expression=".a = 1", permissions="600")
-    files = content(make_seed(provision=(Provision(script="true"), entry)))
+    files = seed_files(make_seed(provision=(Provision(script="true"), entry)))
     assert files["provision.yq/00000001"] == b".a = 1"
     lines = files["lima.env"].decode().splitlines()
     assert [line for line in lines if line.startswith("LIMA_CIDATA_YQ_PROVISION_")] == [
@@ -187,7 +187,7 @@ def test_an_edit_comes_with_its_expression_place_owner_and_mode(make_seed):
         "LIMA_CIDATA_YQ_PROVISION_00000001_PERMISSIONS=600",
     ]
     assert "edit.sh" in files
-    assert "edit.sh" not in content(make_seed())
+    assert "edit.sh" not in seed_files(make_seed())
 
 
 @pytest.mark.parametrize(
@@ -199,14 +199,14 @@ def test_an_edit_comes_with_its_expression_place_owner_and_mode(make_seed):
 )
 def test_a_provision_entry_that_cannot_be_carried_over_is_named(make_seed, entry, path):
     with pytest.raises(ConfigError) as caught:
-        content(make_seed(provision=(entry,)))
+        seed_files(make_seed(provision=(entry,)))
     assert [problem.path for problem in caught.value.problems] == [path]
 
 
 def test_what_lima_calls_its_variables_we_call_them_too(make_seed):
     mount = Mount(location="/Users/alice", mount_point="/Users/alice")
     seed = make_seed(param={"Color": "red"}, mounts=(mount,), environment={"HOME": "/Users/alice"})
-    lima = dict(line.split("=", 1) for line in content(seed)["lima.env"].decode().splitlines())
+    lima = dict(line.split("=", 1) for line in seed_files(seed)["lima.env"].decode().splitlines())
     assert lima["LIMA_CIDATA_NAME"] == "web"
     assert lima["LIMA_CIDATA_USER"] == "alice"
     assert lima["LIMA_CIDATA_UID"] == "1501"
@@ -216,7 +216,7 @@ def test_what_lima_calls_its_variables_we_call_them_too(make_seed):
     assert lima["LIMA_CIDATA_MOUNTS"] == "1"
     assert lima["LIMA_CIDATA_MOUNTS_0_MOUNTPOINT"] == "/Users/alice"
     assert lima["LIMA_CIDATA_HOSTHOME_MOUNTPOINT"] == "/Users/alice"
-    assert content(seed)["param.env"] == b"PARAM_Color=red\n"
+    assert seed_files(seed)["param.env"] == b"PARAM_Color=red\n"
 
 
 @pytest.mark.parametrize(
@@ -225,24 +225,24 @@ def test_what_lima_calls_its_variables_we_call_them_too(make_seed):
 def test_values_reach_a_shell_as_they_are(make_seed, tmp_path, value):
     seed = make_seed(param={"X": value})
     script = tmp_path / "env.sh"
-    script.write_bytes(content(seed)["env.sh"])
+    script.write_bytes(seed_files(seed)["env.sh"])
     argv = ["sh", "-euc", '. "$1"; printf %s "$PARAM_X"', "sh", str(script)]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == value
 
 
 def test_a_name_that_no_shell_takes_is_kept_from_the_shells(make_seed):
-    files = content(make_seed(env={"A;reboot": "1", "B": "2"}))
+    files = seed_files(make_seed(env={"A;reboot": "1", "B": "2"}))
     assert b"reboot" not in files["env.sh"]
     assert b'B="2"\n' in files["etc_environment"]
 
 
 def test_a_line_break_in_env_is_refused(make_seed):
     with pytest.raises(ConfigError, match=r"env\.A"):
-        content(make_seed(env={"A": "1\n2"}))
+        seed_files(make_seed(env={"A": "1\n2"}))
 
 
 def test_plain_leaves_the_guest_as_it_is_but_for_user_keys_and_provision(make_seed):
-    files = content(make_seed(plain=True, env={"A": "1"}, provision=(Provision(script="true"),)))
+    files = seed_files(make_seed(plain=True, env={"A": "1"}, provision=(Provision(script="true"),)))
     assert not {name for name in files if name.startswith(("boot/", "boot.packages/", "etc_"))}
     assert {"boot.sh", "provision.system/00000000"} <= set(files)
     assert b"export A=1\n" in files["env.sh"]
@@ -254,7 +254,7 @@ def test_plain_leaves_the_guest_as_it_is_but_for_user_keys_and_provision(make_se
 def test_sshfs_is_looked_for_only_when_mounts_need_it(make_seed, mounts, skip, installed):
     own = Provision(mode=ProvisionMode.DEPENDENCY, script="true", skip_default_dependency_resolution=skip)
     seed = make_seed(mounts=(Mount(location="/x", mount_point="/x"),) * mounts, provision=(own,))
-    assert ("boot.packages/10-sshfs.sh" in content(seed)) is installed
+    assert ("boot.packages/10-sshfs.sh" in seed_files(seed)) is installed
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_sshfs_is_looked_for_only_when_mounts_need_it(make_seed, mounts, skip, i
     ],
 )
 def test_names_that_lead_to_an_address_stand_in_etc_hosts(make_seed, hosts, lines):
-    text = content(make_seed(host_resolver=HostResolver(hosts=hosts)))["etc_hosts"].decode()
+    text = seed_files(make_seed(host_resolver=HostResolver(hosts=hosts)))["etc_hosts"].decode()
     assert text.splitlines() == [
         "192.168.5.2\thost.lima.internal",
         "192.168.5.15\tlima-web.internal",
@@ -291,7 +291,7 @@ def test_a_certificate_file_that_has_no_end_is_refused(make_seed, tmp_path):
     large.touch()
     os.truncate(large, 2**40)
     with pytest.raises(ConfigError, match="larger than 16 MiB") as caught:
-        content(make_seed(ca_certs=CACerts(files=("/dev/zero", str(tmp_path / "pipe"), str(large)))))
+        seed_files(make_seed(ca_certs=CACerts(files=("/dev/zero", str(tmp_path / "pipe"), str(large)))))
     assert len(caught.value.problems) == 3
 
 
@@ -300,7 +300,7 @@ def test_every_certificate_that_cannot_be_had_is_named(make_seed, tmp_path):
     empty.touch()
     wanted = CACerts(files=(str(tmp_path / "missing.pem"), str(empty)), certs=("junk",))
     with pytest.raises(ConfigError) as caught:
-        content(make_seed(ca_certs=wanted))
+        seed_files(make_seed(ca_certs=wanted))
     paths = [problem.path for problem in caught.value.problems]
     assert paths == ["caCerts.files[0]", "caCerts.files[1]", "caCerts.certs[0]"]
 
@@ -309,6 +309,6 @@ def test_content_touches_nothing(make_seed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seed = make_seed(provision=(Provision(script="true"),))
     before = msgspec.json.encode(seed.config)
-    content(seed)
+    seed_files(seed)
     assert list(Path.cwd().iterdir()) == []
     assert msgspec.json.encode(seed.config) == before

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from guest_tree import GuestTree
 
-from callao.cidata import content
+from callao.cidata import seed_files
 from callao.config.schema import CACerts, Network, Provision, ProvisionMode, User
 
 _CERTIFICATE = "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n"
@@ -199,12 +199,12 @@ def test_scripts_have_the_network_and_those_of_mode_boot_come_before_it(tree, ma
 
 
 def test_a_boot_that_need_not_wait_for_the_network_does_not(make_seed):
-    files = content(make_seed(param={"internal_netplanOptional": "true"}))
+    files = seed_files(make_seed(param={"internal_netplanOptional": "true"}))
     assert b"[Link]\nRequiredForOnline=no\n" in files["first-boot.network/10-callao-eth0.network"]
 
 
 def test_the_image_without_cloud_init_needs_no_yaml(make_seed):
-    files = content(make_seed())
+    files = seed_files(make_seed())
     assert files["first-boot/nics"] == b"52:55:55:aa:bb:cc eth0\n"
     assert files["first-boot/hostname"] == b"lima-web\n"
     assert "first-boot/early" not in files

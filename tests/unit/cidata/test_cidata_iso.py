@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pycdlib import PyCdlib
 
-from callao.cidata import content, write
+from callao.cidata import seed_files, write_iso
 from callao.config.schema import Provision, ProvisionMode
 
 
@@ -32,13 +32,13 @@ def _read(path: Path, kind: str) -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", ["rr_path", "joliet_path"])
 def test_every_file_can_be_read_back_by_its_name(make_seed, tmp_path, kind):
     entry = Provision(mode=ProvisionMode.DATA, path="/etc/x", content="é" * 5000)
-    files = content(make_seed(provision=(Provision(script="#!/bin/sh\n"), Provision(script=""), entry)))
-    write(files, tmp_path / "cidata.iso")
+    files = seed_files(make_seed(provision=(Provision(script="#!/bin/sh\n"), Provision(script=""), entry)))
+    write_iso(files, tmp_path / "cidata.iso")
     assert _read(tmp_path / "cidata.iso", kind) == files
 
 
 def test_nocloud_finds_the_volume_by_its_id(tmp_path):
-    write({"meta-data": b"x"}, tmp_path / "seed.iso")
+    write_iso({"meta-data": b"x"}, tmp_path / "seed.iso")
     data = (tmp_path / "seed.iso").read_bytes()
     assert data[0x8001:0x8006] == b"CD001"
     assert data[0x8028:0x8048] == b"cidata".ljust(32)
@@ -46,7 +46,7 @@ def test_nocloud_finds_the_volume_by_its_id(tmp_path):
 
 def test_scripts_are_executable_and_nothing_is_open_to_others(make_seed, tmp_path):
     entry = Provision(mode=ProvisionMode.DATA, path="/etc/x", content="x")
-    write(content(make_seed(provision=(Provision(script="true"), entry))), tmp_path / "seed.iso")
+    write_iso(seed_files(make_seed(provision=(Provision(script="true"), entry))), tmp_path / "seed.iso")
     image = PyCdlib()
     image.open(str(tmp_path / "seed.iso"))
     expected = {
@@ -65,7 +65,7 @@ def test_the_image_is_its_owners_alone_and_replaces_the_old_one(tmp_path):
     path = tmp_path / "cidata.iso"
     path.write_bytes(b"old")
     path.chmod(0o644)
-    write({"meta-data": b"x"}, path)
+    write_iso({"meta-data": b"x"}, path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["cidata.iso"]
 
@@ -74,6 +74,6 @@ def test_a_write_that_fails_leaves_the_old_image_and_nothing_else(tmp_path):
     path = tmp_path / "cidata.iso"
     path.write_bytes(b"old")
     with pytest.raises(TypeError):
-        write({"a": b"x", "b": None}, path)  # type: ignore[dict-item]
+        write_iso({"a": b"x", "b": None}, path)  # type: ignore[dict-item]
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["cidata.iso"]

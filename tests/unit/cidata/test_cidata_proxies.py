@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from callao.cidata.proxies import guest_environment, reachable
+from callao.cidata.proxies import guest_environment, with_guest_host
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from callao.cidata.proxies import guest_environment, reachable
     ],
 )
 def test_a_proxy_on_the_hosts_loopback_is_reached_at_the_gateway(proxy, expected):
-    assert reachable(proxy, "192.168.5.2") == expected
+    assert with_guest_host(proxy, "192.168.5.2") == expected
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from guest_tree import GuestTree
 
-from callao.cidata import content
+from callao.cidata import seed_files
 from callao.config.schema import HostResolver, Mount, Provision, ProvisionMode
 from callao.config.yq_edit import NotEdited, edited
 
@@ -144,7 +144,7 @@ def test_the_output_of_scripts_is_in_the_log_beside_their_names(tree, make_seed)
 
 
 def test_a_seed_that_cannot_be_mounted_is_reported(tree, make_seed):
-    document = content(make_seed())
+    document = seed_files(make_seed())
     del document["boot.sh"]
     entry = (resources.files("callao.cidata") / "scripts" / "entry.sh").read_text()
     tree.put("entry", entry, 0o755)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cli.conftest import Line
 
-from callao.cli.arguments.overrides import given, overridden
+from callao.cli.arguments.overrides import any_given, apply_flags
 from callao.config import dump, load
 from callao.errors import CallaoError
 
@@ -80,7 +80,7 @@ def test_a_flag_changes_what_it_names_and_the_original_stays(
     before: dict[str, Any], flags: dict[str, Any], after: dict[str, Any]
 ) -> None:
     original = copy.deepcopy(before)
-    assert overridden(before, flags) == after
+    assert apply_flags(before, flags) == after
     assert before == original
 
 
@@ -117,7 +117,7 @@ def test_a_flag_changes_what_it_names_and_the_original_stays(
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_named_with_what_can(flags: dict[str, Any], words: str) -> None:
     with pytest.raises(CallaoError) as caught:
-        overridden({"cpus": 2}, flags)
+        apply_flags({"cpus": 2}, flags)
     assert words in str(caught.value)
 
 
@@ -136,19 +136,19 @@ def test_a_template_of_another_shape_is_told_too(
     document: dict[str, Any], flags: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(CallaoError) as caught:
-        overridden(document, flags)
+        apply_flags(document, flags)
     assert words in str(caught.value)
 
 
 def test_entries_that_are_no_mappings_are_left_to_validation() -> None:
-    after = overridden({"mounts": ["/x"]}, {"mount": ("/a",), "mount_writable": True})
+    after = apply_flags({"mounts": ["/x"]}, {"mount": ("/a",), "mount_writable": True})
     assert after["mounts"] == [{"location": "/a", "writable": True}, "/x"]
 
 
 def test_flags_that_say_nothing_change_nothing() -> None:
-    assert not given({"cpus": None, "dns": (), "plain": None})
-    assert given({"plain": False})
-    assert given({"ssh_port": 0})
+    assert not any_given({"cpus": None, "dns": (), "plain": None})
+    assert any_given({"plain": False})
+    assert any_given({"ssh_port": 0})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import callao
-from callao.cli.terminal.hints import in_flags
+from callao.cli.terminal.hints import with_flags
 from callao.cli.terminal.output import failed, warn
 
 HINT = re.compile(r"hint=f?[\"'](.*)[\"']")
@@ -23,7 +23,7 @@ def test_no_hint_of_the_engine_names_an_option_of_a_module_here() -> None:
     assert len(HINTS) > 50
     modules = re.compile(r"'(timeout|persist)'|'\w+: (true|false|absent)'|(state|restart): \w")
     assert [each for each in HINTS if modules.search(each)] != []
-    assert [each for each in HINTS if modules.search(in_flags(each))] == []
+    assert [each for each in HINTS if modules.search(with_flags(each))] == []
 
 
 def test_a_notice_is_told_without_what_only_a_module_is_asked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from cli.conftest import Line
 
 from callao.instances import Record
 from callao.instances.files import write_json
-from callao.molecule.instances import boxes
+from callao.molecule.instances import planned_instances
 
 
 def labelled(callao: Line, name: str, **labels: str) -> None:
@@ -36,7 +36,7 @@ def test_an_instance_goes_with_its_folder(callao: Line, project: Path) -> None:
 
 
 def test_one_of_molecule_goes_with_its_project(callao: Line, project: Path) -> None:
-    (box,) = boxes([{"name": "web"}], str(project), "default", str(project))
+    (box,) = planned_instances([{"name": "web"}], str(project), "default", str(project))
     labelled(callao, "mol", **box["options"]["labels"])
     assert callao("prune", "--orphans").out == ""
     project.rmdir()

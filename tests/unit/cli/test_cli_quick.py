@@ -21,7 +21,7 @@ from callao.cli.command_table import COMMANDS
 from callao.cli.commands import copy, delete, shell, stop
 from callao.cli.commands import list as list_
 from callao.cli.parsing import quick_parser
-from callao.cli.parsing.quick_command import declared
+from callao.cli.parsing.quick_command import click_command
 from callao.cli.session import CommonFlags
 
 HEAVY = {
@@ -132,7 +132,7 @@ def by_click(name: str, words: list[str]) -> tuple[dict[str, Any], CommonFlags] 
     module = MODULES[name]
     spy = SimpleNamespace(SYNTAX=module.SYNTAX, run=lambda _session, **found: seen.append(found))
     try:
-        declared(spy).main(args=words, prog_name=name, standalone_mode=False, obj=said)
+        click_command(spy).main(args=words, prog_name=name, standalone_mode=False, obj=said)
     except click.ClickException:
         return None
     return (seen[0], said) if seen else None

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cli.conftest import Line
 
-from callao.cli.arguments.preserve import preserved
+from callao.cli.arguments.environment import preserved_variables
 from callao.cli.commands.shell import guest_script
 
 SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]))"
@@ -112,7 +112,7 @@ ENVIRONMENT = {
     ],
 )  # fmt: skip
 def test_which_variables_come_along(said: dict[str, str], names: set[str]) -> None:
-    found = preserved({**ENVIRONMENT, **said})
+    found = preserved_variables({**ENVIRONMENT, **said})
     assert set(found) - set(said) == names
     assert all(found[name] == ENVIRONMENT[name] for name in names)
 

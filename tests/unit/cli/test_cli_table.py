@@ -14,12 +14,12 @@ import callao.cli.commands
 from callao.cli.arguments.overrides import _CHANGES
 from callao.cli.command_table import ALIASES, COMMANDS
 from callao.cli.parsing.options import CONFIGURATION, Command, warm
-from callao.cli.parsing.quick_command import declared
+from callao.cli.parsing.quick_command import click_command
 
 
 def command_of(name: str) -> click.Command:
     module = importlib.import_module(f"callao.cli.commands.{COMMANDS[name].module}")
-    command: click.Command = declared(module) if COMMANDS[name].quick else module.command
+    command: click.Command = click_command(module) if COMMANDS[name].quick else module.command
     return command
 
 

@@ -10,8 +10,15 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from callao.config.coercion import (
+    INTEGER_RANGES,
+    MINIMUM_SIZES,
+    SHORTHAND_FIELDS,
+    SINGLE_OR_LIST,
+    fields_of,
+    without_none,
+)
 from callao.config.schema import Config
-from callao.config.structure import LONE, RANGES, SHORT, SMALLEST, fields_of, without_none
 
 WORDS = st.sampled_from(
     ["a", "b", "/x", "/y", "~", "eth1", "data", "1.0.0", "{{.Name}}", "#!/bin/sh\ntrue\n"]
@@ -45,10 +52,10 @@ def without_null(value: Any) -> Any:
 
 
 def _field(record: type, key: str, kind: Any) -> st.SearchStrategy[Any]:
-    if (record, key) in SMALLEST:
+    if (record, key) in MINIMUM_SIZES:
         return SIZES
     values = _kind(kind, key)
-    return values | _kind(typing.get_args(kind)[0], key) if (record, key) in LONE else values
+    return values | _kind(typing.get_args(kind)[0], key) if (record, key) in SINGLE_OR_LIST else values
 
 
 def _kind(kind: Any, key: str) -> st.SearchStrategy[Any]:
@@ -65,11 +72,11 @@ def _kind(kind: Any, key: str) -> st.SearchStrategy[Any]:
         return st.dictionaries(TEXT.filter(bool), TEXT | NUMBERS | st.booleans() | st.none(), max_size=3)
     if issubclass(kind, msgspec.Struct):
         whole = st.deferred(lambda: documents(kind))
-        return TEXT | whole if kind in SHORT else whole
+        return TEXT | whole if kind in SHORTHAND_FIELDS else whole
     if issubclass(kind, enum.Enum):
         return st.sampled_from([str(member) for member in kind])
     if kind is int:
-        return st.integers(*RANGES.get(key, (0, 2**31)))
+        return st.integers(*INTEGER_RANGES.get(key, (0, 2**31)))
     return st.booleans() if kind is bool else TEXT
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from callao.config import Config, changes, check, effective, to_document
-from callao.config.structure import fields_of
+from callao.config import Config, changes, check_schema, effective, to_document
+from callao.config.coercion import fields_of
 from callao.errors import ConfigError
 from callao.host import Host, HostUser
 
@@ -209,7 +209,7 @@ def test_all_problems_are_told_at_once() -> None:
 
 def strict(document: dict[str, Any]) -> dict[str, str]:
     with pytest.raises(ConfigError) as caught:
-        check(document)
+        check_schema(document)
     return {problem.path: str(problem) for problem in caught.value.problems}
 
 
@@ -261,6 +261,6 @@ TREES = st.recursive(
 def test_nothing_but_its_own_error_comes_of_any_document(document: dict[str, Any]) -> None:
     for each in (document, {**IMAGE, **document}):
         with contextlib.suppress(ConfigError):
-            check(each)
+            check_schema(each)
         with contextlib.suppress(ConfigError):
             effective(each, HOST, name="web", instance_dir=Path("/h/web"))

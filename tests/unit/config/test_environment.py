@@ -9,7 +9,7 @@ import pytest
 
 from callao.config import with_environment
 from callao.errors import ConfigError
-from callao.templates import layered
+from callao.templates import with_override_files
 
 ENVIRONMENT = {"HOME": "/home/ann", "WORK_DIR": "/work", "EMPTY": ""}
 
@@ -48,5 +48,5 @@ def test_templates_and_the_users_layers_may_have_them(
     monkeypatch.setenv("PROJECT", "/srv/project")
     (tmp_path / "_config").mkdir()
     (tmp_path / "_config" / "default.yaml").write_text("mounts: [{location: $PROJECT/a}]\n")
-    document = layered({"mounts": [{"location": "${PROJECT}/b"}]}, tmp_path)
+    document = with_override_files({"mounts": [{"location": "${PROJECT}/b"}]}, tmp_path)
     assert document["mounts"] == [{"location": "/srv/project/a"}, {"location": "/srv/project/b"}]

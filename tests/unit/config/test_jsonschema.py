@@ -16,9 +16,9 @@ from unit.config.test_effective import KEYS, TREES
 from unit.config.test_rules import RULES
 
 from callao.config import json_schema, load
+from callao.config.coercion import fields_of, schema_problems
 from callao.config.descriptions import DESCRIPTIONS
 from callao.config.schema import Config
-from callao.config.structure import fields_of, shape_problems
 
 SCHEMA = json_schema()
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -86,25 +86,25 @@ def test_defaults_are_as_the_file_writes_them() -> None:
 def test_each_built_in_template_fits(path: Path) -> None:
     document = load(path.read_text(encoding="utf-8"), str(path))
     assert [error.message for error in VALIDATOR.iter_errors(document)] == []
-    assert shape_problems(document) == []
+    assert schema_problems(document) == []
 
 
 @pytest.mark.parametrize("document", BAD, ids=str)
 def test_what_has_not_the_shape_does_not_fit(document: dict[str, Any]) -> None:
-    assert shape_problems(document)
+    assert schema_problems(document)
     assert not VALIDATOR.is_valid(document)
 
 
 @pytest.mark.parametrize("document", [each for row in RULES for each in (row[0], row[3])], ids=lambda _: "")
 def test_the_rules_documents_fit_when_their_shape_does(document: dict[str, Any]) -> None:
-    if not shape_problems(document):
+    if not schema_problems(document):
         assert [error.message for error in VALIDATOR.iter_errors(document)] == []
 
 
 @settings(deadline=None)
 @given(st.dictionaries(KEYS, TREES, max_size=3))
 def test_whatever_has_the_shape_fits(document: dict[str, Any]) -> None:
-    if not shape_problems(document):
+    if not schema_problems(document):
         assert VALIDATOR.is_valid(document)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callao.config import check, effective, load, locate
+from callao.config import check_schema, effective, load, locate_problems
 from callao.errors import ConfigError, Problem
 from callao.host import Host, HostUser
 
@@ -40,7 +40,7 @@ mounts:
 
 def positions(*paths: str, layer: bool = False) -> list[tuple[int, int]]:
     problems = [Problem(path, None, "is wrong") for path in paths]
-    return [(each.line, each.column) for each in locate(problems, TEXT, layer=layer)]
+    return [(each.line, each.column) for each in locate_problems(problems, TEXT, layer=layer)]
 
 
 @pytest.mark.parametrize(
@@ -72,24 +72,24 @@ def test_a_path_is_found_in_the_text(path: str, place: tuple[int, int]) -> None:
 def test_in_one_layer_of_several_only_what_is_its_own_is_found() -> None:
     assert positions("cpus", "memory", "mounts[0].location", layer=True) == [(4, 1), (0, 0), (0, 0)]
     problems = [Problem(f"portForwards[{index}].guestPort", 80, "is wrong") for index in (0, 1)]
-    assert [each.line for each in locate(problems, TEXT, layer=True)] == [8, 0]
+    assert [each.line for each in locate_problems(problems, TEXT, layer=True)] == [8, 0]
 
 
 def test_a_problem_that_has_its_place_keeps_it() -> None:
-    assert locate([Problem("cpus", 0, "is wrong", line=99, column=9)], TEXT)[0].line == 99
+    assert locate_problems([Problem("cpus", 0, "is wrong", line=99, column=9)], TEXT)[0].line == 99
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "\x00", "# nothing"])
 def test_text_that_holds_nothing_locates_nothing(text: str) -> None:
     problems = [Problem("cpus", 0, "is wrong")]
-    assert locate(problems, text) == problems
+    assert locate_problems(problems, text) == problems
 
 
 def test_errors_of_shape_and_of_rules_begin_with_file_line_and_column() -> None:
     text = "images: []\nportForwards:\n- guestIP: x\n  proto: sctp\n"
     document = load(text, "/x/lima.yaml")
     with pytest.raises(ConfigError) as caught:
-        check(document, source="/x/lima.yaml", text=text)
+        check_schema(document, source="/x/lima.yaml", text=text)
     assert str(caught.value) == (
         "/x/lima.yaml:4:3: portForwards[0].proto: 'sctp': is not known (allowed: tcp, udp, any)"
     )
@@ -103,7 +103,7 @@ def test_errors_of_shape_and_of_rules_begin_with_file_line_and_column() -> None:
 
 def test_without_a_text_the_source_is_named_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        check({"cpus": -1, "disk": "x"}, source="config")
+        check_schema({"cpus": -1, "disk": "x"}, source="config")
     assert str(caught.value).startswith("config: cpus: -1: is out of range")
     assert str(caught.value).count("config: ") == 1
 
@@ -116,7 +116,7 @@ def test_without_a_source_a_problem_tells_its_line_in_words() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=12))
 def test_nothing_breaks_the_search(text: str, path: str) -> None:
-    assert [each.path for each in locate([Problem(path, None, "is wrong")], text)] == [path]
+    assert [each.path for each in locate_problems([Problem(path, None, "is wrong")], text)] == [path]
 
 
 def test_a_sound_document_never_pays_for_the_search() -> None:

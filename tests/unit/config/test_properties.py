@@ -14,8 +14,18 @@ from jsonschema import Draft202012Validator
 from unit.config.documents import NAMED, documents, grafted, without_null
 from unit.config.test_effective import HOST, TREES
 
-from callao.config import Config, check, dump, effective, json_schema, load, locate, merge, to_document
-from callao.config.structure import shape_problems
+from callao.config import (
+    Config,
+    check_schema,
+    dump,
+    effective,
+    json_schema,
+    load,
+    locate_problems,
+    merge,
+    to_document,
+)
+from callao.config.coercion import schema_problems
 from callao.errors import ConfigError
 
 DIR = Path("/home/ann/.lima/web")
@@ -54,7 +64,7 @@ def test_what_the_schema_gives_survives_its_text(document: dict[str, Any]) -> No
 @SLOW
 @given(documents())
 def test_what_the_schema_gives_has_the_shape_by_both_accounts(document: dict[str, Any]) -> None:
-    assert shape_problems(document) == []
+    assert schema_problems(document) == []
     assert [error.message for error in VALIDATOR.iter_errors(document)] == []
 
 
@@ -92,7 +102,7 @@ def outcome(document: dict[str, Any], text: str = "") -> Config | ConfigError:
 def told_or_taken(document: dict[str, Any]) -> None:
     """Whatever is wrong is told, by the one kind of error; what is right means the same again."""
     with contextlib.suppress(ConfigError):
-        check(document)
+        check_schema(document)
     found = outcome(document)
     if isinstance(found, Config):
         again = outcome(to_document(found))
@@ -124,7 +134,7 @@ def test_each_problem_of_a_text_has_a_line(data: st.DataObject, value: Any) -> N
         found = outcome(load(text, "x.yaml"), text)
         if isinstance(found, ConfigError):
             assert all(each.line and each.column for each in found.problems), found
-            assert locate(found.problems, text) == list(found.problems)
+            assert locate_problems(found.problems, text) == list(found.problems)
 
 
 @settings(max_examples=300)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from callao.config import Config, effective, to_document
-from callao.config.structure import conform
+from callao.config.coercion import coerce
 from callao.errors import ConfigError
 from callao.host import Host, HostUser
 
@@ -260,11 +260,11 @@ def test_a_plain_machines_problems_stand_where_they_are_written() -> None:
 
 
 def test_of_thousands_of_unknown_keys_the_first_ones_are_told() -> None:
-    _, _, unknown = conform({f"key{number}": 1 for number in range(3000)})
+    _, _, unknown = coerce({f"key{number}": 1 for number in range(3000)})
     assert len(unknown) == 51
     assert "and more" in str(unknown[-1])
 
 
 def test_a_long_value_is_cut_in_a_message() -> None:
-    _, (problem,), _ = conform({"cpus": "9" * 100_000})
+    _, (problem,), _ = coerce({"cpus": "9" * 100_000})
     assert len(str(problem)) < 400

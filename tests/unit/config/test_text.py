@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callao.config import check_name, dump, format_size, has_more, load, parse_size
+from callao.config import check_name, dump, format_size, has_more_documents, load, parse_size
 from callao.config.names import check_socket_path
 from callao.errors import ConfigError
 
@@ -65,7 +65,7 @@ def test_spaces_at_the_end_of_a_block_go_with_its_line_break(text: str, value: s
 )
 def test_documents_behind_the_first_are_seen(text: str, more: bool) -> None:
     assert load(text, "x")["a"] is not None
-    assert has_more(text) is more
+    assert has_more_documents(text) is more
 
 
 @pytest.mark.parametrize("letter", ["\x85", "\u2028", "\u2029"])

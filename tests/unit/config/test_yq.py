@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from callao.config.run_jq import JqFailed, results
-from callao.config.yq import Foreign, as_jq
+from callao.config.run_jq import JqFailed, run_jq
+from callao.config.yq import Unsupported, yq_to_jq
 from callao.config.yq_edit import NotEdited, edited, form_of
 
 TEXT = "# mine\na:\n  b: 1  # one\nl: [1, 2]\nx-y: yes\n"
@@ -29,7 +29,7 @@ TEXT = "# mine\na:\n  b: 1  # one\nl: [1, 2]\nx-y: yes\n"
     ],
 )
 def test_what_both_read_alike_is_spelled_for_jq(expression: str, jq: str) -> None:
-    assert as_jq(expression) == jq
+    assert yq_to_jq(expression) == jq
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_what_both_read_alike_is_spelled_for_jq(expression: str, jq: str) -> Non
     ],
 )
 def test_what_they_read_otherwise_is_refused_by_name(expression: str, words: str) -> None:
-    with pytest.raises(Foreign, match=words):
-        as_jq(expression)
+    with pytest.raises(Unsupported, match=words):
+        yq_to_jq(expression)
 
 
 def test_comments_and_style_of_yaml_stay() -> None:
@@ -125,9 +125,9 @@ def test_the_form_is_told_by_the_name(form: str, path: str, told: str) -> None:
 
 def test_jq_sees_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "x")
-    assert "SECRET" not in results("env", None)[0]
+    assert "SECRET" not in run_jq("env", None)[0]
 
 
 def test_jq_is_bounded() -> None:
     with pytest.raises(JqFailed, match="takes more than"):
-        results('"x" * 1e9', None)
+        run_jq('"x" * 1e9', None)

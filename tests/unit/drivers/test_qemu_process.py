@@ -21,7 +21,7 @@ from callao.drivers.qemu import disk
 from callao.drivers.qemu.devices import Monitor, UserNetwork
 from callao.drivers.qemu.process import launch
 from callao.errors import DriverError, PortTaken
-from callao.guestnet import USER_MODE
+from callao.guest_network import USER_MODE
 from callao.instances import InstancePaths
 from callao.instances.process import identify, wait_gone
 from callao.ports import any_free, is_free

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from callao.errors import ExpressionError
-from callao.gotemplate import AnyMap, Missing, execute, fields_named, values_of
+from callao.gotemplate import AnyMap, MissingValue, execute, referenced_fields, to_go_values
 
-KNOWN = values_of(
+KNOWN = to_go_values(
     {
         "Name": "x",
         "Hostname": "lima-x",
@@ -163,8 +163,8 @@ def test_what_a_template_may_cost_is_bounded(text: str) -> None:
 def test_what_comes_to_nothing_is_printed_or_refused() -> None:
     assert execute("/x/{{.Nosuch}}", KNOWN) == "/x/<no value>"
     with pytest.raises(ExpressionError, match="no value"):
-        execute("/x/{{.Nosuch}}", KNOWN, missing=Missing.REFUSED)
-    assert execute("{{with .Nosuch}}{{.}}{{end}}", AnyMap(), missing=Missing.REFUSED) == ""
+        execute("/x/{{.Nosuch}}", KNOWN, missing=MissingValue.REFUSED)
+    assert execute("{{with .Nosuch}}{{.}}{{end}}", AnyMap(), missing=MissingValue.REFUSED) == ""
 
 
 @pytest.mark.parametrize(
@@ -177,4 +177,4 @@ def test_what_comes_to_nothing_is_printed_or_refused() -> None:
     ],
 )
 def test_the_fields_that_a_text_names_are_those_of_its_templates(text: str, named: set[str]) -> None:
-    assert fields_named(text, "Param") == named
+    assert referenced_fields(text, "Param") == named

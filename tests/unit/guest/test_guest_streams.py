@@ -25,7 +25,7 @@ from callao.hostagent.channel import guestlink
 from callao.hostagent.channel.guestlink import GuestLink
 from callao.hostagent.ports import udpforward
 from callao.hostagent.ports.carriers import ByAgent
-from callao.ports import Wanted, any_free, is_free
+from callao.ports import WantedForward, any_free, is_free
 
 BULK = os.urandom(1 << 16) * 64
 
@@ -85,7 +85,7 @@ class Scene:
     async def forward(
         self, port: int, proto: str = "tcp", guest_ip: str = "127.0.0.1", host_ip: str = "127.0.0.1"
     ) -> AsyncIterator[int]:
-        wanted = Wanted(proto, host_ip, any_free(proto, host_ip), guest_ip, port)
+        wanted = WantedForward(proto, host_ip, any_free(proto, host_ip), guest_ip, port)
         await self.agent.open(wanted)
         try:
             yield wanted.host_port
@@ -292,7 +292,7 @@ def test_a_message_waits_for_no_stream(tmp_path: Path) -> None:
         await until(lambda: link.connected)
         agent = ByAgent(link.switch, tmp_path)
         with server(pour) as guest:
-            wanted = Wanted("tcp", "127.0.0.1", any_free(), "127.0.0.1", guest.port)
+            wanted = WantedForward("tcp", "127.0.0.1", any_free(), "127.0.0.1", guest.port)
             await agent.open(wanted)
             reader, writer = await asyncio.open_connection("127.0.0.1", wanted.host_port)
 
@@ -338,7 +338,7 @@ def test_without_the_guests_program_a_client_is_reset(tmp_path: Path) -> None:
     async def work() -> None:
         link = without_guest(tmp_path)
         agent = ByAgent(link.switch, tmp_path)
-        wanted = Wanted("tcp", "127.0.0.1", any_free(), "127.0.0.1", 80)
+        wanted = WantedForward("tcp", "127.0.0.1", any_free(), "127.0.0.1", 80)
         await agent.open(wanted)
         reader, _ = await asyncio.open_connection("127.0.0.1", wanted.host_port)
         with pytest.raises(ConnectionResetError):
@@ -356,7 +356,7 @@ def test_a_port_that_somebody_has_is_taken(tmp_path: Path, proto: str) -> None:
         with socket.socket(socket.AF_INET, kind) as other:
             other.bind(("127.0.0.1", 0))
             with pytest.raises(PortTaken):
-                await agent.open(Wanted(proto, "127.0.0.1", other.getsockname()[1], "127.0.0.1", 80))
+                await agent.open(WantedForward(proto, "127.0.0.1", other.getsockname()[1], "127.0.0.1", 80))
 
     asyncio.run(work())
 
@@ -364,7 +364,7 @@ def test_a_port_that_somebody_has_is_taken(tmp_path: Path, proto: str) -> None:
 def test_a_socket_of_the_host_leads_to_a_port_of_the_guest_and_is_for_its_user_alone(tmp_path: Path) -> None:
     async def work(scene: Scene) -> None:
         with server(echo) as guest:
-            wanted = Wanted("tcp", "", 0, "127.0.0.1", guest.port, host_socket="sock/page.sock")
+            wanted = WantedForward("tcp", "", 0, "127.0.0.1", guest.port, host_socket="sock/page.sock")
             path = tmp_path / wanted.host_socket
             for _ in range(2):  # the second time over what a run that was killed has left
                 await scene.agent.open(wanted)
@@ -385,7 +385,7 @@ def test_a_socket_of_the_host_leads_to_a_port_of_the_guest_and_is_for_its_user_a
 
 def test_a_socket_of_another_program_is_left_to_it_before_and_after(tmp_path: Path) -> None:
     async def work(scene: Scene) -> None:
-        wanted = Wanted("tcp", "", 0, "127.0.0.1", 80, host_socket="page.sock")
+        wanted = WantedForward("tcp", "", 0, "127.0.0.1", 80, host_socket="page.sock")
         path = tmp_path / wanted.host_socket
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(str(path))
@@ -408,7 +408,7 @@ def test_a_socket_of_another_program_is_left_to_it_before_and_after(tmp_path: Pa
 def test_every_address_of_the_host_takes_ipv4_as_well(tmp_path: Path, proto: str) -> None:
     async def work() -> None:
         agent = ByAgent(without_guest(tmp_path).switch, tmp_path)
-        wanted = Wanted(proto, "::", any_free(proto, "::"), "127.0.0.1", 80)
+        wanted = WantedForward(proto, "::", any_free(proto, "::"), "127.0.0.1", 80)
         await agent.open(wanted)
         assert not is_free(proto, "127.0.0.1", wanted.host_port)
         assert not is_free(proto, "::1", wanted.host_port)

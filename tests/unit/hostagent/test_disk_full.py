@@ -17,7 +17,7 @@ from support.waiting import PATIENCE, until
 from support.writer import SIZE, command_line, make_disk, small_file_system
 
 from callao.atomic import write_volatile
-from callao.cli.arguments.reach import reachable
+from callao.cli.arguments.running import ssh_to_running
 from callao.config import dump, effective
 from callao.drivers import Boot, Machine
 from callao.drivers.qemu.driver import QemuDriver
@@ -130,7 +130,7 @@ def test_it_is_told_and_ends_when_there_is_space(
     paused, after = seen
     assert (str(paused.status), after.status) == ("Paused (disk full)", Status.RUNNING)
     with pytest.raises(InstanceError, match=r"paused, since the disk .*/web/disk is on is full.*by itself"):
-        reachable(paused)
+        ssh_to_running(paused)
     assert notices(capsys.readouterr().out) == [
         paused_words(paths),
         "there is space again: the machine goes on.",

@@ -22,14 +22,14 @@ from callao.config import effective
 from callao.drivers import Forward
 from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_piece
 from callao.guest.streams.window import CREDIT, WINDOW
-from callao.guestnet import USER_MODE
+from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
 from callao.hostagent.channel import guestlink, switch
 from callao.hostagent.channel.guestlink import GuestLink
 from callao.hostagent.ports import liveports
 from callao.hostagent.ports.carriers import ByAgent
 from callao.hostagent.ports.liveports import LivePorts
-from callao.ports import Wanted, any_free
+from callao.ports import WantedForward, any_free
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")
 CONFIG = effective({"images": [{"location": "/x"}]}, HOST, name="web", instance_dir=Path("/h/web"))
@@ -99,7 +99,7 @@ async def scene(folder: Path, proto: str) -> AsyncIterator[Scene]:
     link = GuestLink(partial(asyncio.open_unix_connection, folder / "ga.sock"), {})
     link.start()
     agent = ByAgent(link.switch, folder)
-    wanted = Wanted(proto, "127.0.0.1", any_free(proto), "127.0.0.1", 80)
+    wanted = WantedForward(proto, "127.0.0.1", any_free(proto), "127.0.0.1", 80)
     await agent.open(wanted)
     yield Scene(link, wanted.host_port, guests)
     await agent.close(wanted)

@@ -28,7 +28,7 @@ from callao.images.cache import cache_entry
 from callao.lockfile import unpack
 from callao.lockfile.model import Lock, LockedImage, LockedTemplate
 from callao.lockfile.text import parse, render
-from callao.resolver.reading import read_query
+from callao.resolver.decoding import read_query
 
 ROUNDS = int(os.environ.get("CALLAO_MUTATIONS", "300"))
 SEED = int(os.environ.get("CALLAO_MUTATION_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)

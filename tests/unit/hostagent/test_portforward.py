@@ -19,7 +19,7 @@ from callao.hostagent.ports import carriers, portforward
 from callao.hostagent.ports.carriers import BySlirp, BySsh
 from callao.hostagent.ports.port_events import PortNews
 from callao.hostagent.ports.portforward import PortForwarder
-from callao.ports import Listener, Preference, Transport, Wanted
+from callao.ports import Listener, Preference, Transport, WantedForward
 
 
 @dataclass
@@ -57,15 +57,15 @@ class Client:
 class Inside:
     """The guest's program's side."""
 
-    open_now: list[Wanted] = field(default_factory=list)
+    open_now: list[WantedForward] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
 
-    async def open(self, wanted: Wanted) -> None:
+    async def open(self, wanted: WantedForward) -> None:
         if wanted.host_port in self.taken:
             raise PortTaken("taken", port=wanted.host_port)
         self.open_now.append(wanted)
 
-    async def close(self, wanted: Wanted) -> None:
+    async def close(self, wanted: WantedForward) -> None:
         self.open_now.remove(wanted)
 
 
@@ -117,7 +117,7 @@ OPEN, LOOPBACK = Listener("tcp", "0.0.0.0", 8080), Listener("tcp", "127.0.0.1", 
 def _every_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (carriers, portforward):
         monkeypatch.setattr(module, "is_free", lambda *_: True)
-    monkeypatch.setattr(portforward, "holder", lambda *_: "")
+    monkeypatch.setattr(portforward, "port_holder", lambda *_: "")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -187,7 +187,7 @@ def test_ssh_carries_all_of_tcp_where_the_user_says_so() -> None:
 def test_a_taken_port_is_told_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(Machine(taken={8080}))
     monkeypatch.setattr(portforward, "_RETRY", 0.01)
-    monkeypatch.setattr(portforward, "holder", lambda *_: "nginx (pid 812)")
+    monkeypatch.setattr(portforward, "port_holder", lambda *_: "nginx (pid 812)")
     monkeypatch.setattr(portforward, "is_free", lambda *_: not scene.machine.taken)
 
     async def work() -> None:
@@ -320,7 +320,7 @@ def test_there_is_an_end_to_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_has_a_port_is_looked_for_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
-    monkeypatch.setattr(portforward, "holder", lambda _, port: looked.append(port) or "")
+    monkeypatch.setattr(portforward, "port_holder", lambda _, port: looked.append(port) or "")
     scene = Scene(Machine(taken=set(range(8000, 8100))))
 
     async def work() -> None:

@@ -24,7 +24,7 @@ from callao.sftp import __main__ as sftp_server
 from callao.sftp import packets
 from callao.ssh import output
 from callao.templates import read
-from callao.templates.resolve import _DEEPEST as BASES
+from callao.templates.resolve import _MAX_DEPTH as BASES
 
 TESTS = Path(__file__).parents[2]
 PAGE = TESTS.parent / "docs" / "security.md"
@@ -185,20 +185,23 @@ KIB, MIB = 1 << 10, 1 << 20
         ("the output of a command in the guest", [f"{output.OUTPUT_LIMIT // MIB} MiB"]),
         ("a line of such output", [f"{output.LINE_LIMIT // KIB} KiB"]),
         ("each `*.log` of an instance", [f"{logs.LIMIT // MIB} MiB", f"{logs._LOOK:.0f} s"]),
-        ("questions to the host's resolver at a time", [str(server.MOST_QUERIES)]),
-        ("TCP connections to the resolver", [str(listeners.MOST_CONNECTIONS)]),
+        ("questions to the host's resolver at a time", [str(server.MAX_QUERIES)]),
+        ("TCP connections to the resolver", [str(listeners.MAX_CONNECTIONS)]),
         ("a request on `ha.sock`", [f"{http._BODY_LIMIT // MIB} MiB"]),
-        ("a packet to the SFTP server", [f"{packets.LONGEST // KIB} KiB"]),
+        ("a packet to the SFTP server", [f"{packets.MAX_PACKET // KIB} KiB"]),
         (
             "descriptors that an SFTP client holds; a directory has two",
-            [f"{sftp_server._MOST_FILES}, without entries"],
+            [f"{sftp_server._MAX_FILES}, without entries"],
         ),
-        ("a template", [f"{read._LARGEST // MIB} MiB", f"{nodes._MOST_LEAVES} values"]),
-        ("a template", [f"{nodes.DEEPEST} levels"]),
+        ("a template", [f"{read._MAX_BYTES // MIB} MiB", f"{nodes._MAX_LEAVES} values"]),
+        ("a template", [f"{nodes.MAX_DEPTH} levels"]),
         ("templates that are each other's `base`", [f"{BASES} levels"]),
-        ("what a Go template comes to", [f"{budget.LARGEST // MIB} MiB", f"{budget._STEPS} steps"]),
+        (
+            "what a Go template comes to",
+            [f"{budget.MAX_CHARACTERS // MIB} MiB", f"{budget._MAX_STEPS} steps"],
+        ),
         ("a server's `Retry-After`", [f"{download._LONGEST_WAIT:.0f} s"]),
-        ("a lock file in a tar", [f"{bundle._LARGEST_LOCK // MIB} MiB"]),
+        ("a lock file in a tar", [f"{bundle._MAX_LOCK_BYTES // MIB} MiB"]),
         ("what a compressed image unpacks to", [decompress._DEFAULT_LARGEST.replace("GiB", " GiB")]),
         ("memory for an xz archive", [f"{decompress._XZ_MEMORY // MIB} MiB"]),
     ],

@@ -14,7 +14,7 @@ import pytest
 from inotify.spy import WRITTEN, Spy
 
 from callao.inotify import guest_command
-from callao.inotify.guest import opened
+from callao.inotify.guest import open_below
 
 
 def entry(name: str, path: Path) -> list[object]:
@@ -140,10 +140,10 @@ def test_descriptors_are_closed_on_the_way(tmp_path: Path) -> None:
     root = os.open(tmp_path, os.O_PATH)
     before = len(list(Path("/proc/self/fd").iterdir()))
     with pytest.raises(OSError, match="gone"):
-        opened(root, b"a/gone")
+        open_below(root, b"a/gone")
     with pytest.raises(ValueError, match=r"\.\."):
-        opened(root, b"a/../a")
-    inner = opened(root, b"a//b/")
+        open_below(root, b"a/../a")
+    inner = open_below(root, b"a//b/")
     assert stat.S_ISDIR(os.fstat(inner).st_mode)
     os.close(inner)
     assert len(list(Path("/proc/self/fd").iterdir())) == before

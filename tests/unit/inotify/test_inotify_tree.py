@@ -11,7 +11,7 @@ import pytest
 from inotify.spy import same
 from support.waiting import PATIENCE, until
 
-from callao.inotify import Kind, Shared, Watcher, watch
+from callao.inotify import Kind, Shared, Watcher
 from callao.inotify.change import stamp_of
 from callao.inotify.echo_filter import EchoFilter
 from callao.inotify.tree import BATCH, Tree
@@ -91,7 +91,7 @@ def test_what_alters_nothing_since_it_was_told_is_an_echo(tmp_path: Path) -> Non
     file = tmp_path / "file"
     file.touch()
     added(tree, tmp_path)
-    told.keep(str(file), stamp_of(str(file)))
+    told.remember(str(file), stamp_of(str(file)))
     state = file.stat()
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert taken(tree) == {}
@@ -121,7 +121,7 @@ def test_an_overflow_of_the_kernel_s_queue_loses_nothing(tree: Tree, tmp_path: P
 def test_more_than_is_to_be_held_is_found_by_a_walk(
     tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("callao.inotify.tree._HEAP", 5)
+    monkeypatch.setattr("callao.inotify.tree._MAX_PENDING", 5)
     added(tree, tmp_path)
     for number in range(20):
         (tmp_path / str(number)).touch()
@@ -136,9 +136,9 @@ def test_with_too_few_watches_a_sweep_finds_changes(
 
     monkeypatch.setattr(tree._kernel, "watch", refuse)
     added(tree, tmp_path)
-    assert tree.short
+    assert tree.lacks_watches
     (tmp_path / "file").touch()
-    tree.suspect()
+    tree.request_walk()
     assert f"{tmp_path}/file" in taken(tree)
 
 
@@ -176,24 +176,24 @@ def test_shares_come_and_go_while_it_runs(tree: Tree, tmp_path: Path) -> None:
     inner.mkdir()
     outer_share, inner_share = Shared(str(tmp_path), "/outer"), Shared(str(inner), "/inner")
 
-    def told_of(name: str) -> set[str]:
+    def with_source(name: str) -> set[str]:
         (inner / name).touch()
         return set(taken(tree)) - {"/outer", "/outer/inner", "/inner"}
 
     tree.add(outer_share)
-    assert told_of("a") == {"/outer/inner/a"}
+    assert with_source("a") == {"/outer/inner/a"}
     tree.add(inner_share)
-    assert told_of("b") == {"/inner/b"}
+    assert with_source("b") == {"/inner/b"}
     tree.remove(outer_share)
-    assert told_of("c") == {"/inner/c"}
+    assert with_source("c") == {"/inner/c"}
     tree.remove(inner_share)
-    assert told_of("d") == set()
+    assert with_source("d") == set()
 
 
 def test_a_location_that_vanishes_is_watched_again_and_ends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "REVISIT", 0.05)
+    monkeypatch.setattr("callao.inotify.watcher.RECHECK_INTERVAL", 0.05)
     fickle, steady, late = tmp_path / "fickle", tmp_path / "steady", tmp_path / "late"
     fickle.mkdir()
     steady.mkdir()

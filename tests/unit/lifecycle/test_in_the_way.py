@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from callao.cli.parsing import external
+from callao.cli_plugins import find_program
 from callao.errors import CallaoError, DriverError, InstanceError
 from callao.events import Event, silent
-from callao.host import Host, expanded, lima_home
+from callao.host import Host, expand_user, lima_home
 from callao.instances import InstancePaths, inspect, names
 from callao.instances.index import indexed_instances
 from callao.lifecycle import Request, ensure
@@ -25,7 +26,6 @@ from callao.lifecycle.leftovers import clear_stale
 from callao.lifecycle.orphans import orphans
 from callao.lifecycle.prune import prune_cache
 from callao.lifecycle.rename import rename
-from callao.plugins import plugin
 from callao.ssh import dot_ssh_public_keys
 
 HOST = Host.detect()
@@ -206,12 +206,12 @@ def test_a_folder_on_path_that_may_not_be_read_has_no_commands(
     monkeypatch.setenv("PATH", os.pathsep.join(map(str, (closed, closed / "bin", unreadable, open_one))))
     with as_nobody():
         assert "hello" in [each.name for each in external.discover()]
-        assert plugin("hello") == program
+        assert find_program("hello") == program
 
 
 def test_the_home_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CallaoError, match=r"'~nosuch/x': ~nosuch is no user"):
-        expanded("~nosuch/x")
+        expand_user("~nosuch/x")
     monkeypatch.setenv("LIMA_HOME", "~nosuch/lima")
     with pytest.raises(CallaoError, match="~nosuch is no user"):
         lima_home()

@@ -17,7 +17,7 @@ from callao.errors import DigestMismatch, DownloadError, LockError
 from callao.images import fetch
 from callao.images.cache import cache_entry
 from callao.lifecycle import Request
-from callao.lockfile import Lock, LockFile, bundle, export, fetch_all, needed, unpack
+from callao.lockfile import Lock, LockFile, bundle, export, fetch_all, required_files, unpack
 from callao.offline import NetworkAccess
 from callao.templates import resolve
 
@@ -45,9 +45,9 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 def test_what_is_needed_is_of_the_network_and_of_the_architecture(team: Team, lock: LockFile) -> None:
-    names = [each.location.rpartition("/")[2] for each in needed(lock.lock)]
+    names = [each.location.rpartition("/")[2] for each in required_files(lock.lock)]
     assert names == ["base.yaml", "disk.qcow2", "latest.qcow2"]
-    of_one = [each.location.rpartition("/")[2] for each in needed(lock.lock, ["x86_64"])]
+    of_one = [each.location.rpartition("/")[2] for each in required_files(lock.lock, ["x86_64"])]
     assert of_one == ["base.yaml", "disk.qcow2"]
 
 
@@ -191,7 +191,7 @@ def test_a_tar_that_somebody_changed_is_refused(
 def test_a_lock_too_large_to_be_one_is_refused(
     tar: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundle, "_LARGEST_LOCK", 10)
+    monkeypatch.setattr(bundle, "_MAX_LOCK_BYTES", 10)
     with pytest.raises(LockError, match=r"does not begin with callao\.lock"):
         unpack(tar, elsewhere)
 

@@ -11,7 +11,7 @@ from lockfile.conftest import DISK, Team
 from callao.cli.main import main
 from callao.errors import LockError
 from callao.lockfile import Lock, read
-from callao.lockfile.playbook import in_inventory, in_playbook, is_playbook
+from callao.lockfile.playbook import is_playbook, templates_in_inventory, templates_in_playbook
 
 PLAYBOOK = """
 - name: Boxes
@@ -51,7 +51,7 @@ def test_a_playbook_names_its_templates_wherever_they_stand(tmp_path: Path) -> N
     (tmp_path / "other.yml").write_text(
         "- hosts: x\n  vars: {lima_template: 'https://example.com/x.yaml'}\n- import_playbook: site.yml\n"
     )
-    named = in_playbook(tmp_path / "site.yml")
+    named = templates_in_playbook(tmp_path / "site.yml")
     assert named.references == (
         "from-vars",
         "from-role",
@@ -87,7 +87,7 @@ def test_an_inventory_names_the_template_of_each_box(tmp_path: Path) -> None:
         "elsewhere": {"ansible_connection": "ssh"},
         "late": {**ours, "lima_template": "{{ chosen }}"},
     }
-    named = in_inventory({"_meta": {"hostvars": hosts}}, tmp_path)
+    named = templates_in_inventory({"_meta": {"hostvars": hosts}}, tmp_path)
     assert named.references == ("debian-12", str(tmp_path / "db.yaml"), "default")
     assert named.unknown == ("{{ chosen }}",)
 

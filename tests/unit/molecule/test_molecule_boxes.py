@@ -16,7 +16,7 @@ import callao.molecule
 from callao.errors import CallaoError
 from callao.lifecycle import Request
 from callao.molecule.bring_up import request_of
-from callao.molecule.instances import PASSED_ON, boxes, owned, records
+from callao.molecule.instances import PASSED_ON, owned, planned_instances, records
 from callao.molecule.names import instance_name, owner
 from callao.offline import NetworkAccess
 
@@ -39,12 +39,12 @@ INSTANCE = {
 
 
 def options(**platform: Any) -> dict[str, Any]:
-    (box,) = boxes([PLATFORM | platform], "/src/shop", "default", "/src/shop/molecule/default")
+    (box,) = planned_instances([PLATFORM | platform], "/src/shop", "default", "/src/shop/molecule/default")
     return box["options"]
 
 
 def test_a_box_knows_its_platform_and_whose_it_is() -> None:
-    (box,) = boxes([PLATFORM], "/src/shop", "default", "/src/shop/molecule/default")
+    (box,) = planned_instances([PLATFORM], "/src/shop", "default", "/src/shop/molecule/default")
     assert box["platform"] == "web"
     assert box["options"]["name"] == instance_name("/src/shop", "default", "web")
     assert box["options"]["labels"] == {
@@ -72,7 +72,7 @@ def test_labels_of_a_platform_stand_beside_the_drivers_own() -> None:
 
 def test_two_platforms_of_one_name_are_refused() -> None:
     with pytest.raises(CallaoError, match="platforms: web: two platforms of one name"):
-        boxes([PLATFORM, PLATFORM], "/src/shop", "default", "/src/shop/molecule/default")
+        planned_instances([PLATFORM, PLATFORM], "/src/shop", "default", "/src/shop/molecule/default")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_path_that_begins_with_a_dot_is_relative_to_the_scenario(given: str, f
 
 def test_only_what_was_made_for_this_project_is_its_own() -> None:
     platforms = [{"name": name} for name in ("mine", "theirs", "unlabelled", "missing")]
-    planned = boxes(platforms, "/src/shop", "default", "/src/shop/molecule/default")
+    planned = planned_instances(platforms, "/src/shop", "default", "/src/shop/molecule/default")
     mine, theirs, unlabelled, _ = (box["options"]["name"] for box in planned)
     there = {
         mine: {"molecule": owner("/src/shop")},
@@ -127,7 +127,7 @@ def test_only_what_was_made_for_this_project_is_its_own() -> None:
 
 
 def test_a_record_says_how_to_reach_a_box() -> None:
-    (box,) = boxes([PLATFORM], "/src/shop", "default", "/src/shop/molecule/default")
+    (box,) = planned_instances([PLATFORM], "/src/shop", "default", "/src/shop/molecule/default")
     (entry,) = records([(box, INSTANCE)])
     assert entry["instance"] == "web"
     assert entry["owner"] == owner("/src/shop")

@@ -61,10 +61,10 @@ class Stream:
         self.open = True
         self.watched = True
 
-    def watch(self) -> None:
+    def reconnect_when_broken(self) -> None:
         self.watched = True
 
-    async def let_go(self) -> None:
+    async def stop_reconnecting(self) -> None:
         self.watched = False
 
     async def close(self) -> None:

@@ -107,7 +107,7 @@ def test_qemus_own_virtiofsd_is_for_root(
     rust.touch()
     own.touch()
     places = ((str(tmp_path / "none"), False), (str(rust), False), (str(own), True))
-    monkeypatch.setattr(host_facts, "_VIRTIOFSD_PLACES", places)
+    monkeypatch.setattr(host_facts, "_VIRTIOFSD_PATHS", places)
     monkeypatch.setattr("os.geteuid", lambda: euid)
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     assert list(virtiofsds()) == list(zip([str(rust), str(own)], usable, strict=True))
@@ -116,6 +116,6 @@ def test_qemus_own_virtiofsd_is_for_root(
 def test_a_virtiofsd_on_the_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "virtiofsd"
     program.touch(mode=0o755)
-    monkeypatch.setattr(host_facts, "_VIRTIOFSD_PLACES", ())
+    monkeypatch.setattr(host_facts, "_VIRTIOFSD_PATHS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     assert list(virtiofsds()) == [(str(program), True)]

@@ -39,11 +39,11 @@ class Guest:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Anything that reads its stream stands for the SFTP server."""
     monkeypatch.setattr(sshfs, "server_argv", lambda _mount: ["cat"])
-    monkeypatch.setattr(sshfs, "_PAUSE", (0.0,))
+    monkeypatch.setattr(sshfs, "_RECONNECT_DELAYS", (0.0,))
 
 
 def alive(share: sshfs.Share) -> list[bool]:
-    return [each.returncode is None for each in share.ends]
+    return [each.returncode is None for each in share.processes]
 
 
 def test_both_ends_are_there_until_it_is_closed() -> None:
@@ -63,10 +63,10 @@ def test_a_stream_that_breaks_is_opened_anew(lost: int) -> None:
     async def play() -> None:
         guest: Any = Guest("cat")  # ends with its stream, as sshfs does
         share = await mount_sshfs(MOUNT, guest)
-        first = share.ends
+        first = share.processes
         first[lost].kill()
         async with asyncio.timeout(30):
-            while share.ends is first or alive(share) != [True, True]:
+            while share.processes is first or alive(share) != [True, True]:
                 await asyncio.sleep(0.01)
         assert [each.returncode is None for each in first] == [False, False]
         await share.close()
@@ -82,14 +82,16 @@ def test_a_session_that_writes_errors_without_end_stops_no_stream() -> None:
     async def play() -> None:
         guest: Any = Guest("sh", "-c", script)
         share = await mount_sshfs(MOUNT, guest)
-        assert share.said is not None
+        assert share.session_stderr is not None
         async with asyncio.timeout(30):
-            while (await asyncio.to_thread(Path(f"/proc/{share.ends[1].pid}/comm").read_text)) != "cat\n":
+            while (
+                await asyncio.to_thread(Path(f"/proc/{share.processes[1].pid}/comm").read_text)
+            ) != "cat\n":
                 await asyncio.sleep(0.01)
-        said = share.said
+        session_stderr = share.session_stderr
         await share.close()
-        assert len(await said) == sshfs._WORDS
-        assert (await said).endswith(b"at last\n")
+        assert len(await session_stderr) == sshfs._MAX_STDERR
+        assert (await session_stderr).endswith(b"at last\n")
 
     asyncio.run(play())
 
@@ -99,7 +101,7 @@ def test_a_guest_that_is_away_is_tried_again() -> None:
         guest: Any = Guest("sleep", "600")
         share = await mount_sshfs(MOUNT, guest)
         guest.session, guest.shown = ("false",), 1
-        share.ends[1].kill()
+        share.processes[1].kill()
         async with asyncio.timeout(30):
             while guest.opened < 4:
                 await asyncio.sleep(0.01)

@@ -4,16 +4,16 @@ from __future__ import annotations
 import os
 import socket
 
-from callao.ports import any_free, holder, is_free
+from callao.ports import any_free, is_free, port_holder
 
 
 def test_a_listening_port_is_taken_and_its_holder_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert not is_free("tcp", "127.0.0.1", port)
-        assert f"pid {os.getpid()}" in holder("tcp", port)
+        assert f"pid {os.getpid()}" in port_holder("tcp", port)
     assert is_free("tcp", "127.0.0.1", port)
-    assert holder("tcp", port) == ""
+    assert port_holder("tcp", port) == ""
 
 
 def test_a_bound_udp_port_is_taken() -> None:

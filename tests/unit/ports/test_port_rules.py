@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from callao.config import PortForward, effective
 from callao.host import Host, HostUser
-from callao.ports import Listener, Ruleset, Wanted, named_ports, wanted_forwards
+from callao.ports import Listener, Ruleset, WantedForward, named_ports, wanted_forwards
 
 HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "")
 SSH = 60022
@@ -168,7 +168,7 @@ def test_the_order_of_listeners_makes_no_difference(heard: list[Listener], chanc
     wanted = wanted_forwards(rules, heard)
     assert wanted == wanted_forwards(rules, shuffled)
     assert len({(each.proto, each.host_ip, each.host_port) for each in wanted}) == len(wanted)
-    assert all(isinstance(each, Wanted) and each.host_port not in (22, SSH) for each in wanted)
+    assert all(isinstance(each, WantedForward) and each.host_port not in (22, SSH) for each in wanted)
 
 
 def test_a_containers_port_on_the_loopback_comes_before_the_socket_that_keeps_it() -> None:

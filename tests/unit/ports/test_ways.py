@@ -5,7 +5,15 @@ from __future__ import annotations
 
 import pytest
 
-from callao.ports import Preference, Transport, Wanted, from_within, preference, to_expose, way
+from callao.ports import (
+    Preference,
+    Transport,
+    WantedForward,
+    address_within_guest,
+    choose_transport,
+    needs_exposing,
+    preference,
+)
 
 EXPOSED = {("tcp", 80)}
 
@@ -14,8 +22,8 @@ NIC = "192.168.5.15"
 
 def wanted(
     proto: str, host_ip: str, guest_ip: str, *, inside: bool = False, host_socket: str = ""
-) -> Wanted:
-    return Wanted(proto, host_ip, 0 if host_socket else 8080, guest_ip, 80, inside, host_socket)
+) -> WantedForward:
+    return WantedForward(proto, host_ip, 0 if host_socket else 8080, guest_ip, 80, inside, host_socket)
 
 
 @pytest.mark.parametrize(
@@ -41,15 +49,20 @@ def wanted(
     ],
 )
 def test_the_hypervisor_carries_what_it_reaches(
-    forward: Wanted, exposed: set[tuple[str, int]], expected: Transport
+    forward: WantedForward, exposed: set[tuple[str, int]], expected: Transport
 ) -> None:
-    assert way(forward, exposed, Preference.QUICKEST, NIC) is expected
+    assert choose_transport(forward, exposed, Preference.QUICKEST, NIC) is expected
 
 
 def test_ssh_carries_tcp_where_it_is_asked_for() -> None:
-    assert way(wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Transport.SSH
-    assert way(wanted("udp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Transport.SLIRP
-    assert way(wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Preference.SSH, NIC) is Transport.AGENT
+    assert choose_transport(wanted("tcp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Transport.SSH
+    assert (
+        choose_transport(wanted("udp", "127.0.0.1", "0.0.0.0"), (), Preference.SSH, NIC) is Transport.SLIRP
+    )
+    assert (
+        choose_transport(wanted("tcp", "", "0.0.0.0", host_socket="/s"), (), Preference.SSH, NIC)
+        is Transport.AGENT
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,10 +83,10 @@ def test_limas_variable_asks_for_ssh_or_not(text: str, expected: Preference) -> 
 
 def test_only_the_address_that_is_led_to_is_exposed() -> None:
     addresses = ("127.0.0.1", "127.0.0.53", "::1", "0.0.0.0")
-    assert [ip for ip in addresses if to_expose(wanted("tcp", "127.0.0.1", ip))] == ["127.0.0.1"]
-    assert not to_expose(wanted("tcp", "::1", "127.0.0.1"))
-    assert not to_expose(wanted("tcp", "", "127.0.0.1", host_socket="/s"))
-    assert not to_expose(wanted("tcp", "127.0.0.1", "127.0.0.1", inside=True))
+    assert [ip for ip in addresses if needs_exposing(wanted("tcp", "127.0.0.1", ip))] == ["127.0.0.1"]
+    assert not needs_exposing(wanted("tcp", "::1", "127.0.0.1"))
+    assert not needs_exposing(wanted("tcp", "", "127.0.0.1", host_socket="/s"))
+    assert not needs_exposing(wanted("tcp", "127.0.0.1", "127.0.0.1", inside=True))
 
 
 @pytest.mark.parametrize(
@@ -81,4 +94,4 @@ def test_only_the_address_that_is_led_to_is_exposed() -> None:
     [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("::1", "::1"), ("10.88.0.1", "10.88.0.1")],
 )
 def test_a_server_is_found_from_within_where_it_listens(listens: str, found: str) -> None:
-    assert from_within(listens) == found
+    assert address_within_guest(listens) == found

@@ -8,7 +8,7 @@ import pytest
 from resolver.running import Running
 from resolver.upstream import Script, Upstream
 
-from callao.resolver import Patience, Resolver, Rules
+from callao.resolver import Resolver, Rules, Timeouts
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def forwarding(serve, upstream, tmp_path: Path) -> Callable[..., tuple[Running, 
     def start(script: Script, rules: Rules = Rules(), **more) -> tuple[Running, Upstream]:  # noqa: B008
         server = upstream(script)
         (tmp_path / "resolv.conf").write_text(f"nameserver {server.address}\n")
-        more.setdefault("patience", Patience(server=2, total=4.5))
+        more.setdefault("timeouts", Timeouts(server=2, total=4.5))
         return serve(rules, upstream_port=server.port, **more), server
 
     return start

@@ -5,7 +5,7 @@ import pytest
 from dnslib import NS, RD, SOA, DNSLabel
 
 from callao.resolver.cache import Cache, lifetime
-from callao.resolver.message import Answer, Asked, Question, Record
+from callao.resolver.message import Answer, Lookup, Question, Record
 
 NXDOMAIN, SERVFAIL = 3, 2
 
@@ -18,8 +18,8 @@ def soa(ttl: int, minimum: int) -> Record:
     return Record(DNSLabel("test"), 6, ttl, SOA("ns.test", "me.test", (1, 2, 3, 4, minimum)))
 
 
-def asked(name: str) -> Asked:
-    return Asked(Question(DNSLabel(name), 16))
+def lookup(name: str) -> Lookup:
+    return Lookup(Question(DNSLabel(name), 16))
 
 
 @pytest.mark.parametrize(
@@ -47,31 +47,31 @@ def test_an_answer_lives_as_long_as_it_says(answer: Answer, seconds: int) -> Non
 def test_time_runs_off_the_ttl_till_the_answer_is_gone() -> None:
     now = [100.0]
     cache = Cache(clock=lambda: now[0])
-    cache.put(asked("x.test"), Answer(answers=(text(60),), additional=(text(90),)))
+    cache.put(lookup("x.test"), Answer(answers=(text(60),), additional=(text(90),)))
     now[0] += 59.9
-    kept = cache.get(asked("X.TEST"))
+    kept = cache.get(lookup("X.TEST"))
     assert kept is not None
     assert [record.ttl for record in kept.records] == [1, 31]
     now[0] += 0.1
-    assert (cache.get(asked("x.test")), len(cache)) == (None, 0)
+    assert (cache.get(lookup("x.test")), len(cache)) == (None, 0)
 
 
 def test_the_answer_asked_for_least_lately_makes_room() -> None:
     cache = Cache(size=2, clock=lambda: 0)
     for name in ("a", "b"):
-        cache.put(asked(name), Answer(answers=(text(60),)))
-    cache.get(asked("a"))
-    cache.put(asked("c"), Answer(answers=(text(60),)))
-    assert [cache.get(asked(name)) is not None for name in "abc"] == [True, False, True]
+        cache.put(lookup(name), Answer(answers=(text(60),)))
+    cache.get(lookup("a"))
+    cache.put(lookup("c"), Answer(answers=(text(60),)))
+    assert [cache.get(lookup(name)) is not None for name in "abc"] == [True, False, True]
 
 
 def test_an_answer_of_very_many_records_is_not_kept() -> None:
     cache = Cache()
-    cache.put(asked("x"), Answer(answers=(text(60),) * 65))
+    cache.put(lookup("x"), Answer(answers=(text(60),) * 65))
     assert len(cache) == 0
 
 
 def test_the_same_question_with_other_bits_is_another() -> None:
     cache = Cache()
-    cache.put(asked("x"), Answer(answers=(text(60),)))
-    assert cache.get(Asked(Question(DNSLabel("x"), 16), dnssec=True)) is None
+    cache.put(lookup("x"), Answer(answers=(text(60),)))
+    assert cache.get(Lookup(Question(DNSLabel("x"), 16), dnssec=True)) is None

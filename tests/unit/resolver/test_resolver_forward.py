@@ -12,10 +12,10 @@ from dnslib import QTYPE, RCODE, RD, RR, A, DNSRecord
 from resolver.running import shown
 from resolver.upstream import answer, says, silence, truncated_over_udp
 
-from callao.resolver import Patience
+from callao.resolver import Timeouts
 from callao.resolver.nameservers import NameServers, Server, servers
 
-SHORT = Patience(server=0.1, total=0.3)
+SHORT = Timeouts(server=0.1, total=0.3)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_records_come_as_the_server_has_them(forwarding, qtype: str, zone: str) 
     reply = running.ask("x.test", qtype)
     assert reply.rr == RR.fromZone(zone)
     assert (RCODE[reply.header.rcode], reply.header.ra) == ("NOERROR", 1)
-    assert server.asked == [f"x.test./{qtype}/udp"]
+    assert server.lookup == [f"x.test./{qtype}/udp"]
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\x00anything"])
@@ -65,7 +65,7 @@ def test_what_the_server_says_is_not_there_is_not_there(forwarding) -> None:
 def test_what_is_truncated_is_asked_again_over_tcp(forwarding) -> None:
     running, server = forwarding(truncated_over_udp('x.test. 60 TXT "long"'))
     assert shown(running.ask("x.test", "TXT")) == ['x.test. TXT "long"']
-    assert server.asked == ["x.test./TXT/udp", "x.test./TXT/tcp"]
+    assert server.lookup == ["x.test./TXT/udp", "x.test./TXT/tcp"]
 
 
 def test_what_answers_no_question_of_ours_is_passed_over(forwarding) -> None:
@@ -95,22 +95,22 @@ def test_each_question_has_an_id_of_its_own(forwarding) -> None:
     running, server = forwarding(says(rcode=RCODE.NXDOMAIN))
     for n in range(20):
         running.ask(f"x{n}.test", "TXT")
-    assert len({ident for _, ident in server.sources}) > 15
+    assert len({message_id for _, message_id in server.sources}) > 15
     assert len({port for port, _ in server.sources}) > 10
 
 
 @pytest.mark.parametrize("script", [silence, lambda query, tcp: [b"garbage"]])
 def test_a_server_that_says_nothing_of_use_is_given_up(forwarding, script) -> None:
-    running, _ = forwarding(script, patience=SHORT)
+    running, _ = forwarding(script, timeouts=SHORT)
     assert RCODE[running.ask("x.test", "TXT").header.rcode] == "SERVFAIL"
 
 
 def test_clients_hear_of_dead_servers_before_they_give_up_themselves() -> None:
-    assert Patience().total < 5
+    assert Timeouts().total < 5
 
 
 def test_a_port_where_nobody_listens_is_no_wait(forwarding, serve) -> None:
-    running, server = forwarding(silence, patience=Patience(server=3600, total=3600))
+    running, server = forwarding(silence, timeouts=Timeouts(server=3600, total=3600))
     server.close()
     assert RCODE[running.ask("x.test", "TXT").header.rcode] == "SERVFAIL"
 
@@ -127,15 +127,15 @@ def test_the_next_server_is_asked_when_the_first_does_not_know(
     one = upstream(first)
     two = upstream(says('x.test. 60 TXT "two"'), address="127.0.0.2", port=one.port)
     (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\nnameserver 127.0.0.2\n")
-    running = serve(upstream_port=one.port, patience=Patience(server=0.1, total=4.5))
+    running = serve(upstream_port=one.port, timeouts=Timeouts(server=0.1, total=4.5))
     assert shown(running.ask("x.test", "TXT")) == ['x.test. TXT "two"']
-    assert (one.asked[:1], two.asked) == (["x.test./TXT/udp"], ["x.test./TXT/udp"])
+    assert (one.lookup[:1], two.lookup) == (["x.test./TXT/udp"], ["x.test./TXT/udp"])
 
 
 def test_the_last_server_s_reason_is_passed_on(forwarding) -> None:
     running, server = forwarding(says(rcode=RCODE.REFUSED))
     assert RCODE[running.ask("x.test", "TXT").header.rcode] == "REFUSED"
-    assert len(server.asked) == 1
+    assert len(server.lookup) == 1
 
 
 def test_a_server_without_edns_is_asked_without(forwarding) -> None:
@@ -146,7 +146,7 @@ def test_a_server_without_edns_is_asked_without(forwarding) -> None:
 
     running, server = forwarding(script)
     assert shown(running.ask("x.test", "TXT", size=1232)) == ['x.test. TXT "old"']
-    assert len(server.asked) == 2
+    assert len(server.lookup) == 2
 
 
 def test_dnssec_is_asked_for_by_those_who_want_it(forwarding) -> None:
@@ -171,7 +171,7 @@ def test_an_answer_is_kept_whatever_the_case_of_the_name(forwarding) -> None:
     replies = [running.ask(name, "TXT", tcp=tcp) for name, tcp in (("x.test", False), ("X.Test", True))]
     assert [str(reply.q.qname) for reply in replies] == ["x.test.", "X.Test."]
     assert replies[0].rr == replies[1].rr
-    assert len(server.asked) == 1
+    assert len(server.lookup) == 1
 
 
 def test_other_name_servers_are_asked_as_soon_as_the_file_names_them(
@@ -191,8 +191,8 @@ def test_other_name_servers_are_asked_as_soon_as_the_file_names_them(
 
 def test_a_resolver_never_asks_itself() -> None:
     text = "nameserver 127.0.0.1\nnameserver ::ffff:127.0.0.1\nnameserver 0.0.0.0\nnameserver 127.0.0.53\n"
-    assert servers(text, port=5353, ours={5353}) == (Server("127.0.0.53", 5353),)
-    assert len(servers(text, port=53, ours={5353})) == 3
+    assert servers(text, port=5353, own_ports={5353}) == (Server("127.0.0.53", 5353),)
+    assert len(servers(text, port=53, own_ports={5353})) == 3
 
 
 def test_lines_that_name_no_server_are_passed_over(tmp_path: Path) -> None:

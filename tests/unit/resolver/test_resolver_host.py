@@ -130,7 +130,7 @@ def test_addresses_are_those_that_lead_there_from_the_guest(
 def test_a_name_that_no_hosts_file_could_hold_is_left_to_name_servers(forwarding) -> None:
     running, server = forwarding(says("odd.test. 60 A 10.0.0.1"))
     assert shown(running.ask(r"o/d.test")) == ["odd.test. A 10.0.0.1"]
-    assert server.asked == ["o/d.test./A/udp"]
+    assert server.lookup == ["o/d.test./A/udp"]
 
 
 def test_a_slow_name_holds_up_no_other_and_is_looked_up_once(serve, getaddrinfo) -> None:
@@ -182,7 +182,7 @@ def test_a_name_that_takes_too_long_fails(getaddrinfo) -> None:
     getaddrinfo(lambda host, family: (go_on.wait(20), []))
 
     async def find() -> set[int]:
-        names = HostNames(None, threads=1, patience=0.05)
+        names = HostNames(None, threads=1, timeout=0.05)
         # The second does not even get a thread.
         found = await asyncio.gather(*(names.find(name, socket.AF_INET) for name in ("one", "two")))
         await names.close()

@@ -93,7 +93,7 @@ def test_an_alias_of_a_name_elsewhere_comes_with_what_is_there(forwarding) -> No
     reply = running.ask("out", "TXT")
     assert shown(reply) == ["out. CNAME elsewhere.test.", 'elsewhere.test. TXT "there"']
     assert str(reply.q.qname) == "out."
-    assert server.asked == ["elsewhere.test./TXT/udp"]
+    assert server.lookup == ["elsewhere.test./TXT/udp"]
 
 
 def test_an_asterisk_alone_stands_for_every_name(serve) -> None:

@@ -16,8 +16,8 @@ from resolver.running import framed, question, read_framed, shown
 from resolver.upstream import answer, silence
 
 from callao.errors import AgentError
-from callao.resolver import Patience, Resolver, Rules, listeners
-from callao.resolver.limit import Limit, LimitReached
+from callao.resolver import Resolver, Rules, Timeouts, listeners
+from callao.resolver.limit import LimitReached, QueryLimit
 from callao.resolver.responder import Responder
 
 RULES = Rules({"a.test": "10.0.0.1", "b.test": "10.0.0.2"})
@@ -31,7 +31,7 @@ def test_a_connection_takes_several_queries(serve) -> None:
 
 
 def test_more_connections_than_there_may_be_are_closed(serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listeners, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(listeners, "MAX_CONNECTIONS", 2)
     running = serve(RULES)
     with running.connection() as first, running.connection() as second, running.connection() as third:
         for each in (first, second):
@@ -105,11 +105,11 @@ def test_many_names_at_once_all_have_their_answers(forwarding) -> None:
     with ThreadPoolExecutor(100) as clients:
         replies = list(clients.map(lambda name: running.ask(name, "TXT"), names))
     assert [shown(reply) for reply in replies] == [[f'{name} TXT "{name}"'] for name in names]
-    assert len(server.asked) == 400
+    assert len(server.lookup) == 400
 
 
 def test_with_too_many_waiting_known_names_are_answered_and_others_are_not(forwarding) -> None:
-    running, _ = forwarding(silence, RULES, patience=Patience(server=3600, total=3600))
+    running, _ = forwarding(silence, RULES, timeouts=Timeouts(server=3600, total=3600))
     with running.datagrams() as client:
         for n in range(300):
             client.send(question(f"x{n}.test", "TXT").pack())
@@ -122,8 +122,8 @@ def test_with_too_many_waiting_known_names_are_answered_and_others_are_not(forwa
 
 def test_a_query_for_which_there_is_no_place_is_lost_over_udp_alone() -> None:
     class Full:
-        async def answer(self, asked):
-            with Limit(0).held():
+        async def answer(self, lookup):
+            with QueryLimit(0).held():
                 raise AssertionError
 
     responder = Responder(Full())
@@ -135,7 +135,7 @@ def test_a_query_for_which_there_is_no_place_is_lost_over_udp_alone() -> None:
 
 def test_a_mistake_of_ours_fails_one_query_and_no_other() -> None:
     class Broken:
-        async def answer(self, asked):
+        async def answer(self, lookup):
             raise ZeroDivisionError
 
     reply = asyncio.run(Responder(Broken()).respond(question("x.test").pack(), tcp=False))
@@ -143,7 +143,7 @@ def test_a_mistake_of_ours_fails_one_query_and_no_other() -> None:
 
 
 def test_an_answered_question_makes_way_for_another() -> None:
-    limit = Limit(1)
+    limit = QueryLimit(1)
     for _ in range(2):
         with limit.held(), pytest.raises(LimitReached), limit.held():
             pass
@@ -168,16 +168,16 @@ def test_a_closed_resolver_leaves_nothing_behind(forwarding) -> None:
 
 
 def test_queries_under_way_end_with_the_resolver(forwarding) -> None:
-    asked = threading.Event()
+    lookup = threading.Event()
 
     def script(query: DNSRecord, tcp: bool) -> list[bytes]:
-        asked.set()
+        lookup.set()
         return []
 
     running, _ = forwarding(script)
     with running.datagrams() as client:
         client.send(question("x.test", "TXT").pack())
-        assert asked.wait(10)  # the fixture's end closes it then
+        assert lookup.wait(10)  # the fixture's end closes it then
 
 
 def test_a_port_that_cannot_be_had_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

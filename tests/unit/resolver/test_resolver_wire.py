@@ -15,9 +15,9 @@ from resolver.upstream import answer, says
 
 from callao.resolver import Rules
 from callao.resolver.buffer import NameBuffer, WireError
+from callao.resolver.decoding import read_answer, read_query
+from callao.resolver.encoding import write_answer
 from callao.resolver.message import Answer, Record
-from callao.resolver.reading import read_answer, read_query
-from callao.resolver.writing import write_answer
 
 RULES = Rules({"a.test": "10.0.0.1"})
 HEADER = struct.pack("!HHHHHH", 77, 0x0100, 1, 0, 0, 0)
@@ -61,11 +61,11 @@ def test_additional_records_go_before_an_answer_is_truncated(forwarding) -> None
 def test_answers_beyond_sixteen_kilobytes_can_be_read() -> None:
     query = read_query(question("x.test", "MX").pack())
     assert query is not None
-    assert query.asked is not None
+    assert query.lookup is not None
     names = [DNSLabel(f"{'n' * 50}{n}.{n % 7}.test") for n in range(600)]
     records = tuple(Record(name, QTYPE.MX, 60, MX(name.add("mail"), 1)) for name in names)
     packet = write_answer(query, Answer(answers=records), 65535)
-    read = read_answer(packet, query.ident, query.asked.question)
+    read = read_answer(packet, query.message_id, query.lookup.question)
     assert read is not None
     assert len(packet) > 0x4000
     assert [record.name for record in read.answers] == names
@@ -133,8 +133,8 @@ def test_other_opcodes_are_not_implemented(serve, opcode: int) -> None:
     ],
 )
 def test_a_malformed_query_is_told_so_under_its_id(serve, packet: bytes) -> None:
-    ident, flags = struct.unpack_from("!HH", serve(RULES).send(packet))
-    assert (ident, flags & 0x800F) == (77, 0x8001)
+    message_id, flags = struct.unpack_from("!HH", serve(RULES).send(packet))
+    assert (message_id, flags & 0x800F) == (77, 0x8001)
 
 
 @pytest.mark.parametrize(

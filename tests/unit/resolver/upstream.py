@@ -49,7 +49,7 @@ class Upstream:
     def __init__(self, script: Script, address: str = "127.0.0.1", port: int = 0) -> None:
         self.script = script
         self.address = address
-        self.asked: list[str] = []
+        self.lookup: list[str] = []
         self.sources: list[tuple[int, int]] = []
         self.udp, self.tcp = _one_port(address, port)
         self.port: int = self.udp.getsockname()[1]
@@ -88,7 +88,7 @@ class Upstream:
             query = DNSRecord.parse(data)
         except Exception:  # what dnslib cannot read, as odd types: REFUSED
             return [data[:2] + b"\x81\x05" + data[4:]]
-        self.asked.append(f"{query.q.qname}/{QTYPE[query.q.qtype]}/{'tcp' if tcp else 'udp'}")
+        self.lookup.append(f"{query.q.qname}/{QTYPE[query.q.qtype]}/{'tcp' if tcp else 'udp'}")
         self.sources.append((client[1], query.header.id))
         return self.script(query, tcp)
 

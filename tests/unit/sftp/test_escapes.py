@@ -175,7 +175,7 @@ def test_a_link_that_came_after_the_look_is_not_opened(here: World, monkeypatch:
     (here.share / "link").symlink_to(here.secret / "file")
     monkeypatch.setattr("callao.sftp.tree._regular", lambda found: None)
     with Tree(here.at()).place(here.at("link")) as place, pytest.raises(OSError, match="symbolic links"):
-        place.opened(os.O_RDONLY)
+        place.open_regular(os.O_RDONLY)
 
 
 def test_dots_are_refused_even_when_they_stay_within(here: World, guest: SFTPClient) -> None:

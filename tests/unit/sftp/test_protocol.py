@@ -16,7 +16,7 @@ import pytest
 from paramiko.sftp import int64
 from served import Wire, World, program
 
-from callao.sftp.packets import LONGEST
+from callao.sftp.packets import MAX_PACKET
 
 OPEN, CLOSE, READ, WRITE, FSTAT, FSETSTAT, OPENDIR, READDIR, EXTENDED = 3, 4, 5, 6, 8, 10, 11, 12, 200
 NAME = 104
@@ -31,7 +31,7 @@ def test_the_extensions_of_openssh_are_offered(wire: Wire) -> None:
 
 
 def test_a_packet_that_is_too_long_ends_the_session(wire: Wire) -> None:
-    wire.socket.sendall(struct.pack(">I", LONGEST + 1) + bytes(100))
+    wire.socket.sendall(struct.pack(">I", MAX_PACKET + 1) + bytes(100))
     with contextlib.suppress(ConnectionResetError):
         assert wire.socket.recv(1) == b""
 

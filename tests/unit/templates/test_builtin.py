@@ -14,7 +14,7 @@ import pytest
 from callao.config import Config, effective, load
 from callao.errors import ConfigError
 from callao.host import Host, HostUser
-from callao.templates import names, resolve
+from callao.templates import builtin_names, resolve
 from callao.templates.find import builtin_dir
 
 PLACE = builtin_dir()
@@ -28,7 +28,7 @@ OTHER_SYSTEMS = {
 }
 """By name, the system of those that are no Linux: they resolve, and no driver of this version runs them."""
 
-ALL = sorted({*names(), *EXPERIMENTAL})
+ALL = sorted({*builtin_names(), *EXPERIMENTAL})
 NAMES = [name for name in ALL if name not in OTHER_SYSTEMS]
 PARTS = sorted(
     str(path.relative_to(PLACE).with_suffix(""))

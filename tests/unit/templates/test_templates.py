@@ -7,7 +7,7 @@ import pytest
 
 from callao.errors import ConfigError, TemplateError
 from callao.host import Host, HostUser
-from callao.templates import layered, resolve, resolve_text
+from callao.templates import resolve, resolve_text, with_override_files
 
 HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "")
 
@@ -108,9 +108,9 @@ def test_the_users_layers_lie_around_a_template(tmp_path: Path) -> None:
     write(tmp_path / "_config" / "base.yaml", "memory: 2GiB\ndisk: 2GiB\n")
     write(tmp_path / "_config" / "default.yaml", "base: nowhere\ndisk: 3GiB\nplain: true\n")
     template = resolve_text("{cpus: 9, message: hi}", "-", tmp_path).document
-    document = layered(template, tmp_path)
+    document = with_override_files(template, tmp_path)
     assert document == {"cpus": 1, "message": "hi", "memory": "2GiB", "disk": "2GiB", "plain": True}
-    assert layered({"cpus": 9}, tmp_path / "elsewhere") == {"cpus": 9}
+    assert with_override_files({"cpus": 9}, tmp_path / "elsewhere") == {"cpus": 9}
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,24 @@ from callao.cli.session import warn
 from callao.errors import LockError
 
 
-def collected(references: Iterable[str], inventories: Iterable[str] = ()) -> list[str]:
+def collect_references(references: Iterable[str], inventories: Iterable[str] = ()) -> list[str]:
     """Templates as they are, playbooks and inventories by what they name, each once.
 
     Expressions that nobody can know now are told.
     """
-    from callao.lockfile.playbook import Named, in_inventory, in_playbook, is_playbook
+    from callao.lockfile.playbook import (
+        ReferencedTemplates,
+        is_playbook,
+        templates_in_inventory,
+        templates_in_playbook,
+    )
 
-    found = [in_playbook(Path(each)) if is_playbook(each) else Named((each,)) for each in references if each]
-    hosts = [in_inventory(_inventory(each), Path(each).absolute().parent) for each in inventories]
+    found = [
+        templates_in_playbook(Path(each)) if is_playbook(each) else ReferencedTemplates((each,))
+        for each in references
+        if each
+    ]
+    hosts = [templates_in_inventory(_inventory(each), Path(each).absolute().parent) for each in inventories]
     for expression in dict.fromkeys(each for named in [*found, *hosts] for each in named.unknown):
         if not (hosts and "lima_template" in expression):
             warn(

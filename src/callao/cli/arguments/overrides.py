@@ -7,21 +7,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from callao.config import transform
+from callao.config import apply_jq
 from callao.errors import CallaoError, ConfigError, Problem
 
 Document = dict[str, Any]
 
-_MOST = 2.0**33
+_MAX_GIB = 2.0**33
 """GiB: bytes fit into 63 bits, as in Lima."""
 
 
-def given(flags: Mapping[str, Any]) -> bool:
+def any_given(flags: Mapping[str, Any]) -> bool:
     """Whether any of the flags says something."""
     return any(value not in (None, ()) for value in flags.values())
 
 
-def overridden(document: Mapping[str, Any], flags: Mapping[str, Any]) -> Document:
+def apply_flags(document: Mapping[str, Any], flags: Mapping[str, Any]) -> Document:
     """``document`` with the flags applied, ``--set`` last; the document itself stays as it is.
 
     :raises CallaoError: naming a flag whose value cannot be.
@@ -33,7 +33,7 @@ def overridden(document: Mapping[str, Any], flags: Mapping[str, Any]) -> Documen
         if value not in (None, ()):
             change(changed, value)
     for expression in flags.get("expressions") or ():
-        changed = transform(changed, expression)
+        changed = apply_jq(changed, expression)
     return changed
 
 
@@ -58,7 +58,7 @@ def _mapping(document: Document, key: str) -> Document:
     return dict(value or {})
 
 
-def _put(*path: str) -> Callable[[Document, Any], None]:
+def _set_field(*path: str) -> Callable[[Document, Any], None]:
     def change(document: Document, value: Any) -> None:
         place = document
         for key in path[:-1]:
@@ -71,21 +71,21 @@ def _put(*path: str) -> Callable[[Document, Any], None]:
 
 def _gib(key: str) -> Callable[[Document, Any], None]:
     def change(document: Document, value: float) -> None:
-        if not 0 < value < _MOST:
-            raise CallaoError(f"--{key}: {value:g} is no size (allowed: GiB above 0, below {_MOST:g}).")
+        if not 0 < value < _MAX_GIB:
+            raise CallaoError(f"--{key}: {value:g} is no size (allowed: GiB above 0, below {_MAX_GIB:g}).")
         document[key] = f"{int(value)}GiB" if value == int(value) else int(value * 2**30)
 
     return change
 
 
 def _containerd(document: Document, value: str) -> None:
-    _put("containerd", "user")(document, "user" in value.split("+"))
-    _put("containerd", "system")(document, "system" in value.split("+"))
+    _set_field("containerd", "user")(document, "user" in value.split("+"))
+    _set_field("containerd", "system")(document, "system" in value.split("+"))
 
 
 def _dns(document: Document, value: tuple[str, ...]) -> None:
     document["dns"] = list(dict.fromkeys([*_entries(document, "dns"), *value]))
-    _put("hostResolver", "enabled")(document, False)
+    _set_field("hostResolver", "enabled")(document, False)
 
 
 def _mount(document: Document, value: tuple[str, ...]) -> None:
@@ -158,11 +158,11 @@ def _is_port(text: str) -> bool:
 
 
 def _rosetta(document: Document, value: bool) -> None:
-    _put("vmOpts", "vz", "rosetta")(document, {"enabled": value, "binfmt": value})
+    _set_field("vmOpts", "vz", "rosetta")(document, {"enabled": value, "binfmt": value})
 
 
 def _video(document: Document, value: bool) -> None:
-    _put("video", "display")(document, "default" if value else "none")
+    _set_field("video", "display")(document, "default" if value else "none")
 
 
 def _param(document: Document, value: tuple[str, ...]) -> None:
@@ -170,13 +170,13 @@ def _param(document: Document, value: tuple[str, ...]) -> None:
         key, equals, text = each.partition("=")
         if not (key and equals):
             raise CallaoError(f"--param: {each!r} is no parameter (allowed: KEY=VALUE).")
-        _put("param", key)(document, text)
+        _set_field("param", key)(document, text)
 
 
 _CHANGES: dict[str, Callable[[Document, Any], None]] = {
-    "arch": _put("arch"),
+    "arch": _set_field("arch"),
     "containerd": _containerd,
-    "cpus": _put("cpus"),
+    "cpus": _set_field("cpus"),
     "memory": _gib("memory"),
     "disk": _gib("disk"),
     "dns": _dns,
@@ -184,16 +184,16 @@ _CHANGES: dict[str, Callable[[Document, Any], None]] = {
     "mount_only": _mount_only,
     "mount": _mount,
     "mount_writable": _mount_writable,
-    "mount_inotify": _put("mountInotify"),
-    "mount_type": _put("mountType"),
+    "mount_inotify": _set_field("mountInotify"),
+    "mount_type": _set_field("mountType"),
     "network": _network,
     "port_forward": _port_forward,
-    "nested_virt": _put("nestedVirtualization"),
+    "nested_virt": _set_field("nestedVirtualization"),
     "rosetta": _rosetta,
     "video": _video,
-    "plain": _put("plain"),
-    "ssh_port": _put("ssh", "localPort"),
-    "vm_type": _put("vmType"),
+    "plain": _set_field("plain"),
+    "ssh_port": _set_field("ssh", "localPort"),
+    "vm_type": _set_field("vmType"),
     "param": _param,
-    "warm": _put("warm"),
+    "warm": _set_field("warm"),
 }

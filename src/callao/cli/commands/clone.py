@@ -27,12 +27,12 @@ def command(source: str, name: str, start: bool | None, timeout: float, **flags:
     \b
       callao clone web web2 --memory 8 --start
     """
-    from callao.cli.arguments.overrides import overridden
+    from callao.cli.arguments.overrides import apply_flags
     from callao.lifecycle.clone import clone
 
     run = session()
     found = existing_instance(run, source)
-    document = overridden(found.document, flags)
+    document = apply_flags(found.document, flags)
     clone(found, name, document, home=run.home, host=run.host, report=run.report)
     if start:
         ensure_instance(run, name, "started", timeout=timeout)

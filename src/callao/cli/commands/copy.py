@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from callao.cli.arguments.reach import reachable
-from callao.cli.parsing.syntax import Argument, Mistake, Option, Syntax
+from callao.cli.arguments.running import ssh_to_running
+from callao.cli.parsing.syntax import Argument, Option, Syntax, UsageError
 from callao.cli.session import Session
 from callao.errors import CallaoError
 from callao.instances.index import indexed_instance
@@ -57,15 +57,15 @@ def run(run: Session, recursive: bool, verbose: bool, backend: str, places: tupl
       callao copy web:data.csv other:/srv/
     """
     if len(places) < 2:
-        raise Mistake("Give at least a source and a target.")
+        raise UsageError("Give at least a source and a target.")
     every = [parse(place, names(run.home)) for place in places]
     clients = {
-        each.instance: reachable(indexed_instance(each.instance, run.home))
+        each.instance: ssh_to_running(indexed_instance(each.instance, run.home))
         for each in every
         if each.instance
     }
     if not clients:
-        raise Mistake("None of the paths is an instance's: write INSTANCE:PATH.")
+        raise UsageError("None of the paths is an instance's: write INSTANCE:PATH.")
     with _together(clients) as config:
         program = _choose(backend, clients, every)
         argv = (_rsync if program == "rsync" else _scp)(config, every, recursive, verbose)

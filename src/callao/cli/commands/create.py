@@ -14,7 +14,7 @@ from callao.cli.arguments.existing import DEFAULT, ensure_instance
 from callao.cli.parsing.options import Command, configuration, list_templates, timeout, warm
 from callao.cli.session import Session, session, warn_all
 from callao.errors import CallaoError
-from callao.host import expanded
+from callao.host import expand_user
 
 if TYPE_CHECKING:
     from callao.templates import Resolved
@@ -46,7 +46,7 @@ def new(
 
     :raises CallaoError: when there is one of that name already.
     """
-    from callao.cli.arguments.overrides import overridden
+    from callao.cli.arguments.overrides import apply_flags
     from callao.instances import names
     from callao.offline import network_access_of_environment
     from callao.templates import resolve, resolve_text
@@ -70,7 +70,7 @@ def new(
         chosen,
         state,
         template=None if reference == "-" else stored(reference),
-        document=overridden(resolved.document, flags),
+        document=apply_flags(resolved.document, flags),
         text=resolved.text,
         timeout=timeout,
     )
@@ -84,5 +84,5 @@ def instance_name(resolved: Resolved) -> str:
 
 def stored(reference: str) -> str:
     """The reference as the instance keeps it: a path stays right wherever the next command runs."""
-    path = expanded(reference)
+    path = expand_user(reference)
     return str(path.absolute()) if path.is_file() else reference

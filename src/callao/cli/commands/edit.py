@@ -14,8 +14,8 @@ from typing import Any
 import click
 
 from callao.cli.arguments import complete
+from callao.cli.arguments.defaults import with_defaults
 from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
-from callao.cli.arguments.filled import filled
 from callao.cli.parsing.options import Command, configuration
 from callao.cli.session import Session, session, tell, warn, warn_all
 from callao.config import Config
@@ -51,22 +51,22 @@ def command(instance: str, **flags: Any) -> None:
         _file(run, path, flags)
         return
     found = existing_instance(run, instance)
-    from callao.cli.arguments.overrides import given, overridden
+    from callao.cli.arguments.overrides import any_given, apply_flags
 
-    if given(flags):
+    if any_given(flags):
         usable(found, f"Mend it in an editor: callao edit {instance}")
         if ensure_instance(
-            run, found.name, "present", restart="never", amend=lambda document: overridden(document, flags)
+            run, found.name, "present", restart="never", amend=lambda document: apply_flags(document, flags)
         ):
             tell(f"Changed {found.name}.")
         else:
             tell(f"{found.name} is so already.")
     else:
-        _in_editor(run, found)
+        _edit_until_valid(run, found)
 
 
-def _in_editor(run: Session, found: Instance) -> None:
-    before = _written(found.paths.lima_yaml)
+def _edit_until_valid(run: Session, found: Instance) -> None:
+    before = _read_text(found.paths.lima_yaml)
     text = before
     while True:
         text = edited(text, run)
@@ -74,40 +74,40 @@ def _in_editor(run: Session, found: Instance) -> None:
             tell("Nothing was changed.")
             return
         try:
-            _take(run, found, text, before)
+            _apply(run, found, text, before)
         except CallaoError as error:
-            words = _told(error, text, "lima.yaml")
+            words = _problem_lines(error, text, "lima.yaml")
             if not run.tty or isinstance(error, InstanceOvertaken):
-                raise CallaoError(words, hint=_kept(text)) from None
+                raise CallaoError(words, hint=_save_text(text)) from None
             tell(words, mark="callao: ", fg="red")
             if not click.confirm("Edit it again?", default=True, err=True):
-                raise CallaoError(f"{found.name} stays as it was.", hint=_kept(text)) from None
+                raise CallaoError(f"{found.name} stays as it was.", hint=_save_text(text)) from None
         else:
             tell(f"Changed {found.name}.")
             return
 
 
-def _take(run: Session, found: Instance, text: str, before: str) -> None:
+def _apply(run: Session, found: Instance, text: str, before: str) -> None:
     """Have the instance be so, and its lima.yaml read so, to the last comment."""
     from callao.atomic import write_file
     from callao.config import effective
     from callao.instances.lock import instance_lock
 
-    document = _parsed(text)
+    document = _parse_or_none(text)
     if found.config is None:  # broken: no plan starts from there, and a lima.yaml that can be is the cure
         effective(document, run.host, name=found.name, instance_dir=found.dir)
     else:
-        text, document = _settled(text, document, found.config)
+        text, document = _with_fixed_fields(text, document, found.config)
         wish = {"document": document, "text": text, "before": before}
         if ensure_instance(run, found.name, "present", restart="never", **wish):
             return
     with instance_lock(found.name, run.home):
-        if _written(found.paths.lima_yaml) != before:
+        if _read_text(found.paths.lima_yaml) != before:
             raise InstanceOvertaken(f"another run has changed {found.paths.lima_yaml} meanwhile.")
         write_file(found.paths.lima_yaml, text.encode())
 
 
-def _written(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """The text of a lima.yaml, also of one that is not there, or not UTF-8: the editor is to mend it.
 
     :raises CallaoError: when it cannot be read at all.
@@ -120,7 +120,9 @@ def _written(path: Path) -> str:
         raise CallaoError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _settled(text: str, document: Mapping[str, object], config: Config) -> tuple[str, Mapping[str, object]]:
+def _with_fixed_fields(
+    text: str, document: Mapping[str, object], config: Config
+) -> tuple[str, Mapping[str, object]]:
     """With the two fields that never change: the engine would write them down."""
     from callao.config.patch import patched
 
@@ -134,16 +136,16 @@ def _settled(text: str, document: Mapping[str, object], config: Config) -> tuple
     return (text, document) if longer is None else (longer, whole)
 
 
-def _told(error: CallaoError, text: str, source: str) -> str:
+def _problem_lines(error: CallaoError, text: str, source: str) -> str:
     """The mistakes with their places in the text that was edited."""
-    from callao.config import locate
+    from callao.config import locate_problems
 
     if isinstance(error, ConfigError):
-        return str(ConfigError(locate(error.problems, text), source=source))
+        return str(ConfigError(locate_problems(error.problems, text), source=source))
     return str(error)
 
 
-def _kept(text: str) -> str:
+def _save_text(text: str) -> str:
     """Nobody's work is thrown away."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="callao-rejected-", suffix=_SUFFIX, encoding="utf-8", delete=False
@@ -152,7 +154,7 @@ def _kept(text: str) -> str:
     return f"What was written is kept in {file.name}."
 
 
-def _parsed(text: str) -> Mapping[str, object]:
+def _parse_or_none(text: str) -> Mapping[str, object]:
     from callao.config import load
 
     return load(text, "lima.yaml")
@@ -161,13 +163,13 @@ def _parsed(text: str) -> Mapping[str, object]:
 def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
     """A lima.yaml that no instance has yet."""
     from callao.atomic import write_file
-    from callao.cli.arguments.overrides import given, overridden
+    from callao.cli.arguments.overrides import any_given, apply_flags
     from callao.config import dump
     from callao.config.patch import patched
 
     before, kept = path.read_text(encoding="utf-8"), True
-    if given(flags):
-        changed = overridden(_parsed(before), flags)
+    if any_given(flags):
+        changed = apply_flags(_parse_or_none(before), flags)
         patch = patched(before, changed)
         text, kept = (dump(changed), False) if patch is None else (patch, True)
     else:
@@ -178,8 +180,8 @@ def _file(run: Session, path: Path, flags: Mapping[str, Any]) -> None:
     try:
         _check_template(run, path, text)
     except ConfigError as error:
-        words = _told(error, text, str(path))
-        raise CallaoError(words, hint="" if given(flags) else _kept(text)) from None
+        words = _problem_lines(error, text, str(path))
+        raise CallaoError(words, hint="" if any_given(flags) else _save_text(text)) from None
     mode = path.stat().st_mode & 0o777
     if not kept:
         backup = path.with_name(f"{path.name}.bak")
@@ -196,7 +198,7 @@ def _check_template(run: Session, path: Path, text: str) -> None:
     access = network_access_of_environment()
     resolved = resolve_text(text, str(path.absolute()), run.home, access=access, report=run.report)
     warn_all(resolved.notices)
-    filled(run, resolved.document, "box")
+    with_defaults(run, resolved.document, "box")
 
 
 def edited(text: str, run: Session) -> str:

@@ -44,13 +44,13 @@ def _of_instance(run: Session, name: str) -> dict[str, Any]:
 
 def _of_host(run: Session) -> dict[str, Any]:
     import callao
-    from callao.cli.arguments.preserve import BLOCKED
+    from callao.cli.arguments.environment import BLOCKED_VARIABLES
     from callao.cli.parsing import external
     from callao.config import effective, to_document
     from callao.config.lima_version import LIMA_VERSION
     from callao.drivers import known
     from callao.host import identity_file
-    from callao.templates import find, names, resolve
+    from callao.templates import builtin_names, find, resolve
 
     document = resolve("default", run.home).document
     template = effective(document, run.host, name="default", instance_dir=run.home / "default")
@@ -61,14 +61,14 @@ def _of_host(run: Session) -> dict[str, Any]:
         "hostOS": run.host.os,
         "hostArch": run.host.arch,
         "vmTypes": known(),
-        "templates": [{"name": name, "location": find(name, run.home).location} for name in names()],
+        "templates": [{"name": name, "location": find(name, run.home).location} for name in builtin_names()],
         "defaultTemplate": to_document(template),
         "identityFile": str(identity_file(run.home)),
         "programs": {
             name: shutil.which(name)
             for name in ("ssh", "scp", "rsync", "qemu-img", f"qemu-system-{run.host.arch}")
         },
-        "shellEnvBlock": list(BLOCKED),
+        "shellEnvBlock": list(BLOCKED_VARIABLES),
         "plugins": [
             {"name": each.name, "path": str(each.path), "description": each.description}
             for each in external.discover()

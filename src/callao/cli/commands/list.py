@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import fnmatch
 
-from callao.cli.parsing.syntax import Argument, Mistake, Option, Syntax
+from callao.cli.parsing.syntax import Argument, Option, Syntax, UsageError
 from callao.cli.session import Session, tell, warn
 from callao.cli.terminal.output import echo, show_all, show_table
 from callao.config.sizes import format_size
@@ -51,7 +51,7 @@ def run(
       callao list --json | jq -r 'select(.status == "Running").name'
     """
     if sum((as_json, as_yaml, quiet)) > 1:
-        raise Mistake("--json, --yaml and --quiet exclude each other.")
+        raise UsageError("--json, --yaml and --quiet exclude each other.")
     form = "json" if as_json else "yaml" if as_yaml else form
     if list_fields:
         from callao.cli.terminal.fields import FIELDS
@@ -123,8 +123,8 @@ def _cell(each: IndexedInstance, column: str) -> str:
 
 
 def _formatted(run: Session, found: list[IndexedInstance], form: str) -> None:
-    from callao.cli.terminal.fields import described, renderer
+    from callao.cli.terminal.fields import instance_fields, renderer
     from callao.instances import inspect
 
-    every = [described(inspect(each.name, run.home, run.host), run.home, run.host) for each in found]
+    every = [instance_fields(inspect(each.name, run.home, run.host), run.home, run.host) for each in found]
     show_all(every, form, renderer)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from callao.cli.arguments.collect import collected
+from callao.cli.arguments.collect import collect_references
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 from callao.errors import LockError
@@ -44,8 +44,8 @@ def command(
     folder = path.absolute().parent
     previous = read(path).lock if path.exists() else None
     locked = list(previous.templates) if previous else []
-    named = [key_of(each, folder) for each in collected(references, inventory)]
-    others = collected(each for each in update if each not in locked)
+    named = [key_of(each, folder) for each in collect_references(references, inventory)]
+    others = collect_references(each for each in update if each not in locked)
     keys = [*(each for each in update if each in locked), *(key_of(each, folder) for each in others)]
     renewed = renewals(update, keys, named, locked)
     wanted = [*named, *renewed] or locked

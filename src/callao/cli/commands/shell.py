@@ -9,7 +9,7 @@ import sys
 from pathlib import Path, PurePosixPath
 
 from callao.cli.arguments.existing import DEFAULT, ensure_instance
-from callao.cli.arguments.reach import reachable
+from callao.cli.arguments.running import ssh_to_running
 from callao.cli.parsing.syntax import Argument, Option, Syntax
 from callao.cli.session import Session, tell
 from callao.instances.index import IndexedInstance, indexed_instance
@@ -60,7 +60,7 @@ def run(
     if found.status is Status.STOPPED and (start or (run.tty and _agreed(name))):
         ensure_instance(run, name, "started")
         found = indexed_instance(name, run.home)
-    client = reachable(found)
+    client = ssh_to_running(found)
     script = guest_script(
         arguments,
         workdir=workdir or os.environ.get("LIMA_WORKDIR") or None,
@@ -78,9 +78,9 @@ def run(
 
 
 def _environment() -> dict[str, str]:
-    from callao.cli.arguments.preserve import preserved
+    from callao.cli.arguments.environment import preserved_variables
 
-    return preserved(os.environ)
+    return preserved_variables(os.environ)
 
 
 def _agreed(name: str) -> bool:

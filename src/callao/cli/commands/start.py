@@ -56,13 +56,13 @@ def command(instance: str | None, name: str | None, timeout: float, **flags: Any
 
 
 def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> None:
-    from callao.cli.arguments.overrides import given, overridden
+    from callao.cli.arguments.overrides import any_given, apply_flags
 
     if flags.pop("warm"):
         warn(f"--warm: only a new instance can be, and {name} exists.")
     more: dict[str, Any] = {}
-    if given(flags):
-        more["amend"] = lambda document: overridden(document, flags)
+    if any_given(flags):
+        more["amend"] = lambda document: apply_flags(document, flags)
     if not ensure_instance(run, name, "started", timeout=timeout, **more):
         tell(f"{name} is running already.")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.filled import filled
+from callao.cli.arguments.defaults import with_defaults
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell, warn_all
 from callao.cli.terminal.output import echo
@@ -24,10 +24,10 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with each template's location.")
 def listed(as_json: bool) -> None:
     """List the built-in templates, and the user's own."""
-    from callao.templates import find, names, user_names
+    from callao.templates import builtin_names, find, user_names
 
     run = session()
-    every = sorted({*names(), *user_names(run.home)})
+    every = sorted({*builtin_names(), *user_names(run.home)})
     if as_json:
         import json
 
@@ -70,7 +70,7 @@ def copy(reference: str, destination: str, fill: bool, embed_all: bool, force: b
 
 
 def _text(reference: str, *, fill: bool, original: bool, query: str | None = None) -> str:
-    from callao.config import dump, query_document, to_document, written
+    from callao.config import dump, merge_texts, query_document, to_document
     from callao.offline import network_access_of_environment
     from callao.templates import Bases, find, resolve
     from callao.templates.read import Reader
@@ -84,7 +84,7 @@ def _text(reference: str, *, fill: bool, original: bool, query: str | None = Non
     warn_all(resolved.notices)
     document = resolved.document
     if fill:
-        document = to_document(filled(run, document, resolved.name))
+        document = to_document(with_defaults(run, document, resolved.name))
     if query:
         return query_document(document, query)
-    return dump(document) if fill else written(resolved.texts, document)
+    return dump(document) if fill else merge_texts(resolved.texts, document)

@@ -9,7 +9,7 @@ import click
 
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import existing_instance
-from callao.cli.arguments.reach import reachable
+from callao.cli.arguments.running import ssh_to_running
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 
@@ -31,7 +31,7 @@ def command(instance: str, _kind: str, socks_port: int) -> None:
     from callao.ports import any_free, is_free
 
     run = session()
-    client = reachable(existing_instance(run, instance))
+    client = ssh_to_running(existing_instance(run, instance))
     if socks_port and not is_free("tcp", "127.0.0.1", socks_port):
         raise click.UsageError(f"--socks-port: {socks_port} is taken.")
     port = socks_port or any_free()

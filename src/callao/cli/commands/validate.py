@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.filled import filled
+from callao.cli.arguments.defaults import with_defaults
 from callao.cli.parsing.options import Command
 from callao.cli.session import Session, session, tell, warn, warn_all
 from callao.cli.terminal.output import echo
@@ -35,7 +35,7 @@ def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
         except ConfigError as error:
             failed = 1
             for problem in error.problems:
-                tell(problem.told_of(reference))
+                tell(problem.with_source(reference))
         except CallaoError as error:
             failed = 1
             tell(f"{reference}: {error}")
@@ -48,7 +48,7 @@ def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
 
 
 def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
-    from callao.config import check, dump, locate, to_document
+    from callao.config import check_schema, dump, locate_problems, to_document
     from callao.lifecycle.support import notices, refuse_impossible
     from callao.offline import network_access_of_environment
     from callao.templates import resolve
@@ -61,15 +61,15 @@ def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
     warnings: list[Problem] = []
     try:
         if strict:
-            check(resolved.document, source=reference)
-        config = filled(run, resolved.document, name, warnings.append)
+            check_schema(resolved.document, source=reference)
+        config = with_defaults(run, resolved.document, name, warnings.append)
         refuse_impossible(config, name, run.host)
     except ConfigError as error:
         if own_text:
-            raise ConfigError(locate(error.problems, own_text)) from None
+            raise ConfigError(locate_problems(error.problems, own_text)) from None
         raise
-    for problem in locate(warnings, own_text) if own_text else warnings:
-        warn(problem.told_of(reference))
+    for problem in locate_problems(warnings, own_text) if own_text else warnings:
+        warn(problem.with_source(reference))
     for notice in notices(resolved.document, config):
         warn(f"{reference}: {notice}")
     return dump(to_document(config)) if fill else ""

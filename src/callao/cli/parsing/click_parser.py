@@ -34,9 +34,9 @@ class Commands(click.Group):
         if entry is not None:
             module = importlib.import_module(f"callao.cli.commands.{entry.module}")
             if entry.quick:
-                from callao.cli.parsing.quick_command import declared
+                from callao.cli.parsing.quick_command import click_command
 
-                return declared(module)
+                return click_command(module)
             command: click.Command = module.command
             return command
         program = external.find(cmd_name)

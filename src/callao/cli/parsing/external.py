@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from callao.plugins import PREFIXES, folders, plugin, runs
+from callao.cli_plugins import PREFIXES, find_program, is_program, search_folders
 from callao.printable import printable
 
 _DESCRIPTION = re.compile(rb"<(?:limactl|callao)-desc>(.*?)</(?:limactl|callao)-desc>", re.DOTALL)
@@ -32,7 +32,7 @@ class External(NamedTuple):
 def discover() -> list[External]:
     """Each command once, the first place winning, by name."""
     found: dict[str, External] = {}
-    for folder in folders():
+    for folder in search_folders():
         with suppress(OSError), os.scandir(folder) as entries:
             there = sorted(each.name for each in entries if each.name.startswith(PREFIXES))
             found = {**_of(folder, there), **found}
@@ -41,7 +41,7 @@ def discover() -> list[External]:
 
 def find(name: str) -> Path | None:
     """The program of the external command of that name."""
-    return plugin(name) if _NAME.fullmatch(name) else None
+    return find_program(name) if _NAME.fullmatch(name) else None
 
 
 def _of(folder: Path, files: list[str]) -> dict[str, External]:
@@ -50,7 +50,7 @@ def _of(folder: Path, files: list[str]) -> dict[str, External]:
     for prefix in PREFIXES:
         for file in files:
             name, path = file.removeprefix(prefix), folder / file
-            if file.startswith(prefix) and name not in found and _NAME.fullmatch(name) and runs(path):
+            if file.startswith(prefix) and name not in found and _NAME.fullmatch(name) and is_program(path):
                 found[name] = External(name, path, _description(path))
     return found
 

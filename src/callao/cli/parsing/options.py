@@ -137,9 +137,9 @@ def list_templates(function: F) -> F:
 
 def _listed(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
     if given and not ctx.resilient_parsing:
-        from callao.templates import names
+        from callao.templates import builtin_names
 
-        echo("\n".join(names()))
+        echo("\n".join(builtin_names()))
         ctx.exit()
 
 

@@ -9,17 +9,17 @@ import click
 
 from callao.cli.arguments import complete
 from callao.cli.parsing.options import Command
-from callao.cli.parsing.syntax import Argument, Mistake, Option
+from callao.cli.parsing.syntax import Argument, Option, UsageError
 from callao.cli.session import session
 
 
-def declared(module: Any) -> click.Command:
+def click_command(module: Any) -> click.Command:
     """From a module's ``SYNTAX``, and its ``run``, which takes the session first."""
 
     def called(**parameters: Any) -> object:
         try:
             return module.run(session(), **parameters)
-        except Mistake as mistake:
+        except UsageError as mistake:
             raise click.UsageError(str(mistake), click.get_current_context()) from None
 
     syntax = module.SYNTAX
@@ -34,12 +34,12 @@ def declared(module: Any) -> click.Command:
 
 def _option(option: Option) -> click.Option:
     names = [*option.names, option.parameter]
-    if not option.takes:
+    if not option.metavar:
         return click.Option(names, is_flag=True, help=option.help)
     if option.allowed:
         choice = click.Choice(option.allowed)
         return click.Option(names, type=choice, default=option.default, show_default=True, help=option.help)
-    return click.Option(names, metavar=option.takes, default=option.default, help=option.help)
+    return click.Option(names, metavar=option.metavar, default=option.default, help=option.help)
 
 
 def _argument(argument: Argument) -> click.Argument:

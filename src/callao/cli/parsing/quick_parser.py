@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from callao.cli.command_table import ALIASES, COMMANDS
-from callao.cli.parsing.syntax import Mistake, Option, Syntax
+from callao.cli.parsing.syntax import Option, Syntax, UsageError
 from callao.cli.session import CommonFlags, session_of
 from callao.cli.terminal.output import failed
 
@@ -36,7 +36,7 @@ class Line(NamedTuple):
     parameters: dict[str, Any]
 
 
-def read(words: Sequence[str], said: CommonFlags) -> Line | None:
+def parse_line(words: Sequence[str], flags: CommonFlags) -> Line | None:
     """The command that a line calls, where it is a quick one and the line is plain.
 
     :param said: takes the flags that are common to all commands; only to be believed when there is a line.
@@ -44,34 +44,34 @@ def read(words: Sequence[str], said: CommonFlags) -> Line | None:
     if "_CALLAO_COMPLETE" in os.environ:
         return None
     for place, word in enumerate(words):
-        if _common(word, said):
+        if _common(word, flags):
             continue
         name = ALIASES.get(word, word)
         if name not in COMMANDS or not COMMANDS[name].quick:
             return None
         module = import_module(f"callao.cli.commands.{COMMANDS[name].module}")
-        parameters = parsed(module.SYNTAX, words[place + 1 :], said)
+        parameters = parse_arguments(module.SYNTAX, words[place + 1 :], flags)
         return None if parameters is None else Line(name, module, parameters)
     return None
 
 
-def run(line: Line, said: CommonFlags) -> int:
+def run(line: Line, flags: CommonFlags) -> int:
     """Run the command; returns the process's exit status."""
-    session = session_of(said)
+    session = session_of(flags)
     try:
         result = line.module.run(session, **line.parameters)
-    except Mistake as mistake:
+    except UsageError as mistake:
         return failed(f"{mistake} See 'callao {line.name} --help'.")
     finally:
         session.close()
     return result if isinstance(result, int) else 0
 
 
-def parsed(syntax: Syntax, words: Sequence[str], said: CommonFlags) -> dict[str, Any] | None:
+def parse_arguments(syntax: Syntax, words: Sequence[str], flags: CommonFlags) -> dict[str, Any] | None:
     """The parameters that a line gives; None when click has to look at it."""
     options = {name: each for each in syntax.options for name in each.names}
     found: dict[str, Any] = {
-        each.parameter: each.default if each.takes else False for each in syntax.options
+        each.parameter: each.default if each.metavar else False for each in syntax.options
     }
     places: list[str] = []
     rest = list(reversed(words))
@@ -82,7 +82,7 @@ def parsed(syntax: Syntax, words: Sequence[str], said: CommonFlags) -> dict[str,
             if not syntax.interspersed:
                 places += reversed(rest)
                 break
-        elif not _common(word, said):
+        elif not _common(word, flags):
             name, equals, value = word.partition("=")
             option = options.get(name)
             if option is None:
@@ -94,15 +94,15 @@ def parsed(syntax: Syntax, words: Sequence[str], said: CommonFlags) -> dict[str,
     return None if not _placed(syntax, places, found) else found
 
 
-def _common(word: str, said: CommonFlags) -> bool:
+def _common(word: str, flags: CommonFlags) -> bool:
     if word not in _COMMON:
         return False
     key, value = _COMMON[word]
-    return bool(said.setdefault(key, value) == value)  # what contradicts itself is for click to judge
+    return bool(flags.setdefault(key, value) == value)  # what contradicts itself is for click to judge
 
 
 def _value(option: Option, value: str | None, name: str, rest: list[str]) -> str | bool | None:
-    if not option.takes:
+    if not option.metavar:
         return True if value is None else None
     if value is None:
         value = rest.pop() if rest else "-"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Mistake(Exception):
+class UsageError(Exception):
     """Options or arguments that do not go together; the text says which, and what is allowed."""
 
 
@@ -20,7 +20,7 @@ class Option(NamedTuple):
     parameter: str
     names: tuple[str, ...]
     help: str
-    takes: str = ""
+    metavar: str = ""
     """The metavariable of the value in the help."""
     default: str | None = None
     allowed: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ _GO_ONLY = re.compile(
 """Syntax of Go's templates beyond fields, which Jinja2 does not have."""
 
 
-def described(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
+def instance_fields(instance: Instance, home: Path, host: Host) -> dict[str, Any]:
     """Plain values, as ``limactl list --json`` has them: sizes in bytes, 0 for a port or pid there isn't."""
     from callao.config import as_written, hostname_of
 

@@ -32,7 +32,7 @@ _POLICY = r" \((?:restart: \w+, state: \w+|state: \w+, restart: \w+)\)"
 """What was asked of a module, where a command stands for itself."""
 
 
-def in_flags(text: str) -> str:
+def with_flags(text: str) -> str:
     """``text`` with what the modules call so in the command line's words."""
     if "restart: " in text:
         import re

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from callao.cli.terminal.hints import in_flags
+from callao.cli.terminal.hints import with_flags
 from callao.printable import printable
 
 _COLOURS = {"red": 31, "green": 32, "yellow": 33}
@@ -24,7 +24,7 @@ def echo(text: str, *, err: bool = False, nl: bool = True, mark: str = "", fg: s
     stream = sys.stderr if err else sys.stdout
     if fg and stream.isatty() and not os.environ.get("NO_COLOR"):
         mark = f"\x1b[{_COLOURS[fg]}m{mark}\x1b[0m"
-    words = in_flags(text) if err else text
+    words = with_flags(text) if err else text
     line = mark + printable(words) + ("\n" if nl else "")
     try:
         stream.write(line)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from callao.drivers.base import Forward
-from callao.guestnet import GuestNetwork
+from callao.guest_network import GuestNetwork
 
 NETDEV = "net0"
 """The user-mode network, by which the monitor adds and removes forwards."""

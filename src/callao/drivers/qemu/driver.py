@@ -30,7 +30,7 @@ from callao.drivers.qemu.migration import DEVICES, MEMORY, WHOLE
 from callao.drivers.qemu.process import launch
 from callao.errors import ConfigError, DriverError, Problem
 from callao.events import Event, EventState, Reporter, Stage
-from callao.guestnet import USER_MODE, GuestNetwork
+from callao.guest_network import USER_MODE, GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths
 from callao.reach import Reach

@@ -28,7 +28,7 @@ from callao.drivers.qemu.devices import (
 )
 from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.shares import Slots
-from callao.guestnet import USER_MODE
+from callao.guest_network import USER_MODE
 from callao.instances import InstancePaths
 
 _GICV2_CPUS = 8

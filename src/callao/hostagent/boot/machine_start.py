@@ -15,7 +15,7 @@ from callao.hostagent.disks import taken
 from callao.hostagent.mounts.devices import device_share, refuse_missing
 from callao.instances import InstancePaths, Record, Shape, TakeUp
 from callao.instances.files import read_json
-from callao.ports import any_free, is_free, named_ports, refusal, static_forwards
+from callao.ports import any_free, is_free, named_ports, static_forwards, unavailable_reason
 from callao.reach import LOOPBACK, Reach
 
 _DEFAULT_PORT = 60022
@@ -111,7 +111,7 @@ def _notices(config: Config, ssh_port: int) -> list[str]:
     bindings, notices = static_forwards(config.port_forwards, ssh_port)
     then = "it is not forwarded in this run" if config.plain else "it is forwarded when it is free"
     for at in {**named_ports(config.port_forwards), **dict.fromkeys(each[:3] for each in bindings)}:
-        if why := refusal(*at):
+        if why := unavailable_reason(*at):
             notices.append(f"portForwards: {why}; {then}.")
     return notices
 
@@ -119,7 +119,7 @@ def _notices(config: Config, ssh_port: int) -> list[str]:
 def _ssh_port(paths: InstancePaths, config: Config, last_port: int) -> int:
     """The port asked for, or the last one while it is free, so that people's notes stay right."""
     if config.ssh.local_port:
-        if why := refusal("tcp", LOOPBACK, config.ssh.local_port):
+        if why := unavailable_reason("tcp", LOOPBACK, config.ssh.local_port):
             raise PortTaken(
                 f"ssh.localPort: {why}.",
                 hint="Choose another port, or stop who has it.",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from callao.config import Config, hostname_of
-from callao.guestnet import GuestNetwork
+from callao.guest_network import GuestNetwork
 from callao.resolver import Resolver, Rules
 
 _PORTS = (*range(61053, 61085), 0)

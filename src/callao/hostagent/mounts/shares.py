@@ -141,12 +141,12 @@ class Shares:
             await notifier.remove(there.location, mount_point, held=there.type is MountType.P9)
         stream = self.streams.get(mount_point)
         if stream is not None:
-            await stream.let_go()
+            await stream.stop_reconnecting()
         try:
             await unmount_in_guest(mount_point, self.client)
         except CallaoError:
             if stream is not None:
-                stream.watch()
+                stream.reconnect_when_broken()
             if notifier is not None:
                 await notifier.add(there.location, mount_point)
             raise

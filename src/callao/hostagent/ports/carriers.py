@@ -16,15 +16,15 @@ from callao.hostagent.channel.switch import Switch
 from callao.hostagent.ports.hostsocket import identity, make_way, remove
 from callao.hostagent.ports.tcpforward import listen_tcp, listen_unix
 from callao.hostagent.ports.udpforward import UdpPort
-from callao.ports import Wanted, from_within, is_free
+from callao.ports import WantedForward, address_within_guest, is_free
 from callao.ssh import Client
 
 
 class Carrier(Protocol):
-    async def open(self, wanted: Wanted) -> None:
+    async def open(self, wanted: WantedForward) -> None:
         """:raises CallaoError: when the host's port is not available, or the guest cannot be reached."""
 
-    async def close(self, wanted: Wanted) -> None:
+    async def close(self, wanted: WantedForward) -> None:
         """One that was opened.
 
         :raises CallaoError: when it could not be.
@@ -37,10 +37,10 @@ class BySlirp:
     def __init__(self, machine: LiveForwarder) -> None:
         self._machine = machine
 
-    async def open(self, wanted: Wanted) -> None:
+    async def open(self, wanted: WantedForward) -> None:
         await self._machine.add_forward(of_machine(wanted))
 
-    async def close(self, wanted: Wanted) -> None:
+    async def close(self, wanted: WantedForward) -> None:
         await self._machine.remove_forward(of_machine(wanted))
 
 
@@ -50,12 +50,12 @@ class BySsh:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def open(self, wanted: Wanted) -> None:
+    async def open(self, wanted: WantedForward) -> None:
         if not is_free("tcp", wanted.host_ip, wanted.host_port):
             raise PortTaken("the port is taken", port=wanted.host_port)
         await self._client.control("forward", "-L", _specification(wanted))
 
-    async def close(self, wanted: Wanted) -> None:
+    async def close(self, wanted: WantedForward) -> None:
         await self._client.control("cancel", "-L", _specification(wanted))
 
 
@@ -68,11 +68,11 @@ class ByAgent:
     def __init__(self, switch: Switch, sockets: Path) -> None:
         self._switch = switch
         self._sockets = sockets
-        self._open: dict[Wanted, asyncio.Server | UdpPort] = {}
-        self._ours: dict[Wanted, tuple[int, int]] = {}
+        self._open: dict[WantedForward, asyncio.Server | UdpPort] = {}
+        self._ours: dict[WantedForward, tuple[int, int]] = {}
 
-    async def open(self, wanted: Wanted) -> None:
-        target = Target(wanted.proto, from_within(wanted.guest_ip), wanted.guest_port)
+    async def open(self, wanted: WantedForward) -> None:
+        target = Target(wanted.proto, address_within_guest(wanted.guest_ip), wanted.guest_port)
         at = (wanted.host_ip, wanted.host_port)
         try:
             if wanted.host_socket:
@@ -85,12 +85,12 @@ class ByAgent:
             end = wanted.host_socket or f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip}"
             raise PortTaken(f"{end}: {error.strerror}", port=wanted.host_port) from error
 
-    async def close(self, wanted: Wanted) -> None:
+    async def close(self, wanted: WantedForward) -> None:
         self._open.pop(wanted).close()
         if wanted.host_socket:
             remove(self._sockets / wanted.host_socket, self._ours.pop(wanted))
 
-    async def _listen_on_socket(self, wanted: Wanted, target: Target) -> asyncio.Server:
+    async def _listen_on_socket(self, wanted: WantedForward, target: Target) -> asyncio.Server:
         if sys.platform == "win32":
             raise unsupported("a unix socket")
         if wanted.proto != "tcp":
@@ -108,11 +108,13 @@ class ByAgent:
             raise
 
 
-def of_machine(wanted: Wanted) -> Forward:
+def of_machine(wanted: WantedForward) -> Forward:
     """The same in the driver's words; it leads to the guest's NIC."""
     return Forward(wanted.proto, wanted.host_ip, wanted.host_port, wanted.guest_port)
 
 
-def _specification(wanted: Wanted) -> str:
-    host, guest = (f"[{ip}]" if ":" in ip else ip for ip in (wanted.host_ip, from_within(wanted.guest_ip)))
+def _specification(wanted: WantedForward) -> str:
+    host, guest = (
+        f"[{ip}]" if ":" in ip else ip for ip in (wanted.host_ip, address_within_guest(wanted.guest_ip))
+    )
     return f"{host}:{wanted.host_port}:{guest}:{wanted.guest_port}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from callao.config import Config, PortForward
 from callao.drivers import LiveForwarder, Machine
 from callao.guest.messages import DNAT, V6ONLY
-from callao.guestnet import GuestNetwork
+from callao.guest_network import GuestNetwork
 from callao.hostagent import journal, unexpected
 from callao.hostagent.channel.clock import Message
 from callao.hostagent.channel.guestlink import GuestLink
@@ -22,7 +22,7 @@ from callao.hostagent.ports.port_events import PortNews, event
 from callao.hostagent.ports.portforward import PortForwarder
 from callao.hostagent.ports.rate_limit import Ration
 from callao.hostagent.ports.socketforward import SocketForwards
-from callao.ports import Binding, Listener, Transport, Wanted, preference
+from callao.ports import Binding, Listener, Transport, WantedForward, preference
 from callao.printable import printable
 from callao.ssh import Client
 
@@ -151,7 +151,7 @@ class LivePorts:
         return self._ports.extra
 
     @property
-    def failed(self) -> dict[Wanted, str]:
+    def failed(self) -> dict[WantedForward, str]:
         """Forwards that are wanted and not there, and why."""
         return {**self._ports.failed, **self._ports.collided}
 

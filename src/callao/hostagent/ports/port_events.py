@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from callao.ports import HostEnd, Listener, Ruleset, Wanted
+from callao.ports import HostEnd, Listener, Ruleset, WantedForward
 
 
 class Kind(StrEnum):
@@ -47,10 +47,10 @@ class PortNews:
     def tell(
         self,
         rules: Ruleset,
-        by_listener: Mapping[Listener, Wanted | None],
-        chosen: Mapping[HostEnd, Wanted],
-        open_now: Collection[Wanted],
-        refused: Mapping[Wanted, str],
+        by_listener: Mapping[Listener, WantedForward | None],
+        chosen: Mapping[HostEnd, WantedForward],
+        open_now: Collection[WantedForward],
+        refused: Mapping[WantedForward, str],
     ) -> None:
         """Tell what is new.
 
@@ -79,10 +79,10 @@ class PortNews:
 
     def _fate(
         self,
-        wanted: Wanted | None,
-        chosen: Mapping[HostEnd, Wanted],
-        open_now: Collection[Wanted],
-        refused: Mapping[Wanted, str],
+        wanted: WantedForward | None,
+        chosen: Mapping[HostEnd, WantedForward],
+        open_now: Collection[WantedForward],
+        refused: Mapping[WantedForward, str],
     ) -> _Fate:
         if wanted is None:
             return _Fate(Kind.NOT_FORWARDING)

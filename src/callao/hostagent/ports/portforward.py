@@ -21,12 +21,12 @@ from callao.ports import (
     Preference,
     Ruleset,
     Transport,
-    Wanted,
+    WantedForward,
+    choose_transport,
     forwards_by_listener,
-    holder,
     is_free,
-    to_expose,
-    way,
+    needs_exposing,
+    port_holder,
 )
 
 _RETRY = 3.0
@@ -64,10 +64,10 @@ class PortForwarder:
     """(proto, host ip, host port) that the machine has had since its start."""
     listeners: set[Listener] = field(default_factory=set)
     exposed: set[tuple[str, int]] = field(default_factory=set)
-    active: dict[Wanted, Transport] = field(default_factory=dict)
-    failed: dict[Wanted, str] = field(default_factory=dict)
+    active: dict[WantedForward, Transport] = field(default_factory=dict)
+    failed: dict[WantedForward, str] = field(default_factory=dict)
     """What could not be opened on the host, and why."""
-    collided: dict[Wanted, str] = field(default_factory=dict)
+    collided: dict[WantedForward, str] = field(default_factory=dict)
     """What has no end on the host because a forward of another of the guest's ports has it."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     retry: asyncio.Task[None] | None = None
@@ -130,7 +130,7 @@ class PortForwarder:
             self.named = 0
             wanted = self._allowed(sorted(chosen.values()))
             led = wanted if Transport.SLIRP in self.carriers else ()
-            await self.expose([[each.proto, each.guest_port] for each in led if to_expose(each)])
+            await self.expose([[each.proto, each.guest_port] for each in led if needs_exposing(each)])
             every = {each: self._way(each) for each in wanted}
             held = {each for each, by in every.items() if by is Transport.SLIRP and self._is_held(each)}
             ways = {each: by for each, by in every.items() if each not in held}
@@ -157,7 +157,7 @@ class PortForwarder:
             if by is not Transport.SLIRP:
                 await unexpected.attempt("the end of a port forward", self._remove(forward, by))
 
-    def _allowed(self, wanted: list[Wanted]) -> list[Wanted]:
+    def _allowed(self, wanted: list[WantedForward]) -> list[WantedForward]:
         """No more than may be: those that there are, then the first in order."""
         self._limit(
             "forwards",
@@ -176,16 +176,16 @@ class PortForwarder:
         elif not reached:
             self.full.discard(which)
 
-    def _way(self, wanted: Wanted) -> Transport:
+    def _way(self, wanted: WantedForward) -> Transport:
         """The best one that this machine has: not each forwards ports itself."""
-        best = way(wanted, self.exposed, self.prefer, self.nic)
+        best = choose_transport(wanted, self.exposed, self.prefer, self.nic)
         return best if best in self.carriers else Transport.AGENT
 
-    def _is_held(self, wanted: Wanted) -> bool:
+    def _is_held(self, wanted: WantedForward) -> bool:
         """Whether the machine forwards it since its start."""
         return (wanted.proto, wanted.host_ip, wanted.host_port) in self.held
 
-    async def _add(self, wanted: Wanted, by: Transport) -> None:
+    async def _add(self, wanted: WantedForward, by: Transport) -> None:
         held = self._is_held(wanted)  # it leads to the guest's NIC, where nobody listens
         try:
             if held:
@@ -200,24 +200,24 @@ class PortForwarder:
         self.failed.pop(wanted, None)
         self.active[wanted] = by
 
-    async def _remove(self, wanted: Wanted, by: Transport) -> None:
+    async def _remove(self, wanted: WantedForward, by: Transport) -> None:
         del self.active[wanted]
         with contextlib.suppress(CallaoError):
             await self.carriers[by].close(wanted)
         if self._is_held(wanted):
             await self._hold(wanted)
 
-    async def _hold(self, wanted: Wanted) -> None:
+    async def _hold(self, wanted: WantedForward) -> None:
         """Have the machine forward again what it forwards since its start."""
         with contextlib.suppress(CallaoError):
             await self.carriers[Transport.SLIRP].open(wanted)
 
-    async def _why(self, wanted: Wanted, error: CallaoError) -> str:
+    async def _why(self, wanted: WantedForward, error: CallaoError) -> str:
         if wanted.host_socket:
             return error.message
         self.named += 1
         if self.named <= _MOST_NAMED:
-            who = await asyncio.to_thread(holder, wanted.proto, wanted.host_port)
+            who = await asyncio.to_thread(port_holder, wanted.proto, wanted.host_port)
             if who:
                 return f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip} is taken by {who}"
         if 0 < wanted.host_port < 1024 and system.uid() != 0:
@@ -239,7 +239,9 @@ class PortForwarder:
         self.retry = None
 
 
-def _collisions(wanted: Iterable[Wanted | None], chosen: Mapping[HostEnd, Wanted]) -> dict[Wanted, str]:
+def _collisions(
+    wanted: Iterable[WantedForward | None], chosen: Mapping[HostEnd, WantedForward]
+) -> dict[WantedForward, str]:
     """What wants the end on the host that a forward of another of the guest's ports has."""
     return {
         each: f"it leads to the guest's port {chosen[each.host_end].guest_port} already"
@@ -248,6 +250,6 @@ def _collisions(wanted: Iterable[Wanted | None], chosen: Mapping[HostEnd, Wanted
     }
 
 
-def _can_be_tried_again(wanted: Wanted) -> bool:
+def _can_be_tried_again(wanted: WantedForward) -> bool:
     """A port may become free; what is wrong with a socket's path stays wrong."""
     return not wanted.host_socket

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 
 from callao.config import PortForward
 from callao.errors import PortTaken
-from callao.ports import Binding, named_ports, refusal
+from callao.ports import Binding, named_ports, unavailable_reason
 
 
 def refuse_taken(
@@ -23,7 +23,7 @@ def refuse_taken(
     """
     have = {(proto, port) for proto, _, port, _ in ours}
     for at in named_ports(asked).keys() - named_ports(before).keys():
-        if (at[0], at[2]) not in have and (why := refusal(*at)):
+        if (at[0], at[2]) not in have and (why := unavailable_reason(*at)):
             raise PortTaken(
                 f"portForwards: {why}.", hint="Choose another host port, or stop who has it.", port=at[2]
             )

@@ -223,7 +223,7 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
     parts = (
         [image.disk.name, image.digest, str(image.kernel)],
         driver_for(config.vm_type).machine_words(boot),
-        cidata.instance_id(cidata.content(seed)),
+        cidata.instance_id(cidata.seed_files(seed)),
         config.disk,
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]

@@ -19,7 +19,7 @@ from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch
 from callao.atomic import write_file
 from callao.errors import CallaoError
 from callao.events import Event, EventState
-from callao.molecule.bring_up import Brought, bring_up
+from callao.molecule.bring_up import BringUpResult, bring_up
 from callao.molecule.instances import records
 from callao.molecule.workers import WorkerFailed, in_workers
 
@@ -53,29 +53,29 @@ class ActionModule(ActionBase):
         return result
 
 
-def _of(answer: Brought | WorkerFailed) -> Brought:
+def _of(answer: BringUpResult | WorkerFailed) -> BringUpResult:
     if isinstance(answer, WorkerFailed):
-        return Brought(failure={"msg": answer.reason, "exception": answer.trace})
+        return BringUpResult(failure={"msg": answer.reason, "exception": answer.trace})
     return answer
 
 
-def _bring(box: dict[str, Any], *, shown: bool) -> Brought:
+def _bring(box: dict[str, Any], *, shown: bool) -> BringUpResult:
     """The box brought up, in a process of its own, which tells how far it is."""
-    ledger = _Ledger()
+    ledger = _EventLog()
     watch = Watch(box["options"]["name"], ledger.written) if shown else None
     try:
         outcome = bring_up(box["options"], ledger.report)
-        return Brought(outcome, notices=[*ledger.notices, *outcome.notices])
+        return BringUpResult(outcome, notices=[*ledger.notices, *outcome.notices])
     except CallaoError as error:
-        return Brought(failure=describe(error), notices=ledger.notices)
+        return BringUpResult(failure=describe(error), notices=ledger.notices)
     except OSError as error:
-        return Brought(failure={"msg": refused(error)}, notices=ledger.notices)
+        return BringUpResult(failure={"msg": refused(error)}, notices=ledger.notices)
     finally:
         if watch is not None:
             watch.end(ledger.events)
 
 
-class _Ledger:
+class _EventLog:
     """The engine's events of one instance so far."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from callao.errors import CallaoError
-from callao.molecule.instance_config import recorded
+from callao.molecule.instance_config import read_instance_config
 from callao.molecule.reset import remove
 
 
@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
         failures = []
         places: dict[str, Path | None] = dict.fromkeys(map(str, self._task.args["names"]))
         try:
-            places |= {box.name: box.home for box in recorded(record)}
+            places |= {box.name: box.home for box in read_instance_config(record)}
         except CallaoError as error:
             failures.append(str(error))
         for name, home in places.items():

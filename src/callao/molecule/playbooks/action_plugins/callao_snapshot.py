@@ -10,8 +10,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from callao.errors import CallaoError
-from callao.molecule.instance_config import recorded
-from callao.molecule.snapshot import kept, taken_up
+from callao.molecule.instance_config import read_instance_config
+from callao.molecule.snapshot import ensure_taken, restore
 from callao.molecule.workers import WorkerFailed, in_workers
 
 
@@ -23,9 +23,9 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         del tmp
         result: dict[str, Any] = super().run(task_vars=task_vars)
-        do = taken_up if self._task.args["state"] == "applied" else kept
+        do = restore if self._task.args["state"] == "applied" else ensure_taken
         try:
-            boxes = recorded(Path(self._task.args["record"]))
+            boxes = read_instance_config(Path(self._task.args["record"]))
         except CallaoError as error:
             return {**result, "failed": True, "msg": str(error)}
         snapshot = str(self._task.args["snapshot"])

@@ -27,7 +27,7 @@ class FilterModule:
 
 def planned(platforms: Iterable[Mapping[str, Any]], *where: str) -> list[dict[str, Any]]:
     """The boxes of platforms whose fields are spelled as the modules' options or as in lima.yaml."""
-    return instances.boxes([respelled(platform) for platform in platforms], *where)
+    return instances.planned_instances([respelled(platform) for platform in platforms], *where)
 
 
 def owned(wanted: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -9,22 +9,28 @@ from dnslib import EDNS0, RR, DNSHeader, DNSQuestion
 
 from callao.resolver import message as dns
 from callao.resolver.buffer import NameBuffer
-from callao.resolver.message import Answer, Asked, Query
+from callao.resolver.message import Answer, Lookup, Query
 
 UPSTREAM_UDP = 1232
 """What crosses most networks in one piece, as the name servers' makers agreed for DNS flag day 2020."""
 
 
-def write_query(asked: Asked, ident: int, *, edns: bool = True) -> bytes:
+def write_query(lookup: Lookup, message_id: int, *, edns: bool = True) -> bytes:
     header = DNSHeader(
-        ident, 0, q=1, ar=int(edns), rd=asked.recursion, ad=asked.authentic, cd=asked.unchecked
+        message_id,
+        0,
+        q=1,
+        ar=int(edns),
+        rd=lookup.recursion,
+        ad=lookup.authenticated,
+        cd=lookup.checking_disabled,
     )
     buffer = NameBuffer()
     header.pack(buffer)
-    question = asked.question
+    question = lookup.question
     DNSQuestion(question.name, question.qtype, question.qclass).pack(buffer)
     if edns:
-        EDNS0(udp_len=UPSTREAM_UDP, flags="do" if asked.dnssec else "").pack(buffer)
+        EDNS0(udp_len=UPSTREAM_UDP, flags="do" if lookup.dnssec else "").pack(buffer)
     return bytes(buffer.data)
 
 
@@ -40,12 +46,12 @@ def write_answer(query: Query, answer: Answer, limit: int) -> bytes:
 
 
 def _write(query: Query, answer: Answer) -> bytes:
-    asked = query.asked
+    lookup = query.lookup
     rcode = answer.rcode if answer.rcode < 16 or query.edns else dns.SERVFAIL
     header = DNSHeader(
-        query.ident,
+        query.message_id,
         0,
-        q=int(asked is not None),
+        q=int(lookup is not None),
         a=len(answer.answers),
         auth=len(answer.authority),
         ar=len(answer.additional) + int(query.edns),
@@ -55,17 +61,17 @@ def _write(query: Query, answer: Answer) -> bytes:
         rd=query.recursion,
         ra=1,
         # RFC 6840 section 5.8: only to those who ask for it.
-        ad=answer.authentic and asked is not None and (asked.authentic or asked.dnssec),
-        cd=asked is not None and asked.unchecked,
+        ad=answer.authenticated and lookup is not None and (lookup.authenticated or lookup.dnssec),
+        cd=lookup is not None and lookup.checking_disabled,
         rcode=rcode & 15,
     )
     buffer = NameBuffer()
     header.pack(buffer)
-    if asked:
-        DNSQuestion(asked.question.name, asked.question.qtype, asked.question.qclass).pack(buffer)
+    if lookup:
+        DNSQuestion(lookup.question.name, lookup.question.qtype, lookup.question.qclass).pack(buffer)
     for record in answer.records:
         RR(record.name, record.rtype, record.rclass, record.ttl, record.data).pack(buffer)
     if query.edns:
-        flags = "do" if asked and asked.dnssec else ""
-        EDNS0(udp_len=dns.LARGEST_UDP, ext_rcode=rcode >> 4, flags=flags).pack(buffer)
+        flags = "do" if lookup and lookup.dnssec else ""
+        EDNS0(udp_len=dns.MAX_UDP, ext_rcode=rcode >> 4, flags=flags).pack(buffer)
     return bytes(buffer.data)

@@ -12,7 +12,7 @@ from pathlib import Path
 PREFIXES = ("callao-", "limactl-")
 
 
-def folders() -> list[Path]:
+def search_folders() -> list[Path]:
     """Those that are there; the first that has a program wins."""
     program = Path(sys.argv[0])
     own = [program.absolute().parent, program.resolve().parent]
@@ -21,12 +21,12 @@ def folders() -> list[Path]:
     return [each for each in dict.fromkeys((*own, *path, *libexec)) if os.path.isdir(each)]  # noqa: PTH112
 
 
-def runs(path: Path) -> bool:
+def is_program(path: Path) -> bool:
     """Whether it is a program that this user may run; not where a folder on the way may not be entered."""
     return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113
 
 
-def plugin(name: str) -> Path | None:
+def find_program(name: str) -> Path | None:
     """The program of the plugin of that name; ``name`` has been checked to be one."""
-    every = (folder / f"{prefix}{name}" for folder in folders() for prefix in PREFIXES)
-    return next((path for path in every if runs(path)), None)
+    candidates = (folder / f"{prefix}{name}" for folder in search_folders() for prefix in PREFIXES)
+    return next((path for path in candidates if is_program(path)), None)

@@ -11,25 +11,25 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 
 
-def defer(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
+def lazy_attributes(package: str, modules: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
     """A ``__getattr__`` for ``package`` (PEP 562) that imports a name's module when it is first asked for.
 
     :param modules: of each module of the package, the names that the package offers.
     """
-    itself = sys.modules[package]
-    homes = {name: module for module, names in modules.items() for name in names}
+    module = sys.modules[package]
+    module_of = {name: module for module, names in modules.items() for name in names}
 
     def find(name: str) -> object:
-        if name not in homes:
+        if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(f"{package}.{homes[name]}"), name)
-        setattr(itself, name, value)
+        value = getattr(import_module(f"{package}.{module_of[name]}"), name)
+        setattr(module, name, value)
         return value
 
-    if any(name == module for name, module in homes.items()):
-        itself.__class__ = _Package
+    if any(name == module for name, module in module_of.items()):
+        module.__class__ = _Package
     return find
 
 

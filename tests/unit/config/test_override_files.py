@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from callao.config import effective, lay, unused
+from callao.config import effective, merge_override_files, unused_parameters
 from callao.errors import ConfigError, Problem
 from callao.host import Host, HostUser
 
@@ -45,12 +45,14 @@ def filled(document: dict[str, Any], host: Host = HOST, **more: Any) -> Any:
     ],
 )  # fmt: skip
 def test_each_kind_of_field_has_its_rule(override: Any, template: Any, default: Any, laid: Any) -> None:
-    assert lay(template, override=override, default=default) == laid
+    assert merge_override_files(template, override=override, default=default) == laid
 
 
 def test_what_is_of_another_kind_is_left_for_validation() -> None:
-    assert lay({"env": ["x"]}, override={"env": {"A": "1"}}, default={}) == {"env": {"A": "1"}}
-    assert lay({"mounts": "x"}, override={}, default={"mounts": []}) == {"mounts": "x"}
+    assert merge_override_files({"env": ["x"]}, override={"env": {"A": "1"}}, default={}) == {
+        "env": {"A": "1"}
+    }
+    assert merge_override_files({"mounts": "x"}, override={}, default={"mounts": []}) == {"mounts": "x"}
 
 
 def test_mounts_of_one_point_are_one_and_the_first_location_stays() -> None:
@@ -139,4 +141,6 @@ def test_a_path_that_is_no_template_is_refused(document: dict[str, Any], place: 
     ],
 )
 def test_a_parameter_is_used_where_a_template_or_a_variable_names_it(entry: Any, used: bool) -> None:
-    assert [problem.path for problem in unused({"a": "v"}, [entry])] == ([] if used else ["param.a"])
+    assert [problem.path for problem in unused_parameters({"a": "v"}, [entry])] == (
+        [] if used else ["param.a"]
+    )

@@ -6,8 +6,8 @@ from __future__ import annotations
 from callao.errors import ExpressionError
 
 
-def fault(text: str, place: int, message: str) -> ExpressionError:
+def expression_error(text: str, offset: int, message: str) -> ExpressionError:
     """An error that names line and column of ``place``, an offset into ``text``."""
-    line = text.count("\n", 0, place) + 1
-    column = place - text.rfind("\n", 0, place)
+    line = text.count("\n", 0, offset) + 1
+    column = offset - text.rfind("\n", 0, offset)
     return ExpressionError(message, line=line, column=column)

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from callao.cli.session import Session
-from callao.config import Config, unheard
+from callao.config import Config, ignore_warning
 from callao.errors import Problem
 
 
-def filled(
-    run: Session, document: Mapping[str, object], name: str, warn: Callable[[Problem], None] = unheard
+def with_defaults(
+    run: Session, document: Mapping[str, object], name: str, warn: Callable[[Problem], None] = ignore_warning
 ) -> Config:
     """The user's own defaults around ``document``, and every other default filled in.
 
@@ -21,7 +21,7 @@ def filled(
     """
     from callao.config import effective
     from callao.offline import network_access_of_environment
-    from callao.templates import layered
+    from callao.templates import with_override_files
 
-    whole = layered(document, run.home, access=network_access_of_environment())
+    whole = with_override_files(document, run.home, access=network_access_of_environment())
     return effective(whole, run.host, name=name, instance_dir=run.home / name, warn=warn)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from callao.errors import ConfigError, Problem
 
 
-def transform(document: Mapping[str, object], expression: str) -> dict[str, object]:
+def apply_jq(document: Mapping[str, object], expression: str) -> dict[str, object]:
     """``document`` changed by ``expression``.
 
     :raises ConfigError: when it is no expression, or does not come to one mapping.
@@ -21,10 +21,10 @@ def transform(document: Mapping[str, object], expression: str) -> dict[str, obje
     try:
         results = jq.compile(expression).input_value(document).all()
     except ValueError as error:
-        words = str(error).strip().splitlines()[0].removeprefix("jq: error: ")
-        raise _refused(expression, f"jq: {words}") from None
+        message = str(error).strip().splitlines()[0].removeprefix("jq: error: ")
+        raise _set_error(expression, f"jq: {message}") from None
     if len(results) != 1 or not isinstance(results[0], dict):
-        raise _refused(expression, "does not come to one lima.yaml")
+        raise _set_error(expression, "does not come to one lima.yaml")
     return dict(results[0])
 
 
@@ -39,13 +39,13 @@ def query_document(document: Mapping[str, object], expression: str) -> str:
     try:
         results = jq.compile(expression).input_value(document).all()
     except ValueError as error:
-        words = str(error).strip().splitlines()[0]
+        message = str(error).strip().splitlines()[0]
         raise ConfigError(
-            [Problem("--query", expression, f"jq: {words}", "a jq expression, such as .images[].arch")]
+            [Problem("--query", expression, f"jq: {message}", "a jq expression, such as .images[].arch")]
         ) from None
     texts = [each if isinstance(each, str) else yaml.safe_dump(each) for each in results]
     return "".join(text.removesuffix("...\n").removesuffix("\n") + "\n" for text in texts)
 
 
-def _refused(expression: str, words: str) -> ConfigError:
-    return ConfigError([Problem("--set", expression, words, "a jq expression, such as .cpus = 2")])
+def _set_error(expression: str, message: str) -> ConfigError:
+    return ConfigError([Problem("--set", expression, message, "a jq expression, such as .cpus = 2")])

@@ -12,7 +12,7 @@ from dnslib.bimap import BimapError
 
 from callao.resolver import message as dns
 from callao.resolver.buffer import NameBuffer, WireError
-from callao.resolver.message import Answer, Asked, Query, Question, Record
+from callao.resolver.message import Answer, Lookup, Query, Question, Record
 
 _MALFORMED = (WireError, DNSError, BimapError, ValueError, struct.error)
 
@@ -23,7 +23,7 @@ _NAMED = {dns.NS: dnslib.NS, dns.CNAME: dnslib.CNAME, dns.SOA: dnslib.SOA, dns.P
 _TRANSACTIONS = {dns.OPT, *range(249, 255)}
 """Not records but operations (RFC 6895 section 3.1): OPT, TKEY, TSIG, IXFR, AXFR, MAILB, MAILA."""
 
-_MOST_RECORDS = 8
+_MAX_QUERY_RECORDS = 8
 """Of a query: one OPT is the rule; thousands would hold up everybody's answers."""
 
 
@@ -31,9 +31,9 @@ def read_query(data: bytes) -> Query | None:
     """None for what is not to be answered at all: no id, or itself an answer."""
     if len(data) < 4 or data[2] & 0x80:
         return None
-    ident, flags = struct.unpack_from("!HH", data)
+    message_id, flags = struct.unpack_from("!HH", data)
     opcode = flags >> 11 & 15
-    refused = Query(ident, opcode, bool(flags & 0x100), rcode=dns.FORMERR)
+    refused = Query(message_id, opcode, bool(flags & 0x100), rcode=dns.FORMERR)
     if opcode:
         return dataclasses.replace(refused, rcode=dns.NOTIMP)
     try:
@@ -45,7 +45,7 @@ def read_query(data: bytes) -> Query | None:
 def _query(buffer: NameBuffer, refused: Query) -> Query:
     header = DNSHeader.parse(buffer)
     count = header.a + header.auth + header.ar
-    if header.q != 1 or count > _MOST_RECORDS:  # RFC 9619
+    if header.q != 1 or count > _MAX_QUERY_RECORDS:  # RFC 9619
         return refused
     question = _question(buffer)
     records = [_record(buffer) for _ in range(count)]
@@ -53,13 +53,13 @@ def _query(buffer: NameBuffer, refused: Query) -> Query:
     if len(options) > 1 or any(option.name.label for option in options):  # RFC 6891 section 6.1
         return refused
     bits = options[0].ttl if options else 0
-    asked = Asked(question, bool(header.rd), bool(header.ad), bool(header.cd), bool(bits & 0x8000))
+    lookup = Lookup(question, bool(header.rd), bool(header.ad), bool(header.cd), bool(bits & 0x8000))
     size = options[0].rclass if options else 0
     return dataclasses.replace(
         refused,
-        asked=asked,
+        lookup=lookup,
         edns=bool(options),
-        size=min(max(size, dns.SMALLEST_UDP), dns.LARGEST_UDP),
+        size=min(max(size, dns.MIN_UDP), dns.MAX_UDP),
         rcode=dns.BADVERS if bits >> 16 & 0xFF else _refusal(question),
     )
 
@@ -70,14 +70,14 @@ def _refusal(question: Question) -> int:
     return dns.NOERROR
 
 
-def read_answer(data: bytes, ident: int, question: Question) -> Answer | None:
+def read_answer(data: bytes, message_id: int, question: Question) -> Answer | None:
     """None if it does not answer that question under that id (RFC 5452 section 9.1)."""
     try:
         buffer = NameBuffer(data)
         header = DNSHeader.parse(buffer)
-        if (header.id, header.qr, header.opcode, header.q) != (ident, 1, 0, 1):
+        if (header.id, header.qr, header.opcode, header.q) != (message_id, 1, 0, 1):
             # A server that knows no EDNS may answer FORMERR with a header alone (RFC 6891 section 7).
-            alone = (header.id, header.qr, header.q, header.rcode) == (ident, 1, 0, dns.FORMERR)
+            alone = (header.id, header.qr, header.q, header.rcode) == (message_id, 1, 0, dns.FORMERR)
             return Answer(dns.FORMERR) if alone else None
         if _question(buffer) != question:
             return None

@@ -50,27 +50,31 @@ from callao.errors import Problem
 
 Problems = list[Problem]
 
-SMALLEST: dict[tuple[type, str], int] = {(Config, "memory"): 1, (Config, "disk"): 1, (P9, "msize"): 4096}
+MINIMUM_SIZES: dict[tuple[type, str], int] = {
+    (Config, "memory"): 1,
+    (Config, "disk"): 1,
+    (P9, "msize"): 4096,
+}
 """Bytes; whatever has a place here is a size."""
 
-_EXTRA: dict[type, dict[str, Any]] = {
+_FILE_ONLY_FIELDS: dict[type, dict[str, Any]] = {
     Config: {"base": tuple[Locator, ...], "rosetta": Rosetta},
     PortForward: {"guestPort": int, "hostPort": int},
 }
-_INNER = frozenset({(VMOpts, "others")})
+_INTERNAL_FIELDS = frozenset({(VMOpts, "others")})
 """Fields of the effective configuration that the file has not."""
 
-SHORT: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
+SHORTHAND_FIELDS: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
 """Records that may be written as the string that is their one required field."""
 
-LONE = frozenset({(Config, "base")})
+SINGLE_OR_LIST = frozenset({(Config, "base")})
 """Lists that may be written as their one entry."""
 
-DEFAULTS = frozenset({(Config, "arch"), (Config, "os")})
+DEFAULT_KEYWORD_FIELDS = frozenset({(Config, "arch"), (Config, "os")})
 """Where ``default`` is what is filled in when nothing is said."""
 
 _FILES = ("arch", "digest")
-UNSET: dict[type, frozenset[str]] = {
+UNSET_WHEN_ZERO: dict[type, frozenset[str]] = {
     Config: frozenset({"os", "arch", "cpus", "memory", "disk"}),
     File: frozenset(_FILES),
     Kernel: frozenset({*_FILES, "cmdline"}),
@@ -98,7 +102,7 @@ UNSET: dict[type, frozenset[str]] = {
 }  # fmt: skip
 """By record, the fields where "" or 0 means that nothing is said: what Lima writes there itself."""
 
-RANGES = {
+INTEGER_RANGES = {
     "cpus": (1, 4096),
     "guestPort": (1, 65535),
     "hostPort": (1, 65535),
@@ -109,20 +113,20 @@ RANGES = {
 }
 """Of whole numbers, by key. A split ring of virtio has at most 32768 entries."""
 
-PORTS = (1, 65535)
+PORT_RANGE = (1, 65535)
 
-UNCUT = frozenset({"cpus", "queueSize"})
+NOT_TRUNCATED = frozenset({"cpus", "queueSize"})
 """Whole numbers of which Lima cuts a fraction off, and we do not: 2.5 CPUs are a mistake."""
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
-_LONGEST = 40
-_MOST_UNKNOWN = 50
+_MAX_NUMBER_LENGTH = 40
+_MAX_UNKNOWN_KEYS = 50
 """Unknown keys that are told one by one."""
 
-_WORDS = {bool: "true or false", int: "a whole number", str: "a string", float: "a number"}
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a string", float: "a number"}
 
 
-def conform(
+def coerce(
     document: Mapping[str, object], vm_type: str | None = None
 ) -> tuple[dict[str, Any], Problems, Problems]:
     """``document`` with its scalars in the schema's types, without what is null, unset or unknown.
@@ -131,32 +135,32 @@ def conform(
 
     :param vm_type: the driver whose ``vmOpts`` must be right; what is said of others is carried along.
     """
-    walk = _Walk([], [])
+    coercion = _Coercion([], [])
     options = document.get("vmOpts")
     if vm_type is not None and isinstance(options, Mapping):
-        document = {**document, "vmOpts": _of_driver(options, vm_type)}
-    shaped = walk.record(Config, document, "")
+        document = {**document, "vmOpts": _usable_options(options, vm_type)}
+    shaped = coercion.record(Config, document, "")
     if not isinstance(shaped, dict):
-        return {}, walk.problems, walk.unknown
-    carried = _carried(options, shaped.get("vmOpts")) if vm_type is not None else {}
+        return {}, coercion.problems, coercion.unknown
+    carried = _options_of_other_drivers(options, shaped.get("vmOpts")) if vm_type is not None else {}
     if carried:
         shaped["vmOpts"] = {**(shaped.get("vmOpts") or {}), "others": carried}
-    return shaped, walk.problems, walk.unknown
+    return shaped, coercion.problems, coercion.unknown
 
 
-def _of_driver(options: Mapping[Any, object], vm_type: str) -> dict[str, object]:
+def _usable_options(options: Mapping[Any, object], vm_type: str) -> dict[str, object]:
     """Without what is wrong with the options of drivers that the machine is not of."""
     kept: dict[str, object] = {}
     for driver, record in fields_of(VMOpts).items():
         if driver in options:
-            walk = _Walk([], [])
-            walk.record(record, options[driver] or {}, "")
-            if driver == vm_type or not walk.problems:
+            coercion = _Coercion([], [])
+            coercion.record(record, options[driver] or {}, "")
+            if driver == vm_type or not coercion.problems:
                 kept[driver] = options[driver]
     return kept
 
 
-def _carried(options: object, shaped: object) -> dict[str, object]:
+def _options_of_other_drivers(options: object, shaped: object) -> dict[str, object]:
     """The driver options of a document, without those that ``shaped`` has."""
     if not isinstance(options, Mapping) or not isinstance(shaped, Mapping | None):
         return {}
@@ -172,9 +176,9 @@ def _carried(options: object, shaped: object) -> dict[str, object]:
     return carried
 
 
-def shape_problems(document: Mapping[str, object]) -> Problems:
+def schema_problems(document: Mapping[str, object]) -> Problems:
     """Every place in ``document`` that is not as lima.yaml is, unknown keys among them."""
-    _, wrong, unknown = conform(document)
+    _, wrong, unknown = coerce(document)
     return wrong + unknown
 
 
@@ -182,67 +186,67 @@ def shape_problems(document: Mapping[str, object]) -> Problems:
 def fields_of(record: type) -> dict[str, Any]:
     """The record's keys as the file has them, with their types."""
     hints = typing.get_type_hints(record)
-    fields = [each for each in msgspec.structs.fields(record) if (record, each.name) not in _INNER]
+    fields = [each for each in msgspec.structs.fields(record) if (record, each.name) not in _INTERNAL_FIELDS]
     known = {each.encode_name: hints[each.name] for each in fields}
-    return {**known, **_EXTRA.get(record, {})}
+    return {**known, **_FILE_ONLY_FIELDS.get(record, {})}
 
 
 def is_unset(record: type, key: str, item: object) -> bool:
     """Whether the field says nothing: null, or a zero value of Go's where that is the same."""
     if item is None:
         return True
-    if (record, key) in DEFAULTS and item == "default":
+    if (record, key) in DEFAULT_KEYWORD_FIELDS and item == "default":
         return True
-    if key not in UNSET.get(record, ()):
+    if key not in UNSET_WHEN_ZERO.get(record, ()):
         return False
     kind = without_none(fields_of(record)[key])
     if isinstance(item, list | tuple):
         return typing.get_origin(kind) is tuple and not any(each not in (0, None) for each in item)
-    size = (record, key) in SMALLEST
+    size = (record, key) in MINIMUM_SIZES
     if item == "":
         return typing.get_origin(kind) is not tuple and (kind is not int or (size and record is not P9))
     if kind is not int or isinstance(item, bool) or (size and isinstance(item, str)):
         return False
     number = _converted(int, item)
-    return number == 0 and (item == 0 or not isinstance(item, float) or not (size or key in UNCUT))
+    return number == 0 and (item == 0 or not isinstance(item, float) or not (size or key in NOT_TRUNCATED))
 
 
-class _Walk:
+class _Coercion:
     def __init__(self, problems: Problems, unknown: Problems) -> None:
         self.problems = problems
         self.unknown = unknown
 
     def record(self, record: type, value: object, path: str) -> Any:
-        if record in SHORT and isinstance(value, str | int | float):
+        if record in SHORTHAND_FIELDS and isinstance(value, str | int | float):
             return as_text(value)
         if not isinstance(value, Mapping):
-            return self._wrong(path or ".", value, "is not a mapping", "a mapping of keys to values")
+            return self._add_problem(path or ".", value, "is not a mapping", "a mapping of keys to values")
         known = fields_of(record)
         shaped: dict[str, Any] = {}
         for key, item in value.items():
             name = str(key) if key and str(key).isprintable() else repr(key)
             place = f"{path}.{name}" if path else name
             if key not in known:
-                self._tell_unknown(key, place, item, known)
+                self._add_unknown(key, place, item, known)
             elif not is_unset(record, key, item):
                 shaped[key] = self._field(record, key, known[key], item, place)
         return shaped
 
-    def _tell_unknown(self, key: object, place: str, item: object, known: Mapping[str, Any]) -> None:
+    def _add_unknown(self, key: object, place: str, item: object, known: Mapping[str, Any]) -> None:
         """Thousands of keys are one mistake, and a name like each takes its time to be found."""
-        if len(self.unknown) < _MOST_UNKNOWN:
+        if len(self.unknown) < _MAX_UNKNOWN_KEYS:
             self.unknown.append(_unknown(key, place, item, known))
-        elif len(self.unknown) == _MOST_UNKNOWN:
+        elif len(self.unknown) == _MAX_UNKNOWN_KEYS:
             self.unknown.append(Problem(place, item, "and more are no fields of lima.yaml"))
 
     def _field(self, record: type, key: str, kind: Any, item: object, place: str) -> Any:
-        if (record, key) in SMALLEST:
-            return self._size(item, place, SMALLEST[record, key])
-        if (record, key) in LONE and not isinstance(item, list | tuple):
+        if (record, key) in MINIMUM_SIZES:
+            return self._size(item, place, MINIMUM_SIZES[record, key])
+        if (record, key) in SINGLE_OR_LIST and not isinstance(item, list | tuple):
             return [self._value(typing.get_args(kind)[0], item, place)]
         if (record, key) == (Provision, "permissions") and isinstance(item, int | float):
             # Whoever read it as a number may have read its digits as octal ones: see nodes.py.
-            return self._wrong(place, item, "is a number", 'octal digits in quotes, such as "644"')
+            return self._add_problem(place, item, "is a number", 'octal digits in quotes, such as "644"')
         return self._value(kind, item, place)
 
     def _value(self, kind: Any, value: object, place: str) -> Any:
@@ -262,16 +266,20 @@ class _Walk:
         return self._scalar(kind, value, place)
 
     def _member(self, allowed: tuple[str, ...], value: object, place: str) -> Any:
-        return value if value in allowed else self._wrong(place, value, "is not known", ", ".join(allowed))
+        return (
+            value
+            if value in allowed
+            else self._add_problem(place, value, "is not known", ", ".join(allowed))
+        )
 
     def _scalar(self, kind: type, value: object, place: str) -> Any:
         converted = _converted(kind, value)
         key = place.rpartition(".")[2]
-        if converted is None or (key in UNCUT and isinstance(value, float) and converted != value):
-            return self._wrong(place, value, f"is not {_WORDS[kind]}", _WORDS[kind])
-        low, high = RANGES.get(key, (None, None)) if kind is int else (None, None)
+        if converted is None or (key in NOT_TRUNCATED and isinstance(value, float) and converted != value):
+            return self._add_problem(place, value, f"is not {_TYPE_NAMES[kind]}", _TYPE_NAMES[kind])
+        low, high = INTEGER_RANGES.get(key, (None, None)) if kind is int else (None, None)
         if low is not None and high is not None and not low <= converted <= high:
-            return self._wrong(place, value, "is out of range", f"{low} to {high}")
+            return self._add_problem(place, value, "is out of range", f"{low} to {high}")
         return converted
 
     def _size(self, value: object, place: str, smallest: int) -> Any:
@@ -279,22 +287,22 @@ class _Walk:
         try:
             number = parse_size(text)  # type: ignore[arg-type]
         except ValueError:
-            return self._wrong(place, value, "is not a size", A_SIZE)
+            return self._add_problem(place, value, "is not a size", A_SIZE)
         if number < smallest:
             least = "4KiB" if smallest == 4096 else "more than nothing"
-            return self._wrong(place, value, "is too small", f"at least {least}")
+            return self._add_problem(place, value, "is too small", f"at least {least}")
         return text
 
     def _list(self, inner: tuple[Any, ...], value: object, place: str) -> Any:
         if not isinstance(value, list | tuple):
-            return self._wrong(place, value, "is not a list", "a list")
+            return self._add_problem(place, value, "is not a list", "a list")
         if inner[-1] is not Ellipsis:
             return self._port_range(value, place)
         shaped = []
         for index, item in enumerate(value):
             where = f"{place}[{index}]"
             if item is None:
-                self._wrong(where, item, "is empty", "an entry")
+                self._add_problem(where, item, "is empty", "an entry")
             else:
                 shaped.append(self._value(inner[0], item, where))
         return shaped
@@ -302,25 +310,25 @@ class _Walk:
     def _port_range(self, value: list[Any] | tuple[Any, ...], place: str) -> Any:
         ports = [_converted(int, port) for port in value]
         whole = [port for port in ports if port is not None]
-        if len(ports) != 2 or len(whole) != 2 or not PORTS[0] <= whole[0] <= whole[1] <= PORTS[1]:
-            allowed = f"two ports, the first not above the second, {PORTS[0]} to {PORTS[1]}"
-            return self._wrong(place, list(value), "is not a range of ports", allowed)
+        if len(ports) != 2 or len(whole) != 2 or not PORT_RANGE[0] <= whole[0] <= whole[1] <= PORT_RANGE[1]:
+            allowed = f"two ports, the first not above the second, {PORT_RANGE[0]} to {PORT_RANGE[1]}"
+            return self._add_problem(place, list(value), "is not a range of ports", allowed)
         return ports
 
     def _dict(self, value: object, place: str) -> Any:
         if not isinstance(value, Mapping):
-            return self._wrong(place, value, "is not a mapping", "a mapping of names to strings")
+            return self._add_problem(place, value, "is not a mapping", "a mapping of names to strings")
         shaped: dict[str, str] = {}
         for key, item in value.items():
             if not isinstance(key, str) or (key == "" and not isinstance(key, NullKey)):
-                self._wrong(f"{place}.{key}", key, "is not a name", "a string as key, not empty")
+                self._add_problem(f"{place}.{key}", key, "is not a name", "a string as key, not empty")
             elif item is not None and not isinstance(item, str | int | float):
-                self._wrong(f"{place}.{key}", item, "is not a string", "a string")
+                self._add_problem(f"{place}.{key}", item, "is not a string", "a string")
             else:
                 shaped[str(key)] = "" if item is None else as_text(item)
         return shaped
 
-    def _wrong(self, place: str, value: object, message: str, allowed: str) -> None:
+    def _add_problem(self, place: str, value: object, message: str, allowed: str) -> None:
         self.problems.append(Problem(place, value, message, allowed))
 
 
@@ -348,7 +356,7 @@ def _converted(kind: type, value: object) -> Any:
 
 def _number(text: str) -> float | int | None:
     """Text as Go's ParseFloat reads it: that is how Lima's library takes it for a whole number."""
-    if not _NUMBER.fullmatch(text) or len(text) > _LONGEST:
+    if not _NUMBER.fullmatch(text) or len(text) > _MAX_NUMBER_LENGTH:
         return None
     return float(text) if text.strip("+-0123456789") else int(text)
 

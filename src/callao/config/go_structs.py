@@ -90,7 +90,7 @@ _STRUCTS: dict[str, str] = {
 _ZEROS: dict[str, Value] = {"string": "", "bool": False, "int": 0, "int64": Int64(0)}
 
 
-def structure(type_name: str, document: Mapping[str, Any]) -> Struct:
+def go_struct(type_name: str, document: Mapping[str, Any]) -> Struct:
     """``document``, which has lima.yaml's keys, as the Go structure ``type_name``."""
     fields = {}
     for line in _STRUCTS[type_name].split(";"):
@@ -119,7 +119,7 @@ def _value(kind: str, value: Any) -> Value:
             return Int64(value or 0)
     if kind in _ZEROS:
         return _ZEROS[kind] if value is None else value
-    return structure(kind, value or {})
+    return go_struct(kind, value or {})
 
 
 def _any(value: Any) -> Value:

@@ -25,13 +25,13 @@ def lima_home() -> Path:
     :raises CallaoError: when ``LIMA_HOME`` is set to a relative path.
     """
     raw = os.environ.get("LIMA_HOME", "")
-    path = expanded(raw) if raw else home_folder() / ".lima"
+    path = expand_user(raw) if raw else home_folder() / ".lima"
     if not path.is_absolute():
         raise CallaoError(f"LIMA_HOME: {raw!r} is not an absolute path.", hint="Set it to one, or unset it.")
     return path
 
 
-def expanded(path: str) -> Path:
+def expand_user(path: str) -> Path:
     """A path with ``~`` and ``~NAME`` replaced by those users' homes.
 
     :raises CallaoError: when there is no such user.

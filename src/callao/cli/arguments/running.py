@@ -11,7 +11,7 @@ from callao.instances.present import Status, must_not_be_paused
 from callao.ssh.target import Target
 
 
-class Standing(Protocol):
+class InstanceLike(Protocol):
     """An instance, read whole or from the index."""
 
     @property
@@ -24,7 +24,7 @@ class Standing(Protocol):
     def status(self) -> Status: ...
 
 
-def reachable(instance: Standing) -> Target:
+def ssh_to_running(instance: InstanceLike) -> Target:
     """ssh to a running instance, ours or Lima's.
 
     :raises InstanceError: when it doesn't run, or is paused.

@@ -14,13 +14,13 @@ from callao.inotify.change import Change, Shared
 from callao.inotify.echo_filter import EchoFilter
 from callao.inotify.tree import Tree
 
-GATHERING = 0.1
+BATCH_INTERVAL = 0.1
 """Seconds between batches at least, unless one burst fills several."""
 
-REVISIT = 1.0
+RECHECK_INTERVAL = 1.0
 """Seconds after which a location that vanished or returned is noticed at the latest."""
 
-SWEEP = 5.0
+WALK_INTERVAL = 5.0
 """Seconds between walks while the host has too few inotify watches for all folders."""
 
 _T = TypeVar("_T")
@@ -67,15 +67,15 @@ class Watcher:
         loop = asyncio.get_running_loop()
         swept = loop.time()
         while True:
-            if await self._wait(REVISIT):
-                until = loop.time() + GATHERING
+            if await self._wait(RECHECK_INTERVAL):
+                until = loop.time() + BATCH_INTERVAL
                 # Read at once and often, lest the kernel's queue overflow.
                 while (left := until - loop.time()) > 0:
                     await self._run(self._tree.read)
                     await self._wait(left)
             await self._run(self._tree.read)
-            if self._tree.short and loop.time() - swept > SWEEP:
-                self._tree.suspect()
+            if self._tree.lacks_watches and loop.time() - swept > WALK_INTERVAL:
+                self._tree.request_walk()
                 swept = loop.time()
             batches = self._tree.take()
             while batch := await self._run(lambda: next(batches, ())):  # noqa: B023

@@ -10,7 +10,7 @@ import fnmatch
 import re
 from collections.abc import Mapping
 
-BLOCKED = (
+BLOCKED_VARIABLES = (
     "BASH*", "DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "DYLD_*", "EUID", "FPATH", "GID", "GROUP", "HOME",
     "HOSTNAME", "LD_*", "LIMA_*", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL", "SSH_*", "TERM",
     "TERMINFO", "TMPDIR", "UID", "USER", "VIRTUAL_ENV", "XAUTHORITY", "XDG_*", "ZDOTDIR", "ZSH*", "_*",
@@ -20,12 +20,12 @@ BLOCKED = (
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def preserved(environment: Mapping[str, str]) -> dict[str, str]:
+def preserved_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables to pass on; with ``LIMA_SHELLENV_ALLOW`` only those that it names."""
     allowed = _patterns(environment.get("LIMA_SHELLENV_ALLOW", ""))
     block = environment.get("LIMA_SHELLENV_BLOCK", "")
     blocked = [
-        *(BLOCKED if not block or block.startswith("+") else ()),
+        *(BLOCKED_VARIABLES if not block or block.startswith("+") else ()),
         *_patterns(block.removeprefix("+")),
     ]
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from callao.config import load, merge, written
+from callao.config import load, merge, merge_texts
 from callao.config.merge_lists import combine
 
 OWN = "# mine\nbase: b.yaml  # the base\n# how many\ncpus: 2 # two\nmounts:\n- location: /a  # ours\n"
@@ -25,7 +25,7 @@ disk: 1GiB
 def together(*texts: str) -> str:
     layers = [{key: value for key, value in load(text, "x").items() if key != "base"} for text in texts]
     document = merge(layers)
-    found = written(texts, document)
+    found = merge_texts(texts, document)
     assert load(found, "x") == document
     return found
 
@@ -70,7 +70,7 @@ provision:
 def test_comments_of_what_is_merged_into_a_list_or_a_mapping_stay() -> None:
     layers = [load(text, "x") for text in (MINE, THEIRS)]
     document = combine(merge(layers))
-    found = written((MINE, THEIRS), document)
+    found = merge_texts((MINE, THEIRS), document)
     assert load(found, "x") == document
     assert (
         found
