@@ -11,7 +11,7 @@ from typing import Any
 from callao.config.network import NetworkMode, Networks, VmnetPaths
 from callao.config.networks_fields import Fields
 from callao.config.networks_rules import network_problems, read_network, read_replaced
-from callao.config.positions import locate
+from callao.config.positions import locate_problems
 from callao.config.yamltext import load
 from callao.errors import ConfigError, Problem
 
@@ -161,12 +161,12 @@ def parse_networks(
     _tell(top.unknown, text, warn)
     problems = [*top.problems, *network_problems(group, networks)]
     if problems:
-        raise ConfigError(locate(problems, text), source=source)
+        raise ConfigError(locate_problems(problems, text), source=source)
     return Networks(said, group or DEFAULT_GROUP, found)
 
 
 def _tell(unknown: list[Problem], text: str, warn: Callable[[Problem], None]) -> None:
-    for each in locate(unknown, text) if unknown and warn is not unheard else ():
+    for each in locate_problems(unknown, text) if unknown and warn is not unheard else ():
         warn(each)
 
 

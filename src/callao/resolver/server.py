@@ -55,7 +55,9 @@ class Resolver:
         servers = NameServers(resolv_conf, port=upstream_port, own_ports=own_ports)
         self._forwarder = Forwarder(servers, timeouts, Cache())
         limit = QueryLimit(MAX_QUERIES)
-        self._answerer = Answerer(ConfiguredNames(rules), self._host, self._forwarder, limit, ipv6=rules.ipv6)
+        self._answerer = Answerer(
+            ConfiguredNames(rules), self._host, self._forwarder, limit, ipv6=rules.ipv6
+        )
         responder = Responder(self._answerer)
         self._datagrams = UdpListener(responder)
         self._connections = TcpListener(responder, idle=idle)
@@ -80,7 +82,7 @@ class Resolver:
 
     def replace_names(self, rules: Rules) -> None:
         """Answer by other configured names from now on; whether IPv6 is answered stays."""
-        self._answerer.known = KnownNames(rules)
+        self._answerer.known = ConfiguredNames(rules)
 
     async def _listen_udp(self, port: int) -> asyncio.DatagramTransport:
         loop, here = asyncio.get_running_loop(), (LOOPBACK, port)
