@@ -143,7 +143,7 @@ def by_click(name: str, words: list[str]) -> tuple[dict[str, Any], CommonFlags] 
 @settings(max_examples=400, deadline=None)
 def test_a_line_is_read_as_click_reads_it_or_left_to_click(name: str, words: list[str]) -> None:
     said: CommonFlags = {}
-    found = quick_parser.parsed(MODULES[name].SYNTAX, words, said)
+    found = quick_parser.parse_arguments(MODULES[name].SYNTAX, words, said)
     if found is not None:
         assert (found, said) == by_click(name, words)
 
@@ -165,7 +165,7 @@ def test_a_plain_line_needs_no_click(
     line: list[str], name: str, parameters: dict[str, Any], said: CommonFlags
 ) -> None:
     heard: CommonFlags = {}
-    found = quick_parser.read(line, heard)
+    found = quick_parser.parse_line(line, heard)
     assert found is not None
     assert (found.name, found.parameters, heard) == (name, parameters, said)
 

@@ -23,10 +23,10 @@ def test_the_wheel_carries_its_own_engine(installed: Path, tmp_path: Path) -> No
 
 
 def test_the_wheel_carries_the_templates(installed: Path, tmp_path: Path) -> None:
-    builtin_names = run(
+    names = run(
         installed, "-c", "from callao.templates import builtin_names; print(*builtin_names())", cwd=tmp_path
     ).split()
-    assert {"default", "debian-12", "debian-13"} <= set(builtin_names)
+    assert {"default", "debian-12", "debian-13"} <= set(names)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ def test_the_wheel_carries_the_templates(installed: Path, tmp_path: Path) -> Non
     ],
 )
 def test_ansible_doc_knows_what_the_wheel_brings(
-    installed: Path, tmp_path: Path, kind: str, builtin_names: list[str]
+    installed: Path, tmp_path: Path, kind: str, names: list[str]
 ) -> None:
-    wanted = [f"callao.lima.{name}" for name in builtin_names]
+    wanted = [f"callao.lima.{name}" for name in names]
     argv = ("-m", "ansible", "doc", "--json", "-t", kind, *wanted)
     shown = json.loads(run(installed, *argv, cwd=tmp_path, HOME=str(tmp_path)))
     assert sorted(shown) == sorted(wanted)
