@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.config.names import SSH_CONTROL_SUFFIX, MAX_USER_NAME, UNIX_PATH_MAX
+from callao.config.names import MAX_USER_NAME, SSH_CONTROL_SUFFIX, UNIX_PATH_MAX
 from callao.reach import Reach
 
 
