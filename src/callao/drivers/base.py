@@ -145,7 +145,8 @@ class Machine(Protocol):
 
     @property
     def pid(self) -> int:
-        """Of the hypervisor's process."""
+        """Of the hypervisor's process, which ``InstancePaths.driver_pid`` names from its start to its end:
+        stopping, deleting and the checks for use find it there, and load no driver."""
 
     async def wait(self) -> int:
         """Until the machine is off; returns the hypervisor's exit status."""

@@ -161,7 +161,7 @@ class Running:
             await attempt("the end of the machine", self.off)
         release_all(self.at.paths.dir)  # not before: until then the guest's writes may be under way
         self.status.flush()
-        self.at.folder.remove(self.at.paths.of_processes)
+        self.at.folder.remove(self.at.paths.runtime_files)
 
     async def take_over(self, config: Config) -> list[str]:
         """Have what runs be what lima.yaml says now, as far as a running machine can.

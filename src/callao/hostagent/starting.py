@@ -65,7 +65,7 @@ class Starting:
 
     async def close(self) -> None:
         release_all(self.at.paths.dir)
-        self.at.folder.remove(self.at.paths.of_processes)
+        self.at.folder.remove(self.at.paths.runtime_files)
 
     async def _resolver(self) -> tuple[Resolver | None, list[Mapping[str, object]]]:
         """What answers the guest's names, and the message that has the guest ask it."""

@@ -6,6 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+VM_TYPES = ("qemu", "vz", "wsl2", "krunkit")
+"""The values of lima.yaml's ``vmType``, for what is quick to import."""
+
 
 def ssh_alias(name: str) -> str:
     """What ssh calls the instance: its ``Host`` in ssh.config and the name its host key is known by."""
@@ -22,9 +25,20 @@ class InstancePaths(NamedTuple):
         return self.dir.name
 
     @property
-    def of_processes(self) -> tuple[Path, ...]:
-        """What only means something while the machine runs."""
-        return (self.ha_sock, self.ssh_sock, self.qmp_sock, self.ga_sock, self.qemu_pid, self.disk_full)
+    def runtime_files(self) -> tuple[Path, ...]:
+        """Files that have a meaning only while the machine runs."""
+        return (
+            self.ha_sock, self.ssh_sock, self.qmp_sock, self.ga_sock, *self.driver_pids, self.disk_full
+        )  # fmt: skip
+
+    @property
+    def driver_pids(self) -> tuple[Path, ...]:
+        """Pid files of hypervisors, of every driver: which one's the instance is, only lima.yaml says."""
+        return tuple(self.driver_pid(each) for each in VM_TYPES)
+
+    def driver_pid(self, vm_type: str) -> Path:
+        """The pid file of the hypervisor; Lima names it by the driver."""
+        return self.dir / f"{vm_type}.pid"
 
     @property
     def lima_yaml(self) -> Path:
@@ -61,10 +75,6 @@ class InstancePaths(NamedTuple):
     @property
     def qmp_sock(self) -> Path:
         return self.dir / "qmp.sock"
-
-    @property
-    def qemu_pid(self) -> Path:
-        return self.dir / "qemu.pid"
 
     @property
     def qemu_efi_vars(self) -> Path:

@@ -92,8 +92,16 @@ def of_start_or_file(
     """
     return (
         agent if alive(agent) else named_by(paths.ha_pid),
-        driver if alive(driver) else named_by(paths.qemu_pid),
+        driver if alive(driver) else _hypervisor(paths),
     )
+
+
+def _hypervisor(paths: InstancePaths) -> Process | None:
+    """Found by its pid file, of whichever driver, so that no driver needs to be loaded for it."""
+    for path in paths.driver_pids:
+        if is_there(path) and (process := named_by(path)) is not None:
+            return process
+    return None
 
 
 def foreign_reach(paths: InstancePaths) -> Reach | None:

@@ -52,7 +52,7 @@ def clear_stale(paths: InstancePaths) -> None:
     """
     must_be_unused(paths, "started or changed")
     release_all(paths.dir)
-    for path in (paths.ha_pid, *paths.of_processes, *paths.dir.glob("ssh-*.sock")):
+    for path in (paths.ha_pid, *paths.runtime_files, *paths.dir.glob("ssh-*.sock")):
         path.unlink(missing_ok=True)
     hidden = (*paths.dir.glob(".*"), *paths.snapshots.glob(".*"))
     for path in (each for each in hidden if not _is_the_users(each.name)):

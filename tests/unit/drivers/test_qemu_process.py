@@ -75,7 +75,7 @@ def test_a_taken_port_is_named_at_the_start(paths: InstancePaths) -> None:
         with pytest.raises(PortTaken) as caught:
             asyncio.run(launch(bare(paths, tcp(port)), paths))
     assert caught.value.port == port
-    assert not paths.qemu_pid.exists()
+    assert not paths.driver_pid("qemu").exists()
 
 
 def test_qemus_own_words_come_with_a_failed_start(paths: InstancePaths) -> None:

@@ -37,6 +37,7 @@ from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Runtime
 from callao.instances.files import read_json
 from callao.instances.process import alive
+from callao.reach import Reach
 from callao.ssh import Client
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")
@@ -95,7 +96,7 @@ def runs(agent: Agent, then: Callable[[], Awaitable[object]]) -> int:
 def assert_nothing_left(agent: Agent) -> None:
     assert running(agent).machine is not None
     assert not alive(agent.status.runtime.driver)
-    assert [path for path in agent.status.paths.of_processes if path.exists() and not path.is_dir()] == []
+    assert [path for path in agent.status.paths.runtime_files if path.exists() and not path.is_dir()] == []
 
 
 def test_an_unexpected_exception_while_becoming_ready_is_told_and_the_machine_stays(
@@ -232,10 +233,10 @@ def test_a_first_line_that_is_no_sshds_is_waited_out(paths: InstancePaths, greet
 
     async def play() -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
+        reach = Reach(server.sockets[0].getsockname()[1])
         client: Any = Client(paths.ssh_config, "lima-web", paths.ssh_sock)
         try:
-            await _await_sshd(paths, QemuDriver(), client, port, asyncio.get_running_loop().time() + 1.0)
+            await _await_sshd(paths, QemuDriver(), client, reach, asyncio.get_running_loop().time() + 1.0)
         finally:
             server.close()
 

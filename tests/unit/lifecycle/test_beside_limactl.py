@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from callao.config import VMType
 from callao.drivers import driver_for
 from callao.drivers.qemu.disk import virtual_size
 from callao.errors import InstanceError
@@ -48,10 +49,10 @@ def paths() -> Iterator[InstancePaths]:
 
 
 @contextmanager
-def running(paths: InstancePaths) -> Iterator[subprocess.Popen[bytes]]:
+def running(paths: InstancePaths, vm_type: str = "qemu") -> Iterator[subprocess.Popen[bytes]]:
     """By limactl, for which a sleeper stands."""
     with subprocess.Popen(["sleep", "600"]) as process:
-        for file in (paths.ha_pid, paths.qemu_pid):
+        for file in (paths.ha_pid, paths.driver_pid(vm_type)):
             file.write_text(f"{process.pid}\n")
         paths.ssh_config.write_text("Host lima-web\n  Hostname 127.0.0.1\n  Port 40123\n")
         yield process
@@ -80,14 +81,18 @@ def test_its_disk_is_not_copied_and_its_folder_not_removed_under_it(paths: Insta
             clone(instance, "copy", instance.document, home=home, host=HOST, report=silent)
 
 
-def test_it_is_stopped_as_our_own(paths: InstancePaths) -> None:
+@pytest.mark.parametrize("vm_type", VMType)
+def test_it_is_stopped_as_our_own(paths: InstancePaths, vm_type: VMType) -> None:
+    """By the pid file of whichever driver."""
     home = paths.dir.parent
-    with running(paths) as process:
+    with running(paths, vm_type) as process:
+        assert inspect("web", home, HOST).driver is not None
         request = Request(name="web", state="stopped")
         assert ensure(request, home=home, host=HOST, check=False, report=silent).changed
         assert process.wait(10) != 0
     assert inspect("web", home, HOST).status is Status.STOPPED
     assert not paths.ha_pid.exists()
+    assert not paths.driver_pid(vm_type).exists()
 
 
 def test_a_disk_that_its_factory_reset_removed_is_made_anew(paths: InstancePaths) -> None:
@@ -112,7 +117,7 @@ def test_its_machine_is_stopped_by_force_without_waiting_for_its_host_agent(path
     argv = [sys.executable, "-c", agent, "hostagent"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        paths.qemu_pid.write_text(process.stdout.readline())
+        paths.driver_pid("qemu").write_text(process.stdout.readline())
         paths.ha_pid.write_text(f"{process.pid}\n")
         notices: list[str] = []
         halt(inspect("web", paths.dir.parent, HOST), force=True, notice=notices.append)

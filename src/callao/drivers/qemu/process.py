@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
 from callao.atomic import write_volatile
+from callao.config import VMType
 from callao.drivers.base import DataDisk, DeviceShare, Forward, Left
 from callao.drivers.qemu.datadisks import DiskPlug, Top
 from callao.drivers.qemu.devices import NETDEV, rule
@@ -173,14 +174,14 @@ async def launch(
             pass_fds=inherited,
         )
     try:
-        write_volatile(paths.qemu_pid, f"{process.pid}\n".encode())
+        write_volatile(paths.driver_pid(VMType.QEMU), f"{process.pid}\n".encode())
         monitor = await _monitor(process, paths)
         return QemuMachine(process, monitor, paths, count, slots or {}, disk or paths.disk, disks)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        paths.qemu_pid.unlink(missing_ok=True)
+        paths.driver_pid(VMType.QEMU).unlink(missing_ok=True)
         raise
 
 
