@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``callao sudoers``: the file that lets a group start networks of macOS without a password."""
+
+from __future__ import annotations
+
+import click
+
+from callao.cli.parsing.options import Command
+from callao.cli.session import session
+from callao.cli.terminal.output import echo, tell
+
+
+@click.command("sudoers", cls=Command)
+@click.argument("file", required=False, type=click.Path())
+@click.option("--check", is_flag=True, help="Compare FILE, or the one in networks.yaml, with the text.")
+@click.option("--install", is_flag=True, help="Have visudo check the text, and install it by sudo.")
+def command(file: str | None, check: bool, install: bool) -> None:
+    """Print the text of the sudoers file for socket_vmnet.
+
+    \b
+      callao sudoers --install
+      callao sudoers --check
+    """
+    from callao.config.networks_yaml import ensure_networks_file, networks_file, read_networks
+    from callao.networks.vmnet.access import expected_text, must_be_secure, verify
+
+    if check and install:
+        raise click.UsageError("--check and --install exclude each other.")
+    if file is not None and not (check or install):
+        raise click.UsageError(f"FILE: {file!r} is for --check and --install only.")
+    home = session().home
+    ensure_networks_file(home)
+    networks = read_networks(home)
+    must_be_secure(networks, home)
+    if install:
+        from callao.networks.vmnet.install import ensure_sudoers
+
+        outcome = ensure_sudoers(home, path=file, present=True, check=False)
+        tell(f"Installed {outcome.path}." if outcome.changed else f"{outcome.path} is up to date.")
+        return
+    if not check:
+        echo(expected_text(networks), nl=False)
+        return
+    target = file or networks.paths.sudoers
+    if not target:
+        raise click.UsageError(f"FILE is needed: {networks_file(home)} names no paths.sudoers.")
+    verify(networks, target)
+    echo(f"`{target}` is up-to-date (or sudo doesn't require a password)")
