@@ -15,7 +15,7 @@ from callao.cli.terminal.output import echo, tell
 @click.option("--check", is_flag=True, help="Compare FILE, or the one in networks.yaml, with the text.")
 @click.option("--install", is_flag=True, help="Have visudo check the text, and install it by sudo.")
 def command(file: str | None, check: bool, install: bool) -> None:
-    """Print the text of the sudoers file for socket_vmnet.
+    """Print or install the sudoers file for socket_vmnet.
 
     \b
       callao sudoers --install
