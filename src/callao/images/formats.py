@@ -107,10 +107,13 @@ def _data_file(head: bytes, version: int) -> bytes:
 
 
 def _refuse_text(head: bytes, size: int, location: str) -> None:
-    """A page that came instead of an image is not taken for a raw one."""
+    """Text is not taken for a raw image: a server may send a page of its own in place of the image."""
     start = head[:64].lstrip()
     if start.lower().startswith(_TEXT) or size % SECTOR or size < 2 * SECTOR:
-        what = "a page of text" if start[:1] in (b"<", b"{", b"#") else f"{size} bytes of something else"
-        raise ImageFormatError(
-            f"{location} is no disk image: it is {what}.", hint="Check the location; a login page is common."
-        )
+        text = start[:1] in (b"<", b"{", b"#")
+        what = "text, such as HTML or a script" if text else f"{size} bytes of something else"
+        if location.startswith(("http://", "https://")):
+            hint = "Open the URL in a browser: servers often send a login page in place of the file."
+        else:
+            hint = "Give the path of a disk image (allowed: qcow2, raw, ISO)."
+        raise ImageFormatError(f"{location} is no disk image: it is {what}.", hint=hint)

@@ -42,10 +42,19 @@ def test_a_mistake_is_one_line_on_stderr_and_status_1(callao: Line, line: list[s
     assert done.err.count("\n") == 1
 
 
-def test_without_a_command_the_help_is_shown_and_the_status_is_1(callao: Line) -> None:
-    done = callao()
+@pytest.mark.parametrize("group", ["", "autostart", "disk", "mount", "network", "snapshot", "template"])
+def test_a_group_without_a_verb_prints_its_help_and_succeeds_as_limactl_does(
+    callao: Line, group: str
+) -> None:
+    done = callao(*group.split())
+    assert (done.status, done.err) == (0, "")
+    assert done.out.startswith(f"Usage: {' '.join(['callao', *group.split()])} [OPTIONS] COMMAND")
+
+
+def test_an_unknown_verb_is_an_error(callao: Line) -> None:
+    done = callao("disk", "shred")
     assert (done.status, done.out) == (1, "")
-    assert done.err.startswith("Usage: callao [OPTIONS] COMMAND")
+    assert "No such command 'shred'" in done.err
 
 
 def test_the_version(callao: Line) -> None:

@@ -122,15 +122,25 @@ def test_a_damaged_archive_says_so_and_leaves_no_image(server: Server, tmp_path:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"<!DOCTYPE html><html>please log in</html>", "page of text"),
-        (b'{"message": "not found"}', "page of text"),
+        (b"<!DOCTYPE html><html>please log in</html>", "text, such as HTML.*login page"),
+        (b'{"message": "not found"}', "text, such as HTML.*login page"),
         (b"x" * 12345, "12345 bytes"),
         (b"", "0 bytes"),
     ],
 )
 def test_what_is_no_disk_image_is_refused(server: Server, tmp_path: Path, body: bytes, words: str) -> None:
-    with pytest.raises(ImageFormatError, match=words):
+    with pytest.raises(ImageFormatError) as refused:
         ready(server.serve("/disk.img", body), tmp_path)
+    assert re.search(words, str(refused.value))
+
+
+def test_a_local_file_that_is_html_is_not_called_a_login_page(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    page.write_bytes(b"<!DOCTYPE html><html></html>")
+    with pytest.raises(ImageFormatError) as refused:
+        ready(str(page), tmp_path / "home")
+    assert "login page" not in str(refused.value)
+    assert "allowed: qcow2, raw, ISO" in str(refused.value)
 
 
 def test_a_page_that_came_instead_of_the_image_is_not_kept(server: Server, tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import click
 
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import existing_instance
+from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 
 
-@click.group("autostart")
+@click.group("autostart", cls=CommandGroup)
 def command() -> None:
     """Have instances started when you log in.
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from callao.cli.arguments import complete
+from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session
 from callao.cli.terminal.output import echo, show_table, tell, warn
@@ -18,19 +19,12 @@ _ALIASES = {"ls": "list", "remove": "delete", "rm": "delete"}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-class _Group(click.Group):
-    """Knows limactl's other names of its commands, too."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
-
-
 _name = click.argument("name", metavar="DISK", shell_complete=complete.disks)
 _names = click.argument("names", metavar="DISK...", nargs=-1, required=True, shell_complete=complete.disks)
 _size = click.option("--size", required=True, metavar="SIZE", help="Such as 10GiB; a bare number is bytes.")
 
 
-@click.group("disk", cls=_Group)
+@click.group("disk", cls=CommandGroup, verb_aliases=_ALIASES)
 def command() -> None:
     """Manage disks that outlive instances."""
 

@@ -9,12 +9,13 @@ import os
 import click
 
 from callao.cli.arguments.existing import existing_instance
+from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 from callao.cli.terminal.output import echo
 
 
-@click.group("mount")
+@click.group("mount", cls=CommandGroup)
 def command() -> None:
     """Share directories with a running instance."""
 

@@ -9,6 +9,7 @@ from ipaddress import IPv4Interface
 import click
 
 from callao.cli.arguments import complete
+from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session
 from callao.cli.terminal.output import echo, show_table, tell, warn
@@ -17,14 +18,7 @@ from callao.errors import NetworkInUse
 _ALIASES = {"ls": "list", "remove": "delete", "rm": "delete"}
 
 
-class _Group(click.Group):
-    """Knows limactl's other names of its commands, too."""
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return super().get_command(ctx, _ALIASES.get(cmd_name, cmd_name))
-
-
-@click.group("network", cls=_Group)
+@click.group("network", cls=CommandGroup, verb_aliases=_ALIASES)
 def command() -> None:
     """Manage the networks that instances may be on."""
 

@@ -10,6 +10,7 @@ import click
 
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import existing_instance
+from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Command, timeout
 from callao.cli.session import session, tell
 from callao.cli.terminal.output import echo, show_all, show_table
@@ -33,7 +34,7 @@ def _tag(function: F) -> F:
     )(function)
 
 
-@click.group("snapshot")
+@click.group("snapshot", cls=CommandGroup)
 def command() -> None:
     """Take, restore, list and delete snapshots."""
 

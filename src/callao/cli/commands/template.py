@@ -9,13 +9,14 @@ import click
 
 from callao.cli.arguments import complete
 from callao.cli.arguments.defaults import with_defaults
+from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell, warn_all
 from callao.cli.terminal.output import echo
 from callao.errors import CallaoError
 
 
-@click.group("template")
+@click.group("template", cls=CommandGroup)
 def command() -> None:
     """List, show and copy templates."""
 

@@ -14,16 +14,14 @@ import click
 import callao
 from callao.cli.command_table import ALIASES, COMMANDS
 from callao.cli.parsing import external, overview
+from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Boolean, remember, spelled_out
 from callao.cli.session import CommonFlags
-from callao.cli.terminal.output import echo, failed
+from callao.cli.terminal.output import failed
 from callao.errors import CallaoError
 
-_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
-"""Of groups within the group. click has had it since 8.2; before, it prints the help itself."""
 
-
-class Commands(click.Group):
+class Commands(CommandGroup):
     """The built-in commands, imported when they are called, then external ones on PATH."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -43,9 +41,6 @@ class Commands(click.Group):
         return None if program is None else _Program(cmd_name, program)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args and not ctx.resilient_parsing:  # here, since versions of click differ in it
-            echo(ctx.get_help(), err=True)
-            ctx.exit(1)
         return super().parse_args(ctx, spelled_out(self, ctx, args))
 
     def get_help(self, ctx: click.Context) -> str:
@@ -83,9 +78,6 @@ def run(words: Sequence[str], said: CommonFlags) -> int:
             obj=said,
             color=False if os.environ.get("NO_COLOR") else None,
         )
-    except _NO_ARGUMENTS as error:
-        echo(error.format_message(), err=True)
-        return 1
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "callao"
         return failed(f"{error.format_message()} See '{where} --help'.")
