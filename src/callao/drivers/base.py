@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from callao.config import Arch, Config, MountType, VMType
+from callao.disks.layers import LayerStore
 from callao.errors import Problem
 from callao.events import Reporter
 from callao.guest_network import GuestNetwork
@@ -100,7 +101,7 @@ class DataDisk:
 
 @dataclass(frozen=True)
 class Left:
-    """What the disks of a machine were left as: file names of layers, beside each disk."""
+    """What the disks of a machine were left as: names of layers, see :mod:`callao.disks.layers`."""
 
     layer: str
     """Of the instance's own disk."""
@@ -260,6 +261,8 @@ class Driver(Protocol):
     """One way to run virtual machines. Stateless: an instance's folder holds the state."""
 
     features: ClassVar[Features]
+    layers: ClassVar[LayerStore]
+    """Of an instance's own disk, and of the additional ones that can have layers."""
 
     def validate(self, config: Config, host: Host) -> list[Problem]:
         """What of ``config`` this driver cannot do; pure, touches nothing."""
@@ -288,34 +291,6 @@ class Driver(Protocol):
 
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
         """The files that hold a stopped machine's state: what a copy of it needs, and a reset replaces."""
-
-    def chain(self, disk: Path) -> tuple[Path, ...]:
-        """The files that a disk is made on, from the nearest to the farthest."""
-
-    def leave_disks(self, paths: InstancePaths, disks: Mapping[str, Path]) -> Left:
-        """Keep a stopped machine's disks as they are, and go on on top of them: all of them, or none.
-
-        :param disks: the images of its additional disks, by their names.
-        :raises DriverError: when that cannot be; the disks are then as before.
-        """
-
-    def return_to(self, paths: InstancePaths, layer: str, disks: Mapping[Path, str] | None = None) -> None:
-        """Have a stopped machine's disks be what they were when they were left: all of them, or none.
-
-        :param layer: what its own disk was left as.
-        :param disks: what each image of an additional disk was left as.
-        :raises DriverError: when that cannot be; the disks are then as before.
-        """
-
-    def bases(self, paths: InstancePaths) -> tuple[Path, ...]:
-        """Files outside of the instance's folder that its disks are made on, and need for good."""
-
-    def settle_bases(self, disk: Path, home: Path, find: Callable[[Path], Path]) -> None:
-        """Have each file outside of its folder that a disk is made on be the one that ``find`` says, by a
-        name that stays right when ``home`` moves. Nobody may have the disk open.
-
-        :raises DriverError: when that cannot be.
-        """
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         """Grow the stopped instance's disk to ``config.disk``; never shrinks."""

@@ -13,20 +13,20 @@ from callao.config import Config
 from callao.config.schema import AdditionalDisk
 from callao.disks import DiskPaths, attachable
 from callao.disks.guest import serial
+from callao.disks.layers import LayerStore
 from callao.disks.ownership import release, take
 from callao.drivers import DataDisk, DiskHotPlugger, Features, Machine
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
 from callao.instances import InstancePaths
 from callao.snapshots import sweep_disk
-from callao.snapshots.layers import Chain
 from callao.ssh import Client
 
 _PATIENCE = 300.0
 """Seconds for the guest to format a disk; a large one with discards takes an emulated guest a minute."""
 
 
-def taken(slots: Mapping[str, int], paths: InstancePaths, chain: Chain) -> tuple[DataDisk, ...]:
+def taken(slots: Mapping[str, int], paths: InstancePaths, store: LayerStore) -> tuple[DataDisk, ...]:
     """What a machine is to be started with, by name and slot, each noted as this instance's.
 
     Layers of theirs that nobody needs go, as those of snapshots of an instance that was deleted.
@@ -36,7 +36,7 @@ def taken(slots: Mapping[str, int], paths: InstancePaths, chain: Chain) -> tuple
     take(list(slots), paths.dir)
     home = paths.dir.parent
     for name in slots:
-        sweep_disk(DiskPaths.of(name, home), home, chain)
+        sweep_disk(DiskPaths.of(name, home), home, store)
     return tuple(_device(name, paths, slot) for name, slot in slots.items())
 
 

@@ -27,7 +27,7 @@ def settle_bases(paths: InstancePaths, record: Record, driver: Driver, home: Pat
     def find(base: Path) -> Path:
         return _found(base, paths.name, record, home)
 
-    driver.settle_bases(paths.disk, home, find)
+    driver.layers.settle_bases(paths.disk, home, find)
 
 
 def _found(base: Path, name: str, record: Record, home: Path) -> Path:

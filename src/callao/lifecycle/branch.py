@@ -19,7 +19,7 @@ from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, i
 from callao.instances.broken import usable
 from callao.instances.files import read_json, write_json
 from callao.instances.lock import instance_lock
-from callao.lifecycle.clone import copy, copy_file, must_fit
+from callao.lifecycle.clone import copy, must_fit
 from callao.lifecycle.snapshots.save import uncopiable, unlike
 from callao.lifecycle.staging import staged_instance
 from callao.snapshots import Bound, Snapshot, find
@@ -89,14 +89,6 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
     return TakeUp(folder=str(folder), shape=memory.shape, shared_memory=True)
 
 
-def _share(layer: Path, target: Path) -> None:
-    """A second name, or a copy where the two are on two file systems."""
-    try:
-        target.hardlink_to(layer)
-    except OSError:
-        copy_file(layer, target)
-
-
 def _obstacle(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:
     """Why the memory cannot be taken up; empty when it can."""
     config = wanted.config
@@ -118,14 +110,11 @@ def _build(
         mac_address=(source.instance.record.mac_address or mac_address(old.dir, 0)) if goes_on else "",
         reclaims=True,
     )
-    layer = old.dir / snapshot.layer
     with staged_instance(wanted.name, wanted.document, record, home, wanted.text) as paths:
-        for file in (layer, *(each for each in driver.chain(layer) if each.parent == old.dir)):
-            _share(file, paths.dir / file.name)
+        driver.layers.share(old.disk, snapshot.layer, paths.disk)
         for file in (old.kernel, old.kernel_cmdline, old.initrd):
             if file.exists():
                 shutil.copyfile(file, paths.dir / file.name)
         variables = old.snapshots / snapshot.name / old.qemu_efi_vars.name
         if variables.exists():
             shutil.copyfile(variables, paths.qemu_efi_vars)
-        driver.return_to(paths, snapshot.layer)

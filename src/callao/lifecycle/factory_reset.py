@@ -76,7 +76,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
                 instance.record, image=made.location, image_digest=made.digest, mac_address="", reclaims=True
             )
             write_json(instance.paths.callao_json, record)
-            sweep(instance.paths, driver.chain)
+            sweep(instance.paths, driver.layers)
             for path in (instance.paths.runtime, instance.paths.cidata_iso, instance.paths.ssh_config):
                 path.unlink(missing_ok=True)
         except OSError as error:

@@ -17,7 +17,6 @@ from callao.instances import InstancePaths, Record, every, names
 from callao.instances.files import read_json
 from callao.lifecycle.leftovers import resetting_at, staging_at
 from callao.lifecycle.warm.staging import clear_abandoned
-from callao.snapshots import is_layer
 from callao.snapshots.cache import trim, warm_entries
 
 
@@ -92,11 +91,9 @@ def _bases(paths: InstancePaths) -> tuple[Path, ...]:
 
     :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
     """
-    layers = [path for path in paths.dir.glob(f"{paths.disk.name}.*") if is_layer(path)]
     found: list[Path] = []
     for driver in every_driver():  # which one's it is, only lima.yaml says
-        below = [file for layer in layers if layer.exists() for file in driver.chain(layer)]
-        found += (*driver.bases(paths), *(file for file in below if file.parent != paths.dir))
+        found += driver.layers.bases(paths.disk)
     return tuple(found)
 
 

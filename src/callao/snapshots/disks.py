@@ -1,24 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Additional disks in snapshots: which can be in one, and which of their layers snapshots still need.
-
-The layers of a disk lie beside its image, so that they go with it from one instance to another.
-"""
+"""Additional disks in snapshots: which can be in one."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 
-from callao.disks import DiskPaths, inspect
+from callao.disks import inspect
 from callao.disks.change import listed_by
 from callao.errors import SnapshotError
 from callao.images.formats import Form
-from callao.instances import InstancePaths, names
-from callao.snapshots.layers import Chain, remove_unneeded
-from callao.snapshots.store import listed, unreadable
-
-_LAYER = re.compile(r"datadisk\.[0-9]+")
+from callao.instances import InstancePaths
 
 
 def refuse_unkept(paths: InstancePaths, disks: Iterable[str]) -> None:
@@ -67,26 +58,3 @@ def refuse_other(paths: InstancePaths, snapshot: str, kept: dict[str, str], now:
                 f"now, without the layer {layer}.",
                 hint="Delete the snapshot.",
             )
-
-
-def sweep_disk(disk: DiskPaths, home: Path, chain: Chain) -> None:
-    """Remove the layers that neither the image nor a snapshot of any instance stands on.
-
-    For whoever knows that no other machine writes the disk. Where a record cannot be read, all stays.
-    """
-    try:
-        tops = [disk.dir / layer for layer in _needed(disk.name, home)]
-    except (SnapshotError, OSError):
-        return
-    remove_unneeded(disk.image, tops, lambda path: _LAYER.fullmatch(path.name) is not None, chain)
-
-
-def _needed(name: str, home: Path) -> Iterator[str]:
-    """:raises SnapshotError: when a record cannot be read."""
-    for instance in names(home):
-        paths = InstancePaths(home / instance)
-        if unreadable(paths):
-            raise SnapshotError(f"instance {instance!r} has a snapshot that cannot be read.")
-        for snapshot in listed(paths):
-            if name in snapshot.disks:
-                yield snapshot.disks[name]

@@ -1,50 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layers of a disk that nobody stands on any more."""
+"""Removes layers of disks that no snapshot needs any more; the rules are in :mod:`callao.disks.layers`.
+
+For the host agent while it runs, under its lock, and for a run that has the instance's lock while it is off.
+Where the record of a snapshot cannot be read, nobody knows which layers it needs, and all stay.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
-from callao.errors import DriverError
-from callao.instances import InstancePaths
-from callao.snapshots.store import is_layer, listed, unreadable
+from callao.disks import DiskPaths
+from callao.disks.layers import LayerStore
+from callao.errors import SnapshotError
+from callao.instances import InstancePaths, names
+from callao.snapshots.store import listed, unreadable
 
-Chain = Callable[[Path], tuple[Path, ...]]
-"""The files that a disk is made on, as :meth:`callao.drivers.base.Driver.chain` finds them."""
 
-
-def sweep(paths: InstancePaths, chain: Chain) -> None:
-    """Remove the layers that neither the disk nor a snapshot stands on.
-
-    For whoever knows that no machine is about to write another: the host agent while it runs, under its
-    lock, and a run that has the instance's lock while it is off. Where a snapshot's record or a disk cannot
-    be read, nobody knows what is needed, and all stays; so does what stands on the disk itself, since a
-    machine may have gone on in it while the disk's name could not be given to it.
-    """
+def sweep(paths: InstancePaths, store: LayerStore) -> None:
+    """Of an instance's own disk, whose layers are in the snapshots of the instance alone."""
     if not unreadable(paths):
-        tops = [paths.dir / each.layer for each in listed(paths)]
-        remove_unneeded(paths.disk, tops, is_layer, chain)
+        store.sweep(paths.disk, [each.layer for each in listed(paths)])
 
 
-def remove_unneeded(
-    image: Path, tops: Iterable[Path], is_layer: Callable[[Path], bool], chain: Chain
-) -> None:
-    """The same of any disk, whose layers lie beside it.
-
-    :param tops: what snapshots need, with all below it.
-    """
+def sweep_disk(disk: DiskPaths, home: Path, store: LayerStore) -> None:
+    """Of an additional disk, whose layers may be in snapshots of any instance."""
     try:
-        needed = [file for top in (image, *tops) if top.exists() for file in (top, *chain(top))]
-        kept, own = {_file(each) for each in needed}, _file(image)
-        for path in image.parent.glob(f"{image.name}.*"):
-            if is_layer(path) and _file(path) not in kept and own not in map(_file, chain(path)):
-                path.unlink()
-    except (DriverError, OSError):
+        needed = list(_needed(disk.name, home))
+    except (SnapshotError, OSError):
         return
+    store.sweep(disk.image, needed)
 
 
-def _file(path: Path) -> tuple[int, int]:
-    """The file itself, which may have two names."""
-    status = path.stat()
-    return status.st_dev, status.st_ino
+def _needed(name: str, home: Path) -> Iterator[str]:
+    """:raises SnapshotError: when a record cannot be read."""
+    for instance in names(home):
+        paths = InstancePaths(home / instance)
+        if unreadable(paths):
+            raise SnapshotError(f"instance {instance!r} has a snapshot that cannot be read.")
+        for snapshot in listed(paths):
+            if name in snapshot.disks:
+                yield snapshot.disks[name]

@@ -16,7 +16,6 @@ RECORD = "snapshot.json"
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
 _ALLOWED = "1 to 64 letters, digits, '.', '_' and '-', first and last a letter or a digit"
-_LAYER = re.compile(r"disk\.[0-9]+")
 
 
 def check_snapshot_name(name: str) -> None:
@@ -71,8 +70,3 @@ def size(paths: InstancePaths, snapshot: Snapshot) -> int:
     """Bytes that it takes on the disk: memory, devices, and its own layer."""
     files = [*(paths.snapshots / snapshot.name).iterdir(), paths.dir / snapshot.layer]
     return disk_usage(each for each in files if each.exists())
-
-
-def is_layer(path: Path) -> bool:
-    """Whether a file of an instance's folder is a layer of its disk."""
-    return _LAYER.fullmatch(path.name) is not None

@@ -18,6 +18,7 @@ from callao.drivers.qemu.devices import Disk, Monitor
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory
 from callao.drivers.qemu.migration import DEVICES, MEMORY, WHOLE
 from callao.drivers.qemu.process import QemuMachine, launch
+from callao.drivers.qemu.store import Qcow2Layers
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 from callao.snapshots import sweep
@@ -267,7 +268,7 @@ def test_what_is_written_after_a_disk_could_not_be_renamed_is_not_lost(
                     await machine.save(folder(tmp_path / "1"))
             await machine.resume()
             await human(machine, f'qemu-io -d {DEVICE} "write -P 7 1M 64k"')
-            sweep(paths, layers.chain)
+            sweep(paths, Qcow2Layers())
             if again:
                 await machine.save(folder(tmp_path / "2"))
                 await machine.resume()

@@ -50,7 +50,7 @@ def test_what_nobody_stands_on_goes(paths: InstancePaths) -> None:
     before = layers(paths)
     staging = paths.dir / "disk.77"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(staging), "1M"], check=True)
-    sweep(paths, DRIVER.chain)
+    sweep(paths, DRIVER.layers)
     assert layers(paths) == before
 
 
@@ -58,8 +58,18 @@ def test_what_stands_on_the_disk_may_be_what_a_machine_writes(paths: InstancePat
     top = next(each for each in paths.dir.glob("disk.*") if each.samefile(paths.disk))
     argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", top.name, "-F", "qcow2"]
     subprocess.run([*argv, str(paths.dir / "disk.77")], check=True)
-    sweep(paths, DRIVER.chain)
+    sweep(paths, DRIVER.layers)
     assert (paths.dir / "disk.77").exists()
+
+
+def test_only_a_number_after_the_disks_name_makes_a_layer(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "1M"], check=True)
+    others = ("disk.x", ".disk.1", "disk2.1", "disk.1.bak")
+    for name in ("disk.1", "disk.12", *others):
+        shutil.copyfile(disk, tmp_path / name)
+    DRIVER.layers.sweep(disk, [])
+    assert {each.name for each in tmp_path.iterdir()} == {"disk", *others}
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"name": "first"}'])
@@ -68,8 +78,8 @@ def test_a_record_that_cannot_be_read_costs_no_layer(paths: InstancePaths, damag
     good = record.read_text()
     record.write_text(damage)
     before = layers(paths)
-    DRIVER.return_to(paths, "disk.1")  # now nothing but the record knows of the second layer
-    sweep(paths, DRIVER.chain)
+    DRIVER.layers.return_to({paths.disk: "disk.1"})  # now nothing but the record knows of the second layer
+    sweep(paths, DRIVER.layers)
     assert set(before) <= set(layers(paths))
     assert unreadable(paths) == ["first"]
     with pytest.raises(SnapshotError, match=r"'first' of 'web': .*snapshot\.json cannot be read"):

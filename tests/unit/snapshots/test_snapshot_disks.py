@@ -14,6 +14,7 @@ from callao.disks import DiskPaths
 from callao.disks.change import create
 from callao.disks.ownership import owner_of
 from callao.drivers.qemu import layers
+from callao.drivers.qemu.store import Qcow2Layers
 from callao.errors import CallaoError, DiskInUse, DiskNotFound, SnapshotError
 from callao.events import silent
 from callao.host import Host
@@ -115,7 +116,7 @@ def test_layers_of_an_instance_that_is_gone_go_when_the_disk_is_attached(home: P
     shutil.rmtree(home / "web")
     layers.return_to(image(home, "one").with_name("datadisk.1"), image(home, "one"))
     (home / "db").mkdir()
-    (disk,) = taken({"one": 0}, InstancePaths(home / "db"), layers.chain)
+    (disk,) = taken({"one": 0}, InstancePaths(home / "db"), Qcow2Layers())
     assert (disk.name, disk.slot) == ("one", 0)
     assert len(kept(home, "one")) == 2
     assert owner_of(DiskPaths.of("one", home)) == home / "db"

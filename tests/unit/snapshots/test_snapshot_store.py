@@ -10,7 +10,7 @@ import pytest
 from callao.errors import ConfigError, SnapshotError
 from callao.instances import InstancePaths
 from callao.instances.files import write_json
-from callao.snapshots import Snapshot, check_snapshot_name, differences, find, is_layer, listed, size
+from callao.snapshots import Snapshot, check_snapshot_name, differences, find, listed, size
 
 WORDS = ("-version", "7.2", "-smp", "2", "-device", "a", "-device", "b", "-nodefaults")
 
@@ -73,11 +73,3 @@ def test_its_size_is_its_memory_and_its_layer(paths: InstancePaths) -> None:
     assert size(paths, find(paths, "first")) >= 12288
     (paths.dir / "disk.1").unlink()
     assert size(paths, find(paths, "first")) >= 4096
-
-
-@pytest.mark.parametrize(
-    ("name", "layer"),
-    [("disk.1", True), ("disk.12", True), ("disk", False), ("disk.x", False), (".disk.1", False)],
-)
-def test_a_layer_has_a_number(name: str, layer: bool) -> None:
-    assert is_layer(Path("/x") / name) == layer

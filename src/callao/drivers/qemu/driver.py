@@ -7,7 +7,7 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, ClassVar
 from callao.atomic import make_file, write_file
 from callao.config import Arch, Config, MountType, VMType
 from callao.config.sizes import format_size
-from callao.drivers.base import Boot, Features, Left, Log, Machine
+from callao.disks.layers import LayerStore
+from callao.drivers.base import Boot, Features, Log, Machine
 from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
 from callao.drivers.qemu.accel import Acceleration, choose
 from callao.drivers.qemu.architectures import ARCHITECTURES
 from callao.drivers.qemu.datadisks import opened
 from callao.drivers.qemu.devices import DirectKernel, Flash, Part
-from callao.drivers.qemu.disk import name_for
 from callao.drivers.qemu.hotplug import Slot
 from callao.drivers.qemu.machine import Booting, command_line, machine_words
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory, read_in
 from callao.drivers.qemu.migration import DEVICES, MEMORY, WHOLE
 from callao.drivers.qemu.process import launch
+from callao.drivers.qemu.store import Qcow2Layers, files_of
 from callao.errors import ConfigError, DriverError, Problem
 from callao.events import Event, EventState, Reporter, Stage
 from callao.guest_network import USER_MODE, GuestNetwork
@@ -63,6 +64,7 @@ class QemuDriver:
         hot_disks=True,
         saved_states=sys.platform == "linux",
     )
+    layers: ClassVar[LayerStore] = Qcow2Layers()
 
     def validate(self, config: Config, host: Host) -> list[Problem]:
         problems = [*_out_of_bounds(config, host)]
@@ -122,29 +124,8 @@ class QemuDriver:
             make_file(paths.disk, lambda fresh: disk.create_overlay(fresh, image.disk, config.disk))
 
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
-        below = [path for path in self._below(paths) if path.parent == paths.dir]
         others = (paths.kernel, paths.kernel_cmdline, paths.initrd, paths.qemu_efi_vars)
-        return tuple(path for path in (paths.disk, *below, *others) if path.exists())
-
-    def bases(self, paths: InstancePaths) -> tuple[Path, ...]:
-        return tuple(path for path in self._below(paths) if path.parent != paths.dir)
-
-    def _below(self, paths: InstancePaths) -> tuple[Path, ...]:
-        return self.chain(paths.disk) if paths.disk.exists() else ()
-
-    def chain(self, disk: Path) -> tuple[Path, ...]:
-        return layers.chain(disk)
-
-    def leave_disks(self, paths: InstancePaths, disks: Mapping[str, Path]) -> Left:
-        layer, *others = layers.leave_all([paths.disk, *disks.values()])
-        return Left(layer, dict(zip(disks, others, strict=True)))
-
-    def return_to(self, paths: InstancePaths, layer: str, disks: Mapping[Path, str] | None = None) -> None:
-        others = [(image.parent / each, image) for image, each in (disks or {}).items()]
-        layers.return_all([(paths.dir / layer, paths.disk), *others])
-
-    def settle_bases(self, disk: Path, home: Path, find: Callable[[Path], Path]) -> None:
-        layers.settle_bases(disk, find, lambda base, path: name_for(base, path.parent, home))
+        return (*files_of(paths.disk), *(path for path in others if path.exists()))
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         disk.grow(paths.disk, config.disk)

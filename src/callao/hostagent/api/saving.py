@@ -73,10 +73,10 @@ class Saver:
         """Remove the layers of the disk that nobody needs. While the machine runs nobody else does: a run
         that is interrupted does not know which file the machine has come to write."""
         async with self.lock:
-            sweep(self.boot.paths, self.driver.chain)
+            sweep(self.boot.paths, self.driver.layers)
             home = self.boot.paths.dir.parent
             for each in self._disks():
-                sweep_disk(DiskPaths.of(each.name, home), home, self.driver.chain)
+                sweep_disk(DiskPaths.of(each.name, home), home, self.driver.layers)
         return {}
 
     def _disks(self) -> tuple[DataDisk, ...]:

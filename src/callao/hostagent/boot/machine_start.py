@@ -96,11 +96,11 @@ def _boot_of(
     mac = record.mac_address or mac_address(paths.dir, 0)
     if take_up is not None:
         saved = SavedState(Path(take_up.folder), take_up.shared_memory)
-        disks = taken(take_up.disks, paths, driver.chain)
+        disks = taken(take_up.disks, paths, driver.layers)
         return Boot(paths, config, reach, forwards, mac, (), disks, take_up.shape, saved)
     shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
     slots = {each.name: len(shares) + at for at, each in enumerate(config.additional_disks)}
-    disks = taken(slots, paths, driver.chain)
+    disks = taken(slots, paths, driver.layers)
     spare = SPARE_SLOTS if record.reclaims else WARM_SLOTS
     shape = Shape(spare + len(shares) + len(disks), record.reclaims)
     return Boot(paths, config, reach, forwards, mac, shares, disks, shape)

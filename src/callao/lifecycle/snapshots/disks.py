@@ -25,7 +25,8 @@ def leave_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
     disks = [each.name for each in config.additional_disks]
     refuse_unkept(paths, disks)
     with _had(paths, disks):
-        return driver.leave_disks(paths, {name: _at(name, paths).image for name in disks})
+        layer, *others = driver.layers.leave([paths.disk, *(_at(name, paths).image for name in disks)])
+    return Left(layer, dict(zip(disks, others, strict=True)))
 
 
 def refuse_return(paths: InstancePaths, config: Config, snapshot: Snapshot) -> None:
@@ -46,17 +47,17 @@ def return_disks(paths: InstancePaths, snapshot: Snapshot, driver: Driver) -> No
     :raises DriverError: when they cannot be returned; they are then as before.
     """
     with _had(paths, snapshot.disks):
-        layers = {_at(name, paths).image: layer for name, layer in snapshot.disks.items()}
-        driver.return_to(paths, snapshot.layer, layers)
+        others = {_at(name, paths).image: layer for name, layer in snapshot.disks.items()}
+        driver.layers.return_to({paths.disk: snapshot.layer, **others})
 
 
 def sweep_all(paths: InstancePaths, disks: Collection[str], driver: Driver) -> None:
     """Remove the layers that nobody needs, of a stopped instance; not of a disk that another one has."""
-    sweep(paths, driver.chain)
+    sweep(paths, driver.layers)
     for name in disks:
         with contextlib.suppress(DiskError), held(name, paths.dir.parent) as disk:
             must_be_free(disk, None, "swept")
-            sweep_disk(disk, paths.dir.parent, driver.chain)
+            sweep_disk(disk, paths.dir.parent, driver.layers)
 
 
 @contextlib.contextmanager
