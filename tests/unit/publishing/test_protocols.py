@@ -7,6 +7,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from support.release import ROOT
@@ -14,13 +15,29 @@ from support.release import ROOT
 from callao.guest import messages
 from callao.guest.frames import PROTOCOL, Kind
 from callao.hostagent.api import routes
-from callao.hostagent.api.mounts_api import Wanted
+from callao.hostagent.api.answers import EmptyAnswer, ForwardsAnswer, InfoAnswer, RefreshAnswer
+from callao.hostagent.api.mounts_api import MountRequest
 from callao.hostagent.api.saving import SaveAnswer, SaveRequest
 from callao.hostagent.mounts.shares import Mounted
 
 PROTOCOLS = (ROOT / "docs/protocols.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 ENGINE = ROOT / "src/callao"
+ANSWERS: dict[str, type] = {
+    "InfoAnswer": InfoAnswer,
+    "RefreshAnswer": RefreshAnswer,
+    "list[Mounted]": Mounted,
+    "ForwardsAnswer": ForwardsAnswer,
+    "SaveAnswer": SaveAnswer,
+    "EmptyAnswer": EmptyAnswer,
+}
+SAME_ANSWER = {
+    "ADD_MOUNT": "LIST_MOUNTS",
+    "REMOVE_MOUNT": "LIST_MOUNTS",
+    "ADD_FORWARD": "LIST_FORWARDS",
+    "REMOVE_FORWARD": "LIST_FORWARDS",
+}
+"""Routes whose answer the table describes in the row of another route."""
 ROUTES = {name: value for name, value in vars(routes).items() if isinstance(value, routes.Route)}
 
 
@@ -39,13 +56,24 @@ def fields(cell: str) -> set[str]:
     return set(code(re.sub(r"\([^)]*\)", "", cell)))
 
 
-def served() -> Iterator[str]:
-    """The name of each route that the host agent has a handler for: a key of a mapping."""
-    for path in (ENGINE / "hostagent").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            for key in node.keys if isinstance(node, ast.Dict) else ():
+@cache
+def served() -> tuple[tuple[str, str], ...]:
+    """The name of each route that the host agent has a handler for, and the type that it returns."""
+    return tuple(_served())
+
+
+def _served() -> Iterator[tuple[str, str]]:
+    for path in (ENGINE / "hostagent/api").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        returned = {
+            each.name: ast.unparse(each.returns)
+            for each in nodes
+            if isinstance(each, ast.AsyncFunctionDef) and each.returns is not None
+        }
+        for node in nodes:
+            for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
                 if isinstance(key, ast.Attribute) and ast.unparse(key.value) == "routes":
-                    yield key.attr
+                    yield key.attr, returned[ast.unparse(value).removeprefix("self.")]
 
 
 def test_the_table_has_every_route_of_the_host_agent() -> None:
@@ -53,7 +81,7 @@ def test_the_table_has_every_route_of_the_host_agent() -> None:
 
 
 def test_every_route_has_one_handler_and_no_other_module_spells_a_path() -> None:
-    assert sorted(served()) == sorted(ROUTES)
+    assert sorted(name for name, _ in served()) == sorted(ROUTES)
     spelled = [
         path.name
         for path in ENGINE.rglob("*.py")
@@ -63,19 +91,34 @@ def test_every_route_has_one_handler_and_no_other_module_spells_a_path() -> None
 
 
 @pytest.mark.parametrize(
-    ("route", "column", "struct"),
-    [
-        (routes.ADD_MOUNT, 2, Wanted),
-        (routes.LIST_MOUNTS, 3, Mounted),
-        (routes.SAVE, 2, SaveRequest),
-        (routes.SAVE, 3, SaveAnswer),
-    ],
+    ("route", "struct"),
+    [(routes.ADD_MOUNT, MountRequest), (routes.SAVE, SaveRequest), (routes.ADD_FORWARD, None)],
 )
-def test_the_table_has_the_fields_of_a_body_and_an_answer(
-    route: routes.Route, column: int, struct: type
-) -> None:
-    rows = {(code(row[0])[0], code(row[1])[0]): row for row in table(PROTOCOLS, "method")}
-    assert fields(rows[route][column]) == set(struct.__struct_encode_fields__)
+def test_the_table_has_the_fields_of_a_body(route: routes.Route, struct: type | None) -> None:
+    """A rule of port forwarding is described where lima.yaml is."""
+    known = set() if struct is None else set(struct.__struct_encode_fields__)
+    assert fields(rows()[route][2]) - {"portForwards", "lima.yaml"} == known
+
+
+@pytest.mark.parametrize("name", sorted(ROUTES))
+def test_the_table_has_the_fields_of_the_type_that_the_handler_returns(name: str) -> None:
+    """The first sentence lists the fields; where it refers to another row, both handlers return one type."""
+    returned = dict(served())
+    listed = fields(rows()[ROUTES[name]][3].split(". ")[0])
+    if name in SAME_ANSWER:
+        assert listed <= {"GET"}
+        assert returned[name] in returned[SAME_ANSWER[name]]
+    else:
+        assert listed - {"{}"} == keys(ANSWERS[returned[name]])
+
+
+def rows() -> dict[tuple[str, str], list[str]]:
+    return {(code(row[0])[0], code(row[1])[0]): row for row in table(PROTOCOLS, "method")}
+
+
+def keys(record: type) -> set[str]:
+    """The keys of the JSON object that the record becomes."""
+    return set(getattr(record, "__struct_encode_fields__", None) or record.__annotations__)
 
 
 def test_the_tables_have_every_message_and_its_fields() -> None:

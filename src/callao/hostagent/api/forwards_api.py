@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``/v1/port-forwards`` on ha.sock: rules that come and go while the machine runs."""
+"""``/v1/port-forwards`` on ha.sock: adds and removes rules while the machine runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 from callao.config import PortForward
 from callao.errors import AgentError
 from callao.hostagent.api import routes
+from callao.hostagent.api.answers import ForwardsAnswer
 from callao.hostagent.api.http import Request, Routes
 from callao.hostagent.ports.liveports import LivePorts
 from callao.ports import Binding
@@ -19,7 +20,7 @@ from callao.ports import Binding
 
 @dataclass
 class ForwardsApi:
-    """``forwards`` is what is forwarded now, whoever holds it."""
+    """``forwards`` returns every forward in effect, of rules in lima.yaml and of rules added here."""
 
     ports: LivePorts | None
     forwards: Callable[[], tuple[Binding, ...]]
@@ -31,7 +32,7 @@ class ForwardsApi:
             routes.REMOVE_FORWARD: self._remove,
         }
 
-    async def _list(self, _request: Request) -> object:
+    async def _list(self, _request: Request) -> ForwardsAnswer:
         keys = ("proto", "hostIP", "hostPort", "guestPort")
         failed = self.ports.failed if self.ports is not None else {}
         return {
@@ -44,13 +45,13 @@ class ForwardsApi:
             "rules": [msgspec.to_builtins(rule) for rule in (self.ports.extra if self.ports else ())],
         }  # fmt: skip
 
-    async def _add(self, request: Request) -> object:
+    async def _add(self, request: Request) -> ForwardsAnswer:
         ports, rule = self._live(), _rule(request.body)
         if rule not in ports.extra:
             await ports.add(rule)
         return await self._list(request)
 
-    async def _remove(self, request: Request) -> object:
+    async def _remove(self, request: Request) -> ForwardsAnswer:
         ports, rule = self._live(), _rule(request.body)
         if rule in ports.extra:
             await ports.remove(rule)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``/v1/mounts`` on ha.sock: what is shared with the guest, and more or less of it."""
+"""``/v1/mounts`` on ha.sock: lists, adds and removes shared directories."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from callao.config.schema import P9, Mount
 from callao.errors import AgentError
 from callao.hostagent.api import routes
 from callao.hostagent.api.http import Request, Routes
-from callao.hostagent.mounts.shares import Shares
+from callao.hostagent.mounts.shares import Mounted, Shares
 
 
-class Wanted(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+class MountRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """The body of a POST."""
 
     location: str
@@ -43,13 +43,13 @@ class MountsApi:
             routes.REMOVE_MOUNT: self._remove,
         }
 
-    async def _list(self, _request: Request) -> object:
+    async def _list(self, _request: Request) -> list[Mounted]:
         return list(self.shares.mounted.values())
 
-    async def _add(self, request: Request) -> object:
+    async def _add(self, request: Request) -> Mounted:
         self._refuse_unready()
         try:
-            wanted = msgspec.convert(request.body, Wanted)
+            wanted = msgspec.convert(request.body, MountRequest)
         except msgspec.ValidationError as error:
             raise AgentError(f"{' '.join(routes.ADD_MOUNT)}: {error}.") from None
         if not PurePosixPath(wanted.location).is_absolute():
@@ -67,7 +67,7 @@ class MountsApi:
         async with self.lock:
             return await self.shares.add(mount, kind)
 
-    async def _remove(self, request: Request) -> object:
+    async def _remove(self, request: Request) -> Mounted:
         self._refuse_unready()
         async with self.lock:
             return await self.shares.remove(request.text("mountPoint"))

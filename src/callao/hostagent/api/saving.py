@@ -13,6 +13,7 @@ from callao.disks import DiskPaths
 from callao.drivers import Boot, DataDisk, DiskHotPlugger, Driver, Machine, StateSaver
 from callao.errors import AgentError
 from callao.hostagent.api import http, routes
+from callao.hostagent.api.answers import EmptyAnswer
 from callao.hostagent.api.quiescence import come_to_rest
 from callao.hostagent.mounts.shares import Shares
 from callao.instances.process import identify
@@ -69,7 +70,7 @@ class Saver:
     def routes(self) -> http.Routes:
         return {routes.SAVE: self._save, routes.SWEEP_LAYERS: self._sweep}
 
-    async def _sweep(self, _request: http.Request) -> object:
+    async def _sweep(self, _request: http.Request) -> EmptyAnswer:
         """Remove the layers of the disk that nobody needs. While the machine runs nobody else does: a run
         that is interrupted does not know which file the machine has come to write."""
         async with self.lock:

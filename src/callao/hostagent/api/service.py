@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the host agent answers on ha.sock."""
+"""The routes of one running machine on ha.sock."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from callao.hostagent.api import http, routes
+from callao.hostagent.api.answers import InfoAnswer, RefreshAnswer
 from callao.hostagent.api.forwards_api import ForwardsApi
 from callao.hostagent.api.mounts_api import MountsApi
 from callao.hostagent.api.saving import Saver
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 def routes_of(running: Running) -> http.Routes:
     status, driver, started, shares = running.status, running.at.driver, running.started, running.shares
 
-    async def info(_request: http.Request) -> object:
-        """Lima's ``sshLocalPort``, and what we know beyond it."""
+    async def info(_request: http.Request) -> InfoAnswer:
+        """Lima's fields, and ours."""
         runtime = status.runtime
         return {
             "instanceName": running.at.paths.name,
@@ -32,9 +33,9 @@ def routes_of(running: Running) -> http.Routes:
             "listeners": running.ports.hearing() if running.ports is not None else {},
         }
 
-    async def refresh(_request: http.Request) -> object:
-        """Take over what lima.yaml says now."""
-        return {"notices": await running.take_over(running.at.reload())}
+    async def refresh(_request: http.Request) -> RefreshAnswer:
+        """Apply lima.yaml as it is now to the running machine."""
+        return {"notices": list(await running.take_over(running.at.reload()))}
 
     lock = running.disks.lock
     mounts = MountsApi(shares, lambda: running.config, lambda: status.runtime.ready, lock)
