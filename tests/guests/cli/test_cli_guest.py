@@ -212,24 +212,18 @@ def test_a_port_forward_comes_while_it_runs(box: Box) -> None:
 
 
 def test_a_tunnel_leads_into_the_guests_network(box: Box) -> None:
-    environment = {**os.environ, "LIMA_HOME": str(box.home.path)}
-    run = subprocess.Popen(box.argv("tunnel", "web"), stderr=subprocess.PIPE, text=True, env=environment)
-    try:
-        assert run.stderr is not None
-        port = int(run.stderr.readline().strip().rpartition(":")[2])
-        deadline = time.monotonic() + 180
-        while True:
-            try:
-                answer = _through(port, "lima-web", 8000)
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-        assert answer.endswith(b"hello\n")
-    finally:
-        run.terminate()
-        run.wait()
-        run.stderr.close()
+    port = int(box.said("tunnel", "web").rpartition(":")[2])
+    deadline = time.monotonic() + 180
+    while True:
+        try:
+            answer = _through(port, "lima-web", 8000)
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert answer.endswith(b"hello\n")
+    assert f"socks5h://127.0.0.1:{port}" in box.said("tunnel", "--list", "web")
+    assert box("tunnel", "--stop", "web").returncode == 0
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port)).close()
 

@@ -232,22 +232,3 @@ def test_at_a_terminal_a_stopped_one_may_be_started(
     assert (asked, started) == (["Start it now?"], ["started"])
     assert callao("-y", "shell", "web").status == 1
     assert len(asked) == 1
-
-
-def test_a_tunnel_is_ssh_itself_on_a_free_port(callao: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
-
-    import callao.cli.commands.tunnel as module
-
-    seen: list[list[str]] = []
-    monkeypatch.setattr(module.os, "execvp", lambda program, argv: seen.append(argv))
-    callao.run("web").ssh_config.write_text("")
-    done = callao("tunnel", "web")
-    assert (done.status, done.out) == (0, "")
-    address = seen[0][seen[0].index("-D") + 1]
-    assert f"socks5h://{address}" in done.err
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = callao("tunnel", "web", "--socks-port", str(port))
-    assert done.status == 1
-    assert f"--socks-port: {port} is taken." in done.err
