@@ -11,7 +11,6 @@ from pathlib import Path
 
 from callao import system
 from callao.host_basics import (
-    ARCH_ALIASES,
     expand_user,
     home_folder,
     identity_file,
@@ -20,7 +19,6 @@ from callao.host_basics import (
 )
 
 __all__ = [
-    "ARCH_ALIASES",
     "Host",
     "HostUser",
     "expand_user",

@@ -7,16 +7,13 @@ import os
 from pathlib import Path
 
 from callao import system
+from callao.architectures import lima_name
 from callao.errors import CallaoError
-
-ARCH_ALIASES = {"amd64": "x86_64", "arm64": "aarch64", "armv6l": "armv7l", "armhf": "armv7l"}
-"""What other tools call the architectures that lima.yaml names."""
 
 
 def native_arch() -> str:
     """This machine's architecture, as lima.yaml calls it."""
-    machine = system.machine().lower()
-    return ARCH_ALIASES.get(machine, machine)
+    return lima_name(system.machine().lower())
 
 
 def lima_home() -> Path:

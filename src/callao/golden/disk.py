@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from callao.errors import ImageError
+from callao.golden.architectures import BOOT
 from callao.golden.run import as_root, run
 
 _SECTOR = 512
@@ -22,11 +22,6 @@ _BIOS_START, _ESP_START, _ROOT_START = 1 * _MIB, 4 * _MIB, 68 * _MIB
 
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _BIOS_TYPE = "21686148-6449-6E6F-744E-656564454649"
-_ROOT_TYPES = {
-    "x86_64": "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709",
-    "aarch64": "B921B045-1DF0-41C3-AF44-4C6F280D3FAE",
-}
-"""UAPI Group, Discoverable Partitions Specification."""
 
 _EARLY = "search.fs_label root root\nset prefix=($root)/boot/grub\n"
 _MODULES = (
@@ -45,17 +40,6 @@ _MODULES = (
 )
 
 
-@dataclass(frozen=True)
-class Efi:
-    """GRUB's platform name and the removable path's file, see UEFI 2.10, section 3.5.1.1."""
-
-    platform: str
-    file: str
-
-
-_EFI = {"x86_64": Efi("x86_64-efi", "BOOTX64.EFI"), "aarch64": Efi("arm64-efi", "BOOTAA64.EFI")}
-
-
 def sfdisk_script(arch: str) -> str:
     """The partition table, see sfdisk(8); sectors of 512 bytes."""
     bios, esp, root = (start // _SECTOR for start in (_BIOS_START, _ESP_START, _ROOT_START))
@@ -63,7 +47,7 @@ def sfdisk_script(arch: str) -> str:
         "label: gpt\n"
         f"start={bios}, size={esp - bios}, type={_BIOS_TYPE}, name=bios\n"
         f"start={esp}, size={root - esp}, type={_ESP_TYPE}, name=esp\n"
-        f"start={root}, type={_ROOT_TYPES[arch]}, name=root\n"
+        f"start={root}, type={BOOT[arch].root_type}, name=root\n"
     )
 
 
@@ -77,7 +61,7 @@ def make_disk(tar: Path, disk: Path, arch: str, work: Path) -> None:
     _partition(disk, arch)
     _root(tar, disk, work)
     _esp(disk, arch, work)
-    if arch == "x86_64":
+    if BOOT[arch].bios:
         _bios(disk, work)
 
 
@@ -100,21 +84,19 @@ def _root(tar: Path, disk: Path, work: Path) -> None:
 
 
 def _esp(disk: Path, arch: str, work: Path) -> None:
-    efi = _EFI[arch]
-    image = work / efi.file
-    _mkimage(
-        efi.platform, image, work, "/EFI/BOOT", ("efi_gop", "efi_uga") if arch == "x86_64" else ("efi_gop",)
-    )
+    boot = BOOT[arch]
+    image = work / boot.efi_file
+    _mkimage(boot.grub_platform, image, work, "/EFI/BOOT", boot.grub_modules)
     at = f"{disk}@@{_ESP_START}"
     sectors = (_ROOT_START - _ESP_START) // _SECTOR
     run(["mformat", "-i", at, "-F", "-T", str(sectors), "-h", "64", "-s", "32", "-v", "ESP", "::"])
     run(["mmd", "-i", at, "::/EFI", "::/EFI/BOOT"])
-    run(["mcopy", "-i", at, str(image), f"::/EFI/BOOT/{efi.file}"])
+    run(["mcopy", "-i", at, str(image), f"::/EFI/BOOT/{boot.efi_file}"])
 
 
 def _bios(disk: Path, work: Path) -> None:
     core = work / "core.img"
-    _mkimage("i386-pc", core, work, "/boot/grub", ("biosdisk",))
+    _mkimage("i386-pc", core, work, "/boot/grub", ("biosdisk", "serial", "terminal"))
     boot = Path("/usr/lib/grub/i386-pc/boot.img").read_bytes()
     start = _BIOS_START // _SECTOR
     with disk.open("r+b") as file:
@@ -149,6 +131,6 @@ def embedded_core(core: bytes, core_sector: int) -> bytes:
 def _mkimage(platform: str, output: Path, work: Path, prefix: str, extra: tuple[str, ...]) -> None:
     early = work / f"{platform}.cfg"
     early.write_text(_EARLY)
-    modules = (*_MODULES, *extra, *(("serial", "terminal") if platform != "arm64-efi" else ()))
-    argv = ["grub-mkimage", "-O", platform, "-o", str(output), "-p", prefix, "-c", str(early), *modules]
+    argv = ["grub-mkimage", "-O", platform, "-o", str(output), "-p", prefix, "-c", str(early)]
+    argv += [*_MODULES, *extra]
     run(argv)

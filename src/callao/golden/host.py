@@ -9,6 +9,7 @@ from pathlib import Path
 
 from callao import system
 from callao.errors import ImageError
+from callao.golden.architectures import BOOT
 
 _PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
@@ -22,13 +23,6 @@ _PROGRAMS = {
 """Program -> the Debian package that has it."""
 
 _AS_USER = {"newuidmap": "uidmap", "unshare": "util-linux"}
-_GRUB = {
-    "x86_64": {
-        "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
-        "/usr/lib/grub/x86_64-efi/normal.mod": "grub-efi-amd64-bin",
-    },
-    "aarch64": {"/usr/lib/grub/arm64-efi/normal.mod": "grub-efi-arm64-bin"},
-}
 _KEYRING = {"/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring"}
 _SPACE = 4 * 2**30
 """Bytes that a build takes at its height: the packages, the root, the raw disk and the image."""
@@ -39,7 +33,7 @@ def missing_packages(arch: str) -> list[str]:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     programs = {**_PROGRAMS, **({} if system.uid() == 0 else _AS_USER)}
     lacking = {package for program, package in programs.items() if shutil.which(program, path=path) is None}
-    files = {**_GRUB.get(arch, {}), **_KEYRING}
+    files = {**(BOOT[arch].packages if arch in BOOT else {}), **_KEYRING}
     return sorted(lacking | {package for file, package in files.items() if not Path(file).exists()})
 
 

@@ -10,14 +10,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from callao.architectures import ARCHITECTURES
 from callao.errors import ImageError
+from callao.golden.architectures import BOOT
 from callao.golden.customise import customisation, preparation
 
 REVISION = 2
 """Raise it when the way an image is built changes, so that older ones are not taken for it."""
 
 SUITES = {"12": "bookworm", "13": "trixie"}
-DEBIAN_ARCHES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Kernel(enum.StrEnum):
@@ -55,7 +56,7 @@ class Recipe:
 
     @property
     def debian_arch(self) -> str:
-        return DEBIAN_ARCHES[self.arch]
+        return ARCHITECTURES[self.arch].debian
 
 
 def recipe(
@@ -73,7 +74,7 @@ def recipe(
     """
     for option, value, allowed in (
         ("release", release, SUITES),
-        ("arch", arch, DEBIAN_ARCHES),
+        ("arch", arch, BOOT),
         ("kernel", kernel, [str(each) for each in Kernel]),
     ):
         if value not in allowed:
