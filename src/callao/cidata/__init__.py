@@ -6,6 +6,16 @@ from __future__ import annotations
 from callao.cidata.content import instance_id, seed_files
 from callao.cidata.disks import detach_script, disk_script
 from callao.cidata.iso import write_iso
+from callao.cidata.nics import forget_script, nic_script
 from callao.cidata.seed import Seed
 
-__all__ = ["Seed", "detach_script", "disk_script", "instance_id", "seed_files", "write_iso"]
+__all__ = [
+    "Seed",
+    "detach_script",
+    "disk_script",
+    "forget_script",
+    "instance_id",
+    "nic_script",
+    "seed_files",
+    "write_iso",
+]

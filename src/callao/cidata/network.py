@@ -19,7 +19,7 @@ _OPTIONAL = "internal_netplanOptional"
 def nics(seed: Seed) -> dict[str, str]:
     """Name to MAC address, as the guest has both."""
     others = {each.interface: each.mac_address for each in seed.config.networks}
-    return {name: _with_colons(mac) for name, mac in {USER_MODE_NIC: seed.mac_address, **others}.items()}
+    return {name: with_colons(mac) for name, mac in {USER_MODE_NIC: seed.mac_address, **others}.items()}
 
 
 def network_config(seed: Seed) -> Document:
@@ -37,14 +37,15 @@ def network_config(seed: Seed) -> Document:
     return {"version": 2, "ethernets": ethernets}
 
 
-def _with_colons(mac_address: str) -> str:
+def with_colons(mac_address: str) -> str:
+    """A MAC address as Linux writes it."""
     digits = "".join(each for each in mac_address.lower() if each not in ":-.")
     return ":".join(digits[index : index + 2] for index in range(0, len(digits), 2))
 
 
 def _ethernet(name: str, mac_address: str, metric: int) -> Document:
     return {
-        "match": {"macaddress": _with_colons(mac_address)},
+        "match": {"macaddress": with_colons(mac_address)},
         "set-name": name,
         "dhcp4": True,
         "dhcp-identifier": "mac",

@@ -48,10 +48,11 @@ class Features:
     """Types of device that a running machine can be given."""
     live_port_forwards: bool = False
     """Whether the hypervisor forwards ports itself, also while it runs: :class:`LiveForwarder`."""
-    socket_networks: bool = False
     legacy_bios: bool = False
     hot_disks: bool = False
     """Whether a running machine can be given disks, and lose them: :class:`DiskHotPlugger`."""
+    hot_nics: bool = False
+    """Whether a running machine can be given network interfaces, and lose them: :class:`NicHotPlugger`."""
     saved_states: bool = False
     """Whether a running machine can be saved and taken up again: :class:`StateSaver`."""
 
@@ -97,6 +98,14 @@ class DataDisk:
     format: str
     serial: str
     slot: int = -1
+
+
+@dataclass(frozen=True)
+class GuestNic:
+    """A network interface, by the guest's name for it."""
+
+    interface: str
+    mac_address: str
 
 
 @dataclass(frozen=True)
@@ -247,6 +256,33 @@ class DiskHotPlugger(Protocol):
 
     def data_disks(self) -> tuple[DataDisk, ...]:
         """Those that the machine has now, each with its slot."""
+
+
+@runtime_checkable
+class NicHotPlugger(Protocol):
+    """A machine that takes network interfaces while it runs; only where ``Features.hot_nics``.
+
+    Each is at a descriptor of a stream socket with its frames, each after its length in 32 bits. The machine
+    takes a duplicate of the descriptor.
+    """
+
+    async def plug_nic(self, nic: GuestNic, stream: int) -> None:
+        """Give the guest the interface; it may need a moment to find it.
+
+        :raises DriverError: when no slot is free, or the hypervisor refuses; nothing is left then.
+        """
+
+    async def relink_nic(self, interface: str, stream: int) -> None:
+        """Have the interface send and receive by another socket; the guest does not notice.
+
+        :raises DriverError: when the hypervisor refuses.
+        """
+
+    async def unplug_nic(self, interface: str) -> None:
+        """Take the interface away.
+
+        :raises DriverError: when the guest keeps it; it stays attached then.
+        """
 
 
 @dataclass(frozen=True)

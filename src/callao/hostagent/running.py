@@ -26,6 +26,7 @@ from callao.hostagent.boot.machine_start import StartedMachine
 from callao.hostagent.disks import Disks
 from callao.hostagent.logs import keep_bounded
 from callao.hostagent.mounts.shares import Shares
+from callao.hostagent.nics.nics import Nics
 from callao.hostagent.ports.forwards import Forwards
 from callao.hostagent.ports.liveports import LivePorts
 from callao.hostagent.ports.taken import refuse_taken
@@ -66,6 +67,7 @@ class Running:
         self.shares = Shares(self.machine, at.driver.features, self.client)
         self.disks = Disks(self.machine, at.driver.features, self.client, at.paths)
         self.disks.began_with([each.name for each in started.boot.disks], self.config)
+        self.nics = Nics(self.machine, at.driver.features, self.client, at.paths, self._note_names)
         self.resolver = resolver
         self.space = (
             SpaceWatch(self.machine, at.paths, status.notice)
@@ -106,6 +108,8 @@ class Running:
         status.note(driver=identify(self.machine.pid), **reach.fields(), forwards=forwards)
         status.passed(Stage.DRIVER)
         write_ssh_config(at.paths, self.config, reach)
+        if at.take_up is None:
+            await self.nics.begin(self.config)
         server = await http.serve(at.paths.ha_sock, routes_of(self))
         try:
             self._in_background(self._become_ready())
@@ -154,6 +158,7 @@ class Running:
         if self.resolver is not None:
             await attempt("the end of the resolver", self.resolver.close())
         await attempt("the end of the mounts", self.shares.close())
+        await attempt("the end of the networks", self.nics.close())
         if self.master is not None:
             await attempt("the end of the ssh master", end(self.master))
         if not self.off.done():
@@ -171,6 +176,7 @@ class Running:
         """
         refuse_taken(config.port_forwards, self.status.runtime.forwards, self.config.port_forwards)
         await self.disks.become(config)
+        await self._become_networks(config)
         try:
             notices = await self.forwards.become(config)
             if self.ports is not None:
@@ -183,6 +189,21 @@ class Running:
             self.booted = msgspec.structs.replace(self.booted, mounts=config.mounts)
             self.status.note(booted=fingerprint(self.booted))
         return notices
+
+    async def _become_networks(self, config: Config) -> None:
+        """Not while the machine is saved, which cannot be with a network interface."""
+        async with self.disks.lock:
+            await self.nics.become(config)
+
+    def _note_names(self, names: Mapping[str, str]) -> None:
+        """Those of the networks have changed."""
+        if self.resolver is not None:
+            from callao.hostagent.channel.nameservice import names_of
+
+            at = self.at
+            self.resolver.replace_names(
+                names_of(self.config, at.paths.name, at.driver.network(self.config), names)
+            )
 
     def note_forwards(self) -> None:
         """They have changed."""

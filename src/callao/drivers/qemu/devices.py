@@ -96,20 +96,6 @@ class UserNetwork:
         return ["-netdev", ",".join(options), "-device", f"virtio-net-pci,netdev={NETDEV},mac={self.mac}"]
 
 
-@dataclass(frozen=True)
-class SocketNetwork:
-    """A further NIC on a stream socket: frames after a 32-bit length, as socket_vmnet speaks."""
-
-    index: int
-    path: Path
-    mac: str
-
-    def argv(self) -> list[str]:
-        name = f"net{self.index}"
-        backend = f"stream,id={name},server=off,addr.type=unix,addr.path={escaped(self.path)}"
-        return ["-netdev", backend, "-device", f"virtio-net-pci,netdev={name},mac={self.mac}"]
-
-
 APPEND = ",append=on"
 
 

@@ -59,9 +59,9 @@ class QemuDriver:
             {"cpuType", "cpus", "memory", "disk", "firmware", "networks", "vmOpts", "additionalDisks"}
         ),
         live_port_forwards=True,
-        socket_networks=True,
         legacy_bios=True,
         hot_disks=True,
+        hot_nics=True,
         saved_states=sys.platform == "linux",
     )
     layers: ClassVar[LayerStore] = Qcow2Layers()
@@ -72,11 +72,9 @@ class QemuDriver:
             allowed = ", ".join(ARCHITECTURES)
             problems.append(Problem("arch", config.arch.value, "is not built for QEMU yet", allowed))
         for index, network in enumerate(config.networks):
-            if not network.socket:
-                kind = "vzNAT" if network.vz_nat else f"lima: {network.lima}"
-                problems.append(
-                    Problem(f"networks[{index}]", kind, "is not for QEMU on this host", "socket: PATH")
-                )
+            if network.vz_nat:
+                allowed = "lima: NAME, socket: PATH"
+                problems.append(Problem(f"networks[{index}]", "vzNAT", "is not for QEMU", allowed))
         for index, rule in enumerate(config.port_forwards):
             if config.plain and ":" in rule.host_ip and not rule.ignore:
                 message = "is IPv6, and without our program in the guest QEMU forwards from IPv4 only"

@@ -23,7 +23,6 @@ from callao.drivers.qemu.devices import (
     Monitor,
     Part,
     SerialLog,
-    SocketNetwork,
     UserNetwork,
 )
 from callao.drivers.qemu.memory import SharedMemory
@@ -66,7 +65,6 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
         Disk("disk", booting.disk or paths.disk, "qcow2", boot=True),
         Disk("cidata", paths.cidata_iso, "raw", readonly=True),
         UserNetwork(USER_MODE, boot.mac_address, (*ssh, *boot.forwards)),
-        *_networks(boot),
         SerialLog(paths.serial_log),
         GuestChannel(paths.ga_sock),
         *([booting.memory] if booting.memory is not None else _memory(config)),
@@ -124,11 +122,3 @@ def _machine(config: Config) -> str:
 def _memory(config: Config) -> list[Part]:
     """Shared always, so that virtiofs can come later: it cannot be switched at run time."""
     return [SharedMemory(config.memory)] if sys.platform == "linux" else []
-
-
-def _networks(boot: Boot) -> list[Part]:
-    return [
-        SocketNetwork(index + 1, Path(network.socket), network.mac_address)
-        for index, network in enumerate(boot.config.networks)
-        if network.socket
-    ]

@@ -15,11 +15,12 @@ from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
 from callao.atomic import write_volatile
 from callao.config import VMType
-from callao.drivers.base import DataDisk, DeviceShare, Forward, Left
+from callao.drivers.base import DataDisk, DeviceShare, Forward, GuestNic, Left
 from callao.drivers.qemu.datadisks import DiskPlug, Top
 from callao.drivers.qemu.devices import NETDEV, rule
 from callao.drivers.qemu.hotplug import HotPlug, Slot
 from callao.drivers.qemu.migration import Migration
+from callao.drivers.qemu.nics import NicPlug
 from callao.errors import DriverError, PortTaken, unsupported
 from callao.instances import InstancePaths
 from callao.system import die_with_parent
@@ -34,8 +35,8 @@ _TAKEN = re.compile(r"Could not set up host forwarding rule '\w+:[^:]*:(\d+)-")
 
 
 class QemuMachine:
-    """The contracts of :class:`callao.drivers.base.Machine`, ``ShareHotPlugger``, ``DiskHotPlugger`` and
-    ``StateSaver``."""
+    """The contracts of :class:`callao.drivers.base.Machine`, ``ShareHotPlugger``, ``DiskHotPlugger``,
+    ``NicHotPlugger`` and ``StateSaver``."""
 
     def __init__(
         self,
@@ -53,7 +54,10 @@ class QemuMachine:
         self._hotplug = HotPlug(paths, monitor, self._execute, count, dict(slots))
         self._disks = DiskPlug(self._execute, self._hotplug.free_slot, self._hotplug.delete_device)
         self._disks.began_with(disks)
-        self._hotplug.others = self._disks.slots
+        self._nics = NicPlug(
+            self._execute, self._hotplug.free_slot, self._hotplug.delete_device, monitor.send_fd_scm
+        )
+        self._hotplug.others = lambda: {*self._disks.slots(), *self._nics.slots()}
         own = Top(paths.disk, disk, ["disk"])
         self.migration = Migration(paths, monitor, self._execute, process.pid, own, self._disks.attached)
         self._pauses = EventListener("BLOCK_IO_ERROR", _is_pause)
@@ -97,6 +101,15 @@ class QemuMachine:
 
     def data_disks(self) -> tuple[DataDisk, ...]:
         return tuple(each.disk for each in self._disks.attached.values())
+
+    async def plug_nic(self, nic: GuestNic, stream: int) -> None:
+        await self._nics.plug(nic, stream)
+
+    async def relink_nic(self, interface: str, stream: int) -> None:
+        await self._nics.relink(interface, stream)
+
+    async def unplug_nic(self, interface: str) -> None:
+        await self._nics.unplug(interface)
 
     async def power_button(self) -> None:
         await self._execute("system_powerdown")

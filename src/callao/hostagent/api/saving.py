@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from callao.config import Config
 from callao.disks import DiskPaths
 from callao.drivers import Boot, DataDisk, DiskHotPlugger, Driver, Machine, StateSaver
 from callao.errors import AgentError
@@ -16,6 +18,7 @@ from callao.hostagent.api import http, routes
 from callao.hostagent.api.answers import EmptyAnswer
 from callao.hostagent.api.quiescence import come_to_rest
 from callao.hostagent.mounts.shares import Shares
+from callao.hostagent.nics.nics import Nics
 from callao.instances.process import identify
 from callao.snapshots import Bound, refuse_unkept, sweep, sweep_disk
 from callao.ssh import Client
@@ -63,9 +66,12 @@ class Saver:
     driver: Driver
     boot: Boot
     shares: Shares
+    nics: Nics
     client: Client
     lock: asyncio.Lock
-    """Held while the shares are changed by anybody."""
+    """Held while the shares, disks or network interfaces are changed by anybody."""
+    config: Callable[[], Config]
+    """What the machine is to have now."""
 
     def routes(self) -> http.Routes:
         return {routes.SAVE: self._save, routes.SWEEP_LAYERS: self._sweep}
@@ -93,6 +99,7 @@ class Saver:
             refuse_unkept(self.boot.paths, [each.name for each in disks])
             shared = await self.shares.detach()
             try:
+                await self.nics.detach()
                 if not wanted.go_on:
                     await self.client.run(_LET_GO, timeout=60.0, interpreter="sudo -n /bin/sh")
                     await asyncio.to_thread(come_to_rest, identify(self.machine.pid))
@@ -104,6 +111,7 @@ class Saver:
             finally:
                 if wanted.go_on:
                     await self.shares.attach(shared)
+                    await self.nics.become(self.config())
         words = self.driver.machine_words(replace(self.boot, disks=disks))
         slots = {each.name: each.slot for each in disks}
         return SaveAnswer(

@@ -39,7 +39,10 @@ def routes_of(running: Running) -> http.Routes:
 
     lock = running.disks.lock
     mounts = MountsApi(shares, lambda: running.config, lambda: status.runtime.ready, lock)
-    saver = Saver(started.machine, driver, started.boot, shares, running.client, lock)
+    saver = Saver(
+        started.machine, driver, started.boot, shares, running.nics, running.client, lock,
+        lambda: running.config,
+    )  # fmt: skip
     return {
         routes.INFO: info,
         routes.REFRESH: refresh,

@@ -35,6 +35,7 @@ async def bring_up(running: Running, deadline: float) -> None:
     if take_up is None:
         await running.shares.mount_configured(running.config)
     else:
+        await running.nics.take_on(running.config)
         await running.disks.take_on(running.config)
         await running.shares.take_on(running.config)
     if ports is not None and take_up is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 
 from callao.config import Config, hostname_of
@@ -21,13 +22,7 @@ async def start_resolver(
 
     :raises AgentError: when no port is available.
     """
-    hostname = hostname_of(name, config.hostname)
-    static = {
-        "host.lima.internal": network.gateway,
-        f"{hostname}.internal": network.guest,
-        hostname: network.guest,
-    }
-    rules = Rules(hosts=config.host_resolver.hosts, ipv6=config.host_resolver.ipv6, static=static)
+    rules = names_of(config, name, network)
     resolver = Resolver(rules, gateway=IPv4Address(network.gateway), ports=_PORTS)
     udp, tcp = await resolver.start()
     return resolver, {
@@ -37,3 +32,20 @@ async def start_resolver(
         "server": network.dns,
         "gateway": network.gateway,
     }
+
+
+def names_of(
+    config: Config, name: str, network: GuestNetwork, others: Mapping[str, str] | None = None
+) -> Rules:
+    """The names of the machine itself.
+
+    :param others: those of the networks that it is in, which its own precede.
+    """
+    hostname = hostname_of(name, config.hostname)
+    own = {
+        "host.lima.internal": network.gateway,
+        f"{hostname}.internal": network.guest,
+        hostname: network.guest,
+    }
+    hosts = config.host_resolver.hosts
+    return Rules(hosts=hosts, ipv6=config.host_resolver.ipv6, static={**(others or {}), **own})

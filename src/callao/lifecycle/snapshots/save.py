@@ -39,11 +39,10 @@ def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
 
 def uncopiable(config: Config, slots: int) -> str:
     """Why one like this cannot go on as a copy of another; empty when it can."""
-    if config.networks:
-        return "networks: a copy would have the same addresses there."
-    if len(config.mounts) + len(config.additional_disks) > slots:
-        wanted = f"{len(config.mounts)} and {len(config.additional_disks)}"
-        return f"mounts, additionalDisks: {wanted} do not fit in {slots} slots."
+    wanted = [len(each) for each in (config.mounts, config.additional_disks, config.networks)]
+    if sum(wanted) > slots:
+        counts = f"{wanted[0]}, {wanted[1]} and {wanted[2]}"
+        return f"mounts, additionalDisks, networks: {counts} do not fit in {slots} slots."
     return ""
 
 

@@ -39,8 +39,8 @@ from callao.offline import NetworkAccess
 from callao.snapshots.cache import WarmEntry, WarmRecord
 
 _OWN = frozenset({
-    "additionalDisks", "mounts", "mountInotify", "portForwards", "probes", "message", "copyToHost",
-    "hostname",
+    "additionalDisks", "mounts", "mountInotify", "networks", "portForwards", "probes", "message",
+    "copyToHost", "hostname",
 })  # fmt: skip
 """Fields of lima.yaml that are about one machine and its host: a copy has its own."""
 
@@ -241,6 +241,7 @@ def _shared(config: Config) -> Config:
         mount_types_unsupported=(),
         mount_inotify=False,
         port_forwards=(),
+        networks=(),
         probes=(),
         message="",
         copy_to_host=(),

@@ -25,12 +25,11 @@ from callao.networks.usernet.nat import Nat, gateway_mac
 from callao.networks.usernet.switch import Switch
 from callao.resolver import Resolver, Rules
 
-_EMPTY_FOR = 0.5
-"""Seconds without a NIC after which the daemon ends: a restart of the only instance need not start
-another."""
-
 _FIRST_NIC = 30.0
-"""The same at the beginning."""
+"""Seconds for the first NIC to come. The daemon ends at once after the last."""
+
+_ANOTHER_TRY = 0.1
+"""Seconds before the daemon tries again to end, where somebody is about to join."""
 
 _PATIENCE = 10.0
 """Seconds for a connection to say what it wants."""
@@ -60,6 +59,7 @@ class Daemon:
         self._agents: dict[asyncio.StreamWriter, Member] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
+        self._joined = asyncio.Event()
 
     async def start(self) -> None:
         """Returns when host agents can connect.
@@ -107,7 +107,7 @@ class Daemon:
             self._changed.clear()
             if self._members:
                 await self._changed.wait()
-                patience = _EMPTY_FOR
+                patience = 0.0
                 continue
             try:
                 async with asyncio.timeout(patience):
@@ -115,7 +115,7 @@ class Daemon:
             except TimeoutError:
                 if self._lock():
                     return
-                patience = _EMPTY_FOR
+                patience = _ANOTHER_TRY
 
     def _lock(self) -> bool:
         """Whether nobody is starting a daemon, who would be about to connect to this one."""
@@ -133,12 +133,12 @@ class Daemon:
         self._listener.close()
         for path in (folder.control, folder.pid, folder.log):
             path.unlink(missing_ok=True)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._nat.close()
         self._switch.close()
         await self._resolver.close()
+        for task in list(self._tasks):  # the last: it tells who leaves that nothing is left
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -184,10 +184,17 @@ class Daemon:
                 del self._agents[writer]
                 self._members.remove(member)
                 self._tell_names()
+            await self._end_or_others()
         except OSError:
             pass
         finally:
             writer.close()
+
+    async def _end_or_others(self) -> None:
+        """The last to leave is held until this daemon has ended: who stops it finds nothing left."""
+        while not self._members:
+            self._joined.clear()
+            await self._joined.wait()
 
     def _join(self, data: bytes, stream: socket.socket | None) -> Member:
         join = read_join(data)
@@ -195,6 +202,7 @@ class Daemon:
             raise NotAMember("no descriptor came with the message")
         member = self._members.add(join)
         self._switch.connect(stream, member.mac)
+        self._joined.set()
         return member
 
     def _tell_names(self) -> None:

@@ -28,6 +28,9 @@ _TRIES = 5
 _PATIENCE = 30.0
 """Seconds for the daemon to start, or to answer; a loaded host needs a few."""
 
+_END = 5.0
+"""Seconds for the daemon to end."""
+
 _POLL = 0.02
 """Seconds between two tries for the lock: flock(2) has no timeout."""
 
@@ -73,8 +76,18 @@ class Membership:
             pass
         return None
 
+    async def leave(self) -> None:
+        """Leave the network; returns when its daemon has noticed, or, after the last, has ended."""
+        self.stream.close()
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(_END):
+                self._writer.write_eof()
+                while await self._reader.read(LONGEST_LINE):
+                    pass
+        self._writer.close()
+
     def close(self) -> None:
-        """Leave the network."""
+        """End the connection, as a crash would."""
         self.stream.close()
         self._writer.close()
 

@@ -72,11 +72,11 @@ def test_it_begins_with_the_first_nic_and_leaves_but_leases_after_the_last(netwo
         nat = daemon.children()
         assert sorted((one.joined.address, two.joined.address)) == ["192.168.104.3", "192.168.104.4"]
         assert len(nat) == 1
-        one.close()
+        await one.leave()
         assert daemon.is_running()
-        two.close()
-        await _gone(daemon, *nat)
+        await two.leave()
         assert [each.name for each in network.folder.dir.iterdir()] == ["leases.json"]
+        await _gone(daemon, *nat)
 
     _run(work)
 

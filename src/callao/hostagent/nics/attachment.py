@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one entry of ``networks`` is connected to, as a stream socket with the frames of its NIC."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from callao.config import Config, hostname_of
+from callao.config.network import NetworkDefinition, NetworkMode
+from callao.config.networks_yaml import networks_file, read_networks
+from callao.config.schema import Network
+from callao.drivers.qemu import binary
+from callao.errors import NetworkError, unsupported
+from callao.host import lima_home
+from callao.instances import InstancePaths, ssh_alias
+from callao.networks.usernet.control import Join
+from callao.networks.usernet.folder import network_folder
+from callao.networks.usernet.membership import Membership, UserNetwork, join
+
+_GATEWAY = 2
+"""The gateway's number in its subnet, as Lima has it: ``gateway`` in networks.yaml gives the subnet only."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """An open one.
+
+    ``membership`` is that of a network with a daemon of ours, which knows the guest's address there.
+    """
+
+    stream: socket.socket
+    membership: Membership | None = None
+
+    @property
+    def address(self) -> str:
+        """The guest's; empty where others give it."""
+        return self.membership.joined.address if self.membership is not None else ""
+
+    @property
+    def prefix(self) -> int:
+        return IPv4Network(self.membership.joined.subnet).prefixlen if self.membership is not None else 0
+
+    @property
+    def gateway(self) -> str:
+        return self.membership.joined.gateway if self.membership is not None else ""
+
+    async def leave(self) -> None:
+        """Leave the network."""
+        self.stream.close()
+        if self.membership is not None:
+            await self.membership.leave()
+
+
+async def attach(network: Network, paths: InstancePaths, config: Config) -> Attachment:
+    """:raises NetworkError: when there is no such network, or it cannot be joined."""
+    if network.socket:
+        return Attachment(_connected(network.socket, network.interface))
+    membership = await join(_user_network(network, config), _wanted(network, paths, config))
+    return Attachment(membership.stream, membership)
+
+
+def _wanted(network: Network, paths: InstancePaths, config: Config) -> Join:
+    alias, hostname = ssh_alias(paths.name), hostname_of(paths.name, config.hostname)
+    lima = alias.replace(".", "-").replace("_", "-")
+    names = tuple(dict.fromkeys([f"{lima}.internal", f"{hostname}.internal", hostname]))
+    hosts = config.host_resolver.hosts if config.host_resolver.enabled else {}
+    return Join(paths.name, network.mac_address.lower().replace("-", ":"), names, dict(hosts))
+
+
+def _user_network(network: Network, config: Config) -> UserNetwork:
+    home, name = lima_home(), network.lima or ""
+    definition = read_networks(home).by_name.get(name)
+    if definition is None:
+        raise NetworkError(
+            f"networks: {name!r} is not a network in {networks_file(home)}.",
+            hint="Add it: callao network create.",
+        )
+    subnet = _subnet(definition)
+    program = binary.find(config.arch.value)
+    if program is None:
+        raise NetworkError(f"networks: {name!r}: {binary.absence(config.arch.value)}")
+    first = definition.gateway or IPv4Address(0)
+    return UserNetwork(
+        network_folder(home, name), subnet, subnet.network_address + _GATEWAY, (first,), program
+    )
+
+
+def _subnet(definition: NetworkDefinition) -> IPv4Network:
+    if definition.mode is not NetworkMode.USER_V2 or definition.subnet is None:
+        raise NetworkError(
+            f"networks: {definition.name!r} is of mode {definition.mode}, which QEMU has not on this host.",
+            hint="Use a network of mode user-v2.",
+        )
+    return definition.subnet
+
+
+def _connected(path: str, interface: str) -> socket.socket:
+    if sys.platform == "win32":
+        raise unsupported("a unix socket")
+    stream = socket.socket(socket.AF_UNIX)
+    try:
+        stream.connect(path)
+    except OSError as error:
+        stream.close()
+        raise NetworkError(
+            f"networks: {interface}: the socket {path} cannot be connected to: {error.strerror}.",
+            hint="Start the program that listens there, or remove the entry.",
+        ) from error
+    return stream

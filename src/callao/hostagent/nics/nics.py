@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network interfaces of a running machine: those of lima.yaml, also after it has changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from callao import cidata
+from callao.config import Config
+from callao.config.schema import Network
+from callao.drivers import Features, GuestNic, Machine, NicHotPlugger
+from callao.errors import AgentError, CallaoError, StageFailed
+from callao.events import Stage
+from callao.hostagent import journal
+from callao.instances import InstancePaths
+from callao.ssh import Client
+
+if TYPE_CHECKING:
+    from callao.hostagent.nics.attachment import Attachment  # loaded where there is a network
+
+_PATIENCE = 60.0
+"""Seconds for the guest to configure an interface; an emulated one needs two."""
+
+_PAUSE = 1.0
+"""Seconds between two tries to be in a network again."""
+
+
+@dataclass
+class _Attached:
+    network: Network
+    attachment: Attachment
+    watch: asyncio.Task[None] | None = None
+
+
+@dataclass
+class Nics:
+    """What is attached now, by the guest's names for the interfaces."""
+
+    machine: Machine
+    features: Features
+    client: Client
+    paths: InstancePaths
+    renamed: Callable[[Mapping[str, str]], None]
+    """Told the names of all instances in the networks, each time that they have changed."""
+    attached: dict[str, _Attached] = field(default_factory=dict)
+    names: dict[str, dict[str, str]] = field(default_factory=dict)
+    """By interface."""
+
+    async def begin(self, config: Config) -> None:
+        """The interfaces of a machine that boots; its seed configures them.
+
+        :raises CallaoError: naming the one that cannot be attached.
+        """
+        for network in config.networks:
+            await self._attach(network, config)
+
+    async def take_on(self, config: Config) -> None:
+        """The interfaces of a machine that goes on from a saved state, which has none in it.
+
+        :raises StageFailed: naming the one that cannot be attached.
+        """
+        try:
+            await self.become(config)
+        except CallaoError as error:
+            raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
+
+    async def become(self, config: Config) -> None:
+        """Attach and detach, so that the machine has what ``config`` lists.
+
+        :raises CallaoError: naming the interface, and what the guest or the hypervisor said.
+        """
+        wanted = {each.interface: each for each in config.networks}
+        for name, there in list(self.attached.items()):
+            if wanted.get(name) != there.network:
+                await self._detach(name, plain=config.plain)
+        for name, network in wanted.items():
+            if name not in self.attached:
+                await self._attach(network, config)
+                await self._configure(network, config)
+
+    async def detach(self) -> None:
+        """Let go of all for a moment: a state cannot be saved with them."""
+        for name in list(self.attached):
+            await self._detach(name, plain=True)
+
+    async def close(self) -> None:
+        """Leave all networks; the machine is off, or about to be."""
+        for each in self.attached.values():
+            await self._leave(each)
+        self.attached.clear()
+
+    async def _attach(self, network: Network, config: Config) -> None:
+        from callao.hostagent.nics.attachment import attach
+
+        machine = self._plugger(network)
+        attachment = await attach(network, self.paths, config)
+        there = _Attached(network, attachment)
+        try:
+            nic = GuestNic(network.interface, network.mac_address)
+            await machine.plug_nic(nic, attachment.stream.fileno())
+        except BaseException:
+            await attachment.leave()
+            raise
+        attachment.stream.close()  # the machine has its own
+        self.attached[network.interface] = there
+        if attachment.membership is not None:
+            there.watch = asyncio.ensure_future(self._watch(there, config))
+
+    async def _configure(self, network: Network, config: Config) -> None:
+        if config.plain:
+            return
+        at = self.attached[network.interface].attachment
+        script = cidata.nic_script(network, at.address, at.prefix, at.gateway)
+        try:
+            await self._in_guest(script, f"networks: {network.interface}")
+        except BaseException:
+            with contextlib.suppress(CallaoError):
+                await self._detach(network.interface, plain=False)
+            raise
+
+    async def _detach(self, name: str, *, plain: bool) -> None:
+        there = self.attached[name]
+        machine = self._plugger(there.network)
+        if not plain:
+            with contextlib.suppress(AgentError):
+                await self._in_guest(cidata.forget_script(name), f"networks: {name}")
+        await machine.unplug_nic(name)
+        del self.attached[name]
+        await self._leave(there)
+        self._rename(name, None)
+
+    async def _leave(self, there: _Attached) -> None:
+        if there.watch is not None:
+            there.watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await there.watch
+        await there.attachment.leave()
+
+    async def _watch(self, there: _Attached, config: Config) -> None:
+        """Follow the network's names; join again when its daemon has gone, while the guest goes on."""
+        from callao.hostagent.nics.attachment import attach
+
+        interface = there.network.interface
+        while True:
+            told = False
+            assert there.attachment.membership is not None
+            while (names := await there.attachment.membership.names()) is not None:
+                self._rename(interface, names)
+            await there.attachment.leave()
+            while True:
+                try:
+                    there.attachment = await attach(there.network, self.paths, config)
+                    machine = self._plugger(there.network)
+                    await machine.relink_nic(interface, there.attachment.stream.fileno())
+                    there.attachment.stream.close()
+                    break
+                except CallaoError as error:
+                    if not told:
+                        journal.notice(f"networks: {interface}: joining again: {error}")
+                    told = True
+                    await there.attachment.leave()
+                    await asyncio.sleep(_PAUSE)
+
+    def _rename(self, interface: str, names: dict[str, str] | None) -> None:
+        if names is None:
+            self.names.pop(interface, None)
+        else:
+            self.names[interface] = names
+        self.renamed({name: target for each in self.names.values() for name, target in each.items()})
+
+    def _plugger(self, network: Network) -> NicHotPlugger:
+        if not self.features.hot_nics or not isinstance(self.machine, NicHotPlugger):
+            raise AgentError(
+                f"networks: {network.interface}: a {self.features.vm_type} machine takes and loses no "
+                "network interface while it runs.",
+                hint="Stop the instance first.",
+            )
+        return self.machine
+
+    async def _in_guest(self, script: str, what: str) -> None:
+        """:raises AgentError: with the guest's own words."""
+        try:
+            answer = await self.client.run(script, timeout=_PATIENCE, interpreter="sudo -n /bin/sh")
+        except TimeoutError:
+            raise AgentError(f"{what}: no answer of the guest within {_PATIENCE:.0f} s.") from None
+        if answer.status != 0:
+            words = answer.stderr.strip() or f"status {answer.status}"
+            raise AgentError(f"{what}: in the guest: {words}")

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A network of mode user-v2 with real guests: two warm boxes, of which one boots once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.home import Home, build_golden, temporary_home
+
+from callao.config import mac_address
+from callao.instances import inspect
+from callao.networks.usernet.folder import NetworkFolder, network_folder
+
+pytestmark = pytest.mark.guest
+
+NETWORK = {"lima": "user-v2"}
+
+
+class Boxes:
+    """The boxes "one" and "two"."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def ensure(self, name: str, *networks: object, **request: object) -> None:
+        """Have it be in these networks."""
+        extra = {**self.home.direct(), "networks": list(networks)}
+        self.home.ensure(name, extra=extra, **{"warm": True, "timeout": 600, **request})
+
+    def run(self, name: str, command: str) -> str:
+        done = self.home.ssh(name, command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def greeting(self, name: str, host: str, port: int) -> str:
+        """What a TCP server says first, as a box hears it; asked again while it does not answer."""
+        command = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{host}/{port}; head -c 4 <&3'"
+        deadline = time.monotonic() + 120
+        while (done := self.home.ssh(name, command)).returncode and time.monotonic() < deadline:
+            pass
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def address(self, name: str) -> str:
+        return self.run(name, "ip -4 -o addr show dev lima0").split()[3]
+
+    def machine(self, name: str) -> int:
+        found = inspect(name, self.home.path, self.home.host)
+        assert found.driver is not None
+        return found.driver.pid
+
+    def network(self) -> NetworkFolder:
+        return network_folder(self.home.path, "user-v2")
+
+
+@pytest.fixture(scope="module")
+def boxes() -> Iterator[Boxes]:
+    with temporary_home(build_golden()) as home:
+        found = Boxes(home)
+        for name in ("one", "two"):
+            found.ensure(name, NETWORK)
+        yield found
+
+
+def test_copies_have_addresses_of_their_own_and_find_each_other_by_name(boxes: Boxes) -> None:
+    addresses = {name: boxes.address(name) for name in ("one", "two")}
+    assert addresses == {"one": "192.168.104.3/24", "two": "192.168.104.4/24"}
+    for name, other in (("one", "two"), ("two", "one")):
+        assert boxes.run(name, "cat /sys/class/net/lima0/address") == mac_address(boxes.home.path / name, 1)
+        assert boxes.greeting(name, f"lima-{other}.internal", 22) == "SSH-"
+        assert boxes.run(name, f"getent ahostsv4 lima-{other}.internal").split()[0] in addresses[other]
+
+
+def test_the_host_and_its_names_are_reached_through_the_gateway(boxes: Boxes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            while True:
+                try:
+                    client, _ = server.accept()
+                except OSError:
+                    return
+                with client:
+                    client.sendall(b"host")
+
+        threading.Thread(target=greet, daemon=True).start()
+        port = server.getsockname()[1]
+        assert boxes.greeting("one", "192.168.104.2", port) == "host"
+        server.shutdown(socket.SHUT_RDWR)
+    assert (
+        boxes.run("one", "ip route show default")
+        .splitlines()[0]
+        .startswith("default via 192.168.104.2 dev lima0")
+    )
+    asked = "resolvectl query --legend=no --interface=lima0 --cache=no lima-two.internal"
+    assert "192.168.104.4" in boxes.run("one", asked)
+
+
+def test_guests_do_not_notice_that_their_daemon_is_killed_but_for_a_pause(boxes: Boxes) -> None:
+    before = boxes.network().pid.read_text()
+    os.kill(int(before), signal.SIGKILL)
+    assert boxes.greeting("one", "lima-two.internal", 22) == "SSH-"
+    assert boxes.greeting("two", "lima-one.internal", 22) == "SSH-"
+    assert boxes.network().pid.read_text() != before
+    assert boxes.address("one") == "192.168.104.3/24"
+
+
+def test_an_interface_goes_and_comes_while_the_machine_runs(boxes: Boxes) -> None:
+    machine = boxes.machine("one")
+    boxes.ensure("one")
+    assert "lima0" not in boxes.run("one", "ls /sys/class/net").split()
+    assert boxes.home.ssh("two", "getent ahostsv4 lima-one.internal").returncode == 2
+    boxes.ensure("one", {**NETWORK, "interface": "lab"})
+    assert boxes.run("one", "ip -4 -o addr show dev lab").split()[3] == "192.168.104.3/24"
+    assert boxes.greeting("two", "lima-one.internal", 22) == "SSH-"
+    assert boxes.machine("one") == machine
+
+
+@pytest.mark.long
+def test_a_box_that_boots_has_the_same_address(boxes: Boxes) -> None:
+    boxes.ensure("one", NETWORK)
+    boxes.home.ensure("one", state="stopped")
+    boxes.ensure("one", NETWORK)
+    assert boxes.address("one") == "192.168.104.3/24"
+    assert boxes.greeting("two", "lima-one.internal", 22) == "SSH-"
+
+
+def test_nothing_but_leases_is_left_after_the_last_box(boxes: Boxes) -> None:
+    boxes.home.delete("one")
+    deadline = time.monotonic() + 60  # the guest's own cache keeps a name for five seconds
+    while (known := boxes.home.ssh("two", "getent ahostsv4 lima-one.internal")).returncode != 2:
+        assert time.monotonic() < deadline, known.stdout
+    boxes.home.delete("two")
+    assert boxes.home.processes() == []
+    assert [each.name for each in boxes.network().dir.iterdir()] == ["leases.json"]

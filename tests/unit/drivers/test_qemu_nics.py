@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network interfaces of a machine that runs, by a real QEMU without a guest."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from callao.drivers import GuestNic
+from callao.drivers.qemu.process import QemuMachine, launch
+from callao.errors import DriverError
+from callao.instances import InstancePaths
+
+PORTS = ["-device", "pcie-root-port,id=hot0,chassis=1,slot=1"]
+NIC = GuestNic("lima0", "52:55:55:00:00:01")
+
+
+def with_machine(tmp_path: Path, play: Callable[[QemuMachine], Awaitable[None]]) -> None:
+    paths = InstancePaths(tmp_path)
+    argv = ["qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-display", "none", "-S", *PORTS]
+    monitor = [
+        "-chardev",
+        f"socket,id=qmp,path={paths.qmp_sock},server=on,wait=off",
+        "-mon",
+        "qmp,mode=control",
+    ]
+
+    async def run() -> None:
+        machine = await launch([*argv, *monitor], paths, count=1)
+        try:
+            async with asyncio.timeout(30):
+                await play(machine)
+        finally:
+            await machine.kill()
+            await machine.wait()
+
+    asyncio.run(run())
+
+
+def test_an_interface_is_at_the_socket_that_it_was_given_last(tmp_path: Path) -> None:
+    async def play(machine: QemuMachine) -> None:
+        first, of_first = socket.socketpair()
+        second, of_second = socket.socketpair()
+        await machine.plug_nic(NIC, of_first.fileno())
+        of_first.close()
+        await machine.relink_nic("lima0", of_second.fileno())
+        of_second.close()
+        first.setblocking(False)
+        assert await asyncio.get_running_loop().sock_recv(first, 1) == b""
+        second.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            second.recv(1)
+
+    with_machine(tmp_path, play)
+
+
+def test_one_that_cannot_come_leaves_its_slot_free(tmp_path: Path) -> None:
+    async def play(machine: QemuMachine) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            with pytest.raises(DriverError, match="mac"):
+                await machine.plug_nic(GuestNic("lima0", "nonsense"), theirs.fileno())
+            await machine.plug_nic(NIC, theirs.fileno())
+            with pytest.raises(DriverError, match=r"networks: lima1: all slots .* are taken"):
+                await machine.plug_nic(GuestNic("lima1", "52:55:55:00:00:02"), theirs.fileno())
+
+    with_machine(tmp_path, play)
