@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that are replaced as a whole or not at all: written beside the old one, then renamed over it.
+"""Replaces files atomically: writes the new file in the same folder, then renames it over the old one.
 
-Quick to import, and so without tempfile.
+Does not import tempfile, because quick commands import this module.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pathlib import Path
 
 
 class Durability(enum.Enum):
-    """What the new content has to survive. Our own end, at any moment, it always does."""
+    """What the new content has to survive. It always survives the end of our own process."""
 
     POWER_FAILURE = enum.auto()
-    """The content is flushed before the rename, and the folder after: each costs a write to the disk."""
+    """Flushes the content before the rename and the folder after it: each costs a write to the disk."""
     REBOOT_ENDS_IT = enum.auto()
-    """For what means nothing after the host's next boot, or is made anew when it is missing."""
+    """No flush: for files that are useless after a reboot, or that are made again when they are missing."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path, durability: Durability = Durability.POWER_FAILURE) -> Iterator[Path]:
-    """The path at which the block makes the new content; it takes the place of ``path`` when the block ends.
+    """Yields a temporary path; the file that the block writes there replaces ``path`` when the block ends.
 
-    It is a hidden one in the same folder, and another each time, so that two runs at once do not meet. When
-    the block fails, nothing is left of it, and what was at ``path`` stays.
+    The temporary file is hidden, in the same folder, and has a random name, so that two processes do not
+    write the same one. When the block fails, it is removed, and the old file at ``path`` stays.
 
     :raises OSError: with the name of ``path`` where the system names none, as for a full disk.
     """
@@ -65,18 +65,18 @@ def write_file(
 
 
 def write_volatile(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """The same without a flush: see :attr:`Durability.REBOOT_ENDS_IT`."""
+    """Like :func:`write_file`, without a flush: see :attr:`Durability.REBOOT_ENDS_IT`."""
     write_file(path, data, mode=mode, durability=Durability.REBOOT_ENDS_IT)
 
 
 def make_file(path: Path, make: Callable[[Path], object]) -> None:
-    """Replace ``path`` by what ``make`` makes at the path that it is given."""
+    """Replace ``path`` by the file that ``make`` writes at the temporary path it is called with."""
     with replacing(path) as fresh:
         make(fresh)
 
 
 def put_folder_in_place(fresh: Path, path: Path) -> None:
-    """Give a finished folder, with all that is in it, the name ``path``, which nothing has yet."""
+    """Flush a finished folder and everything in it, and rename it to ``path``, which must not exist."""
     for each in fresh.rglob("*"):
         if each.is_file() and not each.is_symlink():
             sync_file(each)
@@ -88,7 +88,7 @@ def put_folder_in_place(fresh: Path, path: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Have a file's content survive a power failure."""
+    """Flush a file's content to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -97,7 +97,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a power failure, where the file system can do that."""
+    """Flush the names in a folder to the disk, where the file system supports that."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds external programs, see Lima's documentation, "CLI plugins": beside our own program, on
-PATH, and in ``libexec/lima`` beside it.
+"""Finds the programs of external commands (Lima's documentation, "CLI plugins").
+
+They are looked up in the folder of the ``callao`` program, on PATH, and in ``libexec/lima``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ PREFIXES = ("callao-", "limactl-")
 
 
 def search_folders() -> list[Path]:
-    """Those that are there; the first that has a program wins."""
+    """The existing folders, in the order in which they are searched."""
     program = Path(sys.argv[0])
     own = [program.absolute().parent, program.resolve().parent]
     path = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
@@ -22,11 +23,11 @@ def search_folders() -> list[Path]:
 
 
 def is_program(path: Path) -> bool:
-    """Whether it is a program that this user may run; not where a folder on the way may not be entered."""
+    """Whether this user may run the file; False also where a folder of the path is not accessible."""
     return os.path.isfile(path) and os.access(path, os.X_OK)  # noqa: PTH113
 
 
 def find_program(name: str) -> Path | None:
-    """The program of the plugin of that name; ``name`` has been checked to be one."""
+    """The program of the plugin ``name``, which the caller has validated; None if there is none."""
     candidates = (folder / f"{prefix}{name}" for folder in search_folders() for prefix in PREFIXES)
     return next((path for path in candidates if is_program(path)), None)

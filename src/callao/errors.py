@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one error tree.
+"""The tree of errors.
 
-Everything the engine raises on purpose is a :class:`CallaoError`; its text is a sentence that a
-user can act on, and says what happened, to what, and what to do next.
+Everything the engine raises on purpose is a :class:`CallaoError`. Its text says what failed, on what,
+why, and what to do.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class CallaoError(Exception):
 
 
 def unsupported(what: str) -> CallaoError:
-    """For what the system of this host does not have."""
+    """The error for a facility that this host's operating system does not have."""
     return CallaoError(
         f"{what} does not exist on {sys.platform}.", hint="Run Callao on Linux or macOS, or inside WSL2."
     )
 
 
 def _sentence(text: str) -> str:
-    """For people, who need no number of the operating system's beside its words."""
+    """The text without ``[Errno N]``, which repeats the words after it, and without control characters."""
     if "[Errno " in text:
         text = re.sub(r"\[Errno -?\d+\] ", "", text)
     return printable(text)
@@ -49,11 +49,11 @@ _MAX_VALUE_LENGTH = 200
 
 
 class Problem(NamedTuple):
-    """One thing wrong with a configuration.
+    """One mistake in a configuration.
 
-    ``path`` is the place in the document, as in ``mounts[0].location``; ``value`` is what stood
-    there; ``allowed`` is what may stand there. ``line`` and ``column`` count from 1, and are 0 where
-    the document has no text, or the text is not at hand.
+    ``path`` is the field, as in ``mounts[0].location``; ``value`` is the field's value; ``allowed``
+    describes the values that are allowed. ``line`` and ``column`` count from 1, and are 0 when they are
+    not known.
     """
 
     path: str
@@ -93,7 +93,7 @@ class ConfigError(CallaoError):
         super().__init__("; ".join(self._problem_texts()))
 
     def _problem_texts(self) -> list[str]:
-        """The source stands before each problem whose place in it is known, else once."""
+        """Each problem with a known line begins with the source; if none has one, only the first does."""
         has_positions = any(problem.line for problem in self.problems)
         return [
             problem.with_source(self.source if has_positions or index == 0 else "")
@@ -104,8 +104,8 @@ class ConfigError(CallaoError):
 class ExpressionError(CallaoError):
     """A Go template (``{{…}}``) that cannot be read or evaluated.
 
-    :param message: what is wrong, without its place.
-    :param line: of the place in the template's text, counted from 1, as ``column`` is.
+    :param message: what is wrong, without line and column.
+    :param line: counted from 1 in the template's text, as ``column`` is.
     """
 
     def __init__(self, message: str, *, line: int, column: int) -> None:
@@ -122,7 +122,7 @@ class TemplateError(CallaoError):
 
 
 class LockError(CallaoError):
-    """A lock file that cannot be used, or an input that is not what it says."""
+    """A lock file that cannot be used, or an input that differs from what the lock file has."""
 
 
 class ImageError(CallaoError):
@@ -130,7 +130,7 @@ class ImageError(CallaoError):
 
 
 class DownloadError(ImageError):
-    """A location that cannot be fetched (unreachable, refused, truncated, stalled)."""
+    """A download that failed: the server is unreachable, refuses, stalls, or sends too little."""
 
 
 class DigestMismatch(ImageError):
@@ -142,7 +142,7 @@ class ImageFormatError(ImageError):
 
 
 class InstanceError(CallaoError):
-    """Something about one instance."""
+    """An error that concerns one instance."""
 
 
 class InstanceNotFound(InstanceError):
@@ -150,11 +150,11 @@ class InstanceNotFound(InstanceError):
 
 
 class InstanceBusy(InstanceError):
-    """Another run holds the instance's lock."""
+    """Another process holds the instance's lock."""
 
 
 class InstanceOvertaken(InstanceError):
-    """Another run has changed the instance since this one looked."""
+    """Another process has changed the instance since this one read its state."""
 
 
 class InstanceBroken(InstanceError):
@@ -178,10 +178,10 @@ class RestartRequired(InstanceError):
 
 
 class StageFailed(InstanceError):
-    """A start that failed; names the stage and carries the lines that explain it.
+    """A start that failed; has the stage and the log lines that explain the failure.
 
     :param stage: the stage's name, see :class:`callao.events.Stage`.
-    :param evidence: log lines that explain the failure, most telling last.
+    :param evidence: log lines; the one that explains most is the last.
     """
 
     def __init__(self, message: str, *, stage: str, evidence: str = "", hint: str = "") -> None:
@@ -203,7 +203,7 @@ class DiskNotFound(DiskError):
 
 
 class DiskInUse(DiskError):
-    """An instance, or another run, has the additional disk."""
+    """An instance, or another process, uses the additional disk."""
 
 
 class DiskReferenced(DiskError):
@@ -223,7 +223,7 @@ class DriverError(CallaoError):
 
 
 class PortTaken(DriverError):
-    """A port of the host that somebody else has, or that is not ours to bind."""
+    """A port of the host that another process uses, or that this user may not bind."""
 
     def __init__(self, message: str, *, port: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)

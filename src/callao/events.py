@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Progress events of long operations.
 
-Whoever does the work calls a :data:`Reporter`; whoever shows it (a module, the command line)
-supplies one. Events cross processes as JSON, one object a line.
+The code that does the work calls a :data:`Reporter`, which the caller (a module, the command line) passes
+in. Between processes, events are JSON, one object a line.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from callao.printable import printable
 
 
 class Stage(enum.StrEnum):
-    """The stages a box passes on its way up, in order."""
+    """The stages of an instance's start, in order."""
 
     IMAGE = "image"
-    """The disk image is in the cache, verified and usable."""
+    """The disk image is in the cache and verified."""
     DISK = "disk"
     """The instance's folder, disk and cidata are made."""
     DRIVER = "driver"
     """The hypervisor runs the machine."""
     IDENTITY = "identity"
-    """The guest goes on from a saved state, and is itself: only where it was not booted."""
+    """The guest was restored from a saved state and has its own identity; no such stage in a boot."""
     SSHD = "sshd"
-    """sshd answers with the expected host key and lets us in."""
+    """sshd answers with the expected host key, and the login works."""
     CLOUD_INIT = "cloud-init"
-    """cloud-init has finished: only in a guest that has it."""
+    """cloud-init has finished; only in guests that have it."""
     FIRST_BOOT = "first-boot"
-    """A golden image's own first-boot system has set the guest up, in place of cloud-init."""
+    """The first-boot system of a golden image, which replaces cloud-init, has finished."""
     PROVISION = "provision"
-    """The boot scripts and the user's provision scripts have ended well."""
+    """The boot scripts and the user's provision scripts have succeeded."""
     MOUNTS = "mounts"
-    """The host's directories are there."""
+    """The shared directories are mounted."""
     PROBES = "probes"
     """Every readiness probe has passed."""
     READY = "ready"
-    """The box can be used."""
+    """The instance is ready to use."""
     SNAPSHOT = "snapshot"
     """A snapshot is taken or restored."""
     STOP = "stop"
@@ -87,4 +87,4 @@ Reporter = Callable[[Event], None]
 
 
 def silent(_event: Event) -> None:
-    """The reporter for callers who do not want to hear."""
+    """The reporter that ignores events."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exclusive locks by flock(2): one process at a time. Quick to import.
+"""Exclusive locks between processes by flock(2); the kernel releases them when the holder ends or is killed.
 
-It is a flock(2); the kernel frees it when its holder ends, in any way.
+Quick commands import this module.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from callao import system
 from callao.printable import printable
 
 _POLL_INTERVAL = 0.02
-"""Seconds between two tries: flock(2) has no timeout."""
+"""Seconds between two attempts: flock(2) has no timeout."""
 
 _SILENT_WAIT = 0.5
-"""Seconds of waiting that nobody needs to hear of."""
+"""Seconds to wait before the user is told whom the process waits for."""
 
 _MAX_HOLDER_LENGTH = 200
-"""Bytes of what a holder says of itself."""
+"""Bytes of the holder's description in the lock file that are read."""
 
 
 def ignore_holder(_who: str) -> None:
-    """For who does not want to hear."""
+    """The callback for callers that do not tell the user about waiting."""
 
 
 @contextlib.contextmanager
@@ -37,12 +37,12 @@ def exclusive(
     busy: Callable[[str], Exception],
     waits: Callable[[str], None] = ignore_holder,
 ) -> Iterator[None]:
-    """Hold the lock; its folder must be there.
+    """Hold the lock during the block; the lock file's folder must exist.
 
-    :param timeout: seconds to wait for another holder.
-    :param busy: the error to raise when that does not end in time, of its name, as in
+    :param timeout: seconds to wait while another process holds the lock.
+    :param busy: makes the error to raise after ``timeout``, from the holder's description, such as
         "pid 17 (callao start web)".
-    :param waits: told that name once, of whom is waited for.
+    :param waits: called once with the holder's description when waiting takes a while.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:

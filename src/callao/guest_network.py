@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network of a guest's first NIC, by which the host reaches it, stated once."""
+"""The network of a guest's first NIC: addresses of guest, gateway and name server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 class AddressSource(enum.Enum):
-    """Whose DHCP server gives the guest its address."""
+    """Which DHCP server gives the guest its address."""
 
     HYPERVISOR = enum.auto()
     """The hypervisor's: the guest is alone there, and its address is known before it boots."""
@@ -37,4 +37,4 @@ USER_MODE = GuestNetwork(
     dns="192.168.5.3",
     addresses=AddressSource.HYPERVISOR,
 )
-"""Lima's numbers, which scripts in templates know."""
+"""Lima's addresses: scripts in templates rely on them."""

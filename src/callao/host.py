@@ -35,7 +35,7 @@ _VIRTIOFSD_PATHS = (
     ("/usr/lib/qemu/virtiofsd", True),
     ("/usr/libexec/qemu/virtiofsd", True),
 )
-"""Where Debian and Fedora, Arch, and QEMU before 8.0 keep it; whether it is QEMU's own."""
+"""Paths on Debian and Fedora, on Arch, and of QEMU before 8.0; and whether it is QEMU's own virtiofsd."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Host:
     timezone: str
     virtiofs: bool = False
     """Whether there is a virtiofsd that this user can run."""
-    temporary: str = "/tmp"  # noqa: S108 - of the user, $TMPDIR
-    """Where the user's temporary files are."""
+    temporary: str = "/tmp"  # noqa: S108 - $TMPDIR is of one user
+    """The user's directory for temporary files."""
 
     @classmethod
     def detect(cls) -> Host:
-        """Ask the running system."""
+        """Collect the facts from the running system."""
         return cls(
             os="windows" if sys.platform == "win32" else sys.platform,
             arch=native_arch(),

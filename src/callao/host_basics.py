@@ -43,9 +43,9 @@ def expand_user(path: str) -> Path:
 
 
 def home_folder() -> Path:
-    """The user's own.
+    """The user's home directory.
 
-    :raises CallaoError: when nothing says where it is.
+    :raises CallaoError: when neither ``HOME`` nor the passwd database has it.
     """
     try:
         return Path.home()

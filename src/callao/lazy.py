@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packages that re-export names without importing the modules that hold them.
+"""Lazy imports: a package re-exports names, and imports the module of a name when the name is first used.
 
-A quick command needs one small module of a package, and must not pay for all the others.
+A quick command needs one small module of a package, and importing all the others would take too long.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def lazy_attributes(package: str, modules: Mapping[str, tuple[str, ...]]) -> Cal
 
 
 class _Package(ModuleType):
-    """One that offers a name which a module of it has, too: ``plan`` of ``callao.instances.plan``."""
+    """A package that exports a name equal to a module's: ``plan`` of ``callao.instances.plan``."""
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Python's import sets the attribute to the module: the public name wins, as if it were imported."""
+        """Python's import sets the attribute to the module; this replaces the module by the public name."""
         if isinstance(value, ModuleType) and name in self.__all__:
             value = getattr(value, name)
         super().__setattr__(name, value)

@@ -33,7 +33,7 @@ def network_access_of_environment() -> NetworkAccess:
 
 
 def network_access(offline: bool | None) -> NetworkAccess:
-    """What an option ``offline`` says, and what the environment says where the option is not given.
+    """The value of an option ``offline``; when it is None, the value from the environment.
 
     :raises CallaoError: as :func:`network_access_of_environment` does.
     """

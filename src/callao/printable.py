@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removes control characters from text of a guest, a template, a server or a file name.
+"""Removes control characters from text that comes from a guest, a template, a server or a file name.
 
-Errors and events hold no other text, and the command line prints no other.
+All texts of errors and events, and all output of the command line, pass through here.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ _SEQUENCE = (
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, the cursor
     r"|\x1b[ -/]+[0-~]"  # character sets
 )
-"""What a terminal takes as one instruction; see ECMA-48, section 5."""
+"""Control sequences of terminals; see ECMA-48, section 5."""
 
 _CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
-"""All that has no shape of its own, but for the tab and the newline; and what turns the direction of
-writing, by which a text can look like another."""
+"""Control characters, except tab and newline; and characters that change the direction of writing, which can
+make a text look like another."""
 
 _SURROGATE = r"[\ud800-\udfff]"
-"""What Python makes of a file name's bytes that are no text. No terminal's encoding has them."""
+"""Python's placeholders for bytes of a file name that are not text. No terminal's encoding has them."""
 
 
 def printable(text: str) -> str:
-    """Without control characters; of a control sequence, nothing is left."""
+    """The text without control characters and control sequences."""
     if text.isprintable():
         return text
     return re.sub(_SURROGATE, "\ufffd", re.sub(_CONTROL, "", re.sub(_SEQUENCE, "", text)))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 
 def copy_reflink(source: Path, target: Path) -> None:
-    """By cp(1), which shares blocks where the file system can, and keeps holes.
+    """Copy by cp(1), which shares blocks where the file system supports that, and keeps holes.
 
-    :raises OSError: with cp's words.
+    :raises OSError: with cp's error message.
     """
     how = ["-c"] if sys.platform == "darwin" else ["--reflink=auto", "--sparse=always"]
     done = subprocess.run(

@@ -27,9 +27,9 @@ from callao.atomic import put_in_place
 from callao.errors import CallaoError
 
 _INSTALLER_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
-"""What an installer adds to the dist-info folder of a wheel."""
+"""The files that an installer adds to the dist-info folder of a wheel."""
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""The same time for each file, so that the same engine makes the same wheel."""
+"""The modification time of each file in the wheel: constant, so that builds are reproducible."""
 
 
 def wheel_of_engine(folder: Path) -> Path:
@@ -104,7 +104,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _wheel_files(engine: Distribution, info: str) -> Iterator[tuple[str, bytes]]:
-    """Of the wheel alone: no compiled files, and no scripts, which an installer makes anew."""
+    """The files for the wheel, without compiled files and scripts, which an installer makes itself."""
     for file in engine.files or ():
         name = file.as_posix()
         added = name.startswith(info) and file.name in _INSTALLER_FILES

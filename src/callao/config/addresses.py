@@ -22,7 +22,7 @@ def parse_address(text: str) -> IPAddress:
 
 
 def canonical_address(text: str) -> str:
-    """The one way to write the address; what is no address stays as it is, for validation to refuse."""
+    """The address in canonical form; other text is returned unchanged, and validation refuses it later."""
     try:
         return str(parse_address(text))
     except ValueError:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fills in every default of lima.yaml, for this host and this instance.
 
-Input has the right shape (:mod:`callao.config.coercion`); output is what the schema decodes.
+The input has passed :mod:`callao.config.coercion`; the schema decodes the output.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _MOUNT_TYPES = {
     VMType.KRUNKIT: ("virtiofs",),
     VMType.WSL2: ("wsl2",),
 }
-"""By driver, in Lima's order; the first that the guest's kernel and the host have is taken."""
+"""By driver, in Lima's order of preference; the first that the guest and the host support is the default."""
 
 _P9_DEFAULT_SINCE = "1.0.0"
-"""Instances of QEMU that Lima made before have reverse-sshfs."""
+"""For QEMU instances made by an older Lima, the default is reverse-sshfs."""
 
 _SHELLS = {"FreeBSD": "/bin/sh", "Darwin": "/bin/zsh", "Windows": "cmd.exe"}
 _OWNERS = {"FreeBSD": "root:wheel", "Darwin": "root:wheel"}
@@ -42,14 +42,14 @@ Document = dict[str, Any]
 def fill(
     document: Mapping[str, Any], host: Host, *, instance_dir: Path, lima_version_of: str = LIMA_VERSION
 ) -> Document:
-    """The whole configuration as plain values; sizes in bytes. ``document`` stays as it is.
+    """The whole configuration as plain values, sizes in bytes. ``document`` is not changed.
 
-    What ``plain`` drops is still there, see :func:`apply_plain`: entries keep their places for the rules. Of
-    ``mounts``, what follows from the location is filled in by :func:`callao.config.mounts.fill_mounts`, when
-    its references have been replaced.
+    Fields that ``plain`` drops are kept here, because the rules report their indices; :func:`apply_plain`
+    drops them later. Defaults of ``mounts`` that depend on the location are filled in by
+    :func:`callao.config.mounts.fill_mounts`, after the location's variables are replaced.
 
-    :param document: in lima.yaml's shape, see :func:`callao.config.coercion.coerce`.
-    :param made_by: the version in the instance's lima-version; some defaults are those of its time.
+    :param document: as :func:`callao.config.coercion.coerce` returns it.
+    :param lima_version_of: the content of the instance's lima-version; some defaults depend on it.
     """
     filled: Document = {key: value for key, value in document.items() if key != "base"}
     system = filled.setdefault("os", "Linux")
@@ -81,7 +81,7 @@ def fill(
 
 
 def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
-    """The host's own hypervisor; QEMU where that does not support the configuration."""
+    """The host's own hypervisor; QEMU where the host's does not support the configuration."""
     if host.os == "windows":
         return VMType.WSL2.value
     if host.os != "darwin":
@@ -93,7 +93,7 @@ def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
 
 
 def _mount_type(filled: Document, lima_version_of: str, host: Host) -> str:
-    """The driver's first mount type that the guest's distribution and the host have."""
+    """The driver's first mount type that the guest's distribution and the host support."""
     types = _MOUNT_TYPES[VMType(filled["vmType"])]
     without = ["virtiofs"] if filled["vmType"] == VMType.QEMU and not host.virtiofs else []
     lacking = [*filled.get("mountTypesUnsupported", []), *without]
@@ -103,15 +103,15 @@ def _mount_type(filled: Document, lima_version_of: str, host: Host) -> str:
 
 
 def mac_address(instance_dir: Path, index: int) -> str:
-    """Of the NIC ``index`` (0 is the user-mode one, ``networks`` count from 1): Lima's prefix 52:55:55,
-    then three bytes that this host, the instance's folder and the index determine.
+    """The MAC address of NIC ``index`` (0 is the user-mode NIC, those of ``networks`` count from 1): Lima's
+    prefix 52:55:55, then three bytes of a hash of this host, the instance's folder and the index.
     """
     tail = hashlib.sha256(f"{_machine_id()}{instance_dir}{index}".encode()).digest()[:3]
     return "52:55:55:" + ":".join(f"{byte:02x}" for byte in tail)
 
 
 def _machine_id() -> str:
-    """See machine-id(5); empty where there is none."""
+    """The host's machine-id(5); empty where there is none."""
     try:
         return Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except OSError:
@@ -119,7 +119,7 @@ def _machine_id() -> str:
 
 
 def _vm_opts(filled: Document) -> Document:
-    """``rosetta`` at the top is where ``vmOpts.vz.rosetta`` was before; the new place wins."""
+    """Merges the deprecated top-level ``rosetta`` into ``vmOpts.vz.rosetta``, which wins."""
     options: Document = dict(filled.get("vmOpts", {}))
     old = filled.pop("rosetta", None)
     if old is not None and "vz" not in options.get("others", {}):
@@ -146,7 +146,7 @@ def _with_arches(fields: Mapping[str, Any], key: str, arch: str) -> Document:
 
 
 def _user(user: Mapping[str, Any], host: Host, system: str, lima_version_of: str) -> Document:
-    """The host's user mirrored. Root cannot be: its name and uid are taken in every guest."""
+    """Defaults from the host's user, except root: its name and uid exist in every guest already."""
     mirrored = is_guest_user(host.user.name) and host.user.uid != 0
     name = user.get("name") or (host.user.name if mirrored else "lima")
     homes = "/Users" if system == "Darwin" else "/home"
@@ -178,7 +178,7 @@ def _forward(entry: Mapping[str, Any]) -> Document:
 
 
 def fill_networks(entries: Sequence[Mapping[str, Any]], instance_dir: Path) -> list[Document]:
-    """Entries of one interface are one network: the later one's fields count."""
+    """Merges entries with the same interface; fields of later entries win."""
     combined: list[Document] = []
     places: dict[str, int] = {}
     for entry in entries:
@@ -193,7 +193,7 @@ def fill_networks(entries: Sequence[Mapping[str, Any]], instance_dir: Path) -> l
 
 
 def _merge_network(under: Document, entry: Mapping[str, Any]) -> Document:
-    """``lima`` and ``socket`` exclude each other: the one that is said replaces the other."""
+    """``lima`` and ``socket`` exclude each other: the one that ``entry`` sets replaces the other."""
     kept = dict(under)
     if entry.get("socket"):
         kept.pop("lima", None)
@@ -247,7 +247,7 @@ def _expand_shorthand(entry: Any, key: str) -> Document:
 
 
 def apply_plain(filled: Document) -> Document:
-    """``plain: true`` drops what needs help from inside the guest."""
+    """Drops the fields that ``plain: true`` disables, because they need a program in the guest."""
     static = [rule for rule in filled["portForwards"] if rule.get("static")]
     dropped = {
         "mounts": [],

@@ -16,12 +16,12 @@ _FILE_FIELDS = frozenset({"content", "overwrite", "owner", "path", "permissions"
 
 
 _OMITTED_UNLESS_SET = {"vmOpts": ("vmOpts", "rosetta"), "osOpts": ("osOpts",)}
-"""Fields without defaults to Lima, and where a document may say them."""
+"""Fields that have no default in Lima, and the keys by which a document may set them."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One leaf that differs; ``path`` is as in ``ssh.forwardAgent``, lists are one leaf."""
+    """One field that differs; ``path`` is as in ``ssh.forwardAgent``, a list counts as one field."""
 
     path: str
     before: object
@@ -29,7 +29,7 @@ class Change:
 
 
 def to_document(config: Config) -> dict[str, Any]:
-    """lima.yaml's own form with every default, sizes with units; absent values left out."""
+    """The configuration in lima.yaml's form, with every default, sizes with units, and without nulls."""
     document: dict[str, Any] = _without_none(msgspec.to_builtins(config))
     document["memory"] = format_size(config.memory)
     document["disk"] = format_size(config.disk)
@@ -42,16 +42,16 @@ def to_document(config: Config) -> dict[str, Any]:
         both = isinstance(said, dict) and isinstance(options.get(driver), dict)
         options[driver] = {**options[driver], **said} if both else said
     document["provision"] = [_fields_of_mode(entry) for entry in document["provision"]]
-    for own in ("warm", "hostname"):  # Lima does not know them: they stand there where they say something
+    for own in ("warm", "hostname"):  # Lima does not know them: written only where they are set
         if not document[own]:
             del document[own]
     return document
 
 
 def as_written(config: Config, document: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with sizes as ``document`` writes them, and without empty lists and maps.
+    """The configuration with sizes written as in ``document``, and without empty lists and maps.
 
-    :param document: that ``config`` was made from.
+    :param document: the document that ``config`` was made from.
     """
     filled = to_document(config)
     for key in ("memory", "disk"):
@@ -70,7 +70,7 @@ def as_written(config: Config, document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text_of_size(written: object, size: int) -> str:
-    """The text of what is written, where it means ``size``."""
+    """The text in the document, if it means ``size``; else empty."""
     if not isinstance(written, str | int) or isinstance(written, bool):
         return ""
     try:
@@ -86,14 +86,14 @@ def _without_empty(value: Any) -> Any:
 
 
 def _fields_of_mode(entry: dict[str, Any]) -> dict[str, Any]:
-    """Without the defaults of fields of other modes: Lima refuses to see them there."""
+    """The entry without defaults of other modes' fields, which Lima refuses."""
     mode = entry["mode"]
     dropped = _FILE_FIELDS if mode not in ("data", "yq") else {"overwrite"} if mode == "yq" else set()
     return {key: value for key, value in entry.items() if key not in dropped}
 
 
 def changes(before: Config, after: Config) -> list[Change]:
-    """The differences, leaf by leaf, in the schema's order; sizes are bytes."""
+    """The fields that differ, in the schema's order; sizes are bytes."""
     if before == after:
         return []
     found: list[Change] = []

@@ -22,19 +22,20 @@ from callao.errors import ConfigError, Problem
 from callao.host import Host
 
 _PLACEHOLDERS: dict[str, Any] = {"images": [{"location": "/"}]}
-"""For a required field whose own problem is told already."""
+"""Values for required fields that are invalid: prevents a second problem about the same field."""
 
 
 def ignore_warning(_problem: Problem) -> None:
-    """For callers who do not tell warnings: whoever wrote the document was told before."""
+    """The callback for callers that show no warnings, because they were shown when the document was
+    written."""
 
 
 def check_schema(document: Mapping[str, object], *, source: str = "", text: str = "") -> None:
-    """The shape of a partial document: keys, types, sets and ranges. Strict: a key that is unknown, which
-    :func:`effective` goes on without, is a problem.
+    """Check a partial document: keys, types, enumerations and ranges. An unknown key, which
+    :func:`effective` only warns of, is a problem here.
 
-    :param source: where the document is from, for messages.
-    :param text: the YAML that it was loaded from, if any: gives the problems lines and columns.
+    :param source: the document's file, for messages.
+    :param text: the YAML that it was loaded from, if any: adds lines and columns to the problems.
     :raises ConfigError: with every problem.
     """
     problems = schema_problems(document)
@@ -55,12 +56,12 @@ def effective(
 ) -> Config:
     """The configuration with every default filled in and every reference replaced.
 
-    :param instance_dir: where the instance is or will be.
-    :param lies_in: where it is now, when it is to be renamed; ``instance_dir`` by default.
-    :param source: where the document is from, for messages.
-    :param text: the YAML that all of it was loaded from, if any: gives the problems lines and columns.
-    :param warn: is told what has no effect here, or another than it seems.
-    :raises ConfigError: with every problem, each with its place in the document.
+    :param instance_dir: the instance's folder, which may not exist yet.
+    :param current_dir: its present folder, when it is going to be renamed; ``instance_dir`` by default.
+    :param source: the document's file, for messages.
+    :param text: the YAML that all of it was loaded from, if any: adds lines and columns to the problems.
+    :param warn: called with each field that has no effect here, or an unexpected one.
+    :raises ConfigError: with every problem and its field.
     """
     check_socket_path(instance_dir)
     given = document.get("vmType")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replaces ``$NAME`` and ``${NAME}`` in the locations of ``mounts``, once, before lima.yaml is written.
 
-So an instance means the same directories whoever looks at it later. ``$$`` is a dollar sign.
-Within ``{{…}}`` the names are Go's.
+So an instance's directories do not depend on the environment of later commands. ``$$`` is a dollar sign.
+Within ``{{…}}``, a dollar sign begins a variable of the Go template and stays.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _VARIABLE = re.compile(
 def with_environment(document: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """``document`` with the variables in its mounts' locations replaced.
 
-    What is not as lima.yaml has it stays as it is: validation has the words for it.
+    Entries that are invalid stay unchanged: validation reports them.
 
     :raises ConfigError: naming each variable that is not set.
     """

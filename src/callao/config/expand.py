@@ -25,14 +25,16 @@ _PROVISION_OF_MODE = {"data": ("content", "owner", "path"), "yq": ("expression",
 
 _SOCKETS = ("guestSocket", "hostSocket")
 _FREE_TEXT_FIELDS = frozenset({"script", "content", "expression"})
-"""They may hold other languages' braces: what is no Go template stays as it is, with a warning."""
+"""They may contain braces of other languages: text that is no Go template stays unchanged, with a
+warning."""
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Expanded:
-    """``problems`` are templates where a mistake cannot stand, ``warnings`` those that stay as they are."""
+    """``problems`` are mistakes in templates; ``warnings`` are mistakes in free text, which stays
+    unchanged."""
 
     document: Document
     problems: list[Problem]

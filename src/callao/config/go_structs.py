@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration as Lima's Go structures, for the templates in ``message``.
+"""The configuration as Lima's Go structs, for the template in ``message``.
 
-A type is written as in Go; ``!`` behind it says that a value which is not there is the type's zero.
+Types are written as in Go; ``!`` after a pointer type means that an absent value is the type's zero value,
+not nil.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def _value(kind: str, value: Any) -> Value:
 
 
 def _any(value: Any) -> Value:
-    """Of a type that only the driver knows."""
+    """A value whose type only the driver knows."""
     if isinstance(value, Mapping):
         return AnyMap({key: _any(item) for key, item in value.items()})
     return GoList([_any(item) for item in value], "[]interface {}") if isinstance(value, list) else value

@@ -14,7 +14,7 @@ from callao.errors import ConfigError, Problem
 def apply_jq(document: Mapping[str, object], expression: str) -> dict[str, object]:
     """``document`` changed by ``expression``.
 
-    :raises ConfigError: when it is no expression, or does not come to one mapping.
+    :raises ConfigError: when it is no expression, or its result is not one mapping.
     """
     import jq
 
@@ -24,7 +24,7 @@ def apply_jq(document: Mapping[str, object], expression: str) -> dict[str, objec
         message = str(error).strip().splitlines()[0].removeprefix("jq: error: ")
         raise _set_error(expression, f"jq: {message}") from None
     if len(results) != 1 or not isinstance(results[0], dict):
-        raise _set_error(expression, "does not come to one lima.yaml")
+        raise _set_error(expression, "its result is not one mapping")
     return dict(results[0])
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generates the JSON Schema of lima.yaml, for editors and other validators.
 
-Made from the tables that :mod:`callao.config.coercion` goes by. It takes whatever that takes; what lies
-between fields, and the order within a range, only :func:`callao.config.effective` knows.
+Made from the tables of :mod:`callao.config.coercion`, and accepts the same documents. Rules between fields,
+and the order of two ports in a range, are checked by :func:`callao.config.effective` alone.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _field_type(record: type, key: str, kind: Any) -> Schema:
 
 
 def _allow_unset(schema: Schema, record: type, key: str) -> Schema:
-    """The value that Lima writes where a field is not set; ``default`` is left out."""
+    """Also allows the zero value that Lima writes where a field is not set."""
     if "enum" in schema:
         more = ["", *(["default"] if (record, key) in DEFAULT_KEYWORD_FIELDS else [])]
         return {"enum": [*schema["enum"], *more]}
@@ -147,7 +147,7 @@ def _type_schema(kind: Any, key: str) -> Schema:
 
 
 def _integer_schema(low: int | None, high: int | None, *, truncated: bool = True) -> Schema:
-    """A number, or its text; a fraction is cut off where Lima does that and we too."""
+    """A number, or a string that holds one; fractions are allowed where they are cut off, as Lima does."""
     bounds = {"minimum": low, "exclusiveMaximum": high + 1} if low is not None and high is not None else {}
     return {"type": ["number" if truncated else "integer", "string"], "pattern": _NUMBER, **bounds}
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 LIMA_VERSION = "2.2.0"
-"""The Lima whose lima.yaml this is; ``minimumLimaVersion`` is compared with it, and each new instance's
-lima-version says it."""
+"""The version of Lima whose lima.yaml is implemented; ``minimumLimaVersion`` is compared with it, and it is
+written to the file lima-version of each new instance."""
 
 GUEST_HOMES = "2.1.0"
-"""From this version on homes end in ``.guest``; before, in ``.linux``."""
+"""From this version on, home directories in guests end in ``.guest``; before, in ``.linux``."""
 
 _FILES_OF_CREATED_INSTANCE = (
     "ha.stdout.log", "ha.stderr.log", "vz-identifier", "image", "disk", "basedisk", "diffdisk", "cidata.iso"
@@ -19,7 +19,9 @@ _FILES_OF_CREATED_INSTANCE = (
 
 
 def lima_version_of(instance_dir: Path) -> str:
-    """The content of lima-version: ``""`` where there is none, as before Lima 0.20; ours for a new one."""
+    """The content of the file lima-version; ``""`` for an instance without the file (made by Lima before
+    0.20), and :data:`LIMA_VERSION` for an instance that is not created yet.
+    """
     try:
         return (instance_dir / "lima-version").read_text(encoding="utf-8").strip()
     except FileNotFoundError:

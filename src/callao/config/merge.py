@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Merges a template with its base templates, by Lima's rules for ``base``.
 
-Maps merge key by key and the more specific value wins, null included; lists append the less specific
-layer's entries, but ``base``, ``provision`` and ``probes``, which begin with them, and ``dns``, which the
-more specific layer replaces. When all are in, entries that mean the same thing are combined:
+Maps merge key by key, and the more specific value wins, null included. Lists append the entries of the less
+specific layer, except ``base``, ``provision`` and ``probes``, which begin with them, and ``dns``, which the
+more specific layer replaces. After all layers are merged, entries with the same key are combined:
 ``additionalDisks`` by name, ``mounts`` by mount point, ``networks`` by interface; an entry with the key
 ``*`` gives its fields to all entries before it.
 """
@@ -23,7 +23,7 @@ Path = tuple[str, ...]
 
 
 def merge(layers: Sequence[Mapping[str, object]]) -> Document:
-    """One document from several, the most specific first. The layers stay as they are."""
+    """One document from several, the most specific first. The layers are not changed."""
     return combine(merge_without_combining(layers))
 
 

@@ -13,7 +13,8 @@ _WILDCARD = "*"
 
 
 def combine(document: Mapping[str, object]) -> Document:
-    """``document`` with the entries of its named lists combined. It stays as it is itself."""
+    """A copy of ``document`` with entries of the same name combined, in the lists whose entries have
+    names."""
     combined = dict(document)
     combined |= _unique_lists(document)
     for key, (name_of, fill) in _LISTS.items():
@@ -46,12 +47,12 @@ def _unique(entries: list[object]) -> list[object]:
 def _combine_entries(
     entries: list[object], name_of: Callable[[Item], object], fill: Callable[[Item, Item], None]
 ) -> list[object]:
-    """Of two entries with one name the first keeps its place and its fields."""
+    """Combines entries with the same name: the first one keeps its position and wins."""
     found: list[object] = []
     positions: dict[str, int] = {}
     for entry in entries:
         if not isinstance(entry, Mapping):
-            found.append(entry)  # validation has the words for it
+            found.append(entry)  # validation reports it
             continue
         name = name_of(dict(entry))
         if name == _WILDCARD:
@@ -93,7 +94,7 @@ _MOUNT_PARTS = {
 
 
 def _fill_mount(receiver: Item, giver: Item) -> None:
-    """A wildcard's own mount point is nobody's."""
+    """A wildcard entry gives all fields but its mount point."""
     _fill_missing(receiver, giver, "writable", *(() if _mount_name(giver) == _WILDCARD else ("mountPoint",)))
     for part, keys in _MOUNT_PARTS.items():
         given = giver.get(part)
@@ -110,7 +111,7 @@ def _mount_name(entry: Item) -> object:
 
 
 def _fill_network(receiver: Item, giver: Item) -> None:
-    """``lima`` and ``socket`` are one choice."""
+    """``lima`` and ``socket`` exclude each other: neither is filled in where one of them is set."""
     if not receiver.get("lima") and not receiver.get("socket"):
         for key in ("lima", "socket"):
             if giver.get(key):

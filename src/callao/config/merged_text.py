@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template merged with its base templates as one text, which keeps the comments of all."""
+"""Merges the texts of a template and its base templates into one text that keeps their comments."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from callao.config.yamltext import dump
 
 
 def merge_keeping_comments(texts: Sequence[str], document: Mapping[str, object]) -> str | None:
-    """A text that says ``document``, changed from the first of ``texts`` as little as can be. Fields that it
-    has from another one stand as they are written there; None where that cannot be.
+    """The first of ``texts``, edited so that it loads as ``document``. Fields from the other texts are
+    copied with their comments. None where the comments cannot be kept.
 
-    :param texts: that the document was merged from, the most specific first; each is YAML.
+    :param texts: the YAML texts that the document was merged from, the most specific first.
     """
     whole = texts[0].rstrip("\n") + "\n"
     known = {name for name, _ in _fields(texts[0])}
@@ -52,13 +52,13 @@ def _fields(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _comment_start(lines: Sequence[str], line: int) -> int:
-    """Where the comments begin that stand right above a line."""
+    """The first line of the comments directly above ``line``."""
     while line > 0 and lines[line - 1].startswith("#"):
         line -= 1
     return line
 
 
 def _document_end(lines: Sequence[str]) -> int:
-    """Where the first document ends."""
+    """The line at which the first document ends."""
     ends = [number for number, line in enumerate(lines) if line.startswith(("---", "...")) and number]
     return ends[0] if ends else len(lines)

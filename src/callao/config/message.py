@@ -30,9 +30,9 @@ class Condition:
 def message(
     config: Config, host: Host, *, name: str, instance_dir: Path, condition: Condition | None = None
 ) -> str:
-    """The message with its templates expanded; as it stands where it is no good template.
+    """The message with its template expanded; unchanged when the template is invalid.
 
-    It is expanded once: what a value holds is text.
+    The result is not expanded again, so braces in a value stay.
     """
     try:
         return _expanded(config, host, name, instance_dir, condition or Condition())
@@ -41,7 +41,7 @@ def message(
 
 
 def message_problem(config: Config, host: Host, *, name: str, instance_dir: Path) -> Problem | None:
-    """The error in the message as a template."""
+    """The problem of an invalid template in the message; None when it is valid."""
     try:
         _expanded(config, host, name, instance_dir, Condition())
     except ExpressionError as error:
@@ -93,7 +93,7 @@ def _expanded(config: Config, host: Host, name: str, instance_dir: Path, conditi
 
 
 def _for_go(document: dict[str, Any]) -> dict[str, Any]:
-    """Lima keeps a rule's single port beside its range."""
+    """Adds ``guestPort`` and ``hostPort``, which Lima's structs have beside the ranges."""
     forwards = [
         {
             **rule,

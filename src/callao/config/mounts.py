@@ -14,13 +14,13 @@ _NESTED = ("sshfs", "9p", "virtiofs")
 
 
 def fill_mounts(entries: Sequence[Mapping[str, Any]], home: str) -> list[Document]:
-    """The mounts with clean locations and with mount points; those of one mount point are one.
+    """The mounts with cleaned locations and with mount points; entries with the same mount point are merged.
 
-    The first of a mount point keeps its location and its place, a later one's other fields count: that is
-    how ``override.yaml`` makes a template's mount writable.
+    The first entry of a mount point keeps its location and position; other fields of later entries win, so
+    that ``override.yaml`` can make a template's mount writable.
 
-    :param entries: the least specific layer's first.
-    :param home: the user's on this host, for ``~``.
+    :param entries: those of the least specific layer first.
+    :param home: the user's home directory on this host, for ``~``.
     """
     combined: dict[str, Document] = {}
     for raw in entries:
@@ -45,13 +45,13 @@ def below_home(location: str, home: str) -> str:
 
 
 def _clean(path: str) -> str:
-    """As Go's filepath.Clean has it: two slashes at the beginning are one."""
+    """Like Go's filepath.Clean: two slashes at the beginning become one."""
     cleaned = posixpath.normpath(path)
     return cleaned[1:] if cleaned.startswith("//") else cleaned
 
 
 def _mount_point(location: str) -> str:
-    """The location's own path; but the host's root must not cover the home of the guest's root."""
+    """The location's own path; below ``/mnt`` for the home of root, which exists in the guest, too."""
     below_root = location == "/root" or location.startswith("/root/")
     return f"/mnt{location}" if below_root else location
 

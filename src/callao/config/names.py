@@ -14,7 +14,7 @@ _INSTANCE = r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*"
 _USER = r"[a-z_][a-z0-9_-]{0,31}"
 _TOLERATED_USER = r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"
 _PARAM = r"[A-Za-z][A-Za-z0-9_]*"
-"""Compiled when they are first needed, and kept by the module re: quick commands need one of them."""
+"""Not compiled at import: quick commands need one of these patterns, and the module re caches it."""
 
 INSTANCE_ALLOWED = (
     "letters and digits, with single '.', '_' or '-' between them; neither first nor last, at most 76 long"
@@ -22,10 +22,10 @@ INSTANCE_ALLOWED = (
 _MAX_INSTANCE_NAME = 76
 
 UNIX_PATH_MAX = 104 if sys.platform == "darwin" else 108
-"""See unix(7); with the closing NUL."""
+"""Bytes of a unix socket's path, with the terminating NUL; see unix(7)."""
 
 SSH_CONTROL_SUFFIX = 17
-"""Characters that ssh(1) puts behind a control path while it makes the socket."""
+"""Characters that ssh(1) appends to a control path while it creates the socket."""
 
 MAX_USER_NAME = 32
 """Characters of a user's name, see useradd(8)."""
@@ -34,9 +34,9 @@ _LONGEST_SOCKET = "/ssh.sock" + "x" * SSH_CONTROL_SUFFIX
 
 
 def check_name(name: str) -> None:
-    """Containerd's identifiers, as Lima takes them for instances.
+    """Check an instance's name: containerd's rules for identifiers, as in Lima.
 
-    :raises ConfigError: when ``name`` isn't one.
+    :raises ConfigError: when ``name`` is invalid.
     """
     if len(name) > _MAX_INSTANCE_NAME:
         raise ConfigError([Problem("name", name, "is too long for an instance's name", INSTANCE_ALLOWED)])
@@ -48,9 +48,9 @@ def check_name(name: str) -> None:
 
 
 def check_socket_path(instance_dir: Path) -> None:
-    """Whether the sockets in the folder have paths that the kernel takes.
+    """Check that the paths of the sockets in the folder are short enough for the kernel.
 
-    :raises ConfigError: when the longest one has not.
+    :raises ConfigError: when the longest path is too long.
     """
     length = len(str(instance_dir).encode()) + len(_LONGEST_SOCKET)
     if length >= UNIX_PATH_MAX:
@@ -66,9 +66,9 @@ def check_socket_path(instance_dir: Path) -> None:
 
 
 def check_hostname(name: str) -> None:
-    """Whether the guest can be called as :func:`hostname_of` says.
+    """Check the length of the host name that :func:`hostname_of` makes of ``name``.
 
-    :raises ConfigError: when its host name would be longer than the kernel's and DNS's 63 characters.
+    :raises ConfigError: when it has more than 63 characters, the limit of the kernel and of DNS.
     """
     maximum = 63 - len(hostname_of(""))
     if len(name) > maximum:
@@ -77,41 +77,40 @@ def check_hostname(name: str) -> None:
 
 
 def is_instance_name(name: str) -> bool:
-    """Whether an instance, or a disk, could be called so."""
+    """Whether the text is a valid name of an instance or a disk."""
     return len(name) <= _MAX_INSTANCE_NAME and bool(re.fullmatch(_INSTANCE, name))
 
 
 def is_hostname(text: str) -> bool:
-    """Whether it is one label of RFC 1123."""
+    """Whether the text is a label as in RFC 1123."""
     return bool(re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", text, re.ASCII))
 
 
 def hostname_of(name: str, given: str = "") -> str:
-    """The guest's: ``given``, or as Lima has it: ``lima-NAME``, with what no host name may have turned to
-    ``-``.
-    """
+    """The guest's host name: ``given``, or Lima's ``lima-NAME``, in which invalid characters become
+    ``-``."""
     if given:
         return given
     return f"lima-{name}".replace(".", "-").replace("_", "-")
 
 
 def is_user_name(name: str) -> bool:
-    """Whether Debian's useradd and Fedora's alike would take it."""
+    """Whether useradd of Debian and of Fedora accepts the name by default."""
     return bool(re.fullmatch(_USER, name))
 
 
 def is_tolerated_user(name: str) -> bool:
-    """Whether useradd makes such a user when told to: Debian's and Fedora's take capitals and dots."""
+    """Whether useradd accepts the name with ``--badname``: capitals and dots are allowed then."""
     return bool(re.fullmatch(_TOLERATED_USER, name))
 
 
 def is_guest_user(name: str) -> bool:
-    """Whether a user of the host may be called the same in a guest; Ubuntu and others have a group
-    ``admin``, with which useradd's group of the user's own name would clash.
+    """Whether the host user's name can be used in a guest. ``admin`` cannot: Ubuntu and others have a group
+    of that name, and useradd could not create the user's own group.
     """
     return is_user_name(name) and name != "admin"
 
 
 def is_parameter_name(name: str) -> bool:
-    """Whether a parameter could be called so, and with ``PARAM_`` before it a shell variable."""
+    """Whether the text is a valid parameter name, so that ``PARAM_NAME`` is a valid shell variable."""
     return bool(re.fullmatch(_PARAM, name))

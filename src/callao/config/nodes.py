@@ -17,15 +17,15 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_LEAVES = 100_000
 MAX_DEPTH = 64
 _MAX_NODE_DEPTH = MAX_DEPTH + 2
-"""Levels of nodes: the document itself is one, its deepest scalar another."""
+"""Levels of nodes: the document itself is one, and its deepest scalar is one."""
 
 _TAG = "tag:yaml.org,2002:"
 _LINE_BREAKS = "\x85\u2028\u2029"
-"""Line breaks to PyYAML, as in YAML 1.1; letters in YAML 1.2."""
+"""Characters that are line breaks in YAML 1.1 and in PyYAML, and ordinary characters in YAML 1.2."""
 
 _PRIVATE_USE = range(0xE000, 0xF900)
 _MAX_NODES = 3 * _MAX_LEAVES
-"""Of all documents of a text, keys among them."""
+"""The limit for all documents of a text, keys included."""
 
 _START = yaml.Mark("", 0, 0, 0, "", 0)
 _PLAIN = "?"
@@ -35,7 +35,7 @@ _COLLECTIONS = frozenset(f"{_TAG}{name}" for name in ("map", "seq", "set", "omap
 
 
 class NodeError(Exception):
-    """A problem that has a place in the text, such as a key that is listed twice."""
+    """A problem with line and column, such as a key that is listed twice."""
 
     def __init__(self, problem: Problem, mark: Any) -> None:
         super().__init__(problem.path)
@@ -45,10 +45,10 @@ class NodeError(Exception):
 
 
 class NodeLoader(_Loader):  # type: ignore[misc]
-    """PyYAML's parser without its resolver: what a plain scalar means is not asked yet."""
+    """PyYAML's parser without its resolver: plain scalars are resolved later, by YAML 1.2."""
 
     def resolve(self, kind: type, _value: str, implicit: Any) -> str:
-        """The tag of a node that names none; called for each node."""
+        """The tag of a node without an explicit tag; PyYAML calls this for each node."""
         if kind is yaml.ScalarNode:
             return _PLAIN if implicit[0] else f"{_TAG}str"
         return f"{_TAG}seq" if kind is yaml.SequenceNode else f"{_TAG}map"
@@ -57,7 +57,7 @@ class NodeLoader(_Loader):  # type: ignore[misc]
     _count = 0
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:  # noqa: ARG002 - PyYAML's names
-        """Called before each node: PyYAML's C code would go on until the process's stack ends."""
+        """Called before each node; limits the depth, because PyYAML's C code would overflow the stack."""
         self._level += 1
         if self._level > _MAX_NODE_DEPTH:
             raise RecursionError
@@ -66,7 +66,7 @@ class NodeLoader(_Loader):  # type: ignore[misc]
             raise NodeError(Problem(".", "", "is too much", f"at most {_MAX_LEAVES} values"), _START)
 
     def ascend_resolver(self) -> None:
-        """Called behind each node."""
+        """Called after each node."""
         self._level -= 1
 
 
@@ -105,7 +105,7 @@ def documents(text: str) -> list[yaml.Node]:
 
 
 def _placeholders(text: str) -> dict[int, str]:
-    """For each of ``_LINE_BREAKS`` in the text, a letter for private use that it does not hold."""
+    """For each of ``_LINE_BREAKS`` in the text, a private-use character that the text does not contain."""
     there = [each for each in _LINE_BREAKS if each in text]
     free = (chr(code) for code in _PRIVATE_USE if chr(code) not in text)
     return {ord(each): letter for each, letter in zip(there, free, strict=False)}
@@ -133,10 +133,10 @@ def _documents(loader: Any) -> list[yaml.Node]:
 
 
 def build(root: yaml.Node) -> Any:
-    """The root's value.
+    """The root node as plain values.
 
-    :raises Repeated: for a key that stands twice in one mapping, for permissions that are a number.
-    :raises yaml.YAMLError: for a tag that is not known, or a merge of what is no mapping.
+    :raises NodeError: for a key that is repeated in a mapping, and for permissions that are a number.
+    :raises yaml.YAMLError: for an unknown tag, or a merge key (``<<``) whose value is not a mapping.
     """
     builder = _Builder()
     builder.quote_permissions(root)
@@ -150,7 +150,7 @@ def build(root: yaml.Node) -> Any:
 
 
 class _Builder:
-    """One document's values; an alias is the same object as what it names."""
+    """Converts the nodes of one document; an alias becomes the same object as its anchor."""
 
     def __init__(self) -> None:
         self._made: dict[int, Any] = {}
@@ -175,7 +175,7 @@ class _Builder:
         return mapping
 
     def _fill(self, mapping: dict[str, Any], node: yaml.MappingNode) -> None:
-        """The mapping's own keys, over those that ``<<`` names; of several ``<<`` the first wins."""
+        """The mapping's own keys win over those merged by ``<<``; of several ``<<`` the first wins."""
         merged: list[yaml.Node] = []
         own: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -196,15 +196,15 @@ class _Builder:
         mapping.update(own)
 
     def _key(self, node: yaml.Node) -> str:
-        """As Go's maps of text have it."""
+        """The key as text, as in a Go map with string keys."""
         value = self.value(node)
         if isinstance(value, dict | list):
             raise yaml.constructor.ConstructorError(None, None, "a key is a collection", node.start_mark)
         return NullKey() if value is None else as_text(value)
 
     def quote_permissions(self, root: yaml.Node) -> None:
-        """``permissions`` are octal digits: ``755`` without quotes means the text, and ``0644``, which YAML
-        reads as the number 420, would be mode 0420.
+        """``permissions`` are octal digits: ``755`` without quotes is read as text. ``0644`` without quotes
+        is refused, because YAML reads it as the number 420, which would become mode 0420.
         """
         for node in _permissions(root):
             value = resolve(node.value) if node.tag == _PLAIN else ""
@@ -314,10 +314,11 @@ def _unknown_tag(node: yaml.Node) -> yaml.YAMLError:
 
 
 def _expanded_size(value: object, known: dict[int, tuple[float, float]], level: int) -> tuple[float, float]:
-    """How many values ``value`` holds and how deep, as parts of the most, when aliases are written out.
+    """The number of values and the depth of ``value`` after aliases are expanded, as fractions of the
+    limits.
 
-    A few lines of aliases of aliases can mean more than any memory holds, a few brackets more than
-    Python's stack; and an alias within what it names has no end.
+    A few lines of nested aliases can expand to more than memory holds, a few brackets can overflow Python's
+    stack, and an alias inside its own anchor is infinite.
     """
     if not isinstance(value, dict | list):
         return 1 / _MAX_LEAVES, 0

@@ -16,20 +16,16 @@ _WITHOUT_EFFECT = {
     "expression": ("yq",),
     "format": ("yq",),
 }
-"""Fields of ``provision`` that Lima lets stand beside a mode which does not read them."""
+"""Fields of ``provision`` that Lima accepts with a mode that does not use them; and the modes that do."""
 
 
 def notices(document: Mapping[str, object]) -> tuple[str, ...]:
-    """One sentence for each such place in a document, as it was written."""
+    """One sentence for each unknown, deprecated or unused field of a document before defaults."""
     shaped, _, unknown = coerce(document)
     found = [
         f"{each.path}: is not a field of lima.yaml, and is left out: {each.allowed}" for each in unknown
     ]
-    found += [
-        f"{old}: is where {new} was before: move it there."
-        for old, new in _MOVED_FIELDS.items()
-        if shaped.get(old)
-    ]
+    found += [f"{old}: is deprecated: use {new}." for old, new in _MOVED_FIELDS.items() if shaped.get(old)]
     for index, entry in enumerate(shaped.get("provision") or ()):
         if isinstance(entry, Mapping):
             found += _provision_notices(entry, f"provision[{index}]")
@@ -45,6 +41,6 @@ def _provision_notices(entry: Mapping[str, Any], place: str) -> Iterator[str]:
         return
     first, _, _ = script.lstrip("\ufeff \t\r\n").partition("\n")
     if first.startswith("#!") and (not script.startswith("#!") or not first[2:].strip()):
-        yield f"{place}.script: its #! line is not the first, or names no program: no kernel follows it."
+        yield f"{place}.script: its #! line is not the first, or names no program: the kernel ignores it."
     if "LIMA_CIDATA" in script:
         yield f"{place}.script: names LIMA_CIDATA variables, which are not meant for scripts and may change."

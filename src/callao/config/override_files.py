@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Merges the user's ``override.yaml`` and ``default.yaml`` with a template, by Lima's rules.
 
-They are other rules than those of ``base``. A value of override.yaml wins over the template's, and that
-over default.yaml's; lists are joined, in an order of their own where later entries count for more; a
-driver's options are replaced as a whole; and some fields are the template's alone.
+These rules differ from those of ``base`` (:mod:`callao.config.merge`). A value in override.yaml wins over
+the template's, and the template's over the one in default.yaml. Lists are joined, in an order that depends
+on the field. The options of a driver are replaced as a whole. Some fields are taken from the template only.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _TEMPLATE_ONLY = frozenset({"base", "minimumLimaVersion", "cpuType", "message", 
 def merge_override_files(
     template: Mapping[str, Any], *, override: Mapping[str, Any], default: Mapping[str, Any]
 ) -> Document:
-    """One document from the three, which stay as they are.
+    """The merged document; the three inputs are not changed.
 
-    ``mounts`` and ``networks`` are joined only: what they combine by is known when their templates
-    are expanded and their defaults filled in.
+    Entries of ``mounts`` and ``networks`` are only joined: entries for the same mount point or interface are
+    combined later, after their templates are expanded and their defaults filled in.
     """
     return _merge_maps((), (override, template, default))
 
@@ -97,4 +97,4 @@ _RULES: dict[Path, tuple[type, Callable[[LayerValues], Any]]] = {
     ("vmOpts",): (Mapping, _merge_keys),
     ("osOpts",): (Mapping, _merge_keys),
 }
-"""By place, the type that the rule is for, and the rule; scalars need none."""
+"""By field, the type that the rule applies to, and the rule. Scalars need no rule."""

@@ -16,14 +16,14 @@ _FIELDS = {
     "portForwards": ("guestSocket", "hostSocket"),
     "mounts": ("location", "mountPoint"),
 }
-"""Where a use counts, as it does for Lima."""
+"""The fields in which a use of a parameter counts, as in Lima."""
 
 _USED_BY_ENGINE = frozenset({"internal_netplanOptional"})
-"""Used by what writes the guest's network configuration."""
+"""Parameters that the engine itself uses, for the guest's network configuration."""
 
 
 def unused_parameters(parameters: object, documents: Iterable[Mapping[str, Any]]) -> list[Problem]:
-    """The ``parameters`` that no string of ``documents`` uses, which come as they are written."""
+    """A problem for each parameter that no field of ``documents`` (before expansion) uses."""
     if not isinstance(parameters, Mapping) or not parameters:
         return []
     texts = [text for document in documents for text in _texts(document)]
@@ -52,5 +52,5 @@ def _uses(text: str, key: str) -> bool:
     try:
         return key in referenced_fields(text, "Param")
     except ExpressionError:
-        # The text stays as it is; that it was meant as a use is still to be seen.
+        # An invalid template stays unchanged; a use in it still counts.
         return re.search(r"\{\{[^}]*\.Param\." + re.escape(key), text) is not None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Edits a YAML text in place, keeping comments, order and style of everything else.
 
-The text's own nodes say where each value stands. What comes of it is read again, and only counts when it
-says what was wanted: aliases and merge keys can make one change appear in two places.
+The positions of the text's YAML nodes say what to replace. The result is loaded again and used only when it
+equals the wanted document, because aliases and merge keys can make one change appear in two places.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from callao.errors import ConfigError
 
 _COMMENT = re.compile(r"(?:^|\s)#", re.MULTILINE)
 _MAX_WIDTH = 10**6
-"""Columns: a value that stood on one line stays on one."""
+"""Columns: prevents that PyYAML breaks a long value over several lines."""
 
 
 def patched(
     text: str, document: Mapping[str, object], source_lines: SourceLines | None = None
 ) -> str | None:
-    """``text`` changed to say ``document``; None where that cannot be without losing a comment, or where the
-    text is no document.
+    """``text`` edited so that it loads as ``document``. None when a comment would be lost, or when the text
+    is not a YAML mapping.
 
-    :param passages: how entries are written that ``text`` has not.
+    :param source_lines: the source lines of entries that ``text`` does not have, with their comments.
     """
     try:
         before = load(text, "lima.yaml")
@@ -51,12 +51,12 @@ def patched(
 
 
 class _CommentLost(Exception):
-    """A change that would take a comment with it, or that stands where none can be made."""
+    """A change that would delete a comment, or that cannot be made in place."""
 
 
 @dataclass
 class _Edit:
-    """The changes of one text, by where they stand in the original."""
+    """The changes of one text, by their offsets in the original."""
 
     text: str
     source_lines: SourceLines
@@ -70,7 +70,7 @@ class _Edit:
         self.changes.append((begin, end, new))
 
     def result(self) -> str:
-        """Two insertions in one place stand in the order in which they were made."""
+        """The edited text; insertions at the same offset keep their order."""
         parts, behind = [], 0
         for begin, end, new in sorted(self.changes, key=lambda each: each[:2]):
             if begin < behind:
@@ -103,7 +103,7 @@ class _Edit:
         return self.source_lines.find((*path, key), value) or dump({key: value})
 
     def value(self, key: yaml.Node, node: yaml.Node, before: Any, after: Any, path: EntryPath) -> None:
-        """The value on a key's line."""
+        """Change the value of a key."""
         if isinstance(before, Mapping) and isinstance(after, Mapping) and before and after:
             self._edit_or_replace(lambda: self.mapping(node, before, after, path), key, node, after)
         elif isinstance(before, list) and isinstance(after, list) and before and after:
@@ -114,7 +114,7 @@ class _Edit:
     def _edit_or_replace(
         self, change: Callable[[], None], key: yaml.Node, node: yaml.Node, after: Any
     ) -> None:
-        """Inside of it where that works, else as a whole."""
+        """Edit inside the value if possible, else replace it as a whole."""
         kept = list(self.changes)
         try:
             change()
@@ -164,7 +164,7 @@ class _Edit:
 
     def _replace_value(self, key: yaml.Node, node: yaml.Node, after: Any) -> None:
         begin, end = node.start_mark.index, _end(self.text, node)
-        if after and not isinstance(after, str):  # what becomes empty takes its comments with it
+        if after and not isinstance(after, str):  # a value that becomes empty may lose its comments
             self._refuse_comments(node)
         plain = _inline(after)
         colon = self.text.index(":", key.end_mark.index) + 1
@@ -179,7 +179,7 @@ class _Edit:
         rest = self.text[end : self._line_end(end)].strip()
         name, column = key.start_mark.index, key.start_mark.column
         block = _indented(dump({key.value: after}), column).rstrip("\n")
-        if rest:  # a comment beside the value: above it, since a script would take it in
+        if rest:  # move a comment beside the value above it, because a block scalar would include it
             if not rest.startswith("#"):
                 raise _CommentLost
             self.replace(end, self._line_end(end) - 1, "")
@@ -200,12 +200,12 @@ class _Edit:
         )
 
     def _lines(self, parts: Sequence[str], at: int) -> str:
-        """Whole lines, also behind a last line that has no end."""
+        """Whole lines; begins with a line break when the text's last line has none."""
         new = "".join(parts)
         return f"\n{new}" if new and at and self.text[at - 1] != "\n" else new
 
     def _dashes(self, node: yaml.SequenceNode) -> list[int]:
-        """Where the line of each item begins."""
+        """The offset at which the line of each item begins."""
         found: list[int] = []
         for item in node.value:
             begin = self._line_begin(self.text.rfind("-", 0, item.start_mark.index + 1))
@@ -215,7 +215,7 @@ class _Edit:
         return found
 
     def _refuse_comments(self, node: yaml.Node) -> None:
-        """Comments inside of a node; in a scalar, # is text."""
+        """Refuse comments inside a node; in a scalar, # is text."""
         begin, end = node.start_mark.index, _end(self.text, node)
         for scalar in _scalars(node):
             if _COMMENT.search(self.text[begin : scalar.start_mark.index]):
@@ -228,13 +228,14 @@ class _Edit:
         return self.text.rfind("\n", 0, at) + 1
 
     def _line_end(self, at: int) -> int:
-        """Behind the line's end."""
+        """The offset after the line's end."""
         found = self.text.find("\n", at)
         return len(self.text) if found < 0 else found + 1
 
 
 def _end(text: str, node: yaml.Node) -> int:
-    """Where a node's own text ends; PyYAML has comments and blank lines behind a block in it."""
+    """The offset at which a node's own text ends; PyYAML's mark includes comments and blank lines after
+    it."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         key, value = last if isinstance(last, tuple) else (last, last)
@@ -244,7 +245,7 @@ def _end(text: str, node: yaml.Node) -> int:
 
 
 def _scalars(node: yaml.Node) -> Iterator[yaml.Node]:
-    """In the text's order."""
+    """The scalars of a node, in the text's order."""
     if not isinstance(node, yaml.CollectionNode):
         yield node
         return
@@ -254,7 +255,7 @@ def _scalars(node: yaml.Node) -> Iterator[yaml.Node]:
 
 
 def _inline(value: Any) -> str | None:
-    """A value as it stands beside its key; None for one that takes lines of its own."""
+    """A value written on its key's line; None for a value that needs several lines."""
     if isinstance(value, str) and "\n" in value:
         return None
     if isinstance(value, dict | list) and value:

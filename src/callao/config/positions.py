@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the line and column of a problem in its YAML text.
 
-Plain dicts know no lines, so the text is read again; only when something is wrong, as it takes as
-long as the first time.
+Plain dicts have no lines, so the text is parsed a second time, only when there is a problem.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 def locate_problems(problems: Sequence[Problem], text: str, *, layer: bool = False) -> list[Problem]:
-    """The problems with line and column of their paths in ``text``; what is missing there stands at
-    the nearest that is not. A problem that has a line already keeps it.
+    """The problems with the lines and columns of their paths in ``text``. A missing field gets the position
+    of the nearest parent that exists. A problem that has a line already keeps it.
 
-    :param layer: ``text`` is one of several that were merged: only what it holds itself is found in
-        it. The place of a list's entry may be another in the merged document, so there the value
-        must be the same, too. Ask layer by layer, the most specific first.
+    :param layer: ``text`` is one of several merged texts: only fields that it contains are located. Because
+        indices may differ in the merged document, the value of a list's entry must be equal, too. Call this
+        for each text, the most specific first.
     """
     try:
         root = yaml.compose(text, Loader=_Loader)
@@ -46,7 +45,7 @@ def _located(problem: Problem, root: yaml.Node, layer: bool) -> Problem:
 
 
 def _walk(node: yaml.Node, path: str) -> tuple[Any, yaml.Node, str]:
-    """As far along ``path`` as the nodes go: the mark, the node, and what of the path is left."""
+    """Follow ``path`` as far as nodes exist: the mark, the node, and the rest of the path."""
     mark = node.start_mark
     while path:
         found = _item(node, path) if isinstance(node, yaml.SequenceNode) else _entry(node, path)
@@ -65,7 +64,7 @@ def _item(node: yaml.Node, path: str) -> tuple[Any, yaml.Node, str] | None:
 
 
 def _entry(node: yaml.Node, path: str) -> tuple[Any, yaml.Node, str] | None:
-    """Keys may hold dots themselves (``hostResolver.hosts``): the longest that fits is meant."""
+    """Keys may contain dots (in ``hostResolver.hosts``), so the longest key that matches is taken."""
     fitting = [
         (len(key.value), key, value)
         for key, value in _entries(node, set())
@@ -78,7 +77,7 @@ def _entry(node: yaml.Node, path: str) -> tuple[Any, yaml.Node, str] | None:
 
 
 def _entries(node: yaml.Node, seen: set[int]) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
-    """A mapping's own entries, then those that ``<<`` takes in."""
+    """A mapping's own entries, then those merged by ``<<``."""
     if not isinstance(node, yaml.MappingNode) or id(node) in seen:
         return
     seen.add(id(node))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Validation rules between fields, and between the file and this host. Reports every problem.
 
-Input is filled and expanded. Whatever a driver cannot do is the driver's to say.
+The input has defaults filled in and templates expanded. Drivers validate what they do not support
+themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from callao.errors import Problem
 
 _HOSTNAME = "letters, digits and '-', at most 63 of them, neither first nor last a '-'"
 _WILDCARD = "*"
-"""A name that speaks of all entries of a base; it may be left over."""
+"""The name by which an entry of a base applies to all entries; it may remain after merging."""
 
 Document = Mapping[str, Any]
 Problems = Iterator[Problem]
@@ -48,10 +49,10 @@ _NOT_IN_WINDOWS = ("ansible", "boot", "yq")
 
 
 def rule_problems(filled: Document, *, given: Document, sockets: Path) -> list[Problem]:
-    """Every rule that ``filled`` breaks.
+    """A problem for every rule that ``filled`` breaks.
 
-    :param given: the document before its defaults.
-    :param sockets: where relative sockets of the host will be.
+    :param given: the document before defaults.
+    :param sockets: the folder of host sockets whose paths are relative.
     """
     everything = {**filled, "_given": given, "_sockets": str(sockets)}
     return [problem for rule in _RULES for problem in rule(everything)]
@@ -66,7 +67,7 @@ def _hostname(filled: Document) -> Problems:
 def _base(filled: Document) -> Problems:
     base = filled["_given"].get("base")
     if base:
-        yield Problem("base", base, "is still to be taken in", "a template's, which is resolved before")
+        yield Problem("base", base, "is not resolved", "base in a template only, which is resolved before")
 
 
 def _mounts(filled: Document) -> Problems:
@@ -101,7 +102,7 @@ def _not_a_directory(location: str) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        return f"cannot be looked at ({getattr(error, 'strerror', None) or error})"
+        return f"is not accessible ({getattr(error, 'strerror', None) or error})"
 
 
 def _disks(filled: Document) -> Problems:
@@ -152,7 +153,7 @@ def _sudo(filled: Document, passwordless: bool) -> Problems:
 
 
 def _system(filled: Document) -> Problems:
-    """Fields that the guest's system and architecture exclude."""
+    """Fields that are not available for the guest's operating system or architecture."""
     arch = filled["arch"]
     if filled.get("tpm") and arch not in _TPM_ARCHES:
         yield Problem("tpm", True, f"is not for arch {arch}", ", ".join(_TPM_ARCHES))

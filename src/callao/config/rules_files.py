@@ -17,7 +17,7 @@ Problems = Iterator[Problem]
 
 
 def files(filled: Document) -> Problems:
-    """Each has a location and a digest that can be one; parts of an image fit it."""
+    """Each file has a location and a well-formed digest; kernel and initrd have the image's architecture."""
     if not filled["images"]:
         yield Problem("images", [], "is empty", "at least one image")
     for index, image in enumerate(filled["images"]):
@@ -57,7 +57,7 @@ def _file(file: Document, place: str) -> Problems:
 
 
 def digest(file: Document, place: str) -> Problems:
-    """Of anything that may have one."""
+    """The digest of a record that may have one is well-formed."""
     value = file.get("digest")
     if value and not DIGEST.fullmatch(value):
         yield Problem(f"{place}.digest", value, "is not a digest", A_DIGEST)

@@ -23,7 +23,7 @@ _KINDS = "exactly one of lima, socket and vzNAT"
 
 
 def forwards(filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """Addresses, ranges and sockets that fit each other."""
+    """Rules of port forwarding: addresses, port ranges and sockets."""
     given = filled["_given"].get("portForwards") or []
     for index, rule in enumerate(filled["portForwards"]):
         place = f"portForwards[{index}]"
@@ -46,7 +46,7 @@ def forwards(filled: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _ports(given: Mapping[str, Any], side: str, place: str) -> Iterator[Problem]:
-    """The ports that one side sets itself."""
+    """The ports of one side, as the user wrote them."""
     port, ports = given.get(f"{side}Port"), given.get(f"{side}PortRange")
     where = f"{place}.{side}Port" if port is not None else f"{place}.{side}PortRange"
     if port is not None and ports is not None and port != ports[0]:
@@ -88,7 +88,7 @@ def _socket(value: str, path: str, place: str) -> Iterator[Problem]:
 
 
 def copies(filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """Both ends of what is copied to the host."""
+    """Both paths of each entry of ``copyToHost``."""
     for index, entry in enumerate(filled.get("copyToHost", [])):
         for side in ("guest", "host"):
             path = entry.get(side)
@@ -99,7 +99,7 @@ def copies(filled: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """Each of one kind, with a name and an address of its own."""
+    """Each network has exactly one kind, and a unique interface and MAC address."""
     seen: set[str] = set()
     for index, network in enumerate(filled["networks"]):
         place = f"networks[{index}]"
@@ -134,7 +134,7 @@ def _is_not_a_socket(path: str) -> bool:
 
 
 def resolver(filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """``dns`` is for when the host's resolver is off."""
+    """``dns`` needs ``hostResolver.enabled: false``; names of ``hosts`` are well-formed."""
     dns = filled.get("dns", [])
     if dns and (filled.get("hostResolver") or {}).get("enabled", True):
         yield Problem(

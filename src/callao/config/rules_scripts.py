@@ -24,14 +24,14 @@ _MODES = {
     "format": _FILES,
     "playbook": ("ansible",),
 }
-"""The modes where Lima lets a field be; that it acts on it is another matter."""
+"""The modes with which Lima accepts a field, whether it uses it or not."""
 
 _OCTAL = re.compile(r"0*[0-7]{1,4}")
 _OWNER = re.compile(r"[A-Za-z0-9_.{}$-]+(?::[A-Za-z0-9_.{}$-]+)?")
 
 
 def provision(filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """Each entry has what its mode needs and nothing that only another's may have."""
+    """Each entry has the fields that its mode needs, and none that belongs to other modes only."""
     given = filled["_given"].get("provision") or []
     for index, (entry, given_entry) in enumerate(zip(filled["provision"], given, strict=True)):
         place, mode = f"provision[{index}]", entry["mode"]
@@ -87,10 +87,9 @@ def probes(filled: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _locator(entry: Mapping[str, Any], place: str, *, unread: bool) -> Iterator[Problem]:
-    """``file`` is taken in when a template is resolved.
+    """``file`` is replaced by the file's text when a template is resolved.
 
-    :param unread: what is left of it here would be empty text to all others: a probe that passes, a
-        file without content.
+    :param unread: a ``file`` that is still here is a problem, because the script or content would be empty.
     """
     file = entry.get("file")
     if file is None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""jq in a process of its own, for programs and inputs of others: bounded in time and memory, without the
-environment, which a program could print.
+"""Runs untrusted jq programs in a separate process with limits of time and memory, and with an empty
+environment, because a program can print environment variables.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ json.dump(results, sys.stdout)
 
 
 class JqFailed(Exception):
-    """The program is none, or cannot be applied; the text is jq's."""
+    """The program is invalid or fails; the text is jq's error message."""
 
 
 def run_jq(program: str, value: Any) -> list[Any]:
     """The results of ``program`` on ``value``.
 
-    :raises JqFailed: when it makes nothing of it, or takes too much.
+    :raises JqFailed: when the program is invalid, fails, or exceeds the limits.
     """
     try:
         done = subprocess.run(

@@ -31,7 +31,7 @@ Scalar = None | bool | int | float | str
 
 
 class NullKey(str):
-    """The name of a null key: the empty one, as in Go's maps of text; but nobody wrote an empty name."""
+    """A null key, which is an empty string in Go's maps; distinct from an empty string in the document."""
 
     __slots__ = ()
 
@@ -75,7 +75,7 @@ def _integer(digits: str, base: int, negative: bool) -> int | None:
 
 
 def as_text(value: bool | int | float | str) -> str:
-    """A scalar where text belongs, as Go prints it: ``0644`` is ``420``, ``1.10`` is ``1.1``."""
+    """A scalar as text, as Go prints it: ``0644`` becomes ``420``, ``1.10`` becomes ``1.1``."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return _float_text(value) if isinstance(value, float) else str(value)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 MASK = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
-"""As Ansible itself writes in the place of such a value."""
+"""Ansible's own replacement for such a value."""
 
 _NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
 """Names of variables that hold secrets."""
@@ -16,10 +16,10 @@ _READ_BY_OTHERS = 0o077
 
 
 def masked(document: Mapping[str, object]) -> dict[str, object]:
-    """The document without secrets, to be shown.
+    """The document with secrets masked, for a diff.
 
-    Masked are values of ``env`` and ``param`` whose name says that they are secret, and the content of a
-    ``provision`` entry of mode ``data`` whose ``permissions`` keep everybody but its owner out.
+    Masks values of ``env`` and ``param`` whose names suggest a secret, and the content of ``provision``
+    entries of mode ``data`` whose ``permissions`` allow access by the owner only.
     """
     found = dict(document)
     for field in ("env", "param"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from callao.config.schema import Config, Mount, MountType
 
 DEVICE_TYPES = frozenset({MountType.P9, MountType.VIRTIOFS})
-"""Types that are devices of the machine; the others are not the hypervisor's business."""
+"""Mount types that are devices of the machine; the hypervisor has no part in the others."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,15 @@ class GuestMount:
 
 
 def mount_tag(mount: Mount) -> str:
-    """Lima's: the location and the mount point, hashed. Tags have at most 31 bytes (virtio-v1.2, 5.11.4)."""
+    """The mount's device tag, as in Lima: a hash of location and mount point, because tags have at most 31
+    bytes (virtio-v1.2, 5.11.4).
+    """
     digest = hashlib.sha256(f"{mount.location}:{mount.mount_point}".encode()).hexdigest()
     return f"lima-{digest[:16]}"
 
 
 def guest_mount(mount: Mount, kind: MountType) -> GuestMount:
-    """For a type of :data:`DEVICE_TYPES`; see the kernel's Documentation/filesystems/9p.rst."""
+    """The arguments of mount(8) for a type of :data:`DEVICE_TYPES`; see Documentation/filesystems/9p.rst."""
     options = ["rw" if mount.writable else "ro"]
     if kind is MountType.P9:
         options += [

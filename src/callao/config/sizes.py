@@ -16,10 +16,10 @@ ALLOWED = "a size such as 4GiB, 512MiB, or a number of bytes"
 
 
 def parse_size(value: str | int) -> int:
-    """Bytes. Units are binary, with and without the ``i``, as docker/go-units' RAMInBytes has them.
+    """The size in bytes. Units are binary, with and without the ``i``, as in docker/go-units' RAMInBytes.
     A fraction of a byte is cut off.
 
-    :raises ValueError: for anything else.
+    :raises ValueError: for text that is not a size.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return _bounded(value)
@@ -48,7 +48,7 @@ def size_of_environment(variable: str, default: str) -> int:
 
 
 def _bounded(number: int) -> int:
-    """Within what qemu, the kernel and Go's int64 take."""
+    """Checks that the number fits into Go's int64, which QEMU and the kernel accept, too."""
     if not 0 <= number <= _MAX:
         raise ValueError(number)
     return number

@@ -13,14 +13,14 @@ from callao.config.yamltext import dump_value, load
 from callao.errors import ConfigError
 
 EntryPath = tuple[str, ...]
-"""The keys on the way to an entry; ``-`` for one of a list, followed by its name on the way into it."""
+"""The keys from the root to an entry; ``-`` for an entry of a list, and ``-NAME`` for a key inside it."""
 
 ITEM = "-"
 _NAMES = ("mountPoint", "location", "name", "interface")
 
 
 def item_key(item: object) -> str:
-    """The way into an entry of a list: entries that are merged have one name."""
+    """The path element for keys inside a list's entry: ``-NAME``, as merging identifies entries by name."""
     if not isinstance(item, Mapping):
         return ITEM
     return next((f"{ITEM}{item[key]}" for key in _NAMES if isinstance(item.get(key), str)), ITEM)
@@ -28,12 +28,12 @@ def item_key(item: object) -> str:
 
 @dataclass(frozen=True)
 class SourceLines:
-    """Lines by place and value. Of two ways to write the same at one place neither counts."""
+    """Source lines by path and value. None where two texts write the same value differently."""
 
     lines: dict[tuple[EntryPath, str], str | None] = field(default_factory=dict)
 
     def find(self, path: EntryPath, value: object) -> str | None:
-        """The lines, at column 0 and with their last line break; None where nothing is known."""
+        """The lines, dedented to column 0 and ending with a line break; None when they are not known."""
         return self.lines.get((path, dump_value(value)))
 
     def collect(self, text: str) -> None:
@@ -61,7 +61,7 @@ class SourceLines:
         try:
             read = load(source if path[-1] != ITEM else f"{ITEM}:\n{source}", "")
         except ConfigError:
-            return  # an alias of what stands elsewhere, or a key behind a dash
+            return  # the lines contain an alias of another place, or a key after a dash
         if "#" not in source or list(read) != [path[-1]]:
             return
         value = read[path[-1]]
@@ -73,13 +73,13 @@ class SourceLines:
 
 
 def _scalar_values(node: yaml.Node) -> dict[str, object]:
-    """What a mapping says in one word each."""
+    """The scalar values of a mapping."""
     entries = node.value if isinstance(node, yaml.MappingNode) else ()
     return {str(key.value): value.value for key, value in entries if isinstance(value, yaml.ScalarNode)}
 
 
 def _last_line(node: yaml.Node) -> int:
-    """The line in which a node's own text ends; PyYAML has comments and blank lines behind a block in it."""
+    """The line in which a node's own text ends; PyYAML's mark includes comments and blank lines after it."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return max(_last_line(each) for each in (last if isinstance(last, tuple) else (last,)))
@@ -89,7 +89,7 @@ def _last_line(node: yaml.Node) -> int:
 
 
 def _entry_lines(lines: Sequence[str], first: int, last: int, column: int) -> str:
-    """Lines from ``first`` on, and comments of the same column right above, moved to column 0."""
+    """The lines ``first`` to ``last`` and the comments directly above, dedented to column 0."""
     begin = first
     while begin > 0 and lines[begin - 1].startswith(" " * column + "#"):
         begin -= 1

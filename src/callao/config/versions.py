@@ -9,7 +9,7 @@ Key = tuple[tuple[int, ...], bool, tuple[tuple[bool, int, str], ...]]
 
 
 def version(text: str) -> Key:
-    """``text`` as something to compare: 2.0.0-alpha.1 is less than 2.0.0-beta, and both less than 2.0.0."""
+    """A sort key of a version: 2.0.0-alpha.1 is less than 2.0.0-beta, and both are less than 2.0.0."""
     numbers, _, rest = text.strip().removeprefix("v").partition("+")[0].partition("-")
     found = [int(number) for number in re.findall(r"\d{1,18}", numbers)][:3]
     identifiers = tuple(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads YAML text as Lima does, and writes it in a readable style.
 
-PyYAML's C parser makes the nodes, as it is the quickest there is; what they mean is decided here, as its
-constructors know YAML 1.1 alone.
+PyYAML's C parser makes the nodes, because it is the fastest. Their values are computed in
+:mod:`callao.config.nodes`, because PyYAML's constructors implement YAML 1.1 only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from callao.errors import ConfigError, Problem
 
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _PARSER_ERRORS = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
-"""PyYAML lets all but the first through: for a tag that is none, and for too many brackets."""
+"""Errors of PyYAML's parser: all but the first escape from it, for malformed tags and for deep nesting."""
 
 
 _SEPARATOR = re.compile(r"^(?:---|\.\.\.)(?:\s|$)", re.MULTILINE)
@@ -31,7 +31,7 @@ class _BlockDumper(_Dumper):  # type: ignore[misc]
 
 
 def _represent_text(dumper: Any, text: str) -> Any:
-    """Quoted where YAML 1.1 sees more than text, which PyYAML does itself, or Lima's library."""
+    """Quotes text that Lima's library would not read as text; PyYAML quotes for YAML 1.1 itself."""
     style = "|" if "\n" in text else None if isinstance(resolve(text), str) else "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
@@ -43,7 +43,7 @@ _BlockDumper.add_representer(NullKey, lambda dumper, _key: dumper.represent_none
 def load(text: str, source: str) -> dict[str, object]:
     """The first document of a YAML text; an empty one is an empty mapping.
 
-    :param source: where the text is from, for messages.
+    :param source: the file of the text, for messages.
     :raises ConfigError: for text that is not YAML, with line and column; for keys that repeat; for
         anything that is not a mapping with names as keys.
     """

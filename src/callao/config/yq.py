@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Translates yq expressions to jq, where both mean the same.
 
-The two languages share their looks, not their grammar: operators bind otherwise (``and`` and ``or`` less
-than ``|`` in yq), ``.a-b`` is one key in yq, ``==`` compares with a pattern there. What is read here has one
-meaning in both; all else is refused by name. See yq's manual, "Operators", and jq's.
+The languages look alike, but their grammars differ: in yq, ``and`` and ``or`` have a lower precedence than
+``|``, ``.a-b`` is one key, and ``==`` matches patterns. Only expressions with the same meaning in both are
+translated; all others are refused with the reason. See yq's manual, "Operators", and jq's.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ class _Token:
     kind: str
     text: str
     space_before: bool
-    """Whether white space stands before it."""
+    """Whether white space precedes it."""
 
 
 def yq_to_jq(expression: str) -> str:
     """The expression in jq's syntax.
 
-    :raises Foreign: for one that jq has not, or means otherwise.
+    :raises Unsupported: when jq lacks a part of it, or evaluates it differently.
     """
     parser = _Parser(_tokens(expression))
     text = parser.pipe()
@@ -112,7 +112,7 @@ class _Parser:
             raise Unsupported(f"{found} stands where {text!r} is expected")
 
     def pipe(self) -> str:
-        """Statements one after another: the loosest in both, where no ``and`` and ``or`` stands beside."""
+        """Statements joined by ``|``, the lowest precedence in both languages without ``and`` and ``or``."""
         self.depth += 1
         if self.depth > _MAX_DEPTH:
             raise Unsupported(f"it is more than {_MAX_DEPTH} levels deep")
@@ -235,7 +235,7 @@ class _Parser:
         return text
 
     def _list_of_one(self) -> str:
-        """``["a"]`` and ``[1]``, which look like what follows a path."""
+        """``["a"]`` and ``[1]``: lists that look like an index."""
         token = self.tokens[self.at]
         inside = token.text[1:-1].strip()
         if ":" in inside and not inside.startswith('"'):

@@ -15,7 +15,7 @@ _MAX_PLAIN_EXPONENT = 6
 
 def format_float(value: float, verb: str, precision: int) -> str:
     """
-    :param form: one of ``b``, ``e``, ``E``, ``f``, ``g``, ``G``, ``x`` and ``X``.
+    :param verb: one of ``b``, ``e``, ``E``, ``f``, ``g``, ``G``, ``x`` and ``X``.
     """
     if verb == "b":
         return _binary(value)

@@ -179,7 +179,7 @@ def _settled(
 ) -> Desired:
     """``vmType`` and ``arch`` are resolved once and written down: they never change after.
 
-    :param lies_in: where the instance is now, if there is one.
+    :param current_dir: where the instance is now, if there is one.
     :param text: whose comments lima.yaml shall have; without one, it keeps its own.
     """
     warnings: list[Problem] = []

@@ -20,7 +20,7 @@ class Server:
 class NameServers:
     """Reads the file again when it is another: a VPN, a new network.
 
-    :param ours: ports of 127.0.0.1 that lead back to ourselves.
+    :param own_ports: ports of 127.0.0.1 that lead back to ourselves.
     """
 
     def __init__(self, path: Path, *, port: int = 53, own_ports: Collection[int] = ()) -> None:

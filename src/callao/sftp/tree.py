@@ -92,7 +92,7 @@ class Tree:
     def place(self, path: str, *, follow_last: bool = False) -> Iterator[OpenatPath]:
         """Where a client's path leads; the place is good inside the ``with``.
 
-        :param through: follow a link in the last position too, where links are followed at all.
+        :param follow_last: follow a link in the last position too, where links are followed at all.
         """
         held: list[int] = []
         try:

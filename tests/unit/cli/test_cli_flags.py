@@ -109,10 +109,10 @@ def test_a_flag_changes_what_it_names_and_the_original_stays(
         ({"mount": ("/a",), "mount_none": True}, "--mount-none and --mount exclude each other."),
         ({"mount_only": ("/a",), "mount_none": True}, "--mount-none and --mount-only exclude each other."),
         ({"expressions": (".cpus = ",)}, "--set: '.cpus = ': jq:"),
-        ({"expressions": (".cpus",)}, "--set: '.cpus': does not come to one lima.yaml"),
-        ({"expressions": ("empty",)}, "does not come to one lima.yaml"),
+        ({"expressions": (".cpus",)}, "--set: '.cpus': its result is not one mapping"),
+        ({"expressions": ("empty",)}, "its result is not one mapping"),
         ({"expressions": (".cpus.x = 1",)}, "--set: '.cpus.x = 1': jq:"),
-        ({"expressions": ("., .",)}, "does not come to one lima.yaml"),
+        ({"expressions": ("., .",)}, "its result is not one mapping"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_is_named_with_what_can(flags: dict[str, Any], words: str) -> None:

@@ -65,7 +65,7 @@ def test_a_cut_value_of_an_instance_that_is_there_is_told_and_refuses_no_start()
         ({"firmware": {"images": [{"location": "/f.fd"}]}}, "firmware.images: has no effect"),
         ({"containerd": {"user": True}}, "containerd: is not installed"),
         ({"video": {"display": "vnc"}}, "video: has no effect"),
-        ({"rosetta": {"enabled": True}}, "rosetta: is where vmOpts.vz.rosetta was before"),
+        ({"rosetta": {"enabled": True}}, "rosetta: is deprecated: use vmOpts.vz.rosetta"),
         ({"provision": [{"script": SCRIPT, "expression": ".a"}]}, "provision[0].expression: has no effect"),
         ({"provision": [{"script": "\n#!/bin/sh\n"}]}, "provision[0].script: its #! line is not the first"),
         ({"provision": [{"script": "echo $LIMA_CIDATA_NAME"}]}, "provision[0].script: names LIMA_CIDATA"),

@@ -39,7 +39,7 @@ class Line(NamedTuple):
 def parse_line(words: Sequence[str], flags: CommonFlags) -> Line | None:
     """The command that a line calls, where it is a quick one and the line is plain.
 
-    :param said: takes the flags that are common to all commands; only to be believed when there is a line.
+    :param flags: takes the flags that are common to all commands; only to be believed when there is a line.
     """
     if "_CALLAO_COMPLETE" in os.environ:
         return None
