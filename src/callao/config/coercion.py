@@ -55,14 +55,14 @@ MINIMUM_SIZES: dict[tuple[type, str], int] = {
     (Config, "disk"): 1,
     (P9, "msize"): 4096,
 }
-"""Bytes; whatever has a place here is a size."""
+"""The fields that are sizes, and their minimum in bytes."""
 
 _FILE_ONLY_FIELDS: dict[type, dict[str, Any]] = {
     Config: {"base": tuple[Locator, ...], "rosetta": Rosetta},
     PortForward: {"guestPort": int, "hostPort": int},
 }
 _INTERNAL_FIELDS = frozenset({(VMOpts, "others")})
-"""Fields of the effective configuration that the file has not."""
+"""Fields of the effective configuration that do not exist in the file."""
 
 SHORTHAND_FIELDS: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
 """Records that may be written as the string that is their one required field."""
@@ -71,7 +71,7 @@ SINGLE_OR_LIST = frozenset({(Config, "base")})
 """Lists that may be written as their one entry."""
 
 DEFAULT_KEYWORD_FIELDS = frozenset({(Config, "arch"), (Config, "os")})
-"""Where ``default`` is what is filled in when nothing is said."""
+"""Fields whose value ``default`` means that the field is not set."""
 
 _FILES = ("arch", "digest")
 UNSET_WHEN_ZERO: dict[type, frozenset[str]] = {
@@ -100,7 +100,7 @@ UNSET_WHEN_ZERO: dict[type, frozenset[str]] = {
     Network: frozenset({"lima", "socket", "macAddress", "interface"}),
     User: frozenset({"home"}),
 }  # fmt: skip
-"""By record, the fields where "" or 0 means that nothing is said: what Lima writes there itself."""
+"""By record, the fields whose value "" or 0 means that the field is not set; Lima writes these values."""
 
 INTEGER_RANGES = {
     "cpus": (1, 4096),
@@ -111,17 +111,17 @@ INTEGER_RANGES = {
     "metric": (0, 2**32 - 1),
     "queueSize": (1, 2**15),
 }
-"""Of whole numbers, by key. A split ring of virtio has at most 32768 entries."""
+"""The ranges of integer fields, by key. A split virtqueue has at most 32768 entries."""
 
 PORT_RANGE = (1, 65535)
 
 NOT_TRUNCATED = frozenset({"cpus", "queueSize"})
-"""Whole numbers of which Lima cuts a fraction off, and we do not: 2.5 CPUs are a mistake."""
+"""Integer fields whose fraction Lima cuts off and Callao refuses, because 2.5 CPUs are a mistake."""
 
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _MAX_NUMBER_LENGTH = 40
 _MAX_UNKNOWN_KEYS = 50
-"""Unknown keys that are told one by one."""
+"""Unknown keys that get a warning each; one more warning stands for all others."""
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a string", float: "a number"}
 
@@ -129,7 +129,7 @@ _TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "a string", fl
 def coerce(
     document: Mapping[str, object], vm_type: str | None = None
 ) -> tuple[dict[str, Any], Problems, Problems]:
-    """``document`` with its scalars in the schema's types, without what is null, unset or unknown.
+    """``document`` with its scalars in the schema's types, without null, unset and unknown fields.
 
     The second is what is wrong, the third what is unknown: Lima goes on without it.
 
@@ -149,7 +149,7 @@ def coerce(
 
 
 def _usable_options(options: Mapping[Any, object], vm_type: str) -> dict[str, object]:
-    """Without what is wrong with the options of drivers that the machine is not of."""
+    """The options without those of other drivers that are invalid."""
     kept: dict[str, object] = {}
     for driver, record in fields_of(VMOpts).items():
         if driver in options:
@@ -161,7 +161,7 @@ def _usable_options(options: Mapping[Any, object], vm_type: str) -> dict[str, ob
 
 
 def _options_of_other_drivers(options: object, shaped: object) -> dict[str, object]:
-    """The driver options of a document, without those that ``shaped`` has."""
+    """The driver options of a document that ``shaped`` does not contain; they are kept unchanged."""
     if not isinstance(options, Mapping) or not isinstance(shaped, Mapping | None):
         return {}
     known = shaped or {}
@@ -177,14 +177,14 @@ def _options_of_other_drivers(options: object, shaped: object) -> dict[str, obje
 
 
 def schema_problems(document: Mapping[str, object]) -> Problems:
-    """Every place in ``document`` that is not as lima.yaml is, unknown keys among them."""
+    """Every field of ``document`` that does not conform to the schema, and every unknown key."""
     _, wrong, unknown = coerce(document)
     return wrong + unknown
 
 
 @cache
 def fields_of(record: type) -> dict[str, Any]:
-    """The record's keys as the file has them, with their types."""
+    """The record's keys, as spelled in the file, and their types."""
     hints = typing.get_type_hints(record)
     fields = [each for each in msgspec.structs.fields(record) if (record, each.name) not in _INTERNAL_FIELDS]
     known = {each.encode_name: hints[each.name] for each in fields}
@@ -192,7 +192,7 @@ def fields_of(record: type) -> dict[str, Any]:
 
 
 def is_unset(record: type, key: str, item: object) -> bool:
-    """Whether the field says nothing: null, or a zero value of Go's where that is the same."""
+    """Whether the field is not set: null, or Go's zero value in a field where that means the same."""
     if item is None:
         return True
     if (record, key) in DEFAULT_KEYWORD_FIELDS and item == "default":
@@ -233,7 +233,9 @@ class _Coercion:
         return shaped
 
     def _add_unknown(self, key: object, place: str, item: object, known: Mapping[str, Any]) -> None:
-        """Thousands of keys are one mistake, and a name like each takes its time to be found."""
+        """Limits the number of problems: a document may have thousands of unknown keys, and finding a
+        similar name for each is slow.
+        """
         if len(self.unknown) < _MAX_UNKNOWN_KEYS:
             self.unknown.append(_unknown(key, place, item, known))
         elif len(self.unknown) == _MAX_UNKNOWN_KEYS:
@@ -245,7 +247,7 @@ class _Coercion:
         if (record, key) in SINGLE_OR_LIST and not isinstance(item, list | tuple):
             return [self._value(typing.get_args(kind)[0], item, place)]
         if (record, key) == (Provision, "permissions") and isinstance(item, int | float):
-            # Whoever read it as a number may have read its digits as octal ones: see nodes.py.
+            # A YAML reader may have read the digits as an octal number: see nodes.py.
             return self._add_problem(place, item, "is a number", 'octal digits in quotes, such as "644"')
         return self._value(kind, item, place)
 
@@ -355,7 +357,8 @@ def _converted(kind: type, value: object) -> Any:
 
 
 def _number(text: str) -> float | int | None:
-    """Text as Go's ParseFloat reads it: that is how Lima's library takes it for a whole number."""
+    """A number in a string, as Go's ParseFloat reads it, because Lima's library accepts it for an
+    integer."""
     if not _NUMBER.fullmatch(text) or len(text) > _MAX_NUMBER_LENGTH:
         return None
     return float(text) if text.strip("+-0123456789") else int(text)

@@ -25,11 +25,11 @@ _BY_SUFFIX = {
 
 
 class NotEdited(Exception):
-    """The file stays as it is; the text says why."""
+    """The file cannot be edited; the text says why."""
 
 
 def form_of(form: str, path: str) -> str:
-    """``json``, ``yaml``, or one that is not built."""
+    """``json``, ``yaml``, or the name of a format that is not implemented."""
     return _BY_SUFFIX.get(PurePosixPath(path).suffix, "yaml") if form == "auto" else form
 
 

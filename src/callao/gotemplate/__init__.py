@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Go's text/template: the language of ``{{…}}`` in lima.yaml, read and evaluated exactly.
 
-Templates are not trusted: what they may cost is bounded.
+Templates are not trusted: their time and output are limited.
 """
 
 from callao.gotemplate.evaluator import MissingValue

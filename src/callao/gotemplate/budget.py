@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Limits on what evaluating a template may cost: templates come from others."""
+"""Limits on the cost of evaluating a template, because templates are not trusted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ _MAX_STEPS = 200_000
 _CHARACTERS_PER_STEP = 64
 
 MAX_CHARACTERS = 4 * 2**20
-"""Characters of a template, and of what it comes to: Lima's limit for a whole lima.yaml."""
+"""Characters of a template and of its result: Lima's limit for a whole lima.yaml."""
 
 
 class Budget:
-    """Steps of an evaluation; making text costs as well, by its length."""
+    """Counts the steps of an evaluation; output costs steps by its length."""
 
     def __init__(self) -> None:
         self._left = _MAX_STEPS

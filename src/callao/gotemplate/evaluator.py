@@ -28,7 +28,7 @@ from callao.gotemplate.values import (
 )
 
 _MAX_DEPTH = 100
-"""Templates in templates and blocks in blocks; Python's stack is finite."""
+"""Nesting of templates and blocks: limited, because evaluation is recursive."""
 
 
 class _Break(Exception):
@@ -40,24 +40,24 @@ class _Continue(Exception):
 
 
 class _NoArgument:
-    """The last argument of a command that nothing was piped into."""
+    """Stands for the last argument of a command that has no piped value."""
 
 
 _NO_ARGUMENT = _NoArgument()
 
 
 class MissingValue(enum.Enum):
-    """What an action does that has no value, such as the field of a map that has none of that name."""
+    """What an action without a value does, such as one that reads a missing key of a map."""
 
     PRINTED = enum.auto()
-    """As ``<no value>``: Go's way."""
+    """It prints ``<no value>``, as in Go."""
     REFUSED = enum.auto()
 
 
 def evaluate(parsed: Parsed, dot: Value, functions: Mapping[str, Builtin], missing: MissingValue) -> str:
     """
-    :param dot: what ``.`` and ``$`` are at first.
-    :raises ExpressionError: when a value is not there, or not of the kind that its place needs.
+    :param dot: the initial value of ``.`` and ``$``.
+    :raises ExpressionError: when a value is missing, or has the wrong type.
     """
     run = _Execution(parsed, functions, missing)
     run.body(parsed.templates[parsed.root], dot, [("$", dot)])
@@ -130,7 +130,7 @@ class _Execution:
                 if not ran and node.else_body is not None:
                     self.body(node.else_body, dot, variables)
             except _Break:
-                pass  # also out of {{else}}, where Go takes it for this range's
+                pass  # a break in {{else}} counts as one of this range, as in Go
         del variables[known:]
 
     def _elements(self, node: nodes.Range, value: Value) -> Iterator[tuple[Value, Value]]:
@@ -152,7 +152,7 @@ class _Execution:
     def _bind(
         self, pipeline: nodes.Pipeline, index: Value, element: Value, variables: Variables, declared: int
     ) -> None:
-        """With two variables the index comes first; with one it is the element's."""
+        """Two variables are index and element; a single one is the element."""
         names = pipeline.declared
         values = (index, element) if len(names) > 1 else (element,)
         for number, (name, value) in enumerate(zip(names, values, strict=False)):
@@ -162,7 +162,7 @@ class _Execution:
                 variables[declared - len(names) + number] = name, value
 
     def _template(self, node: nodes.TemplateCall, dot: Value, variables: Variables) -> None:
-        """Sees none of the caller's variables."""
+        """The called template does not see the caller's variables."""
         body = self._parsed.templates.get(node.name)
         if body is None:
             raise self._error(node.offset, f"there is no template {node.name!r}")
@@ -208,7 +208,7 @@ class _Execution:
         return self._operand(first, dot, variables)
 
     def _operand(self, operand: nodes.Operand, dot: Value, variables: Variables) -> Value:
-        """As an argument, or a command of one word that is no function."""
+        """Evaluate an argument, or a command of one operand that is not a function."""
         self._spend(operand.offset)
         match operand:
             case nodes.Dot():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Executes the templates in a text, and lists the parameters that they name."""
+"""Executes the templates in a text, and lists the fields that they reference."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from callao.gotemplate.values import Value
 
 
 def execute(text: str, dot: Value, *, name: str = "", missing: MissingValue = MissingValue.PRINTED) -> str:
-    """What ``text`` comes to.
+    """The result of the template ``text``.
 
-    :param dot: what ``.`` is.
-    :param name: of the template, for ``{{template}}``.
-    :raises ExpressionError: when it is no template, or cannot be executed with these values.
+    :param dot: the value of ``.``.
+    :param name: the template's name, for ``{{template}}``.
+    :raises ExpressionError: when the template is invalid, or cannot be executed with these values.
     """
     return text if "{{" not in text else evaluate(_parsed(text, name), dot, BUILTINS, missing)
 
 
 def referenced_fields(text: str, first: str) -> set[str]:
-    """Which ``X`` of ``.FIRST.X`` the templates in ``text`` name.
+    """Every ``X`` of the references ``.FIRST.X`` in ``text``.
 
-    :raises ExpressionError: when ``text`` is no template.
+    :raises ExpressionError: when the template is invalid.
     """
     if "{{" not in text:
         return set()
@@ -51,7 +51,7 @@ Path = tuple[str, ...]
 
 
 def _paths(body: nodes.Body) -> Iterator[Path]:
-    """The names of each field, and of each variable's fields, wherever they stand."""
+    """The path of each field, and of each variable's fields, anywhere in the template."""
     for node in body:
         match node:
             case nodes.Action() | nodes.TemplateCall():

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Floating-point numbers as text, in each of Go's formats. Constants are finite, and nothing computes."""
+"""Formats floating-point numbers as Go does. They are finite, because templates cannot compute with them."""
 
 from __future__ import annotations
 
 import math
 
 SHORTEST = -1
-"""A precision: as many digits as tell the number from its neighbours."""
+"""A precision: the fewest digits that identify the number."""
 
 _MIN_PLAIN_EXPONENT = -4
 _MAX_PLAIN_EXPONENT = 6
-"""``%v`` and ``%g`` write an exponent from here on."""
+"""``%v`` and ``%g`` write an exponent outside of this range."""
 
 
 def format_float(value: float, verb: str, precision: int) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The functions that every Go template has. A mistake in their arguments is a ValueError, in words."""
+"""The built-in functions of Go templates. For invalid arguments they raise ValueError with a description."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&"
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """``least`` and ``most`` are the numbers of arguments it takes; ``most`` is None for any number."""
+    """A function; ``max_arguments`` is None where their number is not limited."""
 
     call: Callable[[Sequence[Value]], Value]
     min_arguments: int
     max_arguments: int | None
     string_arguments: int = 0
-    """How many of the first arguments have to be strings."""
+    """The number of leading arguments that must be strings."""
 
 
 def _index(arguments: Sequence[Value]) -> Value:
@@ -109,7 +109,7 @@ def _call(arguments: Sequence[Value]) -> Value:
 
 
 def _print(arguments: Sequence[Value]) -> str:
-    """Spaces stand between operands neither of which is a string."""
+    """A space separates operands neither of which is a string."""
     parts: list[str] = []
     for at, value in enumerate(arguments):
         if at and not isinstance(value, str) and not isinstance(arguments[at - 1], str):
@@ -128,7 +128,7 @@ def _printf(arguments: Sequence[Value]) -> str:
 
 
 def _join(parts: Sequence[str]) -> str:
-    """Bytes that are UTF-8 together are so in what comes out."""
+    """Joins the parts; bytes of adjacent parts that form UTF-8 together become one character."""
     text = "".join(parts)
     return text if text.isascii() else to_text(to_bytes(text))
 
@@ -207,7 +207,7 @@ def _all_true(arguments: Sequence[Value]) -> Value:
 
 
 SHORT_CIRCUIT = {"and": False, "or": True}
-"""Functions whose arguments are evaluated up to the first that is false, or true."""
+"""Functions whose arguments are evaluated only up to the first that is false, or true."""
 
 BUILTINS: dict[str, Builtin] = {
     "and": Builtin(_all_true, 1, None),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A template's text as tokens, by the lexical rules of Go's text/template."""
+"""Splits a template's text into tokens, by the lexical rules of Go's text/template."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _QUOTED = {
 
 
 class Kind(enum.Enum):
-    """What a token is; the value is how messages call it."""
+    """The kind of a token; the value is its name in messages."""
 
     TEXT = "text"
     LEFT = "{{"
@@ -80,11 +80,11 @@ class Token:
     kind: Kind
     text: str
     offset: int
-    """Where it begins in the template's text."""
+    """The token's first character in the template's text."""
 
 
 class Lexer:
-    """Yields tokens on demand, so that a mistake of syntax is told before a later one of spelling."""
+    """Yields tokens on demand, so that the first mistake in the text is reported first."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -149,7 +149,7 @@ class Lexer:
             raise expression_error(self._text, start, "an action that is not closed by }}")
         character = self._text[at]
         if spaces := _SPACES.match(self._text, at):
-            # The last of them belongs to a closing " -}}".
+            # The last space belongs to a closing " -}}".
             before_trim = _RIGHT.match(self._text, spaces.end() - 1)
             return self._emit(Kind.SPACE, spaces.end() - 1 if before_trim else spaces.end())
         if character in _SIMPLE:
@@ -186,7 +186,7 @@ class Lexer:
         return token
 
     def _field_or_variable(self, sigil: str) -> Token:
-        """``.Field``, ``$name``, and either sign alone."""
+        """``.Field``, ``$name``, and either character alone."""
         end = self._word_end(self._at + 1)
         self._check_end(end)
         if end > self._at + 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a template is parsed into. Each node knows its ``place``, an offset into the template's text."""
+"""The syntax tree of a template. Each node has its ``offset`` in the template's text."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NumberConstant:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """``.A.B``: looked up in the dot."""
+    """``.A.B``: fields of the dot."""
 
     offset: int
     names: tuple[str, ...]
@@ -72,12 +72,12 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Commands, each of which gets what the one before it came to as its last argument."""
+    """Commands; each gets the result of the one before it as its last argument."""
 
     offset: int
     commands: tuple[Command, ...]
     declared: tuple[str, ...]
-    """Variables that the value is given to."""
+    """Variables that get the value."""
 
     assigns: bool
     """Whether they were declared before."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers as Go's untyped constants: which of its types hold one follows from how it is written."""
+"""Parses number constants, which are untyped as in Go: their spelling determines the types they fit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INTEGER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+|0[0-
 _FLOAT = re.compile(r"[+-]?(?:[0-9_]+\.?[0-9_]*|\.[0-9_]+)(?:[eE][+-]?[0-9][0-9_]*)?")
 _HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F_]+\.?[0-9a-fA-F_]*|\.[0-9a-fA-F_]+)[pP][+-]?[0-9][0-9_]*")
 _MAX_DIGITS = 1000
-"""Digits; more is no number that a template needs, and costs time."""
+"""Digits of a constant: limited, because longer numbers take time and no template needs them."""
 
 _COMPLEX = re.compile(
     r"(?P<real>[+-]?[0-9._]+(?:[eE][+-]?[0-9_]+)?)(?P<imaginary>[+-][0-9._]+(?:[eE][+-]?[0-9_]+)?)i"
@@ -22,11 +22,11 @@ _COMPLEX = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One constant: the value it has where nothing asks for another type."""
+    """A number constant and its value in its default type."""
 
     text: str
     value: int | float | complex | None
-    """None when it is an integer too large for Go's int."""
+    """None for an integer that is too large for Go's int."""
 
 
 def number(text: str) -> Number:
@@ -75,7 +75,7 @@ def _integer(text: str) -> int | None:
 
 
 def _underscores_fit(text: str) -> bool:
-    """Whether each underscore stands between two digits; the base's prefix counts as one."""
+    """Whether each underscore is between two digits; the base's prefix counts as a digit."""
     if "_" not in text:
         return True
     plain = text.lstrip("+-")
@@ -88,7 +88,7 @@ def _underscores_fit(text: str) -> bool:
 
 
 def _fraction(text: str) -> float:
-    """A constant that is no integer constant: with a point or an exponent."""
+    """A constant with a decimal point or an exponent."""
     value = _float(text, text)
     if not any(each in text for each in ".eEpP"):
         raise ValueError(f"{text}, which no integer type holds")

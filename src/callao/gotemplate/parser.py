@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tokens to nodes, by the grammar of Go's text/template."""
+"""Parses tokens to a syntax tree, by the grammar of Go's text/template."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from callao.gotemplate.numbers import complex_number, number
 from callao.gotemplate.quoting import unquote
 
 _MAX_DEPTH = 100
-"""Blocks in blocks and parentheses in parentheses: Python's stack is finite."""
+"""Nesting of blocks and parentheses: limited, because the parser is recursive."""
 
 _OPERANDS = frozenset(
     (
@@ -28,7 +28,7 @@ _LITERALS = (nodes.Constant, nodes.NumberConstant, nodes.Nil, nodes.Dot)
 
 @dataclass(frozen=True)
 class Parsed:
-    """A text's template and the templates that it defines, by name; its own is ``root``."""
+    """The template of a text (``root``) and the templates that it defines, by name."""
 
     text: str
     root: str
@@ -38,8 +38,8 @@ class Parsed:
 def parse(text: str, *, functions: Collection[str], name: str = "") -> Parsed:
     """
     :param functions: names of the functions that the template may call.
-    :param name: of the template itself, for ``{{template}}``.
-    :raises ExpressionError: at the first thing that is no template.
+    :param name: the template's own name, for ``{{template}}``.
+    :raises ExpressionError: at the first syntax error.
     """
     parser = _Parser(text, functions)
     parser.whole(name)
@@ -81,7 +81,7 @@ class _Parser:
         return self._ahead[0]
 
     def _next_word(self) -> Token:
-        """The next token that is no space."""
+        """The next token that is not white space."""
         token = self._next()
         return self._next() if token.kind is Kind.SPACE else token
 
@@ -121,7 +121,7 @@ class _Parser:
         self._add(name, self._own_body(token.offset, "define"), token.offset)
 
     def _own_body(self, offset: int, what: str) -> nodes.Body:
-        """The body of a template: it sees no variables, and no loop, of what is around it."""
+        """The body of a template, in which variables and loops of the surrounding text do not count."""
         kept = self._variables, self._ranges
         self._variables, self._ranges = ["$"], 0
         body, end = self._body(offset)
@@ -131,7 +131,7 @@ class _Parser:
         return body
 
     def _add(self, name: str, body: nodes.Body, offset: int) -> None:
-        """An empty template is none: another of its name takes its place."""
+        """A template without content may be replaced by another with the same name, as in Go."""
         before = self.templates.get(name)
         if before is None or _is_blank(before):
             self.templates[name] = body
@@ -139,7 +139,7 @@ class _Parser:
             raise self._error(offset, f"the template {name!r} is defined twice")
 
     def _body(self, offset: int) -> tuple[nodes.Body, Token]:
-        """Up to ``{{end}}`` or ``{{else}}``, which comes second."""
+        """The nodes up to ``{{end}}`` or ``{{else}}``, and that token."""
         body: list[nodes.Node] = []
         with self._nested(offset):
             while self._peek_word().kind is not Kind.END_OF_TEXT:
@@ -203,7 +203,8 @@ class _Parser:
         return pipeline, body, else_body
 
     def _else(self, word: Token) -> nodes.Body:
-        """``{{else if …}}`` is an if in the else, and ends with the same end; so it is for with."""
+        """``{{else if …}}`` is an if inside the else, closed by the same end; ``{{else with …}}``
+        likewise."""
         following = self._peek()
         if following.kind is word.kind and word.kind in (Kind.IF, Kind.WITH):
             self._next()
@@ -228,7 +229,7 @@ class _Parser:
         return nodes.TemplateCall(word.offset, name, self._pipeline("template", Kind.RIGHT))
 
     def _block(self, word: Token) -> nodes.Node:
-        """A template that is defined where it is called."""
+        """``{{block}}`` defines a template and calls it."""
         name = self._string(self._expect((Kind.STRING, Kind.RAW_STRING), "as the name of block"))
         pipeline = self._pipeline("block", Kind.RIGHT)
         self._add(name, self._own_body(word.offset, "block"), word.offset)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``printf``: Go's format strings, mistakes in them included, which Go prints instead of failing."""
+"""``printf`` with Go's format strings; mistakes in them are printed as Go prints them, not raised."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FLAG = {"#": "sharp", "0": "zero", "+": "plus", "-": "minus", " ": "space"}
 def printf(format_string: str, values: Sequence[Value]) -> str:
     """``form`` with each verb replaced by the value that it stands for.
 
-    :raises ValueError: when it comes to more text than a template may have.
+    :raises ValueError: when the result is longer than a template may be.
     """
     run = _Formatter(format_string, values)
     run.all()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One value as text by one of printf's verbs, as Go's fmt has it."""
+"""Formats one value by one of printf's verbs, as Go's fmt does."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SIX_DIGITS = frozenset("feEF")
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What stands between % and the verb."""
+    """The flags, width and precision between % and the verb."""
 
     minus: bool = False
     plus: bool = False
@@ -56,7 +56,7 @@ PLAIN = Flags()
 
 
 def show(value: Value) -> str:
-    """As ``print`` prints it."""
+    """The value as ``print`` prints it."""
     return value if type(value) is str else format_value(value, "v", PLAIN)
 
 
@@ -92,7 +92,7 @@ def format_value(value: Value, verb: str, flags: Flags, *, depth: int = 0) -> st
 
 
 def _bad_verb(value: Value, verb: str, flags: Flags) -> str:
-    """A verb that the type does not have: Go prints so, it is no error."""
+    """Go's output for a verb that the type does not support, which is not an error."""
     if value is None:
         return f"%!{verb}(<nil>)"
     return f"%!{verb}({type_name(value)}={format_value(value, 'v', flags)})"
@@ -234,7 +234,7 @@ def _struct(value: Struct, verb: str, flags: Flags, depth: int) -> str:
 
 
 def _pointer(value: Pointer, verb: str, flags: Flags, depth: int) -> str:
-    """Go prints addresses here, which nobody wants: the value stands for its pointer."""
+    """Prints the value that the pointer points at; Go would print an address, which is of no use."""
     if value.target is None:
         return _pad("<nil>", flags) if verb in "vs" else _bad_verb(None, verb, flags)
     return format_value(value.target, verb, flags, depth=depth)

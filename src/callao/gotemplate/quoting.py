@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Go's quoted strings, read and written. A byte that is no UTF-8 is a surrogate, see PEP 383."""
+"""Reads and writes Go's quoted strings. A byte that is not UTF-8 is a surrogate, see PEP 383."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def to_text(data: bytes) -> str:
 
 
 def is_byte(char: str) -> bool:
-    """Whether ``char`` stands for a byte that is no UTF-8."""
+    """Whether ``char`` stands for a byte that is not UTF-8."""
     return "\udc80" <= char <= "\udcff"
 
 
@@ -60,7 +60,7 @@ def character(literal: str) -> int:
 
 
 def _escape(text: str, at: int, quote: str) -> tuple[int, bool, int]:
-    """The code, whether it is a single byte, and where the text goes on."""
+    """The code, whether it is a single byte, and the offset after the escape."""
     match = _ESCAPE.match(text, at)
     if match is None:
         raise ValueError(f"{text[at : at + 2]}, which is no escape")

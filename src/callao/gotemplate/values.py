@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Go's values in Python: types where Go's differ from each other and Python has one.
+"""Go's types in Python: classes for the types that Python does not distinguish.
 
-``str``, ``bool``, ``int``, ``float`` and ``complex`` are Go's string, bool, int, float64 and complex128;
-None is a value that is not there.
+``str``, ``bool``, ``int``, ``float`` and ``complex`` stand for Go's string, bool, int, float64 and
+complex128; None stands for a missing value.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 from callao.gotemplate.quoting import to_bytes
 
 Value = Any
-"""One of this module's types, or of Python's that it names."""
+"""An instance of a class of this module, or of a Python type in its docstring."""
 
 
 class Uint8(int):
-    """A byte, as ``index`` finds it in a string."""
+    """A byte: ``index`` of a string returns one."""
 
 
 class Uint32(int):
@@ -54,22 +54,22 @@ class Struct:
 
 @dataclass(frozen=True)
 class Pointer:
-    """To a value, or nil. Prints as the value; is never equal to one, as in Go."""
+    """A pointer to a value, or nil. It prints as the value, and is never equal to a value, as in Go."""
 
     target: Value
     type_name: str
-    """Of what it points at."""
+    """The type that it points at."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """An IP address: a slice of bytes to Go, that prints as text."""
+    """An IP address, which in Go is a slice of bytes that prints as text."""
 
     text: str
 
 
 class Kind(enum.Enum):
-    """What operators tell values apart by."""
+    """The kinds of values that comparisons distinguish."""
 
     INVALID = "nil"
     BOOL = "bool"
@@ -129,12 +129,12 @@ def type_name(value: Value) -> str:
 
 
 def indirect(value: Value) -> Value:
-    """What a pointer points at; a pointer to nothing stays one."""
+    """The value that a pointer points at; a nil pointer is returned as it is."""
     return value.target if isinstance(value, Pointer) and value.target is not None else value
 
 
 def length(value: Value) -> int | None:
-    """Of what has one; of a string in bytes."""
+    """The length of a value that has one; of a string, in bytes."""
     if isinstance(value, str):
         return len(to_bytes(value))
     if isinstance(value, dict):
@@ -145,7 +145,7 @@ def length(value: Value) -> int | None:
 
 
 def is_true(value: Value) -> bool:
-    """Whether ``value`` is not its type's zero. Unlike Go's, a pointer to false is false."""
+    """Whether ``value`` is not its type's zero value. Unlike in Go, a pointer to false is false."""
     match kind(value):
         case Kind.STRUCT:
             return True
@@ -157,7 +157,7 @@ def is_true(value: Value) -> bool:
 
 
 def to_go_values(known: Mapping[str, Any]) -> AnyMap:
-    """What a template knows, with Go's types: whole numbers are uids, maps hold strings."""
+    """The variables of a template in Go's types: integers are uids, maps contain strings."""
     return AnyMap({key: _value_of(value) for key, value in known.items()})
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``hostResolver``: a DNS server on the host's loopback that answers one guest as the host would itself.
+"""``hostResolver``: a DNS server on the host's loopback that resolves names for one guest as the host does.
 
 - Names of ``hostResolver.hosts`` and those the caller gives are answered from there (:class:`Rules`).
 - A and AAAA of all others go to the host's getaddrinfo: hosts file, mDNS, VPN, split DNS. So does its

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chooses who answers a question: configured names, the host's getaddrinfo, or its name servers."""
+"""Chooses the source of an answer: configured names, the host's getaddrinfo, or its name servers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from callao.resolver.names import hostname, to_label
 from callao.resolver.rules import Address, AliasChain, ConfiguredNames
 
 TTL = 5
-"""Seconds, as Lima has it: the host's names may change at any time, and it keeps them itself."""
+"""Seconds, as in Lima: short, because the host's names may change, and the host has a cache itself."""
 
 _ANY_TTL = 3789  # RFC 8482 section 4.2 has this example
 _ANY = RD(b"\x07RFC8482\x00")
@@ -28,7 +28,7 @@ _FAMILIES = {dns.A: socket.AF_INET, dns.AAAA: socket.AF_INET6}
 
 
 class Answerer:
-    """:param limit: of the questions that are put to the host or its name servers."""
+    """:param limit: limits the questions that wait for the host or its name servers."""
 
     def __init__(
         self, known: ConfiguredNames, host: HostNames, forwarder: Forwarder, limit: QueryLimit, *, ipv6: bool
@@ -57,7 +57,7 @@ class Answerer:
         return await self._answer_for_alias_chain(lookup, chain)
 
     async def _answer_for_alias_chain(self, lookup: Lookup, chain: AliasChain) -> Answer:
-        """The aliases, and what their end has (RFC 1034 section 4.3.2, step 3a)."""
+        """The aliases, and the records of the last name (RFC 1034 section 4.3.2, step 3a)."""
         qtype = lookup.question.qtype
         # The client's own spelling of its name comes first, as it has to come back in the question.
         labels = [lookup.question.name, *map(to_label, chain.names[1:])]
@@ -73,7 +73,7 @@ class Answerer:
             rest = await self._from_servers(dataclasses.replace(lookup, question=question))
         if not aliases:
             return rest
-        # What is said of the aliases here, nobody has signed.
+        # The aliases are our own, so the answer as a whole is not signed.
         return dataclasses.replace(rest, answers=aliases + rest.answers, authenticated=False)
 
     async def _from_host(self, label: DNSLabel, name: str, qtype: int) -> Answer:

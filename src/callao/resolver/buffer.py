@@ -14,10 +14,10 @@ MAX_POINTER = 0x3FFF
 
 
 class NameBuffer(DNSBuffer):
-    """Reads hostile bytes, and writes more than 16 KiB.
+    """Reads names from untrusted messages, and writes messages of more than 16 KiB.
 
-    dnslib's own takes only labels that are UTF-8, follows overlapping pointers without end, and
-    writes pointers to places that 14 bits cannot name.
+    dnslib's own class accepts only labels that are UTF-8, follows pointer loops without end, and writes
+    pointers to offsets that do not fit into 14 bits.
     """
 
     offset: int

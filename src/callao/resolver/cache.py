@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps answers of name servers for as long as they allow."""
+"""Caches answers of name servers until their TTLs expire."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_RECORDS = 64
 
 
 class Cache:
-    """Of ``size`` answers; the one asked for least lately makes room."""
+    """Holds ``size`` answers; evicts the least recently used."""
 
     def __init__(self, size: int = 512, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = size
@@ -35,7 +35,7 @@ class Cache:
             self._entries.popitem(last=False)
 
     def get(self, lookup: Lookup) -> Answer | None:
-        """With the TTLs that are left (RFC 1035 section 3.2.1)."""
+        """The cached answer with the remaining TTLs (RFC 1035 section 3.2.1)."""
         stored, expires, answer = self._entries.get(lookup, (0.0, 0.0, None))
         if answer is None:
             return None
@@ -54,7 +54,7 @@ class Cache:
 
 
 def lifetime(answer: Answer) -> int:
-    """Seconds; what is not there is kept as its SOA says (RFC 2308 section 5), errors not at all."""
+    """Seconds to cache an answer; negative answers by their SOA (RFC 2308 section 5), errors never."""
     if answer.rcode not in (dns.NOERROR, dns.NXDOMAIN) or answer.truncated:
         return 0
     shortest = min((_ttl(record) for record in answer.records), default=0)

@@ -21,14 +21,14 @@ _NAMED = {dns.NS: dnslib.NS, dns.CNAME: dnslib.CNAME, dns.SOA: dnslib.SOA, dns.P
 """Records whose names may be compressed; all others stay as they are (RFC 3597 section 4)."""
 
 _TRANSACTIONS = {dns.OPT, *range(249, 255)}
-"""Not records but operations (RFC 6895 section 3.1): OPT, TKEY, TSIG, IXFR, AXFR, MAILB, MAILA."""
+"""Types that are not data (RFC 6895 section 3.1): OPT, TKEY, TSIG, IXFR, AXFR, MAILB, MAILA."""
 
 _MAX_QUERY_RECORDS = 8
-"""Of a query: one OPT is the rule; thousands would hold up everybody's answers."""
+"""Records in a query, usually one OPT; limited, because decoding thousands delays other answers."""
 
 
 def read_query(data: bytes) -> Query | None:
-    """None for what is not to be answered at all: no id, or itself an answer."""
+    """The query; None for messages that get no answer: too short for an id, or an answer themselves."""
     if len(data) < 4 or data[2] & 0x80:
         return None
     message_id, flags = struct.unpack_from("!HH", data)
@@ -71,7 +71,7 @@ def _refusal(question: Question) -> int:
 
 
 def read_answer(data: bytes, message_id: int, question: Question) -> Answer | None:
-    """None if it does not answer that question under that id (RFC 5452 section 9.1)."""
+    """The answer; None if its id or its question differ from the query's (RFC 5452 section 9.1)."""
     try:
         buffer = NameBuffer(data)
         header = DNSHeader.parse(buffer)

@@ -12,7 +12,7 @@ from callao.resolver.buffer import NameBuffer
 from callao.resolver.message import Answer, Lookup, Query
 
 UPSTREAM_UDP = 1232
-"""What crosses most networks in one piece, as the name servers' makers agreed for DNS flag day 2020."""
+"""Bytes of a datagram that most networks do not fragment, as agreed for DNS flag day 2020."""
 
 
 def write_query(lookup: Lookup, message_id: int, *, edns: bool = True) -> bytes:

@@ -20,9 +20,11 @@ Reader = Callable[[bytes], Answer | None]
 
 
 async def exchange(server: Server, lookup: Lookup) -> Answer:
-    """Raises OSError if the server cannot be reached; waits without end for one that says nothing.
+    """The server's answer. Has no timeout of its own.
 
-    A server that takes no EDNS is asked again without (RFC 6891 section 6.2.2).
+    A server that does not support EDNS is asked again without it (RFC 6891 section 6.2.2).
+
+    :raises OSError: when the server cannot be reached.
     """
     answer = await _once(server, lookup, edns=True)
     if answer.rcode in (dns.FORMERR, dns.NOTIMP):
@@ -31,7 +33,7 @@ async def exchange(server: Server, lookup: Lookup) -> Answer:
 
 
 async def _once(server: Server, lookup: Lookup, *, edns: bool) -> Answer:
-    """Each message with an id and a port of its own that nobody can guess (RFC 5452 section 9)."""
+    """One message, with a random id and source port (RFC 5452 section 9)."""
     message_id = secrets.randbits(16)
     packet = write_query(lookup, message_id, edns=edns)
 
@@ -43,7 +45,7 @@ async def _once(server: Server, lookup: Lookup, *, edns: bool) -> Answer:
 
 
 class _UdpExchange(asyncio.DatagramProtocol):
-    """Takes the first datagram that is an answer; others may be forged or late."""
+    """Accepts the first datagram that answers the question; others may be forged or late."""
 
     def __init__(self, read: Reader, outcome: asyncio.Future[Answer]) -> None:
         self._read = read
@@ -62,7 +64,7 @@ class _UdpExchange(asyncio.DatagramProtocol):
 async def _over_udp(server: Server, packet: bytes, read: Reader) -> Answer:
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Answer] = loop.create_future()
-    # A connected socket: the kernel keeps away what comes from elsewhere.
+    # A connected socket: the kernel drops datagrams from other addresses.
     transport, _ = await loop.create_datagram_endpoint(
         lambda: _UdpExchange(read, outcome), remote_addr=(server.address, server.port)
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks the host's name servers, one after the other, twice round."""
+"""Forwards questions to the host's name servers, one after the other, in two rounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDS = 2
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds: for one server to answer, and for all of them; clients give up after five."""
+    """Seconds for one server to answer, and for all of them together; clients time out after five."""
 
     server: float = 1.5
     total: float = 4.5
@@ -52,7 +52,7 @@ class Forwarder:
                 answer = await self._ask_all(servers, lookup)
         except TimeoutError:
             return Answer(dns.SERVFAIL)
-        if reads == self._reads:  # other servers may say something else
+        if reads == self._reads:  # another server may have another answer
             self._cache.put(lookup, answer)
         return answer
 

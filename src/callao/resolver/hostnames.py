@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses by the host's own getaddrinfo: hosts file, mDNS, VPNs, whatever nsswitch.conf names."""
+"""Resolves names by the host's getaddrinfo: hosts file, mDNS, VPNs, and all else in nsswitch.conf."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_ADDRESS = {
 
 @dataclass(frozen=True)
 class HostAnswer:
-    """``rcode`` NOERROR without addresses: the name is there, but has none of the family."""
+    """``rcode`` NOERROR without addresses means that the name exists without addresses of the family."""
 
     rcode: int
     name: str = ""
@@ -32,7 +32,7 @@ class HostAnswer:
 
 
 class HostNames:
-    """:param gateway: the host as the guest sees it, in place of the host's loopback addresses.
+    """:param gateway: the host's address in the guest's network; replaces the host's loopback addresses.
     :param timeout: seconds for a name; what comes later serves nobody.
     """
 
@@ -60,7 +60,8 @@ class HostNames:
 
 
 def ask(name: str, family: socket.AddressFamily) -> HostAnswer:
-    """Blocks. EAI_NONAME alone tells nothing: glibc says it also of a name with other addresses only."""
+    """Ask getaddrinfo; blocks. For EAI_NONAME the other family is asked, too, because glibc returns it also
+    for names that have only addresses of that family."""
     found = _getaddrinfo(name, family)
     if found.rcode != dns.NXDOMAIN:
         return found
@@ -88,7 +89,9 @@ def _getaddrinfo(name: str, family: socket.AddressFamily) -> HostAnswer:
 
 
 def for_guest(addresses: tuple[Address, ...], gateway: IPv4Address | None) -> tuple[Address, ...]:
-    """Loopback addresses become the gateway's, which is IPv4; link-local IPv6 ones mean nothing there."""
+    """Replaces loopback addresses by the gateway's, which is IPv4, and drops link-local IPv6 addresses,
+    which are not valid in the guest's network.
+    """
     kept: dict[Address, None] = {}
     for address in addresses:
         if gateway and address.is_loopback:

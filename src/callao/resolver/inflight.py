@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shares one lookup among clients that ask the same question: clients repeat slow questions."""
+"""Shares one lookup among equal questions, because clients repeat questions whose answers are slow."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class InFlight(Generic[Key, Value]):
         self._tasks: dict[Key, asyncio.Task[Value]] = {}
 
     async def share(self, key: Key, start: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
-        """The outcome of what is under way for ``key``, or else of what ``start`` begins."""
+        """The result of the pending lookup for ``key``, or of a new one that ``start`` begins."""
         task = self._tasks.get(key)
         if task is None:
             task = self._tasks[key] = asyncio.create_task(start())
             task.add_done_callback(lambda done: self._forget(key, done))
-        # One who stops waiting must not end it for the others.
+        # A client that stops waiting must not cancel the lookup for the others.
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -33,4 +33,4 @@ class InFlight(Generic[Key, Value]):
     def _forget(self, key: Key, task: asyncio.Task[Value]) -> None:
         del self._tasks[key]
         if not task.cancelled():
-            task.exception()  # Nobody may be left to hear of it, which asyncio would complain about.
+            task.exception()  # Retrieve the exception: asyncio logs one that nobody has retrieved.

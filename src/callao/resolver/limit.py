@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A limit on the questions that wait for the host or its name servers at one time."""
+"""Limits the questions that wait for the host or its name servers at the same time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from callao.errors import CallaoError
 
 
 class LimitReached(CallaoError):
-    """Too many questions wait already. A name that is known here is answered all the same."""
+    """Too many questions are waiting. Configured names are still answered."""
 
 
 class QueryLimit:
@@ -19,10 +19,10 @@ class QueryLimit:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Count one question. Raises LimitReached at once: one that waited would use what is limited."""
+        """Count one question. Raises LimitReached immediately: a waiting question would use memory, too."""
         if not self._free:
             raise LimitReached(
-                "Too many questions of the guest wait for an answer.", hint="Ask again later."
+                "too many DNS questions of the guest wait for an answer.", hint="Ask again later."
             )
         self._free -= 1
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes queries over UDP and TCP (RFC 7766)."""
+"""Receives queries over UDP and TCP (RFC 7766)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from callao.resolver.responder import Responder
 
 MAX_CONNECTIONS = 256
 MAX_UNANSWERED = 64
-"""Of one connection, which is not read from till there are fewer."""
+"""Queries of one connection that wait for answers; no more are read until there are fewer."""
 
 
 class UdpListener(asyncio.DatagramProtocol):
@@ -60,7 +60,7 @@ class TcpListener:
         await _end(self._tasks)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answers go out as they come, not as they were asked (RFC 7766 section 6.2.1.1)."""
+        """Sends answers in the order in which they are found (RFC 7766 section 6.2.1.1)."""
         answering: set[asyncio.Task[None]] = set()
         try:
             while query := await self._next(reader):
@@ -75,7 +75,7 @@ class TcpListener:
             writer.close()
 
     async def _next(self, reader: asyncio.StreamReader) -> bytes:
-        """Empty at the end: the client's, or that of our patience."""
+        """The next query; empty when the client closes the connection, or is idle too long."""
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):  # TimeoutError is one, too
             async with asyncio.timeout(self._idle):
                 (length,) = struct.unpack("!H", await reader.readexactly(2))

@@ -19,7 +19,7 @@ MAX_TCP = 65535
 
 @dataclass(frozen=True)
 class Question:
-    """RFC 1035 section 4.1.2. Equal to another if only the case of the name differs."""
+    """A question (RFC 1035 section 4.1.2). Comparison ignores the case of the name."""
 
     name: DNSLabel
     qtype: int
@@ -28,7 +28,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A question and the bits that change its answer: recursion, DNSSEC (RFC 4035 section 3.2)."""
+    """A question and the flags that affect its answer: RD, AD, CD and DO (RFC 4035 section 3.2)."""
 
     question: Question
     recursion: bool = True
@@ -67,7 +67,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Answer:
-    """The outcome of a question. A truncated one holds no records."""
+    """The result of a question. A truncated answer has no records."""
 
     rcode: int = NOERROR
     answers: tuple[Record, ...] = ()

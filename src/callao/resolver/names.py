@@ -14,16 +14,17 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def hostname(label: DNSLabel) -> str | None:
-    """The name in lower case and without the last dot; None if a hosts file could not hold it.
+    """The name in lower case and without the last dot; None if it is not valid in a hosts file.
 
-    Labels may hold any byte (RFC 2181 section 11): dots, zeros, what is not ASCII. Those are no
-    business of getaddrinfo, only of name servers.
+    Labels may contain any byte (RFC 2181 section 11): dots, zeros, bytes beyond ASCII. Such names are not
+    passed to getaddrinfo, only to name servers.
     """
     return canonical(".".join(part.decode("latin-1") for part in label.label))
 
 
 def canonical(name: str) -> str | None:
-    """What :func:`hostname` gives, from text; names beyond ASCII by IDNA. None if it is no host's name."""
+    """Like :func:`hostname`, from text; converts names beyond ASCII by IDNA. None for an invalid host
+    name."""
     name = name.removesuffix(".").lower()
     if not name.isascii():
         try:
@@ -40,8 +41,8 @@ def to_label(name: str) -> DNSLabel:
 
 
 def is_number(name: str) -> bool:
-    """Whether getaddrinfo would read an address out of it, as inet_aton(3) does (``127.1``, ``0x7f000001``).
+    """Whether getaddrinfo would parse it as an address, as inet_aton(3) does (``127.1``, ``0x7f000001``).
 
-    No host has such a name: a top-level domain is never a number (RFC 1123 section 2.1).
+    It is not a host name: a top-level domain is never a number (RFC 1123 section 2.1).
     """
     return _NUMBER.fullmatch(name.rpartition(".")[2]) is not None

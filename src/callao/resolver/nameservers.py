@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host's name servers, as resolv.conf(5) has them now."""
+"""Reads the host's name servers from resolv.conf(5)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Server:
 
 
 class NameServers:
-    """Reads the file again when it is another: a VPN, a new network.
+    """Reads the file again when it has changed, as a VPN or a new network does.
 
-    :param own_ports: ports of 127.0.0.1 that lead back to ourselves.
+    :param own_ports: ports of 127.0.0.1 on which this resolver listens itself.
     """
 
     def __init__(self, path: Path, *, port: int = 53, own_ports: Collection[int] = ()) -> None:
@@ -33,7 +33,7 @@ class NameServers:
         """Grows with each reading: what was learnt from earlier servers is out of date."""
 
     def now(self) -> tuple[Server, ...]:
-        """Empty if there is no file, which is no error on a host without a network."""
+        """The servers; none if the file does not exist, which is normal on a host without a network."""
         try:
             stat = self._path.stat()
             stamp: tuple[int, ...] = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)

@@ -20,9 +20,9 @@ class Responder:
         self._answerer = answerer
 
     async def respond(self, data: bytes, *, tcp: bool) -> bytes | None:
-        """None for what has no answer.
+        """The response; None when the query gets none.
 
-        With too many queries at a time, one over UDP is lost, as datagrams may be: its client asks again.
+        While too many queries wait, queries over UDP are dropped, because clients repeat them.
         """
         query = read_query(data)
         if query is None:
@@ -42,6 +42,6 @@ class Responder:
             return await self._answerer.answer(query.lookup)
         except LimitReached:
             raise
-        except Exception:  # one question must not end the service, nor leave its client waiting
+        except Exception:  # an error must not stop the server, nor leave the client waiting
             _log.exception("no answer for %s", query.lookup.question)
             return Answer(dns.SERVFAIL)

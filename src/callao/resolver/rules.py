@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configured names: ``hostResolver.hosts``, and those of the machine itself."""
+"""Configured names: ``hostResolver.hosts``, and the names of host and guest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class AliasChain:
-    """Where a name leads: itself, its aliases, and the addresses of the last; none if not known here."""
+    """A name, its aliases, and the addresses of the last alias; no addresses if that is not configured."""
 
     names: tuple[str, ...]
     addresses: tuple[Address, ...] = ()
@@ -56,7 +56,7 @@ class ConfiguredNames:
                 self._pointers[reverse] = (*self._pointers.get(reverse, ()), name)
 
     def follow(self, name: str) -> AliasChain | None:
-        """None if the name goes round, on and on, or to what is no name."""
+        """The alias chain of ``name``; None for a loop, a chain that is too long, or an invalid target."""
         names = [name]
         while (target := self._target(name)) is not None:
             if address := _address(target):
@@ -68,7 +68,7 @@ class ConfiguredNames:
         return AliasChain(tuple(names), _LOCALHOST if _is_localhost(name) else ())
 
     def pointers(self, reverse: str) -> tuple[str, ...]:
-        """The names of an address, which comes as ``2.5.168.192.in-addr.arpa``."""
+        """The names of an address in the form ``2.5.168.192.in-addr.arpa``."""
         return self._pointers.get(reverse, ())
 
     def _target(self, name: str) -> str | None:
@@ -91,7 +91,7 @@ def _key(name: str) -> str | None:
 
 
 def _is_localhost(name: str) -> bool:
-    """RFC 6761 section 6.3: a guest that asks for it means itself, whatever the host would say."""
+    """``localhost`` is the guest itself, whatever the host's resolver returns (RFC 6761 section 6.3)."""
     return name == "localhost" or name.endswith(".localhost")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The resolver of one guest, on the host's loopback."""
+"""The DNS server of one guest, on the host's loopback."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Resolver:
         self._ports = ports
 
     async def start(self) -> tuple[int, int]:
-        """Listens; gives the ports for UDP and TCP, which may differ."""
+        """Start listening; returns the ports for UDP and TCP, which may differ."""
         try:
             transport = await _listen_on_first_free(self._ports, self._listen_udp)
             self._server = await _listen_on_first_free(self._ports, self._listen_tcp)
@@ -93,7 +93,7 @@ class Resolver:
         return await asyncio.start_server(self._connections.accept, LOOPBACK, port)
 
     async def close(self) -> None:
-        """Ends at once, with what is under way; a second time, does nothing."""
+        """Stop immediately and cancel pending queries; does nothing when it is called again."""
         if self._server:
             self._server.close()
         await self._datagrams.close()

@@ -14,17 +14,17 @@ Result = TypeVar("Result")
 
 
 class DaemonThreads(Generic[Result]):
-    """At most ``limit`` at a time, each a daemon.
+    """Runs at most ``limit`` daemon threads at a time.
 
-    A ThreadPoolExecutor's threads are joined when Python ends: a getaddrinfo that hangs would hold up
-    the end of the host agent for half a minute.
+    Python joins a ThreadPoolExecutor's threads when it exits, so a getaddrinfo that hangs would delay the
+    host agent's exit by half a minute.
     """
 
     def __init__(self, limit: int) -> None:
         self._free = asyncio.Semaphore(limit)
 
     async def run(self, call: Callable[[], Result]) -> Result:
-        """Given up by its caller, the call goes on, and its place is taken till it ends."""
+        """Run ``call``. When the caller is cancelled, the call continues and counts until it returns."""
         await self._free.acquire()
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Result] = loop.create_future()

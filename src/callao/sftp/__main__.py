@@ -20,7 +20,7 @@ from callao.sftp.tree import Tree
 
 _MAX_FILES = 4096
 _RESERVED_FILES = 64
-"""Descriptors for the walks and for Python itself."""
+"""Descriptors that are kept free for path resolution and for Python itself."""
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
         parser.error("--root has to be an absolute path without '..'")
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
     stream = Stream(0, os.dup(1))
-    os.dup2(2, 1)  # a stray print would break the protocol
+    os.dup2(2, 1)  # output of a print would corrupt the protocol
     try:
         tree = Tree(wish.root, follow=wish.follow_symlinks)
         Session(stream, tree, writable=wish.writable, handles=_max_handles()).serve(stream)
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def _max_handles() -> int:
-    """How many files a client may hold open; the limit is raised to what the system lets us have."""
+    """The number of files that a client may open; raises the process's limit as far as possible."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < _MAX_FILES:
         soft = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)

@@ -17,7 +17,7 @@ from callao.sftp.paths import os_error
 from callao.sftp.tree import OpenatPath
 
 _MAX_TIME = 0xFFFF_FFFF
-"""Times are unsigned 32-bit seconds: older and later ones are sent as the nearest."""
+"""Times are unsigned 32-bit seconds: times out of this range are sent as the nearest."""
 
 _MODE = 0o7777
 
@@ -54,7 +54,7 @@ def mode_of(attr: SFTPAttributes, default: int) -> int:
 
 
 def set_attributes(place: OpenatPath, attr: SFTPAttributes) -> None:
-    """SETSTAT, in the order of OpenSSH's server; a link is changed itself, never what it points to."""
+    """SETSTAT, in the order of OpenSSH's server; changes a symlink itself, never its target."""
     if attr.st_size is not None:
         descriptor = place.open_regular(os.O_WRONLY)
         try:

@@ -27,8 +27,8 @@ _ENTRIES_PER_ANSWER = 100
 
 
 class OpenFolder(SFTPHandle):
-    """A directory whose entries are read as they are asked for: a client holds many open, with as many
-    entries as it likes to make, and none of them takes memory here.
+    """A directory whose entries are read when the client asks for them, so that many open directories with
+    many entries take no memory here.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -46,7 +46,7 @@ class OpenFolder(SFTPHandle):
 
     def _entries(self) -> Generator[DirectoryEntry, None, None]:
         own = os.fstat(self._fd)
-        # The root's parent is nobody's business, so ".." looks like "." everywhere.
+        # ".." has the attributes of ".", because those of the root's parent must not be visible.
         yield directory_entry(".", own)
         yield directory_entry("..", own)
         with os.scandir(self._fd) as found:
@@ -59,7 +59,7 @@ class OpenFolder(SFTPHandle):
 
 
 class OpenFile(SFTPHandle):
-    """Errors are raised: the session turns them into answers."""
+    """An open file. Its methods raise OSError, which the session converts to an answer."""
 
     def __init__(self, descriptor: int, flags: int) -> None:
         super().__init__(flags)
@@ -72,7 +72,9 @@ class OpenFile(SFTPHandle):
         return os.pread(self._fd, min(length, MAX_READ), offset)
 
     def write(self, offset: int, data: bytes | memoryview) -> int:
-        """All of it: the protocol has no word for a part. With O_APPEND the kernel picks the offset."""
+        """Write all data, because the protocol cannot report a part. With O_APPEND the kernel sets the
+        offset.
+        """
         rest = memoryview(data)
         while rest:
             written = os.pwrite(self._fd, rest, offset)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SFTP's packets off a descriptor, many in one read(2), and the two that carry content taken apart."""
+"""Reads SFTP packets from a descriptor, many in one read(2), and parses read and write requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from paramiko.sftp import CMD_DATA
 
 MAX_PACKET = 1 << 18
-"""Bytes of a packet, as OpenSSH's server takes them: what ``limits@openssh.com`` says."""
+"""Bytes of a packet, as in OpenSSH's server; ``limits@openssh.com`` reports it."""
 
 _LENGTH = struct.Struct(">I")
 _NUMBERS = struct.Struct(">II")
@@ -45,12 +45,12 @@ def packets(descriptor: int) -> Iterator[tuple[int, bytes]]:
 
 
 def request_id(body: bytes) -> int:
-    """The request's, which its answer has, too."""
+    """The id of the request, which its answer repeats."""
     return int.from_bytes(body[: _LENGTH.size].ljust(_LENGTH.size, b"\0"), "big")
 
 
 def parse_handle(body: bytes) -> tuple[bytes, int]:
-    """(handle, where the rest begins) of a packet that has it first; one that is cut off is none of ours.
+    """(handle, offset after it) of a packet that begins with a handle; a truncated handle matches none.
 
     :raises struct.error: when it is too short.
     """

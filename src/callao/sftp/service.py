@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The requests that name a path, each done relative to a held directory.
+"""The requests that name a path, carried out relative to an open directory.
 
-Whether a change is allowed at all was decided before, in ``session``; errors are raised, and become
-answers there.
+``session`` has checked before that changes are allowed, and converts the OSErrors raised here to answers.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.
 
 
 class Service(SFTPServerInterface):
-    """What paramiko's SFTPServer asks for; the names are its own."""
+    """The interface that paramiko's SFTPServer calls; the names of the methods are paramiko's."""
 
     def __init__(self, server: ServerInterface, tree: Tree, *, writable: bool) -> None:
         super().__init__(server)
@@ -78,7 +77,7 @@ class Service(SFTPServerInterface):
         return int(SFTP_OK)
 
     def rename(self, oldpath: str, newpath: str) -> int:
-        """Version 3's rename, which replaces nothing: link and unlink where the kernel can be asked."""
+        """The rename of SFTP version 3, which must not replace a file: link, then unlink."""
         with self._tree.place(oldpath) as old, self._tree.place(newpath) as new:
             if stat.S_ISDIR(old.writable_entry().stat().st_mode):
                 with contextlib.suppress(FileNotFoundError):
@@ -100,7 +99,7 @@ class Service(SFTPServerInterface):
             _link(old.writable_entry(), new.writable_entry())
 
     def symlink(self, target_path: str, path: str) -> int:
-        """The target is text: where it leads is asked when it is followed."""
+        """The target is not checked here: path resolution checks it when the link is followed."""
         if "\0" in target_path:
             raise os_error(errno.EINVAL)
         with self._tree.place(path) as place:
@@ -112,7 +111,7 @@ class Service(SFTPServerInterface):
             return os.fsencode(os.readlink(place.writable_entry().name, dir_fd=place.parent))
 
     def canonicalize(self, path: str) -> bytes:
-        """A client that asks where it is, is in the root."""
+        """The absolute path; the client's working directory is the root."""
         if path in ("", "."):
             return os.fsencode(self._tree.root)
         with self._tree.place(path):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One client's session: paramiko's SFTPServer, made strict.
 
-What is added: packets are bounded by their own end, names need not be UTF-8, a share that is not
-writable refuses by an allow-list, handles are bounded, errors keep their meaning, and OpenSSH's
-extensions that sshfs uses are spoken. ``check-file`` is left out: nobody here uses it, and on a
-length past the file's end paramiko's never returns.
+Differences from paramiko: requests cannot be read beyond their packet, names need not be UTF-8, a share that
+is not writable accepts only requests of an allow-list, the number of handles is limited, errors keep their
+meaning, and OpenSSH's extensions that sshfs uses are supported. ``check-file`` is not: sshfs does not use
+it, and paramiko's implementation never returns for a length beyond the file's end.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _VERSION = 3
 
 
 class Request(Message):
-    """A request that ends where its packet ends; paramiko's own reads zeros from there on."""
+    """A request that raises an error at the end of its packet; paramiko's class returns zeros there."""
 
     def get_bytes(self, n: int) -> bytes:
         found = bytes(self.packet.read(n))
@@ -77,12 +77,12 @@ class Request(Message):
         return found
 
     def get_text(self) -> str:
-        """A name, whatever its bytes."""
+        """A name, which need not be UTF-8."""
         return os.fsdecode(self.get_string())
 
 
 class Session(SFTPServer):
-    """Serves until the stream ends."""
+    """Serves requests until the stream ends."""
 
     def __init__(self, stream: Stream, tree: Tree, *, writable: bool, handles: int) -> None:
         super().__init__(stream, "sftp", None, Service, tree, writable=writable)
@@ -90,9 +90,9 @@ class Session(SFTPServer):
         self.handles = handles
 
     def serve(self, stream: Stream) -> None:
-        """Answer until the client is gone, in this thread.
+        """Answer requests in this thread until the stream ends.
 
-        :raises SFTPError: when what comes is not SFTP.
+        :raises SFTPError: when the client does not send SFTP.
         """
         try:
             self.sock = stream
@@ -104,7 +104,7 @@ class Session(SFTPServer):
                     self._serve(kind, number, body, stream)
                 except BrokenPipeError:
                     raise
-                except Exception as error:  # one request must not end the session
+                except Exception as error:  # an error must not end the session
                     self._refuse(number, error)
         except struct.error as error:
             raise SFTPError("a packet is too short") from error
@@ -114,7 +114,7 @@ class Session(SFTPServer):
             self.finish_subsystem()
 
     def _send_server_version(self) -> int:
-        """Section 4, with the extensions that are spoken here."""
+        """SSH_FXP_VERSION (section 4), with the supported extensions."""
         kind, data = self._read_packet()
         if kind != CMD_INIT:
             raise SFTPError("the first packet is not SSH_FXP_INIT")
@@ -135,7 +135,7 @@ class Session(SFTPServer):
             self._answer(kind, number, Request(memoryview(body)[4:]))
 
     def _read(self, number: int, body: bytes, stream: Stream) -> None:
-        """Reads and writes do without paramiko's messages: their content would be copied four times."""
+        """Reads and writes bypass paramiko's Message, which would copy their content four times."""
         handle, at = parse_handle(body)
         offset, length = parse_read(body, at)
         file = self.file_table.get(handle)
@@ -158,7 +158,7 @@ class Session(SFTPServer):
             self._send_status(number, file.write(offset, content))
 
     def _refuse(self, number: int, error: Exception) -> None:
-        """An offset that no file has is an OverflowError, a request that ends too early a struct.error."""
+        """An offset that is too large raises OverflowError, a truncated request struct.error."""
         said = os_error(errno.EINVAL) if isinstance(error, struct.error) else error
         if isinstance(said, OSError):
             self._send_status(number, code(said), said.strerror)
@@ -184,10 +184,10 @@ class Session(SFTPServer):
             super()._process(kind, number, request)
 
     def _open_descriptors(self) -> int:
-        """Descriptors of the client's; a directory that is being read has two."""
+        """The number of open descriptors; a directory that is being read has two."""
         return len(self.file_table) + 2 * len(self.folder_table)
 
 
 def _first(request: Request) -> bytes:
-    """The handle that a request begins with, which stays to be read."""
+    """The handle at the beginning of a request, without consuming it."""
     return bytes(Request(request.asbytes()).get_string())

@@ -29,5 +29,5 @@ _CODES: dict[int, int] = {
 
 
 def code(error: OSError) -> int:
-    """The same codes as OpenSSH's server gives, which is what sshfs was written against."""
+    """The status code that OpenSSH's server returns for the error, because sshfs was written against it."""
     return _CODES.get(error.errno or 0, int(SFTP_FAILURE))

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stream:
-    """What SFTPServer asks of a channel: bytes in, bytes out, and names for its log."""
+    """The methods of a channel that SFTPServer calls: send, receive, and names for its log."""
 
     incoming: int
     outgoing: int
 
     def recv(self, size: int) -> bytes:
-        """Some bytes; none at the end of the file, which ends the session."""
+        """Read some bytes; returns none at the end of the stream, which ends the session."""
         return os.read(self.incoming, size)
 
     def send(self, data: bytes) -> int:
-        """Write what fits, and say how much that was."""
+        """Write as many bytes as possible; returns their number."""
         return os.write(self.outgoing, data)
 
     def close(self) -> None:
-        """Left to the end of the process, which owns both."""
+        """Does nothing: the process closes both descriptors when it exits."""
 
     def get_name(self) -> str:
         return "stdio"

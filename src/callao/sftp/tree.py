@@ -2,9 +2,9 @@
 """The served directory, and path resolution that cannot leave it.
 
 Each component is opened relative to the directory before it, and never through a symlink
-(openat(2), O_NOFOLLOW), so a directory that is swapped for a link between two steps is refused by
-the kernel, not by a check that came too early. Links are followed by reading their text and walking
-on from here, as openat2(2) does for RESOLVE_BENEATH; macOS has no such call, so both walk this way.
+(openat(2), O_NOFOLLOW), so the kernel refuses a directory that is replaced by a link between two steps, and
+there is no race between check and use. Links are followed by reading their target and resolving it from
+here, as openat2(2) does for RESOLVE_BENEATH; that call is not used, because macOS lacks it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from callao.sftp.paths import client_components, components, os_error, relative_to_root
 
 PATH_ONLY = getattr(os, "O_PATH", os.O_RDONLY)
-"""Names an inode without opening it; macOS has to open."""
+"""Opens a path without access to its content; macOS lacks O_PATH and opens for reading."""
 
 _STEP = PATH_ONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -33,13 +33,13 @@ _MAX_SYMLINKS = 40
 
 @dataclass(frozen=True)
 class OpenatPath:
-    """A name in a directory that is held open; ``.`` is that directory itself."""
+    """A name relative to an open directory, as for openat(2); ``.`` is that directory itself."""
 
     parent: int
     name: str
 
     def writable_entry(self) -> OpenatPath:
-        """This place, when it may be made, moved or removed: the root may not.
+        """This path, if it may be created, moved or removed: the root may not.
 
         :raises PermissionError: for the root.
         """
@@ -48,12 +48,12 @@ class OpenatPath:
         return self
 
     def stat(self) -> os.stat_result:
-        """The thing itself, be it a link."""
+        """lstat: of a link, the link itself."""
         return os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
 
     @contextlib.contextmanager
     def open_path_only(self, flags: int = PATH_ONLY) -> Iterator[int]:
-        """A descriptor of the thing itself."""
+        """A descriptor of the file or link itself."""
         descriptor = os.open(self.name, flags | os.O_NOFOLLOW, dir_fd=self.parent)
         try:
             yield descriptor
@@ -63,8 +63,9 @@ class OpenatPath:
     def open_regular(self, flags: int, mode: int = 0) -> int:
         """A regular file's descriptor; devices, sockets and pipes are refused.
 
-        They are asked for before, as opening some has effects, and after, as they may have come
-        in between; O_NONBLOCK keeps such a pipe from holding the server up.
+        The type is checked before the file is opened, because opening a device has effects, and again after,
+        because the file may have been replaced in between; O_NONBLOCK prevents that a pipe blocks the
+        server.
         """
         with contextlib.suppress(FileNotFoundError):
             _regular(self.stat())
@@ -79,18 +80,18 @@ class OpenatPath:
 
 
 class Tree:
-    """The root, held open from the start: whatever its name leads to later is not served."""
+    """The root directory, which stays open: a directory that takes its path later is not served."""
 
     def __init__(self, root: str, *, follow: bool = False) -> None:
         self.root = "/" + "/".join(components(root))
         self._follow = follow
         self._fd = os.open(root, PATH_ONLY | os.O_DIRECTORY)
-        # An absolute link in the tree may have been written with either.
+        # Absolute links in the tree may use the given or the resolved path.
         self._roots = (components(root), components(os.path.realpath(root)))
 
     @contextlib.contextmanager
     def place(self, path: str, *, follow_last: bool = False) -> Iterator[OpenatPath]:
-        """Where a client's path leads; the place is good inside the ``with``.
+        """Resolve a client's path; the result is valid inside the ``with``.
 
         :param follow_last: follow a link in the last position too, where links are followed at all.
         """
@@ -146,7 +147,7 @@ class Tree:
             return os.readlink(name, dir_fd=here)
         except FileNotFoundError:
             if last:
-                return None  # it may be about to be made
+                return None  # this request may create it
             raise
         except OSError as error:
             if error.errno != errno.EINVAL:
