@@ -65,7 +65,7 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
 def _wanted(network: Network, paths: InstancePaths, config: Config) -> Join:
     alias, hostname = ssh_alias(paths.name), hostname_of(paths.name, config.hostname)
     lima = alias.replace(".", "-").replace("_", "-")
-    names = tuple(dict.fromkeys([f"{lima}.internal", f"{hostname}.internal", hostname]))
+    names = tuple(dict.fromkeys([*(f"{each}.internal" for each in (lima, alias, hostname)), hostname]))
     hosts = config.host_resolver.hosts if config.host_resolver.enabled else {}
     return Join(paths.name, network.mac_address.lower().replace("-", ":"), names, dict(hosts))
 
