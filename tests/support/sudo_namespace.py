@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mount namespace with sudo, a user in the group ``admin``, and a stand-in for socket_vmnet. Needs root.
+"""A mount and network namespace with sudo, a user in the group ``admin``, and a socket_vmnet. Needs root.
 
 Nothing of it is seen outside: users, groups, sudoers.d and /srv are mounts of the namespace alone.
 """
@@ -18,6 +18,8 @@ import callao
 USER, UID = "limauser", 4711
 HOME = Path("/srv/home/.lima")
 PYTHON = f"/srv/python/bin/{Path(sys.executable).resolve().name}"
+SHEBANG = f"#!{PYTHON} -I\n".encode()
+STAND_IN = SHEBANG + Path(__file__).with_name("socket_vmnet.py").read_bytes()
 
 _SETUP = """
 set -e
@@ -35,7 +37,9 @@ chmod 2755 /srv/run
 mount --bind "$2" /srv/python
 mount --bind "$3" /srv/engine
 mount --bind "$4" /srv/site
-{ echo "#!$5 -I"; cat "$6"; } > /srv/bin/socket_vmnet
+cp "$1/program" /srv/bin/socket_vmnet
+mount -t sysfs sysfs /sys
+ip link set lo up
 chmod 755 /srv/bin/socket_vmnet
 cat > /srv/home/.lima/_config/networks.yaml
 chown -R limauser:limauser /srv/home
@@ -64,19 +68,18 @@ class SudoNamespace:
     def __init__(self, pid: int) -> None:
         self._pid = pid
 
-    def run(self, *argv: str, user: bool = True) -> subprocess.CompletedProcess[str]:
-        """As the user, or as root."""
-        words = ["nsenter", "--target", str(self._pid), "--mount", "--pid", "--"]
+    def argv(self, *argv: str, user: bool = True) -> list[str]:
+        """The command line of one that runs there, as the user or as root."""
+        words = ["nsenter", "--target", str(self._pid), "--mount", "--net", "--pid", "--"]
         if user:
             words += ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--init-groups", "--reset-env"]
-        engine = [
-            "env",
-            "PYTHONPATH=/srv/engine:/srv/site",
-            f"LIMA_HOME={HOME}",
-            "PYTHONDONTWRITEBYTECODE=1",
-        ]
+        engine = ["PYTHONPATH=/srv/engine:/srv/site", f"LIMA_HOME={HOME}", "PYTHONDONTWRITEBYTECODE=1"]
+        return [*words, "env", *engine, *argv]
+
+    def run(self, *argv: str, user: bool = True) -> subprocess.CompletedProcess[str]:
+        """As the user, or as root."""
         return subprocess.run(
-            [*words, *engine, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/"
+            self.argv(*argv, user=user), stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/"
         )
 
     def python(self, code: str, *, user: bool = True) -> subprocess.CompletedProcess[str]:
@@ -91,19 +94,21 @@ class SudoNamespace:
 
 
 @contextmanager
-def sudo_namespace(folder: Path) -> Iterator[SudoNamespace]:
+def sudo_namespace(folder: Path, program: bytes = STAND_IN) -> Iterator[SudoNamespace]:
     """The namespace, and none of its processes after.
 
     :param folder: for the copies of /etc's files.
+    :param program: what is installed as socket_vmnet.
     """
     words = (
         str(folder), sys.base_prefix, str(Path(callao.__file__).parents[1]), sysconfig.get_path("purelib"),
-        PYTHON, str(Path(__file__).with_name("socket_vmnet.py")),
     )  # fmt: skip
+    (folder / "program").write_bytes(program)
     holder = subprocess.Popen(
         [
             "unshare",
             "--mount",
+            "--net",
             "--pid",
             "--fork",
             "--kill-child",
