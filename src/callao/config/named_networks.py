@@ -13,10 +13,6 @@ from callao.config.networks_yaml import networks_file, read_networks
 from callao.errors import Problem
 from callao.host import Host
 
-_MACOS_MODES = frozenset(NetworkMode)
-_MODES = {"darwin": _MACOS_MODES}
-_OTHER_MODES = frozenset({NetworkMode.USER_V2})
-
 
 def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> Iterator[Problem]:
     """A name that is not in the file, or one of a mode that this host does not have.
@@ -26,8 +22,9 @@ def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> I
     """
     if not any(entry.get("lima") for entry in entries):
         return
-    networks = read_networks(home).by_name
-    modes = _MODES.get(host.os, _OTHER_MODES)
+    there = read_networks(home)
+    networks, program = there.by_name, there.paths.socket_vmnet
+    modes = _modes(host, program)
     usable = ", ".join(name for name, each in networks.items() if each.mode in modes)
     for index, entry in enumerate(entries):
         name = entry.get("lima")
@@ -37,8 +34,20 @@ def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> I
             message = f"is not a network in {networks_file(home)}"
             yield Problem(f"networks[{index}].lima", name, message, usable)
         elif networks[name].mode not in modes:
-            message = f"is of mode {networks[name].mode}, which this host does not have"
+            lacks = (
+                f"needs {program or 'paths.socketVMNet'}"
+                if host.os == "linux"
+                else "this host does not have"
+            )
+            message = f"is of mode {networks[name].mode}, which {lacks}"
             yield Problem(f"networks[{index}].lima", name, message, usable)
+
+
+def _modes(host: Host, program: str) -> frozenset[NetworkMode]:
+    """Those that this host can carry; the others need a program that root has installed."""
+    if host.os == "darwin" or (host.os == "linux" and program and Path(program).exists()):
+        return frozenset(NetworkMode)
+    return frozenset({NetworkMode.USER_V2})
 
 
 def overlap_warnings(entries: list[Mapping[str, Any]], home: Path) -> Iterator[Problem]:

@@ -157,7 +157,7 @@ def test_unknown_keys_are_told_and_left_out() -> None:
     ("name", "system", "words"),
     [
         ("none", "linux", "is not a network in"),
-        ("shared", "linux", "is of mode shared, which this host does not have"),
+        ("shared", "linux", "is of mode shared, which needs /opt/socket_vmnet/bin/socket_vmnet"),
         ("shared", "darwin", None),
         ("user-v2", "linux", None),
     ],

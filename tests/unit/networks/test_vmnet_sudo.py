@@ -142,14 +142,23 @@ def test_networks_run_while_a_running_instance_names_them(host: SudoNamespace) -
     done = host.python(
         READ
         + """
-reconcile.start_networks(["shared", "user-v2"], home)
-running = daemon.running_pid(networks, "shared") is not None
-reconcile.stop_unused(home, "web")
-print(json.dumps([running, daemon.running_pid(networks, "shared")]))
+import asyncio, os
+from callao.config.schema import Network
+from callao.hostagent.nics.attachment import attach
+nic = Network(lima="shared", interface="lima0", mac_address="52:55:55:00:00:01")
+attachment = asyncio.run(attach(nic, None, None))
+(home / "web").mkdir()
+(home / "web" / "lima.yaml").write_text("networks: [{lima: shared}]")
+(home / "web" / "ha.pid").write_text(str(os.getpid()))
+running = []
+for leaving in ("other", "web"):
+    reconcile.stop_unused(home, leaving)
+    running.append(daemon.running_pid(networks, "shared") is not None)
+print(json.dumps([attachment.by_vmnet, attachment.address, *running]))
 """
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [True, None]
+    assert json.loads(done.stdout) == [True, "", True, False]
 
 
 def test_nothing_runs_as_root_that_others_can_change(host: SudoNamespace) -> None:

@@ -14,20 +14,26 @@ from callao.cli.terminal.output import echo, tell
 @click.argument("file", required=False, type=click.Path())
 @click.option("--check", is_flag=True, help="Compare FILE, or the one in networks.yaml, with the text.")
 @click.option("--install", is_flag=True, help="Have visudo check the text, and install it by sudo.")
-def command(file: str | None, check: bool, install: bool) -> None:
+@click.option("--program", is_flag=True, help="Write the program for Linux to FILE, for root to install.")
+def command(file: str | None, check: bool, install: bool, program: bool) -> None:
     """Print or install the sudoers file for socket_vmnet.
 
     \b
+      callao sudoers --program socket_vmnet
+      sudo install -D -m 755 socket_vmnet /opt/socket_vmnet/bin/socket_vmnet
       callao sudoers --install
       callao sudoers --check
     """
     from callao.config.networks_yaml import ensure_networks_file, networks_file, read_networks
-    from callao.networks.vmnet.access import expected_text, must_be_secure, verify
+    from callao.networks.vmnet.access import expected_text, must_be_secure, sudoers_file, verify
 
-    if check and install:
-        raise click.UsageError("--check and --install exclude each other.")
-    if file is not None and not (check or install):
-        raise click.UsageError(f"FILE: {file!r} is for --check and --install only.")
+    if check + install + program > 1:
+        raise click.UsageError("--check, --install and --program exclude each other.")
+    if file is not None and not (check or install or program):
+        raise click.UsageError(f"FILE: {file!r} is for --check, --install and --program only.")
+    if program:
+        _write_program(file)
+        return
     home = session().home
     ensure_networks_file(home)
     networks = read_networks(home)
@@ -41,8 +47,20 @@ def command(file: str | None, check: bool, install: bool) -> None:
     if not check:
         echo(expected_text(networks), nl=False)
         return
-    target = file or networks.paths.sudoers
+    target = file or sudoers_file(networks)
     if not target:
         raise click.UsageError(f"FILE is needed: {networks_file(home)} names no paths.sudoers.")
     verify(networks, target)
     echo(f"`{target}` is up-to-date (or sudo doesn't require a password)")
+
+
+def _write_program(file: str | None) -> None:
+    from pathlib import Path
+
+    from callao.atomic import write_file
+    from callao.networks.vmnet.linux.pack import program_bytes
+
+    if file is None:
+        raise click.UsageError("--program needs FILE, which it writes.")
+    write_file(Path(file), program_bytes(), mode=0o755)
+    tell(f"Wrote {file}. Install it at paths.socketVMNet of networks.yaml, as a file of root's.")

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from callao.config import Config, hostname_of
-from callao.config.network import NetworkDefinition, NetworkMode
+from callao.config.network import NetworkDefinition, NetworkMode, Networks
 from callao.config.networks_yaml import networks_file, read_networks
 from callao.config.schema import Network
 from callao.drivers.qemu import binary
@@ -19,6 +20,8 @@ from callao.instances import InstancePaths, ssh_alias
 from callao.networks.usernet.control import Join
 from callao.networks.usernet.folder import network_folder
 from callao.networks.usernet.membership import Membership, UserNetwork, join
+from callao.networks.vmnet.commands import socket_path
+from callao.networks.vmnet.daemon import start
 
 _GATEWAY = 2
 """The gateway's number in its subnet, as Lima has it: ``gateway`` in networks.yaml gives the subnet only."""
@@ -33,6 +36,8 @@ class Attachment:
 
     stream: socket.socket
     membership: Membership | None = None
+    by_vmnet: bool = False
+    """Whether the network is carried by socket_vmnet, which may end when the instance has left."""
 
     @property
     def address(self) -> str:
@@ -58,7 +63,14 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
     """:raises NetworkError: when there is no such network, or it cannot be joined."""
     if network.socket:
         return Attachment(_connected(network.socket, network.interface))
-    membership = await join(_user_network(network, config), _wanted(network, paths, config))
+    networks = read_networks(lima_home())
+    definition = _definition(network, networks)
+    if definition.mode is not NetworkMode.USER_V2:
+        # sudo may wait for the daemon for half a minute, and the host agent has others to answer.
+        await asyncio.to_thread(start, networks, definition, lima_home())
+        path = str(socket_path(networks, definition.name))
+        return Attachment(_connected(path, network.interface), by_vmnet=True)
+    membership = await join(_user_network(definition, config), _wanted(network, paths, config))
     return Attachment(membership.stream, membership)
 
 
@@ -70,15 +82,20 @@ def _wanted(network: Network, paths: InstancePaths, config: Config) -> Join:
     return Join(paths.name, network.mac_address.lower().replace("-", ":"), names, dict(hosts))
 
 
-def _user_network(network: Network, config: Config) -> UserNetwork:
-    home, name = lima_home(), network.lima or ""
-    definition = read_networks(home).by_name.get(name)
+def _definition(network: Network, networks: Networks) -> NetworkDefinition:
+    name = network.lima or ""
+    definition = networks.by_name.get(name)
     if definition is None:
         raise NetworkError(
-            f"networks: {name!r} is not a network in {networks_file(home)}.",
+            f"networks: {name!r} is not a network in {networks_file(lima_home())}.",
             hint="Add it: callao network create.",
         )
-    subnet = _subnet(definition)
+    return definition
+
+
+def _user_network(definition: NetworkDefinition, config: Config) -> UserNetwork:
+    home, name, subnet = lima_home(), definition.name, definition.subnet
+    assert subnet is not None
     program = binary.find(config.arch.value)
     if program is None:
         raise NetworkError(f"networks: {name!r}: {binary.absence(config.arch.value)}")
@@ -86,15 +103,6 @@ def _user_network(network: Network, config: Config) -> UserNetwork:
     return UserNetwork(
         network_folder(home, name), subnet, subnet.network_address + _GATEWAY, (first,), program
     )
-
-
-def _subnet(definition: NetworkDefinition) -> IPv4Network:
-    if definition.mode is not NetworkMode.USER_V2 or definition.subnet is None:
-        raise NetworkError(
-            f"networks: {definition.name!r} is of mode {definition.mode}, which QEMU has not on this host.",
-            hint="Use a network of mode user-v2.",
-        )
-    return definition.subnet
 
 
 def _connected(path: str, interface: str) -> socket.socket:

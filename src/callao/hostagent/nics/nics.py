@@ -49,6 +49,8 @@ class Nics:
     attached: dict[str, _Attached] = field(default_factory=dict)
     names: dict[str, dict[str, str]] = field(default_factory=dict)
     """By interface."""
+    on_vmnet: bool = False
+    """Whether an interface has been on a network that socket_vmnet carries."""
 
     async def begin(self, config: Config) -> None:
         """The interfaces of a machine that boots; its seed configures them.
@@ -92,6 +94,10 @@ class Nics:
         for each in self.attached.values():
             await self._leave(each)
         self.attached.clear()
+        if self.on_vmnet:
+            from callao.networks.vmnet.reconcile import stop_unused
+
+            stop_unused(self.paths.dir.parent, self.paths.name)
 
     async def _attach(self, network: Network, config: Config) -> None:
         from callao.hostagent.nics.attachment import attach
@@ -106,6 +112,7 @@ class Nics:
             await attachment.leave()
             raise
         attachment.stream.close()  # the machine has its own
+        self.on_vmnet |= attachment.by_vmnet
         self.attached[network.interface] = there
         if attachment.membership is not None:
             there.watch = asyncio.ensure_future(self._watch(there, config))

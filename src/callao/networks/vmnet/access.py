@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def root_group() -> str:
     import pwd
 
     return grp.getgrgid(pwd.getpwnam("root").pw_gid).gr_name
+
+
+def sudoers_file(networks: Networks) -> str:
+    """The file of ``paths.sudoers``; empty for none. Only macOS has its ``/etc`` in ``/private``."""
+    path = networks.paths.sudoers
+    if sys.platform == "linux" and path.startswith("/private/etc/") and not Path("/private/etc").exists():
+        return path.removeprefix("/private")
+    return path
 
 
 def is_installed(networks: Networks) -> bool:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from callao.networks.vmnet.access import (
     root_group,
     run_sudo,
     sudo_argv,
+    sudoers_file,
     verify,
 )
 from callao.networks.vmnet.secure_paths import Owners
@@ -81,7 +83,7 @@ def start(
             return
         must_be_secure(networks, home)
         is_installed(networks)
-        verify(networks, networks.paths.sudoers)
+        verify(networks, sudoers_file(networks))
         _make_var_run(networks)
         _start_with_retries(networks, network, home, patience)
 
@@ -97,7 +99,7 @@ def stop(networks: Networks, name: str, home: Path, patience: Patience = Patienc
         if running_pid(networks, name) is None:
             return
         must_be_secure(networks, home)
-        verify(networks, networks.paths.sudoers)
+        verify(networks, sudoers_file(networks))
         run_sudo(commands.stop_argv(networks, name), root_group())
         end = time.monotonic() + patience.stop
         while (pid := running_pid(networks, name)) is not None:
@@ -131,8 +133,11 @@ def _held(name: str, home: Path, patience: Patience) -> Iterator[None]:
 
 
 def _make_var_run(networks: Networks) -> None:
-    run_sudo(commands.mkdir_argv(networks), _MKDIR_GROUP)
     path, daemon = Path(networks.paths.var_run), Owners.of_host().daemon_gid
+    if not path.is_dir():
+        run_sudo(commands.mkdir_argv(networks), _MKDIR_GROUP)
+    if sys.platform == "linux":
+        return  # a new folder has its creator's group there, and the program is root's
     found = path.stat()
     if not found.st_mode & stat.S_IWGRP or found.st_gid != daemon:
         raise NetworkError(

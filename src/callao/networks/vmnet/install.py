@@ -6,13 +6,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from callao.config.networks_yaml import read_networks
 from callao.errors import NetworkError
-from callao.networks.vmnet.access import expected_text, must_be_secure
+from callao.networks.vmnet.access import expected_text, must_be_secure, sudoers_file
+from callao.networks.vmnet.commands import mkdir_argv
 from callao.networks.vmnet.sudoers import is_ours
 
 _MODE = "0644"
@@ -37,7 +39,7 @@ def ensure_sudoers(home: Path, *, path: str | None, present: bool, check: bool) 
     :raises NetworkError: when visudo refuses the text, or the file is not ours to replace.
     """
     networks = read_networks(home)
-    target = path or networks.paths.sudoers
+    target = path or sudoers_file(networks)
     if not target:
         raise NetworkError(
             "paths.sudoers: networks.yaml names no sudoers file.", hint="Name one there, or say which."
@@ -56,6 +58,9 @@ def ensure_sudoers(home: Path, *, path: str | None, present: bool, check: bool) 
     changed = before != after
     if changed and not check:
         _put(target, after)
+    if present and not check and sys.platform == "linux" and not Path(networks.paths.var_run).is_dir():
+        # The rule names the group wheel, which many a Linux has not.
+        _as_root(mkdir_argv(networks), networks.paths.var_run)
     return SudoersOutcome(changed, target, before, after)
 
 
@@ -92,14 +97,18 @@ def _put(target: str, text: str | None) -> None:
             file = Path(folder, "sudoers")
             file.write_text(text, encoding="utf-8")
             argv = ["install", "-o", "0", "-g", "0", "-m", _MODE, str(file), target]
-        done = subprocess.run(
-            argv if os.geteuid() == 0 else ["sudo", "--non-interactive", *argv],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
+        _as_root(argv, target)
+
+
+def _as_root(argv: list[str], path: str) -> None:
+    done = subprocess.run(
+        argv if os.geteuid() == 0 else ["sudo", "--non-interactive", *argv],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         raise NetworkError(
-            f"{target} cannot be {'removed' if text is None else 'installed'}: {done.stderr.strip()}.",
+            f"{path} cannot be changed: {done.stderr.strip()}.",
             hint="Run it as root, with lima_home or LIMA_HOME naming your instances' folder.",
         )

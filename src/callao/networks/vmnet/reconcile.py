@@ -1,27 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Has socket_vmnet run for the networks that running instances name, and for no others."""
+"""Ends socket_vmnet for the networks that no running instance names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from callao.config.networks_yaml import read_networks
 from callao.networks.users import running_users
 from callao.networks.vmnet import daemon
 from callao.networks.vmnet.commands import of_vmnet
-
-
-def start_networks(names: Iterable[str], home: Path) -> None:
-    """For an instance that is about to start.
-
-    :raises CallaoError: when one of its networks cannot be started.
-    """
-    wanted = set(names)
-    networks = read_networks(home)
-    for network in of_vmnet(networks):
-        if network.name in wanted:
-            daemon.start(networks, network, home)
 
 
 def stop_unused(home: Path, leaving: str) -> None:
