@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A change, and its path in the guest. Everything but :func:`stamp_of` is pure."""
+"""Changes of files, and their paths in the guest. Everything but :func:`stamp_of` is pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Shared:
     mount_point: str
 
     def __post_init__(self) -> None:
-        """Paths are compared as text, so a trailing slash would matter."""
+        """Removes trailing slashes, because paths are compared as text."""
         object.__setattr__(self, "location", os.path.normpath(self.location))
         object.__setattr__(self, "mount_point", os.path.normpath(self.mount_point))
 
@@ -45,7 +45,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Stamp:
-    """A file's metadata, which a touch does not alter: tells a change from an echo. Times are in ns."""
+    """A file's metadata that a touch in the guest does not change: distinguishes changes from echoes. Times
+    are in ns.
+    """
 
     mode: int
     mtime: int
@@ -56,7 +58,7 @@ class Stamp:
 
 
 def join_path(folder: str, name: str) -> str:
-    """As by pathlib, but quicker: bursts are long."""
+    """Join two paths; faster than pathlib, because there may be many events at once."""
     return f"{folder.rstrip('/')}/{name}"
 
 
@@ -75,7 +77,7 @@ def shares_of(path: str, shares: Iterable[Shared]) -> list[Shared]:
 
 
 def guest_changes(kind: Kind, path: str, shares: Iterable[Shared]) -> list[Change]:
-    """The changes that a host's path means for the guest; none outside all locations."""
+    """The guest's changes for a changed path on the host; none outside all locations."""
     return [
         Change(kind, path, share.mount_point, path[len(share.location) :].lstrip("/"))
         for share in shares_of(path, shares)
@@ -83,19 +85,19 @@ def guest_changes(kind: Kind, path: str, shares: Iterable[Shared]) -> list[Chang
 
 
 def parent_folders(kinds: Mapping[str, Kind], locations: Iterable[str]) -> set[str]:
-    """The folders of what came or went: in the guest, it is their touch that tells of it."""
+    """The folders of created and deleted files: in the guest, these are touched, too."""
     places = tuple(locations)
     folders = {path.rpartition("/")[0] or "/" for path, kind in kinds.items() if kind is not Kind.MODIFIED}
     return {folder for folder in folders if any(within(folder, place) for place in places)}
 
 
 def merge_kinds(earlier: Kind | None, later: Kind) -> Kind:
-    """Two changes of one path as one: what came and was then written to has come."""
+    """Merge two changes of one path: a file that was created and then written counts as created."""
     return Kind.ADDED if earlier is Kind.ADDED and later is Kind.MODIFIED else later
 
 
 def stamp_of(path: str) -> Stamp | None:
-    """A path's stamp, of the link itself if it is one; None when there is nothing to be seen."""
+    """The stamp of a path, without following a link; None when it does not exist or is not accessible."""
     try:
         state = os.lstat(path)
     except (OSError, ValueError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters echoes: events on the host that the guest's own touches cause."""
+"""Filters echoes: events on the host that are caused by touches in the guest."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dataclasses import replace
 from callao.inotify.change import Change, Kind, Shared, Stamp, guest_changes, parent_folders, stamp_of
 
 CAPACITY = 1 << 17
-"""Paths. A touch comes back within a few batches, each of a thousand paths at most."""
+"""Paths that are remembered. An echo arrives within a few batches of at most a thousand paths each."""
 
 
 class EchoFilter:
-    """The newest stamps sent; the oldest are forgotten beyond ``capacity``."""
+    """Remembers the stamps that were sent to the guest; beyond ``capacity``, the oldest are forgotten."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
@@ -23,7 +23,7 @@ class EchoFilter:
         """Whether a stamp has been forgotten, so that an unknown one may be an echo's."""
 
     def remember(self, path: str, stamp: Stamp) -> None:
-        """Call it before the guest hears of the path: an echo may be faster than its answer."""
+        """Remember a stamp; call this before it is sent, because an echo may precede the guest's answer."""
         self._stamps[path] = _digest(stamp)
         self._stamps.move_to_end(path)
         if len(self._stamps) > self._capacity:
@@ -37,7 +37,7 @@ class EchoFilter:
 def confirmed_changes(
     kinds: Mapping[str, Kind], locations: Sequence[str], shares: Sequence[Shared], told: EchoFilter
 ) -> Iterator[Change]:
-    """The changes that observations mean, with each path as it is by now, and without echoes."""
+    """The changes for observed events, with the present state of each path, and without echoes."""
     folders = parent_folders(kinds, locations)
     for path, kind in {**dict.fromkeys(folders, Kind.MODIFIED), **kinds}.items():
         stamp = stamp_of(path)
@@ -50,5 +50,5 @@ def confirmed_changes(
 
 
 def _digest(stamp: Stamp) -> int:
-    """One number a path; the access time, which reading alters, is no part of it."""
+    """A hash of a stamp, without the access time, which reading changes."""
     return hash(replace(stamp, atime=0))

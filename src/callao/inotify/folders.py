@@ -13,7 +13,7 @@ from callao.inotify.kernel import Inotify
 
 
 class Folders:
-    """Which watch is which folder's. One watch has several paths where a bind mount shows it twice."""
+    """Maps inotify watches to folders. A watch has several paths where a bind mount shows a folder twice."""
 
     def __init__(self, kernel: Inotify) -> None:
         self._kernel = kernel
@@ -29,7 +29,7 @@ class Folders:
         return tuple(self._paths.get(watch, ()))
 
     def watch(self, path: str, *, follow: bool = False) -> None:
-        """Watch one folder; one that is gone or may not be read is passed over."""
+        """Watch one folder; does nothing for a folder that does not exist or is not readable."""
         try:
             number = self._kernel.watch(path, follow=follow)
         except OSError as error:
@@ -63,13 +63,13 @@ class Folders:
                 del self._watches[path]
 
     def walk(self, top: str, since: int | None, *, content_only: bool = False) -> Iterator[str]:
-        """Watch a folder and all below it, and name what changed.
+        """Watch a folder and all folders below it; yields the paths that have changed.
 
-        Each folder is watched before it is listed, so that nothing falls between. Symlinks are not
-        followed: one to ``/`` would take the whole host in.
+        Each folder is watched before it is listed, so that no change is missed. Symlinks are not followed,
+        because a link to ``/`` would include the whole host.
 
-        :param since: ns since the epoch; what has a ctime from then on is named. None names nothing.
-        :param content_only: go by mtime, which a touch in the guest does not move, as it does ctime.
+        :param since: ns since the epoch; paths with a later ctime are yielded. None yields nothing.
+        :param content_only: compare mtime, because a touch in the guest changes ctime.
         """
 
         def recent(state: os.stat_result) -> bool:

@@ -11,10 +11,11 @@ from itertools import islice
 from callao.inotify.change import Change, merge_kinds
 
 _MAX_WAITING = 50_000
-"""Changes after which the watcher has to wait, and finds by a walk what the kernel could not hold."""
+"""Changes at which the watcher has to wait; it finds by a walk what overflows the kernel's queue
+meanwhile."""
 
 _BATCH_SIZE = 1_000
-"""Changes sent at once: few enough for the next ones not to wait long."""
+"""Changes in one batch: few, so that later changes do not wait long."""
 
 
 class ChangeQueue:
@@ -32,7 +33,7 @@ class ChangeQueue:
         await self._room.wait()
 
     async def take(self) -> list[Change]:
-        """The oldest ones; waits until there are any."""
+        """Take the oldest changes; waits until there are any."""
         await self._some.wait()
         keys = list(islice(self._waiting, _BATCH_SIZE))
         batch = [self._waiting.pop(key) for key in keys]
@@ -40,7 +41,7 @@ class ChangeQueue:
         return batch
 
     def requeue(self, changes: Iterable[Change]) -> None:
-        """Changes that did not arrive go before those that came since."""
+        """Put changes that were not delivered before those that were added since."""
         since, self._waiting = self._waiting, {}
         for change in (*changes, *since.values()):
             self._merge(change)

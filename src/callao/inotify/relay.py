@@ -17,7 +17,7 @@ from callao.inotify.watcher import Watcher
 from callao.ssh import end
 
 MAX_PAUSE = 30.0
-"""Seconds between attempts at most, when the guest's side ends again and again."""
+"""The maximum of seconds between attempts while the guest's process keeps ending."""
 
 Spawn = Callable[[], Awaitable[asyncio.subprocess.Process]]
 
@@ -34,11 +34,11 @@ def guest_command(python: str = "python3", file_systems: Sequence[str] = ()) -> 
 async def relay(
     watcher: Watcher, spawn: Spawn, *, pause: float = 1.0, notice: Callable[[str], None] = lambda _: None
 ) -> None:
-    """Pass changes on until cancelled.
+    """Send changes to the guest until cancelled.
 
-    :param spawn: starts the guest's side; stdin and stdout are pipes. Called again when it has ended.
-    :param pause: seconds before the second attempt; it doubles up to :data:`MAX_PAUSE`.
-    :param notice: hears of each process lost, in a sentence.
+    :param spawn: starts the guest's process with pipes as stdin and stdout; called again when it has ended.
+    :param pause: seconds before the second attempt; doubles up to :data:`MAX_PAUSE`.
+    :param notice: called with a sentence for each process that ended.
     """
     queue = ChangeQueue()
     async with asyncio.TaskGroup() as tasks:
@@ -66,7 +66,7 @@ async def _send(
                 number += 1
                 await _deliver(process, number, await asyncio.to_thread(_entries, batch, watcher.told))
                 batch, wait = [], pause
-        except Exception as error:  # it has ended, or answers with what nobody can read
+        except Exception as error:  # it has ended, or its answer is invalid
             notice(f"mountInotify: the guest's side ended ({error}); again in {wait:.0f} s.")
         finally:
             queue.requeue(batch)
@@ -77,7 +77,7 @@ async def _send(
 
 
 def _entries(batch: Sequence[Change], told: EchoFilter) -> dict[str, list[list[str | int]]]:
-    """The batch as the guest reads it, with each path as the host has it this very moment."""
+    """The batch in the guest's format, with the present state of each path."""
     entries: dict[str, list[list[str | int]]] = {}
     for change in sorted(batch, key=lambda change: change.path):
         stamp = stamp_of(change.source)
@@ -100,7 +100,7 @@ async def _deliver(
     process.stdin.write(json.dumps({"id": number, "changes": entries}).encode() + b"\n")
     await process.stdin.drain()
     while line := await process.stdout.readline():
-        with contextlib.suppress(ValueError):  # a login's greeting, perhaps
+        with contextlib.suppress(ValueError):  # output of the login shell, for example
             if json.loads(line) == {"done": number}:
                 return
     raise EOFError(f"status {await process.wait()}")

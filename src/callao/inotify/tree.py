@@ -18,10 +18,11 @@ BATCH = 1_000
 """Changes in one batch at most."""
 
 _MAX_PENDING = 100_000
-"""Changed paths held at most; beyond, they are found again by a walk, as after an overflow."""
+"""Changed paths that are kept; beyond, they are found by a walk, as after an overflow of the kernel's
+queue."""
 
 _CLOCK_MARGIN = 50_000_000
-"""ns: the kernel stamps files with a clock that ticks coarsely, behind the one we read."""
+"""ns: the kernel's file timestamps come from a coarse clock, which is behind time.time_ns()."""
 
 _APPEARED = Flag.CREATE | Flag.MOVED_TO
 _DISAPPEARED = Flag.DELETE | Flag.MOVED_FROM
@@ -33,14 +34,14 @@ def _now() -> int:
 
 @dataclass
 class _Root:
-    """``known`` is when the location was last seen in its place, or asked for in the first place."""
+    """``known`` is the time at which the location was last seen, or was added."""
 
     identity: tuple[int, int] | None = None
     known: int = field(default_factory=_now)
 
 
 class Tree:
-    """All locations in one queue. ``told`` tells the guest's echoes from changes."""
+    """Watches all locations by one inotify queue. ``echoes`` recognizes echoes of the guest's touches."""
 
     def __init__(self, echoes: EchoFilter) -> None:
         self._told = echoes
@@ -78,11 +79,11 @@ class Tree:
         self._folders.forget_if(lambda path: not shares_of(path, self._shares))
 
     def request_walk(self) -> None:
-        """Let the next :meth:`take` look for changes that were not told of."""
+        """Let the next :meth:`take` search for changes for which there was no event."""
         self._lost = True
 
     def read(self) -> None:
-        """Take in what the kernel has to say."""
+        """Read the kernel's events."""
         started = _now()
         while events := self._kernel.read():
             for event in events:
@@ -94,7 +95,7 @@ class Tree:
             self._complete = started
 
     def take(self) -> Iterator[tuple[Change, ...]]:
-        """What has changed since the last call, in batches."""
+        """The changes since the last call, in batches."""
         self._revisit()
         heap, self._pending_changes = self._pending_changes, {}
         yield from self._settled(heap)
@@ -102,7 +103,7 @@ class Tree:
             return
         self._lost = self._folders.lacks_watches = False
         since, self._complete = self._complete, _now()
-        # With stamps forgotten, ctime would find the guest's own touches, and find them for ever.
+        # When stamps were forgotten, ctime would find the guest's own touches, again and again.
         found = (
             path
             for location in list(self._roots)
@@ -120,7 +121,7 @@ class Tree:
             if event.flags & Flag.ISDIR and event.flags & Flag.MOVED_FROM:
                 self._folders.forget_below(path)
             if event.flags & Flag.ISDIR and event.flags & _APPEARED:
-                # It may have been filled before it was watched.
+                # Files may have been created in it before it was watched.
                 for inner in self._folders.walk(path, self._complete):
                     self._gather(inner, Kind.ADDED)
         if event.flags & Flag.IGNORED:
@@ -135,11 +136,11 @@ class Tree:
             yield batch
 
     def _revisit(self) -> None:
-        """Find locations that vanished, and enter those that came back."""
+        """Find locations that have disappeared, and watch those that exist again."""
         for location, root in self._roots.items():
             now = _now()
             there = root.identity is not None and root.identity == _identity(location)
-            # The same inode number may be a new folder's; without watches it is not to be known.
+            # A new folder may have the same inode number; without watches the two cannot be distinguished.
             if there and (location in self._folders or self.lacks_watches):
                 root.known = now
                 continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host's side: an endless stream of changes in the shared directories."""
+"""The host's side: an asynchronous stream of changes in the shared directories."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from callao.inotify.echo_filter import EchoFilter
 from callao.inotify.tree import Tree
 
 BATCH_INTERVAL = 0.1
-"""Seconds between batches at least, unless one burst fills several."""
+"""The minimum of seconds between batches, except when one burst fills several."""
 
 RECHECK_INTERVAL = 1.0
-"""Seconds after which a location that vanished or returned is noticed at the latest."""
+"""Seconds after which a location that has disappeared or exists again is noticed at the latest."""
 
 WALK_INTERVAL = 5.0
 """Seconds between walks while the host has too few inotify watches for all folders."""
@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 class Watcher:
     """Iterate over it, once at a time, inside ``async with``, for batches of changes.
 
-    A consumer that is slow loses nothing: what outgrows the kernel's queue is found by a walk.
+    A slow consumer loses no changes: what overflows the kernel's queue is found by a walk.
     """
 
     def __init__(self, shares: Iterable[Shared] = ()) -> None:
@@ -69,7 +69,7 @@ class Watcher:
         while True:
             if await self._wait(RECHECK_INTERVAL):
                 until = loop.time() + BATCH_INTERVAL
-                # Read at once and often, lest the kernel's queue overflow.
+                # Read at once and often, so that the kernel's queue does not overflow.
                 while (left := until - loop.time()) > 0:
                     await self._run(self._tree.read)
                     await self._wait(left)
@@ -82,7 +82,7 @@ class Watcher:
                 yield batch
 
     async def _wait(self, seconds: float) -> bool:
-        """Whether there is something to read by then."""
+        """Whether events can be read within ``seconds``."""
         loop, descriptor = asyncio.get_running_loop(), self._tree.fileno()
         loop.add_reader(descriptor, self._news.set)
         try:
@@ -97,5 +97,5 @@ class Watcher:
         return True
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        """All of the tree's work is done in one thread: walks take long, and must not meet."""
+        """Run the tree's work in one thread: walks take long, and must not run at the same time."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

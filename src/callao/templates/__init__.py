@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Templates: found by name, path or locator, read with their bases."""
+"""Templates: finds them by name, path or locator, and merges them with their base templates."""
 
 from callao.templates.find import builtin_dir, builtin_names, find, is_path, template_name, user_names
 from callao.templates.read import Source

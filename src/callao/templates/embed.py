@@ -17,7 +17,7 @@ _FIELD = {"data": "content", "yq": "expression", "ansible": "playbook"}
 def embed(document: dict[str, object], found: TemplateLocation, reader: Reader) -> dict[str, object]:
     """``document`` with each ``provision[].file`` and ``probes[].file`` read, relative to ``found``.
 
-    What is not as lima.yaml has it stays as it is: validation has the words for it.
+    Entries that are invalid stay unchanged: validation reports them.
 
     :raises TemplateError: when a file cannot be read, or is set together with an inline text.
     """

@@ -26,9 +26,9 @@ _ALLOWED = (
 
 @dataclass(frozen=True)
 class TemplateLocation:
-    """A template's place: exactly one of ``path``, ``url`` and ``image`` is set.
+    """The location of a template: exactly one of ``path``, ``url`` and ``image`` is set.
 
-    :param name: what an instance made from it is called where nobody says.
+    :param name: the default name of an instance that is made from it.
     :param named: what stood behind ``template:``: what is relative to it is found in the same way.
     :param github: where ``url`` comes from.
     :param image: an image's location, which stands for a template.
@@ -43,23 +43,23 @@ class TemplateLocation:
 
     @property
     def location(self) -> str:
-        """For people, and for telling one place from another."""
+        """The location as text, for messages and comparisons."""
         return self.image or self.url or str(self.path)
 
 
 def builtin_dir() -> Path:
-    """The templates we ship: inside the package, or beside the sources of an editable install."""
+    """The folder of the built-in templates: in the package, or in the source tree of an editable install."""
     inside = Path(__file__).parent / "builtin"
     return inside if inside.is_dir() else Path(__file__).parents[3] / "templates"
 
 
 def builtin_names() -> list[str]:
-    """The built-in templates that stand for a box, sorted; those in a folder come as ``folder/name``."""
+    """The names of the built-in templates of instances, sorted; in a subfolder, ``folder/name``."""
     return _names_below(builtin_dir())
 
 
 def user_names(home: Path) -> list[str]:
-    """The same under ``$LIMA_HOME/_templates`` and each folder of ``LIMA_TEMPLATES_PATH``."""
+    """The names of templates in ``$LIMA_HOME/_templates`` and in the folders of ``LIMA_TEMPLATES_PATH``."""
     return sorted({name for place in _user_folders(home) for name in _names_below(place)})
 
 
@@ -76,13 +76,14 @@ def _user_folders(home: Path) -> list[Path]:
 
 
 def scheme_of(reference: str) -> str:
-    """In small letters; empty for a path or a name. One letter is a drive of Windows."""
+    """The scheme in lower case; empty for a path or a name. A single letter is a Windows drive, no
+    scheme."""
     match = _SCHEME.match(reference)
     return match[1].lower() if match else ""
 
 
 def template_name(reference: str) -> str | None:
-    """The name behind ``template:``, without query and fragment; None where there is no such scheme."""
+    """The name after ``template:``, without query and fragment; None for other references."""
     if scheme_of(reference) != "template":
         return None
     name = reference.partition(":")[2].partition("#")[0].partition("?")[0]
@@ -97,13 +98,13 @@ def is_path(reference: str) -> bool:
 
 
 def find(reference: str, home: Path, beside: TemplateLocation | None = None) -> TemplateLocation:
-    """The place that ``reference`` means.
+    """The location of the template ``reference``.
 
-    A name is looked for among the user's templates, then among the built-in ones, with or without
-    ``template:`` before it. What has ``.yaml`` at its end, or ``.``, ``/`` or ``~`` at its beginning, is a
-    path, relative to ``beside``; there anything that is a file beside it is one, too.
+    A name, with or without ``template:``, is looked up in the user's templates, then in the built-in ones. A
+    reference that ends in ``.yaml``, or begins with ``.``, ``/`` or ``~``, is a path, relative to the
+    template ``beside``, if given; then any name of a file in that template's folder is a path, too.
 
-    :raises TemplateError: when there is none, or it is no locator.
+    :raises TemplateError: when there is no such template, or the reference is invalid.
     """
     reference = translate_locator(reference)
     if scheme_of(reference) == "github":
@@ -128,7 +129,7 @@ def find(reference: str, home: Path, beside: TemplateLocation | None = None) -> 
 
 
 def find_beside(reference: str, home: Path, beside: TemplateLocation) -> TemplateLocation:
-    """A script's file by its locator, relative to the template that names it.
+    """The location of a script's file, relative to the template that references it.
 
     :raises TemplateError: when there is none, or when a remote template names a file of this machine.
     """
@@ -189,7 +190,7 @@ def _is_beside(reference: str, beside: TemplateLocation) -> bool:
 
 
 def _image(reference: str, beside: TemplateLocation | None) -> TemplateLocation:
-    """Relative to the template that names it; as it is on a command line."""
+    """An image's location, relative to the template that references it, if any."""
     location = reference
     if beside is not None and not scheme_of(reference):
         path = expand_user(reference)
@@ -201,7 +202,9 @@ def _image(reference: str, beside: TemplateLocation | None) -> TemplateLocation:
 
 
 def _named(name: str, home: Path, reference: str) -> TemplateLocation:
-    """As Lima has it: ``.yaml`` is added to what has no extension, and a digit begins none."""
+    """The template's file, as in Lima: ``.yaml`` is added to a name without extension; what begins with a
+    digit is no extension.
+    """
     places = [*_user_folders(home), builtin_dir()]
     if name and ".." not in name and "\0" not in name:
         _, dot, extension = posixpath.basename(name).rpartition(".")

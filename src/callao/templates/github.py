@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Resolves ``github:OWNER[/REPO[/PATH]][@REF]`` to a URL, and follows links in the repository. Pure.
 
-Nothing leads out of the repository, but one redirect: the namesake repository of OWNER may name another of
-OWNER's. A text from a server is no more to be trusted than a template that names a locator.
+No link leaves the repository, with one exception: the repository with OWNER's own name may redirect to
+another repository of OWNER. Text from a server is not trusted, like a locator in a template.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class GitHub:
 
 
 def parse_github(text: str) -> GitHub:
-    """A ``github:`` locator; a query or fragment says nothing.
+    """Parse a ``github:`` locator; a query or fragment is ignored.
 
-    :raises TemplateError: when it is none, or leads out of its repository.
+    :raises TemplateError: when it is invalid, or leaves its repository.
     """
     opaque = text.partition(":")[2].partition("#")[0].partition("?")[0].removeprefix("//")
     place, _, ref = opaque.partition("@")
@@ -67,11 +67,11 @@ def parse_github(text: str) -> GitHub:
 
 
 def symlink_target(place: GitHub, text: str) -> GitHub | None:
-    """The file that the text at ``place`` stands for; None for a text that stands for itself.
+    """The file that a symbolic link at ``place`` points to; None if the text is not a link.
 
-    GitHub serves a symbolic link as a text that holds its target.
+    GitHub serves a symbolic link as a text that contains its target.
 
-    :raises TemplateError: when it leads where it must not.
+    :raises TemplateError: when the target is outside of the repository.
     """
     if not place.path.lower().endswith((".yaml", ".yml")):
         return None
@@ -90,9 +90,9 @@ def symlink_target(place: GitHub, text: str) -> GitHub | None:
 
 
 def redirect(place: GitHub, text: str) -> GitHub:
-    """The file that a namesake repository's text sends to; the reference stays.
+    """The file that the redirect of a namesake repository names, at the same ref.
 
-    :raises TemplateError: when it is no redirect, or leaves the owner.
+    :raises TemplateError: when the text is no redirect, or names a repository of another owner.
     """
     line = text.partition("\n")[0].strip()
     if not line.startswith(f"github:{place.owner}/") or "@" in line:
@@ -104,7 +104,7 @@ def redirect(place: GitHub, text: str) -> GitHub:
 
 
 def _stays_within(path: str) -> bool:
-    """Whether no part of it climbs above where it begins."""
+    """Whether ``..`` never leaves the starting directory."""
     depth = 0
     for part in path.split("/"):
         depth += -1 if part == ".." else part not in ("", ".")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes a template of an image file, as Lima does: ``callao start ./disk.qcow2``. Pure."""
+"""Makes a template from an image's location, as in ``callao start ./disk.qcow2``, by Lima's rules. Pure."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _GENERIC = (
 
 
 def is_image(locator: str) -> bool:
-    """By the end of the file's name."""
+    """Whether the location is an image's, by the end of its file name."""
     return _FILE.search(locator) is not None
 
 
 def image_document(locator: str, native: str) -> dict[str, object]:
-    """The template that an image stands for.
+    """The template for an image.
 
-    :param native: the host's architecture, where the file's name says none.
+    :param native: the host's architecture, which is used when the file name contains none.
     """
     system = next((os for word, os in _OS.items() if _contains(rf"(?i:{word})", locator)), "Linux")
     arch = next((arch for word, arch in _ARCH.items() if _contains(word, locator)), "")

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 
 def name_of_path(path: str) -> str:
-    """The file's name in small letters, without ``.yml``, then without ``.yaml``."""
+    """The file's name in lower case, without ``.yml``, then without ``.yaml``."""
     name = posixpath.basename(path.rstrip("/")).lower()
     return name.removesuffix(".yml").removesuffix(".yaml")
 

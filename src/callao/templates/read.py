@@ -23,7 +23,7 @@ _REDIRECTS = 3
 
 @dataclass(frozen=True)
 class Source:
-    """One text that went into a template; ``digest`` is ``sha256:HEX`` of its bytes."""
+    """One source text of a template; ``digest`` is ``sha256:HEX`` of its bytes."""
 
     location: str
     digest: str
@@ -31,7 +31,7 @@ class Source:
 
 @dataclass
 class Reader:
-    """Reads texts, and remembers which, and what people should know of them."""
+    """Reads texts, and records their sources and notices about them."""
 
     home: Path
     access: NetworkAccess = NetworkAccess.ONLINE
@@ -39,25 +39,25 @@ class Reader:
     sources: list[Source] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    """Of the template and its bases, as they are read."""
+    """The texts of the template and its bases, in the order in which they were read."""
 
     def text(self, found: TemplateLocation, digest: str | None = None) -> str:
         """The text at ``found``.
 
-        :param digest: what its bytes must have, ``sha256:HEX`` or ``sha512:HEX``.
-        :raises TemplateError: when it cannot be read, is not text, or is another.
+        :param digest: the expected digest of its bytes, ``sha256:HEX`` or ``sha512:HEX``.
+        :raises TemplateError: when it cannot be read, is not text, or has another digest.
         """
         return self.read(found, digest)[0]
 
     def read(self, found: TemplateLocation, digest: str | None = None) -> tuple[str, TemplateLocation]:
-        """The text, and its final location behind links and redirects."""
+        """The text, and its location after links and redirects were followed."""
         try:
             data = self._record_source(found, digest)
         except TemplateError:
             place = found.github
             if digest or place is None or not (place.is_namesake and place.ref):
                 raise
-            # An owner's namesake repository may have its redirects on one branch only.
+            # Only the default branch of a namesake repository may have redirects.
             default = github_location(place.default_branch)
             data = self._record_source(default, None)
             found = github_location(redirect(place, data.decode("utf-8", "replace")))
@@ -74,7 +74,7 @@ class Reader:
             raise TemplateError(f"template {found.location} cannot be read: {error}.") from error
 
     def _record_source(self, found: TemplateLocation, digest: str | None) -> bytes:
-        """A link and what it leads to are two sources: either may change."""
+        """Record the source. A link and its target are two sources, because either may change."""
         data = self._read_bytes(found, digest)
         self.sources.append(Source(found.location, "sha256:" + hashlib.sha256(data).hexdigest()))
         return data
@@ -102,8 +102,10 @@ class Reader:
         return data
 
     def _fetch(self, url: str, digest: str | None) -> Path:
-        """With a digest the cache will do; without one, only the server knows what is there now."""
-        from callao.images import DownloadLimits, fetch, newest  # a load that local templates need not pay
+        """Fetch a URL: from the cache if there is a digest, else from the server, whose text may have
+        changed.
+        """
+        from callao.images import DownloadLimits, fetch, newest  # an import that local templates do not need
 
         home, report, limits = self.home, self.report, DownloadLimits(most=_MAX_BYTES)
         if digest or self.access is NetworkAccess.OFFLINE:
@@ -121,7 +123,7 @@ def _algorithm(digest: str | None) -> str:
 
 
 def _symlink_location(found: TemplateLocation, text: str) -> TemplateLocation | None:
-    """Where a text from a server leads that is a symbolic link's target, as GitHub serves it."""
+    """The location of the target when the text is a symbolic link, as GitHub serves it."""
     if found.github is not None:
         place = symlink_target(found.github, text)
         return github_location(place) if place is not None else None

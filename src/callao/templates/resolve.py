@@ -30,15 +30,15 @@ from callao.templates.imagefile import image_document
 from callao.templates.read import Reader, Source
 
 _MAX_DEPTH = 10
-"""Bases of bases; more is taken for a mistake."""
+"""Levels of base templates; more are an error."""
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """A template without ``base`` and ``file``: complete, not yet filled with defaults.
+    """A template whose ``base`` and ``file`` are resolved, before defaults.
 
-    ``sources`` are the texts that went into it, the template's own first; ``text`` is that one, as it was
-    written; ``notices`` is what of them was left out; ``texts`` are those of the template and its bases.
+    ``sources`` are its source texts, the template's own first; ``text`` is the template's own text;
+    ``notices`` name ignored parts; ``texts`` are the texts of the template and its bases.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Resolved:
 
 
 class Bases(enum.Enum):
-    """Which bases a template is completed with."""
+    """Which base templates a template is merged with."""
 
     OWN = enum.auto()
     """The base templates that it names."""
     WITH_USERS = enum.auto()
-    """``_config/base.yaml`` before them, where that exists: what the template comes to for this user."""
+    """``_config/base.yaml`` before them, if it exists: the template as this user's instances get it."""
 
 
 def resolve(
@@ -67,10 +67,10 @@ def resolve(
     report: Reporter = silent,
     bases: Bases = Bases.WITH_USERS,
 ) -> Resolved:
-    """Find, read and complete a template.
+    """Find and read a template, and merge its base templates.
 
-    :raises TemplateError: when it, or one of its bases, cannot be found or read, or they go in circles.
-    :raises ConfigError: when one is not YAML.
+    :raises TemplateError: when it or one of its bases cannot be found or read, or the bases form a cycle.
+    :raises ConfigError: when one of them is not YAML.
     """
     found = find(reference, home)
     reader = Reader(home, access, report)
@@ -91,7 +91,7 @@ def resolve_text(
     access: NetworkAccess = NetworkAccess.ONLINE,
     report: Reporter = silent,
 ) -> Resolved:
-    """Resolve a text from elsewhere, such as standard input."""
+    """Resolve a text that has no file, such as one from standard input."""
     reader = Reader(home, access, report)
     users = _base_yaml(home, access, report)
     document = _complete(
@@ -103,12 +103,12 @@ def resolve_text(
 def with_override_files(
     document: Mapping[str, object], home: Path, *, access: NetworkAccess = NetworkAccess.ONLINE
 ) -> dict[str, object]:
-    """``_config/override.yaml`` over ``document`` over ``_config/default.yaml``, where they exist.
+    """``document`` merged with ``_config/override.yaml`` and ``_config/default.yaml``, if they exist.
 
-    Then variables of the environment are replaced where lima.yaml may have them.
+    Then environment variables are replaced in the fields that may contain them.
 
-    :param document: a template that is complete.
-    :raises ConfigError: when one of the user's two is none, or nothing uses a parameter of the template.
+    :param document: a resolved template.
+    :raises ConfigError: when one of the two files is invalid, or a parameter of the template is not used.
     """
     override, default = (_override_file(home, name, access) for name in ("override", "default"))
     problems = unused_parameters(document.get("param"), (override, document, default))
@@ -118,7 +118,7 @@ def with_override_files(
 
 
 def _override_file(home: Path, name: str, access: NetworkAccess) -> dict[str, object]:
-    """One of the user's two files, which have no bases."""
+    """One of the user's two files, which must not have base templates."""
     path = home / "_config" / f"{name}.yaml"
     if not path.is_file():
         return {}
@@ -135,7 +135,7 @@ def _override_file(home: Path, name: str, access: NetworkAccess) -> dict[str, ob
 
 
 def _base_yaml(home: Path, access: NetworkAccess, report: Reporter) -> dict[str, object] | None:
-    """It is nobody's template: what locks a template does not lock it."""
+    """``_config/base.yaml``, which is not part of a template, so that lock files do not contain it."""
     path = home / "_config" / "base.yaml"
     return (
         _read(TemplateLocation("base", path), None, Reader(home, access, report), ())
@@ -159,7 +159,7 @@ def _read(
 def _load(
     found: TemplateLocation, digest: str | None, reader: Reader
 ) -> tuple[str, dict[str, object], TemplateLocation]:
-    """The text, what it says, and where it is in the end."""
+    """The text, its document, and its location after redirects."""
     if found.image:
         document = image_document(found.image, native_arch())
         reader.texts.append(dump(document))
@@ -170,7 +170,7 @@ def _load(
 
 
 def _parse(text: str, location: str, reader: Reader) -> dict[str, object]:
-    """The first document of the text; that others are left out is told."""
+    """The first document of the text; a notice says when others are ignored."""
     document = load(text, location)
     if has_more_documents(text):
         reader.notices.append(
@@ -190,7 +190,7 @@ def _complete(
     above: tuple[str, ...],
     users: dict[str, object] | None = None,
 ) -> dict[str, object]:
-    """With its bases stacked below it; their entries are combined when all are in.
+    """The document merged with its base templates; list entries are combined after all are merged.
 
     :param users: the user's base, which comes before the template's own.
     """

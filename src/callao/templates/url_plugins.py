@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """URL plugins: a program ``limactl-url-SCHEME`` translates a locator of its scheme to another.
 
-It is given what stands behind ``SCHEME:``, and answers on standard output; see Lima's documentation, "URL
-plugins".
+The program gets the text after ``SCHEME:`` as its argument, and prints the locator; see Lima's
+documentation, "URL plugins".
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _MAX_LOCATOR = 4096
 
 
 def translate_locator(locator: str) -> str:
-    """The final locator of ``locator``; unchanged where no plugin has its scheme.
+    """The locator that plugins translate ``locator`` to; unchanged where no plugin has its scheme.
 
-    :raises TemplateError: when the program fails, or says another of its own for ever.
+    :raises TemplateError: when the program fails, or plugins translate locators to each other without end.
     """
     first = locator
     for _ in range(_MAX_STEPS):
