@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CA certificates that the guest trusts."""
+"""Reads the CA certificates that the guest trusts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CERTIFICATE = re.compile(r"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----.*?-
 
 
 def ca_certificates(config: CACerts) -> list[str]:
-    """Each certificate of ``caCerts``, in PEM, once; bundles are taken apart.
+    """Each certificate of ``caCerts`` in PEM, without duplicates; bundles are split.
 
     :raises ConfigError: naming each file that cannot be read and each entry without a certificate.
     """
@@ -42,7 +42,8 @@ def ca_certificates(config: CACerts) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    """Devices and pipes have no end, and a bundle of all authorities has a quarter of a megabyte."""
+    """Reads a regular file of limited size, because devices and pipes have no end. A bundle of all
+    authorities has a quarter of a megabyte."""
     if path.exists() and not path.is_file():
         raise ValueError("it is no file")
     with path.open("rb") as file:

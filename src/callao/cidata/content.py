@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files on the seed: path to content."""
+"""Computes the files of the seed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from callao.guest.pack import zipapp_bytes
 
 
 def seed_files(seed: Seed) -> dict[str, bytes]:
-    """Everything on the seed of one instance.
+    """The files of one instance's seed: path to content.
 
-    Pure, but for the certificate files that ``caCerts.files`` names. The instance-id is a hash of all
-    the rest: cloud-init does its per-instance work again when, and only when, something changed.
+    Pure, except that it reads the certificates in ``caCerts.files``. The instance-id is a hash of all other
+    files, so cloud-init repeats its per-instance work only when one of them has changed.
 
-    :raises ConfigError: when a certificate file cannot be read, or a value cannot be carried over.
+    :raises ConfigError: when a certificate file cannot be read, or a value cannot be represented.
     """
     environment = _environment(seed)
     early = has_mode(seed.config, ProvisionMode.BOOT) or bool(environment and not seed.config.plain)
@@ -56,12 +56,12 @@ def seed_files(seed: Seed) -> dict[str, bytes]:
 
 
 def instance_id(files: Mapping[str, bytes]) -> str:
-    """cloud-init's, of a seed with this content."""
+    """The instance-id for cloud-init, of a seed with these files."""
     return f"iid-{_digest({path: data for path, data in files.items() if path != 'meta-data'})}"
 
 
 def _environment(seed: Seed) -> dict[str, str]:
-    env = {name: value for name, value in seed.config.env.items() if name}  # a null key names nothing
+    env = {name: value for name, value in seed.config.env.items() if name}  # a null key has no name
     problems = [
         Problem(f"env.{name}", value, "a line break cannot stand in /etc/environment", "one line")
         for name, value in env.items()
@@ -97,7 +97,7 @@ def _device_mounts(config: Config) -> dict[str, bytes]:
 
 
 def _boot_scripts(config: Config) -> dict[str, bytes]:
-    """Lima's folders: what plain instances get, too, is essential."""
+    """The boot scripts in Lima's folders: plain instances get those in ``boot.essential`` only."""
     names = ["first-boot.sh", "boot.sh", "blocks.sh", "boot.essential/10-alpine.sh"]
     if not config.plain:
         names += ["boot/05-mounts.sh"] if device_mounts(config) else []

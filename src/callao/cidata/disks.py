@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the guest does with its additional disks: the words that its script is called with."""
+"""The calls of the guest's script for additional disks."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ _USUAL = "ext4"
 
 
 def disk_script(disks: Iterable[AdditionalDisk]) -> str:
-    """A shell script that has each disk formatted where it may be and holds nothing, grown, and mounted.
+    """A shell script that formats each empty disk that may be formatted, grows its file system, and mounts
+    it.
 
-    It can run any number of times, and tells on standard error what it cannot do.
+    It is idempotent, and reports on standard error what it cannot do.
     """
     calls = [f"{_call('prepare_disk', each)} || failed=1" for each in disks]
     return "\n".join([_functions(), "failed=0", *calls, 'exit "$failed"', ""])
 
 
 def detach_script(disk: AdditionalDisk) -> str:
-    """A shell script that has the guest let a disk go."""
+    """A shell script that unmounts a disk in the guest, before it is detached."""
     return f"{_functions()}\n{shlex.join(['let_go_of_disk', serial(disk.name)])}\n"
 
 
 def disk_variables(disks: tuple[AdditionalDisk, ...]) -> dict[str, str]:
-    """Lima's variables for scripts; a device is named by what does not depend on an order."""
+    """Lima's variables for scripts; devices are named by serial number, which does not depend on their
+    order.
+    """
     found = {"DISKS": str(len(disks))}
     for index, disk in enumerate(disks):
         found |= {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documents for cloud-init: YAML, its scripts and keys left readable."""
+"""Writes YAML documents for cloud-init, with scripts as literal blocks."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes user-data and network-config as files, for images without cloud-init.
 
-Their first-boot system is ``first-boot.sh`` on the seed, which copies most of these files to where they
-belong: no YAML is read in the guest. Golden images have this module, too, for seeds of others: it imports
-nothing of ours.
+Their first-boot system is ``first-boot.sh`` on the seed, which copies most of these files to their
+destinations, so that the guest need not parse YAML. Golden images contain this module, too, for seeds made
+by other programs, so it imports nothing of this package.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Document = Mapping[str, Any]
 
 
 def first_boot_files(user_data: Document, network_config: Document, *, early: bool) -> dict[str, bytes]:
-    """Path on the seed to content.
+    """The files: path on the seed to content.
 
     :param user_data: with one user; ``ssh_keys`` may be missing.
     :param early: whether boot.sh has work to do before sshd starts.

@@ -22,7 +22,7 @@ def etc_hosts(seed: Seed) -> str:
 
 
 def _address(name: str, names: Mapping[str, str]) -> str:
-    """Follow aliases to an address; empty when they end elsewhere or go round."""
+    """Follow aliases to an address; empty when they end at another name or form a loop."""
     for _ in names:
         name = names.get(name, "")
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The content as an ISO 9660 image that cloud-init's NoCloud finds by its volume id."""
+"""Writes the seed as an ISO 9660 image, which cloud-init's NoCloud finds by its volume id."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _DATA = stat.S_IFREG | 0o400
 
 
 def write_iso(content: Mapping[str, bytes], path: Path) -> None:
-    """Write the image at ``path``: whole or not at all, readable by its owner only (it holds keys).
+    """Write the image to ``path`` atomically, readable by its owner only, because it contains keys.
 
-    It is not flushed, since each start that boots makes it anew.
+    It is not flushed, because each boot writes it again.
 
-    Names are Rock Ridge's and Joliet's; ISO 9660's own are numbers.
+    File names are in the Rock Ridge and Joliet extensions; the ISO 9660 names are numbers.
 
     :raises OSError: when it cannot be written.
     """
@@ -37,7 +37,7 @@ def write_iso(content: Mapping[str, bytes], path: Path) -> None:
 
 
 def _image(content: Mapping[str, bytes]) -> Any:
-    from pycdlib import PyCdlib  # a large module that only a start needs
+    from pycdlib import PyCdlib  # a large module that only starts need
 
     image = PyCdlib()
     image.new(interchange_level=3, joliet=3, rock_ridge="1.09", vol_ident=VOLUME_ID)

@@ -17,7 +17,7 @@ _OPTIONAL = "internal_netplanOptional"
 
 
 def nics(seed: Seed) -> dict[str, str]:
-    """Name to MAC address, as the guest has both."""
+    """The guest's NICs: name to MAC address."""
     others = {each.interface: each.mac_address for each in seed.config.networks}
     return {name: with_colons(mac) for name, mac in {USER_MODE_NIC: seed.mac_address, **others}.items()}
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The user's ``provision`` entries as files of the seed.
 
-Each is ``provision.MODE/%08d``, numbered by its place in the list, as in Lima: the boot scripts turn
-the number back into ``provision[N]`` when they report.
+Each is ``provision.MODE/%08d``, numbered by its index in the list, as in Lima; the boot scripts report it as
+``provision[N]``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _DEFAULT_PERMISSIONS = "644"
 
 
 def provision_files(config: Config) -> dict[str, bytes]:
-    """Path on the seed to content.
+    """The files: path on the seed to content.
 
-    :raises ConfigError: for the modes that need a program which the guest does not have.
+    :raises ConfigError: for modes that need a program which the guest does not have.
     """
     problems = []
     files = {}
@@ -71,7 +71,7 @@ def has_mode(config: Config, mode: ProvisionMode) -> bool:
 
 
 def skips_default_dependencies(config: Config) -> bool:
-    """Whether a ``mode: dependency`` says that it installs all that Lima's defaults would."""
+    """Whether an entry of ``mode: dependency`` replaces the installation of Lima's default packages."""
     return any(
         entry.mode is ProvisionMode.DEPENDENCY and entry.skip_default_dependency_resolution
         for entry in config.provision

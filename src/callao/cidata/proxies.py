@@ -18,10 +18,11 @@ _PROXY = re.compile(
 def guest_environment(
     env: Mapping[str, str], host: Mapping[str, str], gateway: str, *, propagate: bool
 ) -> dict[str, str]:
-    """``env`` of the configuration, with the proxy variables of the host laid over it.
+    """``env`` of the configuration, overridden by the host's proxy variables.
 
-    Each proxy variable comes in both cases with one value, the lower case's where they differ; an
-    empty one is left out; a proxy on the host's loopback is reached at the host's guest-side address.
+    Each proxy variable is set in lower and upper case to one value, that of the lower case where they
+    differ; empty ones are omitted. In proxies on the host's loopback, the host is replaced by its guest-side
+    address.
     """
     known = {*_NAMES, *(name.upper() for name in _NAMES)}
     merged = dict(env)

@@ -13,7 +13,7 @@ from callao.guest_network import USER_MODE, GuestNetwork
 
 @dataclass(frozen=True)
 class Seed:
-    """Everything that a seed depends on, beside certificate files that the configuration names."""
+    """Everything that a seed depends on, except the certificate files that the configuration names."""
 
     name: str
     config: Config
@@ -23,11 +23,11 @@ class Seed:
     """The guest's ed25519 host key: OpenSSH's private key text."""
     host_key_pub: str
     mac_address: str
-    """Of the first, user-mode NIC."""
+    """The MAC address of the first NIC."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """The host's, from which proxies are taken."""
+    """The host's environment, for the proxy variables."""
     network: GuestNetwork = USER_MODE
-    """Of the first NIC."""
+    """The network of the first NIC."""
 
     @property
     def hostname(self) -> str:

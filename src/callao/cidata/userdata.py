@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""user-data: what cloud-init itself does. Little, since each of its steps costs a boot time.
+"""user-data: the part of the set-up that cloud-init does. It is small, because each step delays the boot.
 
-Keys beyond the need are there to save work: with our host key given, none is generated; printing
-keys and fingerprints to the console starts programs that nobody reads. ``locale`` is left as the
-image has it; cloud-init takes the word ``false``, and older schemas want a string.
+Some keys disable default work: with our host key, cloud-init generates none; it does not print keys and
+fingerprints to the console. ``locale: false`` keeps the image's locale; it is a string, because older
+schemas require one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from callao.cidata.seed import Seed
 HEADING = "#cloud-config\n"
 
 BOOT_SCRIPT = "/var/lib/cloud/scripts/per-boot/00-lima.boot.sh"
-"""cloud-init runs what is here on every boot; the name is Lima's."""
+"""cloud-init runs the scripts in this folder on every boot; the name is Lima's."""
 
 _CONFIG_MODULES = ("apt-configure", "grub-dpkg", "runcmd")
 _FINAL_MODULES = (
@@ -27,8 +27,8 @@ _FINAL_MODULES = (
     "scripts-user",
     "final-message",
 )
-"""Of cloud-init's last two stages, in each of its versions: what acts on our seed, and on what an image may
-have brought for itself. The others find nothing to do, and each is loaded for that on every boot."""
+"""The modules of cloud-init's last two stages, in all versions, that act on our seed or on an image's own
+files. The others have nothing to do, but cloud-init would load each of them on every boot."""
 
 _HOST_KEY_CONFIG = "/etc/ssh/sshd_config.d/00-lima-host-key.conf"
 
@@ -37,7 +37,7 @@ def user_data(seed: Seed, entry: str, name_nics: str, *, early: bool) -> Documen
     """The cloud-config.
 
     :param entry: the script that mounts the seed and runs its boot.sh.
-    :param name_nics: the script that names NICs which cloud-init could not rename.
+    :param name_nics: the script that renames NICs which cloud-init could not rename.
     :param early: whether there is work to do before sshd starts.
     :raises ConfigError: when a certificate is not available.
     """

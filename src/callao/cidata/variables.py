@@ -59,7 +59,7 @@ def plain_lines(variables: Mapping[str, str]) -> bytes:
 
 
 def shell_exports(variables: Mapping[str, str]) -> str:
-    """Lines that a POSIX shell can source; what a shell cannot name stays out."""
+    """Lines that a POSIX shell can source; variables whose names are not valid in a shell are omitted."""
     return "".join(
         f"export {name}={shlex.quote(value)}\n"
         for name, value in variables.items()
@@ -68,7 +68,7 @@ def shell_exports(variables: Mapping[str, str]) -> str:
 
 
 def pam_lines(variables: Mapping[str, str]) -> bytes:
-    """Lines for /etc/environment: pam_env(8) takes one pair of quotes off."""
+    """Lines for /etc/environment, quoted, because pam_env(8) removes one pair of quotes."""
     return "".join(f'{name}="{value}"\n' for name, value in variables.items()).encode()
 
 

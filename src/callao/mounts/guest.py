@@ -10,7 +10,7 @@ from callao.errors import AgentError
 from callao.ssh import Client
 
 _TIMEOUT = 60.0
-"""Seconds for ssh, the guest finding its new device, and mount(8) in an emulated guest."""
+"""Seconds for ssh, for the guest to find the new device, and for mount(8) in an emulated guest."""
 
 _MOUNT = """\
 mkdir -p -- {point} || exit 1
@@ -22,7 +22,7 @@ while ! words=$(mount -t {type} -o {options} {source} {point} 2>&1); do
   sleep 0.1
 done
 """
-"""The kernel needs a moment to find a device that was plugged in: until then its tag is unknown."""
+"""Retries, because the kernel takes some time to find a device that was plugged in."""
 
 _UNMOUNT = """\
 mountpoint -q -- {point} || exit 0
@@ -46,9 +46,9 @@ done
 
 
 async def mount_in_guest(mount: GuestMount, client: Client) -> None:
-    """Mount a device's share; returns when it can be used.
+    """Mount a device's share; returns when it is mounted.
 
-    :raises AgentError: with mount(8)'s words.
+    :raises AgentError: with mount(8)'s error message.
     """
     script = _MOUNT.format(
         point=shlex.quote(mount.point),
@@ -65,9 +65,9 @@ async def mount_in_guest(mount: GuestMount, client: Client) -> None:
 
 
 async def unmount_in_guest(point: str, client: Client) -> None:
-    """Unmount what is at ``point``; nothing happens when nothing is.
+    """Unmount what is mounted at ``point``, if anything is.
 
-    :raises AgentError: naming who uses it.
+    :raises AgentError: with the processes that use it.
     """
     answer = await _as_root(
         _UNMOUNT.format(point=shlex.quote(point)), client, f"{point!r} cannot be unmounted"
@@ -79,7 +79,7 @@ async def unmount_in_guest(point: str, client: Client) -> None:
 
 
 async def _as_root(script: str, client: Client, what: str) -> str:
-    """The error; empty where there is none."""
+    """Run the script as root in the guest; returns its error message, empty when it succeeds."""
     try:
         answer = await client.run(script, timeout=_TIMEOUT, interpreter="sudo -n /bin/sh")
     except TimeoutError:

@@ -16,7 +16,7 @@ _SFTP_SERVER_PATHS = (
     "/usr/libexec/sftp-server",
     "/usr/lib/ssh/sftp-server",
 )
-"""Where Debian, Fedora, macOS and Arch keep it: it is on nobody's PATH."""
+"""Paths on Debian, Fedora, macOS and Arch: it is not on PATH."""
 
 
 def sftp_server() -> str | None:
@@ -26,10 +26,10 @@ def sftp_server() -> str | None:
 
 
 def server_argv(mount: Mount) -> list[str]:
-    """The command line of the mount's ``sftpDriver``. The default is our own server, since OpenSSH's serves
-    root in the guest all that the user may read.
+    """The command line of the mount's ``sftpDriver``. The default is our own server, because OpenSSH's gives
+    the guest's root access to everything that the user may read.
 
-    A share that is not writable is read-only here, on the host's side, whatever the guest's root does.
+    The server refuses writes to a share that is not writable, so the guest's root cannot write either.
 
     :raises AgentError: when OpenSSH's is asked for, and there is none.
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``reverse-sshfs``: the host starts an ssh session whose stdin and stdout are the SFTP stream.
 
-No TCP port is opened: an SFTP server on the host and sshfs in the guest talk over one session, as Lima
-does it. See sshfs(1), option ``passive``, and sftp-server(8). A stream that breaks is opened anew.
+An SFTP server on the host and sshfs in the guest communicate over one ssh session, without a TCP port, as in
+Lima. See sshfs(1), option ``passive``, and sftp-server(8). A broken session is replaced by a new one.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _MOUNT_TIMEOUT = 30.0
 """Seconds for sshfs in the guest to show its mount."""
 
 _RECONNECT_DELAYS = (0.5, 1.0, 2.0, 5.0)
-"""Seconds before each try to open a broken stream again; the last one goes on."""
+"""Seconds before each attempt to replace a broken session; the last value repeats."""
 
 _SSH_OPTIONS = ("-o", "ControlMaster=no", "-o", "ServerAliveInterval=15")
-"""Over the control master while there is one, without it otherwise; a dead peer is noticed in a minute."""
+"""Uses the control master if there is one; a dead connection is noticed within a minute."""
 
 _ALLOW_ALL_SYMLINKS = "no_contain_symlinks"
-"""An sshfs that knows it refuses links with ``..`` and absolute ones by itself, so that no server makes its
-client read elsewhere. The guest has no reason to distrust its host, and these links are the user's."""
+"""By default, newer sshfs refuses absolute links and links with ``..``, to protect clients from their
+servers. The guest trusts its host, and the links are the user's own, so they are allowed."""
 
 _MAX_STDERR = 4096
-"""Bytes of the last words of either end that are kept."""
+"""Bytes of the last output on standard error that are kept of each process."""
 
 _STDERR_TIMEOUT = 5.0
-"""Seconds for what a session said to arrive, once it has ended."""
+"""Seconds to wait for a session's standard error after it has ended."""
 
 _CHECK_MOUNT = """\
 i=0
@@ -53,7 +53,8 @@ exit 1
 
 @dataclass
 class Share:
-    """One mounted directory: both ends of its stream, and who watches over it."""
+    """One mounted directory: the SFTP server, the ssh session, and the task that replaces a broken
+    session."""
 
     mount: Mount
     client: Client
@@ -64,23 +65,23 @@ class Share:
     session_stderr: asyncio.Task[bytes] | None = None
     """The session's standard error: read continuously, because a full pipe would stop the stream."""
     reconnect: bool = False
-    """Whether the keeper shall go on."""
+    """Whether a broken session is replaced."""
 
     async def open(self) -> None:
-        """Returns when the guest shows the mount.
+        """Start both processes; returns when the guest has mounted the directory.
 
-        :raises AgentError: with the guest's words when it cannot be mounted.
+        :raises AgentError: with the guest's error message when it cannot be mounted.
         """
         await self._connect()
         self.reconnect_when_broken()
 
     def reconnect_when_broken(self) -> None:
-        """Open the stream again whenever it breaks."""
+        """Start the task that replaces a broken session."""
         self.reconnect = True
         self.reconnecting = asyncio.ensure_future(self._reconnect_loop())
 
     async def stop_reconnecting(self) -> None:
-        """No longer: what ends it from here on is meant. The mount stays as it is."""
+        """Stop the task, because the session is about to be ended on purpose. The mount stays."""
         self.reconnect = False
         if self.reconnecting is not None:
             self.reconnecting.cancel()
@@ -89,13 +90,13 @@ class Share:
             self.reconnecting = None
 
     async def close(self) -> None:
-        """End both; the guest's mount goes with the stream."""
+        """End both processes; the guest's mount ends with the session."""
         await self.stop_reconnecting()
         await self._disconnect()
 
     async def _reconnect_loop(self) -> None:
         delays = iter(_RECONNECT_DELAYS)
-        # Asked for each time: before Python 3.12, asyncio.wait_for() can swallow a cancellation.
+        # Checked each time, because before Python 3.12 asyncio.wait_for() can swallow a cancellation.
         while self.reconnect:
             await self.processes[-1].wait()
             await self._disconnect()
@@ -143,7 +144,7 @@ class Share:
             raise
 
     async def _disconnect(self) -> str:
-        """End both; returns what the server said, which is noted on standard error."""
+        """End both processes; returns and logs the server's standard error."""
         for process in reversed(self.processes):
             await end(process)
         if self.session_stderr is not None:
@@ -159,9 +160,9 @@ class Share:
 
 
 async def mount_sshfs(mount: Mount, client: Client) -> Share:
-    """Share one directory; returns when the guest shows it.
+    """Share one directory; returns when the guest has mounted it.
 
-    :raises AgentError: with the guest's words when it cannot be mounted.
+    :raises AgentError: with the guest's error message when it cannot be mounted.
     """
     share = Share(mount, client)
     await share.open()
@@ -169,7 +170,7 @@ async def mount_sshfs(mount: Mount, client: Client) -> Share:
 
 
 def guest_script(mount: Mount) -> str:
-    """The script that mounts in the guest; its stdin and stdout become the SFTP stream."""
+    """The script that mounts the directory in the guest; its stdin and stdout are the SFTP session."""
     options = ["passive", "allow_other"]
     options += ["cache=yes" if mount.sshfs.cache else "cache=no"]
     options += ["follow_symlinks"] if mount.sshfs.follow_symlinks else []
@@ -199,7 +200,9 @@ async def _wait_for_mount(
         return
     server_stderr = ""
     if session.returncode is not None:
-        await asyncio.wait({session_stderr}, timeout=_STDERR_TIMEOUT)  # another program may hold its end
+        await asyncio.wait(
+            {session_stderr}, timeout=_STDERR_TIMEOUT
+        )  # another process may have the pipe open
         server_stderr = (
             session_stderr.result().decode(errors="replace").strip() if session_stderr.done() else ""
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the guest's ports to the host's: which rules mean which forwards."""
+"""Port forwarding: which listeners of the guest are forwarded to which ports of the host."""
 
 from callao.ports.free import any_free, is_free, port_holder, unavailable_reason
 from callao.ports.rules import (

@@ -11,7 +11,7 @@ _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
 def is_free(proto: str, address: str, port: int) -> bool:
-    """Whether ``port`` can be bound now, the way the hypervisor would bind it."""
+    """Whether ``port`` can be bound now, with the socket options of the hypervisor."""
     with socket.socket(_family(address), _KINDS[proto]) as probe:
         if proto == "tcp":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -25,7 +25,7 @@ def is_free(proto: str, address: str, port: int) -> bool:
 
 
 def any_free(proto: str = "tcp", address: str = "127.0.0.1") -> int:
-    """A port that the kernel says is free."""
+    """A free port, chosen by the kernel."""
     with socket.socket(_family(address), _KINDS[proto]) as probe:
         probe.bind((address, 0))
         port: int = probe.getsockname()[1]
@@ -55,7 +55,7 @@ def port_holder(proto: str, port: int) -> str:
 
 
 def unavailable_reason(proto: str, address: str, port: int) -> str:
-    """Why ``port`` is not available, for people; empty when it can."""
+    """The reason why ``port`` is not available, for a message; empty when it is available."""
     if is_free(proto, address, port):
         return ""
     who = port_holder(proto, port)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Applies ``portForwards`` to the guest's listeners, as Lima does: which are forwarded, and where. Pure.
+"""Applies ``portForwards`` to the guest's listeners, as Lima does: decides which are forwarded where. Pure.
 
-The first rule that fits a listener decides. Before the user's rules stands one that no rule overrides: the
-ports of ssh are never forwarded. After them come the defaults: what listens on the guest's loopback or on
-all of its addresses is forwarded, on the same port.
+The first rule that matches a listener decides. A rule that cannot be overridden comes before the user's: the
+ports of ssh are never forwarded. The defaults come last: listeners on the guest's loopback or on all of its
+addresses are forwarded on the same port.
 """
 
 from __future__ import annotations
@@ -21,33 +21,34 @@ _LOOPBACK6 = ipaddress.ip_address("::1")
 
 _SSH = 22
 _LINK_LOCAL = (5353, 5355)
-"""mDNS and LLMNR (RFC 6762, RFC 4795): systemd-resolved has them open, for the guest's own link."""
+"""mDNS and LLMNR (RFC 6762, RFC 4795): systemd-resolved listens on these ports, for the guest's link
+only."""
 
 _UNPRIVILEGED = 1024
 _EPHEMERAL = 32768
-"""From here on a UDP socket is more often a client's than a server's (ip-sysctl, ip_local_port_range)."""
+"""The first ephemeral port (ip-sysctl, ip_local_port_range): most UDP sockets from here on are clients'."""
 
 _EVERY_PORT = (1, 65535)
 
 
 HostEnd = tuple[str, str, int, str]
-"""(proto, address, port, socket) of the host: what two forwards cannot share."""
+"""(proto, address, port, socket) of the host: unique among forwards."""
 
 
 @dataclass(frozen=True, order=True)
 class Listener:
-    """A socket of the guest that waits for others; ``ip`` as the guest has it."""
+    """A listening socket of the guest; ``ip`` is its local address."""
 
     proto: str
     ip: str
     port: int
     inside: bool = False
-    """Whether only a connection from within the guest finds it: ``::`` without IPv4, or a container's port
-    that is led to it from the loopback."""
+    """Whether it can only be reached from within the guest: ``::`` without IPv4, or a container's port that
+    is redirected from the loopback."""
 
     @property
     def loopback_only(self) -> bool:
-        """Whether nothing from outside of the guest reaches it."""
+        """Whether it cannot be reached from outside of the guest."""
         return ipaddress.ip_address(self.ip).is_loopback
 
 
@@ -61,7 +62,7 @@ class WantedForward:
     guest_ip: str
     guest_port: int
     inside: bool = False
-    """As the listener's."""
+    """See :attr:`Listener.inside`."""
     host_socket: str = ""
     """The path of a unix socket of the host; then ``host_ip`` is empty and ``host_port`` 0."""
 
@@ -72,7 +73,7 @@ class WantedForward:
 
 @dataclass(frozen=True)
 class _ParsedRule:
-    """A rule with its address parsed, since each listener is held against each rule."""
+    """A rule with its address parsed once, because each listener is compared with each rule."""
 
     rule: PortForward
     guest_ip: IPAddress
@@ -93,8 +94,8 @@ class _ParsedRule:
 class Ruleset:
     """All the rules of an instance, in their order.
 
-    :param rules: the user's.
-    :param ssh_port: the host's port for ssh: the guest's port of that number would take it.
+    :param rules: the user's rules.
+    :param ssh_port: the host's port for ssh: a guest's port of the same number is not forwarded to it.
     """
 
     def __init__(self, rules: Sequence[PortForward], ssh_port: int) -> None:
@@ -106,7 +107,7 @@ class Ruleset:
         self._disabled = _disabled(rules)
 
     def matching_rule(self, listener: Listener) -> PortForward | None:
-        """The rule that forwards ``listener``; None where one keeps it in the guest, or none fits."""
+        """The rule that forwards ``listener``; None when a rule ignores it, or none matches."""
         ip = parse_address(listener.ip)
         for each in self._rules:
             if not each.matches(listener, ip):
@@ -114,12 +115,12 @@ class Ruleset:
             if not each.rule.ignore:
                 return each.rule
             if ip.is_unspecified and not each.guest_ip.is_unspecified:
-                continue  # a rule for one address does not speak for all of them
+                continue  # a rule for one address does not match a listener on all addresses
             return None
         return None
 
     def forward(self, listener: Listener) -> WantedForward | None:
-        """Where ``listener`` is forwarded to."""
+        """The forward of ``listener``, if any."""
         rule = self.matching_rule(listener)
         if rule is None:
             return None
@@ -130,7 +131,7 @@ class Ruleset:
         return WantedForward(listener.proto, rule.host_ip, host_port, *guest)
 
     def disables(self, proto: str) -> bool:
-        """Whether the user has turned forwarding of ``proto`` off as a whole."""
+        """Whether the user's rules disable all forwarding of ``proto``."""
         return proto in self._disabled
 
 
@@ -150,13 +151,13 @@ def forwards_by_listener(
 
 
 def wanted_forwards(rules: Ruleset, listeners: Iterable[Listener]) -> list[WantedForward]:
-    """The forwards for ``listeners``, sorted, one for each end on the host."""
+    """The forwards for ``listeners``, sorted, one for each host end."""
     _, chosen = forwards_by_listener(rules, listeners)
     return sorted(chosen.values())
 
 
 def named_ports(rules: Iterable[PortForward]) -> Mapping[tuple[str, str, int], PortForward]:
-    """The ports of the host that a rule names one by one: (proto, address, port), with the rule."""
+    """The single host ports that rules name, (proto, address, port), and their rules."""
     named: dict[tuple[str, str, int], PortForward] = {}
     for rule in rules:
         first, last = rule.host_port_range
@@ -167,7 +168,7 @@ def named_ports(rules: Iterable[PortForward]) -> Mapping[tuple[str, str, int], P
 
 
 def protocols(proto: Proto) -> tuple[str, ...]:
-    """``any`` is both."""
+    """The protocols of a rule: ``any`` is tcp and udp."""
     return ("tcp", "udp") if proto is Proto.ANY else (proto.value,)
 
 
@@ -179,7 +180,7 @@ def _exposure_rank(listener: Listener) -> tuple[bool, bool, Listener]:
 
 
 def _never_forward(port: int) -> PortForward:
-    """Keeps ``port`` in the guest, whatever address it is on."""
+    """A rule that ignores ``port`` on all addresses."""
     return PortForward(
         guest_ip=_ANY_ADDRESS, guest_port_range=(port, port), host_port_range=(port, port), ignore=True
     )

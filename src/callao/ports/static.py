@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules with ``static: true``: forwards that the hypervisor has from the start, listener or not."""
+"""Rules with ``static: true``: the hypervisor forwards their ports from the start, with or without
+listeners.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ Binding = tuple[str, str, int, int]
 """(proto, host ip, host port, guest port)."""
 
 MAX_STATIC_RANGE = 1000
-"""More ports than this in one rule would be more sockets than a hypervisor should hold open."""
+"""Ports of one rule: limited, because the hypervisor opens a socket for each."""
 
 
 def static_forwards(rules: Sequence[PortForward], ssh_port: int) -> tuple[list[Binding], list[str]]:
-    """The forwards that static rules name, in order, the first of two rules winning; and notices.
+    """The forwards of the static rules, in order; for a port with two rules the first wins. And notices.
 
-    What the hypervisor's network does not carry (sockets, IPv6 addresses of the host) waits for a listener,
-    as other rules do.
+    Rules that the hypervisor's network does not support (sockets, IPv6 addresses of the host) take effect
+    when a listener appears, like rules that are not static.
     """
     ruleset = Ruleset(rules, ssh_port)
     bound: dict[tuple[str, str, int], Binding] = {}

@@ -11,29 +11,29 @@ from callao.ports.rules import WantedForward
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _LOOPBACK = "127.0.0.1"
-"""What the guest can lead its NIC's packets to."""
+"""The address to which the guest can redirect packets from its NIC."""
 
 
 class Transport(enum.StrEnum):
     SLIRP = "slirp"
-    """The hypervisor's own user-mode network: no process, no copy of ours."""
+    """The hypervisor's user-mode network; data does not pass through the host agent."""
     AGENT = "agent"
-    """A stream on the channel to the guest's program, which connects from within."""
+    """A stream to the guest's program, which connects inside the guest."""
     SSH = "ssh"
-    """The control master. TCP."""
+    """The ssh control master; TCP only."""
 
 
 class Preference(enum.Enum):
     """The preference in ``LIMA_SSH_PORT_FORWARDER``."""
 
     QUICKEST = enum.auto()
-    """The hypervisor where it reaches, else the guest's program. Lima's ``false``, and its default."""
+    """The hypervisor where possible, else the guest's program. Lima's ``false``, which is the default."""
     SSH = enum.auto()
     """ssh for all of TCP."""
 
 
 def preference(environment: Mapping[str, str]) -> Preference:
-    """Lima's variable, with Go's words for true."""
+    """Parse Lima's variable; true is spelled as in Go's strconv.ParseBool."""
     text = environment.get("LIMA_SSH_PORT_FORWARDER", "")
     return Preference.SSH if text.lower() in ("1", "t", "true") else Preference.QUICKEST
 
@@ -41,10 +41,10 @@ def preference(environment: Mapping[str, str]) -> Preference:
 def choose_transport(
     wanted: WantedForward, exposed: Collection[tuple[str, int]], prefer: Preference, nic: str
 ) -> Transport:
-    """The best one.
+    """The best transport for a forward.
 
     :param exposed: (proto, port) of the guest's 127.0.0.1 that are reachable at its NIC.
-    :param nic: the guest's address on its network: where the hypervisor's forwards lead.
+    :param nic: the guest's address on its network, which the hypervisor forwards to.
     """
     if _needs_guest_program(wanted):
         return Transport.AGENT
@@ -55,25 +55,25 @@ def choose_transport(
     led_away = (wanted.proto, wanted.guest_port) in exposed
     if needs_exposing(wanted):
         return Transport.SLIRP if led_away else Transport.AGENT
-    if wanted.guest_ip == nic and led_away:  # the guest's rule would lead to its loopback
+    if wanted.guest_ip == nic and led_away:  # the guest's redirection would lead to its loopback
         return Transport.AGENT
     return Transport.SLIRP if wanted.guest_ip in (*_ANY, nic) else Transport.AGENT
 
 
 def needs_exposing(wanted: WantedForward) -> bool:
-    """Whether it takes a rule in the guest to reach it at the NIC."""
+    """Whether reaching the listener at the NIC needs a redirection in the guest."""
     within = wanted.inside or _needs_guest_program(wanted) or ":" in wanted.host_ip
     return wanted.guest_ip == _LOOPBACK and not within
 
 
 def _needs_guest_program(wanted: WantedForward) -> bool:
-    """What neither the hypervisor nor ssh can listen on as it is meant: a socket, and ``::``, which takes
-    IPv4 as well."""
+    """Whether neither the hypervisor nor ssh can listen on the host end: a unix socket, and ``::``, which
+    includes IPv4."""
     return bool(wanted.host_socket) or wanted.host_ip == "::"
 
 
 def address_within_guest(guest_ip: str) -> str:
-    """The address at which the guest itself finds a server that listens on ``guest_ip``."""
+    """The address by which the guest itself connects to a server that listens on ``guest_ip``."""
     ip = ipaddress.ip_address(guest_ip)
     if not ip.is_unspecified:
         return guest_ip
