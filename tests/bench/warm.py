@@ -82,9 +82,11 @@ def cycles(home: Home, count: int) -> None:
     def left() -> dict[str, int]:
         me = psutil.Process()
         files = sum(len(names) for _, _, names in os.walk(home.path))
-        ports = sum(each.status == psutil.CONN_LISTEN for each in psutil.net_connections("inet"))
+        running = [process for process, _ in home.running()]
+        sockets = [each for process in (me, *running) for each in process.net_connections("inet")]
+        ports = sum(each.status == psutil.CONN_LISTEN for each in sockets)
         return {
-            "processes": len(home.processes()),
+            "processes": len(running),
             "files": files,
             "descriptors": me.num_fds(),
             "ports": ports,
