@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit sanity integration matrix images guests long bench pictures release-notes bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit oldest-ansible newest-ansible images guests long bench pictures release-notes bootstrap-up bootstrap-test clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -24,7 +24,7 @@ test: bootstrap-test
 	@began=$$SECONDS; \
 	$(MAKE) --no-print-directory -j2 lint images && \
 	$(MAKE) --no-print-directory guests && \
-	$(MAKE) --no-print-directory -j2 sanity matrix integration && \
+	$(MAKE) --no-print-directory -j2 newest-ansible oldest-ansible && \
 	printf 'callao: all tests passed in %d minutes\n' $$(( (SECONDS - began + 59) / 60 ))
 
 # Lanes: ansible-lint, which checks the syntax of each playbook by Ansible itself, takes as long as all the rest.
@@ -68,16 +68,13 @@ guests: bootstrap-test
 	$(BIN)/pytest tests/guests tests/unit tests/conformance -m 'not long' -n 2 --dist loadfile --no-loadscope-reorder -q --cov --cov-report=
 	@printf 'covered by the tests: %s %%; file by file: .venv/bin/coverage report\n' "$$($(BIN)/coverage report --format=total)"
 
-sanity: bootstrap-test
-	$(BIN)/nox -s "sanity(ansible-core-2.19)" "sanity(ansible-core-2.21)"
+# ansible-test on the oldest and the newest ansible-core, and on the latter, whose Python .venv does not have, the
+# unit tests that depend on the two.
+oldest-ansible: bootstrap-test
+	$(BIN)/nox -s "release(ansible-core-2.19)" -- sanity integration
 
-# The targets of tests/integration, on the oldest and the newest ansible-core.
-integration: bootstrap-test
-	$(BIN)/nox -s "integration(ansible-core-2.19)" "integration(ansible-core-2.21)"
-
-# What depends on Python and ansible-core, on the pairs that .venv does not have. Beside sanity, which keeps one core busy.
-matrix: bootstrap-test
-	$(BIN)/nox -s "depends(ansible-core-2.20)" "depends(ansible-core-2.21)"
+newest-ansible: bootstrap-test
+	$(BIN)/nox -s "release(ansible-core-2.21)"
 
 long: bootstrap-test
 	$(BIN)/pytest tests -m long -q
@@ -85,7 +82,8 @@ long: bootstrap-test
 # The whole matrix, every long scenario, and the newest release of everything: before a release (see CONTRIBUTING.md).
 test-all: test long
 	$(BIN)/python tests/bench/storm.py
-	$(BIN)/nox -s unit sanity integration
+	$(BIN)/nox -s unit
+	$(BIN)/nox -s "release(ansible-core-2.20)" -- sanity integration
 	$(BIN)/nox -s newest
 
 bench: bootstrap-test

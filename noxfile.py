@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The matrix: unit tests, ansible-test sanity and integration, on each ansible-core and a Python for it.
 
-``nox`` runs all of it, ``nox -s sanity`` a part. A Python that this machine lacks is named and left out.
+``nox`` runs all of it, ``nox -s release -- sanity`` a part. A Python that this machine lacks is named and
+left out.
 """
 
 from __future__ import annotations
@@ -78,11 +79,15 @@ def unit(session: nox.Session, core: str) -> None:
 
 @nox.session
 @nox.parametrize(["python", "core"], MATRIX)
-def depends(session: nox.Session, core: str) -> None:
-    """The unit tests of what depends on ansible-core or on Python's version."""
+def release(session: nox.Session, core: str) -> None:
+    """What depends on ansible-core or on Python's version, and ansible-test, on one of the pairs.
+
+    ``nox -s release -- sanity`` runs a part: depends, sanity or integration. They share an environment,
+    whose making takes as long as a part.
+    """
     install_locked(session, core)
-    options = ("-m", "not once", "-n", "2", "--dist", "worksteal", "-q")
-    session.run("pytest", *DEPENDS, *options, *session.posargs)
+    for part in session.posargs or PARTS:
+        PARTS[part](session)
 
 
 @nox.session(python=[MATRIX[0].args[0], MATRIX[-1].args[0]])
@@ -92,24 +97,26 @@ def newest(session: nox.Session) -> None:
     session.run("python", "scripts/newest.py", str(LOCK), *session.posargs)
 
 
-@nox.session
-@nox.parametrize(["python", "core"], MATRIX)
-def sanity(session: nox.Session, core: str) -> None:
+def depends(session: nox.Session) -> None:
+    """The unit tests of what depends on ansible-core or on Python's version."""
+    session.run("pytest", *DEPENDS, "-m", "not once", "-n", "2", "--dist", "worksteal", "-q")
+
+
+def sanity(session: nox.Session) -> None:
     """ansible-test sanity, on what ansible-galaxy would install; there is no list of ignored findings.
 
     ansible-test makes an environment for each of its tests, from lists of exact versions that ansible-core
     carries; so these follow from the version of ansible-core in the lock.
     """
-    install_locked(session, core)
     ansible_test(session, "sanity")
 
 
-@nox.session
-@nox.parametrize(["python", "core"], MATRIX)
-def integration(session: nox.Session, core: str) -> None:
+def integration(session: nox.Session) -> None:
     """The targets of tests/integration, which need no guest, on what ansible-galaxy would install."""
-    install_locked(session, core)
     ansible_test(session, "integration")
+
+
+PARTS = {"depends": depends, "sanity": sanity, "integration": integration}
 
 
 def ansible_test(session: nox.Session, command: str) -> None:
@@ -122,8 +129,7 @@ def ansible_test(session: nox.Session, command: str) -> None:
         target = unpacked_artifact(session, Path(scratch))
         session.chdir(target)
         session.run(
-            "ansible-test", command, "--color", "no", "--python", str(session.python), *session.posargs,
-            env=environment,
+            "ansible-test", command, "--color", "no", "--python", str(session.python), env=environment
         )  # fmt: skip
         session.chdir(ROOT)
 
