@@ -18,9 +18,6 @@ from callao.system import die_with_parent
 _BANNER_LIMIT = 1 << 10
 """Bytes of a first line; RFC 4253 allows an sshd 255."""
 
-_BANNER_TIMEOUT = 5.0
-"""Seconds for the banner."""
-
 _CONTROL = 30.0
 """Seconds for the control master to do what it is told."""
 
@@ -185,14 +182,16 @@ async def end(process: asyncio.subprocess.Process) -> None:
     process._transport.close()  # type: ignore[attr-defined]
 
 
-async def banner(reach: Reach) -> str:
-    """sshd's banner, as in ``SSH-2.0-OpenSSH_9.2``; empty where nothing answers now.
+async def banner(reach: Reach, timeout: float) -> str:
+    """sshd's banner, as in ``SSH-2.0-OpenSSH_9.2``; empty where nothing answers.
 
     User-mode networking accepts connections for a guest that is still booting, so only a line of
     the protocol (RFC 4253, section 4.2) proves that sshd is there.
+
+    :param timeout: seconds to wait for it.
     """
     try:
-        async with asyncio.timeout(_BANNER_TIMEOUT), _opened(reach) as reader:
+        async with asyncio.timeout(timeout), _opened(reach) as reader:
             return (await reader.readline()).decode(errors="replace").strip()
     except (OSError, TimeoutError, ValueError):  # the last: a longer line than sshd's
         return ""

@@ -54,14 +54,14 @@ def test_commands_go_by_the_proxy_command(proxied: Proxied) -> None:
 
 
 def test_the_banner_comes_by_the_proxy_command(proxied: Proxied) -> None:
-    assert asyncio.run(banner(proxied.reach)).startswith("SSH-2.0-")
+    assert asyncio.run(banner(proxied.reach, 30.0)).startswith("SSH-2.0-")
 
 
 @pytest.mark.parametrize(
     "words", [("false",), ("/nowhere/program",), (sys.executable, "-c", "print('x' * 9000)")]
 )
 def test_a_proxy_command_that_fails_has_no_banner(words: tuple[str, ...]) -> None:
-    assert asyncio.run(banner(Reach(1, proxy_command=words))) == ""
+    assert asyncio.run(banner(Reach(1, proxy_command=words), 30.0)) == ""
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,13 @@ from callao.drivers import Driver
 from callao.errors import AgentError, StageFailed
 from callao.events import Stage
 from callao.hostagent.boot import evidence, yq_edits
+from callao.hostagent.boot.greeting import greeted
 from callao.instances import InstancePaths
 from callao.reach import Reach
-from callao.ssh import Client, banner, end
+from callao.ssh import Client, end
 
 Passed = Callable[[Stage], None]
 Note = Callable[[Stage, str], None]
-
-_BANNER_INTERVAL = 0.25
-"""Seconds between looks at the ssh port while the guest boots; a look costs nothing until sshd listens."""
 
 _WRONG_KEY = "the guest's sshd has another host key than the one that this instance was given"
 
@@ -131,9 +129,9 @@ async def _await_sshd(
     last = "no answer on the ssh port"
     wrong_since: float | None = None
     while (left := deadline - time.monotonic()) > 0:
-        if not (await banner(reach)).startswith("SSH-"):
-            await asyncio.sleep(_BANNER_INTERVAL)
-            continue
+        if not await greeted(reach, paths.serial_log, left):
+            break
+        left = deadline - time.monotonic()
         try:
             return await client.open_master(timeout=max(1.0, min(left, 60.0)))
         except AgentError as error:

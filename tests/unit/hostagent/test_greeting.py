@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""sshd's greeting awaited, on a port that behaves as user-mode networking's does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+import pytest
+
+from callao.hostagent.boot import greeting
+from callao.hostagent.boot.greeting import greeted
+from callao.reach import Reach
+
+
+class Guest:
+    """Its port: connections are accepted from the beginning, and answered once it is up."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.gone = 0
+        self.up = asyncio.Event()
+        self.refuses = 0
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.calls += 1
+        if self.refuses:
+            self.refuses -= 1
+        else:
+            up, left = asyncio.create_task(self.up.wait()), asyncio.create_task(reader.read())
+            await asyncio.wait({up, left}, return_when=asyncio.FIRST_COMPLETED)
+            self.gone += left.done()
+            for each in (up, left):
+                each.cancel()
+            writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+        writer.close()
+
+
+def play(
+    console: Path, seconds: float, plot: Callable[[Guest], Coroutine[object, object, None]], refuses: int = 0
+) -> tuple[bool, Guest]:
+    """Whether the guest greeted, and the guest."""
+
+    async def played() -> tuple[bool, Guest]:
+        guest = Guest()
+        guest.refuses = refuses
+        server = await asyncio.start_server(guest.answer, "127.0.0.1", 0)
+        story = asyncio.create_task(plot(guest))
+        try:
+            heard = await greeted(Reach(server.sockets[0].getsockname()[1]), console, seconds)
+        finally:
+            story.cancel()
+            server.close()
+        return heard, guest
+
+    return asyncio.run(played())
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundredth of each time."""
+    for name in ("_HELD", "_INTERVAL", "_FIRST_GAP", "_LONGEST_GAP"):
+        monkeypatch.setattr(greeting, name, getattr(greeting, name) / 100)
+
+
+async def comes_up(guest: Guest) -> None:
+    await asyncio.sleep(0.6)
+    guest.up.set()
+
+
+async def stays_silent(_guest: Guest) -> None:
+    return
+
+
+def test_a_guest_that_boots_for_a_minute_has_few_connections_to_answer(tmp_path: Path) -> None:
+    heard, guest = play(tmp_path / "serial.log", 60.0, comes_up)
+    assert heard
+    assert guest.calls <= 6
+    assert guest.gone == 0  # nobody had closed them
+
+
+def test_the_wait_ends_with_its_time(tmp_path: Path) -> None:
+    heard, guest = play(tmp_path / "serial.log", 0.3, stays_silent)
+    assert (heard, guest.calls > 0) == (False, True)
+
+
+def test_connections_that_are_refused_are_made_again_soon(tmp_path: Path) -> None:
+    heard, guest = play(tmp_path / "serial.log", 60.0, comes_up, refuses=20)
+    assert heard
+    assert guest.calls > 20
+
+
+def test_a_login_prompt_brings_a_connection_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = tmp_path / "serial.log"
+    monkeypatch.setattr(greeting, "_FIRST_GAP", 600.0)
+
+    async def prompts(guest: Guest) -> None:
+        await asyncio.sleep(0.1)
+        assert guest.calls == 1
+        console.write_bytes(b"\r\nDebian GNU/Linux 12 lima-box ttyS0\r\n\r\nlima-box login: ")
+        while guest.calls < 2:
+            await asyncio.sleep(0.01)
+        guest.up.set()
+
+    heard, guest = play(console, 60.0, prompts)
+    assert (heard, guest.calls) == (True, 2)
