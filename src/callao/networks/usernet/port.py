@@ -45,7 +45,7 @@ class Port:
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         # A frame's head is read in one piece, also where the frame's end is not there yet.
-        self._buffer = memoryview(bytearray(_BUFFER + LONGEST_STREAM_FRAME))
+        self._buffer = memoryview(bytearray(_BUFFER + 2 * LONGEST_STREAM_FRAME))
         self._filled = 0
         self._queue: deque[tuple[memoryview, Port]] = deque()
         self._waiting: Counter[Port] = Counter()

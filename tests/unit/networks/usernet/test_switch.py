@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import struct
+import threading
 
 import pytest
-from networks.usernet.wire import DNS_PORT, GATEWAY, GATEWAY_MAC, Wire, arp, ip, mac, tcp, udp
+from networks.usernet.wire import DNS_PORT, GATEWAY, GATEWAY_MAC, Nic, Wire, arp, ip, mac, tcp, udp
 
-from callao.networks.usernet.packets import BROADCAST, checksum, udp_frame
+from callao.networks.usernet.packets import BROADCAST, LONGEST_STREAM_FRAME, checksum, udp_frame
 
 
 def test_a_frame_goes_to_its_destination_alone(wire: Wire) -> None:
@@ -242,3 +245,37 @@ def test_port_53_of_other_servers_is_left_alone(wire: Wire) -> None:
     frame = udp_frame((mac(1), GATEWAY_MAC), (ip(3), bytes([9, 9, 9, 9])), (5000, 53), b"question")
     one.send(frame)
     assert up.receive() == frame
+
+
+def test_no_bytes_of_a_guest_or_of_the_uplink_are_a_fault(wire: Wire) -> None:
+    dice = random.Random(19)
+    up, one, two = wire.uplink(), wire.nic(1), wire.nic(2)
+    whole = [
+        tcp(mac(1), mac(2)),
+        udp(mac(1), GATEWAY_MAC, (5000, 53)),
+        udp(mac(1), BROADCAST, (68, 67)),
+        arp(mac(1), ip(3), ip(9)),
+        _ipv6(mac(1), 44, b"\x3a\x00" + bytes(30)),
+        udp(GATEWAY_MAC, mac(1), (DNS_PORT, 5000)),
+    ]
+    reading = [threading.Thread(target=_drain, args=(each,)) for each in (up, one, two)]
+    for each in reading:
+        each.start()
+    for _ in range(3000):
+        frame = bytearray(dice.choice(whole))
+        for _ in range(dice.randrange(4)):
+            frame[dice.randrange(len(frame))] = dice.randrange(256)
+        dice.choice((one, up)).send(
+            bytes(frame[: dice.randrange(len(frame) + 1)]), dice.randbytes(dice.randrange(60))
+        )
+    one.send(bytes(LONGEST_STREAM_FRAME), bytes(LONGEST_STREAM_FRAME - 3), bytes(LONGEST_STREAM_FRAME))
+    wire.close()
+    for each in reading:
+        each.join()
+    assert wire.faults == []
+
+
+def _drain(nic: Nic) -> None:
+    with contextlib.suppress(OSError):
+        while nic.stream.recv(1 << 16):
+            pass

@@ -79,6 +79,8 @@ class Wire:
 
     def __init__(self, leases: Path) -> None:
         self._loop = asyncio.new_event_loop()
+        self.faults: list[object] = []
+        self._loop.set_exception_handler(lambda _, context: self.faults.append(context))
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.leases = Leases(SUBNET, frozenset({SUBNET.network_address + 1, GATEWAY}), leases)
@@ -117,6 +119,10 @@ class Wire:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
 
     def close(self) -> None:
+        """End all; a second time, does nothing."""
+        if self._loop.is_closed():
+            return
+
         async def close() -> None:
             self.switch.close()
 
