@@ -6,7 +6,7 @@ from __future__ import annotations
 from callao.cidata.content import instance_id, seed_files
 from callao.cidata.disks import detach_script, disk_script
 from callao.cidata.iso import write_iso
-from callao.cidata.nics import forget_script, nic_script
+from callao.cidata.nics import forget_script, nic_script, settle_script
 from callao.cidata.seed import Seed
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "instance_id",
     "nic_script",
     "seed_files",
+    "settle_script",
     "write_iso",
 ]

@@ -15,7 +15,16 @@ def nic_script(network: Network, address: str = "", prefix: int = 0, gateway: st
 
     :param address: what it gets there, where that is known.
     """
-    call = ["configure_nic", network.interface, with_colons(network.mac_address), str(network.metric)]
+    return _script("configure_nic", network, address, prefix, gateway)
+
+
+def settle_script(network: Network, address: str = "", prefix: int = 0, gateway: str = "") -> str:
+    """The same after a boot, where the seed configures the interface: it waits, and does what is lacking."""
+    return _script("settle_nic", network, address, prefix, gateway)
+
+
+def _script(function: str, network: Network, address: str, prefix: int, gateway: str) -> str:
+    call = [function, network.interface, with_colons(network.mac_address), str(network.metric)]
     known = [address, str(prefix), gateway] if address else []
     return f"{_functions()}\n{shlex.join([*call, *known])}\n"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Configures network interfaces that come while the machine runs, and forgets those that go. The calls follow.
-# What is written here lasts until the next boot, when the seed configures them.
+# Configures network interfaces that come while the machine runs, waits for those of the boot, and forgets those
+# that go. The calls follow. What is written here lasts until the next boot, when the seed configures them.
 #
 # Commands get /dev/null as standard input, since the script itself may come from there.
 
@@ -80,6 +80,15 @@ configure_nic() {
     tell "$1" "it has not got the address $4"
     return 1
   fi
+}
+
+# settle_nic: the same arguments, after a boot: the seed has configured the interface, or the image has not heeded it.
+settle_nic() {
+  mac=$2
+  if find_nic "$mac" && [ "$nic" = "$1" ] && { [ -z "${4-}" ] || await_address "$1" "$4"; }; then
+    return 0
+  fi
+  configure_nic "$@"
 }
 
 # forget_nic NAME: before it is taken away.

@@ -33,6 +33,7 @@ async def bring_up(running: Running, deadline: float) -> None:
     if ports is not None:
         await ports.open()
     if take_up is None:
+        await running.nics.settle(running.config)
         await running.shares.mount_configured(running.config)
     else:
         await running.nics.take_on(running.config)

@@ -60,6 +60,21 @@ class Nics:
         for network in config.networks:
             await self._attach(network, config)
 
+    async def settle(self, config: Config) -> None:
+        """Wait until a machine that has booted has its interfaces as ``config`` has them.
+
+        :raises StageFailed: naming the one that is not.
+        """
+        if config.plain:
+            return
+        for each in list(self.attached.values()):
+            at = each.attachment
+            script = cidata.settle_script(each.network, at.address, at.prefix, at.gateway)
+            try:
+                await self._in_guest(script, f"networks: {each.network.interface}")
+            except AgentError as error:
+                raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
+
     async def take_on(self, config: Config) -> None:
         """The interfaces of a machine that goes on from a saved state, which has none in it.
 
