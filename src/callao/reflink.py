@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import errno
 import subprocess
-import sys
 from pathlib import Path
+
+from callao.system import COPY_OPTIONS
 
 
 def copy_reflink(source: Path, target: Path) -> None:
@@ -14,9 +15,8 @@ def copy_reflink(source: Path, target: Path) -> None:
 
     :raises OSError: with cp's error message.
     """
-    how = ["-c"] if sys.platform == "darwin" else ["--reflink=auto", "--sparse=always"]
     done = subprocess.run(
-        ["cp", *how, str(source), str(target)], capture_output=True, text=True, check=False
+        ["cp", *COPY_OPTIONS, str(source), str(target)], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
         raise OSError(errno.EIO, done.stderr.strip() or "cp says nothing", str(source))

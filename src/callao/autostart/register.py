@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import ModuleType
 
+from callao import system
 from callao.atomic import write_file
 from callao.autostart import launchd, systemd
 from callao.autostart.login_item import LoginItem
@@ -62,7 +62,7 @@ def disable(name: str, home: Path) -> bool:
 
 
 def _manager() -> ModuleType:
-    return launchd if sys.platform == "darwin" else systemd
+    return launchd if system.LOGIN_MANAGER == "launchd" else systemd
 
 
 def _login_item(manager: ModuleType, name: str) -> LoginItem | None:

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 from callao.errors import ConfigError, Problem
+from callao.system import UNIX_PATH_MAX
 
 _TEMPLATE_SUFFIXES = (".yaml", ".yml")
 _INSTANCE = r"[A-Za-z0-9]+(?:[._-](?:[A-Za-z0-9]+))*"
@@ -20,9 +20,6 @@ INSTANCE_ALLOWED = (
     "letters and digits, with single '.', '_' or '-' between them; neither first nor last, at most 76 long"
 )
 _MAX_INSTANCE_NAME = 76
-
-UNIX_PATH_MAX = 104 if sys.platform == "darwin" else 108
-"""Bytes of a unix socket's path, with the terminating NUL; see unix(7)."""
 
 SSH_CONTROL_SUFFIX = 17
 """Characters that ssh(1) appends to a control path while it creates the socket."""

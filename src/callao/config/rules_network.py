@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from callao.config.addresses import parse_address
-from callao.config.names import UNIX_PATH_MAX
 from callao.errors import Problem
+from callao.system import UNIX_PATH_MAX
 
 _MAC = re.compile(
     r"[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(?:-[0-9A-Fa-f]{2}){5}"

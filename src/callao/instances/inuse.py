@@ -3,24 +3,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import struct
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from callao import system
-from callao.errors import InstanceError, unsupported
+from callao.errors import InstanceError
 from callao.instances.paths import InstancePaths
 
 _WRITE_LOCKS = (101, 3)
 """First byte and length: QEMU locks byte 100 plus the number of each permission that it has on an image, and
 1 to 3 are those to write and to resize it (QEMU's block/file-posix.c and include/block/block-common.h)."""
-
-_FLOCK = "@hhqqi4x"
-"""``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
 
 
 def must_be_unused(paths: InstancePaths, what: str) -> None:
@@ -39,13 +31,9 @@ def must_be_unused(paths: InstancePaths, what: str) -> None:
 
 def answers(sock: Path) -> bool:
     """Whether somebody listens on a socket."""
-    if sys.platform == "win32":
-        raise unsupported("a unix socket")
     if not sock.exists():
         return False
-    import socket  # 10 ms that the usual stop and delete need not take
-
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+    with system.unix_socket() as wire:
         wire.settimeout(1.0)
         try:
             wire.connect(str(sock))
@@ -60,15 +48,7 @@ def answers(sock: Path) -> bool:
 
 def is_written(disk: Path) -> bool:
     """Whether a QEMU has the image open to write to it; only Linux can tell."""
-    if sys.platform != "linux":
-        return False
-    try:
-        with disk.open("rb") as file:
-            asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, *_WRITE_LOCKS, 0)
-            said = fcntl.fcntl(file, fcntl.F_GETLK, asked)
-    except OSError:
-        return False
-    return bool(struct.unpack(_FLOCK, said)[0] != fcntl.F_UNLCK)
+    return system.write_locked(disk, *_WRITE_LOCKS)
 
 
 def _refused(paths: InstancePaths, what: str, why: str) -> InstanceError:
@@ -80,16 +60,5 @@ def _refused(paths: InstancePaths, what: str, why: str) -> InstanceError:
 
 def _users(disk: Path) -> Iterator[str]:
     """The processes of ours that have a file open, as "NAME (pid N)"."""
-    wanted = disk.stat()
-    for each in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if any(_same(descriptor, wanted) for descriptor in (each / "fd").iterdir()):
-                program = Path(system.arguments(int(each.name))[0]).name
-                yield f"{program} (pid {each.name})"
-
-
-def _same(descriptor: Path, wanted: os.stat_result) -> bool:
-    try:
-        return os.path.samestat(descriptor.stat(), wanted)
-    except OSError:
-        return False
+    for pid in system.openers(disk):
+        yield f"{Path(system.arguments(pid)[0]).name} (pid {pid})"

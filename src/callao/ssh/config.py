@@ -7,8 +7,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.config.names import MAX_USER_NAME, SSH_CONTROL_SUFFIX, UNIX_PATH_MAX
+from callao.config.names import MAX_USER_NAME, SSH_CONTROL_SUFFIX
 from callao.reach import Reach
+from callao.system import UNIX_PATH_MAX
 
 
 @dataclass(frozen=True)

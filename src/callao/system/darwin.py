@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import signal
+    from pathlib import Path
 
 if sys.platform != "win32":
     from callao.system.posix import (
@@ -20,12 +21,19 @@ if sys.platform != "win32":
         lock,
         machine,
         memory,
+        open_unix_socket,
         send_by_pid,
+        serve_unix_socket,
         uid,
+        unix_socket,
         wait_by_looking,
     )
 
     __all__ = [
+        "COPY_OPTIONS",
+        "LOGIN_MANAGER",
+        "UNIX_PATH_MAX",
+        "accelerator",
         "account",
         "allow_descriptors",
         "arguments",
@@ -38,16 +46,44 @@ if sys.platform != "win32":
         "lock",
         "machine",
         "memory",
+        "open_unix_socket",
+        "openers",
         "send",
+        "serve_unix_socket",
         "start_ticks",
         "uid",
+        "unix_socket",
         "wait_ended",
+        "write_locked",
     ]
 
     _PROC_PIDTBSDINFO = 3
     """Of macOS's <sys/proc_info.h>, as the next two: the struct's length, and where its start time is."""
     _BSD_INFO_SIZE = 136
     _BSD_START = 120
+
+    COPY_OPTIONS = ("-c",)
+    """Of cp(1): a clone, see clonefile(2)."""
+
+    LOGIN_MANAGER = "launchd"
+    """What starts programs when a user logs in."""
+
+    UNIX_PATH_MAX = 104
+    """Bytes of a unix socket's path with the closing NUL, see unix(4)."""
+
+    def accelerator() -> tuple[str, str]:
+        """QEMU's name of the hypervisor in the kernel, and why it is not there: empty where it is."""
+        return (
+            ("hvf", "") if sys.platform == "darwin" else ("", f"there is no accelerator for {sys.platform}")
+        )
+
+    def write_locked(_path: Path, _first: int, _length: int) -> bool:
+        """QEMU's locks belong to open files there, of which the kernel tells nobody else."""
+        return False
+
+    def openers(_path: Path) -> Iterator[int]:
+        """The kernel does not show the files of a process by a folder."""
+        return iter(())
 
     def cpus() -> int:
         return os.cpu_count() or 1

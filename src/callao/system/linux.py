@@ -28,12 +28,19 @@ if sys.platform == "linux":
         lock,
         machine,
         memory,
+        open_unix_socket,
         send_by_pid,
+        serve_unix_socket,
         uid,
+        unix_socket,
         wait_by_looking,
     )
 
     __all__ = [
+        "COPY_OPTIONS",
+        "LOGIN_MANAGER",
+        "UNIX_PATH_MAX",
+        "accelerator",
         "account",
         "allow_descriptors",
         "arguments",
@@ -46,10 +53,15 @@ if sys.platform == "linux":
         "lock",
         "machine",
         "memory",
+        "open_unix_socket",
+        "openers",
         "send",
+        "serve_unix_socket",
         "start_ticks",
         "uid",
+        "unix_socket",
         "wait_ended",
+        "write_locked",
     ]
 
     _NO_PROCESS = ("Z", "X", "x")
@@ -57,6 +69,49 @@ if sys.platform == "linux":
 
     _PR_SET_PDEATHSIG = 1
     """prctl(2)."""
+
+    COPY_OPTIONS = ("--reflink=auto", "--sparse=always")
+    """Of cp(1): blocks are shared where the file system can, and holes stay."""
+
+    LOGIN_MANAGER = "systemd"
+    """What starts programs when a user logs in."""
+
+    UNIX_PATH_MAX = 108
+    """Bytes of a unix socket's path with the closing NUL, see unix(7)."""
+
+    _FLOCK = "@hhqqi4x"
+    """``struct flock`` of 64-bit Linux: type, whence, start, length, pid."""
+
+    def accelerator() -> tuple[str, str]:
+        """QEMU's name of the hypervisor in the kernel, and why it is not there: empty where it is."""
+        return "kvm", "" if Path("/dev/kvm").exists() else "there is no /dev/kvm"
+
+    def write_locked(path: Path, first: int, length: int) -> bool:
+        """Whether a lock of fcntl(2) on these bytes of a file excludes one to write."""
+        import fcntl
+        import struct
+
+        try:
+            with path.open("rb") as file:
+                asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, first, length, 0)
+                said = fcntl.fcntl(file, fcntl.F_GETLK, asked)
+        except OSError:
+            return False
+        return bool(struct.unpack(_FLOCK, said)[0] != fcntl.F_UNLCK)
+
+    def openers(path: Path) -> Iterator[int]:
+        """The pids of our user's processes that have a file open."""
+        wanted = path.stat()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if any(_is_open_as(descriptor, wanted) for descriptor in (process / "fd").iterdir()):
+                    yield int(process.name)
+
+    def _is_open_as(descriptor: Path, wanted: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(descriptor.stat(), wanted)
+        except OSError:
+            return False
 
     def cpus() -> int:
         """Those that this process may use."""

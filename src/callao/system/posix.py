@@ -7,11 +7,17 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     import signal
+    import socket
+    from asyncio import StreamReader, StreamWriter
+    from pathlib import Path
+
+    Connected = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 _POLL = 0.02
 """Seconds between two looks whether a process has ended."""
@@ -51,6 +57,24 @@ if sys.platform != "win32":
         except BlockingIOError:
             return False
         return True
+
+    def unix_socket() -> socket.socket:
+        """A stream socket of unix(7)."""
+        import socket  # 10 ms that the usual stop and delete need not take
+
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    async def open_unix_socket(path: Path) -> tuple[StreamReader, StreamWriter]:
+        """A connection to who listens on a unix socket."""
+        import asyncio
+
+        return await asyncio.open_unix_connection(str(path))
+
+    async def serve_unix_socket(path: Path, connected: Connected) -> asyncio.Server:
+        """Listen on a new unix socket."""
+        import asyncio
+
+        return await asyncio.start_unix_server(connected, path=str(path))
 
     def ignore_hangup() -> None:
         """Outlive the terminal that we were started from."""

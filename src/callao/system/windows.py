@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
     import signal
+    import socket
+    from asyncio import StreamReader, StreamWriter
+
+    Connected = Callable[[StreamReader, StreamWriter], Awaitable[None]]
 
 if sys.platform == "win32":
     import getpass
@@ -20,7 +25,13 @@ if sys.platform == "win32":
 
     import psutil
 
+    from callao.errors import unsupported
+
     __all__ = [
+        "COPY_OPTIONS",
+        "LOGIN_MANAGER",
+        "UNIX_PATH_MAX",
+        "accelerator",
         "account",
         "allow_descriptors",
         "arguments",
@@ -33,14 +44,49 @@ if sys.platform == "win32":
         "lock",
         "machine",
         "memory",
+        "open_unix_socket",
+        "openers",
         "send",
+        "serve_unix_socket",
         "start_ticks",
         "uid",
+        "unix_socket",
         "wait_ended",
+        "write_locked",
     ]
 
     _POLL = 0.02
     """Seconds between two looks whether a process has ended."""
+
+    COPY_OPTIONS = ("--reflink=auto", "--sparse=always")
+    """Of the cp(1) that is there."""
+
+    LOGIN_MANAGER = ""
+    """None that we know."""
+
+    UNIX_PATH_MAX = 108
+    """Bytes of a unix socket's path with the closing NUL, see afunix.h."""
+
+    def accelerator() -> tuple[str, str]:
+        """QEMU's name of the hypervisor in the kernel, and why it is not there."""
+        return "", f"there is no accelerator for {sys.platform}"
+
+    def write_locked(_path: Path, _first: int, _length: int) -> bool:
+        """There are no locks of fcntl(2)."""
+        return False
+
+    def openers(_path: Path) -> Iterator[int]:
+        """The system does not show the files of a process."""
+        return iter(())
+
+    def unix_socket() -> socket.socket:
+        raise unsupported("a unix socket")
+
+    async def open_unix_socket(path: Path) -> tuple[StreamReader, StreamWriter]:  # noqa: ARG001
+        raise unsupported("a unix socket")
+
+    async def serve_unix_socket(path: Path, connected: Connected) -> asyncio.Server:  # noqa: ARG001
+        raise unsupported("a unix socket")
 
     def machine() -> str:
         """The processor's architecture, as the system calls it."""

@@ -16,6 +16,7 @@ from callao.drivers.qemu.accel import Acceleration
 from callao.drivers.qemu.devices import DirectKernel, Flash
 from callao.drivers.qemu.machine import Booting, command_line
 from callao.errors import DriverError
+from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
 from callao.instances import InstancePaths
 from callao.reach import Reach
@@ -32,7 +33,7 @@ def config(**document: Any) -> Config:
 def argv(booting: Booting | None = None, folder: str = "/h/web", **document: Any) -> list[str]:
     forwards = (Forward("tcp", "127.0.0.1", 8080, 80), Forward("udp", "0.0.0.0", 5353, 53))
     boot = Boot(InstancePaths(Path(folder)), config(**document), Reach(40022), forwards, "52:55:55:00:00:01")
-    return command_line("qemu-system-x86_64", boot, TCG, booting or Booting())
+    return command_line("qemu-system-x86_64", boot, TCG, booting or Booting(), USER_MODE)
 
 
 def values(words: list[str], option: str) -> list[str]:

@@ -21,6 +21,7 @@ from callao.drivers.qemu.memory import MappedMemory, SharedMemory
 from callao.drivers.qemu.shares import Slots, fsdev, link, port
 from callao.drivers.qemu.virtiofsd import Program, argv
 from callao.errors import AgentError
+from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
 from callao.instances import InstancePaths
 from callao.mounts import server
@@ -124,7 +125,7 @@ def test_memory_is_shared_where_there_is_a_memfd(
         InstancePaths(folder), effective(document, ann, name="web", instance_dir=folder), Reach(40022)
     )
     monkeypatch.setattr(sys, "platform", platform)
-    words = command_line("qemu", boot, Acceleration("tcg", "Nehalem"), Booting())
+    words = command_line("qemu", boot, Acceleration("tcg", "Nehalem"), Booting(), USER_MODE)
     assert len([each for each in words if each.startswith("memory-backend-memfd")]) == shared
 
 

@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from callao.config import Config
 from callao.drivers.qemu.architectures import architecture
 from callao.drivers.qemu.probe import probe
+from callao.system import accelerator
 
 _TCG = "tcg,thread=multi,tb-size=256"
 """256 MiB of translated code: the default, far more, doubles QEMU's memory and gains nothing."""
 
 _MITIGATIONS = "mitigations="
 """See the kernel's Documentation/admin-guide/kernel-parameters.txt."""
-
-_HARDWARE = {"linux": "kvm", "darwin": "hvf"}
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,11 @@ def choose(config: Config, binary: str, version: str, host_arch: str, cache: Pat
     """Hardware where it works, software where it doesn't, and why."""
     arch = config.arch.value
     asked = config.vm_opts.qemu.cpu_type.get(arch) or config.cpu_type.get(arch) or ""
-    hardware = _HARDWARE.get(sys.platform)
+    hardware, absent = accelerator()
     if arch != host_arch:
         why = f"the guest is {arch} and this host {host_arch}"
-    elif hardware is None:
-        why = f"there is no accelerator for {sys.platform}"
-    elif hardware == "kvm" and not Path("/dev/kvm").exists():
-        why = "there is no /dev/kvm"
+    elif absent:
+        why = absent
     else:
         verdict = probe(binary, hardware, arch, asked or "host", version, cache)
         if verdict.works:

@@ -147,7 +147,8 @@ class QemuDriver:
         with _inherited(boot, separate_memory=separate_memory) as (memory, descriptors):
             disk = layers.named(boot.paths.disk)
             named = replace(boot, disks=tuple(opened(each) for each in boot.disks))
-            argv = command_line(program, named, accel, replace(booting, memory=memory, disk=disk))
+            booting = replace(booting, memory=memory, disk=disk)
+            argv = command_line(program, named, accel, booting, self.network(config))
             try:
                 for index, share in enumerate(boot.shares):
                     slots[index] = await Slot.served(index, share, boot.paths)
@@ -179,7 +180,7 @@ class QemuDriver:
             booting = _booting(boot.paths, config)
         except DriverError:  # no firmware: a kernel may yet come with the image
             booting = Booting()
-        words = machine_words(program, boot, accel, booting)
+        words = machine_words(program, boot, accel, booting, self.network(config))
         return ("-version", version, *words)
 
 

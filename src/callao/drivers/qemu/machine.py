@@ -27,7 +27,7 @@ from callao.drivers.qemu.devices import (
 )
 from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.shares import Slots
-from callao.guest_network import USER_MODE
+from callao.guest_network import GuestNetwork
 from callao.instances import InstancePaths
 
 _GICV2_CPUS = 8
@@ -56,15 +56,20 @@ class Booting:
     disk: Path | None = None
 
 
-def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting) -> list[str]:
-    """The whole argv."""
+def command_line(
+    binary: str, boot: Boot, accel: Acceleration, booting: Booting, network: GuestNetwork
+) -> list[str]:
+    """The whole argv.
+
+    :param network: of the first NIC.
+    """
     config, paths = boot.config, boot.paths
     ssh = [Forward("tcp", boot.reach.address, boot.reach.port, 22)] if boot.reach is not None else []
     parts: list[Part] = [each for each in (booting.flash, booting.kernel) if each is not None]
     parts += [
         Disk("disk", booting.disk or paths.disk, "qcow2", boot=True),
         Disk("cidata", paths.cidata_iso, "raw", readonly=True),
-        UserNetwork(USER_MODE, boot.mac_address, (*ssh, *boot.forwards)),
+        UserNetwork(network, boot.mac_address, (*ssh, *boot.forwards)),
         SerialLog(paths.serial_log),
         GuestChannel(paths.ga_sock),
         *([booting.memory] if booting.memory is not None else _memory(config)),
@@ -91,7 +96,9 @@ def command_line(binary: str, boot: Boot, accel: Acceleration, booting: Booting)
     ]  # fmt: skip
 
 
-def machine_words(binary: str, boot: Boot, accel: Acceleration, booting: Booting) -> tuple[str, ...]:
+def machine_words(
+    binary: str, boot: Boot, accel: Acceleration, booting: Booting, network: GuestNetwork
+) -> tuple[str, ...]:
     """Of the command line, what a saved state is bound to: no path, no port, no name.
 
     Two machines of which this is the same can take up each other's state.
@@ -103,7 +110,7 @@ def machine_words(binary: str, boot: Boot, accel: Acceleration, booting: Booting
     flash = replace(booting.flash, variables=Path("/")) if booting.flash is not None else None
     # A kernel that QEMU loads lies in the memory by then.
     loaded = DirectKernel(Path("/"), None, "") if booting.kernel is not None else None
-    words = command_line(binary, neutral, accel, Booting(flash, loaded))
+    words = command_line(binary, neutral, accel, Booting(flash, loaded), network)
     # How the serial log is opened is nothing to the guest, and states are older than this way.
     return tuple(word.removesuffix(APPEND) for word in words[words.index("-machine") :])
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,9 +20,9 @@ from callao.drivers.qemu.devices import NETDEV, rule
 from callao.drivers.qemu.hotplug import HotPlug, Slot
 from callao.drivers.qemu.migration import Migration
 from callao.drivers.qemu.nics import NicPlug
-from callao.errors import DriverError, PortTaken, unsupported
+from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
-from callao.system import die_with_parent
+from callao.system import die_with_parent, open_unix_socket
 
 if TYPE_CHECKING:
     from callao.drivers.base import Channel
@@ -123,9 +122,7 @@ class QemuMachine:
         await self._process.wait()
 
     async def channel(self) -> Channel:
-        if sys.platform == "win32":
-            raise unsupported("a unix socket")
-        return await asyncio.open_unix_connection(str(self._paths.ga_sock))
+        return await open_unix_socket(self._paths.ga_sock)
 
     async def add_forward(self, forward: Forward) -> None:
         said = await self._human(f"hostfwd_add {NETDEV} {rule(forward)}-:{forward.guest_port}")

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import socket
-import sys
 from pathlib import Path
 from typing import Any
 
 import h11
 import msgspec
 
-from callao.errors import AgentError, unsupported
+from callao import system
+from callao.errors import AgentError
 
 
 def call(sock: Path, method: str, path: str, *, body: object = None, timeout: float = 30.0) -> Any:
@@ -42,11 +41,9 @@ def call(sock: Path, method: str, path: str, *, body: object = None, timeout: fl
 
 
 def _exchange(sock: Path, method: str, path: str, sent: bytes, timeout: float) -> tuple[int, bytes]:
-    if sys.platform == "win32":
-        raise unsupported("a unix socket")
     http = h11.Connection(h11.CLIENT)
     status, body = 0, b""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as wire:
+    with system.unix_socket() as wire:
         wire.settimeout(timeout)
         wire.connect(str(sock))
         request = h11.Request(

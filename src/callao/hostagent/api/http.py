@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from urllib.parse import parse_qsl
 import h11
 import msgspec
 
-from callao.errors import AgentError, CallaoError, unsupported
+from callao import system
+from callao.errors import AgentError, CallaoError
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,6 @@ _BODY_LIMIT = 1 << 20
 
 async def serve(path: Path, routes: Routes) -> asyncio.Server:
     """Listen on the unix socket ``path``, mode 0600; the caller closes the server."""
-    if sys.platform == "win32":
-        raise unsupported("a unix socket")
     path.unlink(missing_ok=True)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -62,7 +60,7 @@ async def serve(path: Path, routes: Routes) -> asyncio.Server:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_unix_server(connected, path=str(path))
+    server = await system.serve_unix_socket(path, connected)
     path.chmod(0o600)
     return server
 

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import sys
 from pathlib import Path
 from typing import Protocol
 
+from callao import system
 from callao.drivers import Forward, LiveForwarder
-from callao.errors import AgentError, PortTaken, unsupported
+from callao.errors import AgentError, PortTaken
 from callao.guest.streams.window import Target
 from callao.hostagent.channel.switch import Switch
 from callao.hostagent.ports.hostsocket import identity, make_way, remove
@@ -91,13 +90,11 @@ class ByAgent:
             remove(self._sockets / wanted.host_socket, self._ours.pop(wanted))
 
     async def _listen_on_socket(self, wanted: WantedForward, target: Target) -> asyncio.Server:
-        if sys.platform == "win32":
-            raise unsupported("a unix socket")
         if wanted.proto != "tcp":
             raise AgentError(f"{wanted.host_socket}: a socket carries TCP, and the guest's port is of UDP")
         path = self._sockets / wanted.host_socket
         make_way(path)
-        listener = socket.socket(socket.AF_UNIX)
+        listener = system.unix_socket()
         try:
             listener.bind(str(path))
             path.chmod(0o600)  # before anybody can connect

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import sys
 from pathlib import Path
 
-from callao.errors import AgentError, unsupported
+from callao import system
+from callao.errors import AgentError
 
 
 def make_way(path: Path) -> None:
@@ -16,12 +15,10 @@ def make_way(path: Path) -> None:
 
     :raises AgentError: when somebody listens on it, whoever that is.
     """
-    if sys.platform == "win32":
-        raise unsupported("a unix socket")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.is_socket():
         return
-    with socket.socket(socket.AF_UNIX) as probe:
+    with system.unix_socket() as probe:
         probe.setblocking(False)
         try:
             probe.connect(str(path))

@@ -17,10 +17,10 @@ from ipaddress import IPv4Address, IPv4Network
 import msgspec
 
 from callao import system
-from callao.config.names import UNIX_PATH_MAX
 from callao.errors import NetworkError, unsupported
 from callao.networks.usernet.control import LONGEST_LINE, Join, Joined, Names, Refused, line, read_answer
 from callao.networks.usernet.folder import NetworkFolder
+from callao.system import UNIX_PATH_MAX
 
 _TRIES = 5
 """To join: a daemon may end just then."""
