@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from callao.config import Config, hostname_of
 from callao.config.network import NetworkDefinition, NetworkMode, Networks
-from callao.config.networks_yaml import networks_file, read_networks
+from callao.config.networks_yaml import ensure_networks_file, networks_file, read_networks
 from callao.config.schema import Network
 from callao.drivers.qemu import binary
 from callao.errors import NetworkError, unsupported
@@ -63,6 +63,7 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
     """:raises NetworkError: when there is no such network, or it cannot be joined."""
     if network.socket:
         return Attachment(_connected(network.socket, network.interface))
+    ensure_networks_file(lima_home())
     networks = read_networks(lima_home())
     definition = _definition(network, networks)
     if definition.mode is not NetworkMode.USER_V2:
