@@ -10,19 +10,23 @@ from typing import Any
 
 from callao.config.network import NetworkDefinition, NetworkMode
 from callao.config.networks_yaml import networks_file, read_networks
-from callao.errors import Problem
+from callao.errors import ConfigError, Problem
 from callao.host import Host
 
 
 def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> Iterator[Problem]:
-    """A name that is not in the file, or one of a mode that this host does not have.
+    """A name that is not in the file, or one of a mode that this host does not have; a file with problems.
 
     :param home: ``LIMA_HOME``.
-    :raises ConfigError: when networks.yaml itself has a problem.
     """
     if not any(entry.get("lima") for entry in entries):
         return
-    there = read_networks(home)
+    try:
+        there = read_networks(home)
+    except ConfigError as error:
+        names = [entry["lima"] for entry in entries if entry.get("lima")]
+        yield Problem("networks", names, f"cannot be looked up: {error}", "a networks.yaml without problems")
+        return
     networks, program = there.by_name, there.paths.socket_vmnet
     modes = _modes(host, program)
     usable = ", ".join(name for name, each in networks.items() if each.mode in modes)

@@ -175,6 +175,14 @@ def test_lima_yaml_may_name_what_the_file_and_the_host_have(
         assert "user-v2" in found[0].allowed
 
 
+def test_a_networks_yaml_with_problems_is_one_problem_of_lima_yaml(tmp_path: Path) -> None:
+    path = ensure_networks_file(tmp_path)
+    path.write_text("networks:\n  a: {mode: other}\n")
+    (problem,) = name_problems([{"lima": "a"}], tmp_path, Host.detect())
+    assert problem.path == "networks"
+    assert f"cannot be looked up: {path}:2:7: networks.a.mode: 'other'" in problem.message
+
+
 def test_an_interface_of_the_host_in_the_subnet_is_told_unless_it_is_the_networks_own() -> None:
     shared = one("{mode: shared, gateway: 10.1.0.1}")
     host = {"eth0": [IPv4Interface("10.1.0.7/16")], "lima0": [IPv4Interface("10.1.0.1/24")]}
