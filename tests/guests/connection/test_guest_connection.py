@@ -101,6 +101,7 @@ def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_me
     assert second != first
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.getuid() != 0, reason="a network namespace needs root")
 def test_a_box_on_another_machine_comes_up_there_and_is_reached_through_it(
     golden: Golden, control_dir: Path, tmp_path: Path

@@ -23,13 +23,14 @@ from callao.ports import any_free
 pytestmark = pytest.mark.guest
 
 FOLDER = ROOT / "extensions" / "molecule"
-RUNS = [("default", "shared"), ("kernel",), ("multi-platform",)]
+RUNS = [("default", "shared"), ("service",), ("kernel",), ("multi-platform",)]
 """What one run of Molecule tests: a scenario with the one whose box it runs in."""
 
 OFTEN = RUNS[:1]
 """In ``make test``, too."""
 
 STEP_BY_STEP = "service"
+"""It has a snapshot to return to. Its role does not run here: its work in a guest takes minutes."""
 
 
 class Ground:
@@ -98,7 +99,7 @@ def ground(golden: Golden) -> Iterator[Ground]:
 
 def test_every_scenario_is_run() -> None:
     there = {path.parent.name for path in FOLDER.glob("*/molecule.yml")}
-    assert there == {name for run in RUNS for name in run} | {STEP_BY_STEP}
+    assert there == {name for run in RUNS for name in run}
 
 
 @pytest.mark.parametrize(
@@ -124,14 +125,10 @@ def test_the_driver_step_by_step(ground: Ground, tmp_path: Path) -> None:
     assert line.split()[-2:] == ["true", "false"]
     assert f"lima-{name}" in ground.login(STEP_BY_STEP, "uname -n; exit\n")
 
-    ground.molecule("converge", "-s", STEP_BY_STEP)
-    ground.molecule("idempotence", "-s", STEP_BY_STEP)
-    assert "2 passed" in ground.molecule("verify", "-s", STEP_BY_STEP)
-
-    there = "test -e /etc/systemd/system/heartbeat.service"
-    assert ground.home.ssh(name, there).returncode == 0
+    ground.molecule("prepare", "-s", STEP_BY_STEP)
+    assert ground.home.ssh(name, "touch left-by-a-role").returncode == 0
     ground.molecule("cleanup", "-s", STEP_BY_STEP)  # to the snapshot that prepare took
-    assert ground.home.ssh(name, there).returncode == 1
+    assert ground.home.ssh(name, "test -e left-by-a-role").returncode == 1
 
     namesake = tmp_path / ROOT.name
     shutil.copytree(FOLDER, namesake / "extensions" / "molecule")
