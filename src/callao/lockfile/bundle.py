@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exports and imports all files of a lock file as one tar, for offline hosts.
 
-The tar holds ``callao.lock`` and the cache's own layout, so that plain ``tar -x`` in LIMA_HOME would do;
-:func:`unpack` does it without trusting anybody.
+The tar contains ``callao.lock`` and files in the cache's own layout, so it can be unpacked by ``tar -x`` in
+LIMA_HOME; :func:`unpack` also verifies each file.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ _ANYWHERE = Path()
 
 
 def export(file: LockFile, home: Path, archs: Collection[str], tar: Path) -> None:
-    """Write what :func:`callao.lockfile.fetch_all` has put into the cache: the same bytes for the same lock.
+    """Write the files that :func:`callao.lockfile.fetch_all` has fetched to a tar; the same lock gives the
+    same bytes.
 
-    :raises LockError: when it cannot be written.
-    :raises ImageError: when something is not in the cache, or not what was locked.
+    :raises LockError: when the tar cannot be written.
+    :raises ImageError: when a file is not in the cache, or differs from the lock.
     """
     fetched = fetch_all(file.lock, home, archs, access=NetworkAccess.OFFLINE)
     try:
@@ -47,12 +48,12 @@ def export(file: LockFile, home: Path, archs: Collection[str], tar: Path) -> Non
 
 
 def unpack(tar: Path, home: Path, trusted: Lock | None = None, report: Reporter = silent) -> Lock:
-    """Put what the tar carries into the cache; returns the lock that came with it.
+    """Unpack the tar's files into the cache; returns the tar's lock.
 
-    :param trusted: the lock to verify the files by; without one, that in the tar, which only tells
-        whether the tar is whole.
-    :raises LockError: for a tar that is none of ours, or holds anything else.
-    :raises DigestMismatch: for a file that is not what was locked; nothing of it is kept.
+    :param trusted: the lock to verify the files by; by default the one in the tar, which only shows whether
+        the tar is complete.
+    :raises LockError: for a tar that was not made by :func:`export`, or contains other files.
+    :raises DigestMismatch: for a file that differs from the lock; it is not kept.
     """
     try:
         with tarfile.open(tar, mode="r:") as source:
@@ -124,7 +125,7 @@ def _add_text(out: tarfile.TarFile, name: str, text: str) -> None:
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
-    """Without the time, the owner and the mode that the file has here."""
+    """A tar entry without the file's own time, owner and mode, so that the tar is reproducible."""
     member = tarfile.TarInfo(name)
     member.size = size
     member.mode = 0o644

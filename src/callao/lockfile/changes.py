@@ -11,7 +11,7 @@ from callao.templates import Resolved
 
 
 def describe_changes(key: str, locked: LockedTemplate, resolved: Resolved, folder: Path) -> str:
-    """One sentence that names each text that was changed, was added or is gone."""
+    """One sentence with each text that was changed, added or removed."""
     before = {source.location: source.digest for source in locked.sources}
     now = {place_of(source.location, folder): source.digest for source in resolved.sources}
     groups = {

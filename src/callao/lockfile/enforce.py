@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Enforces a lock file: each function refuses, or returns the document that the lock allows."""
+"""Enforces a lock file: each function raises an error, or returns the document that the lock allows."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _INPUTS = ("images", "base")
 
 
 def enforce(file: LockFile, reference: str, resolved: Resolved) -> dict[str, object]:
-    """The template's document, with the locked image for each architecture and no other.
+    """The template's document, with only the locked image for each architecture.
 
-    :raises LockError: when the template is not locked, or not what was locked.
+    :raises LockError: when the template is not locked, or differs from the lock.
     """
     locked = _entry(file, reference)
     if document_digest(resolved.document) != locked.digest:
@@ -59,9 +59,9 @@ def enforce_override_files(
 
 
 def refuse_inputs(file: LockFile, config: Mapping[str, object]) -> None:
-    """Refuse options beside the template that would bypass the lock.
+    """Refuse options that would add unlocked parts to the template.
 
-    :raises LockError: naming the key that does.
+    :raises LockError: with the option's key.
     """
     for key in _INPUTS:
         if config.get(key):
@@ -72,7 +72,7 @@ def refuse_inputs(file: LockFile, config: Mapping[str, object]) -> None:
 
 
 def notices(file: LockFile) -> tuple[str, ...]:
-    """Notices on differences that are no errors."""
+    """Notices about differences that are not errors."""
     if file.lock.engine in ("", callao.__version__):
         return ()
     return (
@@ -94,7 +94,7 @@ def _entry(file: LockFile, reference: str) -> LockedTemplate:
 
 
 def _images(locked: LockedTemplate) -> list[dict[str, object]]:
-    """The images for one architecture first, because one for any architecture matches, too."""
+    """The images, those for a single architecture first, because one for any architecture matches all."""
     ordered = sorted(locked.images.items(), key=lambda item: (item[0] == ANY_ARCH, item[0]))
     return [_image(arch, image) for arch, image in ordered]
 

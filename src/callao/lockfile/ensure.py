@@ -17,10 +17,10 @@ from callao.offline import NetworkAccess
 
 @dataclass(frozen=True)
 class LockOutcome:
-    """``before`` and ``after`` are the file's text, empty where there is none.
+    """``before`` and ``after`` are the file's text, empty if it does not exist.
 
-    In check mode ``lock`` is None, and ``after`` has what would be locked as a comment: its digests are not
-    known yet.
+    In check mode ``lock`` is None, and ``after`` lists new entries as comments, because their digests are
+    not known.
     """
 
     changed: bool
@@ -39,11 +39,11 @@ def ensure_lock(
     check: bool,
     report: Reporter = silent,
 ) -> LockOutcome:
-    """Have each of ``templates`` locked in the file. What is locked stays, and has to be as it was.
+    """Lock each of ``templates`` in the file. Existing entries stay, and are checked for changes.
 
-    :param templates: names, absolute paths and addresses; without one, all that is locked is looked at.
-    :param update: what is locked anew, as names or as the file's keys.
-    :raises LockError: when a template has changed since it was locked, or nothing is named.
+    :param templates: names, absolute paths and URLs; without any, all locked templates are checked.
+    :param update: templates to lock again, by name or by the file's keys.
+    :raises LockError: when a template has changed since it was locked, or there is nothing to lock.
     """
     folder = path.absolute().parent
     previous = read(path).lock if path.exists() else None

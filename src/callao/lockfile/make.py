@@ -33,10 +33,10 @@ def make(
 ) -> Lock:
     """``previous`` with each of ``references`` locked.
 
-    :param folder: where the lock file is or will be; paths in it are relative to that.
-    :param update: what is locked anew although it is locked already, as references or keys.
-    :param when: the day whose packages are locked; now, by default.
-    :raises LockError: when an input is not what ``previous`` says and ``update`` does not name it.
+    :param folder: the lock file's folder; paths in the lock are relative to it.
+    :param update: locked templates to lock again, as references or keys.
+    :param when: the day whose packages are locked; today by default.
+    :raises LockError: when a template differs from ``previous`` and ``update`` does not name it.
     """
     locked = dict(previous.templates) if previous else {}
     renewed = {each if each in locked else key_of(each, folder) for each in update}

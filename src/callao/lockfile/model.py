@@ -6,18 +6,18 @@ from __future__ import annotations
 import msgspec
 
 VERSION = 1
-"""Of the file's form. Another one is refused, never guessed at."""
+"""The version of the file's format; other versions are refused."""
 
 ANY_ARCH = "any"
-"""In the place of an architecture: the image that fits where none is made for the guest's own."""
+"""In place of an architecture: the image for guests whose architecture has no image of its own."""
 
 
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A misspelt key must not unlock anything."""
+    """Refuses unknown keys, because a misspelled key must not disable a check."""
 
 
 class LockedSource(_Strict, frozen=True, kw_only=True):
-    """One text that went into a template."""
+    """One source text of a template."""
 
     location: str
     digest: str
@@ -36,13 +36,13 @@ class LockedKernel(LockedFile, frozen=True, kw_only=True):
 
 
 class LockedImage(LockedFile, frozen=True, kw_only=True):
-    """The one image that a template may be made from, for one architecture."""
+    """The image that instances of a template must use, for one architecture."""
 
     kernel: LockedKernel | None = None
     initrd: LockedFile | None = None
 
     def files(self) -> tuple[LockedFile, ...]:
-        """All that has to be there for it to boot."""
+        """The image, kernel and initrd."""
         return tuple(file for file in (self, self.kernel, self.initrd) if file is not None)
 
 

@@ -12,7 +12,9 @@ from callao.templates import builtin_dir, is_path, template_name
 
 
 def key_of(reference: str, folder: Path) -> str:
-    """``reference`` as the lock has it: a name bare, a path relative to the lock's folder if it is below."""
+    """The key of ``reference`` in the lock: a name without scheme, a path relative to the lock's folder if
+    it is below that.
+    """
     name = template_name(reference)
     if name is not None:
         return name
@@ -21,7 +23,7 @@ def key_of(reference: str, folder: Path) -> str:
 
 
 def is_relative(reference: str) -> bool:
-    """Whether it is a path that leads elsewhere from another folder."""
+    """Whether it is a relative path, whose meaning depends on the current folder."""
     path = _path(reference)
     return path is not None and not path.is_absolute()
 
@@ -33,7 +35,7 @@ def reference_of(key: str, folder: Path) -> str:
 
 
 def place_of(location: str, folder: Path) -> str:
-    """A text's location as the lock has it."""
+    """The spelling of a text's location in the lock."""
     if "://" in location:
         return location
     path = Path(location)
@@ -44,7 +46,7 @@ def place_of(location: str, folder: Path) -> str:
 
 
 def _path(reference: str) -> Path | None:
-    """The path that ``reference`` is, by the rules of :func:`callao.templates.find`; None for others."""
+    """The path, if ``reference`` is one by the rules of :func:`callao.templates.find`; else None."""
     if reference.startswith("file://"):
         return Path(unquote(reference.removeprefix("file://")))
     if "://" in reference or reference.startswith("github:"):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pins the distribution's packages to a snapshot of one day, and the script that sets a guest to it."""
+"""Pins a distribution's packages to the archive's snapshot of one day, and makes the script for the
+guest."""
 
 from __future__ import annotations
 
@@ -12,10 +13,11 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Distribution:
-    """A distribution that keeps its archive's past; patterns are of the URIs of its present, for awk."""
+    """A distribution with a snapshot archive; the patterns match the URIs of its current archive, for
+    awk."""
 
     images: str
-    """The host that its images come from."""
+    """The host name of its image server."""
     archive: str
     security: str
     archive_pattern: str
@@ -48,7 +50,7 @@ DISTRIBUTIONS = (
 
 
 def snapshot_of(locations: Iterable[str], when: datetime) -> str:
-    """The archive as it was at ``when``, for images from ``locations``; empty where nobody keeps one."""
+    """The snapshot at ``when`` for images from ``locations``; empty for a distribution without snapshots."""
     hosts = {urlsplit(location).hostname for location in locations}
     for distribution in DISTRIBUTIONS:
         if distribution.images in hosts:
@@ -57,10 +59,10 @@ def snapshot_of(locations: Iterable[str], when: datetime) -> str:
 
 
 def provision(packages: str) -> dict[str, object] | None:
-    """The entry of ``provision`` that holds a guest to a snapshot; None for one that nobody keeps.
+    """The entry of ``provision`` that pins a guest to a snapshot; None if there is no snapshot.
 
-    Mode ``boot`` is before anything is installed, be it by cloud-init (``upgradePackages``), by our own
-    scripts or by the user's.
+    It has mode ``boot``, which runs before packages are installed by cloud-init (``upgradePackages``), by
+    our scripts or by the user's.
     """
     for distribution in DISTRIBUTIONS:
         if packages.startswith(distribution.archive):

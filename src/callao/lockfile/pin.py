@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pins the images of a template: those that are available today, with digest and size."""
+"""Pins the images of a template: the available ones, with digest and size."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from callao.offline import NetworkAccess
 def pinned_images(
     document: Mapping[str, object], key: str, *, home: Path, access: NetworkAccess, report: Reporter
 ) -> dict[str, LockedImage]:
-    """For each architecture, the first image that fits and is available, as an instance would take it.
+    """For each architecture, the first matching image that is available, as for an instance.
 
-    :raises LockError: when none is available for one, or the images are not as lima.yaml has them.
-    :raises DigestMismatch: when one is not what the template says: somebody has to look at it.
+    :raises LockError: when an architecture has no available image, or ``images`` is invalid.
+    :raises DigestMismatch: when an image's digest differs from the template's.
     """
     images = _images(document, key)
     found = {}
@@ -87,7 +87,7 @@ def _image(image: Image, home: Path, access: NetworkAccess, report: Reporter) ->
 def _file(
     location: str, digest: str | None, home: Path, access: NetworkAccess, report: Reporter
 ) -> LockedFile:
-    """A digest that the template gives is believed, as it is verified by whoever fetches the file."""
+    """Uses the template's digest if there is one, because it is verified when the file is fetched."""
     there = lookup(location, digest, home)
     local = "://" not in location or location.startswith("file://")
     if local or access is NetworkAccess.OFFLINE:

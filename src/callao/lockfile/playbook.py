@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The templates that a playbook and an inventory name, as far as their text tells.
+"""Finds the templates that a playbook or an inventory references, without running it.
 
-What Jinja would make of an expression is only known when the playbook runs: such values are told apart,
-for the user to name them.
+The values of Jinja expressions are only known when the playbook runs: they are returned separately, so that
+the user can name the templates.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import yaml
 from callao.errors import LockError
 
 DEFAULT = "default"
-"""The template of a box that names none, as the engine has it."""
+"""The engine's default template."""
 
 _MODULES = frozenset({"callao.lima.instance", "callao.lima.image"})
 _VARIABLE = "lima_template"
@@ -33,30 +33,30 @@ _SHORT = re.compile(r"\btemplate=(\S+)")
 
 @dataclass(frozen=True)
 class ReferencedTemplates:
-    """``references`` in order, each once; ``unknown`` are expressions that only a run can tell."""
+    """``references`` in order, without duplicates; ``unknown`` are expressions that only a run evaluates."""
 
     references: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
 class _Loader(yaml.SafeLoader):
-    """Ansible's tags (``!vault``, ``!unsafe``) say nothing of templates."""
+    """Ignores Ansible's tags (``!vault``, ``!unsafe``), which do not matter here."""
 
 
 _Loader.add_multi_constructor("!", lambda *_: None)
 
 
 def is_playbook(reference: str) -> bool:
-    """Whether ``reference`` is a YAML file that holds a list: a template holds a mapping."""
+    """Whether ``reference`` is a YAML file that contains a list; a template contains a mapping."""
     if not reference.endswith((".yml", ".yaml")) or not Path(reference).is_file():
         return False
     return isinstance(_load(Path(reference)), list)
 
 
 def templates_in_playbook(path: Path) -> ReferencedTemplates:
-    """The templates that ``path``, and the files that it takes in by name, give to instances.
+    """The templates that the playbook and the files that it includes by name use for instances.
 
-    :raises LockError: when one of them cannot be read.
+    :raises LockError: when one of the files cannot be read.
     """
     return _references(_in_file(path, path.absolute().parent, ()))
 
@@ -64,7 +64,7 @@ def templates_in_playbook(path: Path) -> ReferencedTemplates:
 def templates_in_inventory(inventory: Mapping[str, Any], folder: Path) -> ReferencedTemplates:
     """The template of each host in the output of ``ansible-inventory --list``.
 
-    Hosts that no connection plugin of ours reaches, and that have no ``lima_template``, are no boxes.
+    Hosts with another connection plugin and without ``lima_template`` are not instances.
     """
     hosts: Mapping[str, Mapping[str, Any]] = inventory.get("_meta", {}).get("hostvars", {})
     found = []
@@ -91,7 +91,7 @@ def _in_file(path: Path, folder: Path, above: tuple[Path, ...]) -> Iterator[str]
 
 
 def _in_value(value: Any, beside: Path, above: tuple[Path, ...], folder: Path) -> Iterator[str]:
-    """Blocks, roles and lists of tasks are all the same here: the key tells."""
+    """Searches blocks, roles and lists of tasks alike, by their keys."""
     if isinstance(value, list):
         for item in value:
             yield from _in_value(item, beside, above, folder)
@@ -124,7 +124,7 @@ def _argument(arguments: Any) -> Iterator[str]:
 
 
 def _resolve_path(reference: str, folder: Path) -> str:
-    """A path in a playbook is relative to the playbook, whatever the folder of the one who locks it."""
+    """The reference; a path is relative to the playbook, not to the current folder."""
     reference = _FOLDERS.sub(lambda _: str(folder), reference)
     if "{{" in reference or "://" in reference or reference.startswith(("/", "~", "github:")):
         return reference

@@ -17,7 +17,7 @@ _REMOTE = ("http://", "https://")
 
 @dataclass(frozen=True, order=True)
 class RemoteFile:
-    """One remote file; ``size`` is 0 where nobody said."""
+    """One remote file; ``size`` is 0 if it is not known."""
 
     location: str
     digest: str
@@ -25,9 +25,9 @@ class RemoteFile:
 
 
 def required_files(lock: Lock, archs: Collection[str] = ()) -> tuple[RemoteFile, ...]:
-    """The remote files that the templates of ``lock`` are made of, each once, in order.
+    """The remote files of the templates of ``lock``, without duplicates, in order.
 
-    :param archs: whose images; of every architecture, when empty.
+    :param archs: the architectures of the images; all, when empty.
     """
     found = set()
     for template in lock.templates.values():
@@ -45,9 +45,9 @@ def fetch_all(
     report: Reporter = silent,
     access: NetworkAccess = NetworkAccess.ONLINE,
 ) -> tuple[CachedFile, ...]:
-    """Have all of it in the cache, verified.
+    """Fetch all remote files into the cache, and verify them.
 
-    :raises ImageError: when one is not available, or is not what was locked.
+    :raises ImageError: when one is not available, or differs from the lock.
     """
     wanted = required_files(lock, archs)
     files = []

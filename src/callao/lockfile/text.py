@@ -23,7 +23,7 @@ _RECREATE = "Take it from version control, or remove it and run 'callao lock'."
 
 @dataclass(frozen=True)
 class LockFile:
-    """A lock and where it lies: paths in it are relative to its folder."""
+    """A lock and its path: paths in it are relative to its folder."""
 
     path: Path
     lock: Lock
@@ -34,9 +34,9 @@ class LockFile:
 
 
 def read(path: Path) -> LockFile:
-    """The lock in ``path``.
+    """Read the lock file ``path``.
 
-    :raises LockError: when there is none, or it is not one.
+    :raises LockError: when it does not exist, or is invalid.
     """
     path = expand_user(str(path)).absolute()
     try:
@@ -54,9 +54,9 @@ def read(path: Path) -> LockFile:
 
 
 def parse(text: str, source: str) -> Lock:
-    """A lock from its text.
+    """Parse a lock file's text.
 
-    :raises LockError: naming the place that is wrong.
+    :raises LockError: with the invalid field.
     """
     try:
         document = load(text, source)
@@ -78,7 +78,7 @@ def parse(text: str, source: str) -> Lock:
 
 
 def render(lock: Lock) -> str:
-    """The file's text, the same for the same lock."""
+    """The file's text, which depends on nothing but the lock."""
     images_sorted = {
         key: msgspec.structs.replace(template, images=dict(sorted(template.images.items())))
         for key, template in sorted(lock.templates.items())
@@ -88,7 +88,7 @@ def render(lock: Lock) -> str:
 
 
 def write(path: Path, lock: Lock) -> None:
-    """Replace the file as a whole, or not at all.
+    """Replace the file atomically.
 
     :raises LockError: when it cannot be written.
     """

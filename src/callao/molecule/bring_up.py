@@ -31,13 +31,13 @@ _KEYS = {
     "user": "user",
     "vm_type": "vmType",
 }
-"""Options that stand for one key of lima.yaml."""
+"""Options that correspond to one key of lima.yaml."""
 
 
 def request_of(options: Mapping[str, Any]) -> Request:
     """The request of a platform's options, which mean the same as those of ``callao.lima.instance``.
 
-    :raises CallaoError: when ``CALLAO_OFFLINE`` is no word for yes or no.
+    :raises CallaoError: when ``CALLAO_OFFLINE`` has an unknown value.
     """
     shortcuts = {key: options[option] for option, key in _KEYS.items() if option in options}
     return Request(
@@ -63,11 +63,11 @@ class BringUpResult:
 
 
 def bring_up(options: Mapping[str, Any], report: Reporter) -> Outcome:
-    """The instance made and started, or as it is where that is all it should be.
+    """Create and start the instance, or leave it as it is if the options say so.
 
-    Where its image cannot be fetched, a golden one takes its place, if there is one for its template.
+    If its image cannot be fetched, a golden image replaces it where there is one for the template.
 
-    :raises CallaoError: when it does not come up.
+    :raises CallaoError: when the instance does not start.
     """
     request, home, host = request_of(options), lima_home(), Host.detect()
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The driver itself. An error while this is imported would break every Molecule command of everybody."""
+"""The driver class. An error at the import of this module would break every Molecule command."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ _OF_SNAPSHOT = {"prepare": "take_snapshot", "cleanup": "return_to_snapshot"}
 class Callao(Driver):
     """Platforms as instances of Callao.
 
-    It is made without a configuration where drivers are only listed, and asked about instances before
-    there are any.
+    Molecule creates it without a configuration to list drivers, and calls it before instances exist.
     """
 
     title = "Linux virtual machines described by lima.yaml."
@@ -51,7 +50,7 @@ class Callao(Driver):
         return {"instance": instance_name} | {key: shlex.quote(str(value)) for key, value in entry.items()}
 
     def ansible_connection_options(self, instance_name: str) -> dict[str, Any]:
-        """No address: the connection plugin reads the current one, also after a restart."""
+        """Contains no address: the connection plugin reads the current one, also after a restart."""
         entry = self._entry(instance_name)
         if not entry:
             return {}
@@ -63,7 +62,7 @@ class Callao(Driver):
 
     @property
     def default_ssh_connection_options(self) -> list[str]:
-        """None: an instance's ssh.config has them, and its host key."""
+        """No options: an instance's ssh.config has them, and its host key."""
         return []
 
     @property
@@ -71,7 +70,8 @@ class Callao(Driver):
         return []
 
     def get_playbook(self, step: str) -> str | None:
-        """The driver's playbooks; for ``options: snapshot`` also two that take and restore it."""
+        """The driver's playbooks; with ``options: snapshot`` also those that take and restore the
+        snapshot."""
         own = (
             _OF_SNAPSHOT.get(step) if self._config.config_data["driver"]["options"].get("snapshot") else None
         )
@@ -82,10 +82,10 @@ class Callao(Driver):
         return str(Path(__file__).parent / "schema" / "driver.json")
 
     def sanity_checks(self) -> None:
-        """See to it that the platforms can be, and that what Molecule remembers is of this project.
+        """Validate the platforms, and check that Molecule's state belongs to this project.
 
-        :raises ScenarioFailureError: naming the platforms with mistakes, or when another checkout of the
-            same folder name left its boxes there.
+        :raises ScenarioFailureError: with the mistakes of each platform, or when the state is of another
+            checkout whose folder has the same name.
         """
         from callao.molecule.platforms import problems
 
@@ -103,7 +103,7 @@ class Callao(Driver):
     def reset(self) -> None:
         """Remove every instance that was made for this project.
 
-        Molecule asks all drivers there are, one after the other: what goes wrong here stops none of them.
+        Errors are logged, not raised, because Molecule calls all drivers one after the other.
         """
         project = os.environ.get("MOLECULE_PROJECT_DIRECTORY", os.getcwd())  # noqa: PTH109 - as Molecule has it
         try:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds an image from packages where the template's cannot be fetched, as role ``devbox`` does."""
+"""Builds a golden image from packages when the template's image cannot be fetched, as role ``devbox``
+does."""
 
 from __future__ import annotations
 
@@ -17,19 +18,19 @@ from callao.lifecycle import Request
 from callao.offline import NetworkAccess
 
 _DEBIAN = re.compile(r"(?:template:(?://)?)?debian-(1[23])")
-"""The templates whose Debian can be built."""
+"""The templates for which a golden image can be built, by their Debian release."""
 
 _UNREACHABLE = (ImageError, DownloadError)
-"""Of these classes and no others: an image that came and is wrong is for somebody to look at."""
+"""These classes exactly, without subclasses: an image that was fetched and is invalid must be reported."""
 
 
 def with_golden_image(
     request: Request, error: ImageError, *, home: Path, host: Host, report: Reporter
 ) -> Request:
-    """The request with a golden image in the place of the one that could not be had.
+    """The request with a golden image in place of the image that could not be fetched.
 
-    :raises ImageError: ``error`` again, where the box is none that such an image could be for; another where
-        the image cannot be built here.
+    :raises ImageError: ``error`` itself, where there is no golden image for the template; another error
+        where the image cannot be built on this host.
     """
     release = _DEBIAN.fullmatch(request.template or "")
     inline = "images" in request.config

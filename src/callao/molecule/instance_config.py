@@ -12,7 +12,7 @@ from callao.errors import CallaoError
 
 @dataclass(frozen=True)
 class RecordedInstance:
-    """One box that create.yml has written down."""
+    """One instance in Molecule's instance_config.yml, which create.yml writes."""
 
     platform: str
     name: str
@@ -20,9 +20,9 @@ class RecordedInstance:
 
 
 def read_instance_config(record: Path) -> list[RecordedInstance]:
-    """Each box of the file; none where there is no file.
+    """The instances in the file; none if the file does not exist.
 
-    :raises CallaoError: when it cannot be read, for then nobody knows what there is.
+    :raises CallaoError: when the file cannot be read, because then the instances are not known.
     """
     import yaml
 

@@ -37,16 +37,16 @@ PASSED_ON = (
     "vm_type",
     "warm",
 )
-"""Keys of a platform that are options of the module ``callao.lima.instance``, under the same name."""
+"""Keys of a platform that are options of the module ``callao.lima.instance`` with the same name."""
 
 
 def planned_instances(
     platforms: Iterable[Values], project: str, scenario: str, folder: str
 ) -> list[dict[str, Any]]:
-    """One box for each platform: ``platform``, its name there, and ``options``, the module's.
+    """The instance of each platform: ``platform``, its name, and ``options``, those of the module.
 
-    :param folder: the scenario's; paths that begin with a dot are relative to it.
-    :raises CallaoError: when two platforms have one name.
+    :param folder: the scenario's folder; paths that begin with a dot are relative to it.
+    :raises CallaoError: when two platforms have the same name.
     """
     platforms = list(platforms)
     names = [str(platform["name"]) for platform in platforms]
@@ -59,18 +59,18 @@ def planned_instances(
 
 
 def owned(planned_instances: Iterable[Values], labels: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Names of the boxes that exist and were made for this project.
+    """The names of the instances that exist and were made for this project.
 
-    :param labels: of each instance that exists, by its name.
+    :param labels: the labels of each existing instance, by its name.
     """
     wanted = [(box["options"]["name"], box["options"]["labels"][OWNER_LABEL]) for box in planned_instances]
     return [name for name, ours in wanted if labels.get(name, {}).get(OWNER_LABEL) == ours]
 
 
 def records(pairs: Iterable[tuple[Values, Values]]) -> list[dict[str, Any]]:
-    """Molecule's instance_config.yml, of each box and the instance that it became.
+    """The content of Molecule's instance_config.yml, from each planned and created instance.
 
-    An instance is as ``callao.lima.instance`` returns it.
+    A created instance is as ``callao.lima.instance`` returns it.
     """
     return [_record(box, instance) for box, instance in pairs]
 
@@ -117,7 +117,8 @@ def _box(platform: Values, project: str, scenario: str, folder: Path) -> dict[st
 
 
 def _network(entry: Values) -> dict[str, Any]:
-    """As lima.yaml has it. Molecule asks for a name in each: Lima's network, where no key says more."""
+    """The entry as in lima.yaml. Molecule requires a name, which is Lima's network if no other key is
+    set."""
     rest = {key: value for key, value in entry.items() if key != "name"}
     if "name" in entry and not {"lima", "socket", "vzNAT"} & set(rest):
         return {"lima": entry["name"], **rest}

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 OWNER_LABEL = "molecule"
-"""The label that says which project an instance was made for; nothing without it is ever removed."""
+"""The label with the project that an instance was made for; instances without it are never removed."""
 
 _SLUG = 12
 _DIGITS = 10
@@ -24,9 +24,10 @@ def owner(project: str | Path) -> str:
 
 
 def instance_name(project: str | Path, scenario: str, platform: str) -> str:
-    """The name of a platform's instance: always the same, and nobody else's.
+    """The name of a platform's instance: stable and unique.
 
-    At most 27 characters, so that a ``LIMA_HOME`` of 50 bytes still leaves room for its unix sockets.
+    It has at most 27 characters, so that with a ``LIMA_HOME`` of 50 bytes the paths of its unix sockets are
+    not too long.
     """
     slug = re.sub(r"[^A-Za-z0-9]+", "-", platform)[:_SLUG].strip("-")
     words = ["mol", slug, _digest(f"{Path(project).resolve()}\0{scenario}\0{platform}")]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Validates the platforms of a molecule.yml; an error names the platform.
 
-Molecule's own look tells a platform's number, and the first mistake alone.
+Molecule's own validation reports only the platform's index and the first mistake.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SCHEMA = Path(__file__).parent / "schema" / "platform.json"
 
 
 def problems(platforms: Sequence[dict[str, Any]]) -> list[str]:
-    """All that is wrong with them, a sentence each, in their order."""
+    """One sentence for each mistake, in the order of the platforms."""
     from jsonschema import Draft7Validator
 
     schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))

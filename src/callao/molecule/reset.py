@@ -27,10 +27,10 @@ def remove_all(owner: str, tell: Callable[[str], object]) -> None:
 
 
 def remove(name: str, home: Path | None = None) -> None:
-    """Remove one instance. Its disk goes, so that there is nothing to shut down in peace.
+    """Remove one instance. It is not shut down first, because its disk is deleted.
 
-    :param home: where it lives; ``LIMA_HOME`` when not given.
-    :raises CallaoError: when it cannot be removed, or nobody can say whether it is there.
+    :param home: its LIMA_HOME; the environment's by default.
+    :raises CallaoError: when it cannot be removed, or when it is not known whether it exists.
     """
     if home is not None:
         _must_be_reachable(name, home)
@@ -39,7 +39,8 @@ def remove(name: str, home: Path | None = None) -> None:
 
 
 def _must_be_reachable(name: str, home: Path) -> None:
-    """A home that is not there may be on a disk that is not mounted, with the box in it."""
+    """Refuse a home that does not exist: it may be on a disk that is not mounted, with the instance in
+    it."""
     try:
         os.listdir(home)  # noqa: PTH208 - its names do not matter
     except OSError as error:

@@ -13,12 +13,12 @@ from callao.snapshots import listed
 
 
 def ensure_taken(box: RecordedInstance, snapshot: str) -> bool | str:
-    """The snapshot taken where there is none yet; whether that was so, or what went wrong."""
+    """Take the snapshot if it does not exist; returns whether it was taken, or the error."""
     return _ensure(box, snapshot, SnapshotState.PRESENT)
 
 
 def restore(box: RecordedInstance, snapshot: str) -> bool | str:
-    """The box returned to it; nothing where it has no such snapshot, as before ``molecule prepare``."""
+    """Restore the snapshot; does nothing if it does not exist, as before ``molecule prepare``."""
     if snapshot not in [each.name for each in listed(InstancePaths(box.home / box.name))]:
         return False
     return _ensure(box, snapshot, SnapshotState.APPLIED)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One worker process for each of several calls, all at once.
+"""Runs several calls at the same time, each in a worker process.
 
-Threads would not do: two threads that first use the same Struct of msgspec 0.22.0 crash the process, because
-one reads type information that the other has not finished.
+Threads are not used, because msgspec 0.22.0 crashes the process when two threads use a Struct for the first
+time: one reads type information that the other has not finished.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _FORK = get_context("fork")  # modules that are imported need no second import
 
 @dataclass(frozen=True)
 class WorkerFailed:
-    """A worker that returned nothing: the reason in one sentence, and its traceback where there is one."""
+    """The failure of a worker: the reason in one sentence, and its traceback if there is one."""
 
     reason: str
     trace: str = ""
 
 
 def in_workers(call: Callable[[Thing], Answer], things: Sequence[Thing]) -> list[Answer | WorkerFailed]:
-    """The results of *call* for each of *things*, in their order; they are pickled."""
+    """The results of *call* for each of *things*, in the same order; results are pickled."""
     if sys.platform == "win32":
         from callao.errors import unsupported
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boxes brought up where the playbook is, all at once, and Molecule's instance_config.yml written."""
+"""Creates and starts instances on the controller, all at once, and writes Molecule's instance_config.yml."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _of(answer: BringUpResult | WorkerFailed) -> BringUpResult:
 
 
 def _bring(box: dict[str, Any], *, shown: bool) -> BringUpResult:
-    """The box brought up, in a process of its own, which tells how far it is."""
+    """Create and start one instance, in a worker process; shows its stages."""
     ledger = _EventLog()
     watch = Watch(box["options"]["name"], ledger.written) if shown else None
     try:
@@ -76,7 +76,7 @@ def _bring(box: dict[str, Any], *, shown: bool) -> BringUpResult:
 
 
 class _EventLog:
-    """The engine's events of one instance so far."""
+    """Collects the engine's events of one instance."""
 
     def __init__(self) -> None:
         self._begun = time.monotonic()

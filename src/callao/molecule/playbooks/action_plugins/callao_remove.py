@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boxes removed where the playbook is, and Molecule's instance_config.yml with them."""
+"""Removes instances on the controller, and Molecule's instance_config.yml."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from callao.molecule.reset import remove
 
 
 class ActionModule(ActionBase):
-    """The instances ``names`` and those of ``record`` are gone; that file stays while one of them does."""
+    """Removes the instances ``names`` and those in ``record``; that file stays if one cannot be removed."""
 
     _VALID_ARGS = frozenset({"names", "record"})
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A snapshot of each box taken, or returned to, where the playbook is."""
+"""Takes or restores a snapshot of each instance, on the controller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callao.molecule.workers import WorkerFailed, in_workers
 
 
 class ActionModule(ActionBase):
-    """Each box of ``record`` has the ``snapshot``, or with ``state: applied`` is as it was then."""
+    """Takes ``snapshot`` of each instance in ``record``, or restores it with ``state: applied``."""
 
     _VALID_ARGS = frozenset({"record", "snapshot", "state"})
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The driver's decisions, for its playbooks."""
+"""Filters for the driver's playbooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callao.molecule import instances
 
 
 class FilterModule:
-    """Found by Ansible beside the playbooks."""
+    """Ansible finds these filters in the playbooks' folder."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -26,14 +26,14 @@ class FilterModule:
 
 
 def planned(platforms: Iterable[Mapping[str, Any]], *where: str) -> list[dict[str, Any]]:
-    """The boxes of platforms whose fields are spelled as the modules' options or as in lima.yaml."""
+    """The instances of platforms, whose fields may be spelled as in the modules or as in lima.yaml."""
     return instances.planned_instances([respelled(platform) for platform in platforms], *where)
 
 
 def owned(wanted: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Names of the boxes that exist and were made for this project.
+    """The names of the instances that exist and were made for this project.
 
-    Read here, since a module takes longer to start than all else takes where there is little to remove.
+    Reads the instances here, because starting a module would take longer than all else when there are none.
     """
     home, host = lima_home(), Host.detect()
     all_of_them, labels = list(wanted), {}
