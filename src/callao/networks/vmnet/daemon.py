@@ -35,9 +35,6 @@ _LONGEST_PID = 32
 _LONGEST_LOG = 4096
 """Bytes of the end of a log that an error shows."""
 
-_MKDIR_GROUP = "wheel"
-"""The rule for the folder names it, on every system."""
-
 
 @dataclass(frozen=True)
 class Patience:
@@ -135,7 +132,7 @@ def _held(name: str, home: Path, patience: Patience) -> Iterator[None]:
 def _make_var_run(networks: Networks) -> None:
     path, daemon = Path(networks.paths.var_run), Owners.of_host().daemon_gid
     if not path.is_dir():
-        run_sudo(commands.mkdir_argv(networks), _MKDIR_GROUP)
+        run_sudo(commands.mkdir_argv(networks), _mkdir_group())
     if sys.platform == "linux":
         return  # a new folder has its creator's group there, and the program is root's
     found = path.stat()
@@ -144,6 +141,16 @@ def _make_var_run(networks: Networks) -> None:
             f"paths.varRun: {path} cannot be written by the group daemon (gid {daemon}).",
             hint=f"Remove that folder, or: sudo chgrp {daemon} {path} && sudo chmod 775 {path}",
         )
+
+
+def _mkdir_group() -> str:
+    """``wheel``, as the rule for the folder says; root's own group where the host has no such group."""
+    import grp
+
+    try:
+        return grp.getgrnam("wheel").gr_name
+    except KeyError:
+        return root_group()
 
 
 def _start_with_retries(
