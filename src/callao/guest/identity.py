@@ -107,7 +107,11 @@ def set_machine_id(identifier: str, root: "Path") -> None:
 
 
 def set_instance_id(identifier: str, root: "Path") -> None:
-    """cloud-init then skips the work of a first boot, see its documentation, "Boot stages"."""
+    """cloud-init then skips the work of a first boot, see its documentation, "Boot stages".
+
+    Not flushed, which an emulated guest would wait for: after a power failure cloud-init does the work of a
+    first boot once more, as in a new machine.
+    """
     cloud = root / "var/lib/cloud"
     before = read(cloud / "data/instance-id")
     if not before:

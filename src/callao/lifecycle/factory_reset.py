@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from callao.atomic import put_in_place
 from callao.drivers import driver_for
 from callao.errors import CallaoError, InstanceError, InstanceProtected
 from callao.events import Event, EventState, Reporter, Stage
@@ -68,7 +69,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
             made = make_disk(fresh, config, driver, image)
             new = driver.carried(fresh)
             for file in new:  # over the old one: there is a disk at every moment
-                file.replace(instance.dir / file.name)
+                put_in_place(file, instance.dir / file.name)
             for old in driver.carried(instance.paths):
                 if old.name not in {file.name for file in new}:
                     old.unlink()

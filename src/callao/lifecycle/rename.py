@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from callao.atomic import sync_folder
 from callao.autostart import disable, enable
 from callao.config import check_hostname, check_name, check_socket_path
 from callao.errors import InstanceError, InstanceProtected
@@ -28,6 +29,7 @@ def rename(instance: Instance, name: str, *, home: Path, though_protected: bool 
         autostart = instance.autostart
         try:
             instance.dir.rename(home / name)
+            sync_folder(home)
         except OSError as error:
             raise InstanceError(f"instance {instance.name!r} cannot be renamed: {error}.") from error
         InstancePaths(home / name).ssh_config.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from callao.atomic import put_folder_in_place
 from callao.disk_usage import disk_usage
 from callao.flock import exclusive
 from callao.images.cache import is_of_another_home
@@ -97,9 +98,13 @@ class WarmEntry:
             os.utime(self.folder)
 
     def keep(self, staging: Path, record: WarmRecord) -> None:
-        """Make the staging directory the entry's folder, which must not exist."""
+        """Make the staging directory the entry's folder, which must not exist.
+
+        It is flushed as a whole, the memory's file too: after a power failure, an entry whose memory is torn
+        would start machines that crash.
+        """
         write_json(staging / _RECORD, record)
-        staging.rename(self.folder)
+        put_folder_in_place(staging, self.folder)
 
 
 def warm_entries(home: Path) -> list[WarmEntry]:

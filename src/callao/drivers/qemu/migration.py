@@ -18,6 +18,7 @@ from pathlib import Path
 
 from qemu.qmp import QMPClient
 
+from callao.atomic import put_in_place
 from callao.drivers.base import Left
 from callao.drivers.qemu import layers, memory
 from callao.drivers.qemu.datadisks import Attached, Top
@@ -88,8 +89,9 @@ class Migration:
             with tempfile.TemporaryDirectory(dir=folder) as staging:
                 devices, copy = Path(staging) / DEVICES, Path(staging) / MEMORY
                 await self._write(pages, devices, copy)
-                copy.rename(folder / MEMORY)
-                devices.rename(folder / DEVICES)  # from here on the two count
+                # Flushed, although that takes as long as the write: the file with both goes after it.
+                await asyncio.to_thread(put_in_place, copy, folder / MEMORY)
+                await asyncio.to_thread(put_in_place, devices, folder / DEVICES)  # now the two count
             (folder / WHOLE).unlink(missing_ok=True)
 
     async def _write(self, pages: int | None, stream: Path, target: Path) -> None:
