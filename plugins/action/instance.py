@@ -22,7 +22,7 @@ from ansible_collections.callao.lima.plugins.plugin_utils._near import built
 from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch, reader
 
 TOLD = {f"callao.lima.{name}" for name in ("image", "instance", "lock", "prune", "snapshot")}
-"""The modules that take long and tell how far they are."""
+"""The modules that take long and report their progress."""
 
 
 class ActionModule(ActionBase):
@@ -88,7 +88,7 @@ class ActionModule(ActionBase):
 
 
 def subject(arguments: dict[str, Any]) -> str:
-    """Whom the story is about."""
+    """The name to show before the stages: the instance's, or the template's."""
     named = (
         arguments.get("instance")
         or arguments.get("name")

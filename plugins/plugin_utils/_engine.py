@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine is asked when an instance does not answer. Private to the collection."""
+"""Asks the engine why an instance does not answer, or to start it. Private to the collection."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way to an instance that lives on another machine: through that machine's own ssh.
+"""Connects to an instance on another machine, by a ProxyCommand over ssh to that machine.
 
 Private to the collection.
 """

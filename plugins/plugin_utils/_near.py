@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A module of ours run from where it is installed, where that is all it takes. Private to the collection.
+"""Runs a module from where it is installed, on the controller. Private to the collection.
 
 Ansible packs a module with all that it imports, for a machine that has none of it, and the Python there
 unpacks and compiles that anew for each task. On the controller, for the controller's own Python, the same

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance's events as what a person reads: ``web: sshd 27 s · cloud-init done 33 s``.
+"""Formats an instance's events for people: ``web: sshd 27 s · cloud-init done 33 s``.
 
 Private to the collection.
 """

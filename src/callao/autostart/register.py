@@ -66,7 +66,7 @@ def _manager() -> ModuleType:
 
 
 def _login_item(manager: ModuleType, name: str) -> LoginItem | None:
-    """A user without a home, as in a container that is run under any number, has none."""
+    """The login item; None for a user without a home directory, as in a container with an arbitrary uid."""
     try:
         found: LoginItem | None = manager.read(name)
     except CallaoError:
@@ -75,7 +75,7 @@ def _login_item(manager: ModuleType, name: str) -> LoginItem | None:
 
 
 def _refuse_another(manager: ModuleType, name: str, home: Path) -> None:
-    """Both would have one file: the login's manager knows instances by their name alone."""
+    """Refuse an instance of another LIMA_HOME with the same name, because both would use the same file."""
     entry = _login_item(manager, name)
     if entry is not None and entry.home != home and (entry.home / name / "lima.yaml").exists():
         raise CallaoError(

@@ -43,13 +43,13 @@ class Session:
 
     @cached_property
     def report(self) -> Reporter:
-        """Shows what happens, on stderr."""
+        """The reporter that shows progress on stderr."""
         from callao.cli.terminal.progress import reporter
 
         return reporter(self.tty, self._closing.callback)
 
     def close(self) -> None:
-        """Take off the screen what shows progress."""
+        """Remove the progress display from the terminal."""
         self._closing.close()
 
 

@@ -37,9 +37,9 @@ def enforce(file: LockFile, reference: str, resolved: Resolved) -> dict[str, obj
 def enforce_override_files(
     file: LockFile, reference: str, document: Mapping[str, object]
 ) -> dict[str, object]:
-    """The document with all its layers, held to the lock's packages before anything else happens.
+    """The document after merging the files of ``$LIMA_HOME/_config``; its first script pins the packages.
 
-    :raises LockError: when a layer of ``$LIMA_HOME/_config`` brings an image of its own.
+    :raises LockError: when one of these files adds an image.
     """
     locked = _entry(file, reference)
     allowed = _images(locked)

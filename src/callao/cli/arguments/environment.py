@@ -15,7 +15,7 @@ BLOCKED_VARIABLES = (
     "HOSTNAME", "LD_*", "LIMA_*", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL", "SSH_*", "TERM",
     "TERMINFO", "TMPDIR", "UID", "USER", "VIRTUAL_ENV", "XAUTHORITY", "XDG_*", "ZDOTDIR", "ZSH*", "_*",
 )  # fmt: skip
-"""Variables of the host's session, which would be wrong in the guest's."""
+"""Variables that belong to the host's session, and would be wrong in the guest."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

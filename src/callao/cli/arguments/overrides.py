@@ -17,7 +17,7 @@ _MAX_GIB = 2.0**33
 
 
 def any_given(flags: Mapping[str, Any]) -> bool:
-    """Whether any of the flags says something."""
+    """Whether any of the flags was given."""
     return any(value not in (None, ()) for value in flags.values())
 
 
@@ -44,7 +44,7 @@ def _contradictions(flags: Mapping[str, Any]) -> None:
 
 
 def _entries(document: Document, key: str) -> list[Any]:
-    """The list that stands there; what was written instead is a mistake of the template's."""
+    """The list in the document; a value of another type is a problem of the template."""
     value = document.get(key)
     if value is not None and not isinstance(value, list):
         raise ConfigError([Problem(key, value, "is not a list", "a list")])

@@ -25,9 +25,9 @@ class InstanceLike(Protocol):
 
 
 def ssh_to_running(instance: InstanceLike) -> Target:
-    """ssh to a running instance, ours or Lima's.
+    """An ssh client for a running instance, whether Callao or Lima started it.
 
-    :raises InstanceError: when it doesn't run, or is paused.
+    :raises InstanceError: when it does not run, or is paused.
     """
     must_not_be_paused(instance.status, instance.paths)
     if instance.status is not Status.RUNNING or not instance.paths.ssh_config.exists():

@@ -88,7 +88,7 @@ def _edit_until_valid(run: Session, found: Instance) -> None:
 
 
 def _apply(run: Session, found: Instance, text: str, before: str) -> None:
-    """Have the instance be so, and its lima.yaml read so, to the last comment."""
+    """Apply the edited text to the instance, and write it to lima.yaml with its comments."""
     from callao.atomic import write_file
     from callao.config import effective
     from callao.instances.lock import instance_lock
@@ -123,7 +123,7 @@ def _read_text(path: Path) -> str:
 def _with_fixed_fields(
     text: str, document: Mapping[str, object], config: Config
 ) -> tuple[str, Mapping[str, object]]:
-    """With the two fields that never change: the engine would write them down."""
+    """Adds the two fields that never change, because the engine would write them itself."""
     from callao.config.patch import patched
 
     lacking = {
@@ -137,7 +137,7 @@ def _with_fixed_fields(
 
 
 def _problem_lines(error: CallaoError, text: str, source: str) -> str:
-    """The mistakes with their places in the text that was edited."""
+    """The mistakes with their lines in the edited text."""
     from callao.config import locate_problems
 
     if isinstance(error, ConfigError):
@@ -146,7 +146,7 @@ def _problem_lines(error: CallaoError, text: str, source: str) -> str:
 
 
 def _save_text(text: str) -> str:
-    """Nobody's work is thrown away."""
+    """Save the edited text to a temporary file; returns the hint that names it."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="callao-rejected-", suffix=_SUFFIX, encoding="utf-8", delete=False
     ) as file:

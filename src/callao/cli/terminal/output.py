@@ -35,12 +35,12 @@ def echo(text: str, *, err: bool = False, nl: bool = True, mark: str = "", fg: s
 
 
 def tell(words: str, *, mark: str = "", fg: str = "") -> None:
-    """Talk, as against data."""
+    """Print a message to stderr."""
     echo(words, err=True, mark=mark, fg=fg)
 
 
 def warn(words: str) -> None:
-    """Talk about what somebody should know, and that is no error."""
+    """Print a warning to stderr."""
     tell(words, mark="! ", fg="yellow")
 
 
@@ -51,7 +51,7 @@ def warn_all(sentences: Iterable[str]) -> None:
 
 
 def failed(words: str) -> int:
-    """Tell an error; returns the status to end with."""
+    """Print an error to stderr; returns the exit status."""
     tell(words, mark="callao: ", fg="red")
     return 1
 

@@ -25,7 +25,7 @@ class Stages:
         self._began = self._last = time.monotonic()
 
     def passed(self, stage: str) -> None:
-        """Tells how long a stage took that has just ended, to who asked for it."""
+        """With ``--debug``, prints the time of the stage that has just ended."""
         now = time.monotonic()
         if self._debug:
             tell(f"{self._what}: {stage}: {now - self._last:.3f} s, {now - self._began:.3f} s in all")
