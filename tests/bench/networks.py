@@ -182,12 +182,11 @@ def _guests(rounds: int) -> None:
         wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
         os.environ["QEMU_SYSTEM_X86_64"] = str(wrapper)
         extra = {**home.direct(), "networks": [{"lima": "user-v2"}]}
-        template = home.template(**extra)
         with ThreadPoolExecutor(2) as pool:
-            started = [pool.submit(home.ensure, "one", template=template, timeout=600)]
+            started = [pool.submit(home.ensure, "one", extra=extra, timeout=600)]
             while not (Path(folder) / "peer.sock").exists():  # the other QEMU connects when it starts
                 time.sleep(0.1)
-            started.append(pool.submit(home.ensure, "two", template=template, timeout=600))
+            started.append(pool.submit(home.ensure, "two", extra=extra, timeout=600))
             for each in started:
                 each.result()
         _compare(home, rounds)
