@@ -14,7 +14,7 @@ from callao.errors import Problem
 from callao.events import Reporter
 from callao.guest_network import GuestNetwork
 from callao.host import Host
-from callao.instances import InstancePaths, Shape
+from callao.instances import InstancePaths, MachineLayout
 from callao.reach import Reach
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Left:
     """Of the additional ones, by their names."""
 
 
-_USUAL = Shape(SPARE_SLOTS)
+_USUAL = MachineLayout(SPARE_SLOTS)
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class Boot:
     shares: tuple[DeviceShare, ...] = ()
     disks: tuple[DataDisk, ...] = ()
     """Each with its slot."""
-    shape: Shape = _USUAL
+    shape: MachineLayout = _USUAL
     saved: SavedState | None = None
     """What to take up in place of booting; the machine is paused then until it is told to go on."""
 

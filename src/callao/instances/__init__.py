@@ -8,10 +8,10 @@ from callao.lazy import lazy_attributes
 if TYPE_CHECKING:
     from callao.instances.effects import fingerprint
     from callao.instances.files import Failure, Record, Runtime, TakeUp
+    from callao.instances.machine_layout import MachineLayout
     from callao.instances.paths import InstancePaths, ssh_alias
     from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
     from callao.instances.present import Status, names
-    from callao.instances.shape import Shape
     from callao.instances.store import Instance, every, inspect
     from callao.instances.summary import summary
 
@@ -20,12 +20,12 @@ __all__ = [
     "Failure",
     "Instance",
     "InstancePaths",
+    "MachineLayout",
     "Plan",
     "Policy",
     "Record",
     "Restart",
     "Runtime",
-    "Shape",
     "Status",
     "Step",
     "TakeUp",
@@ -46,7 +46,7 @@ __getattr__ = lazy_attributes(
         "files": ("Failure", "Record", "Runtime", "TakeUp"),
         "paths": ("InstancePaths", "ssh_alias"),
         "plan": ("Desired", "Plan", "Policy", "Restart", "Step", "Target", "plan"),
-        "shape": ("Shape",),
+        "machine_layout": ("MachineLayout",),
         "present": ("Status", "names"),
         "store": ("Instance", "every", "inspect"),
         "summary": ("summary",),

@@ -10,8 +10,8 @@ from typing import TypeVar
 import msgspec
 
 from callao.atomic import write_file
+from callao.instances.machine_layout import MachineLayout
 from callao.instances.process import Identity
-from callao.instances.shape import Shape
 from callao.reach import LOOPBACK, Reach
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class TakeUp(msgspec.Struct, frozen=True, kw_only=True):
     """take-up.json: the saved state that the next start goes on from."""
 
     folder: str
-    shape: Shape
+    shape: MachineLayout
     shared_memory: bool
     """Whether virtiofs needs the memory to be this machine's own."""
     disks: dict[str, int] = {}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from callao.instances import Shape
+from callao.instances import MachineLayout
 
 
 class Bound(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +16,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
 
     words: tuple[str, ...]
     """The hypervisor's version and command line, see :meth:`callao.drivers.base.Driver.machine_words`."""
-    shape: Shape
+    shape: MachineLayout
     disks: dict[str, int] = {}
     """The additional disks that the machine had, and the slot of each."""
 

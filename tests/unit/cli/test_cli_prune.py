@@ -14,7 +14,7 @@ from callao.config import dump
 from callao.drivers.qemu.disk import backing_file, create_layer, create_overlay
 from callao.flock import exclusive
 from callao.images.cache import cache_entry
-from callao.instances import Runtime, Shape
+from callao.instances import MachineLayout, Runtime
 from callao.instances.files import write_json
 from callao.instances.process import alive, identify
 from callao.snapshots import Bound
@@ -129,7 +129,7 @@ def warm(callao: Line, key: str, base: Path) -> WarmEntry:
     with place.lock(1.0):
         place.staging.mkdir()
         create_overlay(place.staging / "disk", base, 0)
-        bound = Bound(words=(), shape=Shape(8, reclaims=False))
+        bound = Bound(words=(), shape=MachineLayout(8, reclaims=False))
         place.keep(place.staging, WarmRecord(bound=bound, mac_address="", image=str(base)))
     return place
 

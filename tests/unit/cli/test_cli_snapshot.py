@@ -15,7 +15,7 @@ from cli.conftest import Line
 
 from callao.cli.arguments import complete
 from callao.cli.commands.snapshot import _AGES, _SIZES, _in_units
-from callao.instances import InstancePaths, Shape
+from callao.instances import InstancePaths, MachineLayout
 from callao.instances.files import write_json
 from callao.snapshots import Bound, Snapshot
 
@@ -61,7 +61,7 @@ def test_the_disk_returns_to_each_moment(callao: Line, web: InstancePaths) -> No
 
 def test_a_table_shows_what_is_in_each_and_how_old_it_is(callao: Line, web: InstancePaths) -> None:
     callao("snapshot", "create", "web", "--tag", "new")
-    bound = Bound(words=(), shape=Shape(8))
+    bound = Bound(words=(), shape=MachineLayout(8))
     (web.snapshots / "old").mkdir()
     (web.snapshots / "old" / "memory").write_bytes(b"x" * 3 * 2**20)
     old = Snapshot(name="old", layer="disk.9", bound=bound, created=1.0)

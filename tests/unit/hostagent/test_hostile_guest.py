@@ -24,7 +24,7 @@ from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_p
 from callao.guest.streams.window import CREDIT, WINDOW
 from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
-from callao.hostagent.channel import guestlink, switch
+from callao.hostagent.channel import guestlink, stream_multiplexer
 from callao.hostagent.channel.guestlink import GuestLink
 from callao.hostagent.ports import liveports
 from callao.hostagent.ports.carriers import ByAgent
@@ -98,7 +98,7 @@ async def scene(folder: Path, proto: str) -> AsyncIterator[Scene]:
     server = await asyncio.start_unix_server(come, folder / "ga.sock")
     link = GuestLink(partial(asyncio.open_unix_connection, folder / "ga.sock"), {})
     link.start()
-    agent = ByAgent(link.switch, folder)
+    agent = ByAgent(link.multiplexer, folder)
     wanted = WantedForward(proto, "127.0.0.1", any_free(proto), "127.0.0.1", 80)
     await agent.open(wanted)
     yield Scene(link, wanted.host_port, guests)
@@ -168,7 +168,7 @@ def test_what_was_not_agreed_ends_the_channel_and_its_streams_and_the_next_serve
             await asyncio.get_running_loop().sock_connect(slow, ("127.0.0.1", found.port))
             misdeed(guest, await guest.opened())
             assert await guest.left()
-        assert found.link.switch.busy == 0
+        assert found.link.multiplexer.busy == 0
         again = await found.guest()
         reader, writer = await asyncio.open_connection("127.0.0.1", found.port)
         number = await again.opened()
@@ -188,7 +188,7 @@ def test_a_client_of_datagrams_is_no_different(tmp_path: Path, kind: Kind) -> No
             client.sendto(b"a", ("127.0.0.1", found.port))
             guest.piece(kind, await guest.opened())
             assert await guest.left()
-        assert found.link.switch.busy == 0
+        assert found.link.multiplexer.busy == 0
 
     play(tmp_path, work, "udp")
 
@@ -330,12 +330,12 @@ def test_how_listeners_are_found_is_told_within_bounds(said: dict[str, Any], kno
 def test_there_is_an_end_to_how_many_streams_are_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(switch, "MOST", 3)
+    monkeypatch.setattr(stream_multiplexer, "MOST", 3)
 
     async def work(found: Scene) -> None:
         guest = await found.guest()
         clients = [await asyncio.open_connection("127.0.0.1", found.port) for _ in range(4)]
-        await until(lambda: found.link.switch.busy == 3)
+        await until(lambda: found.link.multiplexer.busy == 3)
         with pytest.raises(ConnectionResetError):
             await clients[3][0].read()
         for _, writer in clients:
@@ -352,14 +352,14 @@ def test_credit_without_end_is_remembered_once_a_stream(tmp_path: Path) -> None:
         numbers = [await guest.opened() for _ in clients]
         for _, writer in clients:
             writer.write(bytes(WINDOW))
-        await until(lambda: found.link.switch.crowded)
+        await until(lambda: found.link.multiplexer.crowded)
         for _ in range(20):
             for number in numbers:
                 guest.writer.write(encode_piece(Kind.CREDIT, number, CREDIT.pack(0)) * 100)
             await guest.writer.drain()
         guest.piece(Kind.RESET, numbers[0])
-        await until(lambda: found.link.switch.busy == 3)  # all before it has been read
-        assert len(found.link.switch._waiting) == 3
+        await until(lambda: found.link.multiplexer.busy == 3)  # all before it has been read
+        assert len(found.link.multiplexer._waiting) == 3
         for _, writer in clients:
             writer.transport.abort()
 

@@ -15,7 +15,7 @@ from callao.guest.streams import window
 from callao.hostagent import logs
 from callao.hostagent.api import http
 from callao.hostagent.boot import readiness
-from callao.hostagent.channel import guestlink, switch
+from callao.hostagent.channel import guestlink, stream_multiplexer
 from callao.hostagent.ports import liveports, portforward, udpforward
 from callao.images import decompress, download
 from callao.lockfile import bundle
@@ -175,7 +175,7 @@ KIB, MIB = 1 << 10, 1 << 20
         ("a message of the guest's program", [f"{frames.LIMIT // MIB} MiB"]),
         ("bytes under way in one direction of a stream", [f"{window.WINDOW // KIB} KiB"]),
         ("what is unread by the guest", [f"{guestlink._DEAF // MIB} MiB"]),
-        ("streams at a time", [str(switch.MOST)]),
+        ("streams at a time", [str(stream_multiplexer.MOST)]),
         ("clients of a UDP port at a time", [str(udpforward.CLIENTS)]),
         ("listeners that are kept note of", [str(portforward.MOST_LISTENERS)]),
         ("forwards of listeners at a time", [str(portforward.MOST_FORWARDS)]),

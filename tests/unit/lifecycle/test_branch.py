@@ -12,7 +12,7 @@ from callao.config import dump
 from callao.errors import ConfigError, InstanceNotFound, SnapshotError
 from callao.events import Event, silent
 from callao.host import Host
-from callao.instances import InstancePaths, Shape, inspect
+from callao.instances import InstancePaths, MachineLayout, inspect
 from callao.instances.files import write_json
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.branch import Source
@@ -30,7 +30,7 @@ def home(tmp_path: Path) -> Path:
     for name in ("base", "disk.1"):
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(paths.dir / name), "1G"], check=True)
     paths.disk.hardlink_to(paths.dir / "base")
-    for name, bound in (("off", None), ("ran", Bound(words=("-version", "0"), shape=Shape(8)))):
+    for name, bound in (("off", None), ("ran", Bound(words=("-version", "0"), shape=MachineLayout(8)))):
         (paths.snapshots / name).mkdir(parents=True)
         write_json(
             paths.snapshots / name / "snapshot.json", Snapshot(name=name, layer="disk.1", bound=bound)

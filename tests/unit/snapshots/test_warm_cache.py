@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from callao.instances import Shape
+from callao.instances import MachineLayout
 from callao.snapshots import Bound
 from callao.snapshots.cache import WarmEntry, WarmRecord, size, trim
 
 ENTRY = WarmRecord(
-    bound=Bound(words=("-smp", "2"), shape=Shape(8, reclaims=False)),
+    bound=Bound(words=("-smp", "2"), shape=MachineLayout(8, reclaims=False)),
     mac_address="52:55:55:00:00:01",
     image="/i",
 )

@@ -13,7 +13,7 @@ from callao.errors import DriverError, PortTaken
 from callao.events import Event, EventState, Reporter, Stage
 from callao.hostagent.disks import taken
 from callao.hostagent.mounts.devices import device_share, refuse_missing
-from callao.instances import InstancePaths, Record, Shape, TakeUp
+from callao.instances import InstancePaths, MachineLayout, Record, TakeUp
 from callao.instances.files import read_json
 from callao.ports import any_free, is_free, named_ports, static_forwards, unavailable_reason
 from callao.reach import LOOPBACK, Reach
@@ -102,7 +102,7 @@ def _boot_of(
     slots = {each.name: len(shares) + at for at, each in enumerate(config.additional_disks)}
     disks = taken(slots, paths, driver.layers)
     spare = SPARE_SLOTS if record.reclaims else WARM_SLOTS
-    shape = Shape(spare + len(shares) + len(disks), record.reclaims)
+    shape = MachineLayout(spare + len(shares) + len(disks), record.reclaims)
     return Boot(paths, config, reach, forwards, mac, shares, disks, shape)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece, encode
 from callao.hostagent import unexpected
 from callao.hostagent.channel.clock import GuestClock, Message
-from callao.hostagent.channel.switch import Switch
+from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
 
 if TYPE_CHECKING:
     from callao.drivers.base import OpenChannel
@@ -41,7 +41,7 @@ class GuestLink:
     """A new connection to the guest's end."""
     handlers: Mapping[str, Handler]
     """By the message's type."""
-    switch: Switch = field(default_factory=Switch)
+    multiplexer: StreamMultiplexer = field(default_factory=StreamMultiplexer)
     """What is done with pieces of streams."""
     clock: GuestClock = field(default_factory=GuestClock)
     connected: bool = False
@@ -61,7 +61,7 @@ class GuestLink:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self.switch.end()
+        self.multiplexer.end()
 
     async def send(self, message: Message) -> None:
         """Nothing happens while nobody is there: the guest's hello makes us say all again.
@@ -80,7 +80,7 @@ class GuestLink:
             except Exception as error:  # a guest may have found a mistake of ours: its next words are heard
                 unexpected.tell("the channel to the guest", error)
             self.connected, self.writer = False, None
-            self.switch.end()
+            self.multiplexer.end()
             await asyncio.sleep(_PAUSE)
 
     async def _converse(self) -> None:
@@ -94,7 +94,7 @@ class GuestLink:
                     raise FrameError("the guest speaks, and does not listen")
                 for message in decoder.feed(data):
                     if isinstance(message, Piece):
-                        self.switch.take(message)
+                        self.multiplexer.take(message)
                     else:
                         await self._handle(message)
         finally:
@@ -102,7 +102,7 @@ class GuestLink:
 
     def _say_hello(self, writer: asyncio.StreamWriter) -> None:
         self.connected = False
-        self.switch.end()
+        self.multiplexer.end()
         self.hellos += 1
         writer.write(encode({"type": "hello", "protocol": PROTOCOL, "id": self.hellos}))
 
@@ -125,7 +125,7 @@ class GuestLink:
             self._say_hello(self.writer)
         elif hello["answer"] == self.hellos and not self.connected:
             self.connected = True
-            self.switch.begin(self.writer)
+            self.multiplexer.begin(self.writer)
             self.writer.write(encode(dict(self.clock.tell())))
             return True
         return False

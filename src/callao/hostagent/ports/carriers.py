@@ -11,7 +11,7 @@ from callao import system
 from callao.drivers import Forward, LiveForwarder
 from callao.errors import AgentError, PortTaken
 from callao.guest.streams.window import Target
-from callao.hostagent.channel.switch import Switch
+from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
 from callao.hostagent.ports.hostsocket import identity, make_way, remove
 from callao.hostagent.ports.tcpforward import listen_tcp, listen_unix
 from callao.hostagent.ports.udpforward import UdpPort
@@ -64,8 +64,8 @@ class ByAgent:
     :param sockets: the folder of a ``hostSocket`` that is not absolute.
     """
 
-    def __init__(self, switch: Switch, sockets: Path) -> None:
-        self._switch = switch
+    def __init__(self, multiplexer: StreamMultiplexer, sockets: Path) -> None:
+        self._multiplexer = multiplexer
         self._sockets = sockets
         self._open: dict[WantedForward, asyncio.Server | UdpPort] = {}
         self._ours: dict[WantedForward, tuple[int, int]] = {}
@@ -77,9 +77,9 @@ class ByAgent:
             if wanted.host_socket:
                 self._open[wanted] = await self._listen_on_socket(wanted, target)
             elif wanted.proto == "tcp":
-                self._open[wanted] = await listen_tcp(self._switch, *at, target)
+                self._open[wanted] = await listen_tcp(self._multiplexer, *at, target)
             else:
-                self._open[wanted] = UdpPort(self._switch, *at, target)
+                self._open[wanted] = UdpPort(self._multiplexer, *at, target)
         except OSError as error:
             end = wanted.host_socket or f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip}"
             raise PortTaken(f"{end}: {error.strerror}", port=wanted.host_port) from error
@@ -99,7 +99,7 @@ class ByAgent:
             listener.bind(str(path))
             path.chmod(0o600)  # before anybody can connect
             self._ours[wanted] = identity(path)
-            return await listen_unix(self._switch, listener, target)
+            return await listen_unix(self._multiplexer, listener, target)
         except OSError:
             listener.close()
             raise

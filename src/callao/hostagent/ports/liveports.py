@@ -78,7 +78,7 @@ class LivePorts:
         self._link = GuestLink(machine.channel, handlers)
         carriers: dict[Transport, Carrier] = {
             Transport.SSH: BySsh(client),
-            Transport.AGENT: ByAgent(self._link.switch, sockets),
+            Transport.AGENT: ByAgent(self._link.multiplexer, sockets),
         }
         if isinstance(machine, LiveForwarder):
             carriers[Transport.SLIRP] = BySlirp(machine)

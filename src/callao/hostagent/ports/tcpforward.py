@@ -12,7 +12,7 @@ from typing import Any
 from callao.errors import AgentError
 from callao.guest.frames import SEGMENT, FrameError, Kind, Piece
 from callao.guest.streams.window import CREDIT, GRANT, WINDOW, Target, unpack_credit
-from callao.hostagent.channel.switch import Switch
+from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
 
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER (socket(7)): closing sends a reset, and waits for nothing."""
@@ -26,8 +26,8 @@ _BUFFER = bytearray(SEGMENT)
 class Connection(asyncio.BufferedProtocol):
     """One client, and its stream."""
 
-    def __init__(self, switch: Switch, target: Target) -> None:
-        self._switch = switch
+    def __init__(self, multiplexer: StreamMultiplexer, target: Target) -> None:
+        self._multiplexer = multiplexer
         self._target = target
         self._transport: asyncio.Transport | None = None
         self._number = -1
@@ -45,7 +45,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=GRANT, low=0)
         try:
-            self._number = self._switch.open(self, self._target)
+            self._number = self._multiplexer.open(self, self._target)
         except AgentError:
             self.lost()
 
@@ -54,12 +54,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, count: int) -> None:
         self._send_window -= count
-        self._switch.send(Kind.DATA, self._number, bytes(memoryview(_BUFFER)[:count]))
+        self._multiplexer.send(Kind.DATA, self._number, bytes(memoryview(_BUFFER)[:count]))
         self._listen()
 
     def eof_received(self) -> bool:
         self._eof_sent = True
-        self._switch.send(Kind.END, self._number)
+        self._multiplexer.send(Kind.END, self._number)
         self._settle()
         return True  # the other direction goes on
 
@@ -73,8 +73,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
         if not (self._eof_sent and self._eof_received):
-            self._switch.send(Kind.RESET, self._number)
-        self._switch.forget(self._number)
+            self._multiplexer.send(Kind.RESET, self._number)
+        self._multiplexer.forget(self._number)
 
     def take(self, piece: Piece) -> None:
         if self._transport is None:
@@ -97,7 +97,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.write_eof()
             self._settle()
         elif piece.kind is Kind.RESET:
-            self._switch.forget(self._number)
+            self._multiplexer.forget(self._number)
             self.lost()
         else:
             raise FrameError("the guest does not open streams")
@@ -112,7 +112,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _grant(self) -> None:
         if self._unacknowledged >= GRANT and not self._client_slow and not self._eof_received:
-            self._switch.send(Kind.CREDIT, self._number, CREDIT.pack(self._unacknowledged))
+            self._multiplexer.send(Kind.CREDIT, self._number, CREDIT.pack(self._unacknowledged))
             self._receive_window += self._unacknowledged
             self._unacknowledged = 0
 
@@ -120,9 +120,9 @@ class Connection(asyncio.BufferedProtocol):
         """To the client, or not for now."""
         if self._transport is None or self._eof_sent:
             return
-        if self._switch.crowded:
+        if self._multiplexer.crowded:
             self._transport.pause_reading()
-            self._switch.when_relieved(self._number, self._listen)
+            self._multiplexer.when_relieved(self._number, self._listen)
         elif self._send_window == 0:
             self._transport.pause_reading()
         else:
@@ -130,11 +130,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _settle(self) -> None:
         if self._eof_sent and self._eof_received and self._transport is not None:
-            self._switch.forget(self._number)
+            self._multiplexer.forget(self._number)
             self._transport.close()
 
 
-async def listen_tcp(switch: Switch, host_ip: str, host_port: int, target: Target) -> asyncio.Server:
+async def listen_tcp(
+    multiplexer: StreamMultiplexer, host_ip: str, host_port: int, target: Target
+) -> asyncio.Server:
     """``::`` takes IPv4 as well.
 
     :raises OSError: when the port is not available.
@@ -145,20 +147,22 @@ async def listen_tcp(switch: Switch, host_ip: str, host_port: int, target: Targe
         (host_ip, host_port), family=family, backlog=_BACKLOG, dualstack_ipv6=both
     )
     return await asyncio.get_running_loop().create_server(
-        _connect(switch, target), sock=listener, backlog=_BACKLOG
+        _connect(multiplexer, target), sock=listener, backlog=_BACKLOG
     )
 
 
-async def listen_unix(switch: Switch, listener: socket.socket, target: Target) -> asyncio.Server:
+async def listen_unix(
+    multiplexer: StreamMultiplexer, listener: socket.socket, target: Target
+) -> asyncio.Server:
     """The same for the clients of a unix socket that is bound.
 
     :raises OSError: when it cannot be listened on.
     """
     return await asyncio.get_running_loop().create_unix_server(
-        _connect(switch, target), sock=listener, backlog=_BACKLOG
+        _connect(multiplexer, target), sock=listener, backlog=_BACKLOG
     )
 
 
-def _connect(switch: Switch, target: Target) -> Any:
+def _connect(multiplexer: StreamMultiplexer, target: Target) -> Any:
     """Typeshed knows no BufferedProtocol as a server's."""
-    return lambda: Connection(switch, target)
+    return lambda: Connection(multiplexer, target)

@@ -13,7 +13,7 @@ from typing import Any
 from callao.errors import AgentError
 from callao.guest.frames import PIECE_LIMIT, FrameError, Kind, Piece
 from callao.guest.streams.window import Target
-from callao.hostagent.channel.switch import Switch
+from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
 
 IDLE = 90.0
 """Seconds without a datagram either way after which a client is forgotten."""
@@ -49,9 +49,9 @@ class _Client:
 class UdpPort:
     """Open from the beginning."""
 
-    def __init__(self, switch: Switch, host_ip: str, host_port: int, target: Target) -> None:
+    def __init__(self, multiplexer: StreamMultiplexer, host_ip: str, host_port: int, target: Target) -> None:
         """:raises OSError: when the port is not available."""
-        self._switch = switch
+        self._multiplexer = multiplexer
         self._target = target
         self._clients: OrderedDict[Any, _Client] = OrderedDict()
         """Who was heard of last comes last."""
@@ -87,7 +87,7 @@ class UdpPort:
 
     def drop(self, client: _Client) -> None:
         """Its stream is no more; if it is heard of again, it gets another."""
-        self._switch.forget(client.number)
+        self._multiplexer.forget(client.number)
         self._clients.pop(client.address, None)
 
     def _read(self) -> None:
@@ -99,16 +99,16 @@ class UdpPort:
             except OSError:  # an answer of before found nobody
                 continue
             client = self._clients.get(address) or self._welcome(address)
-            if client is not None and not self._switch.crowded:
+            if client is not None and not self._multiplexer.crowded:
                 self._note(client)
-                self._switch.send(Kind.DATA, client.number, data)
+                self._multiplexer.send(Kind.DATA, client.number, data)
 
     def _welcome(self, address: Any) -> _Client | None:
         if len(self._clients) >= CLIENTS:
             self._end(next(iter(self._clients.values())))
         client = _Client(self, address)
         try:
-            client.number = self._switch.open(client, self._target)
+            client.number = self._multiplexer.open(client, self._target)
         except AgentError:
             return None
         self._clients[address] = client
@@ -131,5 +131,5 @@ class UdpPort:
             self._end(client)
 
     def _end(self, client: _Client) -> None:
-        self._switch.send(Kind.END, client.number)
+        self._multiplexer.send(Kind.END, client.number)
         self.drop(client)

@@ -23,7 +23,7 @@ from callao.errors import CallaoError, InstanceError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.images import Fetched
-from callao.instances import Desired, Instance, InstancePaths, Record, Shape, TakeUp, inspect
+from callao.instances import Desired, Instance, InstancePaths, MachineLayout, Record, TakeUp, inspect
 from callao.instances.files import read_json
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.create import Beginning, create
@@ -209,7 +209,7 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
     :raises DriverError: when the hypervisor is missing.
     """
     paths = InstancePaths(home / GOLDEN)
-    boot = Boot(paths, config, None, shape=Shape(WARM_SLOTS, reclaims=False))
+    boot = Boot(paths, config, None, shape=MachineLayout(WARM_SLOTS, reclaims=False))
     seed = cidata.Seed(
         name=GOLDEN,
         config=_shared(config),

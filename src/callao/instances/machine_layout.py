@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Shape(msgspec.Struct, frozen=True):
+class MachineLayout(msgspec.Struct, frozen=True):
     """How a machine is built beyond what its configuration says; a saved state fits its like only."""
 
     slots: int

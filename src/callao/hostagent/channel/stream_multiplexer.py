@@ -38,7 +38,7 @@ class Stream(Protocol):
         """It is no more, and nothing can be sent."""
 
 
-class Switch:
+class StreamMultiplexer:
     """For one machine; the channel comes and goes."""
 
     def __init__(self) -> None:
