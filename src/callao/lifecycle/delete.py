@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from callao.events import Reporter
+from callao.events import Event, EventState, Reporter, Stage
 from callao.instances import Instance
 from callao.lifecycle.remove import remove
 from callao.lifecycle.stop import stop
+from callao.lifecycle.unused_networks import end_unused_networks
 
 
 def delete(instance: Instance, report: Reporter) -> None:
@@ -17,3 +18,8 @@ def delete(instance: Instance, report: Reporter) -> None:
     if instance.agent or instance.driver:
         stop(instance, force=True, report=report)
     remove(instance.paths)
+
+    def notice(message: str) -> None:
+        report(Event(stage=Stage.STOP, state=EventState.NOTICE, message=message))
+
+    end_unused_networks(instance.paths.dir.parent, instance.name, notice)

@@ -14,6 +14,7 @@ from callao.instances.alive import Known, terminate, wait_gone
 from callao.instances.paths import InstancePaths
 from callao.instances.stopping import StopPolicy
 from callao.lifecycle.leftovers import clear_stale
+from callao.lifecycle.unused_networks import end_unused_networks
 
 _GRACE = 15.0
 """Seconds beyond what the stop policy allows the guest."""
@@ -65,6 +66,7 @@ def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = ignore
             _must_go(found.name, process)
     passed("hypervisor ended")
     clear_stale(found.paths)
+    end_unused_networks(found.paths.dir.parent, found.name, notice)
     passed("sockets and pid files removed")
 
 

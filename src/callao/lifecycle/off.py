@@ -17,6 +17,7 @@ from callao.instances.present import must_be_unprotected
 from callao.lifecycle.halt import Teller, halt
 from callao.lifecycle.leftovers import sweep
 from callao.lifecycle.remove import finish, remove
+from callao.lifecycle.unused_networks import end_unused_networks
 
 
 def switch_off(
@@ -63,6 +64,7 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
             halt(found, force=True, notice=notice, passed=passed)
         remove(found.paths)
         passed("folder removed")
+        end_unused_networks(home, name, notice)
     return True
 
 

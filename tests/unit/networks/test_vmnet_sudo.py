@@ -161,6 +161,24 @@ print(json.dumps([attachment.by_vmnet, attachment.address, *running]))
     assert json.loads(done.stdout) == [True, "", True, False]
 
 
+def test_networks_end_with_an_instance_whose_host_agent_was_killed(host: SudoNamespace) -> None:
+    done = host.python(
+        READ
+        + """
+from callao.lifecycle.off import delete
+daemon.start(networks, networks.by_name["shared"], home)
+(home / "crashed").mkdir()
+(home / "crashed" / "lima.yaml").write_text("networks: [{lima: shared}]")
+(home / "crashed" / "ha.pid").write_text("999999")
+silent = lambda _text: None
+gone = delete("crashed", home, timeout=9.0, notice=print, passed=silent)
+print(json.dumps([gone, daemon.running_pid(networks, "shared")]))
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [True, None]
+
+
 def test_nothing_runs_as_root_that_others_can_change(host: SudoNamespace) -> None:
     host.run("chown", "limauser", "/srv/bin", user=False)
     done = host.callao("sudoers")
