@@ -115,7 +115,10 @@ def test_a_proxy_command_of_the_instance_runs_on_its_machine(
     machine.box.instance(
         "web", machine.guest, reach=proxied_reach(tmp_path / "join it.py", machine.guest.port)
     )
-    done = raw(machine, environment, tmp_path, "echo $CALLAO_MARK")
+    try:
+        done = raw(machine, environment, tmp_path, "echo $CALLAO_MARK")
+    finally:
+        machine.guest.kill()  # with its session, or the proxy command would go on
     assert "farx" in done.stdout, done.stdout + done.stderr
 
 

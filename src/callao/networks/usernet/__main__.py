@@ -7,10 +7,13 @@ standard output when host agents can connect.
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import argparse
 import asyncio
 import os
-import sys
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 

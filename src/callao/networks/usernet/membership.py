@@ -135,6 +135,8 @@ def _create_folder(network: UserNetwork) -> None:
 
 async def _ask(network: UserNetwork, connection: socket.socket, wanted: Join) -> Membership | None:
     """None when the daemon ends instead of answering."""
+    if sys.platform == "win32":
+        raise unsupported("a unix socket")
     ours, theirs = socket.socketpair()
     reader, writer = None, None
     try:
@@ -181,6 +183,8 @@ async def _connected(network: UserNetwork) -> socket.socket:
 
 
 def _connect(network: UserNetwork) -> socket.socket | None:
+    if sys.platform == "win32":
+        raise unsupported("a unix socket")
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(str(network.folder.control))
@@ -252,6 +256,8 @@ def _run(argv: list[str], network: UserNetwork) -> str:
     if said == b"ready\n":
         process.wait()
         return ""
+    if sys.platform == "win32":
+        raise unsupported("a process group")
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, system.kill_signal())
     status = process.wait()

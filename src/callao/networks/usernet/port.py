@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections import Counter, deque
 from collections.abc import Callable
 
+from callao.errors import unsupported
 from callao.networks.usernet.packets import LENGTH, LONGEST_STREAM_FRAME
 
 _BUFFER = 1 << 17
@@ -94,6 +96,8 @@ class Port:
         self._waiting[sender] += len(frames)
 
     def _write(self) -> None:
+        if sys.platform == "win32":
+            raise unsupported("scattered writing")
         chunks = [chunk for chunk, _ in list(self._queue)[:_CHUNKS_AT_ONCE]]
         try:
             sent = self._socket.sendmsg(chunks)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from callao.config.network import Networks
 from callao.config.networks_yaml import networks_file
-from callao.errors import ConfigError, NetworkError
+from callao.errors import ConfigError, NetworkError, unsupported
 from callao.networks.vmnet.secure_paths import Owners, path_problems
 from callao.networks.vmnet.sudoers import sudoers_text
 
@@ -25,6 +25,8 @@ _PATIENCE = 60.0
 
 def root_group() -> str:
     """The name of root's primary group: ``wheel`` on macOS, ``root`` on Linux."""
+    if sys.platform == "win32":
+        raise unsupported("sudo")
     import grp
     import pwd
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.config.network import NetworkDefinition, Networks
-from callao.errors import NetworkError
+from callao.errors import NetworkError, unsupported
 from callao.flock import exclusive
 from callao.networks.vmnet import commands
 from callao.networks.vmnet.access import (
@@ -145,6 +145,8 @@ def _make_var_run(networks: Networks) -> None:
 
 def _mkdir_group() -> str:
     """``wheel``, as the rule for the folder says; root's own group where the host has no such group."""
+    if sys.platform == "win32":
+        raise unsupported("sudo")
     import grp
 
     try:

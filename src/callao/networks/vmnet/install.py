@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.config.networks_yaml import read_networks
-from callao.errors import NetworkError
+from callao.errors import NetworkError, unsupported
 from callao.networks.vmnet.access import expected_text, must_be_secure, sudoers_file
 from callao.networks.vmnet.commands import mkdir_argv
 from callao.networks.vmnet.sudoers import is_ours
@@ -101,6 +101,8 @@ def _put(target: str, text: str | None) -> None:
 
 
 def _as_root(argv: list[str], path: str) -> None:
+    if sys.platform == "win32":
+        raise unsupported("sudo")
     done = subprocess.run(
         argv if os.geteuid() == 0 else ["sudo", "--non-interactive", *argv],
         stdin=subprocess.DEVNULL,

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from callao.config.network import VmnetPaths
-from callao.errors import Problem
+from callao.errors import Problem, unsupported
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9/._+@-]+", re.ASCII)
 _PLAIN = "letters, digits, and . _ + @ - between slashes"
@@ -27,6 +28,8 @@ class Owners:
 
     @classmethod
     def of_host(cls) -> Owners:
+        if sys.platform == "win32":
+            raise unsupported("sudo")
         import pwd
 
         root, daemon = pwd.getpwnam("root"), pwd.getpwnam("daemon")
