@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,28 @@ ip address add "$ip/$mask" dev "$interface"
 [ -z "$router" ] || ip route add default via "$router"
 echo "$ip $mask ${router:-none} ${dns:-none}"
 """
+
+_FORGER = """
+import socket
+one, two = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+for each in (one, two):
+    each.connect("/srv/run/lima/socket_vmnet.shared")
+mac = "5255550000aa"
+arp = lambda address: "0806" + "0001080006040002" + mac + address + "ff" * 10
+router = "6000000000103aff" + "fe80" + "00" * 13 + "01" + "ff02" + "00" * 13 + "01" + "86" + "00" * 15
+dhcp = "4500001c00000000ff110000c0a86909ffffffff" + "0043004400080000"
+for payload in (arp("c0a86901"), arp("{theirs}"), "86dd" + router, "8100000086dd" + router,
+                "88a8e00086dd" + router, "0800" + dhcp, "88b5" + "00" * 46):
+    frame = bytes.fromhex("ff" * 6 + mac + payload)
+    one.sendall(len(frame).to_bytes(4, "big") + frame)
+two.settimeout(30)
+while True:
+    frame = two.recv(int.from_bytes(two.recv(4, socket.MSG_WAITALL), "big"), socket.MSG_WAITALL)
+    if frame[6:12].hex() == mac:
+        print(frame[12:14].hex())
+        break
+"""
+"""Says the gateway's address and another guest's are its own, and that it is a router and a DHCP server."""
 
 
 @dataclass
@@ -191,6 +214,8 @@ one.connect("/srv/run/lima/socket_vmnet.shared")
         )
         assert done.returncode == 0, done.stderr
         assert host.run("busybox", "ping", "-c", "1", "-W", "5", address, user=False).returncode == 0
+        heard = host.python(_FORGER.format(theirs=IPv4Address(address).packed.hex()))
+        assert (heard.stdout, heard.stderr) == ("88b5\n", "")
     stop(host, "shared")
 
 

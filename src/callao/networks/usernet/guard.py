@@ -19,7 +19,9 @@ from callao.networks.usernet.packets import (
     IP_AT,
     IPV4,
     IPV6,
+    SERVICE_VLAN,
     UDP,
+    VLAN,
     Frame,
     is_arp,
     is_fragment,
@@ -32,6 +34,7 @@ DHCP_SERVER, DHCP_CLIENT, DHCPV6_SERVER = 67, 68, 547
 _UNSPECIFIED = bytes(4)
 _ICMPV6, _FRAGMENT = 58, 44
 _ROUTER_ADVERTISEMENT, _REDIRECT = 134, 137
+_VLAN_ID = 0x0FFF
 _EXTENSIONS = frozenset({0, 43, 60})
 """IPv6 extension headers before which a router advertisement could be hidden, see RFC 7113."""
 
@@ -67,6 +70,8 @@ class Guard:
             return self._arp(frame)
         if ethertype == IPV6 and _speaks_as_router(frame):
             return Verdict.DROP
+        if ethertype in (VLAN, SERVICE_VLAN) and not port_at(frame, IP_AT) & _VLAN_ID:
+            return Verdict.DROP  # of no VLAN: receivers read what is inside as if it had no tag
         return Verdict.FORWARD
 
     def _arp(self, frame: Frame) -> Verdict:

@@ -18,10 +18,11 @@ from ipaddress import IPv4Address
 
 from callao.networks.usernet.dhcp import DhcpServer
 from callao.networks.usernet.dhcp_message import Option
+from callao.networks.usernet.guard import Guard
 from callao.networks.usernet.leases import Leases
 from callao.networks.vmnet.linux.interface import Unavailable, host_interface, mac_address
 from callao.networks.vmnet.linux.options import Options, WrongOption, read_options
-from callao.networks.vmnet.linux.relay import Relay
+from callao.networks.vmnet.linux.relay import Relay, SubnetServices
 
 _LEFT_OUT = {"host": (Option.DNS, Option.ROUTER), "shared": (Option.DNS,)}
 """What the network does not offer: ``host`` leads nowhere else, and the guest's eth0 has a name server."""
@@ -40,11 +41,11 @@ def main(arguments: list[str]) -> int:
     os.umask(0o022)
     try:
         options = read_options(arguments)
-        with _pid_file(options), host_interface(options) as tap, _server(options) as server:
+        with _pid_file(options) as pid_file, host_interface(options) as tap, _server(options) as server:
             relay = _relay(options, server, tap)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: relay.end())
-            _write_pid(options)
+            os.pwrite(pid_file, f"{os.getpid()}\n".encode("ascii"), 0)
             relay.run()
     except (WrongOption, Unavailable, OSError) as error:
         sys.stderr.write(f"socket_vmnet: {error}\n")
@@ -57,10 +58,10 @@ def _relay(options: Options, server: socket.socket, tap: int) -> Relay:
         return Relay(server, tap, set(), None)
     assert options.gateway is not None
     mac = mac_address(options.interface)
-    return Relay(server, tap, {mac}, _dhcp(options, mac))
+    return Relay(server, tap, {mac}, _services(options, mac))
 
 
-def _dhcp(options: Options, mac: bytes) -> DhcpServer:
+def _services(options: Options, mac: bytes) -> SubnetServices:
     assert options.subnet is not None
     assert options.gateway is not None
     assert options.dhcp_end is not None
@@ -68,12 +69,14 @@ def _dhcp(options: Options, mac: bytes) -> DhcpServer:
     lowest, highest = int(options.subnet.network_address), int(options.subnet.broadcast_address)
     reserved = frozenset(map(IPv4Address, (*range(lowest, first + 1), *range(last + 1, highest + 1))))
     leases = Leases(options.subnet, reserved, options.leases)
-    return _Dhcp(options.subnet, options.gateway, mac, leases, _LEFT_OUT[options.mode])
+    dhcp = _Dhcp(options.subnet, options.gateway, mac, leases, _LEFT_OUT[options.mode])
+    guard = Guard(options.gateway.packed, lambda address: leases.owner(IPv4Address(address)))
+    return SubnetServices(guard, dhcp)
 
 
 @contextlib.contextmanager
-def _pid_file(options: Options) -> Iterator[None]:
-    """Locked, so that there is one program for a network; removed at the end."""
+def _pid_file(options: Options) -> Iterator[int]:
+    """Its descriptor. Locked, so that there is one program for a network; removed at the end."""
     descriptor = os.open(options.pid_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     try:
         try:
@@ -81,14 +84,10 @@ def _pid_file(options: Options) -> Iterator[None]:
         except BlockingIOError:
             raise Unavailable(f"{options.pid_file} is locked: the network is carried already") from None
         os.ftruncate(descriptor, 0)
-        yield
+        yield descriptor
         options.pid_file.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
-
-
-def _write_pid(options: Options) -> None:
-    options.pid_file.write_text(f"{os.getpid()}\n", encoding="ascii")
 
 
 @contextlib.contextmanager
@@ -96,13 +95,13 @@ def _server(options: Options) -> Iterator[socket.socket]:
     """For members of the group."""
     options.socket.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as server:
-        before = os.umask(0o117)
+        before = os.umask(0o007)
         try:
             server.bind(str(options.socket))
         finally:
             os.umask(before)
-        os.chown(options.socket, 0, options.group)
-        options.socket.chmod(0o770)
+        # Not through a link that a member of the group daemon, whose folder it may be, puts there meanwhile.
+        os.chown(options.socket, 0, options.group, follow_symlinks=False)
         server.listen()
         server.setblocking(False)
         yield server

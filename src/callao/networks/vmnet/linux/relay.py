@@ -10,17 +10,8 @@ import socket
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from callao.networks.usernet.guard import DHCP_SERVER
-from callao.networks.usernet.packets import (
-    IP_AT,
-    IPV4,
-    LENGTH,
-    LONGEST_STREAM_FRAME,
-    SHORTEST,
-    UDP,
-    port_at,
-    transport,
-)
+from callao.networks.usernet.guard import Guard, Verdict
+from callao.networks.usernet.packets import LENGTH, LONGEST_STREAM_FRAME, SHORTEST
 
 _READ = 1 << 16
 """Bytes that one guest may send before it is the others' turn."""
@@ -34,6 +25,9 @@ _PENDING = 1 << 20
 _MOST_MACS = 64
 """Addresses of one guest: its own, and those of containers in it."""
 
+_MOST_PORTS = 256
+"""Guests; a further connection is closed, so that members of the group cannot use up root's descriptors."""
+
 
 class Answerer(Protocol):
     """A DHCP server, as the switch sees it."""
@@ -41,6 +35,14 @@ class Answerer(Protocol):
     def serve(self, mac: bytes, frame: bytes) -> bytes | None: ...
 
     def forget(self, mac: bytes) -> None: ...
+
+
+@dataclass(frozen=True)
+class SubnetServices:
+    """What the switch does in a network whose addresses the host gives."""
+
+    guard: Guard
+    dhcp: Answerer
 
 
 @dataclass(eq=False)
@@ -57,10 +59,13 @@ class Relay:
     """Forwards frames until :meth:`end` is called.
 
     :param tap_macs: addresses that no guest may have.
+    :param services: None in a network of others, which has its own.
     """
 
-    def __init__(self, server: socket.socket, tap: int, tap_macs: set[bytes], dhcp: Answerer | None) -> None:
-        self._server, self._tap, self._dhcp = server, tap, dhcp
+    def __init__(
+        self, server: socket.socket, tap: int, tap_macs: set[bytes], services: SubnetServices | None
+    ) -> None:
+        self._server, self._tap, self._services = server, tap, services
         self._host = Port(None, macs=set(tap_macs))
         self._ports: list[Port] = []
         self._by_mac: dict[bytes, Port] = dict.fromkeys(tap_macs, self._host)
@@ -90,6 +95,9 @@ class Relay:
         try:
             stream, _ = self._server.accept()
         except OSError:
+            return
+        if len(self._ports) >= _MOST_PORTS:
+            stream.close()
             return
         stream.setblocking(False)
         port = Port(stream)
@@ -135,16 +143,21 @@ class Relay:
             port.macs.add(source)
         if owner is not port:
             return  # another's address, or one too many
-        kind = _dhcp(frame) if self._dhcp is not None else None
-        if kind == "server":
-            return  # the network has one, and it is not a guest
-        if kind == "client":
-            assert self._dhcp is not None
-            answer = self._dhcp.serve(source, frame)
-            if answer is not None:
-                self._send(port, answer)
+        services = self._services
+        if services is None:
+            self._forward(port, frame)
             return
-        self._forward(port, frame)
+        match services.guard.verdict(frame):
+            case Verdict.DROP:
+                pass
+            case Verdict.TO_GATEWAY:
+                self._send(self._host, frame)
+            case Verdict.DHCP:
+                answer = services.dhcp.serve(source, frame)
+                if answer is not None:
+                    self._send(port, answer)
+            case Verdict.FORWARD:
+                self._forward(port, frame)
 
     def _forward(self, port: Port, frame: bytes) -> None:
         known = self._by_mac.get(frame[:6])
@@ -197,17 +210,5 @@ class Relay:
         self._ports.remove(port)
         for mac in port.macs:
             self._by_mac.pop(mac, None)
-            if self._dhcp is not None:
-                self._dhcp.forget(mac)
-
-
-def _dhcp(frame: bytes) -> str | None:
-    """Whether a frame is a DHCP client's or a DHCP server's."""
-    if port_at(frame, 12) != IPV4 or len(frame) < IP_AT + 20 or frame[IP_AT + 9] != UDP:
-        return None
-    at = transport(frame)
-    if at is None:
-        return None
-    if port_at(frame, at) == DHCP_SERVER:
-        return "server"
-    return "client" if port_at(frame, at + 2) == DHCP_SERVER else None
+            if self._services is not None:
+                self._services.dhcp.forget(mac)
