@@ -58,7 +58,7 @@ def load(text: str, source: str) -> dict[str, object]:
         return {}
     if not isinstance(document, dict):
         raise ConfigError(
-            [Problem(".", _shortened(document), "is not a lima.yaml", "a mapping")], source=source
+            [Problem(".", _shortened(document), "is not a mapping", "a mapping")], source=source
         )
     return document
 

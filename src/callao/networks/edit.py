@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,17 @@ def with_entries(text: str, networks: Mapping[str, Any]) -> tuple[str, bool]:
 
 
 def write(home: Path, text: str, *, comments_kept: bool) -> Path | None:
-    """Replace the file; returns where the former one is kept when its comments could not be."""
-    path = networks_file(home)
+    """Replace the file; returns where the former one is kept when its comments could not be.
+
+    A symbolic link stays one, and the file keeps its mode.
+    """
+    path = networks_file(home).resolve()
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     copy = None
     if not comments_kept:
         with contextlib.suppress(ConfigError):
             copy = path.with_name("networks.yaml.bak")
             write_file(copy, networks_text(home).encode())
-    write_file(path, text.encode())
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
+    write_file(path, text.encode(), mode=mode)
     return copy

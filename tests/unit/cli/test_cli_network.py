@@ -49,6 +49,18 @@ def test_the_first_command_writes_the_file_and_lists_what_it_says(callao: Line) 
     assert json.loads(done.out) == {"name": "bridged", "mode": "bridged", "interface": "en0"}
 
 
+def test_a_file_that_is_a_symbolic_link_stays_one_and_keeps_its_mode(callao: Line, tmp_path: Path) -> None:
+    mine = tmp_path / "dotfiles.yaml"
+    mine.write_text(COMMENTED)
+    mine.chmod(0o600)
+    file(callao.home).parent.mkdir(parents=True)
+    file(callao.home).symlink_to(mine)
+    assert callao("network", "create", "foo", "--gateway", "10.1.0.1").status == 0
+    assert file(callao.home).readlink() == mine
+    assert "foo" in mine.read_text()
+    assert mine.stat().st_mode & 0o777 == 0o600
+
+
 def test_networks_are_created_and_deleted_and_comments_stay(callao: Line) -> None:
     file(callao.home).parent.mkdir(parents=True)
     file(callao.home).write_text(COMMENTED)

@@ -58,6 +58,35 @@ def test_a_file_of_somebody_else_is_not_replaced(host: SudoNamespace) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("/etc/sudoers.d/lima.conf", "path: '/etc/sudoers.d/lima.conf': is a name that sudo leaves out"),
+        ("/srv/home/lima", "/srv/home is owned by uid 4711, not by root"),
+        ("lima", "path: 'lima': is not absolute"),
+    ],
+)
+def test_a_file_that_sudo_does_not_read_or_others_change_is_not_written(
+    host: SudoNamespace, file: str, words: str
+) -> None:
+    done = host.callao("sudoers", "--install", file, user=False)
+    assert (done.returncode, words in done.stderr) == (1, True), done.stderr
+    assert host.run("test", "-e", file, user=False).returncode == 1
+
+
+def test_a_group_that_the_host_does_not_have_is_one_error_before_anything_is_installed(
+    host: SudoNamespace,
+) -> None:
+    yaml = "/srv/home/.lima/_config/networks.yaml"
+    host.run("sed", "-i", "s/^group: admin/group: admins/", yaml, user=False)
+    installed = host.callao("sudoers", "--install", "/etc/sudoers.d/new", user=False)
+    start = host.python(READ + 'daemon.start(networks, networks.by_name["host"], home)')
+    host.run("sed", "-i", "s/^group: admins/group: admin/", yaml, user=False)
+    for done in (installed, start):
+        assert f"group: this host has no group 'admins', which {yaml} names" in done.stderr
+    assert host.run("test", "-e", "/etc/sudoers.d/new", user=False).returncode == 1
+
+
+@pytest.mark.parametrize(
     "command",
     [
         (*SUDO, *START, "more"),

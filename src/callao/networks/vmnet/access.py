@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from callao.config.network import Networks
@@ -62,9 +63,26 @@ def must_be_secure(networks: Networks, home: Path) -> None:
 
     :raises ConfigError: with everything about the paths that lets others than root change it.
     """
-    problems = path_problems(networks.paths, Owners.of_host())
+    paths = replace(networks.paths, sudoers=sudoers_file(networks))
+    problems = path_problems(paths, Owners.of_host())
     if problems:
         raise ConfigError(problems, source=str(networks_file(home)))
+
+
+def must_have_group(networks: Networks, home: Path) -> None:
+    """Before anything is allowed to the group, or started for it.
+
+    :raises NetworkError: when this host does not have the group of networks.yaml.
+    """
+    import grp
+
+    try:
+        grp.getgrnam(networks.group)
+    except KeyError:
+        raise NetworkError(
+            f"group: this host has no group {networks.group!r}, which {networks_file(home)} names.",
+            hint="Name there a group of this host that you are in.",
+        ) from None
 
 
 def expected_text(networks: Networks) -> str:

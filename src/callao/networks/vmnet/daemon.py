@@ -20,6 +20,7 @@ from callao.networks.vmnet import commands
 from callao.networks.vmnet.access import (
     is_installed,
     must_be_secure,
+    must_have_group,
     root_group,
     run_sudo,
     sudo_argv,
@@ -41,12 +42,12 @@ class Patience:
     """How long a daemon is waited for, in seconds.
 
     :param retries: the wait before each further try. vmnet.framework is not ready yet for a while after
-        macOS has booted, and socket_vmnet ends then.
+        macOS has booted, and socket_vmnet ends then. On Linux, the program fails again for the same reason.
     """
 
     start: float = 30.0
     stop: float = 5.0
-    retries: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    retries: tuple[float, ...] = () if sys.platform == "linux" else (1.0, 2.0, 4.0, 8.0)
     lock: float = 120.0
 
 
@@ -79,6 +80,7 @@ def start(
         if running_pid(networks, network.name) is not None:
             return
         must_be_secure(networks, home)
+        must_have_group(networks, home)
         is_installed(networks)
         verify(networks, sudoers_file(networks))
         _make_var_run(networks)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.config.networks_yaml import read_networks
-from callao.errors import NetworkError, unsupported
-from callao.networks.vmnet.access import expected_text, must_be_secure, sudoers_file
+from callao.errors import ConfigError, NetworkError, unsupported
+from callao.networks.vmnet.access import expected_text, must_be_secure, must_have_group, sudoers_file
 from callao.networks.vmnet.commands import mkdir_argv
+from callao.networks.vmnet.secure_paths import Owners, sudoers_problems
 from callao.networks.vmnet.sudoers import is_ours
 
 _MODE = "0644"
@@ -35,8 +36,8 @@ def ensure_sudoers(home: Path, *, path: str | None, present: bool, check: bool) 
     """Have the sudoers file say what networks.yaml needs, or be gone.
 
     :param path: the file; ``paths.sudoers`` of networks.yaml when None.
-    :raises ConfigError: when a path in networks.yaml is not root's alone.
-    :raises NetworkError: when visudo refuses the text, or the file is not ours to replace.
+    :raises ConfigError: when a path in networks.yaml, or ``path``, is not root's alone.
+    :raises NetworkError: when the group does not exist, visudo refuses the text, or the file is not ours to replace.
     """
     networks = read_networks(home)
     target = path or sudoers_file(networks)
@@ -53,13 +54,18 @@ def ensure_sudoers(home: Path, *, path: str | None, present: bool, check: bool) 
     after = None
     if present:
         must_be_secure(networks, home)
+        problems = sudoers_problems("path", path, Owners.of_host()) if path else []
+        if problems:
+            raise ConfigError(problems)
+        must_have_group(networks, home)
         after = expected_text(networks)
         _must_pass_visudo(after)
-    changed = before != after
-    if changed and not check:
+    # The rule for the folder names the group wheel, which many a Linux has not.
+    no_folder = present and sys.platform == "linux" and not Path(networks.paths.var_run).is_dir()
+    changed = before != after or no_folder
+    if before != after and not check:
         _put(target, after)
-    if present and not check and sys.platform == "linux" and not Path(networks.paths.var_run).is_dir():
-        # The rule names the group wheel, which many a Linux has not.
+    if no_folder and not check:
         _as_root(mkdir_argv(networks), networks.paths.var_run)
     return SudoersOutcome(changed, target, before, after)
 
@@ -92,11 +98,11 @@ def _put(target: str, text: str | None) -> None:
     """By install(1) and rm(1), as root: directly where we are root, else by sudo without a password."""
     with tempfile.TemporaryDirectory(prefix="callao-") as folder:
         if text is None:
-            argv = ["rm", "-f", target]
+            argv = ["rm", "-f", "--", target]
         else:
             file = Path(folder, "sudoers")
             file.write_text(text, encoding="utf-8")
-            argv = ["install", "-o", "0", "-g", "0", "-m", _MODE, str(file), target]
+            argv = ["install", "-o", "0", "-g", "0", "-m", _MODE, "--", str(file), target]
         _as_root(argv, target)
 
 

@@ -44,15 +44,24 @@ def path_problems(paths: VmnetPaths, owners: Owners) -> list[Problem]:
         problems += _problems("paths.socketVMNet", program, owners, _existing(program))
     problems += _problems("paths.varRun", paths.var_run, owners, _existing(paths.var_run), of_daemon=True)
     if paths.sudoers:
-        problems += _problems("paths.sudoers", paths.sudoers, owners, _existing(paths.sudoers))
-        name = PurePosixPath(paths.sudoers).name
-        if "." in name or name.endswith("~"):
-            message = "is a name that sudo leaves out of sudoers.d"
-            problems.append(Problem("paths.sudoers", paths.sudoers, message, "a name without '.' and '~'"))
+        problems += sudoers_problems("paths.sudoers", paths.sudoers, owners)
     if not program or str(_existing(program)) != program:
         problems.append(
             Problem("paths.socketVMNet", program, "has to be installed", "socket_vmnet's program")
         )
+    return problems
+
+
+def sudoers_problems(place: str, path: str, owners: Owners) -> list[Problem]:
+    """What keeps a file from being a sudoers file that sudo reads and only root changes.
+
+    :param place: what names the file, for messages.
+    """
+    problems = list(_problems(place, path, owners, _existing(path)))
+    name = PurePosixPath(path).name
+    if "." in name or name.endswith("~"):
+        message = "is a name that sudo leaves out of sudoers.d"
+        problems.append(Problem(place, path, message, "a name without '.' and '~'"))
     return problems
 
 
