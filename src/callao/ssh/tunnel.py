@@ -64,6 +64,8 @@ def open_tunnel(target: Target, port: int) -> None:
     options = ("-f", "-o", "ControlMaster=yes", "-S", _SOCKET.format(port), *_ALONE)
     # A relative path of the control socket: an absolute one may be too long for a socket.
     folder = target.config.parent
+    # One that was killed leaves its socket, and ssh goes on without a control socket where there is one.
+    _pid(target, folder / _SOCKET.format(port))
     argv = target.argv(*options, "-D", f"127.0.0.1:{port}")
     try:
         done = subprocess.run(
@@ -92,27 +94,43 @@ def tunnels(target: Target) -> list[Tunnel]:
         match = _NAME.fullmatch(path.name)
         if match is None:
             continue
-        pid = _PID.search(_control(target, path, "check"))
+        pid = _pid(target, path)
         if pid is not None:
-            found.append(Tunnel(int(match[1]), int(pid[1])))
-        else:
-            path.unlink(missing_ok=True)
+            found.append(Tunnel(int(match[1]), pid))
     return found
 
 
 def close_tunnel(target: Target, port: int) -> None:
-    """End a proxy, and with it what goes through it."""
+    """End a proxy, and with it what goes through it.
+
+    :raises InstanceError: when it does not answer.
+    """
     path = target.config.parent / _SOCKET.format(port)
-    _control(target, path, "exit")
+    if _control(target, path, "exit") is None:
+        raise InstanceError(
+            f"instance {path.parent.name!r}: the tunnel at port {port} did not answer in {_CONTROL:.0f} s.",
+            hint=f"End its ssh, which listens at 127.0.0.1:{port}.",
+        )
     path.unlink(missing_ok=True)
 
 
-def _control(target: Target, path: Path, command: str) -> str:
-    """What the proxy answers; nothing when there is none."""
+def _pid(target: Target, path: Path) -> int | None:
+    """The pid of the proxy with that control socket; the socket is removed where there is none."""
+    if not path.exists():
+        return None
+    said = _control(target, path, "check")
+    found = _PID.search(said or "")
+    if found is None and said is not None:
+        path.unlink(missing_ok=True)
+    return int(found[1]) if found is not None else None
+
+
+def _control(target: Target, path: Path, command: str) -> str | None:
+    """What the proxy answers; nothing when there is no proxy, and None when it does not answer in time."""
     argv = target.argv("-S", path.name, "-O", command)
     with contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
             argv, cwd=path.parent, stdin=subprocess.DEVNULL, capture_output=True, timeout=_CONTROL
         )
         return (done.stdout + done.stderr).decode(errors="replace") if done.returncode == 0 else ""
-    return ""
+    return None

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,6 +93,18 @@ def test_a_socket_of_a_killed_one_is_no_tunnel(callao: Line) -> None:
     (callao.home / "web" / "ssh-tunnel-40000.sock").write_text("")
     assert callao("tunnel", "--list").out.splitlines() == ["INSTANCE  PROXY  PID"]
     assert not list((callao.home / "web").glob("ssh-tunnel*"))
+
+
+@pytest.mark.usefixtures("sshd")
+def test_a_tunnel_at_the_port_of_a_killed_one_is_listed_and_closed(callao: Line) -> None:
+    left = callao.home / "web" / "ssh-tunnel-0.sock"
+    with socket.socket(socket.AF_UNIX) as killed, contextlib.chdir(left.parent):
+        killed.bind(left.name)  # nobody listens, as after kill -9
+    port = free_port()
+    left.rename(left.with_name(f"ssh-tunnel-{port}.sock"))
+    assert callao("tunnel", "web", "--socks-port", str(port)).status == 0
+    assert f"socks5h://127.0.0.1:{port}" in callao("tunnel", "--list").out
+    assert f"Closed the tunnel of web at port {port}." in callao("tunnel", "--stop", "web").err
 
 
 @pytest.mark.usefixtures("sshd")

@@ -37,7 +37,8 @@ def ensure_sudoers(home: Path, *, path: str | None, present: bool, check: bool) 
 
     :param path: the file; ``paths.sudoers`` of networks.yaml when None.
     :raises ConfigError: when a path in networks.yaml, or ``path``, is not root's alone.
-    :raises NetworkError: when the group does not exist, visudo refuses the text, or the file is not ours to replace.
+    :raises NetworkError: when the group does not exist, visudo refuses the text, or the file is not ours to
+        replace.
     """
     networks = read_networks(home)
     target = path or sudoers_file(networks)
