@@ -74,6 +74,8 @@ def must_have_group(networks: Networks, home: Path) -> None:
 
     :raises NetworkError: when this host does not have the group of networks.yaml.
     """
+    if sys.platform == "win32":
+        raise unsupported("sudo")
     import grp
 
     try:
