@@ -16,6 +16,7 @@ import asyncio
 import os
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import NoReturn
 
 from callao import system
 from callao.errors import CallaoError
@@ -45,11 +46,10 @@ def main() -> int:
         asyncio.run(_run(daemon))
     except (CallaoError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return 1
 
 
-async def _run(daemon: Daemon) -> None:
+async def _run(daemon: Daemon) -> NoReturn:
     await daemon.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -58,6 +58,8 @@ async def _run(daemon: Daemon) -> None:
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
     await daemon.run()
+    # Not by the event loop's end, which closes the connections while the process still ends.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,11 @@ class Daemon:
         write_volatile(at.folder.pid, f"{os.getpid()}\n".encode())
 
     async def run(self) -> None:
-        """Serve host agents until there has been no NIC for a while; nothing is left then."""
+        """Serve host agents until there has been no NIC for a while.
+
+        Nothing is left then but the connections of those who left last. They end with the process, and not
+        before: their end tells that the daemon is gone.
+        """
         accepting = asyncio.ensure_future(self._accept())
         task = asyncio.current_task()
         assert task is not None
@@ -140,9 +144,6 @@ class Daemon:
         await self._nat.close()
         self._switch.close()
         await self._resolver.close()
-        for task in list(self._tasks):  # the last: it tells who leaves that nothing is left
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
