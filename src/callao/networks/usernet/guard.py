@@ -29,10 +29,12 @@ from callao.networks.usernet.packets import (
     transport,
 )
 
-DHCP_SERVER, DHCP_CLIENT, DHCPV6_SERVER = 67, 68, 547
+DHCP_SERVER, DHCP_CLIENT = 67, 68
+_DHCPV6_CLIENT, _DHCPV6_SERVER = 546, 547
 
 _UNSPECIFIED = bytes(4)
 _ICMPV6, _FRAGMENT = 58, 44
+_FRAGMENT_OFFSET = 0xFFF8
 _ROUTER_ADVERTISEMENT, _REDIRECT = 134, 137
 _VLAN_ID = 0x0FFF
 _EXTENSIONS = frozenset({0, 43, 60})
@@ -104,14 +106,24 @@ def _speaks_as_router(frame: Frame) -> bool:
     kind, at = frame[IP_AT + 6], IP_AT + 40
     if kind == _FRAGMENT and len(frame) > at:
         kind = frame[at]
-        return kind == _ICMPV6 or kind in _EXTENSIONS
+        if kind == UDP:
+            later = len(frame) >= at + 4 and bool(port_at(frame, at + 2) & _FRAGMENT_OFFSET)
+            return not later and _is_of_dhcpv6(frame, at + 8)
+        return kind in (_ICMPV6, _FRAGMENT) or kind in _EXTENSIONS
     if kind == 0 and _is_multicast_listener_report(frame, at):
         return False
     if kind in _EXTENSIONS:
         return True
     if kind == _ICMPV6:
         return len(frame) <= at or frame[at] in (_ROUTER_ADVERTISEMENT, _REDIRECT)
-    return kind == UDP and (len(frame) < at + 8 or port_at(frame, at) == DHCPV6_SERVER)
+    return kind == UDP and _is_of_dhcpv6(frame, at)
+
+
+def _is_of_dhcpv6(frame: Frame, at: int) -> bool:
+    """Whether a server may have sent this datagram; true for a header that is cut off."""
+    if len(frame) < at + 8:
+        return True
+    return port_at(frame, at) == _DHCPV6_SERVER or port_at(frame, at + 2) == _DHCPV6_CLIENT
 
 
 def _is_multicast_listener_report(frame: Frame, at: int) -> bool:

@@ -12,6 +12,9 @@ from callao.atomic import write_volatile
 
 MacAddress = bytes
 
+_LARGEST = 1 << 22
+"""Bytes of the file: more than the addresses of the largest network take."""
+
 
 class NoAddressLeft(Exception):
     """Every address of the network is in use."""
@@ -29,7 +32,9 @@ class Leases:
         self._free = [each for each in _hosts(subnet) if each not in reserved]
         self._by_mac: dict[MacAddress, IPv4Address] = {}
         """The first was let go of longest ago."""
-        self._used: dict[MacAddress, None] = {}
+        self._used: set[MacAddress] = set()
+        self._instances: set[MacAddress] = set()
+        """Those of the addresses in use that are a running instance's own."""
         self._by_address: dict[IPv4Address, MacAddress] = {}
         free = set(self._free)
         for address, mac in _read(file):
@@ -48,15 +53,33 @@ class Leases:
             address = self._free.pop(0) if self._free else self._longest_unused()
             self._by_mac[mac] = address
             self._by_address[address] = mac
-            self._used[mac] = None
+            self._used.add(mac)
             self._write()
-        self._used[mac] = None
+        self._used.add(mac)
+        return address
+
+    def take_for_instance(self, mac: MacAddress) -> IPv4Address:
+        """Like :meth:`take`, for a NIC's own MAC address: it comes before those of containers and machines
+        in a guest, with which one guest could take the addresses of a small network.
+
+        :raises NoAddressLeft: when other instances have all of them.
+        """
+        try:
+            address = self.take(mac)
+        except NoAddressLeft:
+            guests = [each for each in self._by_mac if each not in self._instances]
+            if not guests:
+                raise
+            self.release(guests[0])
+            address = self.take(mac)
+        self._instances.add(mac)
         return address
 
     def release(self, mac: MacAddress) -> None:
         """Have others get its address, when they have to."""
+        self._instances.discard(mac)
         if mac in self._used:
-            del self._used[mac]
+            self._used.remove(mac)
             self._by_mac[mac] = self._by_mac.pop(mac)
             self._write()
 
@@ -90,11 +113,15 @@ def _hosts(subnet: IPv4Network) -> list[IPv4Address]:
 
 def _read(file: Path) -> list[tuple[IPv4Address, MacAddress]]:
     """What is legible of a file that people may have edited."""
+    document: object = None
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        if file.is_file():
+            with file.open("rb") as stream:
+                document = json.loads(stream.read(_LARGEST))
     found = []
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        for address, mac in json.loads(file.read_bytes()).items():
-            with contextlib.suppress(ValueError, TypeError):
-                octets = bytes.fromhex(mac.replace(":", ""))
-                if len(octets) == 6:
-                    found.append((IPv4Address(address), octets))
+    for address, mac in document.items() if isinstance(document, dict) else ():
+        with contextlib.suppress(ValueError):
+            octets = bytes.fromhex(str(mac).replace(":", ""))
+            if len(octets) == 6:
+                found.append((IPv4Address(address), octets))
     return found

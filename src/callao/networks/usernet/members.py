@@ -56,7 +56,7 @@ class Members:
                 )
             self.remove(other)  # an earlier run of it, of whose end we have not heard yet
         try:
-            address = self.leases.take(mac)
+            address = self.leases.take_for_instance(mac)
         except NoAddressLeft:
             raise NotAMember(
                 "no address of its subnet is left: stop an instance, or have a larger netmask"

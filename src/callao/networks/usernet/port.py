@@ -8,6 +8,7 @@ import socket
 import sys
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import islice
 
 from callao.errors import unsupported
 from callao.networks.usernet.packets import LENGTH, LONGEST_STREAM_FRAME
@@ -98,7 +99,7 @@ class Port:
     def _write(self) -> None:
         if sys.platform == "win32":
             raise unsupported("scattered writing")
-        chunks = [chunk for chunk, _ in list(self._queue)[:_CHUNKS_AT_ONCE]]
+        chunks = [chunk for chunk, _ in islice(self._queue, _CHUNKS_AT_ONCE)]
         try:
             sent = self._socket.sendmsg(chunks)
         except (BlockingIOError, InterruptedError):

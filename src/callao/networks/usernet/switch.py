@@ -142,6 +142,8 @@ class Switch:
     def _one(self, source: Port, whole: memoryview) -> Port | None:
         """Do what a frame needs; returns the port that it is to be sent to together with its followers."""
         frame = whole[LENGTH.size :]
+        if source not in self._ports:  # it has ended, by the answer to an earlier frame in the buffer
+            return None
         destination, mac = bytes(frame[:6]), bytes(frame[6:12])
         if mac not in source.macs and not self._learn(source, mac):
             return None

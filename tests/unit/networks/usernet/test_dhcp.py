@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -169,16 +170,40 @@ def test_an_address_is_reused_last_and_the_longest_unused_first(tmp_path: Path) 
 def test_a_lease_file_that_others_wrote_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
     file = tmp_path / "leases.json"
     file.write_text(
-        '{"10.0.0.2": "52:55:55:00:00:01", "10.0.0.5": "52:55:55:00:00:02", "10.0.0.6": "52:55:55:00:00:02",'
-        ' "x": "y", "10.0.0.4": 7, "192.168.0.1": "52:55:55:00:00:03"}'
+        '{"10.0.0.3": 7, "10.0.0.4": null,'
+        ' "10.0.0.2": "52:55:55:00:00:01", "10.0.0.5": "52:55:55:00:00:02", "10.0.0.6": "52:55:55:00:00:02",'
+        ' "x": "y", "192.168.0.1": "52:55:55:00:00:03"}'
     )
     leases = _leases(file)
     assert [str(leases.take(mac(number))) for number in (1, 2, 3)] == ["10.0.0.3", "10.0.0.5", "10.0.0.4"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "null", '"x"', "\x00\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "null", '"x"', "\x00\xff", "[" * 100_000, '{"a":' * 100_000]
+)
 def test_a_lease_file_that_is_none_is_replaced(tmp_path: Path, text: str) -> None:
     file = tmp_path / "leases.json"
     file.write_text(text)
     assert str(_leases(file).take(mac(1))) == "10.0.0.3"
     assert str(_leases(file).take(mac(1))) == "10.0.0.3"
+
+
+def test_a_lease_file_that_is_no_file_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "leases.json"
+    os.mkfifo(file)
+    assert str(_leases(file).take(mac(1))) == "10.0.0.3"
+
+
+def test_an_instance_gets_the_address_of_a_container_where_no_other_is_left(tmp_path: Path) -> None:
+    leases = _leases(tmp_path / "leases.json")
+    leases.take_for_instance(mac(1))
+    for number in range(100, 103):
+        leases.take(mac(number))
+    with pytest.raises(NoAddressLeft):
+        leases.take(mac(103))
+    assert [str(leases.take_for_instance(mac(number))) for number in (2, 3, 4)] == [
+        "10.0.0.4", "10.0.0.5", "10.0.0.6",
+    ]  # fmt: skip
+    with pytest.raises(NoAddressLeft):
+        leases.take_for_instance(mac(5))
+    assert [str(leases.take(mac(number))) for number in (1, 2)] == ["10.0.0.3", "10.0.0.4"]

@@ -9,8 +9,22 @@ import struct
 import threading
 
 import pytest
-from networks.usernet.wire import DNS_PORT, GATEWAY, GATEWAY_MAC, Nic, Wire, arp, ip, mac, tcp, udp
+from networks.usernet.wire import (
+    DNS_PORT,
+    GATEWAY,
+    GATEWAY_MAC,
+    Nic,
+    Wire,
+    arp,
+    dhcp_frame,
+    dhcp_request,
+    ip,
+    mac,
+    tcp,
+    udp,
+)
 
+from callao.networks.usernet.dhcp_message import Kind
 from callao.networks.usernet.packets import BROADCAST, LONGEST_STREAM_FRAME, checksum, udp_frame
 
 
@@ -123,10 +137,26 @@ def _ipv6(source: bytes, next_header: int, body: bytes) -> bytes:
         (0, b"\x3a\x00" + bytes(6) + b"\x86" + bytes(15)),
         (60, b"\x3a\x00" + bytes(6) + b"\x86" + bytes(15)),
         (44, b"\x3a\x00" + bytes(6) + b"\x86" + bytes(15)),
+        (44, b"\x2c\x00" + bytes(6) + b"\x3a\x00" + bytes(6) + b"\x86" + bytes(15)),
         (17, struct.pack(">HHHH", 547, 546, 8, 0)),
+        (17, struct.pack(">HHHH", 4000, 546, 8, 0)),
+        (44, b"\x11\x00" + bytes(6) + struct.pack(">HHHH", 4000, 546, 8, 0)),
+        (44, b"\x11\x00" + bytes(6) + b"\x02"),
         (58, b""),
     ],
-    ids=["advertisement", "redirect", "hop-by-hop", "destination", "fragment", "DHCPv6", "cut off"],
+    ids=[
+        "advertisement",
+        "redirect",
+        "hop-by-hop",
+        "destination",
+        "fragment",
+        "two fragment headers",
+        "DHCPv6",
+        "DHCPv6 from another port",
+        "DHCPv6 in a fragment",
+        "cut off in a fragment",
+        "cut off",
+    ],
 )
 def test_a_guest_is_no_ipv6_router(wire: Wire, next_header: int, body: bytes) -> None:
     one, two = wire.nic(1), wire.nic(2)
@@ -136,13 +166,39 @@ def test_a_guest_is_no_ipv6_router(wire: Wire, next_header: int, body: bytes) ->
 
 @pytest.mark.parametrize(
     ("next_header", "body"),
-    [(58, b"\x87" + bytes(23)), (0, b"\x3a\x00\x05\x02\x00\x00\x01\x00\x8f" + bytes(27)), (6, bytes(20))],
-    ids=["neighbour solicitation", "multicast listener report", "TCP"],
+    [
+        (58, b"\x87" + bytes(23)),
+        (0, b"\x3a\x00\x05\x02\x00\x00\x01\x00\x8f" + bytes(27)),
+        (6, bytes(20)),
+        (44, b"\x11\x00\x00\x01" + bytes(4) + struct.pack(">HHHH", 4000, 5000, 8, 0)),
+        (44, b"\x11\x00\x00\x08" + bytes(4) + struct.pack(">HHHH", 547, 546, 8, 0)),
+    ],
+    ids=["neighbour solicitation", "multicast listener report", "TCP", "first fragment", "later fragment"],
 )
 def test_other_ipv6_passes(wire: Wire, next_header: int, body: bytes) -> None:
     one, two = wire.nic(1), wire.nic(2)
     one.send(_ipv6(mac(1), next_header, body))
     assert two.receive() == _ipv6(mac(1), next_header, body)
+
+
+_ADVERTISEMENT = _ipv6(mac(1), 58, b"\x86" + bytes(15))
+
+
+@pytest.mark.parametrize(
+    "tag", [b"\x81\x00\x00\x00", b"\x81\x00\xe0\x00", b"\x88\xa8\x00\x00\x81\x00\x00\x00"]
+)
+@pytest.mark.parametrize(
+    "frame",
+    [arp(mac(1), ip(4), ip(9)), udp(mac(1), BROADCAST, (67, 68)), _ADVERTISEMENT],
+    ids=["ARP", "DHCP", "router"],
+)
+def test_a_tag_without_a_vlan_hides_nothing(wire: Wire, frame: bytes, tag: bytes) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    one.send(frame[:12] + tag + frame[12:])
+    assert two.silent(one)
+    in_vlan = frame[:12] + b"\x81\x00\x00\x07" + frame[12:]
+    one.send(in_vlan)
+    assert two.receive() == in_vlan
 
 
 @pytest.mark.parametrize("size", [0, 1, 13, 1519, 65535, 69632])
@@ -158,6 +214,24 @@ def test_a_stream_out_of_step_ends_alone(wire: Wire) -> None:
     assert one.ended()
     two.send(tcp(mac(2), mac(3)))
     assert three.receive() == tcp(mac(2), mac(3))
+
+
+def test_what_a_nic_sent_before_its_end_is_no_fault(wire: Wire) -> None:
+    one, two = wire.nic(1), wire.nic(2)
+    asked = dhcp_frame(mac(1), dhcp_request(mac(1), Kind.DISCOVER))
+    frames = [asked, tcp(mac(1), BROADCAST), tcp(mac(9), BROADCAST)]
+
+    async def end_before_it_is_read() -> None:
+        one.send(*frames)
+        one.stream.close()
+
+    wire.do(end_before_it_is_read())
+    two.send(tcp(mac(9), BROADCAST))
+    again = wire.nic(1)
+    again.send(tcp(mac(9), BROADCAST), tcp(mac(1), BROADCAST, b"again"))
+    while two.receive() != tcp(mac(1), BROADCAST, b"again"):
+        pass
+    assert wire.faults == []
 
 
 def test_half_a_frame_waits_for_its_end_and_goes_with_its_nic(wire: Wire) -> None:
