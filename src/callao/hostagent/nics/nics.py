@@ -180,7 +180,7 @@ class Nics:
                     await machine.relink_nic(interface, there.attachment.stream.fileno())
                     there.attachment.stream.close()
                     break
-                except CallaoError as error:
+                except (CallaoError, OSError) as error:  # the latter: as of a full disk
                     if not told:
                         journal.notice(f"networks: {interface}: joining again: {error}")
                     told = True
