@@ -501,7 +501,7 @@ def test_another_way_to_the_program_is_a_socket_that_ssh_forwards(box: Box, tmp_
 
     async def work() -> str:
         link = GuestLink(partial(asyncio.open_unix_connection, near), {"hello": hear, "listeners": hear})
-        agent = ByAgent(link.switch, tmp_path)
+        agent = ByAgent(link.multiplexer, tmp_path)
         link.start()
         async with asyncio.timeout(PATIENCE):
             while not any(port in each for message in heard for each in message.get("added", ())):

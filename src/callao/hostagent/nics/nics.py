@@ -22,8 +22,8 @@ from callao.ssh import Client
 if TYPE_CHECKING:
     from callao.hostagent.nics.attachment import Attachment  # loaded where there is a network
 
-_PATIENCE = 60.0
-"""Seconds for the guest to configure an interface; an emulated one needs two."""
+_PATIENCE = 180.0
+"""Seconds for the guest to configure an interface; an emulated one needs two, on a busy host a minute."""
 
 _PAUSE = 1.0
 """Seconds between two tries to be in a network again."""
