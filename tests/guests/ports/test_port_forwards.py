@@ -424,6 +424,7 @@ def test_a_lost_connection_brings_its_forwards_back(box: Box) -> None:
     becomes(lambda: echoed(port), "echo hi")
     box.home.ssh("box", "sudo pkill -9 -f 'sshd: '")
     becomes(lambda: echoed(port), "echo hi")
+    becomes(lambda: box.home.ssh("box", "true").returncode, 0)  # the listener was killed, too
 
 
 @pytest.mark.parametrize(
