@@ -18,6 +18,7 @@ from callao.disks.ownership import release, take
 from callao.drivers import DataDisk, DiskHotPlugger, Features, Machine
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
+from callao.hostagent.guest_root import run_as_root
 from callao.instances import InstancePaths
 from callao.snapshots import sweep_disk
 from callao.ssh import Client
@@ -136,14 +137,7 @@ class Disks:
         return self.machine
 
     async def _in_guest(self, script: str, what: str) -> None:
-        """:raises AgentError: with the guest's own words."""
-        try:
-            answer = await self.client.run(script, timeout=_PATIENCE, interpreter="sudo -n /bin/sh")
-        except TimeoutError:
-            raise AgentError(f"{what}: no answer of the guest within {_PATIENCE:.0f} s.") from None
-        if answer.status != 0:
-            words = answer.stderr.strip() or f"status {answer.status}"
-            raise AgentError(f"{what}: in the guest: {words}")
+        await run_as_root(self.client, script, what, _PATIENCE)
 
 
 def _device(name: str, paths: InstancePaths, slot: int = -1) -> DataDisk:

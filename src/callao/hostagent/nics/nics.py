@@ -16,6 +16,7 @@ from callao.drivers import Features, GuestNic, Machine, NicHotPlugger
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
 from callao.hostagent import journal
+from callao.hostagent.guest_root import run_as_root
 from callao.instances import InstancePaths
 from callao.ssh import Client
 
@@ -204,11 +205,4 @@ class Nics:
         return self.machine
 
     async def _in_guest(self, script: str, what: str) -> None:
-        """:raises AgentError: with the guest's own words."""
-        try:
-            answer = await self.client.run(script, timeout=_PATIENCE, interpreter="sudo -n /bin/sh")
-        except TimeoutError:
-            raise AgentError(f"{what}: no answer of the guest within {_PATIENCE:.0f} s.") from None
-        if answer.status != 0:
-            words = answer.stderr.strip() or f"status {answer.status}"
-            raise AgentError(f"{what}: in the guest: {words}")
+        await run_as_root(self.client, script, what, _PATIENCE)
