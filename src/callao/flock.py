@@ -56,6 +56,24 @@ def exclusive(
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def home_lock(
+    home: Path,
+    name: str,
+    timeout: float,
+    busy: Callable[[str], Exception],
+    waits: Callable[[str], None] = ignore_holder,
+) -> Iterator[None]:
+    """The same for a lock of a ``LIMA_HOME``, which lies beside what it is for and outlives it.
+
+    :param name: an instance's; others begin with ``_``, as no instance's name does.
+    """
+    folder = home / "_locks"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with exclusive(folder / f"{name}.lock", timeout, busy, waits):
+        yield
+
+
 def _wait(
     descriptor: int, timeout: float, busy: Callable[[str], Exception], waits: Callable[[str], None]
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from callao.disks.paths import DiskPaths, disks_folder
 from callao.errors import DiskError, DiskInUse, DiskNotFound
-from callao.flock import exclusive
+from callao.flock import home_lock
 from callao.instances.inuse import is_written
 from callao.instances.paths import InstancePaths
 from callao.instances.present import is_folder, running
@@ -32,8 +32,6 @@ def held(name: str, home: Path, timeout: float = PATIENCE) -> Iterator[DiskPaths
     :raises DiskInUse: when another run has it for ``timeout`` seconds.
     """
     paths = DiskPaths.of(name, home)
-    folder = home / "_locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def busy(who: str) -> DiskInUse:
         return DiskInUse(
@@ -41,7 +39,7 @@ def held(name: str, home: Path, timeout: float = PATIENCE) -> Iterator[DiskPaths
             hint="Wait for that run to end, then try again.",
         )
 
-    with exclusive(folder / f"_disk.{name}.lock", timeout, busy):  # no instance's name begins so
+    with home_lock(home, f"_disk.{name}", timeout, busy):
         yield paths
 
 

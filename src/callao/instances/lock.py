@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from callao.errors import InstanceBusy
-from callao.flock import exclusive, ignore_holder
+from callao.flock import home_lock, ignore_holder
 
 PATIENCE = 60.0
 """Seconds to wait for another run that changes the instance, where nobody said how long."""
@@ -26,8 +26,6 @@ def instance_lock(
     :param notice: hears of that run in a sentence, when there is one.
     :raises InstanceBusy: when it doesn't.
     """
-    folder = home / "_locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def busy(who: str) -> InstanceBusy:
         return InstanceBusy(
@@ -38,5 +36,5 @@ def instance_lock(
     def waits(who: str) -> None:
         notice(f"instance {name!r} is being changed by another run, {who}: waiting for it.")
 
-    with exclusive(folder / f"{name}.lock", timeout, busy, waits):
+    with home_lock(home, name, timeout, busy, waits):
         yield

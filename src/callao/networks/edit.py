@@ -14,7 +14,7 @@ from callao.config import dump, load
 from callao.config.networks_yaml import networks_file, networks_text
 from callao.config.patch import patched
 from callao.errors import ConfigError, NetworkError
-from callao.flock import exclusive
+from callao.flock import home_lock
 
 _PATIENCE = 60.0
 """Seconds to wait for another run that edits the file."""
@@ -26,8 +26,6 @@ def held(home: Path) -> Iterator[None]:
 
     :raises NetworkError: when another run holds the lock too long.
     """
-    folder = home / "_locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def busy(who: str) -> NetworkError:
         return NetworkError(
@@ -35,7 +33,7 @@ def held(home: Path) -> Iterator[None]:
             hint="Wait for that run to end, then try again.",
         )
 
-    with exclusive(folder / "_networks.lock", _PATIENCE, busy):
+    with home_lock(home, "_networks", _PATIENCE, busy):
         yield
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from callao.config.network import NetworkDefinition, Networks
 from callao.errors import NetworkError, unsupported
-from callao.flock import exclusive
+from callao.flock import home_lock
 from callao.networks.vmnet import commands
 from callao.networks.vmnet.access import (
     is_installed,
@@ -117,8 +117,6 @@ def log_files(home: Path, name: str) -> tuple[Path, Path]:
 
 @contextlib.contextmanager
 def _held(name: str, home: Path, patience: Patience) -> Iterator[None]:
-    folder = home / "_locks"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def busy(who: str) -> NetworkError:
         return NetworkError(
@@ -127,7 +125,7 @@ def _held(name: str, home: Path, patience: Patience) -> Iterator[None]:
             hint="Wait for that run to end, then try again.",
         )
 
-    with exclusive(folder / f"_network.{name}.lock", patience.lock, busy):
+    with home_lock(home, f"_network.{name}", patience.lock, busy):
         yield
 
 
