@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from callao.atomic import make_file
-from callao.config import load
 from callao.config.sizes import ALLOWED, format_size, parse_size
 from callao.disks import image
 from callao.disks.ownership import held, must_be_free, owner_of
 from callao.disks.paths import DiskPaths
 from callao.disks.store import Disk, inspect
-from callao.errors import CallaoError, DiskError, DiskInUse, DiskReferenced, ImageFormatError
+from callao.errors import DiskError, DiskInUse, DiskReferenced, ImageFormatError
 from callao.images.formats import SECTOR, Form, form_of
 
 
@@ -149,20 +148,13 @@ def unlock(name: str, home: Path) -> bool:
 
 def listed_by(name: str, home: Path) -> list[str]:
     """The instances whose ``additionalDisks`` list the disk, as far as their lima.yaml can be read."""
-    from callao.instances import InstancePaths, names
+    from callao.instances.lists import instances_that_list
 
-    return [each for each in names(home) if name in _listed(InstancePaths(home / each).lima_yaml, name)]
+    return instances_that_list(name, home, "additionalDisks", _name_of)
 
 
-def _listed(path: Path, wanted: str) -> list[object]:
-    try:
-        text = path.read_text(encoding="utf-8")
-        entries = load(text, str(path)).get("additionalDisks") if wanted in text else None
-    except (CallaoError, OSError, UnicodeDecodeError):
-        return []
-    if not isinstance(entries, list):
-        return []
-    return [each.get("name") if isinstance(each, dict) else each for each in entries]
+def _name_of(entry: object) -> object:
+    return entry.get("name") if isinstance(entry, dict) else entry
 
 
 def _make(name: str, home: Path, form: Form, make: Callable[[Path], object]) -> Disk:

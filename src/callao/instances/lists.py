@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which instances name a thing of the ``LIMA_HOME`` that they share, as a disk or a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from callao.config import load
+from callao.errors import CallaoError
+from callao.instances.paths import InstancePaths
+from callao.instances.present import names
+
+
+def instances_that_list(name: str, home: Path, field: str, name_of: Callable[[object], object]) -> list[str]:
+    """The instances in whose lima.yaml an entry of a list names it, as far as that can be read.
+
+    :param field: the list, as ``networks``.
+    :param name_of: returns the name in an entry.
+    """
+    return [each for each in names(home) if name in map(name_of, _entries(home / each, name, field))]
+
+
+def _entries(folder: Path, wanted: str, field: str) -> list[object]:
+    path = InstancePaths(folder).lima_yaml
+    try:
+        text = path.read_text(encoding="utf-8")
+        entries = load(text, str(path)).get(field) if wanted in text else None
+    except (CallaoError, OSError, UnicodeDecodeError):
+        return []
+    return entries if isinstance(entries, list) else []
