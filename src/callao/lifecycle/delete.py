@@ -15,11 +15,12 @@ def delete(instance: Instance, report: Reporter) -> None:
 
     :raises InstanceError: when the folder cannot be removed, or a process that no pid file names uses it.
     """
-    if instance.agent or instance.driver:
-        stop(instance, force=True, report=report)
-    remove(instance.paths)
 
     def notice(message: str) -> None:
         report(Event(stage=Stage.STOP, state=EventState.NOTICE, message=message))
 
-    end_unused_networks(instance.paths.dir.parent, instance.name, notice)
+    if instance.agent or instance.driver:
+        stop(instance, force=True, report=report)
+    else:
+        end_unused_networks(instance.paths.dir.parent, instance.name, notice)
+    remove(instance.paths)

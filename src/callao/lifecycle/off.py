@@ -62,9 +62,10 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
         must_be_unprotected(found.paths)
         if found.agent or found.driver:
             halt(found, force=True, notice=notice, passed=passed)
+        else:
+            end_unused_networks(home, name, notice)
         remove(found.paths)
         passed("folder removed")
-        end_unused_networks(home, name, notice)
     return True
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from callao.networks.vmnet.logs import was_started
+
 
 def end_unused_networks(home: Path, name: str, notice: Callable[[str], None]) -> None:
     """End each socket_vmnet that ran for the instance, which is off, and for no other that runs.
@@ -15,8 +17,7 @@ def end_unused_networks(home: Path, name: str, notice: Callable[[str], None]) ->
 
     :param notice: hears of what cannot be ended.
     """
-    # A log says that one was started here: without, nothing is loaded.
-    if not any((home / "_networks").glob("*_socket_vmnet.stderr.log")):
+    if not was_started(home):  # what comes next is slow to import
         return
     from callao.errors import CallaoError
     from callao.networks.vmnet.reconcile import stop_unused

@@ -27,6 +27,7 @@ from callao.networks.vmnet.access import (
     sudoers_file,
     verify,
 )
+from callao.networks.vmnet.logs import log_files
 from callao.networks.vmnet.secure_paths import Owners
 
 _POLL = 0.05
@@ -107,12 +108,6 @@ def stop(networks: Networks, name: str, home: Path, patience: Patience = Patienc
                     f"socket_vmnet of network {name!r}, pid {pid}, did not end within {patience.stop:.0f} s."
                 )
             time.sleep(_POLL)
-
-
-def log_files(home: Path, name: str) -> tuple[Path, Path]:
-    """Where the daemon's stdout and stderr are kept."""
-    folder = home / "_networks"
-    return folder / f"{name}_socket_vmnet.stdout.log", folder / f"{name}_socket_vmnet.stderr.log"
 
 
 @contextlib.contextmanager
