@@ -68,17 +68,16 @@ class _Calls:
                 self._open.add(asyncio.create_task(banner(self._reach, _HELD)))
                 self._next = now() + self._gap
                 self._gap = min(2 * self._gap, _LONGEST_GAP)
-            done, self._open = (
-                await asyncio.wait(self._open, timeout=_INTERVAL, return_when=asyncio.FIRST_COMPLETED)
-                if self._open
-                else (set(), self._open)
+            if not self._open:
+                await asyncio.sleep(_INTERVAL)
+                continue
+            done, self._open = await asyncio.wait(
+                self._open, timeout=_INTERVAL, return_when=asyncio.FIRST_COMPLETED
             )
             if any(each.result().startswith("SSH-") for each in done):
                 return
             if done:  # closed: the guest's kernel answers, and its sshd may come any moment
                 self._next, self._gap = now() + _INTERVAL, _FIRST_GAP
-            if not self._open:
-                await asyncio.sleep(_INTERVAL)
 
     async def end(self) -> None:
         for each in self._open:
