@@ -8,8 +8,8 @@ import os
 import selectors
 import socket
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from callao.networks.usernet.dhcp import DhcpServer
 from callao.networks.usernet.guard import Guard, Verdict
 from callao.networks.usernet.packets import LENGTH, LONGEST_STREAM_FRAME, SHORTEST
 
@@ -29,20 +29,12 @@ _MOST_PORTS = 256
 """Guests; a further connection is closed, so that members of the group cannot use up root's descriptors."""
 
 
-class Answerer(Protocol):
-    """A DHCP server, as the switch sees it."""
-
-    def serve(self, mac: bytes, frame: bytes) -> bytes | None: ...
-
-    def forget(self, mac: bytes) -> None: ...
-
-
 @dataclass(frozen=True)
 class SubnetServices:
     """What the switch does in a network whose addresses the host gives."""
 
     guard: Guard
-    dhcp: Answerer
+    dhcp: DhcpServer
 
 
 @dataclass(eq=False)
