@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -14,7 +13,7 @@ from callao.config.network import NetworkDefinition, NetworkMode, Networks
 from callao.config.networks_yaml import ensure_networks_file, networks_file, read_networks
 from callao.config.schema import Network
 from callao.drivers.qemu import binary
-from callao.errors import NetworkError, unsupported
+from callao.errors import NetworkError
 from callao.host import lima_home
 from callao.instances import InstancePaths, ssh_alias
 from callao.networks.usernet.control import Join
@@ -22,6 +21,7 @@ from callao.networks.usernet.folder import network_folder
 from callao.networks.usernet.membership import Membership, UserNetwork, join
 from callao.networks.vmnet.commands import socket_path
 from callao.networks.vmnet.daemon import start
+from callao.system import unix_socket
 
 _GATEWAY = 2
 """The gateway's number in its subnet, as Lima has it: ``gateway`` in networks.yaml gives the subnet only."""
@@ -76,8 +76,8 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
 
 
 def _wanted(network: Network, paths: InstancePaths, config: Config) -> Join:
-    alias, hostname = ssh_alias(paths.name), hostname_of(paths.name, config.hostname)
-    lima = alias.replace(".", "-").replace("_", "-")
+    lima, alias = hostname_of(paths.name), ssh_alias(paths.name)
+    hostname = hostname_of(paths.name, config.hostname)
     names = tuple(dict.fromkeys([*(f"{each}.internal" for each in (lima, alias, hostname)), hostname]))
     hosts = config.host_resolver.hosts if config.host_resolver.enabled else {}
     return Join(paths.name, network.mac_address.lower().replace("-", ":"), names, dict(hosts))
@@ -107,9 +107,7 @@ def _user_network(definition: NetworkDefinition, config: Config) -> UserNetwork:
 
 
 def _connected(path: str, interface: str) -> socket.socket:
-    if sys.platform == "win32":
-        raise unsupported("a unix socket")
-    stream = socket.socket(socket.AF_UNIX)
+    stream = unix_socket()
     try:
         stream.connect(path)
     except OSError as error:

@@ -183,9 +183,7 @@ async def _connected(network: UserNetwork) -> socket.socket:
 
 
 def _connect(network: UserNetwork) -> socket.socket | None:
-    if sys.platform == "win32":
-        raise unsupported("a unix socket")
-    connection = socket.socket(socket.AF_UNIX)
+    connection = system.unix_socket()
     try:
         connection.connect(str(network.folder.control))
     except (FileNotFoundError, ConnectionRefusedError):  # none was there, or it was killed
