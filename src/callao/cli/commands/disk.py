@@ -9,13 +9,12 @@ from typing import Any
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.parsing.group import CommandGroup
+from callao.cli.parsing.group import LIST_AND_DELETE, CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session
 from callao.cli.terminal.output import echo, show_table, tell, warn
 from callao.errors import DiskError, DiskInUse, DiskNotFound, DiskReferenced
 
-_ALIASES = {"ls": "list", "remove": "delete", "rm": "delete"}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -24,7 +23,7 @@ _names = click.argument("names", metavar="DISK...", nargs=-1, required=True, she
 _size = click.option("--size", required=True, metavar="SIZE", help="Such as 10GiB; a bare number is bytes.")
 
 
-@click.group("disk", cls=CommandGroup, verb_aliases=_ALIASES)
+@click.group("disk", cls=CommandGroup, verb_aliases=LIST_AND_DELETE)
 def command() -> None:
     """Manage disks that outlive instances."""
 

@@ -9,16 +9,14 @@ from ipaddress import IPv4Interface
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.parsing.group import CommandGroup
+from callao.cli.parsing.group import LIST_AND_DELETE, CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session
 from callao.cli.terminal.output import echo, show_table, tell, warn
 from callao.errors import NetworkInUse
 
-_ALIASES = {"ls": "list", "remove": "delete", "rm": "delete"}
 
-
-@click.group("network", cls=CommandGroup, verb_aliases=_ALIASES)
+@click.group("network", cls=CommandGroup, verb_aliases=LIST_AND_DELETE)
 def command() -> None:
     """Manage the networks that instances may be on."""
 

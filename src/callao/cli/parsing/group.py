@@ -9,6 +9,9 @@ import click
 
 from callao.cli.terminal.output import echo
 
+LIST_AND_DELETE = {"ls": "list", "remove": "delete", "rm": "delete"}
+"""limactl's aliases of the verbs of a group that lists and deletes."""
+
 
 class CommandGroup(click.Group):
     """A group whose verbs may have aliases, such as ``ls`` for ``list``."""
