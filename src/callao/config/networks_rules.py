@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
@@ -18,8 +17,7 @@ from callao.errors import Problem
 MODES = ", ".join(NetworkMode)
 _OWN_SUBNET = (NetworkMode.USER_V2, NetworkMode.HOST, NetworkMode.SHARED)
 _DHCP = (NetworkMode.HOST, NetworkMode.SHARED)
-_DEFAULT_MASK = IPv4Address("255.255.255.0")
-_INTERFACE = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*", re.ASCII)
+DEFAULT_MASK = IPv4Address("255.255.255.0")
 INTERFACE_ALLOWED = "letters and digits, with single '.', '_' or '-' between them, at most 15 long"
 _LONGEST_INTERFACE = 15
 _ADDRESS = "an IPv4 address, such as 192.168.107.1"
@@ -42,7 +40,7 @@ def read_network(name: str, fields: Fields) -> NetworkDefinition | None:
     wrong_name = name_problem(name, fields.path)
     if wrong_name is not None:
         fields.problems.append(wrong_name)
-    if interface and (len(interface) > _LONGEST_INTERFACE or not _INTERFACE.fullmatch(interface)):
+    if interface and (len(interface) > _LONGEST_INTERFACE or not is_instance_name(interface)):
         message = "cannot be an interface's name"
         fields.problems.append(Problem(fields.place("interface"), interface, message, INTERFACE_ALLOWED))
     if mode is NetworkMode.BRIDGED and not interface:
@@ -54,7 +52,7 @@ def read_network(name: str, fields: Fields) -> NetworkDefinition | None:
         return None
     if mode is NetworkMode.BRIDGED:
         return NetworkDefinition(name, mode, interface=interface)
-    mask = mask or _DEFAULT_MASK
+    mask = mask or DEFAULT_MASK
     assert gateway is not None
     last = (end or default_dhcp_end(gateway, mask)) if mode in _DHCP else None
     return NetworkDefinition(name, mode, gateway, last, mask)
@@ -136,7 +134,7 @@ def _subnet_problems(
         yield Problem(fields.place("gateway"), "", message, _ADDRESS)
         return
     shortest, longest = _PREFIXES[mode]
-    length = _prefix_length(mask or _DEFAULT_MASK)
+    length = _prefix_length(mask or DEFAULT_MASK)
     if length is None or not shortest <= length <= longest:
         allowed = f"from {_mask(shortest)} to {_mask(longest)}"
         yield Problem(fields.place("netmask"), str(mask), f"is no mask for mode {mode}", allowed)
@@ -145,28 +143,26 @@ def _subnet_problems(
     hosts = f"an address from {subnet.network_address + 1} to {subnet.broadcast_address - 1}"
     if gateway.is_loopback or gateway.is_multicast or gateway.is_unspecified or gateway.is_reserved:
         yield Problem(fields.place("gateway"), str(gateway), "is no address of a network of hosts", _ADDRESS)
-    elif mode in _DHCP:
-        yield from _range_problems(fields, subnet, gateway, end, hosts)
     elif gateway in (subnet.network_address, subnet.broadcast_address):
         yield Problem(fields.place("gateway"), str(gateway), f"is no host's address in {subnet}", hosts)
+    elif mode in _DHCP:
+        yield from _range_problems(fields, subnet, gateway, end)
+    if mode in _DHCP and subnet.overlaps(USER_MODE_SUBNET):
+        message = f"its subnet {subnet} overlaps {USER_MODE_SUBNET}, which every guest's eth0 has"
+        yield Problem(fields.place("gateway"), str(gateway), message, "another subnet")
 
 
 def _range_problems(
-    fields: Fields, subnet: IPv4Network, gateway: IPv4Address, end: IPv4Address | None, hosts: str
+    fields: Fields, subnet: IPv4Network, gateway: IPv4Address, end: IPv4Address | None
 ) -> Iterator[Problem]:
     last = subnet.broadcast_address - 1
-    if gateway in (subnet.network_address, subnet.broadcast_address):
-        yield Problem(fields.place("gateway"), str(gateway), f"is no host's address in {subnet}", hosts)
-    elif end is not None and not gateway < end <= last:
+    if end is not None and not gateway < end <= last:
         allowed = f"an address from {gateway + 1} to {last}"
         message = f"is not behind the gateway in {subnet}"
         yield Problem(fields.place("dhcpEnd"), str(end), message, allowed)
     elif gateway == last:
         message = f"leaves no address for guests behind it in {subnet}"
         yield Problem(fields.place("gateway"), str(gateway), message, f"an address below {last}")
-    if subnet.overlaps(USER_MODE_SUBNET):
-        message = f"its subnet {subnet} overlaps {USER_MODE_SUBNET}, which every guest's eth0 has"
-        yield Problem(fields.place("gateway"), str(gateway), message, "another subnet")
 
 
 def _prefix_length(mask: IPv4Address) -> int | None:

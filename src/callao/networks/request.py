@@ -10,12 +10,11 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 from callao.config.network import NetworkMode
-from callao.config.networks_rules import MODES, default_dhcp_end
+from callao.config.networks_rules import DEFAULT_MASK, MODES, default_dhcp_end
 from callao.errors import ConfigError, Problem
 
 Entry = dict[str, Any]
 
-_MASK = "255.255.255.0"
 _GATEWAY = "an IPv4 address, or one with its prefix, such as 192.168.107.1/24"
 
 
@@ -96,7 +95,7 @@ def _address(request: NetworkRequest, given: Mapping[str, Any]) -> tuple[str, st
         raise ConfigError([Problem("gateway", "", "is needed for a new network", _GATEWAY)])
     address, slash, _ = str(asked).partition("/")
     if not slash:
-        return address, request.netmask or str(given.get("netmask") or _MASK)
+        return address, request.netmask or str(given.get("netmask") or DEFAULT_MASK)
     try:
         both = IPv4Interface(asked)
     except ValueError:
@@ -112,7 +111,7 @@ def _address(request: NetworkRequest, given: Mapping[str, Any]) -> tuple[str, st
 def _dhcp_end(request: NetworkRequest, given: Mapping[str, Any], address: str, mask: str) -> str:
     if request.dhcp_end:
         return request.dhcp_end
-    same = (given.get("gateway"), given.get("netmask") or _MASK) == (address, mask)
+    same = (given.get("gateway"), given.get("netmask") or str(DEFAULT_MASK)) == (address, mask)
     if same and given.get("dhcpEnd"):
         return str(given["dhcpEnd"])
     try:
