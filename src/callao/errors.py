@@ -79,6 +79,11 @@ class Problem(NamedTuple):
         return f"{self.path}: {_short(repr(self.value))}: {self.message}{allowed}"
 
 
+def ignore_warning(_problem: Problem) -> None:
+    """The callback for callers that show no warnings, because they were shown when the document was
+    written."""
+
+
 def _short(text: str) -> str:
     """The value, shortened for a message."""
     return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"

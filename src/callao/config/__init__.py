@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from callao.config.coercion import coerce
     from callao.config.defaults import mac_address
     from callao.config.document import Change, as_written, changes, to_document
-    from callao.config.effective import check_schema, effective, ignore_warning
+    from callao.config.effective import check_schema, effective
     from callao.config.environment import with_environment
     from callao.config.jq_expression import apply_jq, query_document
     from callao.config.jsonschema import json_schema
@@ -48,7 +48,6 @@ __all__ = [
     "format_size",
     "has_more_documents",
     "hostname_of",
-    "ignore_warning",
     "json_schema",
     "load",
     "locate_problems",
@@ -71,7 +70,7 @@ __getattr__ = lazy_attributes(
         "merged_text": ("merge_texts",),
         "defaults": ("mac_address",),
         "document": ("Change", "as_written", "changes", "to_document"),
-        "effective": ("check_schema", "effective", "ignore_warning"),
+        "effective": ("check_schema", "effective"),
         "environment": ("with_environment",),
         "jq_expression": ("query_document", "apply_jq"),
         "jsonschema": ("json_schema",),

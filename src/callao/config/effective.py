@@ -18,16 +18,11 @@ from callao.config.named_networks import name_problems, overlap_warnings
 from callao.config.names import check_socket_path
 from callao.config.rules import rule_problems
 from callao.config.schema import Config
-from callao.errors import ConfigError, Problem
+from callao.errors import ConfigError, Problem, ignore_warning
 from callao.host import Host
 
 _PLACEHOLDERS: dict[str, Any] = {"images": [{"location": "/"}]}
 """Values for required fields that are invalid: prevents a second problem about the same field."""
-
-
-def ignore_warning(_problem: Problem) -> None:
-    """The callback for callers that show no warnings, because they were shown when the document was
-    written."""
 
 
 def check_schema(document: Mapping[str, object], *, source: str = "", text: str = "") -> None:

@@ -13,12 +13,12 @@ from callao.config.networks_fields import Fields
 from callao.config.networks_rules import network_problems, read_network, read_replaced
 from callao.config.positions import locate_problems
 from callao.config.yamltext import load
-from callao.errors import ConfigError, Problem
+from callao.errors import ConfigError, Problem, ignore_warning
 
 DEFAULT_NETWORK = "user-v2"
-DEFAULT_GROUP = "admin"
-DEFAULT_VAR_RUN = "/private/var/run/lima"
-DEFAULT_SUDOERS = "/private/etc/sudoers.d/lima"
+_DEFAULT_GROUP = "admin"
+_DEFAULT_VAR_RUN = "/private/var/run/lima"
+_DEFAULT_SUDOERS = "/private/etc/sudoers.d/lima"
 _SOCKET_VMNET = (
     "/opt/socket_vmnet/bin/socket_vmnet",
     "socket_vmnet",
@@ -65,10 +65,6 @@ _BUILT_IN = {"mode": "user-v2", "gateway": "192.168.104.1", "netmask": "255.255.
 """Stands for the network user-v2 while no network of that mode has a gateway."""
 
 
-def unheard(_warning: Problem) -> None:
-    """For callers who do not tell warnings."""
-
-
 def networks_file(home: Path) -> Path:
     """Where the file is.
 
@@ -80,12 +76,12 @@ def networks_file(home: Path) -> Path:
 def default_text() -> str:
     """What the file says where nobody has written one."""
     return _DEFAULT_TEXT.format(
-        socket_vmnet=installed_socket_vmnet(), var_run=DEFAULT_VAR_RUN, sudoers=DEFAULT_SUDOERS,
-        group=DEFAULT_GROUP,
+        socket_vmnet=_installed_socket_vmnet(), var_run=_DEFAULT_VAR_RUN, sudoers=_DEFAULT_SUDOERS,
+        group=_DEFAULT_GROUP,
     )  # fmt: skip
 
 
-def installed_socket_vmnet() -> str:
+def _installed_socket_vmnet() -> str:
     """The path of the installed program without symbolic links; where it belongs when there is none."""
     found = next(filter(None, map(shutil.which, _SOCKET_VMNET)), None)
     return str(Path(found).resolve()) if found else _SOCKET_VMNET[0]
@@ -102,7 +98,7 @@ def ensure_networks_file(home: Path) -> Path:
     return path
 
 
-def read_networks(home: Path, warn: Callable[[Problem], None] = unheard) -> Networks:
+def read_networks(home: Path, warn: Callable[[Problem], None] = ignore_warning) -> Networks:
     """What the file says, or its defaults where there is none. Writes nothing.
 
     :param warn: is told each unknown key.
@@ -133,7 +129,7 @@ def networks_text(home: Path) -> str:
 
 
 def parse_networks(
-    text: str, *, source: str = "networks.yaml", warn: Callable[[Problem], None] = unheard
+    text: str, *, source: str = "networks.yaml", warn: Callable[[Problem], None] = ignore_warning
 ) -> Networks:
     """What ``text`` says, with every default.
 
@@ -153,7 +149,7 @@ def parse_networks(
         for name, each in completed.items()
     }
     said = VmnetPaths(
-        paths.text("socketVMNet"), paths.text("varRun") or DEFAULT_VAR_RUN, paths.text("sudoers")
+        paths.text("socketVMNet"), paths.text("varRun") or _DEFAULT_VAR_RUN, paths.text("sudoers")
     )
     paths.told_unknown()
     top.told_unknown()
@@ -162,11 +158,11 @@ def parse_networks(
     problems = [*top.problems, *network_problems(group, networks)]
     if problems:
         raise ConfigError(locate_problems(problems, text), source=source)
-    return Networks(said, group or DEFAULT_GROUP, found)
+    return Networks(said, group or _DEFAULT_GROUP, found)
 
 
 def _tell(unknown: list[Problem], text: str, warn: Callable[[Problem], None]) -> None:
-    for each in locate_problems(unknown, text) if unknown and warn is not unheard else ():
+    for each in locate_problems(unknown, text) if unknown and warn is not ignore_warning else ():
         warn(each)
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from callao.cli.session import Session
-from callao.config import Config, ignore_warning
-from callao.errors import Problem
+from callao.config import Config
+from callao.errors import Problem, ignore_warning
 
 
 def with_defaults(
