@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from callao.cidata.network import with_colons
 from callao.config import Config, hostname_of
 from callao.config.network import NetworkDefinition, NetworkMode, Networks
 from callao.config.networks_yaml import ensure_networks_file, networks_file, read_networks
@@ -80,7 +81,7 @@ def _wanted(network: Network, paths: InstancePaths, config: Config) -> Join:
     hostname = hostname_of(paths.name, config.hostname)
     names = tuple(dict.fromkeys([*(f"{each}.internal" for each in (lima, alias, hostname)), hostname]))
     hosts = config.host_resolver.hosts if config.host_resolver.enabled else {}
-    return Join(paths.name, network.mac_address.lower().replace("-", ":"), names, dict(hosts))
+    return Join(paths.name, with_colons(network.mac_address), names, dict(hosts))
 
 
 def _definition(network: Network, networks: Networks) -> NetworkDefinition:

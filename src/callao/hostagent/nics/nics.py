@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callao import cidata
+from callao.cidata.network import with_colons
 from callao.config import Config
 from callao.config.schema import Network
 from callao.drivers import Features, GuestNic, Machine, NicHotPlugger
@@ -122,7 +123,7 @@ class Nics:
         attachment = await attach(network, self.paths, config)
         there = _Attached(network, attachment)
         try:
-            nic = GuestNic(network.interface, network.mac_address)
+            nic = GuestNic(network.interface, with_colons(network.mac_address))
             await machine.plug_nic(nic, attachment.stream.fileno())
         except BaseException:
             await attachment.leave()
