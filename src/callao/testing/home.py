@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,9 +105,7 @@ def sweep(temporary: Path) -> None:
     for folder in temporary.glob(f"{_PREFIX}*"):
         if not _abandoned(folder):
             continue
-        with ExitStack() as held:
-            with suppress(FileNotFoundError):
-                held.enter_context(_turn(folder))
+        with _turn(folder):
             if _abandoned(folder):  # and not removed meanwhile by the run that was waited for
                 _emptied(TestHome(folder))
 
@@ -119,10 +117,12 @@ def _abandoned(folder: Path) -> bool:
 
 @contextmanager
 def _turn(folder: Path) -> Iterator[None]:
-    """The lock on a home that is removed; it lies in the home, and goes with it.
+    """The lock on a home that is removed.
 
-    :raises FileNotFoundError: when the home is gone already.
+    It lies beside the home and goes after it: one that went with it could be made anew, and held, while the
+    rest of the home is still there.
     """
+    lock = folder.with_name(f".{folder.name}.lock")
 
     def busy(who: str) -> InstanceBusy:
         return InstanceBusy(
@@ -131,8 +131,10 @@ def _turn(folder: Path) -> Iterator[None]:
             hint="Wait for that run to end, or remove the folder yourself.",
         )
 
-    with exclusive(folder / ".sweeping", _PATIENCE, busy):
+    with exclusive(lock, _PATIENCE, busy):
         yield
+        if not folder.exists():
+            lock.unlink(missing_ok=True)
 
 
 def _emptied(home: TestHome) -> None:

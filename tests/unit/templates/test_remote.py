@@ -173,7 +173,7 @@ def test_an_owners_namesake_repository_sends_to_others_of_the_owner(github: Serv
     assert resolve("github:o//box", tmp_path).document == {"cpus": 1}
     assert resolve("github:o//box@v2", tmp_path).document == {"cpus": 2}
     github.serve("/raw/o/r/HEAD/box.yaml", b"github:o/s/x\n")
-    with pytest.raises(ConfigError, match="is not a lima"):
+    with pytest.raises(ConfigError, match="is not a mapping"):
         resolve("github:o/r/box", tmp_path)
 
 
