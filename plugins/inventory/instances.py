@@ -247,7 +247,7 @@ def _summaries(home: str | None) -> list[dict[str, t.Any]]:
     try:
         from callao.errors import CallaoError
         from callao.host import Host, lima_home
-        from callao.instances import every, summary
+        from callao.instances import all_instances, summary
     except ImportError as error:
         raise AnsibleError(
             f"callao.lima.instances needs the Python package callao on the controller ({error}): "
@@ -255,6 +255,6 @@ def _summaries(home: str | None) -> list[dict[str, t.Any]]:
         ) from error
     try:
         folder, host = Path(home) if home else lima_home(), Host.detect()
-        return [summary(instance) for instance in every(folder, host)]
+        return [summary(instance) for instance in all_instances(folder, host)]
     except (CallaoError, OSError) as error:
         raise AnsibleError(f"callao.lima.instances: {error}") from error

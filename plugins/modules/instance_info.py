@@ -248,10 +248,10 @@ from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, r
 def look(module):
     def work(_reporter, home, host):
         from callao.errors import InstanceNotFound
-        from callao.instances import inspect, names, summary
+        from callao.instances import inspect, instance_names, summary
 
         wanted = module.params["name"]
-        existing = names(home)
+        existing = instance_names(home)
         instances = []
         for name in existing if wanted is None else [name for name in wanted if name in existing]:
             try:

@@ -47,7 +47,7 @@ def diagnose(name: str, home: Path) -> str:
         from callao.errors import CallaoError
         from callao.host import Host
         from callao.instances import Status, inspect
-        from callao.instances.present import paused_words
+        from callao.instances.status import paused_message
     except ImportError:
         return ""
     remedy = f"callao.lima.instance (name: {name}, state: started)"
@@ -64,7 +64,7 @@ def diagnose(name: str, home: Path) -> str:
     if instance.status is Status.STOPPED:
         return f"instance {name!r} is stopped: start it with {remedy}, or set lima_autostart to true."
     if instance.status is Status.PAUSED:
-        return f"instance {name!r}: {paused_words(instance.paths)}"
+        return f"instance {name!r}: {paused_message(instance.paths)}"
     if instance.failure is not None:
         return (
             f"instance {name!r} runs, but its start failed at stage {instance.failure.stage}: "

@@ -22,8 +22,8 @@ from bench.figures import say, seconds, show
 
 from callao.config import dump
 from callao.instances import InstancePaths, Record, Runtime
-from callao.instances.files import write_json
-from callao.instances.process import Identity, identify
+from callao.instances.process_identity import ProcessIdentity, identify
+from callao.instances.records import write_json
 
 MANY, FEW = 200, 10
 CALLAO = [sys.executable, "-m", "callao.cli.main"]
@@ -38,7 +38,7 @@ DOCUMENT = {
 }
 
 
-def make(home: Path, count: int, process: Identity) -> None:
+def make(home: Path, count: int, process: ProcessIdentity) -> None:
     """Instances box000, box001 and so on; each second one runs."""
     for number in range(count):
         paths = InstancePaths(home / f"box{number:03}")

@@ -30,7 +30,7 @@ from callao.config.schema import Mount
 from callao.config.shares import mount_tag
 from callao.hostagent.api.client import call
 from callao.instances import Runtime
-from callao.instances.files import read_json
+from callao.instances.records import read_json
 
 TYPES = ("virtiofs", "9p", "reverse-sshfs")
 CYCLES = 100

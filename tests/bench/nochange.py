@@ -24,8 +24,8 @@ from bench.plays import task_seconds
 from callao.config import dump, effective, load
 from callao.host import Host
 from callao.instances import InstancePaths, Record, Runtime, fingerprint
-from callao.instances.files import write_json
-from callao.instances.process import identify
+from callao.instances.process_identity import identify
+from callao.instances.records import write_json
 
 INSTANCES = 20
 

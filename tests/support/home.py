@@ -22,7 +22,7 @@ from callao.atomic import write_file
 from callao.config import dump, load
 from callao.events import Event, silent
 from callao.host import Host
-from callao.instances import names
+from callao.instances import instance_names
 from callao.lifecycle import Outcome, Request, ensure
 from callao.testing import Guest
 from callao.testing.home import claim, link_cache, sweep
@@ -182,7 +182,7 @@ def temporary_home(golden: Golden, cache: Path | None = CACHE) -> Iterator[Home]
         yield home
     finally:
         try:
-            for name in names(folder):
+            for name in instance_names(folder):
                 home.delete(name)
         finally:
             left = home.end_all()

@@ -148,9 +148,9 @@ def unlock(name: str, home: Path) -> bool:
 
 def listed_by(name: str, home: Path) -> list[str]:
     """The instances whose ``additionalDisks`` list the disk, as far as their lima.yaml can be read."""
-    from callao.instances.lists import instances_that_list
+    from callao.instances.references import instances_referring_to
 
-    return instances_that_list(name, home, "additionalDisks", _name_of)
+    return instances_referring_to(name, home, "additionalDisks", _name_of)
 
 
 def _name_of(entry: object) -> object:

@@ -16,9 +16,9 @@ from pathlib import Path
 from callao.disks.paths import DiskPaths, disks_folder
 from callao.errors import DiskError, DiskInUse, DiskNotFound
 from callao.flock import home_lock
-from callao.instances.inuse import is_written
+from callao.instances.in_use import is_open_for_writing
 from callao.instances.paths import InstancePaths
-from callao.instances.present import is_folder, running
+from callao.instances.status import is_directory, live_processes
 
 PATIENCE = 60.0
 """Seconds to wait for another run that changes the same disk."""
@@ -61,11 +61,11 @@ def owner_of(paths: DiskPaths) -> Path | None:
 
 def is_gone(owner: Path, paths: DiskPaths) -> bool:
     """Whether nobody has the disk any more, whatever the note says."""
-    if is_written(paths.image):
+    if is_open_for_writing(paths.image):
         return False
-    if not is_folder(owner):
+    if not is_directory(owner):
         return True
-    found = running(InstancePaths(owner))
+    found = live_processes(InstancePaths(owner))
     return found.agent is None and found.driver is None
 
 
@@ -84,7 +84,7 @@ def must_be_free(paths: DiskPaths, instance: Path | None, what: str) -> None:
             f"disk {paths.name!r} cannot be {what}: it is in use by instance {owner.name!r}.",
             hint=f"Stop it first: callao stop {owner.name}",
         )
-    if owner is None and is_written(paths.image):
+    if owner is None and is_open_for_writing(paths.image):
         raise DiskInUse(
             f"disk {paths.name!r} cannot be {what}: a process that {paths.owner} does not name writes "
             f"{paths.image}.",

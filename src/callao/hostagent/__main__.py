@@ -24,8 +24,8 @@ from callao.hostagent import journal, unexpected
 from callao.hostagent.agent import Agent
 from callao.hostagent.assignment import Assignment
 from callao.hostagent.folder import Folder
-from callao.instances import InstancePaths, Runtime, TakeUp
-from callao.instances.files import read_json
+from callao.instances import InstancePaths, ResumeState, Runtime
+from callao.instances.records import read_json
 
 _DESCRIPTORS = 4096
 """Twice what the limits of streams, forwards and questions to the resolver come to."""
@@ -86,9 +86,9 @@ def main() -> int:
         folder.remove([paths.ha_pid])
 
 
-def _taken(paths: InstancePaths) -> TakeUp | None:
+def _taken(paths: InstancePaths) -> ResumeState | None:
     """What the start is to go on from. Once: whatever comes of it, the next start boots."""
-    found = read_json(paths.take_up, TakeUp)
+    found = read_json(paths.take_up, ResumeState)
     paths.take_up.unlink(missing_ok=True)
     return found
 

@@ -15,7 +15,7 @@ from callao.hostagent.shutdown import QUICK
 from callao.hostagent.starting import Starting
 from callao.hostagent.status import RunStatus
 from callao.instances import fingerprint
-from callao.instances.stopping import StopPolicy
+from callao.instances.stop_policy import StopPolicy
 
 if TYPE_CHECKING:
     from callao.hostagent.running import Running

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from callao.config import Config
 from callao.drivers import Driver
 from callao.hostagent.folder import Folder
-from callao.instances import InstancePaths, TakeUp
+from callao.instances import InstancePaths, ResumeState
 
 
 @dataclass(frozen=True)
@@ -26,5 +26,5 @@ class Assignment:
     """The ssh port of the start before, 0 when there was none."""
     reload: Callable[[], Config]
     """Reads lima.yaml again."""
-    take_up: TakeUp | None = None
+    take_up: ResumeState | None = None
     """The saved state to go on from, in place of booting."""

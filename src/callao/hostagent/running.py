@@ -36,9 +36,9 @@ from callao.hostagent.sshconfig import write_ssh_config
 from callao.hostagent.status import RunStatus
 from callao.hostagent.unexpected import attempt
 from callao.instances import fingerprint, ssh_alias
-from callao.instances.present import paused_words
-from callao.instances.process import identify
-from callao.instances.stopping import StopPolicy
+from callao.instances.process_identity import identify
+from callao.instances.status import paused_message
+from callao.instances.stop_policy import StopPolicy
 from callao.resolver import Resolver
 from callao.ssh import Client, end
 
@@ -137,7 +137,7 @@ class Running:
     def failed(self, stage: Stage, error: CallaoError) -> None:
         hint = error.hint
         if self.space is not None and self.space.paused:
-            hint = f"Meanwhile {paused_words(self.at.paths)}"
+            hint = f"Meanwhile {paused_message(self.at.paths)}"
         try:
             self.status.failed(stage, error, hint)
         except OSError:  # the disk is full: who waits for us hears nothing but our end

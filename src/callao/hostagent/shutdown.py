@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from callao.drivers import Machine
-from callao.instances.stopping import StopPolicy
+from callao.instances.stop_policy import StopPolicy
 from callao.ssh import Client
 
 QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)

@@ -13,7 +13,7 @@ from callao.drivers import SpacePauser
 from callao.errors import DriverError
 from callao.hostagent import journal
 from callao.instances import InstancePaths
-from callao.instances.present import paused_words
+from callao.instances.status import paused_message
 
 _LOOK = 1.0
 """Seconds between two looks whether there is space."""
@@ -44,7 +44,7 @@ class SpaceWatch:
             self.paused = True
             try:
                 self._mark()
-                self._say(paused_words(self.paths))
+                self._say(paused_message(self.paths))
                 while not await self._goes_on():
                     pass
             finally:

@@ -17,7 +17,7 @@ from callao.hostagent.assignment import Assignment
 from callao.hostagent.boot.machine_start import start_machine
 from callao.hostagent.shutdown import end_machine
 from callao.hostagent.status import RunStatus
-from callao.instances.stopping import StopPolicy
+from callao.instances.stop_policy import StopPolicy
 
 if TYPE_CHECKING:
     from callao.hostagent.running import Running

@@ -16,8 +16,8 @@ from callao.errors import CallaoError
 from callao.events import Event, EventState, Stage
 from callao.hostagent import journal
 from callao.instances import Failure, InstancePaths, Runtime
-from callao.instances.files import json_text
-from callao.instances.process import identify
+from callao.instances.process_identity import identify
+from callao.instances.records import json_text
 from callao.ports import Binding
 
 _GATHER = 0.25

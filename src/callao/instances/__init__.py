@@ -7,12 +7,12 @@ from callao.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from callao.instances.effects import fingerprint
-    from callao.instances.files import Failure, Record, Runtime, TakeUp
     from callao.instances.machine_layout import MachineLayout
     from callao.instances.paths import InstancePaths, ssh_alias
     from callao.instances.plan import Desired, Plan, Policy, Restart, Step, Target, plan
-    from callao.instances.present import Status, names
-    from callao.instances.store import Instance, every, inspect
+    from callao.instances.records import Failure, Record, ResumeState, Runtime
+    from callao.instances.status import Status, instance_names
+    from callao.instances.store import Instance, all_instances, inspect
     from callao.instances.summary import summary
 
 __all__ = [
@@ -25,15 +25,15 @@ __all__ = [
     "Policy",
     "Record",
     "Restart",
+    "ResumeState",
     "Runtime",
     "Status",
     "Step",
-    "TakeUp",
     "Target",
-    "every",
+    "all_instances",
     "fingerprint",
     "inspect",
-    "names",
+    "instance_names",
     "plan",
     "ssh_alias",
     "summary",
@@ -43,12 +43,12 @@ __getattr__ = lazy_attributes(
     __name__,
     {
         "effects": ("fingerprint",),
-        "files": ("Failure", "Record", "Runtime", "TakeUp"),
+        "records": ("Failure", "Record", "Runtime", "ResumeState"),
         "paths": ("InstancePaths", "ssh_alias"),
         "plan": ("Desired", "Plan", "Policy", "Restart", "Step", "Target", "plan"),
         "machine_layout": ("MachineLayout",),
-        "present": ("Status", "names"),
-        "store": ("Instance", "every", "inspect"),
+        "status": ("Status", "instance_names"),
+        "store": ("Instance", "all_instances", "inspect"),
         "summary": ("summary",),
     },
 )

@@ -55,7 +55,7 @@ def effect_of(path: str) -> Effect:
     return Effect.AT_START
 
 
-def shrinks(change: Change) -> bool:
+def shrinks_disk(change: Change) -> bool:
     """Whether a change would make the disk smaller."""
     return change.path == "disk" and int(str(change.after)) < int(str(change.before))
 

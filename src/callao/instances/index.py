@@ -16,19 +16,26 @@ import callao
 from callao import host_basics, system
 from callao.atomic import write_volatile
 from callao.errors import CallaoError
-from callao.instances.alive import Process
 from callao.instances.paths import InstancePaths
-from callao.instances.present import Status, existing, is_there, names, running, standing
+from callao.instances.processes import Process
+from callao.instances.status import (
+    Status,
+    existing_paths,
+    instance_names,
+    live_processes,
+    path_exists,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from callao.host import Host
     from callao.reach import Reach
 
 _VERSION = 2
-"""Version of the index's format: raised when facts are added, so that an older index is not used."""
+"""Version of the index's format: raised when fields are added, so that an older index is not used."""
 
 
-class Facts(NamedTuple):
+class IndexedConfig(NamedTuple):
     """What a lima.yaml resolves to on this host; sizes in bytes, empty where it cannot be parsed.
 
     ``shares`` are the host's directories with where the guest has them.
@@ -48,7 +55,7 @@ class IndexedInstance(NamedTuple):
 
     paths: InstancePaths
     status: Status
-    facts: Facts
+    config: IndexedConfig
     agent: Process | None = None
     driver: Process | None = None
     reach: Reach | None = None
@@ -64,10 +71,10 @@ class IndexedInstance(NamedTuple):
 
     @property
     def protected(self) -> bool:
-        return is_there(self.paths.protected)
+        return path_exists(self.paths.protected)
 
 
-class _Stamp(NamedTuple):
+class _FileVersion(NamedTuple):
     """Identifies a version of a lima.yaml. Nobody can set the ctime back; a chmod changes it, too."""
 
     ctime: int
@@ -75,7 +82,7 @@ class _Stamp(NamedTuple):
     inode: int
 
 
-_Known = dict[str, tuple[_Stamp, Facts]]
+_Entries = dict[str, tuple[_FileVersion, IndexedConfig]]
 
 
 def indexed_instances(home: Path, host: Host | None = None) -> list[IndexedInstance]:
@@ -84,12 +91,12 @@ def indexed_instances(home: Path, host: Host | None = None) -> list[IndexedInsta
     :param host: this host, where the caller has detected it already.
     """
     index = _Index(home, host)
-    found = []
-    for name in names(home):
+    instances = []
+    for name in instance_names(home):
         with contextlib.suppress(CallaoError):  # deleted meanwhile, or a folder that is no instance's
-            found.append(index.look(existing(name, home)))
-    index.keep(only=True)
-    return found
+            instances.append(index.look_up(existing_paths(name, home)))
+    index.save(only=True)
+    return instances
 
 
 def indexed_instance(name: str, home: Path) -> IndexedInstance:
@@ -99,9 +106,9 @@ def indexed_instance(name: str, home: Path) -> IndexedInstance:
     :raises InstanceNotFound: when there is no such folder.
     """
     index = _Index(home, None)
-    found = index.look(existing(name, home))
-    index.keep(only=False)
-    return found
+    instance = index.look_up(existing_paths(name, home))
+    index.save(only=False)
+    return instance
 
 
 class _Index:
@@ -112,34 +119,34 @@ class _Index:
         self.host = host
         self.file = home / "_cache" / "instances.json"
         self.key = _key(host)
-        self.known = _recall(self.file, self.key)
-        self.now: _Known = {}
+        self.known = _load(self.file, self.key)
+        self.now: _Entries = {}
 
-    def look(self, paths: InstancePaths) -> IndexedInstance:
-        facts = self._known_facts(paths)
-        agent, driver, reach = running(paths)
-        status, errors = standing(paths, facts.errors, agent, driver)
-        return IndexedInstance(paths, status, facts, agent, driver, reach, errors)
+    def look_up(self, paths: InstancePaths) -> IndexedInstance:
+        config = self._config_of(paths)
+        agent, driver, reach = live_processes(paths)
+        status, errors = status_of(paths, config.errors, agent, driver)
+        return IndexedInstance(paths, status, config, agent, driver, reach, errors)
 
-    def _known_facts(self, paths: InstancePaths) -> Facts:
+    def _config_of(self, paths: InstancePaths) -> IndexedConfig:
         try:
             file = paths.lima_yaml.stat()
         except OSError:
-            return _facts(paths.name, self.home, self._whole_host())
-        stamp = _Stamp(file.st_ctime_ns, file.st_size, file.st_ino)
+            return _read_config(paths.name, self.home, self._detected_host())
+        stamp = _FileVersion(file.st_ctime_ns, file.st_size, file.st_ino)
         remembered = self.known.get(paths.name)
         if remembered is None or remembered[0] != stamp:
-            remembered = stamp, _facts(paths.name, self.home, self._whole_host())
+            remembered = stamp, _read_config(paths.name, self.home, self._detected_host())
         self.now[paths.name] = remembered
         return remembered[1]
 
-    def keep(self, *, only: bool) -> None:
+    def save(self, *, only: bool) -> None:
         """Write the index; with ``only``, entries that were not looked up are dropped."""
         whole = self.now if only else {**self.known, **self.now}
         if whole != self.known and self.home.is_dir():
-            _remember(self.file, json.dumps([self.key, whole]))
+            _save(self.file, json.dumps([self.key, whole]))
 
-    def _whole_host(self) -> Host:
+    def _detected_host(self) -> Host:
         if self.host is None:
             from callao.host import Host
 
@@ -148,7 +155,7 @@ class _Index:
 
 
 def _key(host: Host | None) -> str:
-    """What the facts depend on besides the lima.yaml."""
+    """What the entries depend on besides the lima.yaml."""
     if host is None:
         user, uid, home, _ = system.account()
         words: tuple[object, ...] = (
@@ -159,13 +166,13 @@ def _key(host: Host | None) -> str:
     return " ".join(map(str, (callao.__version__, _VERSION, *words)))
 
 
-def _facts(name: str, home: Path, host: Host) -> Facts:
-    from callao.instances.store import configuration
+def _read_config(name: str, home: Path, host: Host) -> IndexedConfig:
+    from callao.instances.store import read_config
 
-    _, config, errors = configuration(InstancePaths(home / name), host)
+    _, config, errors = read_config(InstancePaths(home / name), host)
     if config is None:
-        return Facts(errors=errors)
-    return Facts(
+        return IndexedConfig(errors=errors)
+    return IndexedConfig(
         vm_type=config.vm_type.value,
         arch=config.arch.value,
         cpus=config.cpus,
@@ -175,24 +182,27 @@ def _facts(name: str, home: Path, host: Host) -> Facts:
     )
 
 
-def _recall(file: Path, key: str) -> _Known:
+def _load(file: Path, key: str) -> _Entries:
     """The entries of the file; none where it is damaged, of another version, or of another host."""
     try:
-        said = json.loads(file.read_bytes())
-        if said[0] != key:
+        content = json.loads(file.read_bytes())
+        if content[0] != key:
             return {}
-        return {name: (_Stamp(*stamp), _facts_of(*facts)) for name, (stamp, facts) in said[1].items()}
+        return {
+            name: (_FileVersion(*stamp), _config_from_json(*config))
+            for name, (stamp, config) in content[1].items()
+        }
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return {}
 
 
-def _facts_of(
+def _config_from_json(
     vm_type: str, arch: str, cpus: int, memory: int, disk: int, errors: list[str], shares: list[list[Any]]
-) -> Facts:
-    return Facts(vm_type, arch, cpus, memory, disk, tuple(errors), tuple((a, b) for a, b in shares))
+) -> IndexedConfig:
+    return IndexedConfig(vm_type, arch, cpus, memory, disk, tuple(errors), tuple((a, b) for a, b in shares))
 
 
-def _remember(file: Path, text: str) -> None:
+def _save(file: Path, text: str) -> None:
     """Replace the file as a whole. Errors are ignored: a list must work where nothing can be written."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -10,13 +10,13 @@ from pathlib import Path
 from callao.errors import InstanceBusy
 from callao.flock import home_lock, ignore_holder
 
-PATIENCE = 60.0
+DEFAULT_TIMEOUT = 60.0
 """Seconds to wait for another run that changes the instance, where nobody said how long."""
 
 
 @contextlib.contextmanager
 def instance_lock(
-    name: str, home: Path, timeout: float = PATIENCE, notice: Callable[[str], None] = ignore_holder
+    name: str, home: Path, timeout: float = DEFAULT_TIMEOUT, notice: Callable[[str], None] = ignore_holder
 ) -> Iterator[None]:
     """Hold the instance's lock; the kernel frees it when the process ends, however it ends.
 

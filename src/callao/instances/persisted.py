@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from callao.instances.files import read_json, write_json
 from callao.instances.paths import InstancePaths
+from callao.instances.records import read_json, write_json
 
 PersistedItem = dict[str, Any]
 """One entry of lima.yaml's ``mounts`` or ``portForwards``, as it is written there."""
@@ -32,14 +32,14 @@ class Persisted(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, mounts={**others, point: entry})
 
     def with_forward(self, rule: Mapping[str, Any]) -> Persisted:
-        rest = self.without(rule)
+        rest = self.without_rule(rule)
         return msgspec.structs.replace(rest, forwards=(dict(rule), *rest.forwards))
 
     def without_forward(self, rule: Mapping[str, Any]) -> Persisted:
-        rest = self.without(rule)
+        rest = self.without_rule(rule)
         return msgspec.structs.replace(rest, removed=(*rest.removed, dict(rule)))
 
-    def without(self, rule: Mapping[str, Any]) -> Persisted:
+    def without_rule(self, rule: Mapping[str, Any]) -> Persisted:
         """As if nothing had ever been said of the rule."""
         return msgspec.structs.replace(
             self,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from callao.config import Change, Config, changes
 from callao.errors import ImmutableField, InstanceProtected, Problem, RestartRequired
-from callao.instances.broken import MEND, usable
-from callao.instances.effects import Effect, effect_of, fingerprint, shrinks
-from callao.instances.present import Status, must_be_unprotected
+from callao.instances.broken import REPAIR_HINT, require_config
+from callao.instances.effects import Effect, effect_of, fingerprint, shrinks_disk
+from callao.instances.status import Status, must_be_unprotected
 from callao.instances.store import Instance
 
 
@@ -121,17 +121,17 @@ def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Pl
     if actual is None and policy.target is Target.STOPPED:
         return Plan()
     if actual is None:
-        return Plan(steps=(Step.CREATE, *_from_stopped(policy.target), *_marks(policy)))
+        return Plan(steps=(Step.CREATE, *_start_steps(policy.target), *_flag_steps(policy)))
     if policy.recreate:
         # Deleted, it is registered no more; made anew, it is what it was in this.
         kept = replace(policy, autostart=actual.autostart) if policy.autostart is None else policy
         return Plan(
-            steps=(*_delete(actual, policy), Step.CREATE, *_from_stopped(policy.target), *_marks(kept)),
+            steps=(*_delete(actual, policy), Step.CREATE, *_start_steps(policy.target), *_flag_steps(kept)),
             changes=_changes(desired, actual),
         )
-    usable(actual, MEND)
-    planned = _edit(desired, actual, policy)
-    return replace(planned, steps=(*planned.steps, *_marks(policy, actual)))
+    require_config(actual, REPAIR_HINT)
+    planned = _plan_existing(desired, actual, policy)
+    return replace(planned, steps=(*planned.steps, *_flag_steps(policy, actual)))
 
 
 def _delete(actual: Instance, policy: Policy) -> tuple[Step, ...]:
@@ -140,7 +140,7 @@ def _delete(actual: Instance, policy: Policy) -> tuple[Step, ...]:
     return (Step.DELETE,)
 
 
-def _marks(policy: Policy, actual: Instance | None = None) -> tuple[Step, ...]:
+def _flag_steps(policy: Policy, actual: Instance | None = None) -> tuple[Step, ...]:
     """What makes it protected and started at login, or no more; a new one is neither."""
     steps: list[Step] = []
     if policy.protected is not None and policy.protected != (actual is not None and actual.protected):
@@ -150,7 +150,7 @@ def _marks(policy: Policy, actual: Instance | None = None) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def _from_stopped(target: Target) -> tuple[Step, ...]:
+def _start_steps(target: Target) -> tuple[Step, ...]:
     return (Step.START,) if target in (Target.STARTED, Target.RESTARTED) else ()
 
 
@@ -160,20 +160,20 @@ def _changes(desired: Desired | None, actual: Instance) -> tuple[Change, ...]:
     return tuple(changes(actual.config, desired.config))
 
 
-def _edit(desired: Desired | None, actual: Instance, policy: Policy) -> Plan:
-    made = tuple(
+def _plan_existing(desired: Desired | None, actual: Instance, policy: Policy) -> Plan:
+    relevant = tuple(
         change for change in _changes(desired, actual) if effect_of(change.path) is not Effect.AT_CREATE
     )
-    _refuse_immutable(actual, made)
-    steps: list[Step] = [Step.CONFIGURE] if made else []
-    kept: tuple[str, ...] = ()
+    _refuse_immutable(actual, relevant)
+    steps: list[Step] = [Step.CONFIGURE] if relevant else []
+    notices: tuple[str, ...] = ()
     if desired is not None and desired.labels is not None and dict(desired.labels) != actual.labels:
         if actual.record_unreadable:
-            kept = (_unreadable(actual),)
+            notices = (_unreadable(actual),)
         else:
             steps.append(Step.LABEL)
-    planned = _to_target(desired, actual, policy, steps, made)
-    return Plan(planned.steps, planned.changes, (*kept, *planned.notices))
+    planned = _plan_target(desired, actual, policy, steps, relevant)
+    return Plan(planned.steps, planned.changes, (*notices, *planned.notices))
 
 
 def _unreadable(actual: Instance) -> str:
@@ -183,45 +183,45 @@ def _unreadable(actual: Instance) -> str:
     )
 
 
-def _to_target(
+def _plan_target(
     desired: Desired | None,
     actual: Instance,
     policy: Policy,
     steps: Sequence[Step],
-    made: tuple[Change, ...],
+    relevant: tuple[Change, ...],
 ) -> Plan:
     if actual.status is Status.BROKEN or actual.agent is None:
         repair = [Step.STOP] if actual.driver else []
-        return Plan((*steps, *repair, *_from_stopped(policy.target)), made)
+        return Plan((*steps, *repair, *_start_steps(policy.target)), relevant)
     if policy.target is Target.STOPPED:
-        return Plan((*steps, Step.STOP), made)
+        return Plan((*steps, Step.STOP), relevant)
     if policy.target is Target.RESTARTED:
-        return Plan((*steps, Step.STOP, Step.START), made)
-    return _edit_running(desired, actual, policy, steps, made)
+        return Plan((*steps, Step.STOP, Step.START), relevant)
+    return _plan_running(desired, actual, policy, steps, relevant)
 
 
-def _edit_running(
+def _plan_running(
     desired: Desired | None,
     actual: Instance,
     policy: Policy,
     steps: Sequence[Step],
-    made: tuple[Change, ...],
+    relevant: tuple[Change, ...],
 ) -> Plan:
-    pending = [change.path for change in made if effect_of(change.path) is Effect.AT_START]
+    pending = [change.path for change in relevant if effect_of(change.path) is Effect.AT_START]
     wanted = desired.config if desired is not None else actual.config
     stale = bool(actual.booted and wanted is not None and fingerprint(wanted) != actual.booted)
-    live = [Step.REFRESH] if any(effect_of(change.path) is Effect.LIVE for change in made) else []
+    live = [Step.REFRESH] if any(effect_of(change.path) is Effect.LIVE for change in relevant) else []
     if policy.target is Target.STARTED and actual.failure is not None and not (pending or stale):
-        return Plan((*steps, Step.STOP, Step.START), made, (_failed_before(actual),))
+        return Plan((*steps, Step.STOP, Step.START), relevant, (_failed_before(actual),))
     if not pending and not stale:
         waiting = [Step.AWAIT] if policy.target is Target.STARTED and not actual.ready else []
-        return Plan((*steps, *live, *waiting), made)
+        return Plan((*steps, *live, *waiting), relevant)
     if policy.restart is Restart.AUTO and policy.target is Target.STARTED:
-        return Plan((*steps, Step.STOP, Step.START), made)
+        return Plan((*steps, Step.STOP, Step.START), relevant)
     what = ", ".join(pending) or "an earlier change"
     asked = f"restart: {policy.restart}, state: {policy.target}"
     notice = f"{actual.name}: {what} takes hold at the next start ({asked})."
-    return Plan((*steps, *live), made, (notice,))
+    return Plan((*steps, *live), relevant, (notice,))
 
 
 def _failed_before(actual: Instance) -> str:
@@ -230,15 +230,15 @@ def _failed_before(actual: Instance) -> str:
     return f"{actual.name}: restarted, since its last start failed at {failure.stage}: {failure.message}"
 
 
-def _refuse_immutable(actual: Instance, made: Sequence[Change]) -> None:
-    for change in made:
+def _refuse_immutable(actual: Instance, relevant: Sequence[Change]) -> None:
+    for change in relevant:
         if effect_of(change.path) is Effect.NEVER:
             raise ImmutableField(
                 f"{change.path}: {change.after!r}: instance {actual.name!r} was made with "
                 f"{change.before!r}, and this can never change.",
                 hint="Keep that value, or replace the instance with 'recreate: true'.",
             )
-        if shrinks(change):
+        if shrinks_disk(change):
             raise ImmutableField(
                 f"disk: {change.after!r}: instance {actual.name!r} has {change.before!r} bytes, and a disk "
                 "cannot shrink.",

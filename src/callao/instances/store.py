@@ -12,19 +12,19 @@ from callao.autostart import is_enabled
 from callao.config import Config, effective, load
 from callao.errors import CallaoError, ConfigError, InstanceNotFound
 from callao.host import Host
-from callao.instances.alive import Known
-from callao.instances.files import Failure, Record, Runtime, read_json, read_record
 from callao.instances.paths import InstancePaths
-from callao.instances.present import (
+from callao.instances.process_identity import ProcessIdentity
+from callao.instances.processes import ProcessLike
+from callao.instances.records import Failure, Record, Runtime, read_json, read_record
+from callao.instances.status import (
     Status,
-    existing,
-    foreign_reach,
-    is_there,
-    names,
-    of_start_or_file,
-    standing,
+    existing_paths,
+    instance_names,
+    limactl_reach,
+    path_exists,
+    recorded_or_from_pid_file,
+    status_of,
 )
-from callao.instances.process import Identity
 from callao.reach import Reach
 
 
@@ -44,8 +44,8 @@ class Instance:
     record: Record = field(default_factory=Record)
     record_unreadable: str = ""
     """Why callao.json cannot be read; nothing may overwrite it then."""
-    agent: Identity | None = None
-    driver: Identity | None = None
+    agent: ProcessIdentity | None = None
+    driver: ProcessIdentity | None = None
     reach: Reach | None = None
     booted: str = ""
     ready: bool = False
@@ -67,7 +67,7 @@ class Instance:
 
     @property
     def protected(self) -> bool:
-        return is_there(self.paths.protected)
+        return path_exists(self.paths.protected)
 
     @property
     def autostart(self) -> bool:
@@ -81,15 +81,15 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     :raises ConfigError: when ``name`` cannot be a name.
     :raises InstanceNotFound: when there is no such folder.
     """
-    paths = existing(name, home)
+    paths = existing_paths(name, home)
     record, unreadable = read_record(paths.callao_json)
     runtime = read_json(paths.runtime, Runtime)
     agent, driver = processes(paths, runtime)
     live = runtime if runtime is not None and agent == runtime.agent else None
-    document, config, errors = configuration(paths, host)
-    status, errors = standing(paths, errors, agent, driver)
+    document, config, errors = read_config(paths, host)
+    status, errors = status_of(paths, errors, agent, driver)
     if status is Status.BROKEN:
-        existing(name, home)  # what is being deleted just now is not broken
+        existing_paths(name, home)  # what is being deleted just now is not broken
     return Instance(
         name=name,
         paths=paths,
@@ -101,7 +101,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
         record_unreadable=unreadable,
         agent=agent,
         driver=driver,
-        reach=live.reach if live else foreign_reach(paths) if agent else None,
+        reach=live.reach if live else limactl_reach(paths) if agent else None,
         booted=live.booted if live else "",
         ready=live.ready if live else agent is not None,
         failure=live.failure if live else None,
@@ -110,32 +110,34 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     )
 
 
-def every(home: Path, host: Host) -> Iterator[Instance]:
+def all_instances(home: Path, host: Host) -> Iterator[Instance]:
     """The instances under ``home``, sorted by name, without one that another run deletes meanwhile."""
-    for name in names(home):
+    for name in instance_names(home):
         with contextlib.suppress(InstanceNotFound):
             yield inspect(name, home, host)
 
 
-def processes(paths: InstancePaths, runtime: Runtime | None) -> tuple[Identity | None, Identity | None]:
+def processes(
+    paths: InstancePaths, runtime: Runtime | None
+) -> tuple[ProcessIdentity | None, ProcessIdentity | None]:
     """The host agent and the hypervisor, as far as they live."""
     written = (runtime.agent, runtime.driver) if runtime is not None else (None, None)
-    agent, driver = of_start_or_file(paths, *written)
+    agent, driver = recorded_or_from_pid_file(paths, *written)
     return _identity(agent), _identity(driver)
 
 
-def living(paths: InstancePaths) -> tuple[Identity | None, Identity | None]:
+def read_processes(paths: InstancePaths) -> tuple[ProcessIdentity | None, ProcessIdentity | None]:
     """The same, by what a start has written down until now."""
     return processes(paths, read_json(paths.runtime, Runtime))
 
 
-def _identity(process: Known | None) -> Identity | None:
-    if process is None or isinstance(process, Identity):
+def _identity(process: ProcessLike | None) -> ProcessIdentity | None:
+    if process is None or isinstance(process, ProcessIdentity):
         return process
-    return Identity(process.pid, process.started, process.boot)
+    return ProcessIdentity(process.pid, process.started, process.boot)
 
 
-def configuration(
+def read_config(
     paths: InstancePaths, host: Host
 ) -> tuple[dict[str, object], Config | None, tuple[str, ...]]:
     """What lima.yaml says, what it means here, and else all that is wrong with it."""

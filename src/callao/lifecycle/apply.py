@@ -13,9 +13,9 @@ from callao.drivers import driver_for
 from callao.errors import CallaoError, ConfigError
 from callao.events import Reporter
 from callao.host import Host
-from callao.instances import Desired, Instance, InstancePaths, Plan, Step, TakeUp, inspect
-from callao.instances.broken import usable
-from callao.instances.files import write_json
+from callao.instances import Desired, Instance, InstancePaths, Plan, ResumeState, Step, inspect
+from callao.instances.broken import require_config
+from callao.instances.records import write_json
 from callao.lifecycle.create import create
 from callao.lifecycle.delete import delete
 from callao.lifecycle.follow import follow
@@ -53,7 +53,7 @@ def apply(
         must_be_available([each.name for each in config.additional_disks], paths.dir)
     sweep(home, request.name)
     before = b""
-    origin: TakeUp | None = None
+    origin: ResumeState | None = None
     for step in steps.steps:
         match step:
             case Step.DELETE:
@@ -97,7 +97,7 @@ def apply(
 
 def _create(
     wanted: Desired, request: Request, *, home: Path, host: Host, report: Reporter, warm: bool
-) -> TakeUp | None:
+) -> ResumeState | None:
     """Make the instance; returns the saved state that its start goes on from, None for a boot."""
     if request.origin:
         from callao.lifecycle.branch import create_from
@@ -123,9 +123,11 @@ def _create_cold(
     create_cold(wanted, why, home=home, host=host, access=access, timeout=timeout, report=report)
 
 
-def _start(request: Request, home: Path, host: Host, report: Reporter, origin: TakeUp | None = None) -> None:
+def _start(
+    request: Request, home: Path, host: Host, report: Reporter, origin: ResumeState | None = None
+) -> None:
     instance = inspect(request.name, home, host)
-    config = usable(instance)
+    config = require_config(instance)
     driver = driver_for(config.vm_type)
     problems = driver.validate(config, host)
     if problems:

@@ -15,10 +15,10 @@ from callao.drivers import Driver, driver_for
 from callao.errors import ConfigError, Problem, SnapshotError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
-from callao.instances import Desired, Instance, InstancePaths, Record, TakeUp, inspect
-from callao.instances.broken import usable
-from callao.instances.files import read_json, write_json
+from callao.instances import Desired, Instance, InstancePaths, Record, ResumeState, inspect
+from callao.instances.broken import require_config
 from callao.instances.lock import instance_lock
+from callao.instances.records import read_json, write_json
 from callao.lifecycle.clone import copy, must_fit
 from callao.lifecycle.snapshots.save import uncopiable, unlike
 from callao.lifecycle.staging import staged_instance
@@ -50,7 +50,9 @@ class Source:
         return cls(instance, find(instance.paths, snapshot) if at else None)
 
 
-def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: Reporter) -> TakeUp | None:
+def create_from(
+    text: str, wanted: Desired, *, home: Path, host: Host, report: Reporter
+) -> ResumeState | None:
     """Make the instance; its disk is a copy of a stopped one's, or stands on the layers of a snapshot.
 
     :param text: the source, as a user writes it.
@@ -59,7 +61,7 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
     :raises InstanceError: when the source runs and no snapshot of it was named, or cannot be copied.
     """
     source = Source.of(text, home, host)
-    config, before = wanted.config, usable(source.instance)
+    config, before = wanted.config, require_config(source.instance)
     must_fit(config, before, source.instance.name)
     if source.snapshot is None:
         with instance_lock(source.instance.name, home):
@@ -86,7 +88,7 @@ def create_from(text: str, wanted: Desired, *, home: Path, host: Host, report: R
     if memory is None:
         return None
     folder = source.instance.paths.snapshots / source.snapshot.name
-    return TakeUp(folder=str(folder), shape=memory.shape, shared_memory=True)
+    return ResumeState(folder=str(folder), shape=memory.shape, shared_memory=True)
 
 
 def _obstacle(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:

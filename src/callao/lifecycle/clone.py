@@ -15,7 +15,7 @@ from callao.errors import ImmutableField, InstanceError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Instance
-from callao.instances.broken import usable
+from callao.instances.broken import require_config
 from callao.instances.lock import instance_lock
 from callao.lifecycle.leftovers import sweep
 from callao.lifecycle.preconditions import must_be_free, must_be_stopped
@@ -38,7 +38,7 @@ def clone(
     check_hostname(name)
     check_socket_path(home / name)
     must_be_free(name, home)  # before the locks: two of one name would wait for each other
-    before = usable(source)
+    before = require_config(source)
     config = effective(document, host, name=name, instance_dir=home / name)
     must_fit(config, before, source.name)
     with instance_lock(source.name, home), instance_lock(name, home):
@@ -54,7 +54,7 @@ def copy(
     """
     must_be_stopped(source, "copied")
     must_be_free(name, home)
-    files = driver_for(usable(source).vm_type).carried(source.paths)
+    files = driver_for(require_config(source).vm_type).carried(source.paths)
     if not files:
         raise InstanceError(
             f"instance {source.name!r} has no disk that could be copied.",

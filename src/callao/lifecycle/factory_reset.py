@@ -16,10 +16,10 @@ from callao.errors import CallaoError, InstanceError, InstanceProtected
 from callao.events import Event, EventState, Reporter, Stage
 from callao.images import Fetched
 from callao.instances import Instance, InstancePaths
-from callao.instances.broken import usable
-from callao.instances.files import write_json
+from callao.instances.broken import require_config
 from callao.instances.lock import instance_lock
-from callao.instances.store import living
+from callao.instances.records import write_json
+from callao.instances.store import read_processes
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.image import image_of
@@ -38,7 +38,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
     :raises InstanceError: when it is protected or broken, or the disk cannot be made.
     :raises ImageError: when the image is not available.
     """
-    config = usable(instance)
+    config = require_config(instance)
     if instance.protected:
         raise InstanceProtected(
             f"instance {instance.name!r} is protected.", hint=f"callao unprotect {instance.name}"
@@ -55,7 +55,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
     image()
     driver = driver_for(config.vm_type)
     with instance_lock(instance.name, home):
-        agent, machine = living(instance.paths)
+        agent, machine = read_processes(instance.paths)
         instance = replace(instance, agent=agent, driver=machine)
         if agent or machine:
             stop(instance, force=True, report=report)

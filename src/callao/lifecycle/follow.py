@@ -15,9 +15,9 @@ from callao.events import Event, EventState, Reporter, Stage
 from callao.hostagent import journal
 from callao.hostagent.boot import evidence
 from callao.instances import Instance, InstancePaths, Runtime
-from callao.instances.files import read_json
-from callao.instances.present import paused_words
-from callao.instances.process import alive, wait_gone
+from callao.instances.process_identity import alive, wait_gone
+from callao.instances.records import read_json
+from callao.instances.status import paused_message
 
 _INTERVAL = 0.02
 """Seconds between two looks at the journal's end."""
@@ -54,9 +54,9 @@ def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, rep
         if event is None:
             if not told and paths.disk_full.exists():  # the agent may have no space to say so
                 told = True
-                report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=paused_words(paths)))
+                report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=paused_message(paths)))
             continue
-        told = told or event.message == paused_words(paths)
+        told = told or event.message == paused_message(paths)
         if event.state is EventState.FAILED:
             raise _failure(paths, event)
         report(event)

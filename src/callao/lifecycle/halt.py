@@ -10,9 +10,9 @@ from typing import Protocol
 from callao import system
 from callao.errors import AgentError
 from callao.flock import ignore_holder
-from callao.instances.alive import Known, terminate, wait_gone
 from callao.instances.paths import InstancePaths
-from callao.instances.stopping import StopPolicy
+from callao.instances.processes import ProcessLike, terminate, wait_gone
+from callao.instances.stop_policy import StopPolicy
 from callao.lifecycle.leftovers import clear_stale
 from callao.lifecycle.unused_networks import end_unused_networks
 
@@ -38,10 +38,10 @@ class Halting(Protocol):
     def paths(self) -> InstancePaths: ...
 
     @property
-    def agent(self) -> Known | None: ...
+    def agent(self) -> ProcessLike | None: ...
 
     @property
-    def driver(self) -> Known | None: ...
+    def driver(self) -> ProcessLike | None: ...
 
 
 def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = ignore_holder) -> None:
@@ -81,7 +81,7 @@ def cut_off(found: Halting) -> None:
     clear_stale(found.paths)
 
 
-def _signal(name: str, process: Known | None, sig: signal.Signals) -> None:
+def _signal(name: str, process: ProcessLike | None, sig: signal.Signals) -> None:
     """:raises AgentError: when the process is another user's."""
     try:
         terminate(process, sig)
@@ -93,7 +93,7 @@ def _signal(name: str, process: Known | None, sig: signal.Signals) -> None:
         ) from None
 
 
-def _must_go(name: str, process: Known | None) -> None:
+def _must_go(name: str, process: ProcessLike | None) -> None:
     if not wait_gone(process, _KILLED):
         pid = process.pid if process is not None else 0
         raise AgentError(

@@ -7,7 +7,7 @@ from os.path import realpath
 from pathlib import Path
 
 from callao.disks.ownership import release_all
-from callao.instances.inuse import must_be_unused
+from callao.instances.in_use import must_be_unused
 from callao.instances.paths import InstancePaths
 from callao.lifecycle.tree import remove_if_possible, remove_tree
 

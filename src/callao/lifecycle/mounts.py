@@ -14,11 +14,11 @@ from callao.config import MountType, below_home, effective
 from callao.errors import CallaoError, InstanceError, InstanceNotFound
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
-from callao.instances.broken import broken
+from callao.instances.broken import broken_error
+from callao.instances.lima_yaml import write_document
 from callao.instances.lock import instance_lock
 from callao.instances.persisted import Persisted, read_persisted, write_persisted
-from callao.instances.present import must_not_be_paused
-from callao.instances.written import write_document
+from callao.instances.status import must_not_be_paused
 from callao.lifecycle.threads import for_threads
 
 _PATIENCE = 120.0
@@ -183,7 +183,7 @@ def _wanted(request: MountRequest, host: Host) -> MountSummary:
 
 def _refuse_broken(instance: Instance) -> None:
     if instance.status is Status.BROKEN:
-        raise broken(instance.name, instance.errors)
+        raise broken_error(instance.name, instance.errors)
 
 
 def _refuse_unfit(request: MountRequest, instance: Instance) -> None:

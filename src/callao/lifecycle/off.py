@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.errors import InstanceNotFound
-from callao.instances.broken import MEND, broken
+from callao.instances.broken import REPAIR_HINT, broken_error
 from callao.instances.index import IndexedInstance, indexed_instance
 from callao.instances.lock import instance_lock
-from callao.instances.present import must_be_unprotected
+from callao.instances.status import must_be_unprotected
 from callao.lifecycle.halt import Teller, halt
 from callao.lifecycle.leftovers import sweep
 from callao.lifecycle.remove import finish, remove
@@ -70,6 +70,6 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
 
 
 def _runs(found: IndexedInstance) -> bool:
-    if found.facts.errors:
-        raise broken(found.name, found.facts.errors, MEND)
+    if found.config.errors:
+        raise broken_error(found.name, found.config.errors, REPAIR_HINT)
     return found.agent is not None or found.driver is not None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
-from callao.instances import Instance, every
-from callao.instances.lock import PATIENCE
+from callao.instances import Instance, all_instances
+from callao.instances.lock import DEFAULT_TIMEOUT
 from callao.lifecycle.ensure import ensure
 from callao.lifecycle.request import Request
 
@@ -19,7 +19,7 @@ OWNER_LABELS = ("callao.owner", "molecule_project")
 def orphans(home: Path, host: Host) -> list[Instance]:
     """Those with such a label whose every folder is gone. One without the label is nobody's orphan."""
     found: list[Instance] = []
-    for instance in every(home, host):
+    for instance in all_instances(home, host):
         owners = [instance.labels[key] for key in OWNER_LABELS if key in instance.labels]
         if owners and all(map(_is_gone, owners)):
             found.append(instance)
@@ -38,7 +38,7 @@ def remove_orphans(home: Path, host: Host, report: Reporter, *, check: bool = Fa
             message = f"{instance.name}: its folder is gone, and it is protected: it stays."
             report(Event(stage=Stage.STOP, state=EventState.NOTICE, message=message))
             continue
-        request = Request(name=instance.name, state="absent", force=True, timeout=PATIENCE)
+        request = Request(name=instance.name, state="absent", force=True, timeout=DEFAULT_TIMEOUT)
         ensure(request, home=home, host=host, check=check, report=report)
         removed.append(instance.name)
     return removed

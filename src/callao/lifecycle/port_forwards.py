@@ -14,11 +14,11 @@ from callao.config import check_schema, effective
 from callao.errors import CallaoError, InstanceError, InstanceNotFound
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
-from callao.instances.broken import usable
+from callao.instances.broken import require_config
+from callao.instances.lima_yaml import write_document
 from callao.instances.lock import instance_lock
 from callao.instances.persisted import read_persisted, write_persisted
-from callao.instances.present import must_not_be_paused
-from callao.instances.written import write_document
+from callao.instances.status import must_not_be_paused
 from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
 from callao.lifecycle.threads import for_threads
@@ -155,7 +155,7 @@ def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host
 
 def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
     """The rule with every default, as the host agent has it."""
-    usable(instance)
+    require_config(instance)
     document = {**instance.document, "portForwards": [rule], "plain": False}
     config = effective(document, host, name=instance.name, instance_dir=instance.dir)
     full: Rule = msgspec.to_builtins(config.port_forwards[0])

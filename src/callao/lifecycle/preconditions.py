@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from callao.errors import InstanceError, InstanceNotFound
-from callao.instances.inuse import must_be_unused
+from callao.instances.in_use import must_be_unused
 from callao.instances.paths import InstancePaths
-from callao.instances.present import is_folder, running
+from callao.instances.status import is_directory, live_processes
 
 
 class HasPaths(Protocol):
@@ -28,9 +28,9 @@ def must_be_stopped(instance: HasPaths, what: str) -> None:
     :raises InstanceError: when the instance runs.
     """
     paths = instance.paths
-    if not is_folder(paths.dir):
+    if not is_directory(paths.dir):
         raise InstanceNotFound(f"instance {paths.name!r} does not exist any more.")
-    found = running(paths)
+    found = live_processes(paths)
     if found.agent or found.driver:
         raise InstanceError(
             f"instance {paths.name!r} is running, and cannot be {what} now.",

@@ -13,8 +13,8 @@ from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.host import Host
 from callao.images import base_at
 from callao.images.prune import Pruned, prune
-from callao.instances import InstancePaths, Record, every, names
-from callao.instances.files import read_json
+from callao.instances import InstancePaths, Record, all_instances, instance_names
+from callao.instances.records import read_json
 from callao.lifecycle.leftovers import resetting_at, staging_at
 from callao.lifecycle.warm.staging import clear_abandoned
 from callao.snapshots.cache import trim, warm_entries
@@ -34,7 +34,7 @@ def prune_cache(
     :param check: remove nothing, and tell what would be.
     """
     abandoned = clear_abandoned(home, host, check=check)
-    closed = [name for name in names(home) if not _can_be_read(home / name)]
+    closed = [name for name in instance_names(home) if not _can_be_read(home / name)]
     if closed:
         message = f"prune: {', '.join(closed)}: cannot be read: images stay, for they may be needed there."
         report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
@@ -53,7 +53,7 @@ def prune_cache(
 
     referred: list[str] = []
     if keep_referred:
-        for instance in every(home, host):
+        for instance in all_instances(home, host):
             referred += _locations(instance.config) if instance.config is not None else []
     images = prune(home, used=used, referred=referred, check=check)
     parts = (abandoned, warm, images)
@@ -68,7 +68,7 @@ def in_use(home: Path) -> list[Path]:
     used: list[Path] = []
     for root in (home, *(home / "_warm").glob("*")):
         beside = [each for at in (staging_at, resetting_at) for each in root.glob(at(root, "*").name)]
-        for folder in (*(root / name for name in names(root)), *beside):
+        for folder in (*(root / name for name in instance_names(root)), *beside):
             try:
                 used += _bases(InstancePaths(folder))
             except DriverError as error:

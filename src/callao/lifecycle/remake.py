@@ -12,8 +12,8 @@ from callao.drivers import Driver
 from callao.events import Event, EventState, Reporter, Stage
 from callao.images import Fetched
 from callao.instances import Instance
-from callao.instances.broken import usable
-from callao.instances.files import write_json
+from callao.instances.broken import require_config
+from callao.instances.records import write_json
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.image import image_of
 from callao.offline import NetworkAccess
@@ -27,7 +27,7 @@ def remake_disk(
     :raises ImageError: when the image is not available.
     :raises DriverError: when the disk cannot be made.
     """
-    paths, config = instance.paths, usable(instance)
+    paths, config = instance.paths, require_config(instance)
     older = paths.dir / "diffdisk"
     if older.exists():  # limactl gives it its new name in the same way
         paths.disk.symlink_to(older.name)

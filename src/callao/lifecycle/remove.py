@@ -8,7 +8,7 @@ from pathlib import Path
 from callao.autostart import disable
 from callao.disks.ownership import release_all
 from callao.errors import InstanceError
-from callao.instances.inuse import must_be_unused
+from callao.instances.in_use import must_be_unused
 from callao.instances.lock import instance_lock
 from callao.instances.paths import InstancePaths
 from callao.lifecycle.leftovers import is_swept, removing_at, sweep

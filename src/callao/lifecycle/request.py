@@ -10,7 +10,7 @@ from pathlib import Path
 from callao.config import Config
 from callao.errors import CallaoError
 from callao.instances import Policy, Restart, Target
-from callao.instances.files import label_text
+from callao.instances.records import label_text
 from callao.offline import NetworkAccess
 
 

@@ -12,8 +12,8 @@ from callao.atomic import put_folder_in_place, write_file
 from callao.config.lima_version import LIMA_VERSION
 from callao.errors import InstanceError
 from callao.instances import InstancePaths, Record, ssh_alias
-from callao.instances.files import write_json
-from callao.instances.written import write_document
+from callao.instances.lima_yaml import write_document
+from callao.instances.records import write_json
 from callao.lifecycle.leftovers import staging_at
 from callao.ssh import host_key, known_hosts
 

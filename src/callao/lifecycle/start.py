@@ -18,8 +18,8 @@ from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.guest_network import GuestNetwork
 from callao.host import home_folder
-from callao.instances import Instance, InstancePaths, TakeUp, ssh_alias
-from callao.instances.files import write_json
+from callao.instances import Instance, InstancePaths, ResumeState, ssh_alias
+from callao.instances.records import write_json
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.follow import follow_agent
 from callao.lifecycle.leftovers import clear_stale
@@ -32,7 +32,7 @@ def start(
     home: Path,
     timeout: float,
     report: Reporter,
-    origin: TakeUp | None = None,
+    origin: ResumeState | None = None,
     lifeline: int | None = None,
 ) -> None:
     """Start a stopped instance and wait until it is ready.
@@ -58,7 +58,7 @@ def start(
     _run(instance.paths, home, timeout, report, lifeline)
 
 
-def go_on(paths: InstancePaths, take_up: TakeUp, home: Path, timeout: float, report: Reporter) -> None:
+def go_on(paths: InstancePaths, take_up: ResumeState, home: Path, timeout: float, report: Reporter) -> None:
     """Start a stopped instance from the memory of its own snapshot, and wait until it is ready.
 
     :raises StageFailed: naming the stage.

@@ -25,7 +25,7 @@ _RECORDS = (
     "callao.events",
     "callao.hostagent.journal",
     "callao.hostagent.api.saving",
-    "callao.instances.files",
+    "callao.instances.records",
     "callao.lockfile.model",
     "callao.snapshots.cache",
     "callao.snapshots.record",

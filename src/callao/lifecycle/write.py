@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 from callao.events import Event, EventState, Reporter, Stage
 from callao.instances import InstancePaths
-from callao.instances.written import write_document
+from callao.instances.lima_yaml import write_document
 
 
 def write_wanted(
     paths: InstancePaths, document: Mapping[str, object], report: Reporter, text: str = ""
 ) -> None:
-    """As :func:`callao.instances.written.write_document` does."""
+    """As :func:`callao.instances.lima_yaml.write_document` does."""
     kept = write_document(paths, document, text)
     if kept is not None:
         message = (

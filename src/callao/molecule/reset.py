@@ -10,7 +10,7 @@ from pathlib import Path
 from callao.errors import CallaoError
 from callao.events import silent
 from callao.host import Host, lima_home
-from callao.instances import every
+from callao.instances import all_instances
 from callao.lifecycle import Request, ensure
 from callao.molecule.names import OWNER_LABEL
 
@@ -20,7 +20,7 @@ def remove_all(owner: str, tell: Callable[[str], object]) -> None:
 
     :raises CallaoError: when one of them cannot be removed.
     """
-    for instance in every(lima_home(), Host.detect()):
+    for instance in all_instances(lima_home(), Host.detect()):
         if instance.labels.get(OWNER_LABEL) == owner:
             tell(f"Removing instance {instance.name}")
             remove(instance.name)

@@ -6,13 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.instances import InstancePaths
-from callao.instances.lists import instances_that_list
-from callao.instances.present import running
+from callao.instances.references import instances_referring_to
+from callao.instances.status import live_processes
 
 
 def users(network: str, home: Path) -> list[str]:
     """The instances whose lima.yaml names the network, as far as it can be read."""
-    return instances_that_list(network, home, "networks", _name_of)
+    return instances_referring_to(network, home, "networks", _name_of)
 
 
 def running_users(network: str, home: Path) -> list[str]:
@@ -21,7 +21,7 @@ def running_users(network: str, home: Path) -> list[str]:
 
 
 def _runs(paths: InstancePaths) -> bool:
-    found = running(paths)
+    found = live_processes(paths)
     return found.agent is not None or found.driver is not None
 
 

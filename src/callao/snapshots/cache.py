@@ -18,7 +18,7 @@ from callao.disk_usage import disk_usage
 from callao.flock import exclusive
 from callao.images.cache import is_of_another_home
 from callao.images.prune import Pruned
-from callao.instances.files import read_json, write_json
+from callao.instances.records import read_json, write_json
 from callao.snapshots.record import Bound
 
 _RECORD = "warm.json"

@@ -13,7 +13,7 @@ from pathlib import Path
 from callao.disks import DiskPaths
 from callao.disks.layers import LayerStore
 from callao.errors import SnapshotError
-from callao.instances import InstancePaths, names
+from callao.instances import InstancePaths, instance_names
 from callao.snapshots.store import listed, unreadable
 
 
@@ -34,7 +34,7 @@ def sweep_disk(disk: DiskPaths, home: Path, store: LayerStore) -> None:
 
 def _needed(name: str, home: Path) -> Iterator[str]:
     """:raises SnapshotError: when a record cannot be read."""
-    for instance in names(home):
+    for instance in instance_names(home):
         paths = InstancePaths(home / instance)
         if unreadable(paths):
             raise SnapshotError(f"instance {instance!r} has a snapshot that cannot be read.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from callao.disk_usage import disk_usage
 from callao.errors import ConfigError, Problem, SnapshotError
 from callao.instances import InstancePaths
-from callao.instances.files import read_json
+from callao.instances.records import read_json
 from callao.snapshots.record import Snapshot
 
 RECORD = "snapshot.json"

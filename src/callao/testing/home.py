@@ -15,9 +15,9 @@ from callao.errors import InstanceBusy
 from callao.events import Reporter, silent
 from callao.flock import exclusive
 from callao.host import Host
-from callao.instances import names
-from callao.instances.files import read_json, write_json
-from callao.instances.process import Identity, alive, identify
+from callao.instances import instance_names
+from callao.instances.process_identity import ProcessIdentity, alive, identify
+from callao.instances.records import read_json, write_json
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.warm.staging import clear_abandoned
 from callao.testing.guest import Guest
@@ -111,7 +111,7 @@ def sweep(temporary: Path) -> None:
 
 
 def _abandoned(folder: Path) -> bool:
-    owner = read_json(folder / _OWNER, Identity)
+    owner = read_json(folder / _OWNER, ProcessIdentity)
     return owner is not None and not alive(owner)
 
 
@@ -138,7 +138,7 @@ def _turn(folder: Path) -> Iterator[None]:
 
 
 def _emptied(home: TestHome) -> None:
-    for name in names(home.path):
+    for name in instance_names(home.path):
         home.remove(name)
     clear_abandoned(home.path, home.host)
     for each in home.path.iterdir():

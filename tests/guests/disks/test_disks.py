@@ -19,7 +19,7 @@ from callao.errors import CallaoError
 from callao.events import silent
 from callao.images.formats import Form
 from callao.instances import inspect as inspect_instance
-from callao.instances.process import wait_gone
+from callao.instances.process_identity import wait_gone
 from callao.lifecycle.snapshots import operations
 
 pytestmark = pytest.mark.guest

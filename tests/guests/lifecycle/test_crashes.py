@@ -17,8 +17,8 @@ import pytest
 from support.home import Golden, Home, temporary_home
 
 from callao.instances import Runtime, Status, inspect
-from callao.instances.files import read_json
-from callao.instances.process import Identity, alive
+from callao.instances.process_identity import ProcessIdentity, alive
+from callao.instances.records import read_json
 
 pytestmark = pytest.mark.guest
 
@@ -50,7 +50,7 @@ def begun(home: Home, template: str) -> Iterator[subprocess.Popen[bytes]]:
             run.kill()
 
 
-def victims(home: Home) -> dict[str, Identity]:
+def victims(home: Home) -> dict[str, ProcessIdentity]:
     runtime = read_json(home.path / "victim" / "runtime.json", Runtime)
     found = {"agent": runtime.agent, "qemu": runtime.driver} if runtime else {}
     return {who: identity for who, identity in found.items() if identity is not None and alive(identity)}

@@ -23,7 +23,7 @@ from callao.errors import AgentError, StageFailed
 from callao.events import Event, EventState, Stage
 from callao.hostagent.api.client import call
 from callao.instances import Status, inspect
-from callao.instances.process import alive, wait_gone
+from callao.instances.process_identity import alive, wait_gone
 from callao.ports import any_free
 
 pytestmark = pytest.mark.guest

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from support.home import ROOT, Golden, Home, temporary_home
 
-from callao.instances import names
+from callao.instances import instance_names
 from callao.ports import any_free
 
 pytestmark = pytest.mark.guest
@@ -92,7 +92,7 @@ def ground(golden: Golden) -> Iterator[Ground]:
     ansible_home = Path(tempfile.mkdtemp(prefix="callao-", dir="/tmp"))
     with temporary_home(golden) as home:
         yield Ground(home, ansible_home)
-        left = names(home.path)
+        left = instance_names(home.path)
     shutil.rmtree(ansible_home)
     assert left == []
 
@@ -109,14 +109,14 @@ def test_every_scenario_is_run() -> None:
 )
 def test_a_scenario_passes_and_leaves_nothing(ground: Ground, scenarios: tuple[str, ...]) -> None:
     ground.molecule("test", *(word for name in scenarios for word in ("-s", name)))
-    assert names(ground.home.path) == []
+    assert instance_names(ground.home.path) == []
     assert ground.home.processes() == []
     assert ground.records() == []
 
 
 def test_the_driver_step_by_step(ground: Ground, tmp_path: Path) -> None:
     ground.molecule("create", "-s", STEP_BY_STEP)
-    (name,) = names(ground.home.path)
+    (name,) = instance_names(ground.home.path)
     (record,) = ground.records()
     assert stat.S_IMODE(record.stat().st_mode) == 0o600
     assert [entry["lima_instance"] for entry in yaml.safe_load(record.read_text())] == [name]
@@ -136,10 +136,10 @@ def test_the_driver_step_by_step(ground: Ground, tmp_path: Path) -> None:
     refused = ground.run("destroy", "-s", STEP_BY_STEP, project=namesake)
     assert refused.returncode != 0
     assert "of another project" in refused.stdout + refused.stderr
-    assert names(ground.home.path) == [name]
+    assert instance_names(ground.home.path) == [name]
 
     ground.molecule("reset", "-s", STEP_BY_STEP)
-    assert names(ground.home.path) == []
+    assert instance_names(ground.home.path) == []
     assert ground.home.processes() == []
     assert not record.parent.exists()
 
@@ -181,6 +181,6 @@ def test_scenarios_share_a_box_and_run_in_it_side_by_side(ground: Ground, tmp_pa
     said = ground.molecule("test", "--all", "--workers", "2", project=collection(tmp_path))
     assert all(f"{name} > converge: Executed: Successful" in said for name in ("default", "one", "two"))
     assert said.count("> create: Executed: Successful") == 1
-    assert names(ground.home.path) == []
+    assert instance_names(ground.home.path) == []
     assert ground.home.processes() == []
     assert ground.records() == []

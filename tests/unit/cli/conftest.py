@@ -19,8 +19,8 @@ import pytest
 from callao.cli.main import main
 from callao.config import dump
 from callao.instances import InstancePaths, Runtime
-from callao.instances.files import write_json
-from callao.instances.process import identify
+from callao.instances.process_identity import identify
+from callao.instances.records import write_json
 
 
 @dataclass(frozen=True)

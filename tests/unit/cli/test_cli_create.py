@@ -15,7 +15,7 @@ from cli.conftest import Line
 
 from callao.config import load
 from callao.instances import Record
-from callao.instances.files import read_json
+from callao.instances.records import read_json
 
 Box = Callable[..., Path]
 

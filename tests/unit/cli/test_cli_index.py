@@ -24,13 +24,13 @@ HOST = Host.detect()
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names whose lima.yaml was read."""
     seen: list[str] = []
-    real = index._facts
+    real = index._read_config
 
-    def spy(name: str, home: Path, host: Host) -> index.Facts:
+    def spy(name: str, home: Path, host: Host) -> index.IndexedConfig:
         seen.append(name)
         return real(name, home, host)
 
-    monkeypatch.setattr(index, "_facts", spy)
+    monkeypatch.setattr(index, "_read_config", spy)
     return seen
 
 

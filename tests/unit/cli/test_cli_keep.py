@@ -16,7 +16,7 @@ from cli.conftest import Line
 
 from callao.drivers.qemu.disk import backing_file, virtual_size
 from callao.instances import InstancePaths, Record
-from callao.instances.files import read_json
+from callao.instances.records import read_json
 
 Box = Callable[..., Path]
 
@@ -255,8 +255,8 @@ def test_one_that_was_started_meanwhile_is_refused(callao: Line, web: InstancePa
     from callao.errors import InstanceError
     from callao.host import Host
     from callao.instances import Runtime, inspect
-    from callao.instances.files import write_json
-    from callao.instances.process import identify
+    from callao.instances.process_identity import identify
+    from callao.instances.records import write_json
     from callao.lifecycle.rename import rename
 
     seen = inspect("web", callao.home, Host.detect())

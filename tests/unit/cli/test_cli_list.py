@@ -209,14 +209,14 @@ def test_a_broken_one_is_listed_with_its_reasons(callao: Line) -> None:
 
 def test_a_machine_without_its_agent_is_broken(callao: Line) -> None:
     from callao.instances import Runtime
-    from callao.instances.files import read_json, write_json
-    from callao.instances.process import Identity
+    from callao.instances.process_identity import ProcessIdentity
+    from callao.instances.records import read_json, write_json
 
     paths = callao.run("web")
     runtime = read_json(paths.runtime, Runtime)
     assert runtime is not None
     assert runtime.driver is not None
-    dead = Identity(pid=runtime.driver.pid, started=1)
+    dead = ProcessIdentity(pid=runtime.driver.pid, started=1)
     write_json(paths.runtime, Runtime(agent=dead, driver=runtime.driver))
     out = callao("list", "--all-fields").out
     assert "Broken" in out

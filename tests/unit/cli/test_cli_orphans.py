@@ -11,7 +11,7 @@ import pytest
 from cli.conftest import Line
 
 from callao.instances import Record
-from callao.instances.files import write_json
+from callao.instances.records import write_json
 from callao.molecule.instances import planned_instances
 
 

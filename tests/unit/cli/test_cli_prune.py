@@ -15,8 +15,8 @@ from callao.drivers.qemu.disk import backing_file, create_layer, create_overlay
 from callao.flock import exclusive
 from callao.images.cache import cache_entry
 from callao.instances import MachineLayout, Runtime
-from callao.instances.files import write_json
-from callao.instances.process import alive, identify
+from callao.instances.process_identity import alive, identify
+from callao.instances.records import write_json
 from callao.snapshots import Bound
 from callao.snapshots.cache import WarmEntry, WarmRecord
 

@@ -16,7 +16,7 @@ from cli.conftest import Line
 from callao.cli.arguments import complete
 from callao.cli.commands.snapshot import _AGES, _SIZES, _in_units
 from callao.instances import InstancePaths, MachineLayout
-from callao.instances.files import write_json
+from callao.instances.records import write_json
 from callao.snapshots import Bound, Snapshot
 
 Box = Callable[..., Path]

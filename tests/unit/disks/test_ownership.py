@@ -13,8 +13,8 @@ from callao.disks import DiskPaths
 from callao.disks.ownership import must_be_available, owner_of, release, release_all, take
 from callao.errors import DiskInUse, DiskNotFound
 from callao.instances import InstancePaths, Runtime
-from callao.instances.files import write_json
-from callao.instances.process import identify
+from callao.instances.process_identity import identify
+from callao.instances.records import write_json
 
 
 @pytest.fixture

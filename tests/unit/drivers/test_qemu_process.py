@@ -23,7 +23,7 @@ from callao.drivers.qemu.process import launch
 from callao.errors import DriverError, PortTaken
 from callao.guest_network import USER_MODE
 from callao.instances import InstancePaths
-from callao.instances.process import identify, wait_gone
+from callao.instances.process_identity import identify, wait_gone
 from callao.ports import any_free, is_free
 
 QEMU = shutil.which("qemu-system-x86_64") or "qemu-system-x86_64"

@@ -35,8 +35,8 @@ from callao.hostagent.boot.readiness import _await_sshd
 from callao.hostagent.folder import Folder
 from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Runtime
-from callao.instances.files import read_json
-from callao.instances.process import alive
+from callao.instances.process_identity import alive
+from callao.instances.records import read_json
 from callao.reach import Reach
 from callao.ssh import Client
 

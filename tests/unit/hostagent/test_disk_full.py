@@ -32,7 +32,7 @@ from callao.hostagent.folder import Folder
 from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Status, inspect
 from callao.instances.index import indexed_instance
-from callao.instances.present import paused_words
+from callao.instances.status import paused_message
 from callao.lifecycle.follow import follow_agent
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")
@@ -132,7 +132,7 @@ def test_it_is_told_and_ends_when_there_is_space(
     with pytest.raises(InstanceError, match=r"paused, since the disk .*/web/disk is on is full.*by itself"):
         ssh_to_running(paused)
     assert notices(capsys.readouterr().out) == [
-        paused_words(paths),
+        paused_message(paths),
         "there is space again: the machine goes on.",
     ]
     assert not paths.disk_full.exists()
@@ -160,4 +160,4 @@ def test_who_waits_for_a_start_hears_of_it_once_without_the_agents_journal(
     told: list[Event] = []
     with subprocess.Popen(agent) as process, pytest.raises(AgentError, match="ended before"):
         follow_agent(paths, process, PATIENCE, told.append)
-    assert [each.message for each in told] == [paused_words(paths)]
+    assert [each.message for each in told] == [paused_message(paths)]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from callao.hostagent.api.quiescence import come_to_rest
-from callao.instances.process import identify
+from callao.instances.process_identity import identify
 
 BUSY = """
 import pathlib, sys, time

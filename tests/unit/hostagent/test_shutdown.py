@@ -15,7 +15,7 @@ import pytest
 
 from callao.errors import DriverError
 from callao.hostagent.shutdown import shut_down
-from callao.instances.stopping import StopPolicy
+from callao.instances.stop_policy import StopPolicy
 from callao.ssh import Client
 from callao.ssh.client import Answer
 

@@ -24,10 +24,10 @@ from callao.instances import (
     fingerprint,
     plan,
 )
-from callao.instances.process import Identity
+from callao.instances.process_identity import ProcessIdentity
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "Europe/Lisbon")
-SOMEBODY = Identity(pid=1, started=1)
+SOMEBODY = ProcessIdentity(pid=1, started=1)
 BASE = {"images": [{"location": "/img.qcow2"}], "vmType": "qemu", "cpus": 2, "disk": "10GiB"}
 
 

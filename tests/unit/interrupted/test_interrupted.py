@@ -20,8 +20,8 @@ from callao.drivers import driver_for
 from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths, Runtime, inspect
-from callao.instances.files import read_json
-from callao.instances.process import alive, wait_gone
+from callao.instances.process_identity import alive, wait_gone
+from callao.instances.records import read_json
 from callao.lifecycle import start
 from callao.lifecycle.delete import delete
 

@@ -24,7 +24,7 @@ from callao.images import Fetched, ensure_image
 from callao.images.cache import cache_entry
 from callao.images.store import base_at, identity_of
 from callao.instances import InstancePaths, Record, inspect
-from callao.instances.files import read_json, write_json
+from callao.instances.records import read_json, write_json
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.disk import make_disk

@@ -19,9 +19,9 @@ from callao.errors import InstanceError
 from callao.events import Event, silent
 from callao.host import Host
 from callao.instances import InstancePaths, Runtime, Status, inspect
-from callao.instances.files import write_json
 from callao.instances.index import indexed_instances
-from callao.instances.process import Identity
+from callao.instances.process_identity import ProcessIdentity
+from callao.instances.records import write_json
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.clone import clone
 from callao.lifecycle.halt import halt
@@ -43,7 +43,7 @@ def paths() -> Iterator[InstancePaths]:
             subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(each), "1M"], check=True)
         text = f"images: [{{location: {image}}}]\nvmType: qemu\narch: {HOST.arch}\ndisk: 1MiB\n"
         paths.lima_yaml.write_text(text)
-        gone = Identity(pid=2**22 + 1, started=1, boot="of a boot before")
+        gone = ProcessIdentity(pid=2**22 + 1, started=1, boot="of a boot before")
         write_json(paths.runtime, Runtime(agent=gone, driver=gone, ssh_port=60022, ready=True))
         yield paths
 

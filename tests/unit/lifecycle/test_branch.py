@@ -13,7 +13,7 @@ from callao.errors import ConfigError, InstanceNotFound, SnapshotError
 from callao.events import Event, silent
 from callao.host import Host
 from callao.instances import InstancePaths, MachineLayout, inspect
-from callao.instances.files import write_json
+from callao.instances.records import write_json
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.branch import Source
 from callao.snapshots import Bound, Snapshot

@@ -14,8 +14,8 @@ import pytest
 from callao.errors import StageFailed
 from callao.events import silent
 from callao.instances import InstancePaths, Runtime
-from callao.instances.files import write_json
-from callao.instances.process import identify
+from callao.instances.process_identity import identify
+from callao.instances.records import write_json
 from callao.lifecycle.follow import follow_agent
 
 AGENT = """

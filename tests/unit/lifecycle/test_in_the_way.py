@@ -18,7 +18,7 @@ from callao.cli_plugins import find_program
 from callao.errors import CallaoError, DriverError, InstanceError
 from callao.events import Event, silent
 from callao.host import Host, expand_user, lima_home
-from callao.instances import InstancePaths, inspect, names
+from callao.instances import InstancePaths, inspect, instance_names
 from callao.instances.index import indexed_instances
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.clone import clone
@@ -111,7 +111,7 @@ def test_a_folder_that_is_a_link_is_renamed_and_copied_as_any(home: Path) -> Non
     assert not (home / "copy").is_symlink()
     rename(inspect("web", home, HOST), "other", home=home)
     assert (home / "other").resolve() == target
-    assert names(home) == ["copy", "other"]
+    assert instance_names(home) == ["copy", "other"]
     assert inspect("other", home, HOST).errors == ()
 
 
@@ -121,7 +121,7 @@ def test_links_that_go_round_are_removed_as_any(home: Path) -> None:
     (home / ".web.deleting").symlink_to("self")
     (home / ".web.creating").symlink_to(".web.creating")
     delete(home, "web")
-    assert names(home) == []
+    assert instance_names(home) == []
     assert [each.name for each in home.glob(".*")] == []
     for name in ("self", "here"):
         delete(home, name)
@@ -139,7 +139,7 @@ def test_a_delete_that_failed_is_finished_by_the_next(home: Path) -> None:
             delete(home, "web")
     finally:
         subprocess.run(["umount", str(left / "kept")], check=True)
-    assert names(home) == []
+    assert instance_names(home) == []
     delete(home, "web")
     assert not left.exists()
 
@@ -147,7 +147,7 @@ def test_a_delete_that_failed_is_finished_by_the_next(home: Path) -> None:
 def test_foreign_folders_are_no_instances(home: Path) -> None:
     (home / "lost+found").mkdir(mode=0o700)
     (home / "web.yaml").touch()
-    assert names(home) == ["web"]
+    assert instance_names(home) == ["web"]
     prune_cache(home, HOST, keep_referred=True)
     assert orphans(home, HOST) == []
 
@@ -187,7 +187,7 @@ def test_a_disk_whose_base_is_gone_keeps_everything_and_is_named(home: Path) -> 
 def test_a_home_that_may_not_be_read_is_told(home: Path) -> None:
     home.chmod(0o700)
     with as_nobody(), pytest.raises(InstanceError, match=r"LIMA_HOME: .* cannot be read: Permission denied"):
-        names(home)
+        instance_names(home)
 
 
 def test_a_folder_on_path_that_may_not_be_read_has_no_commands(

@@ -15,8 +15,8 @@ from callao.config import dump
 from callao.errors import CallaoError, InstanceBroken, InstanceError
 from callao.host import Host, HostUser
 from callao.instances import InstancePaths, Runtime, inspect
-from callao.instances.files import write_json
-from callao.instances.process import identify
+from callao.instances.process_identity import identify
+from callao.instances.records import write_json
 from callao.lifecycle.mounts import MountOutcome, MountRequest, ensure_mount, mounts_of
 
 

@@ -147,8 +147,8 @@ def test_an_interrupted_run_removes_no_layer_of_a_machine(
     import os
 
     from callao.instances import Runtime
-    from callao.instances.files import write_json
-    from callao.instances.process import identify
+    from callao.instances.process_identity import identify
+    from callao.instances.records import write_json
 
     me = identify(os.getpid())
     write_json(paths.runtime, Runtime(agent=me, driver=me, ready=True))

@@ -169,8 +169,8 @@ def test_a_disk_that_another_machine_has_is_not_touched(home: Path) -> None:
     import os
 
     from callao.instances import Runtime
-    from callao.instances.files import write_json
-    from callao.instances.process import identify
+    from callao.instances.process_identity import identify
+    from callao.instances.records import write_json
 
     take(home, "a")
     me = identify(os.getpid())

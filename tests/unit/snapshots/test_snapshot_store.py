@@ -9,7 +9,7 @@ import pytest
 
 from callao.errors import ConfigError, SnapshotError
 from callao.instances import InstancePaths
-from callao.instances.files import write_json
+from callao.instances.records import write_json
 from callao.snapshots import Snapshot, check_snapshot_name, differences, find, listed, size
 
 WORDS = ("-version", "7.2", "-smp", "2", "-device", "a", "-device", "b", "-nodefaults")

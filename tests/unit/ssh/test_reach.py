@@ -14,7 +14,7 @@ import pytest
 from support.sshd import Box, Sshd, free_port, keygen, proxied_reach
 
 from callao.instances import InstancePaths
-from callao.instances.present import foreign_reach
+from callao.instances.status import limactl_reach
 from callao.reach import Reach, from_fields
 from callao.ssh import Client, banner, end
 
@@ -82,4 +82,4 @@ def test_runtime_json_keeps_it(reach: Reach) -> None:
 )
 def test_what_lima_wrote_is_understood(tmp_path: Path, text: str, found: Reach | None) -> None:
     (tmp_path / "ssh.config").write_text(text)
-    assert foreign_reach(InstancePaths(tmp_path)) == found
+    assert limactl_reach(InstancePaths(tmp_path)) == found

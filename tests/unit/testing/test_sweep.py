@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from callao.instances.files import write_json
-from callao.instances.process import Identity
+from callao.instances.process_identity import ProcessIdentity
+from callao.instances.records import write_json
 from callao.testing.home import claim, link_cache, sweep
 
-GONE = Identity(pid=1, started=1, boot="an earlier one")
+GONE = ProcessIdentity(pid=1, started=1, boot="an earlier one")
 SWEEP = (
     "import sys; from pathlib import Path; from callao.testing.home import sweep; sweep(Path(sys.argv[1]))"
 )

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def instances(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Names of instances."""
     from callao.host import lima_home
-    from callao.instances import names
+    from callao.instances import instance_names
 
     with contextlib.suppress(CallaoError, OSError):
-        return [name for name in names(lima_home()) if name.startswith(begun)]
+        return [name for name in instance_names(lima_home()) if name.startswith(begun)]
     return []
 
 

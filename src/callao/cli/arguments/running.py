@@ -7,7 +7,7 @@ from typing import Protocol
 
 from callao.errors import InstanceError
 from callao.instances.paths import InstancePaths, ssh_alias
-from callao.instances.present import Status, must_not_be_paused
+from callao.instances.status import Status, must_not_be_paused
 from callao.ssh.target import Target
 
 

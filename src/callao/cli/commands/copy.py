@@ -17,7 +17,7 @@ from callao.cli.parsing.syntax import Argument, Option, Syntax, UsageError
 from callao.cli.session import Session
 from callao.errors import CallaoError
 from callao.instances.index import indexed_instance
-from callao.instances.present import names
+from callao.instances.status import instance_names
 from callao.ssh.target import Target
 
 SYNTAX = Syntax(
@@ -58,7 +58,7 @@ def run(run: Session, recursive: bool, verbose: bool, backend: str, places: tupl
     """
     if len(places) < 2:
         raise UsageError("Give at least a source and a target.")
-    every = [parse(place, names(run.home)) for place in places]
+    every = [parse(place, instance_names(run.home)) for place in places]
     clients = {
         each.instance: ssh_to_running(indexed_instance(each.instance, run.home))
         for each in every

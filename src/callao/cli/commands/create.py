@@ -47,7 +47,7 @@ def new(
     :raises CallaoError: when there is one of that name already.
     """
     from callao.cli.arguments.overrides import apply_flags
-    from callao.instances import names
+    from callao.instances import instance_names
     from callao.offline import network_access_of_environment
     from callao.templates import resolve, resolve_text
 
@@ -60,7 +60,7 @@ def new(
     chosen = name or ("" if reference == "-" else instance_name(resolved))
     if not chosen:
         raise CallaoError("--name: is needed with a template from standard input.")
-    if chosen in names(run.home):
+    if chosen in instance_names(run.home):
         raise CallaoError(
             f"instance {chosen!r} exists already.",
             hint=f"Start it with 'callao start {chosen}', or choose another --name.",

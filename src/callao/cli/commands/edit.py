@@ -21,7 +21,7 @@ from callao.cli.session import Session, session, tell, warn, warn_all
 from callao.config import Config
 from callao.errors import CallaoError, ConfigError, InstanceOvertaken
 from callao.instances import Instance
-from callao.instances.broken import usable
+from callao.instances.broken import require_config
 
 _SUFFIX = ".lima.yaml"
 """So that the editor's schema association finds it, see docs/lima-yaml.md."""
@@ -54,7 +54,7 @@ def command(instance: str, **flags: Any) -> None:
     from callao.cli.arguments.overrides import any_given, apply_flags
 
     if any_given(flags):
-        usable(found, f"Mend it in an editor: callao edit {instance}")
+        require_config(found, f"Mend it in an editor: callao edit {instance}")
         if ensure_instance(
             run, found.name, "present", restart="never", amend=lambda document: apply_flags(document, flags)
         ):

@@ -32,7 +32,7 @@ def _of_instance(run: Session, name: str) -> dict[str, Any]:
     from callao.hostagent.api import routes
     from callao.hostagent.api.client import call
     from callao.instances.index import indexed_instance
-    from callao.instances.present import Status
+    from callao.instances.status import Status
 
     found = indexed_instance(name, run.home)
     facts = {"name": name, "status": found.status.value, "dir": str(found.dir)}

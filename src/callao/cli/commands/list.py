@@ -9,9 +9,9 @@ from callao.cli.parsing.syntax import Argument, Option, Syntax, UsageError
 from callao.cli.session import Session, tell, warn
 from callao.cli.terminal.output import echo, show_all, show_table
 from callao.config.sizes import format_size
-from callao.instances.broken import broken
+from callao.instances.broken import broken_error
 from callao.instances.index import IndexedInstance, indexed_instances
-from callao.instances.present import Status
+from callao.instances.status import Status
 
 SYNTAX = Syntax(
     "list",
@@ -92,11 +92,11 @@ def _table(run: Session, found: list[IndexedInstance], columns: tuple[str, ...],
     show_table([columns, *([_cell(each, column) for column in columns] for each in found)])
     for each in found:
         if each.status is Status.BROKEN:
-            warn(str(broken(each.name, each.errors)))
+            warn(str(broken_error(each.name, each.errors)))
 
 
 def _cell(each: IndexedInstance, column: str) -> str:
-    facts = each.facts
+    config = each.config
     match column:
         case "NAME":
             return each.name
@@ -105,15 +105,15 @@ def _cell(each: IndexedInstance, column: str) -> str:
         case "SSH":
             return each.reach.label if each.reach else "-"
         case "VMTYPE":
-            return facts.vm_type or "-"
+            return config.vm_type or "-"
         case "ARCH":
-            return facts.arch or "-"
+            return config.arch or "-"
         case "CPUS":
-            return str(facts.cpus or "-")
+            return str(config.cpus or "-")
         case "MEMORY":
-            return format_size(facts.memory) if facts.memory else "-"
+            return format_size(config.memory) if config.memory else "-"
         case "DISK":
-            return format_size(facts.disk) if facts.disk else "-"
+            return format_size(config.disk) if config.disk else "-"
         case "DIR":
             return str(each.dir)
         case "PROTECTED":

@@ -13,7 +13,7 @@ from callao.cli.arguments.running import ssh_to_running
 from callao.cli.parsing.syntax import Argument, Option, Syntax
 from callao.cli.session import Session, tell
 from callao.instances.index import IndexedInstance, indexed_instance
-from callao.instances.present import Status
+from callao.instances.status import Status
 
 SYNTAX = Syntax(
     "shell",
@@ -96,7 +96,7 @@ def _shared(found: IndexedInstance) -> str | None:
         here = Path.cwd()
     except FileNotFoundError:  # it was removed under us
         return None
-    for location, mount_point in sorted(found.facts.shares, key=lambda each: len(each[0]), reverse=True):
+    for location, mount_point in sorted(found.config.shares, key=lambda each: len(each[0]), reverse=True):
         for place in (Path(location), Path(os.path.realpath(location))):
             if here.is_relative_to(place):
                 return str(PurePosixPath(mount_point) / here.relative_to(place))

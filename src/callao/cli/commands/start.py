@@ -34,10 +34,10 @@ def command(instance: str | None, name: str | None, timeout: float, **flags: Any
       callao start --name web debian-13 makes and starts it
       callao start template:docker      the same, named "docker"
     """
-    from callao.instances import names
+    from callao.instances import instance_names
 
     run = session()
-    existing = names(run.home)
+    existing = instance_names(run.home)
     wanted = name or instance or DEFAULT
     if wanted in existing and (name is None or instance is None):
         _start(run, wanted, flags, timeout)

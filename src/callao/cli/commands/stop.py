@@ -7,8 +7,8 @@ from callao.cli.arguments.existing import DEFAULT
 from callao.cli.parsing.syntax import Argument, Option, Syntax
 from callao.cli.session import Session, tell, warn
 from callao.cli.terminal.stages import Stages
-from callao.instances.lock import PATIENCE
-from callao.instances.present import existing
+from callao.instances.lock import DEFAULT_TIMEOUT
+from callao.instances.status import existing_paths
 from callao.lifecycle.off import switch_off
 
 SYNTAX = Syntax(
@@ -25,11 +25,11 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
     """
     names = instances or (DEFAULT,)
     for name in names:
-        existing(name, run.home)
+        existing_paths(name, run.home)
     for name in names:
         with Stages(run, f"stopping {name}") as stages:
             stopped = switch_off(
-                name, run.home, force=force, timeout=PATIENCE, notice=warn, passed=stages.passed
+                name, run.home, force=force, timeout=DEFAULT_TIMEOUT, notice=warn, passed=stages.passed
             )
         if stopped:
             tell("stopping", mark="✓ ", fg="green")

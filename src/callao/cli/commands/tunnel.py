@@ -81,11 +81,11 @@ def _open(instance: str, target: Target, socks_port: int, *, foreground: bool) -
 
 
 def _show(run: Session, instance: str | None) -> None:
-    from callao.instances import names
+    from callao.instances import instance_names
     from callao.ssh.tunnel import tunnels
 
     rows = [("INSTANCE", "PROXY", "PID")]
-    for name in names(run.home) if instance is None else [instance]:
+    for name in instance_names(run.home) if instance is None else [instance]:
         try:
             target = ssh_to_running(existing_instance(run, name))
         except CallaoError:

@@ -12,7 +12,7 @@ import time
 
 import psutil
 
-from callao.instances.process import Identity, alive
+from callao.instances.process_identity import ProcessIdentity, alive
 
 _LOOK = 1.0
 """Seconds that the machine is watched for."""
@@ -24,7 +24,7 @@ _PATIENCE = 30.0
 """Seconds after which a machine that does not rest is taken as it is."""
 
 
-def come_to_rest(hypervisor: Identity) -> None:
+def come_to_rest(hypervisor: ProcessIdentity) -> None:
     """Wait until the process takes next to no CPU; one that has gone is not waited for."""
     deadline = time.monotonic() + _PATIENCE
     with contextlib.suppress(psutil.NoSuchProcess):

@@ -19,7 +19,7 @@ from callao.hostagent.api.answers import EmptyAnswer
 from callao.hostagent.api.quiescence import come_to_rest
 from callao.hostagent.mounts.shares import Shares
 from callao.hostagent.nics.nics import Nics
-from callao.instances.process import identify
+from callao.instances.process_identity import identify
 from callao.snapshots import Bound, refuse_unkept, sweep, sweep_disk
 from callao.ssh import Client
 

@@ -12,7 +12,7 @@ from callao.hostagent import journal
 from callao.hostagent.boot.guest_identity import RestoredGuest
 from callao.hostagent.boot.probes import check_probe
 from callao.hostagent.boot.readiness import await_booted, await_return
-from callao.instances import TakeUp
+from callao.instances import ResumeState
 
 if TYPE_CHECKING:
     from callao.hostagent.running import Running
@@ -64,7 +64,7 @@ async def _log_in(running: Running, deadline: float) -> None:
     )
 
 
-async def _go_on(running: Running, take_up: TakeUp) -> None:
+async def _go_on(running: Running, take_up: ResumeState) -> None:
     """Let the machine run on; one that is a copy is told who it is before anybody can reach it."""
     machine, started = running.machine, running.started
     assert isinstance(machine, StateSaver)

@@ -13,8 +13,8 @@ from callao.errors import DriverError, PortTaken
 from callao.events import Event, EventState, Reporter, Stage
 from callao.hostagent.disks import taken
 from callao.hostagent.mounts.devices import device_share, refuse_missing
-from callao.instances import InstancePaths, MachineLayout, Record, TakeUp
-from callao.instances.files import read_json
+from callao.instances import InstancePaths, MachineLayout, Record, ResumeState
+from callao.instances.records import read_json
 from callao.ports import any_free, is_free, named_ports, static_forwards, unavailable_reason
 from callao.reach import LOOPBACK, Reach
 
@@ -45,7 +45,7 @@ async def start_machine(
     paths: InstancePaths,
     config: Config,
     last_port: int,
-    take_up: TakeUp | None,
+    take_up: ResumeState | None,
     report: Reporter,
 ) -> StartedMachine:
     """Start the hypervisor.
@@ -85,7 +85,7 @@ def _boot_of(
     config: Config,
     reach: Reach,
     forwards: tuple[Forward, ...],
-    take_up: TakeUp | None,
+    take_up: ResumeState | None,
 ) -> Boot:
     """A boot with every device from the start, or the take-up of a state, which gets its shares later, and
     its disks, where it is the state of another machine.

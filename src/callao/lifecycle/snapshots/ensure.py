@@ -13,7 +13,7 @@ from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Instance, Status, inspect
 from callao.instances import summary as summary_of
-from callao.instances.broken import usable
+from callao.instances.broken import require_config
 from callao.lifecycle.snapshots import operations
 from callao.lifecycle.threads import for_threads
 from callao.snapshots import Snapshot, check_snapshot_name, find, listed, summary
@@ -77,7 +77,7 @@ def ensure_snapshot(
         if not check and state is not SnapshotState.ABSENT:
             raise
         return _without_instance(request.name, state)
-    usable(instance)
+    require_config(instance)
     there = _there(instance, request.name)
     place: Summary = {"home": home, "host": host, "timeout": request.timeout}
     match state:

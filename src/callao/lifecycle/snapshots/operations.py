@@ -14,12 +14,12 @@ from callao.drivers import Driver, driver_for
 from callao.errors import AgentError, InstanceError, SnapshotError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
-from callao.instances import Instance, TakeUp, inspect
-from callao.instances.broken import usable
-from callao.instances.files import write_json
+from callao.instances import Instance, ResumeState, inspect
+from callao.instances.broken import require_config
 from callao.instances.lock import instance_lock
-from callao.instances.present import must_not_be_paused
-from callao.instances.store import living
+from callao.instances.records import write_json
+from callao.instances.status import must_not_be_paused
+from callao.instances.store import read_processes
 from callao.lifecycle.halt import cut_off
 from callao.lifecycle.leftovers import clear_stale
 from callao.lifecycle.snapshots.disks import leave_disks, refuse_return, return_disks, sweep_all
@@ -37,7 +37,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
     check_snapshot_name(snapshot)
     with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
-        config = usable(instance)
+        config = require_config(instance)
         paths = instance.paths
         if (paths.snapshots / snapshot).exists():
             raise SnapshotError(
@@ -88,7 +88,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
     """
     with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
-        config = usable(instance)
+        config = require_config(instance)
         paths = instance.paths
         driver = driver_for(config.vm_type)
         found = find(paths, snapshot)
@@ -134,10 +134,10 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
             shutil.rmtree(away)
         except OSError as error:
             raise InstanceError(f"snapshot {snapshot!r} of {name!r} cannot be removed: {error}.") from error
-        _free_layers(instance, disks, driver_for(usable(instance).vm_type))
+        _free_layers(instance, disks, driver_for(require_config(instance).vm_type))
 
 
-def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
+def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> ResumeState:
     """:raises SnapshotError: when the machine would be another than the one that was saved."""
     assert instance.config is not None
     assert snapshot.bound is not None
@@ -150,7 +150,7 @@ def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> TakeUp:
             hint="Make it what it was then, or delete the snapshot.",
         )
     folder = instance.paths.snapshots / snapshot.name
-    return TakeUp(folder=str(folder), shape=bound.shape, shared_memory=True, disks=bound.disks)
+    return ResumeState(folder=str(folder), shape=bound.shape, shared_memory=True, disks=bound.disks)
 
 
 def _copy(file: Path, folder: Path) -> None:
@@ -160,7 +160,7 @@ def _copy(file: Path, folder: Path) -> None:
 
 def _free_layers(instance: Instance, disks: Collection[str], driver: Driver) -> None:
     """Remove the layers of its disks that nobody needs; where the host agent cannot be asked, they stay."""
-    if not any(living(instance.paths)):
+    if not any(read_processes(instance.paths)):
         sweep_all(instance.paths, disks, driver)
         return
     from callao.hostagent.api import routes

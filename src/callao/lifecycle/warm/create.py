@@ -23,8 +23,8 @@ from callao.errors import CallaoError, InstanceError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.images import Fetched
-from callao.instances import Desired, Instance, InstancePaths, MachineLayout, Record, TakeUp, inspect
-from callao.instances.files import read_json
+from callao.instances import Desired, Instance, InstancePaths, MachineLayout, Record, ResumeState, inspect
+from callao.instances.records import read_json
 from callao.lifecycle.bases import settle_bases
 from callao.lifecycle.create import Beginning, create
 from callao.lifecycle.delete import delete
@@ -47,7 +47,7 @@ _OWN = frozenset({
 
 def create_warm(
     wanted: Desired, *, home: Path, host: Host, access: NetworkAccess, timeout: float, report: Reporter
-) -> TakeUp | None:
+) -> ResumeState | None:
     """Create the instance; as one that boots, with a notice, where it cannot be warm.
 
     :returns: what its start goes on from; None for a boot.
@@ -99,7 +99,7 @@ def _obstacle(wanted: Desired, host: Host) -> str:
 
 def _warm(
     wanted: Desired, *, home: Path, host: Host, access: NetworkAccess, timeout: float, report: Reporter
-) -> TakeUp:
+) -> ResumeState:
     config = wanted.config
     image = image_of(config, home=home, access=access, report=report, timeout=timeout)
     entry = WarmEntry(home, _key(config, image, home))
@@ -129,7 +129,7 @@ def _warm(
     if found is None:
         keep_within(home, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
-    return TakeUp(folder=str(entry.folder), shape=record.bound.shape, shared_memory=shared)
+    return ResumeState(folder=str(entry.folder), shape=record.bound.shape, shared_memory=shared)
 
 
 def _prepare(

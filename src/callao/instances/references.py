@@ -9,16 +9,20 @@ from pathlib import Path
 from callao.config import load
 from callao.errors import CallaoError
 from callao.instances.paths import InstancePaths
-from callao.instances.present import names
+from callao.instances.status import instance_names
 
 
-def instances_that_list(name: str, home: Path, field: str, name_of: Callable[[object], object]) -> list[str]:
+def instances_referring_to(
+    name: str, home: Path, field: str, name_of: Callable[[object], object]
+) -> list[str]:
     """The instances in whose lima.yaml an entry of a list names it, as far as that can be read.
 
     :param field: the list, as ``networks``.
     :param name_of: returns the name in an entry.
     """
-    return [each for each in names(home) if name in map(name_of, _entries(home / each, name, field))]
+    return [
+        each for each in instance_names(home) if name in map(name_of, _entries(home / each, name, field))
+    ]
 
 
 def _entries(folder: Path, wanted: str, field: str) -> list[object]:

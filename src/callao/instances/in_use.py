@@ -15,21 +15,23 @@ _WRITE_LOCKS = (101, 3)
 1 to 3 are those to write and to resize it (QEMU's block/file-posix.c and include/block/block-common.h)."""
 
 
-def must_be_unused(paths: InstancePaths, what: str) -> None:
+def must_be_unused(paths: InstancePaths, operation: str) -> None:
     """For what would pull the disk or the sockets from under a machine.
 
-    :param what: what is to be done to the instance, as in "deleted".
+    :param operation: what is to be done to the instance, as in "deleted".
     :raises InstanceError: when a process writes its disk, or a host agent answers.
     """
-    if answers(paths.ha_sock):
-        raise _refused(paths, what, f"a host agent that no pid file names answers on {paths.ha_sock}")
+    if is_listening(paths.ha_sock):
+        raise _refused(paths, operation, f"a host agent that no pid file names answers on {paths.ha_sock}")
     for disk in (paths.disk, paths.dir / "diffdisk"):
-        if is_written(disk):
-            writers = ", ".join(_users(disk)) or "a process of another user"
-            raise _refused(paths, what, f"its disk {disk} is written by {writers}, which no pid file names")
+        if is_open_for_writing(disk):
+            writers = ", ".join(_writers(disk)) or "a process of another user"
+            raise _refused(
+                paths, operation, f"its disk {disk} is written by {writers}, which no pid file names"
+            )
 
 
-def answers(sock: Path) -> bool:
+def is_listening(sock: Path) -> bool:
     """Whether somebody listens on a socket."""
     if not sock.exists():
         return False
@@ -46,7 +48,7 @@ def answers(sock: Path) -> bool:
     return True
 
 
-def is_written(disk: Path) -> bool:
+def is_open_for_writing(disk: Path) -> bool:
     """Whether a QEMU has the image open to write to it; only Linux can tell."""
     return system.write_locked(disk, *_WRITE_LOCKS)
 
@@ -58,7 +60,7 @@ def _refused(paths: InstancePaths, what: str, why: str) -> InstanceError:
     )
 
 
-def _users(disk: Path) -> Iterator[str]:
+def _writers(disk: Path) -> Iterator[str]:
     """The processes of ours that have a file open, as "NAME (pid N)"."""
     for pid in system.openers(disk):
         yield f"{Path(system.arguments(pid)[0]).name} (pid {pid})"

@@ -15,7 +15,7 @@ from callao.errors import InstanceError
 from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths, inspect
-from callao.instances.inuse import is_written, must_be_unused
+from callao.instances.in_use import is_open_for_writing, must_be_unused
 from callao.lifecycle.delete import delete
 from callao.lifecycle.leftovers import clear_stale
 from callao.lifecycle.preconditions import must_be_stopped
@@ -57,7 +57,7 @@ def test_a_disk_that_is_written_is_nobody_elses(paths: InstancePaths) -> None:
 
 def test_a_disk_that_is_only_read_is_free(paths: InstancePaths) -> None:
     with opened(paths.disk, "-r"):
-        assert not is_written(paths.disk)
+        assert not is_open_for_writing(paths.disk)
 
 
 def test_a_host_agent_that_answers_keeps_its_instance(paths: InstancePaths) -> None:

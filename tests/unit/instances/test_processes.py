@@ -14,8 +14,15 @@ import msgspec
 import pytest
 
 from callao.instances import Runtime
-from callao.instances.files import read_json, write_json
-from callao.instances.process import Identity, alive, from_pid_file, identify, terminate, wait_gone
+from callao.instances.process_identity import (
+    ProcessIdentity,
+    alive,
+    from_pid_file,
+    identify,
+    terminate,
+    wait_gone,
+)
+from callao.instances.records import read_json, write_json
 
 
 def sleeper() -> subprocess.Popen[bytes]:
@@ -91,11 +98,11 @@ def test_a_step_of_the_clock_makes_nobody_somebody_else(tmp_path: Path, seconds:
         (tmp_path / "stat").write_text(said.replace(f"btime {booted}", f"btime {booted + seconds}"))
         code = (
             "import sys, psutil; from pathlib import Path\n"
-            "from callao.instances.files import read_json\n"
-            "from callao.instances.process import Identity, alive, from_pid_file\n"
+            "from callao.instances.records import read_json\n"
+            "from callao.instances.process_identity import ProcessIdentity, alive, from_pid_file\n"
             "folder = Path(sys.argv[1])\n"
-            "print(int(psutil.boot_time()), alive(read_json(folder / 'it', Identity)),\n"
-            "      from_pid_file(folder / 'pid') == read_json(folder / 'it', Identity))\n"
+            "print(int(psutil.boot_time()), alive(read_json(folder / 'it', ProcessIdentity)),\n"
+            "      from_pid_file(folder / 'pid') == read_json(folder / 'it', ProcessIdentity))\n"
         )
         script = 'mount --bind "$1/stat" /proc/stat && exec "$2" -c "$3" "$1"'
         argv = ["unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path), sys.executable, code]
@@ -125,13 +132,13 @@ def test_a_pid_file_that_a_step_of_the_clock_made_older_is_believed_of_who_names
 
 def test_a_later_process_with_the_same_pid_is_somebody_else() -> None:
     me = identify(os.getpid())
-    assert not alive(Identity(pid=me.pid, started=me.started - 60))
+    assert not alive(ProcessIdentity(pid=me.pid, started=me.started - 60))
 
 
 def test_somebody_else_is_never_signalled() -> None:
     with sleeper() as process:
         identity = identify(process.pid)
-        terminate(Identity(pid=identity.pid, started=identity.started - 60), signal.SIGKILL)
+        terminate(ProcessIdentity(pid=identity.pid, started=identity.started - 60), signal.SIGKILL)
         time.sleep(0.05)
         assert process.poll() is None
         process.kill()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from callao.instances.alive import alive, found, named_by, terminate, wait_gone
+from callao.instances.processes import alive, process_from_pid_file, process_of, terminate, wait_gone
 
-__all__ = ["Identity", "alive", "from_pid_file", "identify", "terminate", "wait_gone"]
+__all__ = ["ProcessIdentity", "alive", "from_pid_file", "identify", "terminate", "wait_gone"]
 
 
-class Identity(msgspec.Struct, frozen=True):
+class ProcessIdentity(msgspec.Struct, frozen=True):
     """A process, told apart from a later one with the same pid, whatever happens to the host's clock.
 
     :param started: on the kernel's own clock, see :func:`callao.system.linux.start_ticks`.
@@ -24,15 +24,15 @@ class Identity(msgspec.Struct, frozen=True):
     boot: str = ""
 
 
-def identify(pid: int) -> Identity:
+def identify(pid: int) -> ProcessIdentity:
     """The identity of a living process.
 
     :raises ProcessLookupError: when there is none.
     """
-    return Identity(*found(pid))
+    return ProcessIdentity(*process_of(pid))
 
 
-def from_pid_file(path: Path) -> Identity | None:
-    """Whom a pid file names, see :func:`callao.instances.alive.named_by`."""
-    process = named_by(path)
-    return None if process is None else Identity(*process)
+def from_pid_file(path: Path) -> ProcessIdentity | None:
+    """Whom a pid file names, see :func:`callao.instances.processes.process_from_pid_file`."""
+    process = process_from_pid_file(path)
+    return None if process is None else ProcessIdentity(*process)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processes asked after, signalled and awaited, each told apart from a later one with the same pid.
 
-What a quick command imports: nothing here needs msgspec, see :mod:`callao.instances.process`.
+What a quick command imports: nothing here needs msgspec, see :mod:`callao.instances.process_identity`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _FILE_SLACK = 2.0
 """Seconds by which a pid file may seem older than its process: the two are counted by two clocks."""
 
 
-class Known(Protocol):
-    """What tells a process apart: see :class:`callao.instances.process.Identity`."""
+class ProcessLike(Protocol):
+    """What tells a process apart: see :class:`callao.instances.process_identity.ProcessIdentity`."""
 
     @property
     def pid(self) -> int: ...
@@ -39,7 +39,7 @@ class Process(NamedTuple):
     boot: str = ""
 
 
-def found(pid: int) -> Process:
+def process_of(pid: int) -> Process:
     """The living process that has the pid now.
 
     :raises ProcessLookupError: when there is none.
@@ -50,7 +50,7 @@ def found(pid: int) -> Process:
     return Process(pid, started, system.boot_id())
 
 
-def named_by(path: Path) -> Process | None:
+def process_from_pid_file(path: Path) -> Process | None:
     """Whom a pid file of an instance's folder names, if that process can have written it.
 
     It is no younger than the file; or it is for this instance by its command line, since after a step of the
@@ -59,22 +59,22 @@ def named_by(path: Path) -> Process | None:
     try:
         pid = int(path.read_text().strip())
         written = path.stat().st_mtime
-        process = found(pid)
+        process = process_of(pid)
     except (OSError, ValueError, OverflowError):
         return None
-    if system.epoch(process.started) <= written + _FILE_SLACK or _is_for(pid, path.parent):
+    if system.epoch(process.started) <= written + _FILE_SLACK or _command_names_folder(pid, path.parent):
         return process
     return None
 
 
-def alive(process: Known | None) -> bool:
+def alive(process: ProcessLike | None) -> bool:
     """Whether exactly this process lives; a zombie does not."""
     if process is None or system.start_ticks(process.pid) != process.started:
         return False
     return process.boot == system.boot_id()
 
 
-def terminate(process: Known | None, sig: signal.Signals) -> None:
+def terminate(process: ProcessLike | None, sig: signal.Signals) -> None:
     """Signal exactly this process; nothing happens when it is gone.
 
     :raises PermissionError: when it is another user's.
@@ -83,12 +83,12 @@ def terminate(process: Known | None, sig: signal.Signals) -> None:
         system.send(process.pid, sig, lambda: alive(process))
 
 
-def wait_gone(process: Known | None, seconds: float) -> bool:
+def wait_gone(process: ProcessLike | None, seconds: float) -> bool:
     """Wait until the process is gone; False when it outlived ``seconds``."""
     return process is None or system.wait_ended(process.pid, seconds, lambda: alive(process))
 
 
-def _is_for(pid: int, folder: Path) -> bool:
+def _command_names_folder(pid: int, folder: Path) -> bool:
     """Whether a command line names the instance's folder, or is our host agent's for that name."""
     words = system.arguments(pid)
     if "callao.hostagent" in words and folder.name in words:

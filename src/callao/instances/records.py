@@ -11,7 +11,7 @@ import msgspec
 
 from callao.atomic import write_file
 from callao.instances.machine_layout import MachineLayout
-from callao.instances.process import Identity
+from callao.instances.process_identity import ProcessIdentity
 from callao.reach import LOOPBACK, Reach
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Whether memory that the guest frees goes back to the host at once; not where copies will map it."""
 
 
-class TakeUp(msgspec.Struct, frozen=True, kw_only=True):
+class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
     """take-up.json: the saved state that the next start goes on from."""
 
     folder: str
@@ -60,8 +60,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """runtime.json: the last start. Its processes are believed only while they live."""
 
-    agent: Identity
-    driver: Identity | None = None
+    agent: ProcessIdentity
+    driver: ProcessIdentity | None = None
     ssh_port: int = 0
     """With the next two, the :class:`callao.reach.Reach` of the guest's sshd; 0 until it is known."""
     ssh_address: str = LOOPBACK

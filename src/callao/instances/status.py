@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from callao.config.names import check_name, is_instance_name
 from callao.errors import InstanceError, InstanceNotFound, InstanceProtected
-from callao.instances.alive import Known, Process, alive, named_by
 from callao.instances.paths import InstancePaths
+from callao.instances.processes import Process, ProcessLike, alive, process_from_pid_file
 from callao.reach import LOOPBACK, Reach, from_fields
 
-K = TypeVar("K", bound=Known)
+K = TypeVar("K", bound=ProcessLike)
 
 
 class Status(enum.StrEnum):
@@ -27,7 +27,7 @@ class Status(enum.StrEnum):
     BROKEN = "Broken"
 
 
-class Running(NamedTuple):
+class LiveProcesses(NamedTuple):
     """The host agent and the hypervisor, as far as they live; ``reach`` is None while there is no agent."""
 
     agent: Process | None
@@ -35,14 +35,14 @@ class Running(NamedTuple):
     reach: Reach | None = None
 
 
-def names(home: Path) -> list[str]:
+def instance_names(home: Path) -> list[str]:
     """The instances under ``home``, sorted, without the folders of Lima's and our own housekeeping, and
     without those of a name that no instance can have, as ``lost+found``.
 
     :raises InstanceError: when the home cannot be read.
     """
     try:
-        entries = [entry.name for entry in home.iterdir() if is_folder(entry)]
+        entries = [entry.name for entry in home.iterdir() if is_directory(entry)]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
@@ -50,17 +50,17 @@ def names(home: Path) -> list[str]:
     return sorted(name for name in entries if is_instance_name(name))
 
 
-def is_folder(path: Path) -> bool:
+def is_directory(path: Path) -> bool:
     """pathlib's own question fails where we may not look."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def is_there(path: Path) -> bool:
+def path_exists(path: Path) -> bool:
     """The same of any file."""
     return os.path.exists(path)  # noqa: PTH110
 
 
-def existing(name: str, home: Path) -> InstancePaths:
+def existing_paths(name: str, home: Path) -> InstancePaths:
     """The instance's folder.
 
     :raises ConfigError: when ``name`` cannot be a name.
@@ -68,22 +68,22 @@ def existing(name: str, home: Path) -> InstancePaths:
     """
     check_name(name)
     paths = InstancePaths(home / name)
-    if not is_folder(paths.dir):
-        known = ", ".join(names(home)) or "none"
+    if not is_directory(paths.dir):
+        known = ", ".join(instance_names(home)) or "none"
         raise InstanceNotFound(f"instance {name!r} does not exist in {home} (existing: {known}).")
     return paths
 
 
-def running(paths: InstancePaths) -> Running:
+def live_processes(paths: InstancePaths) -> LiveProcesses:
     """Who lives, by what a start has written down until now."""
-    said = _written(paths.runtime)
-    wrote, machine = _process(said.get("agent")), _process(said.get("driver"))
-    agent, driver = of_start_or_file(paths, wrote, machine)
-    reach = from_fields(said) if agent == wrote else foreign_reach(paths)
-    return Running(agent, driver, reach if agent is not None else None)
+    recorded = _read_runtime(paths.runtime)
+    recorded_agent, machine = _process(recorded.get("agent")), _process(recorded.get("driver"))
+    agent, driver = recorded_or_from_pid_file(paths, recorded_agent, machine)
+    reach = from_fields(recorded) if agent == recorded_agent else limactl_reach(paths)
+    return LiveProcesses(agent, driver, reach if agent is not None else None)
 
 
-def of_start_or_file(
+def recorded_or_from_pid_file(
     paths: InstancePaths, agent: K | None, driver: K | None
 ) -> tuple[K | Process | None, K | Process | None]:
     """Those that a start of ours wrote down, else those that the pid files name.
@@ -91,7 +91,7 @@ def of_start_or_file(
     Another tool may have started the machine since, as limactl does on the same folder.
     """
     return (
-        agent if alive(agent) else named_by(paths.ha_pid),
+        agent if alive(agent) else process_from_pid_file(paths.ha_pid),
         driver if alive(driver) else _hypervisor(paths),
     )
 
@@ -99,31 +99,31 @@ def of_start_or_file(
 def _hypervisor(paths: InstancePaths) -> Process | None:
     """Found by its pid file, of whichever driver, so that no driver needs to be loaded for it."""
     for path in paths.driver_pids:
-        if is_there(path) and (process := named_by(path)) is not None:
+        if path_exists(path) and (process := process_from_pid_file(path)) is not None:
             return process
     return None
 
 
-def foreign_reach(paths: InstancePaths) -> Reach | None:
+def limactl_reach(paths: InstancePaths) -> Reach | None:
     """The address and port that Lima's own host agent wrote into ssh.config; None where there is no port."""
     try:
         lines = paths.ssh_config.read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
-    said: dict[str, str] = {}
+    options: dict[str, str] = {}
     for line in lines:
         key, _, value = line.strip().partition(" ")
-        said.setdefault(key.lower(), value.strip())
-    port = said.get("port", "")
+        options.setdefault(key.lower(), value.strip())
+    port = options.get("port", "")
     return (
-        Reach(int(port), said.get("hostname", LOOPBACK))
+        Reach(int(port), options.get("hostname", LOOPBACK))
         if port.isdecimal() and 0 < int(port[:6]) < 65536
         else None
     )
 
 
-def standing(
-    paths: InstancePaths, errors: tuple[str, ...], agent: Known | None, driver: Known | None
+def status_of(
+    paths: InstancePaths, errors: tuple[str, ...], agent: ProcessLike | None, driver: ProcessLike | None
 ) -> tuple[Status, tuple[str, ...]]:
     """The status, by what is wrong with lima.yaml and by who lives; with all that is wrong."""
     if driver is not None and agent is None:
@@ -132,10 +132,10 @@ def standing(
         return Status.BROKEN, errors
     if agent is None:
         return Status.STOPPED, errors
-    return Status.PAUSED if driver is not None and is_there(paths.disk_full) else Status.RUNNING, errors
+    return Status.PAUSED if driver is not None and path_exists(paths.disk_full) else Status.RUNNING, errors
 
 
-def paused_words(paths: InstancePaths) -> str:
+def paused_message(paths: InstancePaths) -> str:
     """Why a machine is paused, and what becomes of it."""
     return (
         f"the machine is paused, since the disk that {paths.disk} is on is full. "
@@ -149,31 +149,31 @@ def must_not_be_paused(status: Status, paths: InstancePaths) -> None:
     :raises InstanceError: when its machine is paused for lack of space.
     """
     if status is Status.PAUSED:
-        raise InstanceError(f"instance {paths.name!r}: {paused_words(paths)}")
+        raise InstanceError(f"instance {paths.name!r}: {paused_message(paths)}")
 
 
 def must_be_unprotected(paths: InstancePaths) -> None:
     """:raises InstanceProtected: when it is marked as protected."""
-    if is_there(paths.protected):
+    if path_exists(paths.protected):
         raise InstanceProtected(
             f"instance {paths.name!r} is protected against deletion.",
             hint=f"If you mean it: callao unprotect {paths.name}, or in a task protected: false.",
         )
 
 
-def _written(path: Path) -> dict[str, Any]:
+def _read_runtime(path: Path) -> dict[str, Any]:
     """What runtime.json holds, unchecked; nothing when it is missing or torn."""
     try:
-        said = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def _process(said: object) -> Process | None:
-    if not isinstance(said, dict):
+def _process(value: object) -> Process | None:
+    if not isinstance(value, dict):
         return None
-    pid, started, boot = said.get("pid"), said.get("started"), said.get("boot", "")
+    pid, started, boot = value.get("pid"), value.get("started"), value.get("boot", "")
     if type(pid) is int and type(started) is int and isinstance(boot, str):
         return Process(pid, started, boot)
     return None
