@@ -21,7 +21,7 @@ from callao.cidata.userdata import HEADING, user_data
 from callao.config.schema import Config, MountType, ProvisionMode
 from callao.config.shares import device_mounts, guest_mount
 from callao.errors import ConfigError, Problem
-from callao.guest.pack import zipapp_bytes
+from callao.guest.zipapp import zipapp_bytes
 
 
 def seed_files(seed: Seed) -> dict[str, bytes]:

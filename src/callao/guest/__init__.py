@@ -2,8 +2,8 @@
 """The program that runs inside the guest: it reports listening ports to the host, and carries out what can
 only be done from inside.
 
-Every module but :mod:`callao.guest.pack` runs on the guest's own Python, 3.6 or newer, with the standard
-library alone; hence the quoted annotations. Frames (:mod:`callao.guest.frames`) hold messages
-(:mod:`callao.guest.messages`) and pieces of streams (:mod:`callao.guest.streams.window`). docs/protocols.md
+Every module but :mod:`callao.guest.zipapp` runs on the guest's own Python, 3.6 or newer, with the standard
+library alone; hence the quoted annotations. A frame (:mod:`callao.guest.frames`) holds either a message
+(:mod:`callao.guest.messages`) or data of a stream (:mod:`callao.guest.streams.window`). docs/protocols.md
 describes the protocol.
 """

@@ -10,70 +10,72 @@ import signal
 import time
 from collections.abc import Sequence
 
-from callao.guest.channel import Channel, Work
 from callao.guest.frames import FrameError
-from callao.guest.link import Closed
+from callao.guest.host_connection import GuestState, HostConnection
+from callao.guest.link import LinkClosed
 from callao.guest.log import warn
-from callao.guest.transport import Transport, transport
+from callao.guest.transport import Transport, transport_for
 
-PORT = "/dev/virtio-ports/io.lima-vm.guest_agent.0"
+DEFAULT_PORT = "/dev/virtio-ports/io.lima-vm.guest_agent.0"
 
-PAUSE = 0.1
-"""Seconds after each conversation, however short: nothing that a host does makes this spin."""
+RECONNECT_DELAY = 0.1
+"""Seconds between the end of one connection and the next, so that no host can make this program use all of
+the CPU."""
 
-REST = 1.0
-"""Seconds after what should not have happened."""
+ERROR_DELAY = 1.0
+"""Seconds to wait after an unexpected exception."""
 
-
-DESCRIPTORS = 4096
-"""As many as there may be streams, and some for ourselves; systemd gives 1,024."""
-
-
-class Ended(BaseException):
-    """SIGTERM came. Raised wherever it finds us, so that nothing has to wake up to look for it."""
+MAX_DESCRIPTORS = 4096
+"""Enough for the largest number of streams and for this program's own; systemd's default is 1,024."""
 
 
-def _end(_number: int, _frame: object) -> None:
+class Terminated(BaseException):
+    """SIGTERM or SIGINT was received. The signal handler raises it, so that no loop has to poll a flag."""
+
+
+def _on_signal(_number: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise Ended
+    raise Terminated
 
 
-def serve(hosts: Transport, work: Work) -> None:
-    """One conversation after another."""
+def serve(transport: Transport, state: GuestState) -> None:
+    """Serve one connection of the host after another."""
     while True:
         try:
-            link = hosts.connect()
+            link = transport.connect()
             try:
-                Channel(link, work).run()
+                HostConnection(link, state).run()
             finally:
                 link.close()
-        except Closed:
-            time.sleep(PAUSE)
+        except LinkClosed:
+            time.sleep(RECONNECT_DELAY)
         except FrameError as error:
-            warn(f"the host is not understood: {error}")
-            time.sleep(PAUSE)
+            warn(f"the host broke the protocol: {error}")
+            time.sleep(RECONNECT_DELAY)
         except Exception as error:
             warn(f"{type(error).__name__}: {error}")
-            time.sleep(REST)
+            time.sleep(ERROR_DELAY)
 
 
 def main(argv: "Sequence[str]") -> int:
-    hosts = transport(argv[0] if argv else PORT)
-    work = Work()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    allowed = DESCRIPTORS if most == resource.RLIM_INFINITY else min(most, DESCRIPTORS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    transport = transport_for(argv[0] if argv else DEFAULT_PORT)
+    state = GuestState()
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft_limit = (
+        MAX_DESCRIPTORS if hard_limit == resource.RLIM_INFINITY else min(hard_limit, MAX_DESCRIPTORS)
+    )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit, hard_limit))
     try:
-        signal.signal(signal.SIGTERM, _end)
-        signal.signal(signal.SIGINT, _end)
-        work.exposure.recover()
-        serve(hosts, work)
-    except Ended:
+        signal.signal(signal.SIGTERM, _on_signal)
+        signal.signal(signal.SIGINT, _on_signal)
+        state.exposure.remove_stale_rules()
+        serve(transport, state)
+    except Terminated:
         pass
     finally:
-        work.end()
-        hosts.close()
+        state.close()
+        transport.close()
     return 0
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clock after the host slept or the machine was restored: NTP would take minutes, or refuse."""
+"""Sets the clock after the host was suspended or the machine was restored: NTP would take minutes, or refuse
+so large an offset."""
 
 import sys
 
@@ -9,18 +10,22 @@ import time
 from collections.abc import Callable
 
 TOLERANCE = 1.0
-"""Seconds. What is less is left to NTP; the message itself has taken some of it."""
+"""Seconds. A smaller offset is left to NTP; part of it is the time that the message took."""
 
 
 def step(seconds: float) -> None:
-    """Needs CAP_SYS_TIME. Not in nanoseconds: that function is new in Python 3.7."""
+    """Set the clock; needs CAP_SYS_TIME. clock_settime_ns would be exact, but exists only since Python
+    3.7.
+    """
     time.clock_settime(time.CLOCK_REALTIME, seconds)
 
 
-def follow(
+def synchronize(
     now: object, read: "Callable[[], float]" = time.time, step: "Callable[[float], None]" = step
 ) -> "dict[str, object]":
-    """Set the clock to the host's, in ns since 1970, if it is off. The answer to ``time``."""
+    """Set the clock to ``now``, the host's in ns since 1970, if they differ by more than TOLERANCE. Returns
+    the answer to the message ``time``.
+    """
     if type(now) is not int or now <= 0:
         return {
             "type": "timed",

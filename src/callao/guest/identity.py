@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new identity for a guest that was restored from another machine's memory.
+"""Gives a new identity to a guest that was restored from another machine's memory.
 
-Runs in the guest right after it was restored, before anybody can reach it. It writes what cloud-init
+Runs in the guest right after it was restored, before anybody can connect to it. It writes what cloud-init
 would have written, so that cloud-init has nothing to do at the next boot.
 """
 
@@ -19,54 +19,56 @@ import socket
 import time
 from pathlib import Path
 
-from callao.guest import clock, seed
+from callao.guest import cidata_disk, clock
 
 RNDRESEEDCRNG = 0x5207
-"""ioctl of /dev/urandom, see linux/random.h: take over at once what was written to the pool."""
+"""ioctl of /dev/urandom, see linux/random.h: reseed the generator at once from the entropy pool."""
 
-PATIENCE = 10.0
-"""Seconds for sshd to read its keys again."""
+RELOAD_TIMEOUT = 10.0
+"""Seconds that sshd may take to restart with the new host key."""
 
-_NEEDED = ("hostname", "machine_id", "instance_id", "host_key", "host_key_pub", "entropy")
+_REQUIRED = ("hostname", "machine_id", "instance_id", "host_key", "host_key_pub", "entropy")
 _HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
-_LISTEN = "0A"
-_WORD = re.compile(r"[\w.-]+")
+_TCP_LISTEN = "0A"
+_HOSTS_WORD = re.compile(r"[\w.-]+")
 
 
-def become(message: "dict[str, object]", root: "Path" = Path("/")) -> "dict[str, object]":
-    """Take the identity in the message. The answer has the identity read back, or the error."""
-    said = {"type": "became"}  # type: dict[str, object]
-    lacking = [key for key in _NEEDED if not isinstance(message.get(key), str)]
-    if lacking:
-        return {**said, "error": f"become needs {', '.join(lacking)}"}
-    timed = clock.follow(message.get("now"))
-    if timed.get("error"):
-        return {**said, "error": f"the clock cannot be set: {timed['error']}"}
+def set_identity(message: "dict[str, object]", root: "Path" = Path("/")) -> "dict[str, object]":
+    """Take the identity in the message ``become``. The answer has the identity as read back, or the
+    error.
+    """
+    answer = {"type": "became"}  # type: dict[str, object]
+    missing = [key for key in _REQUIRED if not isinstance(message.get(key), str)]
+    if missing:
+        return {**answer, "error": f"become needs {', '.join(missing)}"}
+    clock_answer = clock.synchronize(message.get("now"))
+    if clock_answer.get("error"):
+        return {**answer, "error": f"the clock cannot be set: {clock_answer['error']}"}
     try:
         add_entropy(base64.b64decode(str(message["entropy"]), validate=True))
-        # Restarting sshd takes longest, so it comes first.
+        # Restarting sshd takes longest, so it is started first.
         replace_host_key(str(message["host_key"]), str(message["host_key_pub"]), root)
-        keeps = sshd_keeps_keys(root)
-        before = listening_on_ssh(root) if keeps else set()
-        servers = reread_keys(root) if keeps else []
-        seed.remount(root)
+        caches_keys = sshd_caches_host_keys(root)
+        before = ssh_listening_sockets(root) if caches_keys else set()
+        servers = reload_sshd(root) if caches_keys else []
+        cidata_disk.remount(root)
         set_hostname(str(message["hostname"]), root)
         set_machine_id(str(message["machine_id"]), root)
         set_instance_id(str(message["instance_id"]), root)
         if servers and before:
-            wait_for_new_listeners(before, root)
+            wait_for_new_sockets(before, root)
     except (OSError, ValueError) as error:
-        return {**said, "error": str(error)}
-    return {**said, **now(root)}
+        return {**answer, "error": str(error)}
+    return {**answer, **read_identity(root)}
 
 
-def now(root: "Path") -> "dict[str, object]":
+def read_identity(root: "Path") -> "dict[str, object]":
     """The machine's identity, read back."""
     return {
         "hostname": socket.gethostname(),
-        "machine_id": read(root / "etc/machine-id"),
-        "instance_id": read(root / "var/lib/cloud/data/instance-id"),
-        "host_key_pub": read(root / f"{_HOST_KEY}.pub"),
+        "machine_id": read_text(root / "etc/machine-id"),
+        "instance_id": read_text(root / "var/lib/cloud/data/instance-id"),
+        "host_key_pub": read_text(root / f"{_HOST_KEY}.pub"),
     }
 
 
@@ -80,40 +82,40 @@ def add_entropy(entropy: bytes, device: str = "/dev/urandom") -> None:
 
 def set_hostname(name: str, root: "Path") -> None:
     before = socket.gethostname()
-    write(root / "etc/hostname", f"{name}\n")
+    write_text(root / "etc/hostname", f"{name}\n")
     hosts = root / "etc/hosts"
     if hosts.exists():
 
         def renamed(word: "re.Match[str]") -> str:
             return name + word[0][len(before) :] if f"{word[0]}.".startswith(f"{before}.") else word[0]
 
-        write(hosts, _WORD.sub(renamed, hosts.read_text()))
+        write_text(hosts, _HOSTS_WORD.sub(renamed, hosts.read_text()))
     socket.sethostname(name)
 
 
 def set_machine_id(identifier: str, root: "Path") -> None:
-    """machine-id(5). journald keeps writing to the folder of the old id: the new one becomes a link to
-    it.
+    """Write machine-id(5). journald keeps writing to the folder of the old id, so the new id becomes a
+    symbolic link to it.
     """
     path = root / "etc/machine-id"
-    before = read(path)
-    write(path, f"{identifier}\n", mode=0o444)
+    before = read_text(path)
+    write_text(path, f"{identifier}\n", mode=0o444)
     dbus = root / "var/lib/dbus/machine-id"
     if dbus.exists() and not dbus.is_symlink():
-        write(dbus, f"{identifier}\n", mode=0o444)
+        write_text(dbus, f"{identifier}\n", mode=0o444)
     for journal in (root / "run/log/journal", root / "var/log/journal"):
         if before and (journal / before).is_dir():
             (journal / identifier).symlink_to(before)
 
 
 def set_instance_id(identifier: str, root: "Path") -> None:
-    """cloud-init then skips the work of a first boot, see its documentation, "Boot stages".
+    """Have cloud-init skip the work of a first boot, see its documentation, "Boot stages".
 
-    Not flushed, which an emulated guest would wait for: after a power failure cloud-init does the work of a
-    first boot once more, as in a new machine.
+    The file is not flushed to the disk, which takes long in an emulated guest. After a power failure
+    cloud-init would do the work of a first boot again, as in a new machine.
     """
     cloud = root / "var/lib/cloud"
-    before = read(cloud / "data/instance-id")
+    before = read_text(cloud / "data/instance-id")
     if not before:
         return
     if before != identifier and (cloud / "instances" / before).is_dir():
@@ -124,19 +126,19 @@ def set_instance_id(identifier: str, root: "Path") -> None:
     link.symlink_to(f"instances/{identifier}")
     for path in (cloud / "data/instance-id", root / "run/cloud-init/.instance-id"):
         if path.exists():
-            write(path, f"{identifier}\n")
+            write_text(path, f"{identifier}\n")
 
 
 def replace_host_key(private: str, public: str, root: "Path") -> None:
-    """sshd_config(5), HostKey."""
-    write(root / _HOST_KEY, private, mode=0o600)
-    write(root / f"{_HOST_KEY}.pub", public.strip() + "\n")
+    """Write the key pair that sshd uses by default, see sshd_config(5), HostKey."""
+    write_text(root / _HOST_KEY, private, mode=0o600)
+    write_text(root / f"{_HOST_KEY}.pub", public.strip() + "\n")
 
 
-def sshd_keeps_keys(root: "Path") -> bool:
-    """Whether sshd reads its host keys only when it starts: since OpenSSH 9.8, which has sshd-session.
+def sshd_caches_host_keys(root: "Path") -> bool:
+    """Whether sshd reads its host keys only when it starts: so since OpenSSH 9.8, which has sshd-session.
 
-    Before that, each connection had a sshd of its own, which read them again.
+    Older versions execute sshd anew for each connection, which reads the keys again.
     """
     try:
         return b"sshd-session" in (root / "usr/sbin/sshd").read_bytes()
@@ -144,57 +146,59 @@ def sshd_keeps_keys(root: "Path") -> bool:
         return True
 
 
-def reread_keys(root: "Path") -> "list[int]":
-    """Restart each sshd by SIGHUP, see sshd(8)."""
-    servers = sshd_listeners(root)
+def reload_sshd(root: "Path") -> "list[int]":
+    """Restart each sshd by SIGHUP, see sshd(8), and return their process ids."""
+    servers = sshd_daemons(root)
     for pid in servers:
         os.kill(pid, signal.SIGHUP)
     return servers
 
 
-def wait_for_new_listeners(before: "set[str]", root: "Path") -> None:
-    """Wait until no socket of ``before``, which answers with the old keys, listens any more."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for_new_sockets(before: "set[str]", root: "Path") -> None:
+    """Wait until sshd listens on new sockets: those in ``before`` still answer with the old key."""
+    deadline = time.monotonic() + RELOAD_TIMEOUT
     while True:
-        after = listening_on_ssh(root)
+        after = ssh_listening_sockets(root)
         if after and not after & before:
             return
         if time.monotonic() > deadline:
-            raise OSError(f"sshd did not read its keys again within {PATIENCE:.0f} s")
+            raise OSError(f"sshd did not read its keys again within {RELOAD_TIMEOUT:.0f} s")
         time.sleep(0.01)
 
 
-def sshd_listeners(root: "Path") -> "list[int]":
-    """The sshd processes that systemd or OpenRC started, without those of sessions."""
+def sshd_daemons(root: "Path") -> "list[int]":
+    """Process ids of the sshd that systemd or OpenRC started, without those of sessions."""
     found = []
     for entry in (root / "proc").iterdir():
         if entry.name.isdigit():
-            fields = read(entry / "stat").rpartition(")")
+            fields = read_text(entry / "stat").rpartition(")")
             if fields[0].endswith("(sshd") and fields[2].split()[1] == "1":
                 found.append(int(entry.name))
     return found
 
 
-def listening_on_ssh(root: "Path") -> "set[str]":
+def ssh_listening_sockets(root: "Path") -> "set[str]":
     """Inodes of the sockets that listen on port 22, see proc(5), /proc/net/tcp."""
     found = set()
     for name in ("tcp", "tcp6"):
-        for line in read(root / "proc/net" / name).splitlines()[1:]:
+        for line in read_text(root / "proc/net" / name).splitlines()[1:]:
             fields = line.split()
-            if len(fields) > 9 and fields[3] == _LISTEN and fields[1].endswith(":0016"):
+            if len(fields) > 9 and fields[3] == _TCP_LISTEN and fields[1].endswith(":0016"):
                 found.add(fields[9])
     return found
 
 
-def read(path: "Path") -> str:
+def read_text(path: "Path") -> str:
     try:
         return path.read_text().strip()
     except (OSError, UnicodeDecodeError):
         return ""
 
 
-def write(path: "Path", text: str, mode: int = 0o644) -> None:
-    """Write in place: a copy that fails is not kept, and a new file would take more of the disk."""
+def write_text(path: "Path", text: str, mode: int = 0o644) -> None:
+    """Write in place, not by renaming: a copy of a machine that fails here is deleted, and a new file would
+    take more of the disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = text.encode()
     descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT, mode)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One connection to the host, a file descriptor that never blocks; and what else is waited for with it."""
+"""The poll loop of one connection to the host, a non-blocking file descriptor, and of other descriptors."""
 
 import sys
 
@@ -10,18 +10,19 @@ import os
 import select
 from collections.abc import Callable
 
-from callao.guest.frames import Kind, encode, encode_piece
+from callao.guest.frames import FrameKind, encode, encode_stream_frame
 
-CHUNK = 1 << 16
-CROWDED = 1 << 18
-"""Bytes unsent beyond which no stream adds to them: a message waits for no more than these."""
+READ_SIZE = 1 << 16
+STREAM_HIGH_WATER = 1 << 18
+"""Unsent bytes beyond which streams pause, so that a message never waits for more than these."""
 
-CONGESTED = 1 << 20
-"""Bytes unsent beyond which nothing more is read: a host that does not read is not answered."""
+READ_HIGH_WATER = 1 << 20
+"""Unsent bytes beyond which nothing more is read, so that a host that does not read cannot fill the memory
+with answers."""
 
 
-class Closed(Exception):
-    """The host has left."""
+class LinkClosed(Exception):
+    """The host has disconnected."""
 
 
 class Link:
@@ -31,68 +32,74 @@ class Link:
         self._unsent = bytearray()
         self._poll = select.poll()
         self._poll.register(descriptor, 0)
-        self._watched = {}  # type: dict[int, Callable[[int], None]]
-        self._waiting = {}  # type: dict[int, Callable[[], None]]
+        self._callbacks = {}  # type: dict[int, Callable[[int], None]]
+        self._drain_callbacks = {}  # type: dict[int, Callable[[], None]]
 
     @property
-    def crowded(self) -> bool:
-        """Whether a stream has to wait."""
-        return len(self._unsent) > CROWDED
+    def streams_paused(self) -> bool:
+        """Whether streams have to wait before they send."""
+        return len(self._unsent) > STREAM_HIGH_WATER
 
     @property
-    def congested(self) -> bool:
-        """Whether the host does not read."""
-        return len(self._unsent) > CONGESTED
+    def reading_paused(self) -> bool:
+        """Whether the host does not read, so that nothing is read from it either."""
+        return len(self._unsent) > READ_HIGH_WATER
 
-    def watch(self, descriptor: int, events: int, ready: "Callable[[int], None]") -> None:
-        """Have ``ready`` told poll(2)'s events while we wait; instead of what was asked before."""
-        self._watched[descriptor] = ready
+    def watch(self, descriptor: int, events: int, callback: "Callable[[int], None]") -> None:
+        """Call ``callback`` with poll(2)'s events of a descriptor; replaces an earlier registration."""
+        self._callbacks[descriptor] = callback
         self._poll.register(descriptor, events)
 
     def unwatch(self, descriptor: int) -> None:
-        """Before it is closed; nothing happens when it is not watched."""
-        if self._watched.pop(descriptor, None) is not None:
+        """Stop watching a descriptor; call it before closing it. One that is not watched is ignored."""
+        if self._callbacks.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
 
-    def when_relieved(self, number: int, call: "Callable[[], None]") -> None:
-        """Call once it is not crowded any more; one call for a number."""
-        self._waiting[number] = call
+    def when_drained(self, number: int, callback: "Callable[[], None]") -> None:
+        """Call once the unsent bytes have fallen to half of STREAM_HIGH_WATER; one callback for each
+        stream.
+        """
+        self._drain_callbacks[number] = callback
 
     def wait(self, seconds: float) -> bool:
-        """Until there is something to read, or another descriptor had its turn, or time is up. Sends what it
-        can meanwhile.
+        """Poll once: send what can be sent, and call the callbacks of other descriptors.
 
-        :raises Closed: when the host has left.
+        Returns whether there are bytes of the host to read.
+
+        :raises LinkClosed: when the host has disconnected.
         """
-        reading = 0 if self.congested else select.POLLIN
+        reading = 0 if self.reading_paused else select.POLLIN
         writing = select.POLLOUT if self._unsent else 0
         self._poll.modify(self._descriptor, reading | writing)
         readable = False
         for descriptor, event in self._poll.poll(math.ceil(seconds * 1000)):
             if descriptor != self._descriptor:
-                ready = self._watched.get(descriptor)  # another's turn may have ended it
-                if ready is not None:
-                    ready(event)
+                callback = self._callbacks.get(descriptor)  # another callback may have unwatched it
+                if callback is not None:
+                    callback(event)
                 continue
             if event & select.POLLOUT:
                 self.flush()
             readable = bool(event & select.POLLIN)
             if not readable and event & (select.POLLHUP | select.POLLERR | select.POLLNVAL):
-                raise Closed("the host hung up")
+                raise LinkClosed("the host hung up")
         return readable
 
     def read(self) -> bytes:
-        """What has come so far; a virtio port whose host side is closed reads as ended.
+        """The bytes that have arrived. A virtio port whose host side is closed reads as end of file.
 
-        Such a port gives a page at a time, however many it has: so it is asked until it has no more.
+        A virtio port returns at most a page for each read(2), however much has arrived: read until it is
+        empty.
+
+        :raises LinkClosed: when the host has disconnected.
         """
         parts = []  # type: list[bytes]
         length = 0
         try:
-            while length < CHUNK:
-                data = os.read(self._descriptor, CHUNK)
+            while length < READ_SIZE:
+                data = os.read(self._descriptor, READ_SIZE)
                 if not data and not parts:
-                    raise Closed("the host closed its side")
+                    raise LinkClosed("the host closed its side")
                 if not data:
                     break
                 parts.append(data)
@@ -100,29 +107,29 @@ class Link:
         except BlockingIOError:
             pass
         except OSError as error:
-            raise Closed(str(error)) from error
+            raise LinkClosed(str(error)) from error
         return b"".join(parts)
 
     def send(self, message: "dict[str, object]") -> None:
         self._unsent += encode(message)
         self.flush()
 
-    def send_piece(self, kind: Kind, stream: int, data: bytes = b"") -> None:
-        self._unsent += encode_piece(kind, stream, data)
+    def send_stream_frame(self, kind: FrameKind, stream: int, data: bytes = b"") -> None:
+        self._unsent += encode_stream_frame(kind, stream, data)
         self.flush()
 
     def flush(self) -> None:
         try:
             while self._unsent:
-                del self._unsent[: os.write(self._descriptor, self._unsent[:CHUNK])]
+                del self._unsent[: os.write(self._descriptor, self._unsent[:READ_SIZE])]
         except BlockingIOError:
             pass
         except OSError as error:
-            raise Closed(str(error)) from error
-        if self._waiting and len(self._unsent) <= CROWDED // 2:
-            waiting, self._waiting = self._waiting, {}
-            for call in waiting.values():
-                call()
+            raise LinkClosed(str(error)) from error
+        if self._drain_callbacks and len(self._unsent) <= STREAM_HIGH_WATER // 2:
+            callbacks, self._drain_callbacks = self._drain_callbacks, {}
+            for callback in callbacks.values():
+                callback()
 
     def close(self) -> None:
         os.close(self._descriptor)

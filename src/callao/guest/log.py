@@ -4,20 +4,20 @@
 import sys
 import time
 
-PERIOD = 60.0
+REPEAT_PERIOD = 60.0
 """Seconds before the same warning is printed again."""
 
-_told = {}  # type: dict[str, float]
+_last_printed = {}  # type: dict[str, float]
 
 
 def warn(message: str, now: "float | None" = None) -> None:
     now = time.monotonic() if now is None else now
     line = " ".join(message.split())
-    if now - _told.get(line, now - PERIOD) < PERIOD:
+    if now - _last_printed.get(line, now - REPEAT_PERIOD) < REPEAT_PERIOD:
         return
-    if len(_told) > 100:
-        _told.clear()
-    _told[line] = now
+    if len(_last_printed) > 100:
+        _last_printed.clear()
+    _last_printed[line] = now
     try:
         sys.stderr.write(f"lima-guestagent: {line}\n")
         sys.stderr.flush()

@@ -25,7 +25,7 @@ FROM_GUEST = {
 }
 
 V6ONLY = "v6only"
-"""The source of what listens on all addresses of IPv6 alone."""
+"""The ``source`` of a listener on all addresses of IPv6 alone."""
 
 DNAT = "dnat"
-"""The source of what the packet filter leads elsewhere: to containers."""
+"""The ``source`` of a port that the packet filter redirects, in most cases to a container."""

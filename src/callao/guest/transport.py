@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the host comes from: a virtio-serial port, or a socket on which it calls.
+"""The ways by which the host connects: a virtio-serial port, or a socket that listens.
 
-Each has ``connect``, which waits for the host for as long as it takes, and ``close``, which leaves nothing
-behind.
+Each transport has ``connect``, which waits for the host without a time limit, and ``close``.
 
-A virtio port (drivers/char/virtio_console.c) that has no host is readable, ended and hung up at once, so
-it cannot be polled for the host's return. Its wait queue is woken then, which edge-triggered epoll tells.
+A virtio port (drivers/char/virtio_console.c) without a host is readable, at end of file and hung up all the
+time, so poll(2) cannot wait for the host's return. The driver wakes its wait queue at the return, which
+edge-triggered epoll reports.
 """
 
 import sys
@@ -22,10 +22,10 @@ from typing import Union
 from callao.guest.link import Link
 from callao.guest.log import warn
 
-RETRY = 1.0
-"""Seconds between looks for a port that is not there, or for a host in case no edge told of it."""
+RETRY_INTERVAL = 1.0
+"""Seconds between attempts to open a missing port, and between checks for a host in case epoll missed it."""
 
-PORTS = "/sys/class/virtio-ports"
+VIRTIO_PORTS = "/sys/class/virtio-ports"
 
 HOST_CID = 2
 """VMADDR_CID_HOST, linux/vm_sockets.h."""
@@ -38,31 +38,31 @@ class VirtioPort:
     def connect(self) -> Link:
         while True:
             try:
-                descriptor = os.open(device(self._path), os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
+                descriptor = os.open(find_device(self._path), os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
             except OSError as error:
                 warn(f"{self._path}: {error.strerror}; waiting for it")
-                time.sleep(RETRY)
+                time.sleep(RETRY_INTERVAL)
                 continue
-            if self._await_host(descriptor):
+            if self._wait_for_host(descriptor):
                 return Link(descriptor)
             os.close(descriptor)
 
-    def _await_host(self, descriptor: int) -> bool:
-        """False when the port has gone: it may come back as another one."""
-        with select.epoll() as edges:
-            edges.register(descriptor, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
+    def _wait_for_host(self, descriptor: int) -> bool:
+        """Returns False when the port was removed: it may come back as another device."""
+        with select.epoll() as epoll:
+            epoll.register(descriptor, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
             while hung_up(descriptor):
-                if not same(descriptor, device(self._path)):
+                if not is_same_file(descriptor, find_device(self._path)):
                     return False
-                edges.poll(RETRY)
+                epoll.poll(RETRY_INTERVAL)
         return True
 
     def close(self) -> None:
-        """What was opened is closed with its link."""
+        """Nothing to close: the link closes the descriptor."""
 
 
 class UnixServer:
-    """Whoever may write to the socket is the host: ssh, which forwards it, or the machine's own user."""
+    """A unix socket. Its file mode decides who can connect: ssh, which forwards it, or the guest's user."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -85,7 +85,7 @@ class UnixServer:
 
 
 class VsockServer:
-    """vsock(7). Anybody in the guest may call there, too: only the host's own address is let in."""
+    """A vsock(7) socket. Processes of the guest can connect, too, so only the host's address is accepted."""
 
     def __init__(self, port: int, host: int = HOST_CID) -> None:
         self._port = port
@@ -98,10 +98,10 @@ class VsockServer:
             self._server.bind((socket.VMADDR_CID_ANY, self._port))
             self._server.listen(16)
         while True:
-            caller, (cid, _) = self._server.accept()
+            connection, (cid, _) = self._server.accept()
             if cid == self._host:
-                return Link(caller.detach())
-            caller.close()
+                return Link(connection.detach())
+            connection.close()
 
     def close(self) -> None:
         if self._server is not None:
@@ -111,8 +111,8 @@ class VsockServer:
 Transport = Union[VirtioPort, UnixServer, VsockServer]  # noqa: UP007 (Python 3.6)
 
 
-def transport(target: str) -> Transport:
-    """``unix:PATH``, ``vsock:NUMBER``, or a port's path."""
+def transport_for(target: str) -> Transport:
+    """The transport for ``unix:PATH``, ``vsock:NUMBER``, or the path of a virtio port."""
     kind, _, rest = target.partition(":")
     if kind == "unix":
         return UnixServer(rest)
@@ -121,14 +121,16 @@ def transport(target: str) -> Transport:
     return VirtioPort(target)
 
 
-def device(path: str, ports: str = PORTS) -> str:
-    """The port's device. The link by its name is udev's work, which not every guest has."""
+def find_device(path: str, sysfs: str = VIRTIO_PORTS) -> str:
+    """The device of a port. udev makes the symbolic link with the port's name, but not every guest has
+    udev.
+    """
     if os.path.exists(path):  # noqa: PTH110
         return path
     name = path.rpartition("/")[2]
     with suppress(OSError):
-        for each in sorted(os.listdir(ports)):  # noqa: PTH208
-            with open(f"{ports}/{each}/name") as file:  # noqa: PTH123
+        for each in sorted(os.listdir(sysfs)):  # noqa: PTH208
+            with open(f"{sysfs}/{each}/name") as file:  # noqa: PTH123
                 if file.read().strip() == name:
                     return f"/dev/{each}"
     return path
@@ -140,8 +142,8 @@ def hung_up(descriptor: int) -> bool:
     return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
-def same(descriptor: int, path: str) -> bool:
-    """Whether the path still is what was opened."""
+def is_same_file(descriptor: int, path: str) -> bool:
+    """Whether the path still names the file that was opened."""
     try:
         now = os.stat(path)  # noqa: PTH116
     except OSError:

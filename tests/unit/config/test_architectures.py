@@ -11,14 +11,14 @@ from callao.architectures import ARCHITECTURES, lima_name
 from callao.config import Arch
 from callao.drivers.qemu.architectures import ARCHITECTURES as OF_QEMU
 from callao.golden.architectures import BOOT
-from callao.guest.listeners.bpf import NUMBERS
+from callao.guest.listeners.bpf import SYSCALL_NUMBERS
 
 
 def test_every_architecture_of_lima_yaml_has_its_names() -> None:
     assert list(ARCHITECTURES) == [each.value for each in Arch]
 
 
-@pytest.mark.parametrize("table", [OF_QEMU, BOOT, [machine for machine, _ in NUMBERS]])
+@pytest.mark.parametrize("table", [OF_QEMU, BOOT, [machine for machine, _ in SYSCALL_NUMBERS]])
 def test_a_table_has_no_other_names(table: Collection[str]) -> None:
     assert {str(each) for each in table} <= set(ARCHITECTURES)
 

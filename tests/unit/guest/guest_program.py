@@ -17,7 +17,7 @@ from typing import Any
 from support.waiting import PATIENCE
 
 from callao.guest.frames import Decoder, encode
-from callao.guest.pack import zipapp_bytes
+from callao.guest.zipapp import zipapp_bytes
 
 
 @dataclass

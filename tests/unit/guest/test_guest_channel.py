@@ -11,32 +11,32 @@ from pathlib import Path
 import pytest
 from guest_program import PATIENCE, Host
 
-from callao.guest import channel, transport
-from callao.guest.channel import Channel, Work
+from callao.guest import host_connection, transport
 from callao.guest.frames import encode
-from callao.guest.link import Closed, Link
+from callao.guest.host_connection import GuestState, HostConnection
+from callao.guest.link import Link, LinkClosed
 from callao.guest.messages import FROM_GUEST, TO_GUEST
 from callao.guest.transport import UnixServer, VirtioPort, VsockServer
 
 
 @contextmanager
-def conversation(work: Work) -> Iterator[tuple[socket.socket, Host]]:
+def conversation(work: GuestState) -> Iterator[tuple[socket.socket, Host]]:
     """Our end of a channel, and who speaks there; the guest's ends when we leave."""
     near, far = socket.socketpair()
     with near, ThreadPoolExecutor(1) as threads:
         near.settimeout(PATIENCE)
         link = Link(far.detach())
-        ending = threads.submit(Channel(link, work).run)
+        ending = threads.submit(HostConnection(link, work).run)
         yield near, Host(near)
         near.close()
-        with pytest.raises(Closed):
+        with pytest.raises(LinkClosed):
             ending.result(PATIENCE)
         link.close()
 
 
 def test_the_rest_of_a_frame_is_not_waited_for_without_end(monkeypatch):
-    monkeypatch.setattr(channel, "STALE", 0.0)
-    with conversation(Work()) as (near, host):
+    monkeypatch.setattr(host_connection, "PARTIAL_FRAME_TIMEOUT", 0.0)
+    with conversation(GuestState()) as (near, host):
         near.sendall(encode({"type": "ping"})[:-3])
         assert "frame" in host.expect("log")["message"]
         host.send(type="ping", id=1)
@@ -45,7 +45,7 @@ def test_the_rest_of_a_frame_is_not_waited_for_without_end(monkeypatch):
 
 def test_a_message_to_the_host_has_the_fields_of_the_protocol_and_no_others():
     said = {}
-    with conversation(Work()) as (_, host):
+    with conversation(GuestState()) as (_, host):
         for kind in TO_GUEST:
             host.send(type=kind, ports=[])
         host.send(type="ping", id="end")
@@ -59,18 +59,18 @@ def test_names_are_led_anew_only_where_they_lead_elsewhere(monkeypatch):
     """Else a copy's rules are those of the machine that was saved, and to say them again takes time."""
     led = []
 
-    def resolve_by(at):
+    def redirect(at):
         led.append((at.udp, at.tcp))
         return "nft failed" if at.tcp == 3 else ""
 
-    monkeypatch.setattr(channel.dns, "resolve_by", resolve_by)
-    monkeypatch.setattr(channel.dns, "clear", lambda: led.append("cleared"))
-    work = Work()
+    monkeypatch.setattr(host_connection.dns, "redirect", redirect)
+    monkeypatch.setattr(host_connection.dns, "remove_redirect", lambda: led.append("cleared"))
+    work = GuestState()
     with conversation(work) as (_, host):
         for udp, tcp in ((1, 2), (1, 2), (1, 3), (1, 3), (1, 2)):
             host.send(type="dns", udp=udp, tcp=tcp, server="192.168.5.3", gateway="192.168.5.2")
             assert host.expect("resolving")["error"] == ("nft failed" if tcp == 3 else "")
-    work.end()
+    work.close()
     assert led == [(1, 2), (1, 3), (1, 3), "cleared"]
 
 
@@ -87,7 +87,7 @@ def test_a_scan_that_fails_is_told_and_tried_again(monkeypatch, capfd):
         def close(self):
             pass
 
-    work = Work()
+    work = GuestState()
     work.scanner.close()
     work.scanner = Broken()
     with conversation(work) as (_, host):
@@ -122,7 +122,7 @@ class VsockCallers:
 def test_only_the_host_is_heard_on_vsock(monkeypatch):
     near = VsockCallers((1, b"a user of the guest"), (3, b"another guest"), (2, b"the host"))
     monkeypatch.setattr(transport.socket, "socket", lambda family, kind: near)
-    server = transport.transport("vsock:2222")
+    server = transport.transport_for("vsock:2222")
     link = server.connect()
     assert link.read() == b"the host"
     assert near.bound == (socket.VMADDR_CID_ANY, 2222)
@@ -132,9 +132,9 @@ def test_only_the_host_is_heard_on_vsock(monkeypatch):
 
 
 def test_a_target_is_a_port_or_a_socket():
-    assert isinstance(transport.transport("unix:/run/x"), UnixServer)
-    assert isinstance(transport.transport("vsock:2222"), VsockServer)
-    assert isinstance(transport.transport("/dev/virtio-ports/x"), VirtioPort)
+    assert isinstance(transport.transport_for("unix:/run/x"), UnixServer)
+    assert isinstance(transport.transport_for("vsock:2222"), VsockServer)
+    assert isinstance(transport.transport_for("/dev/virtio-ports/x"), VirtioPort)
 
 
 def test_a_port_without_its_link_is_found_by_name(tmp_path: Path):
@@ -142,18 +142,18 @@ def test_a_port_without_its_link_is_found_by_name(tmp_path: Path):
         (tmp_path / f"vport1p{number}").mkdir()
         (tmp_path / f"vport1p{number}" / "name").write_text(name + "\n")
     path = "/dev/virtio-ports-missing/io.lima-vm.guest_agent.0"
-    assert transport.device(path, str(tmp_path)) == "/dev/vport1p1"
-    assert transport.device("/nowhere/else", str(tmp_path)) == "/nowhere/else"
+    assert transport.find_device(path, str(tmp_path)) == "/dev/vport1p1"
+    assert transport.find_device("/nowhere/else", str(tmp_path)) == "/nowhere/else"
 
 
 def test_a_port_that_was_replaced_is_another(tmp_path: Path):
     port = tmp_path / "port"
     port.touch()
     descriptor = os.open(port, os.O_RDWR)
-    assert transport.same(descriptor, str(port))
+    assert transport.is_same_file(descriptor, str(port))
     (tmp_path / "new").touch()
     (tmp_path / "new").rename(port)
-    assert not transport.same(descriptor, str(port))
+    assert not transport.is_same_file(descriptor, str(port))
     port.unlink()
-    assert not transport.same(descriptor, str(port))
+    assert not transport.is_same_file(descriptor, str(port))
     os.close(descriptor)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from callao.guest.listeners.background import REST, BackgroundCommand
-from callao.guest.listeners.containers import Containers
-from callao.guest.listeners.dnat import from_iptables, from_nft
-from callao.guest.listeners.kubernetes import from_services
+from callao.guest.listeners.background import RETRY_DELAY, BackgroundCommand
+from callao.guest.listeners.containers import ContainerPorts
+from callao.guest.listeners.dnat import parse_iptables, parse_nft
+from callao.guest.listeners.kubernetes import parse_services
 from callao.guest.listeners.sockets import Listener
 
 DOCKER = """\
@@ -77,7 +77,7 @@ def dnat(*entries: tuple[str, str, int]) -> set[Listener]:
     ids=["docker", "portmap", "netavark", "others", "nothing"],
 )
 def test_published_ports_are_read_from_iptables(text, expected):
-    assert from_iptables(text) == expected
+    assert parse_iptables(text) == expected
 
 
 def match(left: object, right: object, op: str = "==") -> dict[str, object]:
@@ -142,10 +142,10 @@ TARGET = {"dnat": {"family": "ip", "addr": "10.88.0.2", "port": 80}}
     ],
 )
 def test_published_ports_are_read_from_nft(rule, expected):
-    assert from_nft(ruleset(rule)) == expected
+    assert parse_nft(ruleset(rule)) == expected
 
 
-@pytest.mark.parametrize("parse", [from_nft, from_services])
+@pytest.mark.parametrize("parse", [parse_nft, parse_services])
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"nftables": 1, "items": 1}', '{"nftables": [1], "items": [1]}']
 )
@@ -184,7 +184,7 @@ SERVICES = {
 
 
 def test_node_ports_and_load_balancers_are_read_from_services():
-    assert from_services(json.dumps(SERVICES)) == {
+    assert parse_services(json.dumps(SERVICES)) == {
         Listener("tcp", "0.0.0.0", 30080, "kubernetes"),
         Listener("udp", "0.0.0.0", 30053, "kubernetes"),
         Listener("tcp", "0.0.0.0", 8443, "kubernetes"),
@@ -192,10 +192,10 @@ def test_node_ports_and_load_balancers_are_read_from_services():
 
 
 def finish(command: BackgroundCommand, now: float) -> str:
-    command.output(now)
+    command.poll_output(now)
     assert command._process is not None
     command._process.wait()
-    text = command.output(now)
+    text = command.poll_output(now)
     assert text is not None
     return text
 
@@ -203,7 +203,7 @@ def finish(command: BackgroundCommand, now: float) -> str:
 def test_a_background_command_runs_once_a_period():
     command = BackgroundCommand(("echo", "hello"), 5.0)
     assert finish(command, 100.0) == "hello\n"
-    assert command.output(104.9) is None
+    assert command.poll_output(104.9) is None
     assert command._process is None
     assert finish(command, 105.0) == "hello\n"
 
@@ -211,22 +211,22 @@ def test_a_background_command_runs_once_a_period():
 def test_a_background_command_that_fails_waits_longer():
     command = BackgroundCommand(("sh", "-c", "echo no; exit 1"), 5.0)
     assert finish(command, 100.0) == ""
-    command.output(100.0 + REST - 0.1)
+    command.poll_output(100.0 + RETRY_DELAY - 0.1)
     assert command._process is None
 
 
 def test_a_background_command_without_its_program_fails():
-    assert BackgroundCommand(("/nowhere/program",), 5.0).output(100.0) == ""
+    assert BackgroundCommand(("/nowhere/program",), 5.0).poll_output(100.0) == ""
 
 
 def test_a_background_command_that_hangs_is_killed():
     command = BackgroundCommand(("sleep", "600"), 5.0)
-    assert command.output(100.0) is None
+    assert command.poll_output(100.0) is None
     process = command._process
-    assert command.output(1000.0) is None
+    assert command.poll_output(1000.0) is None
     assert process is not None
     assert process.wait() == -9
-    assert command.output(1000.0) == ""
+    assert command.poll_output(1000.0) == ""
 
 
 def listing(*tables: tuple[str, str]) -> str:
@@ -245,9 +245,9 @@ def says(text: str) -> str:
     return f"cat <<'EOF'\n{text}\nEOF"
 
 
-def scan_until_answered(containers: Containers, now: float) -> set[Listener]:
+def scan_until_answered(containers: ContainerPorts, now: float) -> set[Listener]:
     found = containers.scan(now)
-    while containers.asking:
+    while containers.pending:
         time.sleep(0.01)
         found = containers.scan(now)
     return found
@@ -257,13 +257,13 @@ def test_nothing_is_started_where_no_engine_runs(tmp_path):
     found = programs(
         tmp_path, iptables_save=says(DOCKER), nft=says(listing()), kubectl=says(json.dumps(SERVICES))
     )
-    containers = Containers(str(tmp_path), found.get)
+    containers = ContainerPorts(str(tmp_path), found.get)
     assert scan_until_answered(containers, 100.0) == set()
     assert not (tmp_path / "calls").exists()
 
 
 def test_an_engine_s_ports_come_with_it_and_go_with_it(tmp_path):
-    containers = Containers(str(tmp_path), programs(tmp_path, iptables_save=says(DOCKER)).get)
+    containers = ContainerPorts(str(tmp_path), programs(tmp_path, iptables_save=says(DOCKER)).get)
     (tmp_path / "run/containerd").mkdir(parents=True)
     assert len(scan_until_answered(containers, 100.0)) == 3
     (tmp_path / "run/containerd").rmdir()
@@ -276,7 +276,7 @@ def test_nft_is_asked_for_the_engines_own_tables_once_they_are_there(tmp_path):
     (tmp_path / "table").write_text(ruleset(rule))
     (tmp_path / "tables").write_text(listing(("inet", "filter")))
     nft = f'[ "$3" = tables ] && exec cat {tmp_path}/tables\nexec cat {tmp_path}/table'
-    containers = Containers(str(tmp_path), programs(tmp_path, nft=nft).get)
+    containers = ContainerPorts(str(tmp_path), programs(tmp_path, nft=nft).get)
     (tmp_path / "run/podman").mkdir(parents=True)
     assert scan_until_answered(containers, 100.0) == set()
     (tmp_path / "tables").write_text(listing(("inet", "filter"), ("inet", "netavark"), ("ip", "nat")))
@@ -289,8 +289,8 @@ def test_nft_is_asked_for_the_engines_own_tables_once_they_are_there(tmp_path):
 
 
 def test_services_are_asked_for_where_a_kubeconfig_is(tmp_path):
-    containers = Containers(str(tmp_path), programs(tmp_path, kubectl=says(json.dumps(SERVICES))).get)
+    containers = ContainerPorts(str(tmp_path), programs(tmp_path, kubectl=says(json.dumps(SERVICES))).get)
     (tmp_path / "etc/kubernetes").mkdir(parents=True)
     (tmp_path / "etc/kubernetes/admin.conf").touch()
     assert len(scan_until_answered(containers, 100.0)) == 3
-    containers.end()
+    containers.close()

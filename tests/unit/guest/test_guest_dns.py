@@ -21,7 +21,7 @@ def recording(folder: Path, name: str, status: int = 0) -> None:
 
 
 def test_both_protocols_go_to_their_ports_from_the_guest_and_its_containers() -> None:
-    text = dns.nft(RESOLVER)
+    text = dns.nft_ruleset(RESOLVER)
     assert text.startswith("table ip callao_dns {}\ndelete table ip callao_dns\ntable ip callao_dns {\n")
     assert text.count("ip daddr 192.168.5.3 udp dport 53 dnat to 192.168.5.2:1053") == 2
     assert text.count("ip daddr 192.168.5.3 tcp dport 53 dnat to 192.168.5.2:1054") == 2
@@ -33,8 +33,8 @@ def test_nft_is_asked_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     recording(tmp_path, "nft")
     recording(tmp_path, "iptables-restore")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert dns.resolve_by(RESOLVER) == ""
-    assert (tmp_path / "calls").read_text() == "nft -f -\n" + dns.nft(RESOLVER)
+    assert dns.redirect(RESOLVER) == ""
+    assert (tmp_path / "calls").read_text() == "nft -f -\n" + dns.nft_ruleset(RESOLVER)
 
 
 def test_iptables_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +42,7 @@ def test_iptables_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         recording(tmp_path, name)
     (tmp_path / "cat").symlink_to("/bin/cat")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert dns.resolve_by(RESOLVER) == ""
+    assert dns.redirect(RESOLVER) == ""
     calls = (tmp_path / "calls").read_text()
     assert (
         "-A CALLAO-DNS -d 192.168.5.3 -p udp --dport 53 -j DNAT --to-destination 192.168.5.2:1053" in calls
@@ -51,14 +51,14 @@ def test_iptables_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_without_either_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert dns.resolve_by(RESOLVER) == "neither nft nor iptables is there"
+    assert dns.redirect(RESOLVER) == "neither nft nor iptables is there"
 
 
 MESSAGE: dict[str, object] = {"udp": 1053, "tcp": 1054, "server": "192.168.5.3", "gateway": "192.168.5.2"}
 
 
 def test_a_message_names_ports_and_addresses() -> None:
-    assert dns.resolver(MESSAGE) == RESOLVER
+    assert dns.parse_resolver(MESSAGE) == RESOLVER
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_a_message_names_ports_and_addresses() -> None:
     ],
 )
 def test_what_is_no_port_or_no_address_is_refused(wrong: dict[str, object]) -> None:
-    assert dns.resolver({**MESSAGE, **wrong}) is None
+    assert dns.parse_resolver({**MESSAGE, **wrong}) is None
 
 
 def test_a_refusal_is_the_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recording(tmp_path, "nft", status=1)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert "nft failed with status 1" in dns.resolve_by(RESOLVER)
+    assert "nft failed with status 1" in dns.redirect(RESOLVER)

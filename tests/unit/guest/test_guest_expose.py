@@ -41,7 +41,7 @@ eth0	0005A8C0	00000000	0001	0	0	100	00FFFFFF	0	0	0
     ],
 )
 def test_the_nic_is_slirp_s_or_the_default_route_s(addresses, default, expected):
-    assert nic.choose(addresses, default, ETH0.address) == expected
+    assert nic.choose_nic(addresses, default, ETH0.address) == expected
 
 
 def test_the_best_default_route_counts():
@@ -54,7 +54,7 @@ def test_this_machine_has_its_loopback_address():
 
 
 def test_exactly_the_ports_are_translated():
-    text = rules.nft(ETH0, [("tcp", 80), ("tcp", 443), ("udp", 53)])
+    text = rules.nft_ruleset(ETH0, [("tcp", 80), ("tcp", 443), ("udp", 53)])
     forwards = [line.strip() for line in text.splitlines() if "dnat ip" in line]
     assert forwards == [
         'iifname "eth0" ip daddr 192.168.5.15 tcp dport { 80, 443 } dnat ip to 127.0.0.1',
@@ -62,7 +62,7 @@ def test_exactly_the_ports_are_translated():
     ]
 
 
-@pytest.mark.parametrize("make", [rules.nft, rules.iptables])
+@pytest.mark.parametrize("make", [rules.nft_ruleset, rules.iptables_ruleset])
 def test_what_names_a_loopback_address_on_the_wire_is_dropped(make):
     text = make(ETH0, [("tcp", 80)])
     assert "daddr 127.0.0.0/8 drop" in text or "-d 127.0.0.0/8 -j DROP" in text
@@ -81,10 +81,10 @@ def test_a_wish_is_sorted_and_its_nonsense_told_apart():
         7,
         ["tcp", "80"],
     ]
-    good, bad = rules.wanted(wish)
+    good, bad = rules.parse_ports(wish)
     assert good == [("tcp", 80), ("udp", 53)]
     assert len(bad) == 6
-    assert rules.wanted("all") == ([], ["all"])
+    assert rules.parse_ports("all") == ([], ["all"])
 
 
 @pytest.fixture
@@ -163,10 +163,10 @@ def test_what_is_missing_is_said(fake, conf, found, said, capsys):
 
 def test_what_a_killed_predecessor_left_is_removed(fake, conf):
     put(fake, "nft")
-    Exposure(lambda _: ETH0, conf).recover()
+    Exposure(lambda _: ETH0, conf).remove_stale_rules()
     assert calls(fake) == ""
     (conf / "eth0/route_localnet").write_text("1\n")
-    Exposure(lambda _: ETH0, conf).recover()
+    Exposure(lambda _: ETH0, conf).remove_stale_rules()
     assert localnet(conf) == "0"
     assert calls(fake) == f"nft list table inet callao\nnft -f -\n{rules.NFT_CLEAR}"
 

@@ -62,12 +62,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return said
 
 
-def become(root: Path, **changes: Any) -> dict[str, Any]:
-    return dict(identity.become({**MESSAGE, "now": time.time_ns(), **changes}, root))
+def set_identity(root: Path, **changes: Any) -> dict[str, Any]:
+    return dict(identity.set_identity({**MESSAGE, "now": time.time_ns(), **changes}, root))
 
 
 def test_it_is_another_in_every_place(root: Path, told: list[Any]) -> None:
-    assert become(root) == {
+    assert set_identity(root) == {
         "type": "became",
         "hostname": "lima-b",
         "machine_id": NEW,
@@ -83,20 +83,20 @@ def test_it_is_another_in_every_place(root: Path, told: list[Any]) -> None:
 
 
 def test_a_shorter_name_leaves_nothing_of_the_longer_one(root: Path, told: list[Any]) -> None:
-    become(root, hostname="b")
+    set_identity(root, hostname="b")
     assert (root / "etc/hostname").read_text() == "b\n"
     assert (root / "etc/hosts").read_text().splitlines()[1] == "127.0.1.1 b b.internal"
 
 
 def test_cloud_init_finds_its_work_done(root: Path, told: list[Any]) -> None:
-    become(root)
+    set_identity(root)
     assert (root / "var/lib/cloud/instance/user-data.txt").read_text() == "data"
     assert (root / "var/lib/cloud/instance").readlink() == Path("instances/iid-b")
     assert (root / "run/cloud-init/.instance-id").read_text() == "iid-b\n"
 
 
 def test_the_journal_is_found_under_both_names(root: Path, told: list[Any]) -> None:
-    become(root)
+    set_identity(root)
     for name in (OLD, NEW):
         assert (root / "run/log/journal" / name / "system.journal").read_text() == "entries"
 
@@ -104,7 +104,7 @@ def test_the_journal_is_found_under_both_names(root: Path, told: list[Any]) -> N
 def test_a_guest_without_cloud_init_or_journal_becomes_another_too(root: Path, told: list[Any]) -> None:
     for name in ("var/lib/cloud", "run"):
         (root / name).rename(root / name.replace("/", "-"))
-    assert become(root)["hostname"] == "lima-b"
+    assert set_identity(root)["hostname"] == "lima-b"
     assert not (root / "var/lib/cloud").exists()
 
 
@@ -120,7 +120,7 @@ def test_a_guest_without_cloud_init_or_journal_becomes_another_too(root: Path, t
 def test_what_cannot_be_is_refused_with_the_reason(
     root: Path, told: list[Any], changes: dict[str, Any], words: str
 ) -> None:
-    said = become(root, **changes)
+    said = set_identity(root, **changes)
     assert list(said) == ["type", "error"]
     assert any(word in said["error"] for word in words.split("|"))
 
@@ -131,8 +131,8 @@ def test_a_disk_that_takes_nothing_is_told(
     def full(_path: Path, _text: str, mode: int = 0o644) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(identity, "write", full)
-    assert "No space left" in become(root)["error"]
+    monkeypatch.setattr(identity, "write_text", full)
+    assert "No space left" in set_identity(root)["error"]
 
 
 def stat(root: Path, pid: int, name: str, parent: int) -> None:
@@ -164,7 +164,7 @@ def test_sshd_is_asked_to_read_its_keys_and_waited_for(
             listening(root, 2000)
 
     monkeypatch.setattr("time.sleep", rest)
-    assert "error" not in become(root)
+    assert "error" not in set_identity(root)
     assert (asked, len(looks)) == ([70], 4)
 
 
@@ -183,7 +183,7 @@ def test_only_a_sshd_that_keeps_its_keys_is_asked(
         listening(root, 2000)
 
     monkeypatch.setattr("os.kill", kill)
-    assert "error" not in become(root)
+    assert "error" not in set_identity(root)
     assert said == asked
 
 
@@ -193,7 +193,7 @@ def test_a_sshd_on_another_port_is_asked_too(
     stat(root, 70, "sshd", 1)
     asked: list[int] = []
     monkeypatch.setattr("os.kill", lambda pid, _signal: asked.append(pid))
-    assert "error" not in become(root)
+    assert "error" not in set_identity(root)
     assert asked == [70]
 
 
@@ -203,5 +203,5 @@ def test_a_sshd_that_keeps_the_old_key_is_told(
     stat(root, 70, "sshd", 1)
     listening(root, 1000)
     monkeypatch.setattr("os.kill", lambda _pid, _signal: None)
-    monkeypatch.setattr(identity, "PATIENCE", 0.05)
-    assert become(root)["error"] == "sshd did not read its keys again within 0 s"
+    monkeypatch.setattr(identity, "RELOAD_TIMEOUT", 0.05)
+    assert set_identity(root)["error"] == "sshd did not read its keys again within 0 s"

@@ -8,7 +8,14 @@ import sys
 import pytest
 
 from callao.guest.listeners import diag, sockets
-from callao.guest.listeners.sockets import Listener, Scanner, by_netlink, by_proc, from_table, readable
+from callao.guest.listeners.sockets import (
+    Listener,
+    SocketScanner,
+    format_address,
+    parse_proc_table,
+    scan_netlink,
+    scan_proc,
+)
 
 HEADING = (
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
@@ -52,11 +59,11 @@ def table(*rows: str) -> str:
     ],
 )
 def test_proc_is_read(proto, row, expected):
-    assert from_table(proto, table(row)) == {Listener(proto, *each) for each in expected}
+    assert parse_proc_table(proto, table(row)) == {Listener(proto, *each) for each in expected}
 
 
 def test_an_empty_table_has_no_listeners():
-    assert from_table("tcp", HEADING) == from_table("tcp", "") == set()
+    assert parse_proc_table("tcp", HEADING) == parse_proc_table("tcp", "") == set()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +75,7 @@ def test_an_empty_table_has_no_listeners():
     ],
 )
 def test_addresses_are_told_as_text(packed, text):
-    assert readable(packed) == text
+    assert format_address(packed) == text
 
 
 def reply(kind: int, body: bytes, *, sequence: int = 7, flags: int = 2) -> bytes:
@@ -77,10 +84,10 @@ def reply(kind: int, body: bytes, *, sequence: int = 7, flags: int = 2) -> bytes
 
 
 def answer(family: int, state: int, port: int, address: bytes, v6only: int = 0) -> bytes:
-    fixed = diag.ANSWER.pack(
+    fixed = diag.RESPONSE.pack(
         family, state, 0, 0, struct.pack("!H", port), bytes(2), address.ljust(16, b"\0")
     )
-    attributes = b"\5\0\10\0\1\0\0\0" + bytes([5, 0, diag.SKV6ONLY, 0, v6only, 0, 0, 0])
+    attributes = b"\5\0\10\0\1\0\0\0" + bytes([5, 0, diag.INET_DIAG_SKV6ONLY, 0, v6only, 0, 0, 0])
     return reply(diag.SOCK_DIAG_BY_FAMILY, fixed + bytes(72 - len(fixed)) + attributes)
 
 
@@ -100,7 +107,7 @@ def test_what_belongs_to_an_earlier_request_is_passed_over():
 
 
 def test_a_list_that_changed_meanwhile_is_not_believed():
-    with pytest.raises(diag.Interrupted):
+    with pytest.raises(diag.DumpInterrupted):
         diag.parse(reply(diag.NLMSG_DONE, bytes(4), flags=2 | diag.NLM_F_DUMP_INTR), 7)
 
 
@@ -127,8 +134,8 @@ def test_both_ways_agree_on_this_machine():
             Listener("udp", "::1", udp.getsockname()[1]),
         }
         ports = {*((each.proto, each.port) for each in ours), ("tcp", client.getsockname()[1])}
-        kernel = diag.Diag()
-        for found in (by_netlink(kernel), by_proc()):
+        kernel = diag.SockDiag()
+        for found in (scan_netlink(kernel), scan_proc()):
             assert {each for each in found if (each.proto, each.port) in ports} == ours
         kernel.close()
 
@@ -141,8 +148,8 @@ def test_connected_udp_sockets_do_not_listen():
         peer.bind(("127.0.0.1", 0))
         connected.connect(peer.getsockname())
         port = connected.getsockname()[1]
-        scanner = Scanner()
-        for found in (scanner.scan(), by_proc()):
+        scanner = SocketScanner()
+        for found in (scanner.scan(), scan_proc()):
             assert not [each for each in found if each.proto == "udp" and each.port == port]
         scanner.close()
 
@@ -151,6 +158,6 @@ def test_where_netlink_does_not_work_proc_is_read(monkeypatch):
     def refuse():
         raise PermissionError
 
-    monkeypatch.setattr(sockets, "Diag", refuse)
+    monkeypatch.setattr(sockets, "SockDiag", refuse)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert Listener("tcp", "127.0.0.1", server.getsockname()[1]) in Scanner().scan()
+        assert Listener("tcp", "127.0.0.1", server.getsockname()[1]) in SocketScanner().scan()

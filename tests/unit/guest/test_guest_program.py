@@ -22,8 +22,8 @@ from guest_program import PATIENCE, Program, program
 from support.pythons import python
 
 from callao import __version__
-from callao.guest.frames import PROTOCOL, Decoder, Kind, encode_piece
-from callao.guest.pack import zipapp_bytes
+from callao.guest.frames import PROTOCOL, Decoder, FrameKind, encode_stream_frame
+from callao.guest.zipapp import zipapp_bytes
 
 SOURCES = sorted((Path(__file__).parents[3] / "src/callao/guest").glob("*.py"))
 
@@ -44,7 +44,7 @@ def listen(proto: str, address: str) -> socket.socket:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SOURCES if path.name != "pack.py"], ids=lambda path: path.name
+    "path", [path for path in SOURCES if path.name != "zipapp.py"], ids=lambda path: path.name
 )
 def test_each_module_is_of_the_oldest_python(path):
     tree = ast.parse(path.read_text(), feature_version=(3, 6))
@@ -54,9 +54,8 @@ def test_each_module_is_of_the_oldest_python(path):
 
 
 def test_the_same_source_makes_the_same_bytes(tmp_path):
-    code = (
-        "import hashlib; from callao.guest.pack import *; print(hashlib.sha256(zipapp_bytes()).hexdigest())"
-    )
+    code = "import hashlib; from callao.guest.zipapp import *\n"
+    code += "print(hashlib.sha256(zipapp_bytes()).hexdigest())"
     runs = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -74,7 +73,7 @@ def test_the_host_s_own_module_is_not_packed(tmp_path):
     (tmp_path / "guest.pyz").write_bytes(zipapp_bytes())
     names = zipfile.ZipFile(tmp_path / "guest.pyz").namelist()
     assert "__main__.py" in names
-    assert "callao/guest/pack.py" not in names
+    assert "callao/guest/zipapp.py" not in names
 
 
 @pytest.mark.parametrize("name", [sys.executable, "python3.6", "python3.8", "python3.9", "python3.13"])
@@ -190,10 +189,10 @@ def pieces_for_one_stream(chance: random.Random) -> bytes:
     """To a port where nobody listens, to one where we do not care, or to nowhere."""
     target = chance.choice([b"\6\0\1127.0.0.1", b"\x11\0\1::1", b"\6\0\1nowhere", b"\xff", b""])
     number = chance.randrange(4)
-    pieces = [encode_piece(Kind.OPEN, number, target)]
+    pieces = [encode_stream_frame(FrameKind.OPEN, number, target)]
     for _ in range(20):
         data = bytes(chance.choice([0, 4, 4, 1000, 1 << 15]))
-        pieces.append(encode_piece(chance.choice(list(Kind)), chance.randrange(4), data))
+        pieces.append(encode_stream_frame(chance.choice(list(FrameKind)), chance.randrange(4), data))
     return b"".join(pieces)
 
 

@@ -17,18 +17,23 @@ import pytest
 from guest_program import PATIENCE, program
 from test_guest_channel import conversation
 
-from callao.guest import channel
-from callao.guest.channel import Work
+from callao.guest import host_connection
+from callao.guest.host_connection import GuestState
 from callao.guest.listeners import bpf, scan_schedule
-from callao.guest.listeners.bpf import Refused, instruction
-from callao.guest.listeners.listener_events import WRITING, ListenerEvents, listener_events, written
+from callao.guest.listeners.bpf import BpfUnavailable, instruction
+from callao.guest.listeners.listener_events import (
+    WRITE_LENGTH,
+    ListenerEvents,
+    event_program,
+    open_listener_events,
+)
 from callao.guest.listeners.scan_schedule import (
     BUSY_SHARE,
-    CREDIT,
-    LONGEST,
-    RARE,
-    REST,
-    SETTLE,
+    CPU_CREDIT,
+    EVENT_SCAN_DELAY,
+    EVENT_SCAN_PAUSE,
+    MAX_SCAN_DELAY,
+    MAX_SCAN_INTERVAL,
     ScanSchedule,
 )
 
@@ -42,7 +47,7 @@ def descriptors() -> list[str]:
 
 def permitted() -> str:
     """Why this user and this kernel let nobody hear; empty where they do."""
-    found, why = listener_events()
+    found, why = open_listener_events()
     if found is not None:
         found.close()
     return why
@@ -124,9 +129,11 @@ def test_a_full_buffer_is_emptied_by_one_drain(heard):
 
 
 def test_a_condition_leaps_over_all_that_writes_and_no_more():
-    code = written(3, (), 1)
+    code = event_program(3, (), 1)
     size = len(instruction(0))
-    assert code[WRITING * size :] == instruction(bpf.MOVE_NUMBER, 0, number=1) + instruction(bpf.EXIT)
+    assert code[WRITE_LENGTH * size :] == instruction(bpf.MOVE_IMMEDIATE, 0, immediate=1) + instruction(
+        bpf.EXIT
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,20 +141,20 @@ def test_a_condition_leaps_over_all_that_writes_and_no_more():
 )
 def test_a_machine_whose_numbers_are_not_known_is_refused(monkeypatch, machine, words):
     monkeypatch.setattr(bpf.os, "uname", lambda: SimpleNamespace(machine=machine))
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(BpfUnavailable, match=words):
         ListenerEvents()
 
 
 def test_without_ctypes_it_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "ctypes", None)
-    with pytest.raises(Refused, match="ctypes"):
+    with pytest.raises(BpfUnavailable, match="ctypes"):
         ListenerEvents()
 
 
 def test_what_the_kernel_refuses_is_said_with_its_word(monkeypatch):
     monkeypatch.setattr(bpf, "MAP_CREATE", 9999)
     before = descriptors()
-    found, why = listener_events()
+    found, why = open_listener_events()
     assert found is None
     assert "the kernel refuses a ring buffer: " in why
     assert descriptors() == before
@@ -158,15 +165,15 @@ def test_without_cgroup_v2_it_is_refused_and_nothing_is_left(tmp_path: Path):
     mounts = tmp_path / "mounts"
     mounts.write_text(f"proc /proc proc rw 0 0\ncgroup2 {tmp_path}/none cgroup2 rw 0 0\n")
     before = descriptors()
-    with pytest.raises(Refused, match="cgroup v2 is not mounted"):
+    with pytest.raises(BpfUnavailable, match="cgroup v2 is not mounted"):
         ListenerEvents(str(mounts))
     assert descriptors() == before
 
 
 @needs_kernel
 def test_the_host_is_told_by_the_kernel_s_word_alone(monkeypatch):
-    monkeypatch.setattr(scan_schedule, "RARE", 3600.0)
-    work = Work()
+    monkeypatch.setattr(scan_schedule, "MAX_SCAN_INTERVAL", 3600.0)
+    work = GuestState()
     with conversation(work) as (_, host):
         hello = host.expect("hello")
         assert (hello["hears"], hello["deaf"]) == (True, "")
@@ -177,12 +184,12 @@ def test_the_host_is_told_by_the_kernel_s_word_alone(monkeypatch):
                 host.next()
         while listener in host.listeners:
             host.next()
-    work.end()
+    work.close()
 
 
 def test_where_the_kernel_tells_nothing_there_are_looks(monkeypatch):
-    monkeypatch.setattr(channel, "listener_events", lambda: (None, "lockdown"))
-    work = Work()
+    monkeypatch.setattr(host_connection, "open_listener_events", lambda: (None, "lockdown"))
+    work = GuestState()
     with conversation(work) as (_, host):
         hello = host.expect("hello")
         assert (hello["hears"], hello["deaf"]) == (False, "lockdown")
@@ -191,7 +198,7 @@ def test_where_the_kernel_tells_nothing_there_are_looks(monkeypatch):
             listener = ("tcp", "127.0.0.1", server.getsockname()[1], "socket")
             while listener not in host.listeners:
                 host.next()
-    work.end()
+    work.close()
 
 
 def test_somebody_without_rights_gets_looks():
@@ -214,9 +221,9 @@ def stirred_without_end(pace: ScanSchedule, cost: float, seconds: float) -> tupl
     now, looks = 0.0, 0
     pace.scanned(now, changed=True, cost=cost)
     while now < seconds:
-        pace.event(now)
+        pace.event_received(now)
         now = max(now, pace.next)
-        assert pace.due(now, True)
+        assert pace.is_due(now, True)
         now += cost
         looks += 1
         pace.scanned_for_event(now, cost)
@@ -226,22 +233,22 @@ def stirred_without_end(pace: ScanSchedule, cost: float, seconds: float) -> tupl
 @pytest.mark.parametrize("cost", [0.0005, 0.002, 0.02, 0.1, 0.4])
 def test_what_stirs_without_end_takes_no_more_than_its_share(cost):
     _, share = stirred_without_end(ScanSchedule(0.0, by_events=True), cost, 600.0)
-    most = max(BUSY_SHARE, cost / LONGEST)
-    assert share <= most + (CREDIT + cost) / 600.0
+    most = max(BUSY_SHARE, cost / MAX_SCAN_DELAY)
+    assert share <= most + (CPU_CREDIT + cost) / 600.0
 
 
 def test_looks_that_cost_little_follow_one_another_at_rests():
     looks, _ = stirred_without_end(ScanSchedule(0.0, by_events=True), 0.0001, 60.0)
-    assert looks == pytest.approx(60.0 / (REST + 0.0001), rel=0.05)
+    assert looks == pytest.approx(60.0 / (EVENT_SCAN_PAUSE + 0.0001), rel=0.05)
 
 
 def test_a_listener_after_a_quiet_time_is_looked_for_at_once():
     pace = ScanSchedule(0.0, by_events=True)
     pace.scanned(0.0, changed=False, cost=0.02)
-    assert pace.wait(0.0) == pytest.approx(RARE)
-    pace.event(3.0)
-    assert pace.wait(3.0) == pytest.approx(SETTLE)
-    assert pace.due(3.0 + SETTLE, True)
+    assert pace.wait(0.0) == pytest.approx(MAX_SCAN_INTERVAL)
+    pace.event_received(3.0)
+    assert pace.wait(3.0) == pytest.approx(EVENT_SCAN_DELAY)
+    assert pace.is_due(3.0 + EVENT_SCAN_DELAY, True)
 
 
 def test_a_few_dozen_listeners_one_after_another_are_each_looked_for_at_once():
@@ -249,8 +256,8 @@ def test_a_few_dozen_listeners_one_after_another_are_each_looked_for_at_once():
     now = 0.0
     for _ in range(40):
         now += 0.2
-        pace.event(now)
-        assert pace.next <= now + SETTLE
+        pace.event_received(now)
+        assert pace.next <= now + EVENT_SCAN_DELAY
         now = pace.next + 0.01
         pace.scanned_for_event(now, 0.01)
 
@@ -258,13 +265,13 @@ def test_a_few_dozen_listeners_one_after_another_are_each_looked_for_at_once():
 def test_a_look_by_the_kernel_s_word_is_followed_by_another():
     """A socket's release is told of before it is gone."""
     pace = ScanSchedule(0.0, by_events=True)
-    pace.event(0.0)
+    pace.event_received(0.0)
     pace.scanned_for_event(0.01, 0.001)
-    assert pace.wait(0.01) == pytest.approx(REST)
-    assert pace.due(0.01 + REST, suspicious=False)
-    pace.scanned(0.01 + REST, changed=False, cost=0.001)
-    assert pace.wait(0.01 + REST) == pytest.approx(RARE)
+    assert pace.wait(0.01) == pytest.approx(EVENT_SCAN_PAUSE)
+    assert pace.is_due(0.01 + EVENT_SCAN_PAUSE, has_reason=False)
+    pace.scanned(0.01 + EVENT_SCAN_PAUSE, changed=False, cost=0.001)
+    assert pace.wait(0.01 + EVENT_SCAN_PAUSE) == pytest.approx(MAX_SCAN_INTERVAL)
 
 
 def test_patience_is_longer_than_the_rarest_look():
-    assert PATIENCE > RARE
+    assert PATIENCE > MAX_SCAN_INTERVAL

@@ -4,9 +4,9 @@ from __future__ import annotations
 import pytest
 
 from callao.guest import log
-from callao.guest.clock import follow
+from callao.guest.clock import synchronize
 from callao.guest.frames import encode
-from callao.guest.listeners.scan_schedule import BATCH, ListenerDiff, ScanSchedule
+from callao.guest.listeners.scan_schedule import LISTENERS_PER_MESSAGE, ListenerDiff, ScanSchedule
 from callao.guest.listeners.sockets import Listener
 from callao.guest.log import warn
 
@@ -27,34 +27,34 @@ def test_quiet_doubles_the_interval_up_to_three_quarters_of_a_second():
 
 def test_with_no_reason_a_look_comes_seldom():
     pace = ScanSchedule(0.0)
-    assert pace.due(0.0, False)
+    assert pace.is_due(0.0, False)
     pace.scanned(0.0, False)
-    assert not pace.due(4.9, False)
-    assert pace.due(5.0, False)
-    assert pace.due(0.5, True)
+    assert not pace.is_due(4.9, False)
+    assert pace.is_due(5.0, False)
+    assert pace.is_due(0.5, True)
 
 
 def test_a_request_hurries_a_look_but_never_delays_it():
     pace = ScanSchedule(0.0)
     pace.scanned(0.0, False)
-    pace.soon(0.1)
+    pace.expedite(0.1)
     assert pace.next == pytest.approx(0.35)
-    pace.soon(0.2)
+    pace.expedite(0.2)
     assert pace.next == pytest.approx(0.35)
-    assert pace.due(pace.next, False)
+    assert pace.is_due(pace.next, False)
 
 
 def test_looks_that_cost_much_come_seldom():
     pace = ScanSchedule(0.0)
     pace.scanned(0.0, False, cost=0.015)
-    assert not pace.due(2.9, True)
-    assert pace.due(3.0, True)
+    assert not pace.is_due(2.9, True)
+    assert pace.is_due(3.0, True)
     pace.scanned(0.0, True, cost=0.1)
-    assert not pace.due(1.9, True)
-    assert pace.due(2.0, True)
+    assert not pace.is_due(1.9, True)
+    assert pace.is_due(2.0, True)
     pace.scanned(0.0, False, cost=60.0)
-    assert not pace.due(4.9, True)
-    assert pace.due(5.0, False)
+    assert not pace.is_due(4.9, True)
+    assert pace.is_due(5.0, False)
 
 
 def test_only_differences_are_told():
@@ -73,7 +73,7 @@ def test_that_nobody_listens_is_told_once():
 def test_a_host_that_forgot_is_told_everything():
     news = ListenerDiff()
     news.messages({A})
-    news.forget()
+    news.reset()
     assert news.messages({A}) == [{"type": "listeners", "added": [A], "removed": []}]
 
 
@@ -82,7 +82,7 @@ def test_every_port_of_a_machine_fits_into_frames():
         Listener(proto, "ff02::1:ffff:ffff:ffff", port) for proto in ("tcp", "udp") for port in range(65536)
     }
     messages = ListenerDiff().messages(everything)
-    assert len(messages) == -(-len(everything) // BATCH)
+    assert len(messages) == -(-len(everything) // LISTENERS_PER_MESSAGE)
     assert sum(len(message["added"]) for message in messages) == len(everything)
     assert all(encode(message) for message in messages)
 
@@ -90,14 +90,14 @@ def test_every_port_of_a_machine_fits_into_frames():
 @pytest.mark.parametrize("behind", [5.0, -5.0])
 def test_a_clock_that_is_off_is_stepped(behind):
     steps: list[float] = []
-    answer = follow(int(1e18), read=lambda: 1e9 - behind, step=steps.append)
+    answer = synchronize(int(1e18), read=lambda: 1e9 - behind, step=steps.append)
     assert answer == {"type": "timed", "offset": pytest.approx(behind), "stepped": True}
     assert steps == [1e9]
 
 
 def test_a_clock_that_is_right_is_left_alone():
     steps: list[float] = []
-    answer = follow(int(1e18), read=lambda: 1e9 - 0.9, step=steps.append)
+    answer = synchronize(int(1e18), read=lambda: 1e9 - 0.9, step=steps.append)
     assert answer == {"type": "timed", "offset": pytest.approx(0.9), "stepped": False}
     assert steps == []
 
@@ -106,7 +106,7 @@ def test_a_clock_that_may_not_be_set_is_told():
     def refuse(_: float) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    answer = follow(int(1e18), read=lambda: 0.0, step=refuse)
+    answer = synchronize(int(1e18), read=lambda: 0.0, step=refuse)
     assert not answer["stepped"]
     assert "not permitted" in answer["error"]
 
@@ -114,12 +114,12 @@ def test_a_clock_that_may_not_be_set_is_told():
 @pytest.mark.parametrize("now", [None, "today", 1.5, True, -1])
 def test_what_is_no_time_sets_nothing(now):
     steps: list[float] = []
-    assert "error" in follow(now, read=lambda: 0.0, step=steps.append)
+    assert "error" in synchronize(now, read=lambda: 0.0, step=steps.append)
     assert steps == []
 
 
 def test_the_same_problem_is_told_once_a_minute(capsys, monkeypatch):
-    monkeypatch.setattr(log, "_told", {})
+    monkeypatch.setattr(log, "_last_printed", {})
     for now in (0.0, 1.0, 59.0, 61.0):
         warn("no\nport", now)
     warn("another", 61.0)

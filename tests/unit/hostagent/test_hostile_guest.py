@@ -20,8 +20,8 @@ from support.waiting import PATIENCE, until
 
 from callao.config import effective
 from callao.drivers import Forward
-from callao.guest.frames import PROTOCOL, Decoder, Kind, Piece, encode, encode_piece
-from callao.guest.streams.window import CREDIT, WINDOW
+from callao.guest.frames import PROTOCOL, Decoder, FrameKind, StreamFrame, encode, encode_stream_frame
+from callao.guest.streams.window import CREDIT_FORMAT, WINDOW
 from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
 from callao.hostagent.channel import guestlink, stream_multiplexer
@@ -59,12 +59,12 @@ class Guest:
     def say(self, **message: Any) -> None:
         self.writer.write(encode(message))
 
-    def piece(self, kind: Kind, number: int, data: bytes = b"") -> None:
-        self.writer.write(encode_piece(kind, number, data))
+    def piece(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
+        self.writer.write(encode_stream_frame(kind, number, data))
 
     async def opened(self) -> int:
         """The number of the stream that the host opens next."""
-        while not isinstance(piece := await self.next(), Piece) or piece.kind is not Kind.OPEN:
+        while not isinstance(piece := await self.next(), StreamFrame) or piece.kind is not FrameKind.OPEN:
             pass
         return piece.stream
 
@@ -123,24 +123,24 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 def more_than_granted(guest: Guest, number: int) -> None:
     """And than the kernel takes for a client that does not read."""
     for _ in range(1000):
-        guest.piece(Kind.DATA, number, bytes(1 << 15))
+        guest.piece(FrameKind.DATA, number, bytes(1 << 15))
 
 
 def granted_more_than_sent(guest: Guest, number: int) -> None:
-    guest.piece(Kind.CREDIT, number, CREDIT.pack(1))
+    guest.piece(FrameKind.CREDIT, number, CREDIT_FORMAT.pack(1))
 
 
 def granted_nonsense(guest: Guest, number: int) -> None:
-    guest.piece(Kind.CREDIT, number, b"\0")
+    guest.piece(FrameKind.CREDIT, number, b"\0")
 
 
 def opened_by_the_guest(guest: Guest, number: int) -> None:
-    guest.piece(Kind.OPEN, number)
+    guest.piece(FrameKind.OPEN, number)
 
 
 def said_after_the_end(guest: Guest, number: int) -> None:
-    guest.piece(Kind.END, number)
-    guest.piece(Kind.DATA, number, b"more")
+    guest.piece(FrameKind.END, number)
+    guest.piece(FrameKind.DATA, number, b"more")
 
 
 def no_frame(guest: Guest, _number: int) -> None:
@@ -172,16 +172,16 @@ def test_what_was_not_agreed_ends_the_channel_and_its_streams_and_the_next_serve
         again = await found.guest()
         reader, writer = await asyncio.open_connection("127.0.0.1", found.port)
         number = await again.opened()
-        again.piece(Kind.DATA, number, b"hi")
-        again.piece(Kind.END, number)
+        again.piece(FrameKind.DATA, number, b"hi")
+        again.piece(FrameKind.END, number)
         assert await reader.read() == b"hi"
         writer.close()
 
     play(tmp_path, work)
 
 
-@pytest.mark.parametrize("kind", [Kind.CREDIT, Kind.OPEN])
-def test_a_client_of_datagrams_is_no_different(tmp_path: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [FrameKind.CREDIT, FrameKind.OPEN])
+def test_a_client_of_datagrams_is_no_different(tmp_path: Path, kind: FrameKind) -> None:
     async def work(found: Scene) -> None:
         guest = await found.guest()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -197,10 +197,10 @@ def test_what_is_for_no_stream_is_passed_over(tmp_path: Path) -> None:
     async def work(found: Scene) -> None:
         guest = await found.guest()
         for number in range(5000):
-            guest.piece(random.choice(list(Kind)), number * 7919 % (1 << 32), b"1234")
+            guest.piece(random.choice(list(FrameKind)), number * 7919 % (1 << 32), b"1234")
         reader, writer = await asyncio.open_connection("127.0.0.1", found.port)
         number = await guest.opened()
-        guest.piece(Kind.DATA, number, b"hi")
+        guest.piece(FrameKind.DATA, number, b"hi")
         assert await reader.readexactly(2) == b"hi"
         writer.close()
 
@@ -237,7 +237,7 @@ def test_noise_of_well_formed_frames_does_no_harm(tmp_path: Path, seed: int) -> 
                 for _ in range(300):
                     number = chance.choice([*numbers, chance.randrange(1 << 32)])
                     data = os.urandom(chance.choice([0, 4, 100, 1 << 15]))
-                    guest.piece(chance.choice(list(Kind)), number, data)
+                    guest.piece(chance.choice(list(FrameKind)), number, data)
                 await guest.writer.drain()
             guest.writer.close()
             assert await guest.left()
@@ -355,9 +355,11 @@ def test_credit_without_end_is_remembered_once_a_stream(tmp_path: Path) -> None:
         await until(lambda: found.link.multiplexer.crowded)
         for _ in range(20):
             for number in numbers:
-                guest.writer.write(encode_piece(Kind.CREDIT, number, CREDIT.pack(0)) * 100)
+                guest.writer.write(
+                    encode_stream_frame(FrameKind.CREDIT, number, CREDIT_FORMAT.pack(0)) * 100
+                )
             await guest.writer.drain()
-        guest.piece(Kind.RESET, numbers[0])
+        guest.piece(FrameKind.RESET, numbers[0])
         await until(lambda: found.link.multiplexer.busy == 3)  # all before it has been read
         assert len(found.link.multiplexer._waiting) == 3
         for _, writer in clients:

@@ -19,8 +19,8 @@ import pytest
 
 from callao.config import effective, load
 from callao.errors import CallaoError
-from callao.guest.frames import Decoder, FrameError, Kind, encode, encode_piece
-from callao.guest.streams.window import Target, unpack_credit, unpack_target
+from callao.guest.frames import Decoder, FrameError, FrameKind, encode, encode_stream_frame
+from callao.guest.streams.window import StreamTarget, unpack_credit, unpack_target
 from callao.host import Host, HostUser
 from callao.hostagent.api import http
 from callao.hostagent.ports.liveports import _listeners, _ports
@@ -61,9 +61,9 @@ def frames(data: bytes) -> None:
         if isinstance(each, dict):
             list(_listeners(each.get("added")))
             list(_ports(each.get("ports")))
-        elif each.kind is Kind.OPEN:
+        elif each.kind is FrameKind.OPEN:
             unpack_target(each.data)
-        elif each.kind is Kind.CREDIT:
+        elif each.kind is FrameKind.CREDIT:
             unpack_credit(each.data)
 
 
@@ -128,8 +128,8 @@ def a_tar() -> bytes:
 
 FRAMES = (
     encode({"type": "listeners", "added": [["tcp", "0.0.0.0", 80], ["udp", "::1", 53, "v6only"]]})
-    + encode_piece(Kind.OPEN, 5, Target("tcp", "127.0.0.1", 80).pack())
-    + encode_piece(Kind.CREDIT, 5, b"1234")
+    + encode_stream_frame(FrameKind.OPEN, 5, StreamTarget("tcp", "127.0.0.1", 80).pack())
+    + encode_stream_frame(FrameKind.CREDIT, 5, b"1234")
     + encode({"type": "exposed", "ports": [["tcp", 80]]})
 )
 QUERY = bytes.fromhex("123401000001000000000001036c6f63066578616d706c6500001c00010000290200000080000000")

@@ -172,7 +172,7 @@ KIB, MIB = 1 << 10, 1 << 20
 @pytest.mark.parametrize(
     ("what", "figures"),
     [
-        ("a message of the guest's program", [f"{frames.LIMIT // MIB} MiB"]),
+        ("a message of the guest's program", [f"{frames.MESSAGE_LIMIT // MIB} MiB"]),
         ("bytes under way in one direction of a stream", [f"{window.WINDOW // KIB} KiB"]),
         ("what is unread by the guest", [f"{guestlink._DEAF // MIB} MiB"]),
         ("streams at a time", [str(stream_multiplexer.MOST)]),

@@ -13,7 +13,7 @@ import pytest
 from support.release import ROOT
 
 from callao.guest import messages
-from callao.guest.frames import PROTOCOL, Kind
+from callao.guest.frames import PROTOCOL, FrameKind
 from callao.hostagent.api import routes
 from callao.hostagent.api.answers import EmptyAnswer, ForwardsAnswer, InfoAnswer, RefreshAnswer
 from callao.hostagent.api.mounts_api import MountRequest
@@ -134,7 +134,7 @@ def test_the_tables_have_every_message_and_its_fields() -> None:
 
 def test_the_table_has_every_kind_of_piece() -> None:
     assert {(code(row[0])[0], int(row[1])) for row in table(PROTOCOLS, "kind")} == {
-        (kind.name, kind.value) for kind in Kind
+        (kind.name, kind.value) for kind in FrameKind
     }
     assert f"Protocol version: `{PROTOCOL}`" in PROTOCOLS
 

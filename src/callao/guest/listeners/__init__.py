@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which ports listen in the guest: sockets, containers, and the kernel's events."""
+"""Finds the ports that listen in the guest: sockets, containers, and the kernel's events of them."""

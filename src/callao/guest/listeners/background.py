@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A command that runs in the background from time to time; nothing waits for it."""
+"""A command that runs in the background periodically, and that nothing waits for."""
 
 import subprocess
 import tempfile
@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import IO  # noqa: F401 (in a comment)
 
 TIMEOUT = 20.0
-"""Seconds. kubectl waits for a cluster that is just coming up."""
+"""Seconds after which the command is killed. kubectl waits while a cluster starts."""
 
-REST = 60.0
-"""Seconds before a command that failed runs again: in most cases, what it lists does not exist."""
+RETRY_DELAY = 60.0
+"""Seconds before a command that failed runs again. In most cases what it lists does not exist, and will not
+exist soon."""
 
 
 class BackgroundCommand:
-    """One command. Its output goes to an unnamed file, because a pipe could fill up."""
+    """One command. Its output goes to an unnamed file, because a pipe that nobody reads would block it."""
 
     def __init__(
         self, command: "Sequence[str]", period: float, environment: "Mapping[str, str] | None" = None
@@ -22,32 +23,34 @@ class BackgroundCommand:
         self._command = command
         self._period = period
         self._environment = environment
-        self._due = 0.0
+        self._next_start = 0.0
         self._deadline = 0.0
         self._process = None  # type: subprocess.Popen[bytes] | None
         self._file = None  # type: IO[bytes] | None
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether the command runs now."""
         return self._process is not None
 
-    def output(self, now: float) -> "str | None":
-        """Its output, once, when it has ended; "" when it failed. Starts it when its period is over."""
+    def poll_output(self, now: float) -> "str | None":
+        """Start the command if its period is over. Return its output once after it has ended ("" if it
+        failed), and None at all other times.
+        """
         if self._process is None:
-            return None if now < self._due or self._start(now) else ""
+            return None if now < self._next_start or self._start(now) else ""
         code = self._process.poll()
         if code is None:
             if now >= self._deadline:
                 self._process.kill()
             return None
         self._process = None
-        self._due = now + (REST if code else self._period)
+        self._next_start = now + (RETRY_DELAY if code else self._period)
         text = self._read()
         return "" if code else text
 
     def _start(self, now: float) -> bool:
-        self._due, self._deadline = now + REST, now + TIMEOUT
+        self._next_start, self._deadline = now + RETRY_DELAY, now + TIMEOUT
         try:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed when it has been read)
             self._process = subprocess.Popen(
@@ -68,8 +71,8 @@ class BackgroundCommand:
             file.seek(0)
             return file.read().decode("utf-8", "replace")
 
-    def end(self) -> None:
-        """Kill it if it runs."""
+    def close(self) -> None:
+        """Kill the command if it runs."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

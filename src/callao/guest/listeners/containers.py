@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ports of containers and services: what is reachable without a socket of this network namespace.
+"""Finds ports of containers and services: they are reachable without a socket in this network namespace.
 
-A guest without a container engine pays a few stat(2) every five seconds, and starts no program.
+A guest without a container engine needs a few stat(2) every five seconds, and starts no program.
 """
 
 import sys
@@ -20,7 +20,7 @@ from callao.guest.listeners.sockets import Listener
 
 RULES_PERIOD, SERVICES_PERIOD = 5.0, 10.0
 
-ENGINES = (
+ENGINE_PATHS = (
     "/run/containerd",
     "/run/docker.sock",
     "/run/podman",
@@ -30,16 +30,17 @@ ENGINES = (
     "/run/k3s",
 )
 NFT_TABLES = (("inet", "netavark"), ("ip", "docker-bridges"))
-"""Netavark's and Docker's own; what iptables keeps in nftables is shown by iptables-save.
+"""The tables of Netavark and Docker. What iptables keeps in nftables is shown by iptables-save.
 
-They come with the first container. To ask for one that is not there fails: which are there is asked first.
+The engines create their tables with the first container. Listing a table that does not exist fails, so the
+names of the existing ones are listed first.
 """
 
 KUBECONFIGS = ("/etc/rancher/k3s/k3s.yaml", "/etc/kubernetes/admin.conf")
 
 
-class Question(NamedTuple):
-    """What to ask, what its output means, and how often."""
+class PortQuery(NamedTuple):
+    """A command that lists ports, the parser of its output, and its period in seconds."""
 
     command: "tuple[str, ...]"
     parse: "Callable[[str], set[Listener]]"
@@ -47,76 +48,78 @@ class Question(NamedTuple):
     kubeconfig: "str" = ""
 
 
-class Containers:
+class ContainerPorts:
     """``root`` and ``which`` are for tests."""
 
     def __init__(self, root: str = "/", which: "Callable[[str], str | None]" = shutil.which) -> None:
         self._root = Path(root)
         self._which = which
-        self._asked = {}  # type: dict[Question, BackgroundCommand]
-        self._found = {}  # type: dict[Question, set[Listener]]
-        self._listed = None  # type: BackgroundCommand | None
+        self._commands = {}  # type: dict[PortQuery, BackgroundCommand]
+        self._listeners = {}  # type: dict[PortQuery, set[Listener]]
+        self._table_listing = None  # type: BackgroundCommand | None
         self._tables = set()  # type: set[tuple[str, str]]
-        self._engine = False
-        self._next = 0.0
+        self._has_engine = False
+        self._next_look = 0.0
 
     @property
-    def asking(self) -> bool:
-        """Whether an answer is on its way."""
-        return any(command.running for command in (*self._asked.values(), self._listed) if command)
+    def pending(self) -> bool:
+        """Whether a command runs whose output is needed."""
+        return any(command.running for command in (*self._commands.values(), self._table_listing) if command)
 
     def scan(self, now: float) -> "set[Listener]":
-        """What is known by now; the answers to what is asked here come with later calls."""
-        if now >= self._next:
-            self._next = now + RULES_PERIOD
+        """The listeners known now. Output of commands that are started here is included in later calls."""
+        if now >= self._next_look:
+            self._next_look = now + RULES_PERIOD
             self._look_for_engines()
-            self._choose(set(self._questions()))
-        listed = self._listed.output(now) if self._listed else None
-        tables = self._tables if listed is None else dnat.tables(listed)
+            self._set_queries(set(self._queries()))
+        listing = self._table_listing.poll_output(now) if self._table_listing else None
+        tables = self._tables if listing is None else dnat.parse_tables(listing)
         if tables != self._tables:
             self._tables = tables
-            self._choose(set(self._questions()))
-        for question, command in self._asked.items():
-            text = command.output(now)
+            self._set_queries(set(self._queries()))
+        for query, command in self._commands.items():
+            text = command.poll_output(now)
             if text is not None:
-                self._found[question] = question.parse(text)
-        return {each for found in self._found.values() for each in found}
+                self._listeners[query] = query.parse(text)
+        return {each for found in self._listeners.values() for each in found}
 
     def _look_for_engines(self) -> None:
-        self._engine = any(self._present(path) for path in ENGINES)
-        nft = self._which("nft") if self._engine else None
-        if nft and not self._listed:
-            self._listed = BackgroundCommand((nft, "-j", "list", "tables"), RULES_PERIOD)
-        elif not nft and self._listed:
-            self._listed.end()
-            self._listed, self._tables = None, set()
+        self._has_engine = any(self._exists(path) for path in ENGINE_PATHS)
+        nft = self._which("nft") if self._has_engine else None
+        if nft and not self._table_listing:
+            self._table_listing = BackgroundCommand((nft, "-j", "list", "tables"), RULES_PERIOD)
+        elif not nft and self._table_listing:
+            self._table_listing.close()
+            self._table_listing, self._tables = None, set()
 
-    def _choose(self, wanted: "set[Question]") -> None:
-        for question in set(self._asked) - wanted:
-            self._asked.pop(question).end()
-            self._found.pop(question, None)
-        for question in wanted - set(self._asked):
-            environment = {**os.environ, "KUBECONFIG": question.kubeconfig} if question.kubeconfig else None
-            self._asked[question] = BackgroundCommand(question.command, question.period, environment)
+    def _set_queries(self, queries: "set[PortQuery]") -> None:
+        for query in set(self._commands) - queries:
+            self._commands.pop(query).close()
+            self._listeners.pop(query, None)
+        for query in queries - set(self._commands):
+            environment = {**os.environ, "KUBECONFIG": query.kubeconfig} if query.kubeconfig else None
+            self._commands[query] = BackgroundCommand(query.command, query.period, environment)
 
-    def _questions(self) -> "Iterator[Question]":
-        if self._engine:
-            save, nft = self._which("iptables-save"), self._which("nft")
-            if save:
-                yield Question((save, "-t", "nat"), dnat.from_iptables, RULES_PERIOD)
-            for family, table in NFT_TABLES if save else (("ip", "nat"), *NFT_TABLES):
+    def _queries(self) -> "Iterator[PortQuery]":
+        if self._has_engine:
+            iptables_save, nft = self._which("iptables-save"), self._which("nft")
+            if iptables_save:
+                yield PortQuery((iptables_save, "-t", "nat"), dnat.parse_iptables, RULES_PERIOD)
+            for family, table in NFT_TABLES if iptables_save else (("ip", "nat"), *NFT_TABLES):
                 if nft and (family, table) in self._tables:
-                    yield Question((nft, "-j", "list", "table", family, table), dnat.from_nft, RULES_PERIOD)
-        config = next((path for path in KUBECONFIGS if self._present(path)), "")
+                    yield PortQuery(
+                        (nft, "-j", "list", "table", family, table), dnat.parse_nft, RULES_PERIOD
+                    )
+        config = next((path for path in KUBECONFIGS if self._exists(path)), "")
         kubectl = self._which("kubectl") if config else None
         if kubectl:
             command = (kubectl, "--request-timeout=10s", "get", "services", "-A", "-o", "json")
-            yield Question(command, kubernetes.from_services, SERVICES_PERIOD, config)
+            yield PortQuery(command, kubernetes.parse_services, SERVICES_PERIOD, config)
 
-    def _present(self, path: str) -> bool:
+    def _exists(self, path: str) -> bool:
         return (self._root / path.lstrip("/")).exists()
 
-    def end(self) -> None:
-        self._choose(set())
-        if self._listed:
-            self._listed.end()
+    def close(self) -> None:
+        self._set_queries(set())
+        if self._table_listing:
+            self._table_listing.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's list of sockets by netlink: sock_diag(7), linux/inet_diag.h, linux/netlink.h."""
+"""Reads the kernel's list of sockets by netlink: sock_diag(7), linux/inet_diag.h, linux/netlink.h."""
 
 import sys
 
@@ -16,30 +16,31 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 REQUEST = struct.Struct("=BBBxI48s")  # family, protocol, extensions, padding, states, socket id
-ANSWER = struct.Struct("=BBBB2s2s16s")  # family, state, timer, retransmissions, ports, source address
+RESPONSE = struct.Struct("=BBBB2s2s16s")  # family, state, timer, retransmissions, ports, source address
 ERROR = struct.Struct("=i")
 ATTRIBUTE = struct.Struct("=HH")  # length, type; its value follows, and up to three bytes of padding
-ANSWER_SIZE = 72
-"""Of struct inet_diag_msg, with what is of no interest here."""
+RESPONSE_SIZE = 72
+"""Size of struct inet_diag_msg, with the fields that are not used here."""
 
-SKV6ONLY = 11
-"""INET_DIAG_SKV6ONLY: whether the socket takes IPv6 alone; only told of those that listen."""
+INET_DIAG_SKV6ONLY = 11
+"""The attribute that says whether a socket accepts IPv6 alone; the kernel sends it for listening sockets
+only."""
 
 
-class Socket(NamedTuple):
+class SocketEntry(NamedTuple):
     address: "bytes"
-    """In network order."""
+    """In network byte order."""
     port: "int"
     v6only: "bool"
 
 
 PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
-SIZES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
-TRIES = 3
+ADDRESS_SIZES = {int(socket.AF_INET): 4, int(socket.AF_INET6): 16}
+DUMP_ATTEMPTS = 3
 
 
-class Interrupted(OSError):
-    """The list changed while it was read, so something may be missing."""
+class DumpInterrupted(OSError):
+    """The list changed while the kernel dumped it, so entries may be missing."""
 
 
 def request(family: int, proto: str, state: int, sequence: int) -> bytes:
@@ -48,47 +49,49 @@ def request(family: int, proto: str, state: int, sequence: int) -> bytes:
     return HEADER.pack(HEADER.size + len(body), SOCK_DIAG_BY_FAMILY, flags, sequence, 0) + body
 
 
-def parse(data: bytes, sequence: int) -> "tuple[list[Socket], bool]":
-    """The sockets of one datagram, and whether it was the last.
+def parse(data: bytes, sequence: int) -> "tuple[list[SocketEntry], bool]":
+    """The sockets in one datagram, and whether it was the last.
 
-    :raises OSError: for the kernel's refusal: ENOENT means that it has no module for this protocol.
+    :raises OSError: when the kernel refuses. ENOENT means that it has no module for this protocol.
     """
-    found = []  # type: list[Socket]
-    at = 0
-    while at + HEADER.size <= len(data):
-        length, kind, flags, number, _ = HEADER.unpack_from(data, at)
-        body, end = at + HEADER.size, at + length
+    sockets = []  # type: list[SocketEntry]
+    offset = 0
+    while offset + HEADER.size <= len(data):
+        length, kind, flags, number, _ = HEADER.unpack_from(data, offset)
+        body, end = offset + HEADER.size, offset + length
         if length < HEADER.size:
             raise OSError("netlink: a message shorter than its header")
-        at += (length + 3) & ~3
+        offset += (length + 3) & ~3
         if number != sequence:
             continue
         if flags & NLM_F_DUMP_INTR:
-            raise Interrupted("netlink: the list changed meanwhile")
+            raise DumpInterrupted("netlink: the list of sockets changed while it was dumped")
         if kind in (NLMSG_DONE, NLMSG_ERROR):
             (code,) = ERROR.unpack_from(data, body) if length >= HEADER.size + ERROR.size else (0,)
             if code < 0:
-                raise OSError(-code, "netlink: the kernel tells no sockets")
-            return found, True
-        family, _, _, _, port, _, address = ANSWER.unpack_from(data, body)
+                raise OSError(-code, "netlink: the kernel refuses to list sockets")
+            return sockets, True
+        family, _, _, _, port, _, address = RESPONSE.unpack_from(data, body)
         if port != b"\0\0":
-            alone = family == socket.AF_INET6 and v6only(data[body + ANSWER_SIZE : end])
-            found.append(Socket(address[: SIZES[family]], int.from_bytes(port, "big"), alone))
-    return found, False
+            only_v6 = family == socket.AF_INET6 and v6only(data[body + RESPONSE_SIZE : end])
+            sockets.append(
+                SocketEntry(address[: ADDRESS_SIZES[family]], int.from_bytes(port, "big"), only_v6)
+            )
+    return sockets, False
 
 
 def v6only(attributes: bytes) -> bool:
-    """What the attributes of an answer say of it."""
-    at = 0
-    while at + ATTRIBUTE.size <= len(attributes):
-        length, kind = ATTRIBUTE.unpack_from(attributes, at)
-        if kind == SKV6ONLY:
-            return any(attributes[at + ATTRIBUTE.size : at + length])
-        at += max((length + 3) & ~3, ATTRIBUTE.size)
+    """Whether the attributes of a response have INET_DIAG_SKV6ONLY set."""
+    offset = 0
+    while offset + ATTRIBUTE.size <= len(attributes):
+        length, kind = ATTRIBUTE.unpack_from(attributes, offset)
+        if kind == INET_DIAG_SKV6ONLY:
+            return any(attributes[offset + ATTRIBUTE.size : offset + length])
+        offset += max((length + 3) & ~3, ATTRIBUTE.size)
     return False
 
 
-class Diag:
+class SockDiag:
     """One netlink socket, kept open."""
 
     def __init__(self) -> None:
@@ -96,24 +99,24 @@ class Diag:
         self._socket.settimeout(2)
         self._sequence = 0
 
-    def sockets(self, family: int, proto: str, state: int) -> "list[Socket]":
-        """All of a family and protocol in that state."""
-        for _ in range(TRIES - 1):
+    def sockets(self, family: int, proto: str, state: int) -> "list[SocketEntry]":
+        """All sockets of a family and protocol that are in a state."""
+        for _ in range(DUMP_ATTEMPTS - 1):
             try:
                 return self._dump(family, proto, state)
-            except Interrupted:
+            except DumpInterrupted:
                 continue
         return self._dump(family, proto, state)
 
-    def _dump(self, family: int, proto: str, state: int) -> "list[Socket]":
+    def _dump(self, family: int, proto: str, state: int) -> "list[SocketEntry]":
         self._sequence += 1
         self._socket.send(request(family, proto, state, self._sequence))
-        found = []  # type: list[Socket]
-        last = False
-        while not last:
-            some, last = parse(self._socket.recv(1 << 16), self._sequence)
-            found += some
-        return found
+        sockets = []  # type: list[SocketEntry]
+        complete = False
+        while not complete:
+            more, complete = parse(self._socket.recv(1 << 16), self._sequence)
+            sockets += more
+        return sockets
 
     def close(self) -> None:
         self._socket.close()

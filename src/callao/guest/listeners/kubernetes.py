@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ports of Kubernetes services, which kube-proxy opens without any socket. A pure parser."""
+"""Parses the ports of Kubernetes services, which kube-proxy opens without a socket. Pure functions."""
 
 import sys
 
@@ -7,29 +7,29 @@ assert sys.platform == "linux"
 
 import json
 
-from callao.guest.listeners.dnat import ANYWHERE, PROTOS
+from callao.guest.listeners.dnat import ANY_ADDRESS, PROTOS
 from callao.guest.listeners.sockets import Listener
 
-FIELDS = {"NodePort": "nodePort", "LoadBalancer": "port"}
-"""Which of a port's numbers the node answers at, for each type of service; as Lima has it."""
+PORT_FIELDS = {"NodePort": "nodePort", "LoadBalancer": "port"}
+"""The field with the port at which the node answers, for each type of service; as in Lima."""
 
 
-def from_services(text: str) -> "set[Listener]":
-    """From ``kubectl get services -A -o json``."""
+def parse_services(text: str) -> "set[Listener]":
+    """Parse the output of ``kubectl get services -A -o json``."""
     try:
         services = json.loads(text)["items"]
-        return {each for service in services for each in _from_spec(service["spec"])}
+        return {each for service in services for each in _parse_spec(service["spec"])}
     except (ValueError, TypeError, KeyError, AttributeError):
         return set()
 
 
-def _from_spec(spec: "dict[str, object]") -> "set[Listener]":
-    field = FIELDS.get(str(spec.get("type")))
+def _parse_spec(spec: "dict[str, object]") -> "set[Listener]":
+    field = PORT_FIELDS.get(str(spec.get("type")))
     ports = spec.get("ports")
     if field is None or not isinstance(ports, list):
         return set()
     return {
-        Listener(proto, ANYWHERE, each[field], "kubernetes")
+        Listener(proto, ANY_ADDRESS, each[field], "kubernetes")
         for each in ports
         for proto in [str(each.get("protocol", "TCP")).lower()]
         if proto in PROTOS and isinstance(each.get(field), int)

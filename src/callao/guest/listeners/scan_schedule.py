@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When to scan for listeners, and what has changed since the last scan."""
+"""Decides when to scan for listeners, and computes what has changed since the last report."""
 
 import sys
 
@@ -7,80 +7,82 @@ assert sys.platform == "linux"
 
 from callao.guest.listeners.sockets import Listener
 
-QUICK, SLOW, RARE = 0.25, 0.75, 5.0
-"""Seconds between checks of the socket counts: QUICK after a change, because services start together, SLOW
-otherwise. RARE: seconds between scans when no check found a reason."""
+FAST_INTERVAL, SLOW_INTERVAL, MAX_SCAN_INTERVAL = 0.25, 0.75, 5.0
+"""Seconds between checks of the socket counts: FAST_INTERVAL after a change, because services start
+together, SLOW_INTERVAL otherwise. MAX_SCAN_INTERVAL: seconds between scans when no check found a reason."""
 
-BATCH = 4000
-"""Listeners in one message: far below the limit of a frame; real guests need one message."""
+LISTENERS_PER_MESSAGE = 4000
+"""Keeps a message far below the limit of a frame; the listeners of real guests fit in one message."""
 
-IDLE_SHARE, BUSY_SHARE, LONGEST = 0.005, 0.05, 5.0
-"""Shares of one CPU that scans may take, without and just after a change; and how many seconds that may
-delay a scan at most. Only an emulated guest, or one without netlink and with thousands of connections, comes
-near them."""
+IDLE_SHARE, BUSY_SHARE, MAX_SCAN_DELAY = 0.005, 0.05, 5.0
+"""Shares of one CPU that scans may use, without and just after a change, and the largest delay of a scan in
+seconds that follows from them. Only an emulated guest, or one without netlink and with thousands of
+connections, comes near these limits."""
 
-SETTLE, REST = 0.002, 0.05
-"""Seconds from an event to the scan (the event comes when the call begins, before the socket is listed), and
-from one such scan to the next."""
+EVENT_SCAN_DELAY, EVENT_SCAN_PAUSE = 0.002, 0.05
+"""Seconds from an event to its scan (the event is sent before the kernel lists the socket), and from one
+such scan to the next."""
 
-CREDIT = 0.5
-"""Seconds of CPU that such scans may take beyond ``BUSY_SHARE`` after an idle time: a few dozen
+CPU_CREDIT = 0.5
+"""Seconds of CPU that scans for events may use beyond ``BUSY_SHARE`` after an idle time. So a few dozen
 listeners that open one after another are each reported at once, and endless events are limited to the
 share."""
 
 
 class ScanSchedule:
-    """When to check next, and when to scan. Times are monotonic seconds.
+    """Computes the times of the next check and of the next scan, in monotonic seconds.
 
-    :param by_events: whether the kernel sends events: then the socket counts are not checked.
+    :param by_events: whether the kernel sends events; the socket counts are not checked then.
     """
 
     def __init__(self, now: float, by_events: bool = False) -> None:
-        self.interval = QUICK
+        self.interval = FAST_INTERVAL
         self.next = now
-        self._soonest = self._latest = now
+        self._earliest = self._latest = now
         self._by_events = by_events
-        self._credit, self._counted, self._rested = CREDIT, now, now
+        self._cpu_credit, self._credit_updated, self._next_event_scan = CPU_CREDIT, now, now
 
-    def due(self, now: float, suspicious: bool) -> bool:
+    def is_due(self, now: float, has_reason: bool) -> bool:
         """Whether to scan now."""
-        return now >= (self._soonest if suspicious else self._latest)
+        return now >= (self._earliest if has_reason else self._latest)
 
-    def event(self, now: float) -> None:
+    def event_received(self, now: float) -> None:
         """The kernel has sent an event."""
-        self._soonest = max(now + SETTLE, self._rested)
-        self.next = self._soonest if self.next <= now else min(self.next, self._soonest)
+        self._earliest = max(now + EVENT_SCAN_DELAY, self._next_event_scan)
+        self.next = self._earliest if self.next <= now else min(self.next, self._earliest)
 
     def scanned_for_event(self, now: float, cost: float) -> None:
-        """A scan because of an event has ended. Another follows: there may be more events by now, and
-        the call that sent the last one may have ended after the scan.
+        """Note the end of a scan that an event caused. Another scan follows: there may be more events by
+        now, and the system call that sent the last one may have ended after the scan.
         """
-        self._spend(now, cost)
-        self._rested = max(now + REST, self._rested)
-        self.next = self._soonest = self._latest = self._rested
+        self._spend_cpu(now, cost)
+        self._next_event_scan = max(now + EVENT_SCAN_PAUSE, self._next_event_scan)
+        self.next = self._earliest = self._latest = self._next_event_scan
 
-    def _spend(self, now: float, cost: float) -> None:
-        self._credit = min(self._credit + (now - self._counted) * BUSY_SHARE, CREDIT) - cost
-        self._counted = now
-        self._rested = now + min(max(0.0, -self._credit / BUSY_SHARE), LONGEST)
+    def _spend_cpu(self, now: float, cost: float) -> None:
+        self._cpu_credit = (
+            min(self._cpu_credit + (now - self._credit_updated) * BUSY_SHARE, CPU_CREDIT) - cost
+        )
+        self._credit_updated = now
+        self._next_event_scan = now + min(max(0.0, -self._cpu_credit / BUSY_SHARE), MAX_SCAN_DELAY)
 
     def scanned(self, now: float, changed: bool, cost: float = 0.0) -> None:
-        """A scan has ended, which took ``cost`` seconds of CPU."""
-        self._soonest = now + min(cost / (BUSY_SHARE if changed else IDLE_SHARE), LONGEST)
-        self._latest = max(now + RARE, self._soonest)
-        self.interval = QUICK if changed else min(self.interval * 2, SLOW)
+        """Note the end of a scan, which took ``cost`` seconds of CPU."""
+        self._earliest = now + min(cost / (BUSY_SHARE if changed else IDLE_SHARE), MAX_SCAN_DELAY)
+        self._latest = max(now + MAX_SCAN_INTERVAL, self._earliest)
+        self.interval = FAST_INTERVAL if changed else min(self.interval * 2, SLOW_INTERVAL)
         self.next = self._latest if self._by_events else now + self.interval
-        self._spend(now, cost)
+        self._spend_cpu(now, cost)
 
     def unchanged(self, now: float) -> None:
-        """A check found no reason to scan."""
-        self.interval = min(self.interval * 2, SLOW)
+        """Note that a check found no reason to scan."""
+        self.interval = min(self.interval * 2, SLOW_INTERVAL)
         self.next = self._latest if self._by_events else now + self.interval
 
-    def soon(self, now: float) -> None:
-        """The host sent a message, and may soon ask for its effect."""
-        self.interval = QUICK
-        self.next = min(self.next, now + QUICK)
+    def expedite(self, now: float) -> None:
+        """Scan soon: the host sent a message, and its effect may be a listener."""
+        self.interval = FAST_INTERVAL
+        self.next = min(self.next, now + FAST_INTERVAL)
         self._latest = min(self._latest, self.next)
 
     def wait(self, now: float) -> float:
@@ -88,23 +90,27 @@ class ScanSchedule:
 
 
 class ListenerDiff:
-    """The listeners that were reported to the host, and the difference to those that there are now."""
+    """The listeners that were reported to the host, and the messages that report changes."""
 
     def __init__(self) -> None:
-        self._known = set()  # type: set[Listener]
-        self._began = False
+        self._reported = set()  # type: set[Listener]
+        self._has_reported = False
 
-    def forget(self) -> None:
-        """Report everything again."""
-        self._known = set()
-        self._began = False
+    def reset(self) -> None:
+        """Have the next messages report all listeners again."""
+        self._reported = set()
+        self._has_reported = False
 
-    def messages(self, found: "set[Listener]") -> "list[dict[str, object]]":
-        """The messages that report the difference; the first time at least one, even if nothing listens."""
-        added, removed = sorted(found - self._known), sorted(self._known - found)
-        first = not self._began
-        self._known, self._began = found, True
+    def messages(self, current: "set[Listener]") -> "list[dict[str, object]]":
+        """The messages that report the difference; the first time at least one, even without listeners."""
+        added, removed = sorted(current - self._reported), sorted(self._reported - current)
+        is_first = not self._has_reported
+        self._reported, self._has_reported = current, True
         return [
-            {"type": "listeners", "added": added[at : at + BATCH], "removed": removed[at : at + BATCH]}
-            for at in range(0, max(len(added), len(removed), int(first)), BATCH)
+            {
+                "type": "listeners",
+                "added": added[start : start + LISTENERS_PER_MESSAGE],
+                "removed": removed[start : start + LISTENERS_PER_MESSAGE],
+            }
+            for start in range(0, max(len(added), len(removed), int(is_first)), LISTENERS_PER_MESSAGE)
         ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's socket counts: whether a new listener is possible, at a hundredth of a scan's cost."""
+"""Compares the kernel's socket counts: they show a possible new listener at a hundredth of a scan's cost."""
 
 import sys
 
@@ -7,41 +7,45 @@ assert sys.platform == "linux"
 
 import os
 
-TABLES = ("/proc/net/sockstat", "/proc/net/sockstat6")
-COUNTED = (b"TCP:", b"UDP:", b"TCP6:", b"UDP6:")
+SOCKSTAT_FILES = ("/proc/net/sockstat", "/proc/net/sockstat6")
+PROTOCOL_PREFIXES = (b"TCP:", b"UDP:", b"TCP6:", b"UDP6:")
 
 
-def counts(table: bytes) -> "list[bytes]":
+def parse_counts(table: bytes) -> "list[bytes]":
     """How many sockets are in use by protocol (kernel: net/ipv4/proc.c, sockstat_seq_show)."""
-    return [line.split(None, 3)[2] for line in table.splitlines() if line.startswith(COUNTED)]
+    return [line.split(None, 3)[2] for line in table.splitlines() if line.startswith(PROTOCOL_PREFIXES)]
 
 
 class SocketCounts:
-    """The kernel's counts of sockets in use. Connections count, too, and a socket that opens while another
-    closes does not show: a difference is a reason to scan, and no difference proves nothing."""
+    """The kernel's counts of sockets in use. They include connections, and do not change when one socket
+    opens and another closes: a difference is a reason to scan, equal counts do not prove that nothing
+    changed.
+    """
 
-    def __init__(self, tables: "tuple[str, ...]" = TABLES) -> None:
-        self._tables = []  # type: list[int]
-        self._seen = []  # type: list[bytes]
-        for path in tables:
+    def __init__(self, paths: "tuple[str, ...]" = SOCKSTAT_FILES) -> None:
+        self._files = []  # type: list[int]
+        self._saved = []  # type: list[bytes]
+        for path in paths:
             try:
-                self._tables.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+                self._files.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
             except OSError:  # the kernel has no IPv6
                 continue
 
-    def remember(self) -> None:
+    def save(self) -> None:
         """Store the counts; call it before a scan."""
-        self._seen = self._read()
+        self._saved = self._read()
 
-    def differs(self) -> bool:
+    def changed(self) -> bool:
         """Whether the counts differ from those before the last scan."""
-        now = self._read()
-        return now != self._seen and [counts(each) for each in now] != [counts(each) for each in self._seen]
+        current = self._read()
+        return current != self._saved and [parse_counts(each) for each in current] != [
+            parse_counts(each) for each in self._saved
+        ]
 
     def _read(self) -> "list[bytes]":
-        return [os.pread(table, 4096, 0) for table in self._tables]
+        return [os.pread(table, 4096, 0) for table in self._files]
 
     def close(self) -> None:
-        for table in self._tables:
+        for table in self._files:
             os.close(table)
-        self._tables = []
+        self._files = []

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guest's network settings: ports that are exposed, and DNS."""
+"""Changes the guest's network settings: exposed ports, and the redirection of DNS."""

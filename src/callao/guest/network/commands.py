@@ -1,32 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs of the guest that are waited for: those that set the packet filter."""
+"""Runs commands of the guest that set the packet filter, and waits for them."""
 
 import subprocess
 
 TIMEOUT = 10.0
-"""Seconds that one gets."""
+"""Seconds that a command may take."""
 
 
-class Failed(Exception):
-    """It refused what it was asked."""
+class CommandFailed(Exception):
+    """A command failed or timed out."""
 
 
 def run(command: "list[str]", text: str = "") -> None:
-    """:raises Failed: with what the command said first. :raises OSError: when it is not there."""
+    """:raises CommandFailed: with the first line of its output. :raises OSError: when it cannot be
+    executed.
+    """
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command, input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT
         )
     except subprocess.TimeoutExpired:
-        raise Failed(f"{command[0]} has not ended within {TIMEOUT:.0f} s") from None
-    if done.returncode != 0:
-        said = done.stdout.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise Failed(f"{command[0]} failed with status {done.returncode}: {said}")
+        raise CommandFailed(f"{command[0]} has not ended within {TIMEOUT:.0f} s") from None
+    if result.returncode != 0:
+        first_line = result.stdout.decode("utf-8", "replace").strip().partition("\n")[0]
+        raise CommandFailed(f"{command[0]} failed with status {result.returncode}: {first_line}")
 
 
-def succeeds(command: "list[str]", text: str = "") -> bool:
+def run_succeeds(command: "list[str]", text: str = "") -> bool:
     try:
         run(command, text)
-    except (Failed, OSError):
+    except (CommandFailed, OSError):
         return False
     return True

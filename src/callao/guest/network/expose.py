@@ -11,48 +11,50 @@ from pathlib import Path
 
 from callao.guest.log import warn
 from callao.guest.network import rules
-from callao.guest.network.commands import Failed, run, succeeds
-from callao.guest.network.nic import Nic, nic
+from callao.guest.network.commands import CommandFailed, run, run_succeeds
+from callao.guest.network.nic import Nic, find_nic
 
 CONF = Path("/proc/sys/net/ipv4/conf")
-FOR_ALL = ("all", "default")
-"""Folders there that are no interface's: others, as kube-proxy, set them."""
+NOT_INTERFACES = ("all", "default")
+"""Folders in CONF that belong to no interface; other programs, such as kube-proxy, set them."""
 
 
 class Exposure:
-    """``find`` and ``conf`` are for tests."""
+    """``find_nic`` and ``conf`` are for tests."""
 
-    def __init__(self, find: "Callable[[str], Nic | None]" = nic, conf: Path = CONF) -> None:
-        self._find = find
+    def __init__(self, find_nic: "Callable[[str], Nic | None]" = find_nic, conf: Path = CONF) -> None:
+        self._find_nic = find_nic
         self._conf = conf
         self.address = ""
-        """Ours, at which the host reaches us."""
-        self._localnet = None  # type: Path | None
+        """The guest's address at which the host reaches it."""
+        self._route_localnet = None  # type: Path | None
         self._by_iptables = False
         self.ports = []  # type: list[tuple[str, int]]
-        """Those in effect."""
+        """The ports that are exposed now."""
 
-    def recover(self) -> None:
-        """Undo what a predecessor left that was killed. Where it left nothing, this only reads files."""
-        left = [each for each in sorted(self._conf.glob("*/route_localnet")) if _read(each) == "1"]
-        ours = [each for each in left if each.parent.name not in FOR_ALL]
-        if not ours:
+    def remove_stale_rules(self) -> None:
+        """Remove the rules of an earlier run that was killed. Where there are none, this only reads
+        files.
+        """
+        enabled = [each for each in sorted(self._conf.glob("*/route_localnet")) if _read(each) == "1"]
+        interfaces = [each for each in enabled if each.parent.name not in NOT_INTERFACES]
+        if not interfaces:
             return
-        if succeeds(["nft", "list", "table", *rules.TABLE.split()]):
-            self._localnet = ours[0]
-        elif succeeds(["iptables", "-w", "-t", "nat", "-S", rules.CHAIN]):
-            self._localnet, self._by_iptables = ours[0], True
+        if run_succeeds(["nft", "list", "table", *rules.TABLE.split()]):
+            self._route_localnet = interfaces[0]
+        elif run_succeeds(["iptables", "-w", "-t", "nat", "-S", rules.CHAIN]):
+            self._route_localnet, self._by_iptables = interfaces[0], True
         self.clear()
 
     def expose(self, ports: "list[tuple[str, int]]") -> str:
-        """Exactly these from now on. What went wrong, or ""; then those from before stay."""
+        """Expose exactly these ports. Returns "" or the error; the previous ports stay exposed then."""
         try:
             if ports:
                 self._apply(ports)
             else:
-                self._undo()
-        except (Failed, OSError) as error:
-            warn(f"ports of 127.0.0.1 cannot be exposed: {error}")
+                self._remove()
+        except (CommandFailed, OSError) as error:
+            warn(f"cannot expose ports of 127.0.0.1: {error}")
             return str(error)
         self.ports = ports
         return ""
@@ -61,52 +63,59 @@ class Exposure:
         self.expose([])
 
     def _apply(self, ports: "list[tuple[str, int]]") -> None:
-        found = self._find(self.address)
-        if found is None:
-            raise Failed("no interface has a default route or the address that the host reaches us at")
+        nic = self._find_nic(self.address)
+        if nic is None:
+            raise CommandFailed(
+                "no interface has a default route or the address that the host reaches us at"
+            )
         if not shutil.which("nft") and not shutil.which("iptables-restore"):
-            raise Failed("neither nft nor iptables is there")
-        switch = self._switch(found)
-        if self._localnet not in (None, switch):  # the interface has been renamed, or is another one
-            self._close()
-        self._localnet = switch  # from here on there may be rules, whatever comes, and so something to undo
-        self._install(found, ports)
-        switch.write_text("1\n")
+            raise CommandFailed("neither nft nor iptables is there")
+        route_localnet = self._route_localnet_file(nic)
+        if self._route_localnet not in (
+            None,
+            route_localnet,
+        ):  # the interface has been renamed, or is another one
+            self._disable_route_localnet()
+        self._route_localnet = (
+            route_localnet  # set before the rules are, so that they are removed even if this fails
+        )
+        self._install_rules(nic, ports)
+        route_localnet.write_text("1\n")
 
-    def _install(self, found: Nic, ports: "list[tuple[str, int]]") -> None:
+    def _install_rules(self, nic: Nic, ports: "list[tuple[str, int]]") -> None:
         if shutil.which("nft") and not self._by_iptables:
             try:
-                run(["nft", "-f", "-"], rules.nft(found, ports))
-            except Failed:  # before Linux 5.2, family inet has no NAT
+                run(["nft", "-f", "-"], rules.nft_ruleset(nic, ports))
+            except CommandFailed:  # before Linux 5.2, family inet has no NAT
                 if not shutil.which("iptables-restore"):
                     raise
             else:
                 return
         self._by_iptables = True
-        run(["iptables-restore", "--noflush"], rules.iptables(found, ports))
-        for table, builtin, chain in rules.JUMPS:
+        run(["iptables-restore", "--noflush"], rules.iptables_ruleset(nic, ports))
+        for table, builtin, chain in rules.IPTABLES_JUMPS:
             jump = [builtin, "-j", chain]
-            if not succeeds(["iptables", "-w", "-t", table, "-C", *jump]):
+            if not run_succeeds(["iptables", "-w", "-t", table, "-C", *jump]):
                 run(["iptables", "-w", "-t", table, "-I", *jump])
 
-    def _undo(self) -> None:
-        if self._localnet is None:
+    def _remove(self) -> None:
+        if self._route_localnet is None:
             return
-        self._close()  # the door before its guard leaves
+        self._disable_route_localnet()  # before the rules that guard it are removed
         if self._by_iptables:
-            for table, builtin, chain in reversed(rules.JUMPS):
+            for table, builtin, chain in reversed(rules.IPTABLES_JUMPS):
                 for change in (["-D", builtin, "-j", chain], ["-F", chain], ["-X", chain]):
-                    succeeds(["iptables", "-w", "-t", table, *change])
+                    run_succeeds(["iptables", "-w", "-t", table, *change])
         else:
             run(["nft", "-f", "-"], rules.NFT_CLEAR)
-        self._localnet, self._by_iptables = None, False
+        self._route_localnet, self._by_iptables = None, False
 
-    def _close(self) -> None:
-        if self._localnet is not None and self._localnet.exists():
-            self._localnet.write_text("0\n")
+    def _disable_route_localnet(self) -> None:
+        if self._route_localnet is not None and self._route_localnet.exists():
+            self._route_localnet.write_text("0\n")
 
-    def _switch(self, found: Nic) -> Path:
-        return self._conf / found.name / "route_localnet"
+    def _route_localnet_file(self, nic: Nic) -> Path:
+        return self._conf / nic.name / "route_localnet"
 
 
 def _read(path: Path) -> str:

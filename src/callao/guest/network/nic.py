@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The interface that the host reaches us at."""
+"""Finds the network interface at which the host reaches the guest."""
 
 import sys
 
@@ -20,8 +20,8 @@ class Nic(NamedTuple):
     address: "str"
 
 
-def choose(addresses: "dict[str, str]", default: "str | None", wanted: str) -> "Nic | None":
-    """The one that has the wanted address, otherwise the default route's."""
+def choose_nic(addresses: "dict[str, str]", default: "str | None", wanted: str) -> "Nic | None":
+    """The interface that has the wanted address, otherwise the default route's."""
     for name, address in sorted(addresses.items()):
         if address == wanted:
             return Nic(name, address)
@@ -42,16 +42,16 @@ def addresses() -> "dict[str, str]":
         for _, name in socket.if_nameindex():
             try:
                 answer = fcntl.ioctl(any_socket, SIOCGIFADDR, struct.pack("256s", name.encode()))
-            except OSError:  # it has none
+            except OSError:  # the interface has no IPv4 address
                 continue
             found[name] = socket.inet_ntoa(answer[20:24])
     return found
 
 
-def nic(wanted: str) -> "Nic | None":
-    """The one at which the host reaches us, by the address that it names."""
+def find_nic(wanted: str) -> "Nic | None":
+    """The interface with the address that the host names, otherwise the default route's."""
     try:
         routes = ROUTES.read_text()
     except OSError:
         routes = ""
-    return choose(addresses(), default_route(routes), wanted)
+    return choose_nic(addresses(), default_route(routes), wanted)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packet filter's rules that make ports of 127.0.0.1 reachable at the NIC's address. Pure.
+"""Makes the packet filter's rules by which ports of 127.0.0.1 are reachable at the NIC's address. Pure
+functions.
 
-``route_localnet`` lets packets for 127.0.0.0/8 in from the network. So all that name such an address on
-the wire are dropped before the translation; what is translated still names the NIC's address there.
-And what answers from 127.0.0.1 leaves only as the answer to such a connection.
+``route_localnet`` accepts packets for 127.0.0.0/8 from the network. So packets that arrive with such an
+address are dropped before the address translation: a connection to an exposed port arrives with the NIC's
+address. Packets from 127.0.0.1 leave only as answers to such a connection.
 """
 
 import sys
@@ -16,14 +17,20 @@ TABLE = "inet callao"
 CHAIN, CHAIN_OUT = "CALLAO", "CALLAO-OUT"
 
 NFT_CLEAR = f"table {TABLE} {{}}\ndelete table {TABLE}\n"
-"""To declare it first makes the deletion succeed whether or not there is one."""
+"""The table is declared first, so that its deletion succeeds whether or not it exists."""
 
-JUMPS = (("raw", "PREROUTING", CHAIN), ("mangle", "POSTROUTING", CHAIN_OUT), ("nat", "PREROUTING", CHAIN))
-"""iptables: tables, built-in chains, and ours that they lead to."""
+IPTABLES_JUMPS = (
+    ("raw", "PREROUTING", CHAIN),
+    ("mangle", "POSTROUTING", CHAIN_OUT),
+    ("nat", "PREROUTING", CHAIN),
+)
+"""For iptables: the table, its built-in chain, and our chain that it jumps to."""
 
 
-def nft(nic: Nic, ports: "list[tuple[str, int]]") -> str:
-    """The whole table, replaced at once. Priorities: raw, mangle, dstnat; old programs know no names."""
+def nft_ruleset(nic: Nic, ports: "list[tuple[str, int]]") -> str:
+    """The whole table, replaced atomically. The priorities are raw, mangle and dstnat, as numbers because
+    old versions of nft do not know the names.
+    """
     lines = []
     for proto in ("tcp", "udp"):
         numbers = ", ".join(str(port) for each, port in ports if each == proto)
@@ -49,8 +56,8 @@ def nft(nic: Nic, ports: "list[tuple[str, int]]") -> str:
 """
 
 
-def iptables(nic: Nic, ports: "list[tuple[str, int]]") -> str:
-    """For ``iptables-restore --noflush``: naming our chains empties them, and leaves all others alone."""
+def iptables_ruleset(nic: Nic, ports: "list[tuple[str, int]]") -> str:
+    """Input for ``iptables-restore --noflush``: it empties the chains named here, and keeps all others."""
     head = f"-A {CHAIN} -i {nic.name} -d {nic.address}"
     forwards = "\n".join(
         f"{head} -p {proto} --dport {port} -j DNAT --to-destination 127.0.0.1" for proto, port in ports
@@ -71,15 +78,15 @@ COMMIT
 """
 
 
-def wanted(ports: object) -> "tuple[list[tuple[str, int]], list[object]]":
-    """What of a message's ports is one, without repetition and sorted, and what is not."""
+def parse_ports(ports: object) -> "tuple[list[tuple[str, int]], list[object]]":
+    """The valid ports of a message, sorted and without duplicates, and the invalid entries."""
     if not isinstance(ports, list):
         return [], [ports]
-    good, bad = set(), []  # type: set[tuple[str, int]], list[object]
+    valid, invalid = set(), []  # type: set[tuple[str, int]], list[object]
     for each in ports:
         proto, port = each if isinstance(each, list) and len(each) == 2 else (None, None)
         if proto in ("tcp", "udp") and type(port) is int and 0 < port < 65536:
-            good.add((str(proto), port))
+            valid.add((str(proto), port))
         else:
-            bad.append(each)
-    return sorted(good), bad
+            invalid.append(each)
+    return sorted(valid), invalid

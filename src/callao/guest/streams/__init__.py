@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections that the host has the guest make, over the one channel."""
+"""Connections that the guest makes for the host, multiplexed over the one channel."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Datagrams between one client on the host and a server of this guest. The host says when it is over."""
+"""Datagrams between one client on the host and a server in this guest. The host ends the stream."""
 
 import sys
 
@@ -10,50 +10,54 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from callao.guest.frames import PIECE_LIMIT, Kind, Piece
+from callao.guest.frames import STREAM_DATA_LIMIT, FrameKind, StreamFrame
 from callao.guest.link import Link
 
-BATCH = 64
-"""Datagrams that are read in one go, before others have their turn."""
+READ_BATCH = 64
+"""Datagrams that are read at once before other descriptors are served."""
 
 
 class UdpStream:
-    """``near`` is a socket that does not block; ``ended`` is told the number, once, when all is over."""
+    """``local`` is a non-blocking socket; ``on_closed`` is called with the number when the stream has
+    ended.
+    """
 
-    def __init__(self, link: Link, number: int, near: socket.socket, ended: "Callable[[int], None]") -> None:
+    def __init__(
+        self, link: Link, number: int, local: socket.socket, on_closed: "Callable[[int], None]"
+    ) -> None:
         self._link = link
         self._number = number
-        self._near = near
-        self._ended = ended
+        self._local = local
+        self._on_closed = on_closed
 
     def connect(self, address: "tuple[str, int]") -> None:
-        """:raises OSError: when there is no way there."""
+        """:raises OSError: when there is no route to the address."""
         try:
-            self._near.connect(address)
+            self._local.connect(address)
         except OSError:
             self.close()
             raise
-        self._link.watch(self._near.fileno(), select.POLLIN, self._ready)
+        self._link.watch(self._local.fileno(), select.POLLIN, self._on_events)
 
-    def take(self, piece: Piece) -> None:
-        if piece.kind is Kind.DATA:
-            with suppress(OSError):  # it has no room, or nobody listens
-                self._near.send(piece.data)
-        elif piece.kind in (Kind.END, Kind.RESET):
+    def receive(self, frame: StreamFrame) -> None:
+        if frame.kind is FrameKind.DATA:
+            with suppress(OSError):  # its buffer is full, or nobody listens
+                self._local.send(frame.data)
+        elif frame.kind in (FrameKind.END, FrameKind.RESET):
             self.close()
 
     def close(self) -> None:
-        self._link.unwatch(self._near.fileno())
-        self._near.close()
-        self._ended(self._number)
+        self._link.unwatch(self._local.fileno())
+        self._local.close()
+        self._on_closed(self._number)
 
-    def _ready(self, _events: int) -> None:
-        for _ in range(BATCH):
+    def _on_events(self, _events: int) -> None:
+        for _ in range(READ_BATCH):
             try:
-                data = self._near.recv(PIECE_LIMIT)
+                data = self._local.recv(STREAM_DATA_LIMIT)
             except BlockingIOError:
                 return
-            except OSError:  # the last one found nobody listening; the next may
+            except OSError:  # the last datagram found no listener (ICMP); the next one may
                 continue
-            if not self._link.crowded:
-                self._link.send_piece(Kind.DATA, self._number, data)
+            if not self._link.streams_paused:
+                self._link.send_stream_frame(FrameKind.DATA, self._number, data)

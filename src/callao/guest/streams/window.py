@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Connections that the host has the guest make, all on the one link: what both ends agree on.
+"""Flow control and targets of streams; host and guest use this.
 
-Each direction of a TCP stream has a window: so many bytes may be under way before the receiver, having
-passed them on, grants more. So one that stands still holds up no other, and neither end fills its memory.
-Datagrams have none: what finds no room is dropped, as on any network.
+Each direction of a TCP stream has a window: the sender may have this many bytes unacknowledged, and the
+receiver acknowledges those that it has passed on. So a stream whose receiver does not read blocks no other
+stream, and neither end has to buffer without limit. Datagrams have no window: one that finds a full buffer
+is dropped, as on any network.
 """
 
 import socket
@@ -13,39 +14,39 @@ from typing import NamedTuple
 from callao.guest.frames import FrameError
 
 WINDOW = 1 << 18
-"""Bytes under way in one direction of a stream."""
+"""Bytes that may be unacknowledged in one direction of a stream."""
 
-GRANT = WINDOW // 4
-"""Bytes that have been passed on before they are granted again, all at once."""
+CREDIT_THRESHOLD = WINDOW // 4
+"""Bytes that a receiver has passed on before it acknowledges them in one CREDIT frame."""
 
-CREDIT = struct.Struct("!I")
-TARGET = struct.Struct("!BH")  # protocol, port; the address follows as text
-PROTOS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+CREDIT_FORMAT = struct.Struct("!I")
+TARGET_FORMAT = struct.Struct("!BH")  # protocol, port; the address follows as text
+PROTOCOL_NUMBERS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
 
-class Target(NamedTuple):
-    """Where a stream leads."""
+class StreamTarget(NamedTuple):
+    """The address in the guest that a stream connects to."""
 
     proto: "str"
     address: "str"
     port: "int"
 
     def pack(self) -> bytes:
-        return TARGET.pack(PROTOS[self.proto], self.port) + self.address.encode("ascii")
+        return TARGET_FORMAT.pack(PROTOCOL_NUMBERS[self.proto], self.port) + self.address.encode("ascii")
 
 
-def unpack_target(data: bytes) -> Target:
-    """:raises ValueError: when it is none."""
+def unpack_target(data: bytes) -> StreamTarget:
+    """:raises ValueError: when the data of an OPEN frame is invalid."""
     try:
-        number, port = TARGET.unpack_from(data)
-        names = {value: name for name, value in PROTOS.items()}
-        return Target(names[number], data[TARGET.size :].decode("ascii"), port)
+        number, port = TARGET_FORMAT.unpack_from(data)
+        names = {value: name for name, value in PROTOCOL_NUMBERS.items()}
+        return StreamTarget(names[number], data[TARGET_FORMAT.size :].decode("ascii"), port)
     except (struct.error, KeyError, UnicodeDecodeError):
-        raise ValueError("not where a stream could lead") from None
+        raise ValueError("not a valid target of a stream") from None
 
 
 def unpack_credit(data: bytes) -> int:
-    """:raises FrameError: when it is none."""
-    if len(data) != CREDIT.size:
-        raise FrameError(f"credit of {len(data)} bytes")
-    return int(CREDIT.unpack(data)[0])
+    """:raises FrameError: when the data of a CREDIT frame is invalid."""
+    if len(data) != CREDIT_FORMAT.size:
+        raise FrameError(f"a CREDIT frame has {len(data)} bytes of data, {CREDIT_FORMAT.size} are required")
+    return int(CREDIT_FORMAT.unpack(data)[0])

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from callao.guest.frames import PROTOCOL, Decoder, FrameError, Piece, encode
+from callao.guest.frames import PROTOCOL, Decoder, FrameError, StreamFrame, encode
 from callao.hostagent import unexpected
 from callao.hostagent.channel.clock import GuestClock, Message
 from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
@@ -93,7 +93,7 @@ class GuestLink:
                 if writer.transport.get_write_buffer_size() > _DEAF:
                     raise FrameError("the guest speaks, and does not listen")
                 for message in decoder.feed(data):
-                    if isinstance(message, Piece):
+                    if isinstance(message, StreamFrame):
                         self.multiplexer.take(message)
                     else:
                         await self._handle(message)

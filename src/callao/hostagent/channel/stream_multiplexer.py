@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from callao.errors import AgentError
-from callao.guest.frames import Kind, Piece, encode_piece
-from callao.guest.streams.window import Target
+from callao.guest.frames import FrameKind, StreamFrame, encode_stream_frame
+from callao.guest.streams.window import StreamTarget
 
 CROWDED = 1 << 18
 """Bytes unsent beyond which no stream adds to them: a message waits for no more than these."""
@@ -28,7 +28,7 @@ _NUMBERS = 1 << 32
 class Stream(Protocol):
     """One client's."""
 
-    def take(self, piece: Piece) -> None:
+    def take(self, piece: StreamFrame) -> None:
         """What came for it.
 
         :raises FrameError: when the guest does not keep to what was agreed.
@@ -75,7 +75,7 @@ class StreamMultiplexer:
             self._draining.cancel()
             self._draining = None
 
-    def open(self, stream: Stream, target: Target) -> int:
+    def open(self, stream: Stream, target: StreamTarget) -> int:
         """Have the guest connect; returns the stream's number. Bytes may follow at once.
 
         :raises AgentError: when the guest's program is not there, or has enough to do.
@@ -89,20 +89,20 @@ class StreamMultiplexer:
         while self._last in self._open:
             self._last = (self._last + 1) % _NUMBERS
         self._open[self._last] = stream
-        self.send(Kind.OPEN, self._last, target.pack())
+        self.send(FrameKind.OPEN, self._last, target.pack())
         return self._last
 
-    def send(self, kind: Kind, number: int, data: bytes = b"") -> None:
+    def send(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
         """Nothing happens when the stream is no more."""
         if self._writer is not None and number in self._open:
-            self._writer.write(encode_piece(kind, number, data))
+            self._writer.write(encode_stream_frame(kind, number, data))
 
     def forget(self, number: int) -> None:
         """Both ends are done with it."""
         self._open.pop(number, None)
         self._waiting.pop(number, None)
 
-    def take(self, piece: Piece) -> None:
+    def take(self, piece: StreamFrame) -> None:
         """:raises FrameError: when the guest does not keep to what was agreed."""
         stream = self._open.get(piece.stream)
         if stream is not None:

@@ -10,7 +10,7 @@ from typing import Protocol
 from callao import system
 from callao.drivers import Forward, LiveForwarder
 from callao.errors import AgentError, PortTaken
-from callao.guest.streams.window import Target
+from callao.guest.streams.window import StreamTarget
 from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
 from callao.hostagent.ports.hostsocket import identity, make_way, remove
 from callao.hostagent.ports.tcpforward import listen_tcp, listen_unix
@@ -71,7 +71,7 @@ class ByAgent:
         self._ours: dict[WantedForward, tuple[int, int]] = {}
 
     async def open(self, wanted: WantedForward) -> None:
-        target = Target(wanted.proto, address_within_guest(wanted.guest_ip), wanted.guest_port)
+        target = StreamTarget(wanted.proto, address_within_guest(wanted.guest_ip), wanted.guest_port)
         at = (wanted.host_ip, wanted.host_port)
         try:
             if wanted.host_socket:
@@ -89,7 +89,7 @@ class ByAgent:
         if wanted.host_socket:
             remove(self._sockets / wanted.host_socket, self._ours.pop(wanted))
 
-    async def _listen_on_socket(self, wanted: WantedForward, target: Target) -> asyncio.Server:
+    async def _listen_on_socket(self, wanted: WantedForward, target: StreamTarget) -> asyncio.Server:
         if wanted.proto != "tcp":
             raise AgentError(f"{wanted.host_socket}: a socket carries TCP, and the guest's port is of UDP")
         path = self._sockets / wanted.host_socket

@@ -10,8 +10,8 @@ import struct
 from typing import Any
 
 from callao.errors import AgentError
-from callao.guest.frames import SEGMENT, FrameError, Kind, Piece
-from callao.guest.streams.window import CREDIT, GRANT, WINDOW, Target, unpack_credit
+from callao.guest.frames import TCP_SEGMENT, FrameError, FrameKind, StreamFrame
+from callao.guest.streams.window import CREDIT_FORMAT, CREDIT_THRESHOLD, WINDOW, StreamTarget, unpack_credit
 from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
 
 _AT_ONCE = struct.pack("ii", 1, 0)
@@ -19,14 +19,14 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 _BACKLOG = 512
 
-_BUFFER = bytearray(SEGMENT)
+_BUFFER = bytearray(TCP_SEGMENT)
 """One for all: it is filled and emptied without a break between."""
 
 
 class Connection(asyncio.BufferedProtocol):
     """One client, and its stream."""
 
-    def __init__(self, multiplexer: StreamMultiplexer, target: Target) -> None:
+    def __init__(self, multiplexer: StreamMultiplexer, target: StreamTarget) -> None:
         self._multiplexer = multiplexer
         self._target = target
         self._transport: asyncio.Transport | None = None
@@ -43,23 +43,23 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=GRANT, low=0)
+        transport.set_write_buffer_limits(high=CREDIT_THRESHOLD, low=0)
         try:
             self._number = self._multiplexer.open(self, self._target)
         except AgentError:
             self.lost()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        return memoryview(_BUFFER)[: min(SEGMENT, self._send_window)]
+        return memoryview(_BUFFER)[: min(TCP_SEGMENT, self._send_window)]
 
     def buffer_updated(self, count: int) -> None:
         self._send_window -= count
-        self._multiplexer.send(Kind.DATA, self._number, bytes(memoryview(_BUFFER)[:count]))
+        self._multiplexer.send(FrameKind.DATA, self._number, bytes(memoryview(_BUFFER)[:count]))
         self._listen()
 
     def eof_received(self) -> bool:
         self._eof_sent = True
-        self._multiplexer.send(Kind.END, self._number)
+        self._multiplexer.send(FrameKind.END, self._number)
         self._settle()
         return True  # the other direction goes on
 
@@ -73,30 +73,30 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
         if not (self._eof_sent and self._eof_received):
-            self._multiplexer.send(Kind.RESET, self._number)
+            self._multiplexer.send(FrameKind.RESET, self._number)
         self._multiplexer.forget(self._number)
 
-    def take(self, piece: Piece) -> None:
+    def take(self, piece: StreamFrame) -> None:
         if self._transport is None:
             return
-        if piece.kind is Kind.DATA:
+        if piece.kind is FrameKind.DATA:
             self._receive_window -= len(piece.data)
             if self._receive_window < 0 or self._eof_received:
                 raise FrameError(f"stream {self._number} was sent more than was granted")
             self._unacknowledged += len(piece.data)
             self._transport.write(piece.data)
             self._grant()
-        elif piece.kind is Kind.CREDIT:
+        elif piece.kind is FrameKind.CREDIT:
             self._send_window += unpack_credit(piece.data)
             if self._send_window > WINDOW:
                 raise FrameError(f"stream {self._number} was granted more than was sent")
             self._listen()
-        elif piece.kind is Kind.END:
+        elif piece.kind is FrameKind.END:
             self._eof_received = True
             with contextlib.suppress(OSError):
                 self._transport.write_eof()
             self._settle()
-        elif piece.kind is Kind.RESET:
+        elif piece.kind is FrameKind.RESET:
             self._multiplexer.forget(self._number)
             self.lost()
         else:
@@ -111,8 +111,8 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def _grant(self) -> None:
-        if self._unacknowledged >= GRANT and not self._client_slow and not self._eof_received:
-            self._multiplexer.send(Kind.CREDIT, self._number, CREDIT.pack(self._unacknowledged))
+        if self._unacknowledged >= CREDIT_THRESHOLD and not self._client_slow and not self._eof_received:
+            self._multiplexer.send(FrameKind.CREDIT, self._number, CREDIT_FORMAT.pack(self._unacknowledged))
             self._receive_window += self._unacknowledged
             self._unacknowledged = 0
 
@@ -135,7 +135,7 @@ class Connection(asyncio.BufferedProtocol):
 
 
 async def listen_tcp(
-    multiplexer: StreamMultiplexer, host_ip: str, host_port: int, target: Target
+    multiplexer: StreamMultiplexer, host_ip: str, host_port: int, target: StreamTarget
 ) -> asyncio.Server:
     """``::`` takes IPv4 as well.
 
@@ -152,7 +152,7 @@ async def listen_tcp(
 
 
 async def listen_unix(
-    multiplexer: StreamMultiplexer, listener: socket.socket, target: Target
+    multiplexer: StreamMultiplexer, listener: socket.socket, target: StreamTarget
 ) -> asyncio.Server:
     """The same for the clients of a unix socket that is bound.
 
@@ -163,6 +163,6 @@ async def listen_unix(
     )
 
 
-def _connect(multiplexer: StreamMultiplexer, target: Target) -> Any:
+def _connect(multiplexer: StreamMultiplexer, target: StreamTarget) -> Any:
     """Typeshed knows no BufferedProtocol as a server's."""
     return lambda: Connection(multiplexer, target)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from callao.errors import AgentError
-from callao.guest.frames import PIECE_LIMIT, FrameError, Kind, Piece
-from callao.guest.streams.window import Target
+from callao.guest.frames import STREAM_DATA_LIMIT, FrameError, FrameKind, StreamFrame
+from callao.guest.streams.window import StreamTarget
 from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
 
 IDLE = 90.0
@@ -34,10 +34,10 @@ class _Client:
     number: int = -1
     heard: float = 0.0
 
-    def take(self, piece: Piece) -> None:
-        if piece.kind is Kind.DATA:
+    def take(self, piece: StreamFrame) -> None:
+        if piece.kind is FrameKind.DATA:
             self.port.answer(self, piece.data)
-        elif piece.kind in (Kind.RESET, Kind.END):
+        elif piece.kind in (FrameKind.RESET, FrameKind.END):
             self.port.drop(self)
         else:
             raise FrameError("datagrams know no such piece")
@@ -49,7 +49,9 @@ class _Client:
 class UdpPort:
     """Open from the beginning."""
 
-    def __init__(self, multiplexer: StreamMultiplexer, host_ip: str, host_port: int, target: Target) -> None:
+    def __init__(
+        self, multiplexer: StreamMultiplexer, host_ip: str, host_port: int, target: StreamTarget
+    ) -> None:
         """:raises OSError: when the port is not available."""
         self._multiplexer = multiplexer
         self._target = target
@@ -93,7 +95,7 @@ class UdpPort:
     def _read(self) -> None:
         for _ in range(_BATCH):
             try:
-                data, address = self._socket.recvfrom(PIECE_LIMIT)
+                data, address = self._socket.recvfrom(STREAM_DATA_LIMIT)
             except BlockingIOError:
                 return
             except OSError:  # an answer of before found nobody
@@ -101,7 +103,7 @@ class UdpPort:
             client = self._clients.get(address) or self._welcome(address)
             if client is not None and not self._multiplexer.crowded:
                 self._note(client)
-                self._multiplexer.send(Kind.DATA, client.number, data)
+                self._multiplexer.send(FrameKind.DATA, client.number, data)
 
     def _welcome(self, address: Any) -> _Client | None:
         if len(self._clients) >= CLIENTS:
@@ -131,5 +133,5 @@ class UdpPort:
             self._end(client)
 
     def _end(self, client: _Client) -> None:
-        self._multiplexer.send(Kind.END, client.number)
+        self._multiplexer.send(FrameKind.END, client.number)
         self.drop(client)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guest's program as one file. This module alone runs on the host."""
+"""Packs the guest program into one file. This module alone runs on the host."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from importlib.resources.abc import Traversable
 
 from callao import __version__
 
-HOST_ONLY = "pack.py"
+HOST_ONLY = "zipapp.py"
 SHEBANG = b"#!/usr/bin/env python3\n"
 MAIN = "import sys\nfrom callao.guest.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
 
 
 @functools.cache
 def zipapp_bytes() -> bytes:
-    """A zipapp (PEP 441): the same bytes each time for the same source, so that the guest can compare."""
+    """A zipapp (PEP 441). The same source gives the same bytes, so that the guest can compare two of
+    them.
+    """
     target = io.BytesIO()
     target.write(SHEBANG)
     with zipfile.ZipFile(target, "w") as archive:
         for name, text in sorted(_files().items()):
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, wherever it is packed
+            entry.create_system = 3  # Unix, so that the bytes do not depend on the host's system
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, text, compresslevel=9)
     return target.getvalue()
@@ -38,7 +40,7 @@ def _files() -> dict[str, str]:
 
 
 def _modules(folder: Traversable, path: str) -> dict[str, str]:
-    """The modules of a package and of the packages in it, by their paths."""
+    """The source of the modules of a package and of its subpackages, by path."""
     found: dict[str, str] = {}
     for each in folder.iterdir():
         if each.name.endswith(".py") and each.name != HOST_ONLY:
