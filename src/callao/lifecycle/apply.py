@@ -16,16 +16,16 @@ from callao.host import Host
 from callao.instances import Desired, Instance, InstancePaths, Plan, ResumeState, Step, inspect
 from callao.instances.broken import require_config
 from callao.instances.records import write_json
+from callao.lifecycle.cleanup import remove_leftovers
 from callao.lifecycle.create import create
 from callao.lifecycle.delete import delete
-from callao.lifecycle.follow import follow
-from callao.lifecycle.leftovers import sweep
-from callao.lifecycle.protect import protect
+from callao.lifecycle.protect import set_protected
 from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
 from callao.lifecycle.start import start
 from callao.lifecycle.stop import stop
-from callao.lifecycle.write import write_wanted
+from callao.lifecycle.wait_ready import wait_until_ready
+from callao.lifecycle.write_config import write_config
 
 
 def apply(
@@ -51,7 +51,7 @@ def apply(
     config = wanted.config if wanted is not None else actual.config if actual is not None else None
     if Step.START in steps.steps and config is not None and config.additional_disks:
         must_be_available([each.name for each in config.additional_disks], paths.dir)
-    sweep(home, request.name)
+    remove_leftovers(home, request.name)
     before = b""
     origin: ResumeState | None = None
     for step in steps.steps:
@@ -66,7 +66,7 @@ def apply(
             case Step.CONFIGURE:
                 assert wanted is not None
                 before = paths.lima_yaml.read_bytes()
-                write_wanted(paths, wanted.document, report, wanted.text)
+                write_config(paths, wanted.document, report, wanted.text)
             case Step.LABEL:
                 assert actual is not None
                 assert wanted is not None
@@ -84,11 +84,11 @@ def apply(
                     _create_cold(wanted, str(error), request, home=home, host=host, report=report)
                     _start(request, home, host, report)
             case Step.AWAIT:
-                follow(inspect(request.name, home, host), request.timeout, report)
+                wait_until_ready(inspect(request.name, home, host), request.timeout, report)
             case Step.REFRESH:
                 refresh(paths, before)
             case Step.PROTECT | Step.UNPROTECT:
-                protect(paths, on=step is Step.PROTECT)
+                set_protected(paths, on=step is Step.PROTECT)
             case Step.AUTOSTART:
                 enable(request.name, home)
             case Step.NO_AUTOSTART:
@@ -100,7 +100,7 @@ def _create(
 ) -> ResumeState | None:
     """Make the instance; returns the saved state that its start goes on from, None for a boot."""
     if request.origin:
-        from callao.lifecycle.branch import create_from
+        from callao.lifecycle.create_from import create_from
 
         return create_from(request.origin, wanted, home=home, host=host, report=report)
     if warm:
@@ -133,7 +133,7 @@ def _start(
     if problems:
         raise ConfigError(problems, source=str(instance.paths.lima_yaml))
     if not instance.paths.disk.exists():
-        from callao.lifecycle.remake import remake_disk
+        from callao.lifecycle.recreate_disk import recreate_disk
 
-        instance = remake_disk(instance, driver, home=home, access=request.access, report=report)
+        instance = recreate_disk(instance, driver, home=home, access=request.access, report=report)
     start(instance, driver, home, request.timeout, report, origin)

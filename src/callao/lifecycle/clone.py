@@ -17,8 +17,8 @@ from callao.host import Host
 from callao.instances import Instance
 from callao.instances.broken import require_config
 from callao.instances.lock import instance_lock
-from callao.lifecycle.leftovers import sweep
-from callao.lifecycle.preconditions import must_be_free, must_be_stopped
+from callao.lifecycle.cleanup import remove_leftovers
+from callao.lifecycle.preconditions import must_be_stopped, must_not_exist
 from callao.lifecycle.staging import staged_instance
 from callao.reflink import copy_reflink
 
@@ -37,15 +37,15 @@ def clone(
     check_name(name)
     check_hostname(name)
     check_socket_path(home / name)
-    must_be_free(name, home)  # before the locks: two of one name would wait for each other
+    must_not_exist(name, home)  # before the locks: two of one name would wait for each other
     before = require_config(source)
     config = effective(document, host, name=name, instance_dir=home / name)
-    must_fit(config, before, source.name)
+    refuse_incompatible_copy(config, before, source.name)
     with instance_lock(source.name, home), instance_lock(name, home):
-        copy(source, name, document, home=home, report=report)
+        copy_instance(source, name, document, home=home, report=report)
 
 
-def copy(
+def copy_instance(
     source: Instance, name: str, document: Mapping[str, object], *, home: Path, report: Reporter
 ) -> None:
     """The same, for a caller who holds both locks and knows that ``document`` fits.
@@ -53,14 +53,14 @@ def copy(
     :raises InstanceError: when the source runs, the name is taken, or there is no room.
     """
     must_be_stopped(source, "copied")
-    must_be_free(name, home)
+    must_not_exist(name, home)
     files = driver_for(require_config(source).vm_type).carried(source.paths)
     if not files:
         raise InstanceError(
             f"instance {source.name!r} has no disk that could be copied.",
             hint="Lima has another disk layout: copy it with 'limactl clone'.",
         )
-    sweep(home, name)
+    remove_leftovers(home, name)
     record = msgspec.structs.replace(source.record, created=time.time(), mac_address="", reclaims=True)
     text = source.paths.lima_yaml.read_text(encoding="utf-8")
     with staged_instance(name, document, record, home, text) as paths:
@@ -72,7 +72,7 @@ def copy(
     report(Event(stage=Stage.DISK, state=EventState.DONE))
 
 
-def must_fit(config: Config, before: Config, name: str) -> None:
+def refuse_incompatible_copy(config: Config, before: Config, name: str) -> None:
     """What a disk that is there already cannot take.
 
     :raises InstanceError: naming the field.

@@ -13,14 +13,14 @@ from callao.events import Event, EventState, Reporter, Stage
 from callao.images import Fetched
 from callao.instances import Desired, Record
 from callao.lifecycle.disk import make_disk
-from callao.lifecycle.image import PATIENCE, image_of
+from callao.lifecycle.fetch_image import DEFAULT_TIMEOUT, fetch_image
 from callao.lifecycle.staging import staged_instance
 from callao.offline import NetworkAccess
 from callao.ssh import user_key
 
 
 @dataclass(frozen=True)
-class Beginning:
+class DiskSource:
     """How an instance begins that is not made from its image alone.
 
     ``image`` is another disk to make its own on, ``files`` are copied into its folder; the rest is
@@ -33,7 +33,7 @@ class Beginning:
     reclaims: bool = True
 
 
-_BY_ITS_IMAGE = Beginning()
+_FROM_IMAGE = DiskSource()
 
 
 def create(
@@ -41,8 +41,8 @@ def create(
     home: Path,
     report: Reporter,
     access: NetworkAccess = NetworkAccess.ONLINE,
-    begin: Beginning = _BY_ITS_IMAGE,
-    timeout: float = PATIENCE,
+    begin: DiskSource = _FROM_IMAGE,
+    timeout: float = DEFAULT_TIMEOUT,
 ) -> None:
     """Make the folder of a new instance, with its disk.
 
@@ -53,7 +53,7 @@ def create(
     config = wanted.config
 
     def had() -> Fetched:
-        return begin.image or image_of(config, home=home, access=access, report=report, timeout=timeout)
+        return begin.image or fetch_image(config, home=home, access=access, report=report, timeout=timeout)
 
     image = had()
     report(Event(stage=Stage.IMAGE, state=EventState.DONE))

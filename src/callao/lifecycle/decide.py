@@ -26,24 +26,29 @@ def decide(request: Request, actual: Instance | None, home: Path, host: Host) ->
         return None, plan(None, actual, policy)
     if policy.target is Target.STOPPED and actual is None:
         return None, plan(None, None, policy)
-    lock = _lock_of(request)
+    lock = _read_lock_file(request)
     wanted = desired(request, actual, home, host, lock=lock)
     steps = plan(wanted, actual, policy)
     if wanted is not None:
         steps = Plan(steps.steps, steps.changes, (*steps.notices, *wanted.notices))
     config = wanted.config if wanted else actual.config if actual else None
     if config is not None and {Step.CREATE, Step.CONFIGURE, Step.START} & set(steps.steps):
-        from callao.lifecycle.support import notices, of_a_new_one, of_an_old_one, refuse_unsupported
+        from callao.lifecycle.unsupported import (
+            existing_instance_notices,
+            new_instance_notices,
+            notices,
+            refuse_unsupported,
+        )
 
         refuse_unsupported(config, request.name, host, new=Step.CREATE in steps.steps)
         document = wanted.document if wanted else actual.document if actual else {}
         told = notices(document, config)
         if wanted is not None:
-            told = (*map(str, wanted.warnings), *told, *_of_warm(request, wanted, steps))
+            told = (*map(str, wanted.warnings), *told, *_warm_notices(request, wanted, steps))
         if Step.CREATE in steps.steps:
-            told = (*told, *of_a_new_one(document))
+            told = (*told, *new_instance_notices(document))
         else:
-            told = (*told, *of_an_old_one(config))
+            told = (*told, *existing_instance_notices(config))
         steps = Plan(steps.steps, steps.changes, (*steps.notices, *told))
     if lock is not None:
         from callao.lockfile import notices as of_lock
@@ -52,18 +57,18 @@ def decide(request: Request, actual: Instance | None, home: Path, host: Host) ->
     return wanted, steps
 
 
-def _of_warm(request: Request, wanted: Desired, steps: Plan) -> tuple[str, ...]:
+def _warm_notices(request: Request, wanted: Desired, steps: Plan) -> tuple[str, ...]:
     if Step.CREATE not in steps.steps or not request.is_warm(wanted.config):
         return ()
     if Step.START not in steps.steps:
         return (f"{wanted.name}: warm: counts only where it is made and started at once: it will boot.",)
-    from callao.lifecycle.warm.limit import cache_size
+    from callao.lifecycle.warm.limit import max_cache_size
 
-    cache_size()  # a value that is none is told before anything is made
+    max_cache_size()  # a value that is none is told before anything is made
     return ()
 
 
-def _lock_of(request: Request) -> LockFile | None:
+def _read_lock_file(request: Request) -> LockFile | None:
     if request.lock is None:
         return None
     from callao.lockfile import read
@@ -71,7 +76,7 @@ def _lock_of(request: Request) -> LockFile | None:
     return read(request.lock)
 
 
-def look(name: str, home: Path, host: Host) -> Instance | None:
+def find_instance(name: str, home: Path, host: Host) -> Instance | None:
     """The instance as it is now; None where there is none."""
     try:
         return inspect(name, home, host)

@@ -38,58 +38,60 @@ def desired(
     """
     check_schema(request.config, source="config")
     if lock is not None:
-        from callao.lifecycle.by_lock_file import refuse_unlockable
+        from callao.lifecycle.lock_file import refuse_unlockable_options
 
-        refuse_unlockable(request, lock, actual)
+        refuse_unlockable_options(request, lock, actual)
     fresh = actual is None or request.recreate
     if request.amend is not None and actual is not None:
-        return _whole(request, request.amend(actual.document), actual, home, host)
+        return _from_document(request, request.amend(actual.document), actual, home, host)
     if request.document is not None:
-        _refuse_overtaken(request, actual)
-        return _whole(request, request.document, None if fresh else actual, home, host)
+        _refuse_stale_edit(request, actual)
+        return _from_document(request, request.document, None if fresh else actual, home, host)
     if not fresh and request.template is None:
-        return _amended(request, actual, home, host)
+        return _with_config(request, actual, home, host)
     if fresh and request.origin and request.template is None:
-        return _like(request, home, host)
+        return _from_source_instance(request, home, host)
     recorded = actual.record.template if actual is not None else ""
     reference = request.template or recorded or DEFAULT_TEMPLATE
     document, resolved = _from_template(reference, request, home, lock)
     if actual is None or fresh:
-        new = _settled(request, document, reference, home, host, resolved.text)
+        new = _resolved(request, document, reference, home, host, resolved.text)
         return replace(new, notices=resolved.notices)
-    document, notices = _over(_kept(document, actual), actual, request, host)
-    found = _settled(request, document, reference, home, host, current_dir=actual.dir)
+    document, notices = _with_persisted(_with_fixed_fields(document, actual), actual, request, host)
+    found = _resolved(request, document, reference, home, host, current_dir=actual.dir)
     return replace(found, notices=(*resolved.notices, *notices))
 
 
-def _over(
+def _with_persisted(
     document: dict[str, object], actual: Instance, request: Request, host: Host
 ) -> tuple[dict[str, object], tuple[str, ...]]:
     """``document`` with what ``persist`` has written of the instance, and what is to be told of that."""
     if not actual.paths.persisted.exists():
         return document, ()
     from callao.instances.persisted import read_persisted
-    from callao.lifecycle.layer import Context, layered
+    from callao.lifecycle.persisted_changes import EntryReader, merge_persisted
 
     asked = with_environment(request.config, os.environ)
-    found = layered(document, asked, read_persisted(actual.paths), Context(actual.name, actual.dir, host))
+    found = merge_persisted(
+        document, asked, read_persisted(actual.paths), EntryReader(actual.name, actual.dir, host)
+    )
     return found.document, found.notices
 
 
-def _whole(
+def _from_document(
     request: Request, document: Mapping[str, object], actual: Instance | None, home: Path, host: Host
 ) -> Desired:
     """For an instance that exists its lima.yaml as it shall be; for a new one, what a template would say."""
     if actual is not None:
         template = request.template or actual.template
-        return _settled(request, {**document}, template, home, host, request.text, actual.dir)
+        return _resolved(request, {**document}, template, home, host, request.text, actual.dir)
     from callao.templates import with_override_files
 
     layers = with_override_files(merge([request.config, document]), home, access=request.access)
-    return _settled(request, layers, request.template or "", home, host, request.text)
+    return _resolved(request, layers, request.template or "", home, host, request.text)
 
 
-def _refuse_overtaken(request: Request, actual: Instance | None) -> None:
+def _refuse_stale_edit(request: Request, actual: Instance | None) -> None:
     """:raises InstanceOvertaken: when lima.yaml is not what the request was written from."""
     if not request.before or actual is None:
         return
@@ -101,14 +103,14 @@ def _refuse_overtaken(request: Request, actual: Instance | None) -> None:
         )
 
 
-def _like(request: Request, home: Path, host: Host) -> Desired:
+def _from_source_instance(request: Request, home: Path, host: Host) -> Desired:
     """The configuration of the instance that a new one begins as, and ``config`` over it."""
-    from callao.lifecycle.branch import Source
+    from callao.lifecycle.create_from import Source
 
     source = Source.of(request.origin, home, host).instance
-    document = _without_repeats(merge([with_environment(request.config, os.environ), source.document]))
+    document = _without_duplicates(merge([with_environment(request.config, os.environ), source.document]))
     text = source.paths.lima_yaml.read_text(encoding="utf-8")
-    return _settled(request, document, source.template, home, host, text)
+    return _resolved(request, document, source.template, home, host, text)
 
 
 def _from_template(
@@ -118,14 +120,14 @@ def _from_template(
 
     resolved = resolve(reference, home, access=request.access)
     if lock is not None:
-        from callao.lifecycle.by_lock_file import document_by_lock_file
+        from callao.lifecycle.lock_file import document_by_lock_file
 
         return document_by_lock_file(request, lock, reference, resolved, home), resolved
     document = with_override_files(merge([request.config, resolved.document]), home, access=request.access)
     return document, resolved
 
 
-def _amended(request: Request, actual: Instance | None, home: Path, host: Host) -> Desired | None:
+def _with_config(request: Request, actual: Instance | None, home: Path, host: Host) -> Desired | None:
     if actual is None or actual.config is None:
         return None
     if not request.config:
@@ -133,12 +135,12 @@ def _amended(request: Request, actual: Instance | None, home: Path, host: Host) 
             return None
         return Desired(request.name, actual.document, actual.config, actual.template, request.label_texts())
     config = with_environment(request.config, os.environ)
-    _refuse_unused(config, actual)
-    document = _kept(_without_repeats(merge([config, actual.document])), actual)
-    return _settled(request, document, actual.template, home, host, current_dir=actual.dir)
+    _refuse_unused_parameters(config, actual)
+    document = _with_fixed_fields(_without_duplicates(merge([config, actual.document])), actual)
+    return _resolved(request, document, actual.template, home, host, current_dir=actual.dir)
 
 
-def _refuse_unused(config: Mapping[str, object], actual: Instance) -> None:
+def _refuse_unused_parameters(config: Mapping[str, object], actual: Instance) -> None:
     """:raises ConfigError: naming each parameter of ``config`` that nothing uses."""
     if not config.get("param"):
         return
@@ -149,7 +151,7 @@ def _refuse_unused(config: Mapping[str, object], actual: Instance) -> None:
         raise ConfigError(problems, source="config")
 
 
-def _kept(document: dict[str, object], actual: Instance) -> dict[str, object]:
+def _with_fixed_fields(document: dict[str, object], actual: Instance) -> dict[str, object]:
     """What an existing instance has for good, unless the request says otherwise in so many words."""
     kept: dict[str, object] = {
         key: actual.document[key] for key in ("vmType", "arch") if key in actual.document
@@ -158,7 +160,7 @@ def _kept(document: dict[str, object], actual: Instance) -> dict[str, object]:
     return {**kept, **document, **images}
 
 
-def _without_repeats(document: dict[str, object]) -> dict[str, object]:
+def _without_duplicates(document: dict[str, object]) -> dict[str, object]:
     """Lists append when they merge: what the instance has already is not added a second time."""
     return {
         key: [item for index, item in enumerate(value) if item not in value[:index]]
@@ -168,7 +170,7 @@ def _without_repeats(document: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _settled(
+def _resolved(
     request: Request,
     document: dict[str, object],
     template: str,

@@ -9,14 +9,14 @@ from callao.config import check_hostname, check_name
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.instances import Target
-from callao.lifecycle.decide import decide, look
-from callao.lifecycle.outcome import outcome, picture_of
+from callao.lifecycle.decide import decide, find_instance
+from callao.lifecycle.missing_disks import create_disks, missing_disks, split_disk_sizes, with_created_disks
+from callao.lifecycle.outcome import outcome, state_of
 from callao.lifecycle.request import Outcome, Request
-from callao.lifecycle.sized_disks import make, missing, with_disks, without_sizes
-from callao.lifecycle.threads import for_threads
+from callao.lifecycle.thread_safety import thread_safe
 
 
-@for_threads
+@thread_safe
 def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Reporter) -> Outcome:
     """Bring the instance to the requested state; with ``check``, only tell what would be done.
 
@@ -26,31 +26,31 @@ def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Rep
     :raises CallaoError: one of the tree in :mod:`callao.errors`, with the remedy in it.
     """
     check_name(request.name)
-    request, sizes = without_sizes(request)
-    new = missing(request, sizes, home)
+    request, sizes = split_disk_sizes(request)
+    new = missing_disks(request, sizes, home)
     if new and not check:
         _ensure(request, home=home, host=host, check=True, report=report)  # a wrong request makes no disk
-        make(new, home)
-    return with_disks(_ensure(request, home=home, host=host, check=check, report=report), new)
+        create_disks(new, home)
+    return with_created_disks(_ensure(request, home=home, host=host, check=check, report=report), new)
 
 
 def _ensure(request: Request, *, home: Path, host: Host, check: bool, report: Reporter) -> Outcome:
     if request.renamed_from:
-        from callao.lifecycle.renamed import ensure_renamed
+        from callao.lifecycle.ensure_renamed import ensure_renamed
 
         renamed = ensure_renamed(request, home=home, host=host, check=check, report=report)
         if renamed is not None:
             return renamed
-    actual = look(request.name, home, host)
+    actual = find_instance(request.name, home, host)
     wanted, steps = decide(request, actual, home, host)
     if actual is None and request.state == Target.ABSENT and not check:
-        from callao.lifecycle.remove import finish
+        from callao.lifecycle.remove import finish_removal
 
-        finish(home, request.name, request.timeout)
+        finish_removal(home, request.name, request.timeout)
     if wanted is not None and actual is None:
         check_hostname(request.name)
     if check or not steps.steps:
-        before = picture_of(actual) if steps.changed else None
+        before = state_of(actual) if steps.changed else None
         return outcome(steps, wanted, before, actual, request)
 
     from callao.instances.lock import instance_lock
@@ -60,8 +60,8 @@ def _ensure(request: Request, *, home: Path, host: Host, check: bool, report: Re
         report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=sentence))
 
     with instance_lock(request.name, home, request.timeout, notice):
-        actual = look(request.name, home, host)
+        actual = find_instance(request.name, home, host)
         wanted, steps = decide(request, actual, home, host)
-        before = picture_of(actual)
+        before = state_of(actual)
         apply(steps, wanted, actual, request, home=home, host=host, report=report)
-        return outcome(steps, wanted, before, look(request.name, home, host), request)
+        return outcome(steps, wanted, before, find_instance(request.name, home, host), request)

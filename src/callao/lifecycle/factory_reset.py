@@ -20,11 +20,11 @@ from callao.instances.broken import require_config
 from callao.instances.lock import instance_lock
 from callao.instances.records import write_json
 from callao.instances.store import read_processes
-from callao.lifecycle.bases import settle_bases
+from callao.lifecycle.backing_files import repair_backing_files
+from callao.lifecycle.cleanup import remove_leftovers as sweep_instance
+from callao.lifecycle.cleanup import remove_stale_files, reset_dir
 from callao.lifecycle.disk import make_disk
-from callao.lifecycle.image import image_of
-from callao.lifecycle.leftovers import clear_stale, resetting_at
-from callao.lifecycle.leftovers import sweep as sweep_instance
+from callao.lifecycle.fetch_image import fetch_image
 from callao.lifecycle.stop import stop
 from callao.offline import NetworkAccess
 from callao.snapshots import sweep
@@ -50,7 +50,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
         )
 
     def image() -> Fetched:
-        return image_of(config, home=home, access=access, report=report)
+        return fetch_image(config, home=home, access=access, report=report)
 
     image()
     driver = driver_for(config.vm_type)
@@ -59,10 +59,10 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
         instance = replace(instance, agent=agent, driver=machine)
         if agent or machine:
             stop(instance, force=True, report=report)
-        clear_stale(instance.paths)
+        remove_stale_files(instance.paths)
         with contextlib.suppress(CallaoError):  # for snapshots of the old disk, while its image is known
-            settle_bases(instance.paths, instance.record, driver, home)
-        fresh = InstancePaths(resetting_at(home, instance.name))
+            repair_backing_files(instance.paths, instance.record, driver, home)
+        fresh = InstancePaths(reset_dir(home, instance.name))
         try:
             sweep_instance(home, instance.name)
             fresh.dir.mkdir(mode=0o700)

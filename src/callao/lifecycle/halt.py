@@ -13,22 +13,22 @@ from callao.flock import ignore_holder
 from callao.instances.paths import InstancePaths
 from callao.instances.processes import ProcessLike, terminate, wait_gone
 from callao.instances.stop_policy import StopPolicy
-from callao.lifecycle.leftovers import clear_stale
+from callao.lifecycle.cleanup import remove_stale_files
 from callao.lifecycle.unused_networks import end_unused_networks
 
 _GRACE = 15.0
 """Seconds beyond what the stop policy allows the guest."""
 
-_KILLED = 5.0
+_KILL_TIMEOUT = 5.0
 """Seconds that a process gets to go in, when it must."""
 
-_THEIR_AGENT = "hostagent"
+_LIMACTL_AGENT = "hostagent"
 """A word of the command line of limactl's host agent; ours is ``callao.hostagent``."""
 
-Teller = Callable[[str], None]
+MessageCallback = Callable[[str], None]
 
 
-class Halting(Protocol):
+class HasProcesses(Protocol):
     """An instance with the processes that it has, read whole or from the index."""
 
     @property
@@ -44,7 +44,9 @@ class Halting(Protocol):
     def driver(self) -> ProcessLike | None: ...
 
 
-def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = ignore_holder) -> None:
+def halt(
+    found: HasProcesses, *, force: bool, notice: MessageCallback, passed: MessageCallback = ignore_holder
+) -> None:
     """Switch the machine off and wait until its processes are gone.
 
     :param force: don't wait for the guest to shut down; its disks are flushed, its programs aren't told.
@@ -54,31 +56,31 @@ def halt(found: Halting, *, force: bool, notice: Teller, passed: Teller = ignore
     """
     patience = _GRACE if force else StopPolicy().longest + _GRACE
     _signal(found.name, found.agent, signal.SIGTERM if force else signal.SIGINT)
-    if force and found.agent is not None and _THEIR_AGENT in system.arguments(found.agent.pid):
+    if force and found.agent is not None and _LIMACTL_AGENT in system.arguments(found.agent.pid):
         _signal(found.name, found.driver, signal.SIGTERM)  # it gives the guest its time all the same
     if not wait_gone(found.agent, patience):
         notice(f"{found.name}: the host agent did not end within {patience:.0f} s: killed.")
         _signal(found.name, found.agent, system.kill_signal())
     passed("host agent ended")
     for process in (found.agent, found.driver):
-        if not wait_gone(process, _KILLED):
+        if not wait_gone(process, _KILL_TIMEOUT):
             _signal(found.name, process, system.kill_signal())
-            _must_go(found.name, process)
+            _require_exit(found.name, process)
     passed("hypervisor ended")
-    clear_stale(found.paths)
+    remove_stale_files(found.paths)
     end_unused_networks(found.paths.dir.parent, found.name, notice)
     passed("sockets and pid files removed")
 
 
-def cut_off(found: Halting) -> None:
+def kill(found: HasProcesses) -> None:
     """End the machine at once, for one whose state is thrown away.
 
     :raises AgentError: when a process survives even that.
     """
     for process in (found.driver, found.agent):
         _signal(found.name, process, system.kill_signal())
-        _must_go(found.name, process)
-    clear_stale(found.paths)
+        _require_exit(found.name, process)
+    remove_stale_files(found.paths)
 
 
 def _signal(name: str, process: ProcessLike | None, sig: signal.Signals) -> None:
@@ -93,10 +95,10 @@ def _signal(name: str, process: ProcessLike | None, sig: signal.Signals) -> None
         ) from None
 
 
-def _must_go(name: str, process: ProcessLike | None) -> None:
-    if not wait_gone(process, _KILLED):
+def _require_exit(name: str, process: ProcessLike | None) -> None:
+    if not wait_gone(process, _KILL_TIMEOUT):
         pid = process.pid if process is not None else 0
         raise AgentError(
-            f"instance {name!r}: process {pid} is still there {_KILLED:.0f} s after SIGKILL.",
+            f"instance {name!r}: process {pid} is still there {_KILL_TIMEOUT:.0f} s after SIGKILL.",
             hint="It hangs in the kernel, as with a disk that does not answer: see its state by ps.",
         )

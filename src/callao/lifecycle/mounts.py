@@ -19,9 +19,9 @@ from callao.instances.lima_yaml import write_document
 from callao.instances.lock import instance_lock
 from callao.instances.persisted import Persisted, read_persisted, write_persisted
 from callao.instances.status import must_not_be_paused
-from callao.lifecycle.threads import for_threads
+from callao.lifecycle.thread_safety import thread_safe
 
-_PATIENCE = 120.0
+_TIMEOUT = 120.0
 """Seconds for the guest to mount, or to let go."""
 
 MOUNTED, UNMOUNTED = "mounted", "unmounted"
@@ -84,7 +84,7 @@ def mounts_of(instance: Instance) -> list[MountSummary]:
     ]
 
 
-@for_threads
+@thread_safe
 def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) -> MountOutcome:
     """Bring one mount to the requested state; with ``check``, only tell what would be done.
 
@@ -93,7 +93,7 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
 
     :raises CallaoError: naming the option that is wrong, or what the guest said.
     """
-    wanted = _wanted(request, host)
+    wanted = _validated(request, host)
     try:
         instance = inspect(request.instance, home, host)
     except InstanceNotFound:
@@ -107,15 +107,15 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
     decided = _decide(request, wanted, home, host)
     if check or not decided.changes:
         return decided.outcome(wanted, request)
-    with instance_lock(request.instance, home, _PATIENCE):
+    with instance_lock(request.instance, home, _TIMEOUT):
         decided = _decide(request, wanted, home, host)  # anew: another run may have been faster
         outcome, instance = decided.outcome(wanted, request), decided.instance
         if decided.live:
             outcome = replace(outcome, after=_apply(instance, decided.there, wanted, request))
         if decided.document is not None:
-            write_persisted(instance.paths, _kept(instance, wanted, request))
+            write_persisted(instance.paths, _persisted_with(instance, wanted, request))
             write_document(instance.paths, decided.document)
-            _refresh(instance)
+            _reload_if_running(instance)
     return outcome
 
 
@@ -142,16 +142,16 @@ class _Decision:
 def _decide(request: MountRequest, wanted: MountSummary, home: Path, host: Host) -> _Decision:
     instance = inspect(request.instance, home, host)
     _refuse_unfit(request, instance)
-    there = next((each for each in mounts_of(instance) if _at(each["mountPoint"], wanted)), None)
+    there = next((each for each in mounts_of(instance) if _is_at(each["mountPoint"], wanted)), None)
     live = instance.status is Status.RUNNING and _differs(there, wanted, request)
-    document = _document(instance, wanted, request, host)
+    document = _new_document(instance, wanted, request, host)
     written = request.persist and document != instance.document
     if live or written:  # what lima.yaml may not say, nobody gets for now only
         effective(document, host, name=instance.name, instance_dir=instance.dir)
     return _Decision(instance, there, live, document if written else None)
 
 
-def _wanted(request: MountRequest, host: Host) -> MountSummary:
+def _validated(request: MountRequest, host: Host) -> MountSummary:
     if request.state not in (MOUNTED, UNMOUNTED):
         raise CallaoError(f"state: {request.state!r} is not known (allowed: {MOUNTED}, {UNMOUNTED}).")
     kinds = [MountType.REVERSE_SSHFS.value, MountType.P9.value, MountType.VIRTIOFS.value]
@@ -217,7 +217,7 @@ def _differs(there: MountSummary | None, wanted: MountSummary, request: MountReq
     return any(known[key] != value for key, value in wanted.items())
 
 
-def _at(point: str, wanted: MountSummary) -> bool:
+def _is_at(point: str, wanted: MountSummary) -> bool:
     return bool(os.path.normpath(point) == wanted["mountPoint"])
 
 
@@ -231,33 +231,33 @@ def _apply(
     if there is not None:
         method, path = routes.REMOVE_MOUNT
         target = f"{path}?mountPoint={quote(there['mountPoint'], safe='')}"
-        call(sock, method, target, timeout=_PATIENCE)
+        call(sock, method, target, timeout=_TIMEOUT)
     if request.state == UNMOUNTED:
         return None
     try:
-        added: MountSummary = call(sock, *routes.ADD_MOUNT, body=wanted, timeout=_PATIENCE)
+        added: MountSummary = call(sock, *routes.ADD_MOUNT, body=wanted, timeout=_TIMEOUT)
     except CallaoError:
         if there is not None:  # what was there before comes back
             before = {key: value for key, value in there.items() if key != "hot"}
-            call(sock, *routes.ADD_MOUNT, body=before, timeout=_PATIENCE)
+            call(sock, *routes.ADD_MOUNT, body=before, timeout=_TIMEOUT)
         raise
     return added
 
 
-def _document(
+def _new_document(
     instance: Instance, wanted: MountSummary, request: MountRequest, host: Host
 ) -> dict[str, object]:
     """lima.yaml with it, or without; an entry that says so already keeps its own words."""
     document = instance.document
-    entries = [dict(each) for each in _listed(document.get("mounts"))]
+    entries = [dict(each) for each in _entries(document.get("mounts"))]
     # a plain one's configuration has none of what lima.yaml lists
     whole = {**document, "plain": False}
     known = effective(whole, host, name=instance.name, instance_dir=instance.dir).mounts
-    places = [index for index, each in enumerate(known) if _at(each.mount_point, wanted)]
+    places = [index for index, each in enumerate(known) if _is_at(each.mount_point, wanted)]
     if request.state == UNMOUNTED:
         kept = [each for index, each in enumerate(entries) if index not in places]
         return {**document, "mounts": kept} if places else document
-    entry = _written(wanted)
+    entry = _lima_yaml_entry(wanted)
     if not places:  # last, for it may lie below one of the others
         return {**document, "mounts": [*entries, entry]}
     there = known[places[0]]
@@ -266,20 +266,20 @@ def _document(
     return {**document, "mounts": entries}
 
 
-def _written(wanted: MountSummary) -> MountSummary:
+def _lima_yaml_entry(wanted: MountSummary) -> MountSummary:
     return {key: wanted[key] for key in ("location", "mountPoint", "writable")}
 
 
-def _kept(instance: Instance, wanted: MountSummary, request: MountRequest) -> Persisted:
-    entry = None if request.state == UNMOUNTED else _written(wanted)
+def _persisted_with(instance: Instance, wanted: MountSummary, request: MountRequest) -> Persisted:
+    entry = None if request.state == UNMOUNTED else _lima_yaml_entry(wanted)
     return read_persisted(instance.paths).with_mount(wanted["mountPoint"], entry)
 
 
-def _listed(value: object) -> list[Mapping[str, Any]]:
+def _entries(value: object) -> list[Mapping[str, Any]]:
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
-def _refresh(instance: Instance) -> None:
+def _reload_if_running(instance: Instance) -> None:
     """The machine is what lima.yaml says already: no later run shall restart it for this."""
     if instance.status is Status.RUNNING:
         from callao.hostagent.api import routes

@@ -6,12 +6,12 @@ from __future__ import annotations
 from callao.instances import Desired, Instance, Plan, Status, Step, Target, summary
 from callao.lifecycle.request import Outcome, Request
 
-Picture = dict[str, object]
+InstanceState = dict[str, object]
 """All of an instance that a request can change, as plain values."""
 
 
 def outcome(
-    steps: Plan, wanted: Desired | None, before: Picture | None, now: Instance | None, request: Request
+    steps: Plan, wanted: Desired | None, before: InstanceState | None, now: Instance | None, request: Request
 ) -> Outcome:
     """What the steps have changed, or would.
 
@@ -20,14 +20,14 @@ def outcome(
     return Outcome(
         changed=steps.changed,
         before=before if steps.changed else None,
-        after=_intended(steps, wanted, before, request) if steps.changed else None,
+        after=_state_after(steps, wanted, before, request) if steps.changed else None,
         instance=summary(now) if now else None,
         notices=steps.notices,
         actions=tuple(str(step) for step in steps.steps),
     )
 
 
-_MARKS = {
+_FLAG_STEPS = {
     Step.PROTECT: ("protected", True),
     Step.UNPROTECT: ("protected", False),
     Step.AUTOSTART: ("autostart", True),
@@ -35,7 +35,7 @@ _MARKS = {
 }
 
 
-def picture_of(instance: Instance | None) -> Picture | None:
+def state_of(instance: Instance | None) -> InstanceState | None:
     """Taken before anything is changed: it asks the files."""
     from callao.config import to_document
 
@@ -51,15 +51,20 @@ def picture_of(instance: Instance | None) -> Picture | None:
     }
 
 
-def _intended(
-    steps: Plan, wanted: Desired | None, before: Picture | None, request: Request
-) -> Picture | None:
+def _state_after(
+    steps: Plan, wanted: Desired | None, before: InstanceState | None, request: Request
+) -> InstanceState | None:
     """The state that the steps lead to: the same in check mode as for real."""
     from callao.config import to_document
 
     if request.state == Target.ABSENT:
         return None
-    picture: Picture = {"status": Status.STOPPED.value, "labels": {}, "protected": False, "autostart": False}
+    picture: InstanceState = {
+        "status": Status.STOPPED.value,
+        "labels": {},
+        "protected": False,
+        "autostart": False,
+    }
     picture |= before or {}
     if wanted is not None:
         images = picture.get("images")
@@ -73,7 +78,7 @@ def _intended(
         picture["status"] = Status.RUNNING.value
     elif Step.STOP in steps.steps or Step.CREATE in steps.steps:
         picture["status"] = Status.STOPPED.value
-    for step, (key, value) in _MARKS.items():
+    for step, (key, value) in _FLAG_STEPS.items():
         if step in steps.steps:
             picture[key] = value
     return picture

@@ -21,12 +21,12 @@ from callao.instances.persisted import read_persisted, write_persisted
 from callao.instances.status import must_not_be_paused
 from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
-from callao.lifecycle.threads import for_threads
+from callao.lifecycle.thread_safety import thread_safe
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds for the host agent to answer."""
 
-_IN_FULL = {"guestPort": "guestPortRange", "hostPort": "hostPortRange"}
+_CANONICAL_KEYS = {"guestPort": "guestPortRange", "hostPort": "hostPortRange"}
 """What a field is called in a rule with every default."""
 
 PRESENT, ABSENT = "present", "absent"
@@ -68,7 +68,7 @@ def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
     return said
 
 
-@for_threads
+@thread_safe
 def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bool) -> ForwardOutcome:
     """Bring one rule to the requested state; with ``check``, only tell what would be done.
 
@@ -95,10 +95,10 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
     with instance_lock(request.instance, home):
         decided = _decide(request, home, host)  # anew: another run may have been faster
         if decided.live:
-            _live(decided.instance, decided.full, request.state)
+            _apply_live(decided.instance, decided.full, request.state)
         if decided.document is not None:
-            _keep(decided, request)
-            _write(decided.instance, decided.document, home, host)
+            _persist(decided, request)
+            _write_lima_yaml(decided.instance, decided.document, home, host)
     return _outcome(decided.changes, forwards_of(inspect(request.instance, home, host)))
 
 
@@ -128,8 +128,8 @@ def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
     said = forwards_of(instance)
     rule = dict(request.rule)
     if request.state == ABSENT:
-        rule = _meant(rule, instance, said["rules"], request, host)
-    full = _full(rule, instance, host)
+        rule = _matching_rule(rule, instance, said["rules"], request, host)
+    full = _with_defaults(rule, instance, host)
     running = instance.status is Status.RUNNING
     if not running and not request.persist:
         raise InstanceError(
@@ -137,7 +137,7 @@ def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
             hint="Start it; or have the rule at its next start with 'persist: true'.",
         )
     live = running and not request.persist and (full in said["rules"]) != (request.state == PRESENT)
-    document = _document(instance, rule, request, host) if request.persist else instance.document
+    document = _new_document(instance, rule, request, host) if request.persist else instance.document
     return _Decision(instance, rule, full, said, live, document if document != instance.document else None)
 
 
@@ -153,7 +153,7 @@ def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host
     refuse_taken(config.port_forwards, actual.forwards if actual is not None else ())
 
 
-def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
+def _with_defaults(rule: Rule, instance: Instance, host: Host) -> Rule:
     """The rule with every default, as the host agent has it."""
     require_config(instance)
     document = {**instance.document, "portForwards": [rule], "plain": False}
@@ -163,14 +163,19 @@ def _full(rule: Rule, instance: Instance, host: Host) -> Rule:
     return full
 
 
-def _meant(rule: Rule, instance: Instance, live: list[Rule], request: ForwardRequest, host: Host) -> Rule:
+def _matching_rule(
+    rule: Rule, instance: Instance, live: list[Rule], request: ForwardRequest, host: Host
+) -> Rule:
     """The rule that is to go, as it is written; ``rule`` itself where there is none.
 
     :raises CallaoError: when more than one is like it.
     """
-    asked = _full(rule, instance, host)
-    known = [(each, _full(each, instance, host)) for each in (_rules(instance) if request.persist else live)]
-    said = {_IN_FULL.get(key, key) for key in rule}
+    asked = _with_defaults(rule, instance, host)
+    known = [
+        (each, _with_defaults(each, instance, host))
+        for each in (_rules(instance) if request.persist else live)
+    ]
+    said = {_CANONICAL_KEYS.get(key, key) for key in rule}
     alike = [each for each, full in known if all(full[key] == asked[key] for key in said)]
     same = [each for each, full in known if full == asked]
     if len(alike) > 1 and not same:
@@ -186,34 +191,34 @@ def _rules(instance: Instance) -> list[Rule]:
     return [dict(each) for each in said if isinstance(each, Mapping)] if isinstance(said, list) else []
 
 
-def _document(instance: Instance, rule: Rule, request: ForwardRequest, host: Host) -> dict[str, object]:
+def _new_document(instance: Instance, rule: Rule, request: ForwardRequest, host: Host) -> dict[str, object]:
     """lima.yaml with the rule or without; one that says the same in other words keeps them."""
     rules = _rules(instance)
     if request.state == ABSENT:
         kept = [each for each in rules if each != rule]
         return {**instance.document, "portForwards": kept} if len(kept) != len(rules) else instance.document
-    full = _full(rule, instance, host)
-    if any(_full(each, instance, host) == full for each in rules):
+    full = _with_defaults(rule, instance, host)
+    if any(_with_defaults(each, instance, host) == full for each in rules):
         return instance.document
     return {**instance.document, "portForwards": [rule, *rules]}
 
 
-def _keep(decided: _Decision, request: ForwardRequest) -> None:
+def _persist(decided: _Decision, request: ForwardRequest) -> None:
     paths, rule = decided.instance.paths, decided.rule
     persisted = read_persisted(paths)
     present = request.state == PRESENT
     write_persisted(paths, persisted.with_forward(rule) if present else persisted.without_forward(rule))
 
 
-def _live(instance: Instance, full: Rule, state: str) -> None:
+def _apply_live(instance: Instance, full: Rule, state: str) -> None:
     from callao.hostagent.api import routes
     from callao.hostagent.api.client import call
 
     route = routes.ADD_FORWARD if state == PRESENT else routes.REMOVE_FORWARD
-    call(instance.paths.ha_sock, *route, body=full, timeout=_PATIENCE)
+    call(instance.paths.ha_sock, *route, body=full, timeout=_TIMEOUT)
 
 
-def _write(instance: Instance, document: dict[str, object], home: Path, host: Host) -> None:
+def _write_lima_yaml(instance: Instance, document: dict[str, object], home: Path, host: Host) -> None:
     """lima.yaml, and the running machine after it."""
     effective(document, host, name=instance.name, instance_dir=home / instance.name)
     before = instance.paths.lima_yaml.read_bytes()

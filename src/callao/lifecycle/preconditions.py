@@ -39,7 +39,7 @@ def must_be_stopped(instance: HasPaths, what: str) -> None:
     must_be_unused(paths, what)
 
 
-def must_be_free(name: str, home: Path) -> None:
+def must_not_exist(name: str, home: Path) -> None:
     """:raises InstanceError: when there is an instance of that name."""
     if (home / name).exists():
         raise InstanceError(f"instance {name!r} exists already.", hint="Choose another name.")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from callao.instances.paths import InstancePaths
 
 
-def protect(paths: InstancePaths, *, on: bool) -> None:
+def set_protected(paths: InstancePaths, *, on: bool) -> None:
     """Set the mark, or take it away; as it is when it is so already."""
     if on:
         paths.protected.touch(mode=0o400)

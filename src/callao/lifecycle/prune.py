@@ -15,8 +15,8 @@ from callao.images import base_at
 from callao.images.prune import Pruned, prune
 from callao.instances import InstancePaths, Record, all_instances, instance_names
 from callao.instances.records import read_json
-from callao.lifecycle.leftovers import resetting_at, staging_at
-from callao.lifecycle.warm.staging import clear_abandoned
+from callao.lifecycle.cleanup import reset_dir, staging_dir
+from callao.lifecycle.warm.staging import remove_abandoned
 from callao.snapshots.cache import trim, warm_entries
 
 
@@ -33,18 +33,18 @@ def prune_cache(
     :param keep_referred: keep the images that an instance's lima.yaml names, too.
     :param check: remove nothing, and tell what would be.
     """
-    abandoned = clear_abandoned(home, host, check=check)
-    closed = [name for name in instance_names(home) if not _can_be_read(home / name)]
+    abandoned = remove_abandoned(home, host, check=check)
+    closed = [name for name in instance_names(home) if not _is_readable(home / name)]
     if closed:
         message = f"prune: {', '.join(closed)}: cannot be read: images stay, for they may be needed there."
         report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
         return abandoned
-    warm = trim(home, 0, lambda: in_use(home), check=check)
+    warm = trim(home, 0, lambda: files_in_use(home), check=check)
 
     gone = {*abandoned.paths, *warm.paths}  # in check mode they are there still
 
     def used() -> list[Path]:
-        found = in_use(home)
+        found = files_in_use(home)
         for entry in warm_entries(home):
             for folder in (entry.folder, entry.staging):
                 if folder not in gone:
@@ -60,14 +60,14 @@ def prune_cache(
     return Pruned(tuple(path for part in parts for path in part.paths), sum(part.size for part in parts))
 
 
-def in_use(home: Path) -> list[Path]:
+def files_in_use(home: Path) -> list[Path]:
     """Files that the disks of instances are made on, and those of instances that another run makes.
 
     :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
     """
     used: list[Path] = []
     for root in (home, *(home / "_warm").glob("*")):
-        beside = [each for at in (staging_at, resetting_at) for each in root.glob(at(root, "*").name)]
+        beside = [each for at in (staging_dir, reset_dir) for each in root.glob(at(root, "*").name)]
         for folder in (*(root / name for name in instance_names(root)), *beside):
             try:
                 used += _bases(InstancePaths(folder))
@@ -97,7 +97,7 @@ def _bases(paths: InstancePaths) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _can_be_read(folder: Path) -> bool:
+def _is_readable(folder: Path) -> bool:
     try:
         with os.scandir(folder):
             return True

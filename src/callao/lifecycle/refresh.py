@@ -7,7 +7,7 @@ from callao.atomic import write_file
 from callao.errors import CallaoError
 from callao.instances import InstancePaths
 
-_PATIENCE = 600.0
+_TIMEOUT = 600.0
 """Seconds for the host agent to answer: its guest may have disks to format."""
 
 
@@ -21,7 +21,7 @@ def refresh(paths: InstancePaths, before: bytes) -> None:
     from callao.hostagent.api.client import call
 
     try:
-        call(paths.ha_sock, *routes.REFRESH, timeout=_PATIENCE)
+        call(paths.ha_sock, *routes.REFRESH, timeout=_TIMEOUT)
     except CallaoError:
         write_file(paths.lima_yaml, before)
         raise

@@ -11,8 +11,8 @@ from callao.errors import InstanceError
 from callao.instances.in_use import must_be_unused
 from callao.instances.lock import instance_lock
 from callao.instances.paths import InstancePaths
-from callao.lifecycle.leftovers import is_swept, removing_at, sweep
-from callao.lifecycle.tree import remove_tree
+from callao.lifecycle.cleanup import has_no_leftovers, removal_dir, remove_leftovers
+from callao.lifecycle.remove_tree import remove_tree
 
 
 def remove(paths: InstancePaths) -> None:
@@ -22,7 +22,7 @@ def remove(paths: InstancePaths) -> None:
     """
     must_be_unused(paths, "deleted")
     release_all(paths.dir)
-    away = removing_at(paths.dir.parent, paths.name)
+    away = removal_dir(paths.dir.parent, paths.name)
     try:
         remove_tree(away)  # what a removal that failed has left
         paths.dir.rename(away)
@@ -32,20 +32,20 @@ def remove(paths: InstancePaths) -> None:
         raise InstanceError(f"instance {paths.name!r} cannot be removed: {error}.") from error
 
 
-def finish(home: Path, name: str, timeout: float) -> bool:
+def finish_removal(home: Path, name: str, timeout: float) -> bool:
     """Remove the rest of an instance whose removal failed, or was killed; returns whether there was any.
 
     :param timeout: seconds to wait for another run.
     :raises InstanceError: when it cannot be removed.
     """
-    if is_swept(home, name):
+    if has_no_leftovers(home, name):
         return False
     with instance_lock(name, home, timeout):
         if (home / name).exists():  # made by another run meanwhile
             return False
         try:
-            remove_tree(removing_at(home, name))
+            remove_tree(removal_dir(home, name))
         except OSError as error:
             raise InstanceError(f"what is left of instance {name!r} cannot be removed: {error}.") from error
-        sweep(home, name)
+        remove_leftovers(home, name)
     return True

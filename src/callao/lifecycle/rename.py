@@ -11,7 +11,7 @@ from callao.config import check_hostname, check_name, check_socket_path
 from callao.errors import InstanceError, InstanceProtected
 from callao.instances import Instance, InstancePaths
 from callao.instances.lock import instance_lock
-from callao.lifecycle.preconditions import must_be_free, must_be_stopped
+from callao.lifecycle.preconditions import must_be_stopped, must_not_exist
 
 
 def rename(instance: Instance, name: str, *, home: Path, though_protected: bool = False) -> None:
@@ -23,7 +23,7 @@ def rename(instance: Instance, name: str, *, home: Path, though_protected: bool 
     must_be_renamable(name, home)  # before the locks: two of one name would wait for each other
     with instance_lock(instance.name, home), instance_lock(name, home):
         must_be_stopped(instance, "renamed")
-        must_be_free(name, home)
+        must_not_exist(name, home)
         if not though_protected:
             must_not_be_protected(instance)
         autostart = instance.autostart
@@ -56,4 +56,4 @@ def must_be_renamable(name: str, home: Path) -> None:
     check_name(name)
     check_hostname(name)
     check_socket_path(home / name)
-    must_be_free(name, home)
+    must_not_exist(name, home)

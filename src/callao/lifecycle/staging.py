@@ -14,7 +14,7 @@ from callao.errors import InstanceError
 from callao.instances import InstancePaths, Record, ssh_alias
 from callao.instances.lima_yaml import write_document
 from callao.instances.records import write_json
-from callao.lifecycle.leftovers import staging_at
+from callao.lifecycle.cleanup import staging_dir
 from callao.ssh import host_key, known_hosts
 
 
@@ -27,7 +27,7 @@ def staged_instance(
     :param text: the source of the document, whose comments are kept.
     :raises InstanceError: when something cannot be made; nothing is left then.
     """
-    staging = staging_at(home, name)
+    staging = staging_dir(home, name)
     paths = InstancePaths(staging)
     try:
         staging.mkdir(mode=0o700, parents=True)

@@ -20,9 +20,9 @@ from callao.guest_network import GuestNetwork
 from callao.host import home_folder
 from callao.instances import Instance, InstancePaths, ResumeState, ssh_alias
 from callao.instances.records import write_json
-from callao.lifecycle.bases import settle_bases
-from callao.lifecycle.follow import follow_agent
-from callao.lifecycle.leftovers import clear_stale
+from callao.lifecycle.backing_files import repair_backing_files
+from callao.lifecycle.cleanup import remove_stale_files
+from callao.lifecycle.wait_ready import wait_for_agent
 from callao.ssh import dot_ssh_public_keys, host_key, known_hosts, user_key
 
 
@@ -40,13 +40,13 @@ def start(
     :param timeout: seconds.
     :param origin: the saved state of another machine to go on from, in place of booting; the identity is
         the instance's own.
-    :param lifeline: see :func:`callao.lifecycle.lifeline.lifeline`; the machine ends with us then.
+    :param lifeline: see :func:`callao.lifecycle.parent_pipe.parent_pipe`; the machine ends with us then.
     :raises StageFailed: naming the stage, with the lines that explain it; the machine stays up
         where it can be looked into.
     """
     assert instance.config is not None
-    clear_stale(instance.paths)
-    settle_bases(instance.paths, instance.record, driver, home)
+    remove_stale_files(instance.paths)
+    repair_backing_files(instance.paths, instance.record, driver, home)
     driver.resize(instance.paths, instance.config)
     seed = _seed(instance, instance.config, home, driver.network(instance.config))
     content = cidata.seed_files(seed)
@@ -55,17 +55,17 @@ def start(
         identifier = cidata.instance_id(content)
         own = msgspec.structs.replace(origin, hostname=seed.hostname, instance_id=identifier)
         write_json(instance.paths.take_up, own)
-    _run(instance.paths, home, timeout, report, lifeline)
+    _run_agent(instance.paths, home, timeout, report, lifeline)
 
 
-def go_on(paths: InstancePaths, take_up: ResumeState, home: Path, timeout: float, report: Reporter) -> None:
+def resume(paths: InstancePaths, take_up: ResumeState, home: Path, timeout: float, report: Reporter) -> None:
     """Start a stopped instance from the memory of its own snapshot, and wait until it is ready.
 
     :raises StageFailed: naming the stage.
     """
-    clear_stale(paths)
+    remove_stale_files(paths)
     write_json(paths.take_up, take_up)
-    _run(paths, home, timeout, report, None)
+    _run_agent(paths, home, timeout, report, None)
 
 
 def _seed(instance: Instance, config: Config, home: Path, network: GuestNetwork) -> cidata.Seed:
@@ -91,13 +91,15 @@ def authorized_keys(config: Config, home: Path) -> tuple[str, ...]:
     return (user_key(home).public, *extra)
 
 
-def _run(paths: InstancePaths, home: Path, timeout: float, report: Reporter, lifeline: int | None) -> None:
+def _run_agent(
+    paths: InstancePaths, home: Path, timeout: float, report: Reporter, lifeline: int | None
+) -> None:
     """The host agent, from its start until the box is ready."""
-    agent = _spawn(paths, home, timeout, lifeline)
-    follow_agent(paths, agent, timeout, report)
+    agent = _spawn_agent(paths, home, timeout, lifeline)
+    wait_for_agent(paths, agent, timeout, report)
 
 
-def _spawn(
+def _spawn_agent(
     paths: InstancePaths, home: Path, timeout: float, lifeline: int | None
 ) -> subprocess.Popen[bytes]:
     """The host agent in a session of its own: it outlives our terminal, and us unless it has a lifeline."""

@@ -19,7 +19,7 @@ from callao.instances import instance_names
 from callao.instances.process_identity import ProcessIdentity, alive, identify
 from callao.instances.records import read_json, write_json
 from callao.lifecycle import Request, ensure
-from callao.lifecycle.warm.staging import clear_abandoned
+from callao.lifecycle.warm.staging import remove_abandoned
 from callao.testing.guest import Guest
 
 _PREFIX = "callao-"
@@ -140,7 +140,7 @@ def _turn(folder: Path) -> Iterator[None]:
 def _emptied(home: TestHome) -> None:
     for name in instance_names(home.path):
         home.remove(name)
-    clear_abandoned(home.path, home.host)
+    remove_abandoned(home.path, home.host)
     for each in home.path.iterdir():
         if each.is_dir() and not each.is_symlink():
             shutil.rmtree(each)

@@ -33,7 +33,7 @@ from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Status, inspect
 from callao.instances.index import indexed_instance
 from callao.instances.status import paused_message
-from callao.lifecycle.follow import follow_agent
+from callao.lifecycle.wait_ready import wait_for_agent
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")
 DOCUMENT: dict[str, object] = {
@@ -159,5 +159,5 @@ def test_who_waits_for_a_start_hears_of_it_once_without_the_agents_journal(
     paths.disk_full.touch()
     told: list[Event] = []
     with subprocess.Popen(agent) as process, pytest.raises(AgentError, match="ended before"):
-        follow_agent(paths, process, PATIENCE, told.append)
+        wait_for_agent(paths, process, PATIENCE, told.append)
     assert [each.message for each in told] == [paused_message(paths)]

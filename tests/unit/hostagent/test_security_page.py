@@ -40,7 +40,7 @@ TRUST = "nothing of ours could be tested"
 HELD: dict[str, tuple[str, ...]] = {
     # What is trusted
     "Your user on the host": (
-        "lifecycle/test_bases.py::test_an_instance_is_its_users_alone",
+        "lifecycle/test_backing_files.py::test_an_instance_is_its_users_alone",
         "ssh/test_keys.py::test_the_user_key_is_made_once_and_private",
         "hostagent/test_api.py::test_only_the_owner_may_talk_to_it",
     ),
@@ -60,7 +60,7 @@ HELD: dict[str, tuple[str, ...]] = {
     "Reach the network": (TRUST,),
     "Ask the host to resolve names": (TRUST,),
     "Use its own share": (
-        "lifecycle/test_bases.py::test_a_disk_smaller_than_its_image_is_refused_with_what_is_allowed",
+        "lifecycle/test_backing_files.py::test_a_disk_smaller_than_its_image_is_refused_with_what_is_allowed",
     ),
     "Write to its logs": ("hostagent/test_agent_ends.py::test_a_first_line_that_is_no_sshds_is_waited_out",),
     # What it cannot

@@ -16,8 +16,8 @@ from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths, inspect
 from callao.instances.in_use import is_open_for_writing, must_be_unused
+from callao.lifecycle.cleanup import remove_stale_files
 from callao.lifecycle.delete import delete
-from callao.lifecycle.leftovers import clear_stale
 from callao.lifecycle.preconditions import must_be_stopped
 from callao.lifecycle.rename import rename
 
@@ -91,7 +91,7 @@ def test_nothing_destructive_is_done_under_a_machine(paths: InstancePaths) -> No
             lambda: delete(instance, silent),
             lambda: rename(instance, "other", home=home),
             lambda: must_be_stopped(instance, "copied"),
-            lambda: clear_stale(paths),
+            lambda: remove_stale_files(paths),
         ):
             with pytest.raises(InstanceError, match="is written by"):
                 attempt()

@@ -68,7 +68,7 @@ def test_an_agent_is_found_by_whoever_is_interrupted_before_it_has_loaded(
     def interrupt(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("callao.lifecycle.start.follow_agent", interrupt)
+    monkeypatch.setattr("callao.lifecycle.start.wait_for_agent", interrupt)
     host = Host.detect()
     with pytest.raises(KeyboardInterrupt):
         start.start(inspect("box", tmp_path, host), driver_for("qemu"), tmp_path, 60.0, silent)

@@ -26,7 +26,7 @@ from callao.lifecycle import Request, ensure
 from callao.lifecycle.clone import clone
 from callao.lifecycle.halt import halt
 from callao.lifecycle.preconditions import must_be_stopped
-from callao.lifecycle.remake import remake_disk
+from callao.lifecycle.recreate_disk import recreate_disk
 from callao.offline import NetworkAccess
 
 HOST = Host.detect()
@@ -99,7 +99,7 @@ def test_a_disk_that_its_factory_reset_removed_is_made_anew(paths: InstancePaths
     paths.disk.unlink()
     home, events = paths.dir.parent, list[Event]()
     instance = inspect("web", home, HOST)
-    made = remake_disk(
+    made = recreate_disk(
         instance, driver_for("qemu"), home=home, access=NetworkAccess.ONLINE, report=events.append
     )
     assert paths.disk.exists()
@@ -149,7 +149,7 @@ def test_a_run_that_is_killed_while_it_makes_the_disk_leaves_nothing_that_looks_
 
     def remake() -> None:
         instance = inspect("web", home, HOST)
-        remake_disk(instance, driver_for("qemu"), home=home, access=NetworkAccess.ONLINE, report=silent)
+        recreate_disk(instance, driver_for("qemu"), home=home, access=NetworkAccess.ONLINE, report=silent)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)
@@ -165,7 +165,7 @@ def test_a_run_that_is_killed_while_it_makes_the_disk_leaves_nothing_that_looks_
 def test_its_older_layout_is_taken_over_in_its_own_way(paths: InstancePaths) -> None:
     paths.disk.rename(paths.dir / "diffdisk")
     home = paths.dir.parent
-    remake_disk(
+    recreate_disk(
         inspect("web", home, HOST), driver_for("qemu"), home=home, access=NetworkAccess.ONLINE, report=silent
     )
     assert paths.disk.readlink() == Path("diffdisk")

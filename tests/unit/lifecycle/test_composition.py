@@ -21,7 +21,7 @@ from callao.lifecycle import Outcome, Request, ensure
 from callao.lifecycle.mounts import MountRequest, ensure_mount
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward
 from callao.lifecycle.snapshots.ensure import SnapshotRequest, ensure_snapshot
-from callao.lifecycle.support import refuse_unsupported
+from callao.lifecycle.unsupported import refuse_unsupported
 
 HOST = Host.detect()
 DOCUMENT = {"images": [{"location": "/img.qcow2"}], "vmType": "qemu", "arch": HOST.arch}
@@ -209,7 +209,7 @@ def test_a_request_that_says_the_contrary_goes_before_persist_and_tells(home: Pa
     mounts = [{"location": "/tmp", "mountPoint": "/srv", "writable": False}]
     outcome = asked(home, state="present", template=template(home), config={"mounts": mounts})
     assert outcome.changed
-    assert "the request's /srv goes before what persist has written" in " ".join(outcome.notices)
+    assert "the request's /srv takes precedence over what persist has written" in " ".join(outcome.notices)
     config = inspect("web", home, HOST).config
     assert config is not None
     assert [each.writable for each in config.mounts] == [False]
@@ -234,8 +234,7 @@ def test_a_rule_of_the_request_goes_before_a_persisted_one_that_it_contradicts(
     outcome = asked(home, state="present", template=template(home), config={"portForwards": [rule]})
     kept = {"guestPort": 80, "hostPort": 8080, "proto": "tcp"}
     assert written(box) == ([kept, rule] if stays else [rule])
-    told = (
-        "the request's rules go before what persist has written (guestPort: 80, hostPort: 8080, proto: tcp)"
-    )
+    persisted = "guestPort: 80, hostPort: 8080, proto: tcp"
+    told = f"the request's rules take precedence over what persist has written ({persisted})"
     assert (told in " ".join(outcome.notices)) == (not stays)
     assert not asked(home, state="present", template=template(home), config={"portForwards": [rule]}).changed

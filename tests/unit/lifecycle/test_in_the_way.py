@@ -21,8 +21,8 @@ from callao.host import Host, expand_user, lima_home
 from callao.instances import InstancePaths, inspect, instance_names
 from callao.instances.index import indexed_instances
 from callao.lifecycle import Request, ensure
+from callao.lifecycle.cleanup import remove_stale_files
 from callao.lifecycle.clone import clone
-from callao.lifecycle.leftovers import clear_stale
 from callao.lifecycle.orphans import orphans
 from callao.lifecycle.prune import prune_cache
 from callao.lifecycle.rename import rename
@@ -80,7 +80,7 @@ def test_a_killed_runs_link_to_a_share_is_cleared_and_the_share_stays(home: Path
     (paths.dir / ".dangling.new").symlink_to(home / "nowhere")
     (paths.dir / ".half").mkdir()
     (paths.dir / ".half" / "file").touch()
-    clear_stale(paths)
+    remove_stale_files(paths)
     assert list(paths.dir.glob(".*")) == []
     assert (shared / "precious").exists()
 
@@ -91,7 +91,7 @@ def test_what_git_and_editors_keep_in_an_instances_folder_stays(home: Path) -> N
     for name in (".git/HEAD", ".gitignore", ".lima.yaml.swp", ".DS_Store"):
         (paths.dir / name).touch()
     (paths.dir / ".#lima.yaml").symlink_to("ann@host.1234")
-    clear_stale(paths)
+    remove_stale_files(paths)
     kept = sorted(each.name for each in paths.dir.glob(".*"))
     assert kept == [".#lima.yaml", ".DS_Store", ".git", ".gitignore", ".lima.yaml.swp"]
 

@@ -11,7 +11,7 @@ import pytest
 from callao.config import effective
 from callao.errors import ConfigError
 from callao.host import Host
-from callao.lifecycle.support import refuse_unsupported
+from callao.lifecycle.unsupported import refuse_unsupported
 
 HOST = Host.detect()
 

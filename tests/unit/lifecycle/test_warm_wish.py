@@ -20,7 +20,7 @@ from callao.instances import fingerprint
 from callao.instances.effects import Effect, effect_of
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.warm import limit
-from callao.lifecycle.warm.limit import cache_size, keep_within
+from callao.lifecycle.warm.limit import max_cache_size, trim_cache
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "Europe/Lisbon")
 DOCUMENT = {
@@ -81,7 +81,7 @@ def test_the_size_is_written_as_in_lima_yaml(
     monkeypatch.delenv("CALLAO_WARM_CACHE_SIZE", raising=False)
     if said is not None:
         monkeypatch.setenv("CALLAO_WARM_CACHE_SIZE", said)
-    assert cache_size() == size
+    assert max_cache_size() == size
 
 
 def test_a_size_that_is_none_is_told_before_anything_is_made(
@@ -103,7 +103,7 @@ def test_a_cache_that_cannot_be_trimmed_is_told_and_no_failure(
 
     monkeypatch.setattr(limit, "trim", fail)
     events: list[Event] = []
-    keep_within(home, events.append)
+    trim_cache(home, events.append)
     (event,) = events
     assert (event.state, "disk x is no qcow2" in event.message) == (EventState.NOTICE, True)
 

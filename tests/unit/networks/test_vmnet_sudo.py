@@ -194,13 +194,13 @@ def test_networks_end_with_an_instance_whose_host_agent_was_killed(host: SudoNam
     done = host.python(
         READ
         + """
-from callao.lifecycle.off import delete
+from callao.lifecycle.quick_stop import delete_indexed
 daemon.start(networks, networks.by_name["shared"], home)
 (home / "crashed").mkdir()
 (home / "crashed" / "lima.yaml").write_text("networks: [{lima: shared}]")
 (home / "crashed" / "ha.pid").write_text("999999")
 silent = lambda _text: None
-gone = delete("crashed", home, timeout=9.0, notice=print, passed=silent)
+gone = delete_indexed("crashed", home, timeout=9.0, notice=print, passed=silent)
 print(json.dumps([gone, daemon.running_pid(networks, "shared")]))
 """
     )

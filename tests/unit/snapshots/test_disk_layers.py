@@ -14,7 +14,7 @@ from callao.errors import SnapshotError
 from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths
-from callao.lifecycle.leftovers import clear_stale
+from callao.lifecycle.cleanup import remove_stale_files
 from callao.lifecycle.snapshots import operations
 from callao.snapshots import listed, sweep, unreadable
 
@@ -132,7 +132,7 @@ def test_what_a_killed_run_has_left_goes_with_the_next_start_or_snapshot(
     paths: InstancePaths, left: str
 ) -> None:
     """It holds a machine's memory."""
-    for each in (lambda: clear_stale(paths), lambda: take(paths, "third")):
+    for each in (lambda: remove_stale_files(paths), lambda: take(paths, "third")):
         (paths.snapshots / left).mkdir()
         (paths.snapshots / left / "memory").write_bytes(b"x")
         each()

@@ -9,9 +9,9 @@ from callao.cli.terminal.stages import Stages
 from callao.errors import InstanceNotFound
 from callao.instances.index import indexed_instance
 from callao.instances.lock import DEFAULT_TIMEOUT
-from callao.lifecycle.off import delete
 from callao.lifecycle.preconditions import must_be_stopped
-from callao.lifecycle.remove import finish
+from callao.lifecycle.quick_stop import delete_indexed
+from callao.lifecycle.remove import finish_removal
 
 SYNTAX = Syntax(
     "delete",
@@ -31,7 +31,7 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
         try:
             instance = indexed_instance(name, run.home)
         except InstanceNotFound as error:
-            if finish(run.home, name, DEFAULT_TIMEOUT):
+            if finish_removal(run.home, name, DEFAULT_TIMEOUT):
                 tell(f"Deleted what an earlier run had left of {name}.")
             else:
                 warn(str(error))
@@ -41,5 +41,5 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
         found.append(name)
     for name in found:
         with Stages(run, f"deleting {name}") as stages:
-            delete(name, run.home, timeout=DEFAULT_TIMEOUT, notice=warn, passed=stages.passed)
+            delete_indexed(name, run.home, timeout=DEFAULT_TIMEOUT, notice=warn, passed=stages.passed)
         tell(f"Deleted {name}.")

@@ -17,9 +17,9 @@ from callao.cli.session import session, tell
 )
 def command(instances: tuple[str, ...]) -> None:
     """Keep instances from being deleted."""
-    from callao.lifecycle.protect import protect
+    from callao.lifecycle.protect import set_protected
 
     run = session()
     for instance in [existing_instance(run, name) for name in instances]:
-        protect(instance.paths, on=True)
+        set_protected(instance.paths, on=True)
         tell(f"Protected {instance.name}.")

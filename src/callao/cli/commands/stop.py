@@ -9,7 +9,7 @@ from callao.cli.session import Session, tell, warn
 from callao.cli.terminal.stages import Stages
 from callao.instances.lock import DEFAULT_TIMEOUT
 from callao.instances.status import existing_paths
-from callao.lifecycle.off import switch_off
+from callao.lifecycle.quick_stop import stop_indexed
 
 SYNTAX = Syntax(
     "stop",
@@ -28,7 +28,7 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
         existing_paths(name, run.home)
     for name in names:
         with Stages(run, f"stopping {name}") as stages:
-            stopped = switch_off(
+            stopped = stop_indexed(
                 name, run.home, force=force, timeout=DEFAULT_TIMEOUT, notice=warn, passed=stages.passed
             )
         if stopped:

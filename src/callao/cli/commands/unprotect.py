@@ -17,9 +17,9 @@ from callao.cli.session import session, tell
 )
 def command(instances: tuple[str, ...]) -> None:
     """Let instances be deleted again."""
-    from callao.lifecycle.protect import protect
+    from callao.lifecycle.protect import set_protected
 
     run = session()
     for instance in [existing_instance(run, name) for name in instances]:
-        protect(instance.paths, on=False)
+        set_protected(instance.paths, on=False)
         tell(f"{instance.name} can be deleted again.")

@@ -49,7 +49,7 @@ def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
 
 def _checked(run: Session, reference: str, fill: bool, strict: bool) -> str:
     from callao.config import check_schema, dump, locate_problems, to_document
-    from callao.lifecycle.support import notices, refuse_impossible
+    from callao.lifecycle.unsupported import notices, refuse_impossible
     from callao.offline import network_access_of_environment
     from callao.templates import resolve
 

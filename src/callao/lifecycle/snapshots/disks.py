@@ -15,7 +15,7 @@ from callao.instances import InstancePaths
 from callao.snapshots import Snapshot, refuse_other, refuse_unkept, sweep, sweep_disk
 
 
-def leave_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
+def freeze_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
     """Keep them as they are, and go on on top of them.
 
     :raises DiskError: when one does not exist, or another machine has it.
@@ -24,12 +24,12 @@ def leave_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
     """
     disks = [each.name for each in config.additional_disks]
     refuse_unkept(paths, disks)
-    with _had(paths, disks):
-        layer, *others = driver.layers.leave([paths.disk, *(_at(name, paths).image for name in disks)])
+    with _reserved(paths, disks):
+        layer, *others = driver.layers.leave([paths.disk, *(_disk(name, paths).image for name in disks)])
     return Left(layer, dict(zip(disks, others, strict=True)))
 
 
-def refuse_return(paths: InstancePaths, config: Config, snapshot: Snapshot) -> None:
+def refuse_restore(paths: InstancePaths, config: Config, snapshot: Snapshot) -> None:
     """Before anything is ended.
 
     :raises DiskError: when a disk does not exist, or another machine has it.
@@ -40,18 +40,18 @@ def refuse_return(paths: InstancePaths, config: Config, snapshot: Snapshot) -> N
         must_be_free(inspect(name, paths.dir.parent).paths, paths.dir, "returned to a snapshot")
 
 
-def return_disks(paths: InstancePaths, snapshot: Snapshot, driver: Driver) -> None:
+def restore_disks(paths: InstancePaths, snapshot: Snapshot, driver: Driver) -> None:
     """Have them be what they were.
 
     :raises DiskError: when another machine has taken one meanwhile.
     :raises DriverError: when they cannot be returned; they are then as before.
     """
-    with _had(paths, snapshot.disks):
-        others = {_at(name, paths).image: layer for name, layer in snapshot.disks.items()}
+    with _reserved(paths, snapshot.disks):
+        others = {_disk(name, paths).image: layer for name, layer in snapshot.disks.items()}
         driver.layers.return_to({paths.disk: snapshot.layer, **others})
 
 
-def sweep_all(paths: InstancePaths, disks: Collection[str], driver: Driver) -> None:
+def remove_unused_layers(paths: InstancePaths, disks: Collection[str], driver: Driver) -> None:
     """Remove the layers that nobody needs, of a stopped instance; not of a disk that another one has."""
     sweep(paths, driver.layers)
     for name in disks:
@@ -61,7 +61,7 @@ def sweep_all(paths: InstancePaths, disks: Collection[str], driver: Driver) -> N
 
 
 @contextlib.contextmanager
-def _had(paths: InstancePaths, disks: Collection[str]) -> Iterator[None]:
+def _reserved(paths: InstancePaths, disks: Collection[str]) -> Iterator[None]:
     """Nobody else starts with them meanwhile."""
     take(list(disks), paths.dir)
     try:
@@ -70,5 +70,5 @@ def _had(paths: InstancePaths, disks: Collection[str]) -> Iterator[None]:
         release(list(disks), paths.dir)
 
 
-def _at(name: str, paths: InstancePaths) -> DiskPaths:
+def _disk(name: str, paths: InstancePaths) -> DiskPaths:
     return DiskPaths.of(name, paths.dir.parent)

@@ -15,7 +15,7 @@ from callao.instances import Instance, Status, inspect
 from callao.instances import summary as summary_of
 from callao.instances.broken import require_config
 from callao.lifecycle.snapshots import operations
-from callao.lifecycle.threads import for_threads
+from callao.lifecycle.thread_safety import thread_safe
 from callao.snapshots import Snapshot, check_snapshot_name, find, listed, summary
 
 Summary = dict[str, Any]
@@ -58,7 +58,7 @@ class SnapshotOutcome:
     after: Summary | None = None
 
 
-@for_threads
+@thread_safe
 def ensure_snapshot(
     request: SnapshotRequest, *, home: Path, host: Host, check: bool, report: Reporter
 ) -> SnapshotOutcome:
@@ -69,7 +69,7 @@ def ensure_snapshot(
     """
     if not request.timeout > 0:
         raise CallaoError(f"timeout: {request.timeout!r} is no time (allowed: seconds above 0).")
-    state = _state(request.state)
+    state = _parse_state(request.state)
     check_snapshot_name(request.name)
     try:
         instance = inspect(request.instance, home, host)
@@ -78,15 +78,15 @@ def ensure_snapshot(
             raise
         return _without_instance(request.name, state)
     require_config(instance)
-    there = _there(instance, request.name)
+    there = _existing(instance, request.name)
     place: Summary = {"home": home, "host": host, "timeout": request.timeout}
     match state:
         case SnapshotState.PRESENT:
-            return _present(request, instance, there, place, check, report)
+            return _ensure_present(request, instance, there, place, check, report)
         case SnapshotState.ABSENT:
-            return _absent(request, instance, there, place, check)
+            return _ensure_absent(request, instance, there, place, check)
         case SnapshotState.APPLIED:
-            return _applied(request, instance, place, check, report)
+            return _ensure_applied(request, instance, place, check, report)
 
 
 def _without_instance(name: str, state: SnapshotState) -> SnapshotOutcome:
@@ -108,7 +108,7 @@ def snapshots_of(instance: Instance, name: str | None = None) -> list[Summary]:
     return [summary(instance.paths, each) for each in every if name in (None, each.name)]
 
 
-def _present(
+def _ensure_present(
     request: SnapshotRequest,
     instance: Instance,
     there: Snapshot | None,
@@ -125,7 +125,9 @@ def _present(
     try:
         made = operations.take(request.instance, request.name, report=report, **place)
     except SnapshotError:
-        made_meanwhile = _there(instance, request.name)  # by another run, while this one waited for the lock
+        made_meanwhile = _existing(
+            instance, request.name
+        )  # by another run, while this one waited for the lock
         if made_meanwhile is None:
             raise
         same = summary(instance.paths, made_meanwhile)
@@ -134,7 +136,7 @@ def _present(
     return SnapshotOutcome(True, summary_of(now), summary(now.paths, made), None, intended)
 
 
-def _absent(
+def _ensure_absent(
     request: SnapshotRequest, instance: Instance, there: Snapshot | None, place: Summary, check: bool
 ) -> SnapshotOutcome:
     if there is None:
@@ -144,13 +146,13 @@ def _absent(
         try:
             operations.delete(request.instance, request.name, **place)
         except SnapshotError:
-            if _there(instance, request.name) is not None:
+            if _existing(instance, request.name) is not None:
                 raise
             return SnapshotOutcome(False, summary_of(instance))  # another run was faster
     return SnapshotOutcome(True, summary_of(instance), None, before, None)
 
 
-def _applied(
+def _ensure_applied(
     request: SnapshotRequest, instance: Instance, place: Summary, check: bool, report: Reporter
 ) -> SnapshotOutcome:
     found = find(instance.paths, request.name)
@@ -164,11 +166,11 @@ def _applied(
     return SnapshotOutcome(True, summary_of(instance), described, before, after)
 
 
-def _there(instance: Instance, name: str) -> Snapshot | None:
+def _existing(instance: Instance, name: str) -> Snapshot | None:
     return next((each for each in listed(instance.paths) if each.name == name), None)
 
 
-def _state(value: str) -> SnapshotState:
+def _parse_state(value: str) -> SnapshotState:
     try:
         return SnapshotState(value)
     except ValueError:

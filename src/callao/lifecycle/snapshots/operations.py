@@ -20,11 +20,16 @@ from callao.instances.lock import instance_lock
 from callao.instances.records import write_json
 from callao.instances.status import must_not_be_paused
 from callao.instances.store import read_processes
-from callao.lifecycle.halt import cut_off
-from callao.lifecycle.leftovers import clear_stale
-from callao.lifecycle.snapshots.disks import leave_disks, refuse_return, return_disks, sweep_all
-from callao.lifecycle.snapshots.save import save, unlike
-from callao.lifecycle.start import go_on
+from callao.lifecycle.cleanup import remove_stale_files
+from callao.lifecycle.halt import kill
+from callao.lifecycle.snapshots.disks import (
+    freeze_disks,
+    refuse_restore,
+    remove_unused_layers,
+    restore_disks,
+)
+from callao.lifecycle.snapshots.save import machine_differences, save
+from callao.lifecycle.start import resume
 from callao.snapshots import Snapshot, check_snapshot_name, find, unreadable
 from callao.snapshots.store import RECORD
 
@@ -54,7 +59,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
                 hint="Stop it first: then its disk can be.",
             )
         if not instance.agent:
-            clear_stale(paths)
+            remove_stale_files(paths)
         staging = paths.snapshots / f".{snapshot}.new"
         report(Event(stage=Stage.SNAPSHOT, state=EventState.BEGUN))
         try:
@@ -64,7 +69,7 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
                 saved = save(paths, staging, go_on=True)
                 made = Snapshot(name=snapshot, layer=saved.layer, disks=saved.disks, bound=saved.bound)
             else:
-                left = leave_disks(paths, config, driver)
+                left = freeze_disks(paths, config, driver)
                 made = Snapshot(name=snapshot, layer=left.layer, disks=dict(left.disks))
                 _copy(paths.qemu_efi_vars, staging)
             _copy(paths.cidata_iso, staging)
@@ -92,8 +97,8 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
         paths = instance.paths
         driver = driver_for(config.vm_type)
         found = find(paths, snapshot)
-        refuse_return(paths, config, found)
-        take_up = _take_up(instance, driver, found) if found.bound is not None else None
+        refuse_restore(paths, config, found)
+        take_up = _resume_state(instance, driver, found) if found.bound is not None else None
         if take_up is None and instance.agent:
             raise SnapshotError(
                 f"snapshot {snapshot!r} of {name!r} is of its disk alone, and it runs.",
@@ -101,20 +106,20 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
             )
         report(Event(stage=Stage.SNAPSHOT, state=EventState.BEGUN))
         if instance.agent or instance.driver:
-            cut_off(instance)
+            kill(instance)
         folder = paths.snapshots / found.name
         try:
-            return_disks(paths, found, driver)
+            restore_disks(paths, found, driver)
             for file in (paths.qemu_efi_vars, paths.cidata_iso):
                 if (folder / file.name).exists():
                     # Half of it would start no machine.
                     make_file(file, partial(shutil.copyfile, folder / file.name))
         except OSError as error:
             raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
-        sweep_all(paths, found.disks, driver)
+        remove_unused_layers(paths, found.disks, driver)
         report(Event(stage=Stage.SNAPSHOT, state=EventState.DONE))
         if take_up is not None:
-            go_on(paths, take_up, home, timeout, report)
+            resume(paths, take_up, home, timeout, report)
 
 
 def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) -> None:
@@ -137,12 +142,12 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
         _free_layers(instance, disks, driver_for(require_config(instance).vm_type))
 
 
-def _take_up(instance: Instance, driver: Driver, snapshot: Snapshot) -> ResumeState:
+def _resume_state(instance: Instance, driver: Driver, snapshot: Snapshot) -> ResumeState:
     """:raises SnapshotError: when the machine would be another than the one that was saved."""
     assert instance.config is not None
     assert snapshot.bound is not None
     bound = snapshot.bound
-    other = unlike(bound, instance.paths, instance.config, driver)
+    other = machine_differences(bound, instance.paths, instance.config, driver)
     if other:
         raise SnapshotError(
             f"instance {instance.name!r} cannot return to {snapshot.name!r}: "
@@ -161,7 +166,7 @@ def _copy(file: Path, folder: Path) -> None:
 def _free_layers(instance: Instance, disks: Collection[str], driver: Driver) -> None:
     """Remove the layers of its disks that nobody needs; where the host agent cannot be asked, they stay."""
     if not any(read_processes(instance.paths)):
-        sweep_all(instance.paths, disks, driver)
+        remove_unused_layers(instance.paths, disks, driver)
         return
     from callao.hostagent.api import routes
     from callao.hostagent.api.client import call

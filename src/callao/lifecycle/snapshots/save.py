@@ -17,7 +17,7 @@ from callao.snapshots import Bound, differences
 if TYPE_CHECKING:
     from callao.hostagent.api.saving import SaveAnswer
 
-_PATIENCE = 600.0
+_TIMEOUT = 600.0
 """Seconds for the host agent to save a machine; a slow disk writes a gigabyte in ten."""
 
 
@@ -33,11 +33,11 @@ def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
     from callao.hostagent.api.saving import SaveAnswer, SaveRequest
 
     asked = SaveRequest(folder=str(folder), go_on=go_on)
-    said = call(paths.ha_sock, *routes.SAVE, body=asked, timeout=_PATIENCE)
+    said = call(paths.ha_sock, *routes.SAVE, body=asked, timeout=_TIMEOUT)
     return msgspec.convert(said, SaveAnswer)
 
 
-def uncopiable(config: Config, slots: int) -> str:
+def too_few_slots(config: Config, slots: int) -> str:
     """Why one like this cannot go on as a copy of another; empty when it can."""
     wanted = [len(each) for each in (config.mounts, config.additional_disks, config.networks)]
     if sum(wanted) > slots:
@@ -46,7 +46,7 @@ def uncopiable(config: Config, slots: int) -> str:
     return ""
 
 
-def unlike(bound: Bound, paths: InstancePaths, config: Config, driver: Driver) -> str:
+def machine_differences(bound: Bound, paths: InstancePaths, config: Config, driver: Driver) -> str:
     """What of the machine is another than what was saved is bound to; empty when nothing is."""
     slots = sorted(bound.disks.items(), key=lambda each: each[1])
     disks = tuple(DataDisk(name, Path("/"), "qcow2", serial(name), slot) for name, slot in slots)

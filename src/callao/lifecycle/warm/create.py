@@ -25,20 +25,20 @@ from callao.host import Host
 from callao.images import Fetched
 from callao.instances import Desired, Instance, InstancePaths, MachineLayout, Record, ResumeState, inspect
 from callao.instances.records import read_json
-from callao.lifecycle.bases import settle_bases
-from callao.lifecycle.create import Beginning, create
+from callao.lifecycle.backing_files import repair_backing_files
+from callao.lifecycle.create import DiskSource, create
 from callao.lifecycle.delete import delete
-from callao.lifecycle.image import image_of
-from callao.lifecycle.lifeline import lifeline
-from callao.lifecycle.prune import in_use
-from callao.lifecycle.snapshots.save import save, uncopiable
+from callao.lifecycle.fetch_image import fetch_image
+from callao.lifecycle.parent_pipe import parent_pipe
+from callao.lifecycle.prune import files_in_use
+from callao.lifecycle.snapshots.save import save, too_few_slots
 from callao.lifecycle.start import authorized_keys, start
-from callao.lifecycle.warm.limit import keep_within
-from callao.lifecycle.warm.staging import GOLDEN, clear
+from callao.lifecycle.warm.limit import trim_cache
+from callao.lifecycle.warm.staging import SOURCE_NAME, remove_staging_home
 from callao.offline import NetworkAccess
 from callao.snapshots.cache import WarmEntry, WarmRecord
 
-_OWN = frozenset({
+_PER_INSTANCE_FIELDS = frozenset({
     "additionalDisks", "mounts", "mountInotify", "networks", "portForwards", "probes", "message",
     "copyToHost", "hostname",
 })  # fmt: skip
@@ -53,10 +53,10 @@ def create_warm(
     :returns: what its start goes on from; None for a boot.
     :raises CallaoError: when even that fails.
     """
-    why = _obstacle(wanted, host)
+    why = _why_not_warm(wanted, host)
     if not why:
         try:
-            return _warm(wanted, home=home, host=host, access=access, timeout=timeout, report=report)
+            return _create_warm(wanted, home=home, host=host, access=access, timeout=timeout, report=report)
         except (CallaoError, TimeoutError) as error:
             why = str(error)
     create_cold(wanted, why, home=home, host=host, access=access, timeout=timeout, report=report)
@@ -83,30 +83,30 @@ def create_cold(
     create(wanted, home, report, access, timeout=timeout)
 
 
-def _obstacle(wanted: Desired, host: Host) -> str:
+def _why_not_warm(wanted: Desired, host: Host) -> str:
     """Why it cannot be warm; empty when it can."""
     config = wanted.config
     if not driver_for(config.vm_type).features.saved_states:
         return f"a {config.vm_type} machine cannot be saved while it runs on this host."
     if config.plain:
         return "plain: there is no program in the guest to give a copy its identity."
-    if why := uncopiable(config, SPARE_SLOTS):
+    if why := too_few_slots(config, SPARE_SLOTS):
         return why
-    if _shared(config) != _shared(_golden_config(wanted, host, Path("/"))):
+    if _shared_config(config) != _shared_config(_source_config(wanted, host, Path("/"))):
         return "the configuration contains the instance's name or folder, so that it is no other's."
     return ""
 
 
-def _warm(
+def _create_warm(
     wanted: Desired, *, home: Path, host: Host, access: NetworkAccess, timeout: float, report: Reporter
 ) -> ResumeState:
     config = wanted.config
-    image = image_of(config, home=home, access=access, report=report, timeout=timeout)
-    entry = WarmEntry(home, _key(config, image, home))
+    image = fetch_image(config, home=home, access=access, report=report, timeout=timeout)
+    entry = WarmEntry(home, _cache_key(config, image, home))
     with entry.lock(timeout):
         found = entry.record()
         if found is None:
-            if not entry.removed_unless_used(lambda: in_use(home)):
+            if not entry.removed_unless_used(lambda: files_in_use(home)):
                 raise InstanceError(
                     f"{entry.folder} has a machine that cannot be read, and instances may stand on its disk."
                 )
@@ -117,9 +117,9 @@ def _warm(
                     message="warm: the first of its kind: it boots once, and is kept for those to come.",
                 )
             )
-        record = found or _prepare(entry, wanted, host, access, timeout, report)
+        record = found or _boot_and_save(entry, wanted, host, access, timeout, report)
         variables = InstancePaths(entry.folder).qemu_efi_vars
-        begin = Beginning(
+        begin = DiskSource(
             image=_image(entry, record, image.arch),
             mac_address=record.mac_address,
             files=(variables,) if variables.exists() else (),
@@ -127,49 +127,51 @@ def _warm(
         create(wanted, home, report, access, begin)
     entry.touch()
     if found is None:
-        keep_within(home, report)
+        trim_cache(home, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
     return ResumeState(folder=str(entry.folder), shape=record.bound.shape, shared_memory=shared)
 
 
-def _prepare(
+def _boot_and_save(
     entry: WarmEntry, wanted: Desired, host: Host, access: NetworkAccess, timeout: float, report: Reporter
 ) -> WarmRecord:
     """Boot one of this kind to the end, and keep it."""
     staging_home = entry.staging_home
-    clear(staging_home, host, report)
+    remove_staging_home(staging_home, host, report)
     staging_home.mkdir(parents=True, mode=0o700)
     for shared in ("_config", "_cache"):
         (entry.home / shared).mkdir(exist_ok=True, mode=0o700)
         (staging_home / shared).symlink_to(entry.home / shared)
     staging = entry.staging
     shutil.rmtree(staging, ignore_errors=True)
-    with lifeline() as tie:
+    with parent_pipe() as tie:
         try:
             golden = Desired(
-                GOLDEN,
-                _without_own(wanted.document),
-                _golden_config(wanted, host, staging_home),
+                SOURCE_NAME,
+                _shared_document(wanted.document),
+                _source_config(wanted, host, staging_home),
                 wanted.template,
             )
-            create(golden, staging_home, report, access, Beginning(reclaims=False), timeout)
+            create(golden, staging_home, report, access, DiskSource(reclaims=False), timeout)
             driver = driver_for(golden.config.vm_type)
-            start(inspect(GOLDEN, staging_home, host), driver, staging_home, timeout, report, lifeline=tie)
+            start(
+                inspect(SOURCE_NAME, staging_home, host), driver, staging_home, timeout, report, lifeline=tie
+            )
             staging.mkdir(mode=0o700)
-            saved = inspect(GOLDEN, staging_home, host)
-            record = _saved(saved, staging, report)
-            clear(staging_home, host, report)  # nobody has the disk open then
-            settle_bases(InstancePaths(staging), saved.record, driver, entry.home)
+            saved = inspect(SOURCE_NAME, staging_home, host)
+            record = _save(saved, staging, report)
+            remove_staging_home(staging_home, host, report)  # nobody has the disk open then
+            repair_backing_files(InstancePaths(staging), saved.record, driver, entry.home)
             entry.keep(staging, record)
         except OSError as error:
             raise InstanceError(f"the machine cannot be kept in {entry.folder}: {error}.") from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-            clear(staging_home, host, report)
+            remove_staging_home(staging_home, host, report)
     return record
 
 
-def _saved(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
+def _save(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
     report(Event(stage=Stage.SNAPSHOT, state=EventState.BEGUN))
     paths = instance.paths
     answer = save(paths, staging, go_on=False)
@@ -203,16 +205,16 @@ def _image(entry: WarmEntry, record: WarmRecord, arch: str) -> Fetched:
     )
 
 
-def _key(config: Config, image: Fetched, home: Path) -> str:
+def _cache_key(config: Config, image: Fetched, home: Path) -> str:
     """A digest of all that the machine is made of: the image, what the guest is told, and the hypervisor.
 
     :raises DriverError: when the hypervisor is missing.
     """
-    paths = InstancePaths(home / GOLDEN)
+    paths = InstancePaths(home / SOURCE_NAME)
     boot = Boot(paths, config, None, shape=MachineLayout(WARM_SLOTS, reclaims=False))
     seed = cidata.Seed(
-        name=GOLDEN,
-        config=_shared(config),
+        name=SOURCE_NAME,
+        config=_shared_config(config),
         authorized_keys=authorized_keys(config, home),
         host_key="",
         host_key_pub="",
@@ -229,7 +231,7 @@ def _key(config: Config, image: Fetched, home: Path) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
 
 
-def _shared(config: Config) -> Config:
+def _shared_config(config: Config) -> Config:
     """What of a configuration a copy has from the one that was saved; the rest is its own."""
     return msgspec.structs.replace(
         config,
@@ -251,10 +253,12 @@ def _shared(config: Config) -> Config:
     )
 
 
-def _golden_config(wanted: Desired, host: Host, staging_home: Path) -> Config:
-    return effective(_without_own(wanted.document), host, name=GOLDEN, instance_dir=staging_home / GOLDEN)
+def _source_config(wanted: Desired, host: Host, staging_home: Path) -> Config:
+    return effective(
+        _shared_document(wanted.document), host, name=SOURCE_NAME, instance_dir=staging_home / SOURCE_NAME
+    )
 
 
-def _without_own(document: Mapping[str, object]) -> dict[str, object]:
+def _shared_document(document: Mapping[str, object]) -> dict[str, object]:
     """Without what a copy adds for itself when it goes on."""
-    return {key: value for key, value in document.items() if key not in _OWN}
+    return {key: value for key, value in document.items() if key not in _PER_INSTANCE_FIELDS}

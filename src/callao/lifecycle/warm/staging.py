@@ -15,18 +15,18 @@ from callao.instances import inspect
 from callao.lifecycle.delete import delete
 from callao.snapshots.cache import warm_entries
 
-GOLDEN = "golden"
+SOURCE_NAME = "golden"
 """The name of the instance that is saved."""
 
 
-def clear(staging_home: Path, host: Host, report: Reporter) -> None:
+def remove_staging_home(staging_home: Path, host: Host, report: Reporter) -> None:
     """Remove it with its machine, also after a run that was killed; the caller holds the entry's lock."""
-    if (staging_home / GOLDEN).exists():
-        delete(inspect(GOLDEN, staging_home, host), report)
+    if (staging_home / SOURCE_NAME).exists():
+        delete(inspect(SOURCE_NAME, staging_home, host), report)
     shutil.rmtree(staging_home, ignore_errors=True)
 
 
-def clear_abandoned(home: Path, host: Host, *, check: bool = False) -> Pruned:
+def remove_abandoned(home: Path, host: Host, *, check: bool = False) -> Pruned:
     """Remove what killed runs have left of machines that they were saving.
 
     A run that is still saving one holds its lock.
@@ -42,7 +42,7 @@ def clear_abandoned(home: Path, host: Host, *, check: bool = False) -> Pruned:
             with contextlib.suppress(TimeoutError), entry.lock(0.0):
                 held = sum(disk_usage(folder.rglob("*")) for folder in left)
                 if not check:
-                    clear(entry.staging_home, host, silent)
+                    remove_staging_home(entry.staging_home, host, silent)
                     shutil.rmtree(entry.staging, ignore_errors=True)
                 gone += left
                 freed += held

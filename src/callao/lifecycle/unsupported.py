@@ -16,10 +16,10 @@ from callao.drivers import driver_for
 from callao.errors import ConfigError, DriverError, Problem
 from callao.host import Host
 
-_SMALLEST = 2**20
+_MIN_SIZE = 2**20
 """Bytes below which no memory and no disk is of use."""
 
-_BY_THE_ENGINE = frozenset(
+_ENGINE_FIELDS = frozenset(
     {
         "minimumLimaVersion", "vmType", "os", "arch", "images", "ssh", "provision", "upgradePackages",
         "probes", "portForwards", "message", "env", "param", "propagateProxyEnv", "caCerts", "plain",
@@ -30,7 +30,7 @@ _BY_THE_ENGINE = frozenset(
 """Fields that the engine acts on itself, whatever the driver."""
 
 
-_GUESTS = {
+_UNSUPPORTED_SYSTEMS = {
     "FreeBSD": "boot scripts for its rc(8), and networking without netplan",
     "Darwin": "vmType vz and its installer of IPSW images",
     "Windows": "an answer file, virtio drivers and boot scripts for PowerShell",
@@ -57,15 +57,18 @@ def refuse_impossible(config: Config, name: str, host: Host, *, new: bool = True
     :raises ConfigError: naming each field that the driver cannot do, or that no seed can carry.
     :raises DriverError: when there is no such driver.
     """
-    if config.os.value in _GUESTS:
-        message = f"has no guests in this version: it would need {_GUESTS[config.os.value]}"
+    if config.os.value in _UNSUPPORTED_SYSTEMS:
+        message = f"has no guests in this version: it would need {_UNSUPPORTED_SYSTEMS[config.os.value]}"
         raise ConfigError([Problem("os", config.os.value, message, "Linux")])
     driver = driver_for(config.vm_type)
     problems = [
-        *_tiny_sizes(config), *_system_user(config), *_edits(config), *driver.validate(config, host)
-    ]  # fmt: skip
+        *_missing_units(config),
+        *_user_problems(config),
+        *_yq_problems(config),
+        *driver.validate(config, host),
+    ]
     if new:
-        problems += _cut_values(config)
+        problems += _truncated_values(config)
     if config.mounts and config.mount_type not in driver.features.mount_types:
         allowed = ", ".join(sorted(driver.features.mount_types))
         message = f"is not for vmType {config.vm_type}"
@@ -92,7 +95,7 @@ _SYSTEM_PREFIXES = ("_", "systemd-")
 _NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "halt", "shutdown"})
 
 
-def _system_user(config: Config) -> list[Problem]:
+def _user_problems(config: Config) -> list[Problem]:
     """cloud-init leaves an account that is there as it is, and nobody can log in as this one."""
     name = config.user.name
     problems = []
@@ -105,7 +108,7 @@ def _system_user(config: Config) -> list[Problem]:
     return problems
 
 
-def _edits(config: Config) -> list[Problem]:
+def _yq_problems(config: Config) -> list[Problem]:
     """Mode ``yq`` of provision: what jq does not do as yq does."""
     entries = [
         (f"provision[{index}]", entry)
@@ -135,7 +138,7 @@ def _edits(config: Config) -> list[Problem]:
     return problems
 
 
-def _cut_values(config: Config) -> list[Problem]:
+def _truncated_values(config: Config) -> list[Problem]:
     return [
         Problem(f"env.{name}", value, "pam_env cuts /etc/environment's lines off at '#'", "no '#'")
         for name, value in config.env.items()
@@ -143,19 +146,19 @@ def _cut_values(config: Config) -> list[Problem]:
     ]
 
 
-def of_an_old_one(config: Config) -> tuple[str, ...]:
+def existing_instance_notices(config: Config) -> tuple[str, ...]:
     """What is said of an instance that is there, of which a new one would be refused."""
-    return tuple(str(each) for each in _cut_values(config))
+    return tuple(str(each) for each in _truncated_values(config))
 
 
-def _tiny_sizes(config: Config) -> list[Problem]:
+def _missing_units(config: Config) -> list[Problem]:
     """A number without a unit is bytes, as in Lima; nobody means that few of them."""
     return [
         Problem(
             field, size, f"is {size} bytes, and {size}MiB may be meant", "a size with a unit, such as 2GiB"
         )
         for field, size in (("memory", config.memory), ("disk", config.disk))
-        if size < _SMALLEST
+        if size < _MIN_SIZE
     ]
 
 
@@ -164,8 +167,8 @@ def notices(document: Mapping[str, object], config: Config) -> tuple[str, ...]:
     Lima would do and this version does not.
     """
     features = driver_for(config.vm_type).features
-    honoured = features.honoured | _BY_THE_ENGINE
-    given, usual = msgspec.to_builtins(config), _usual()
+    honoured = features.honoured | _ENGINE_FIELDS
+    given, usual = msgspec.to_builtins(config), _common_defaults()
     told = [
         f"{key}: has no effect in this version of Callao with vmType {config.vm_type}."
         for key in document
@@ -186,7 +189,7 @@ def notices(document: Mapping[str, object], config: Config) -> tuple[str, ...]:
     return (*of_document(document), *told)
 
 
-def of_a_new_one(document: Mapping[str, object]) -> tuple[str, ...]:
+def new_instance_notices(document: Mapping[str, object]) -> tuple[str, ...]:
     """What is said once, when an instance is made."""
     said = document.get("containerd")
     if document.get("plain") or (isinstance(said, Mapping) and said.get("user") is not None):
@@ -194,7 +197,7 @@ def of_a_new_one(document: Mapping[str, object]) -> tuple[str, ...]:
     return ("containerd: is not installed, as by Lima it would be; 'containerd: {user: false}' ends this.",)
 
 
-def _usual() -> dict[str, Any]:
+def _common_defaults() -> dict[str, Any]:
     """The defaults that are the same everywhere, as plain values."""
     usual = {}
     for field in msgspec.structs.fields(Config):

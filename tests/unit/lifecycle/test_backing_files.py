@@ -26,7 +26,7 @@ from callao.images.store import base_at, identity_of
 from callao.instances import InstancePaths, Record, inspect
 from callao.instances.records import read_json, write_json
 from callao.lifecycle import Request, ensure
-from callao.lifecycle.bases import settle_bases
+from callao.lifecycle.backing_files import repair_backing_files
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.factory_reset import factory_reset
 from callao.lifecycle.prune import prune_cache
@@ -71,7 +71,7 @@ class Ground:
 
     def settle(self, name: str) -> None:
         paths = self.at(name)
-        settle_bases(paths, read_json(paths.callao_json, Record) or Record(), DRIVER, self.home)
+        repair_backing_files(paths, read_json(paths.callao_json, Record) or Record(), DRIVER, self.home)
 
     def byte(self, name: str) -> int:
         """What the guest reads."""

@@ -14,28 +14,28 @@ from callao.errors import CallaoError, InstanceError
 from callao.images import base_at, pin
 from callao.instances import InstancePaths, Record
 
-_OWN = ("qcow2", "warm")
+_IMMUTABLE_FOLDERS = ("qcow2", "warm")
 """Folders of the cache in which nothing is ever changed."""
 
 
-def settle_bases(paths: InstancePaths, record: Record, driver: Driver, home: Path) -> None:
+def repair_backing_files(paths: InstancePaths, record: Record, driver: Driver, home: Path) -> None:
     """Have the disk of a stopped instance stand on bases that are there and stay as they are.
 
     :raises InstanceError: when one is gone, or has been replaced.
     """
 
     def find(base: Path) -> Path:
-        return _found(base, paths.name, record, home)
+        return _locate(base, paths.name, record, home)
 
     driver.layers.settle_bases(paths.disk, home, find)
 
 
-def _found(base: Path, name: str, record: Record, home: Path) -> Path:
+def _locate(base: Path, name: str, record: Record, home: Path) -> Path:
     if base.exists():
-        return _lasting(base, name, record, home)
-    moved = _moved(base, home)
+        return _immutable(base, name, record, home)
+    moved = _in_moved_home(base, home)
     if moved is not None:
-        return _lasting(moved, name, record, home)
+        return _immutable(moved, name, record, home)
     kept = base_at(home, record.image_digest) if record.image_digest and not _is_warm(base) else None
     if kept is not None and kept.exists():
         return kept
@@ -46,9 +46,9 @@ def _found(base: Path, name: str, record: Record, home: Path) -> Path:
     )
 
 
-def _lasting(base: Path, name: str, record: Record, home: Path) -> Path:
+def _immutable(base: Path, name: str, record: Record, home: Path) -> Path:
     """It, where it never changes; else a base with its content."""
-    for folder in _OWN:
+    for folder in _IMMUTABLE_FOLDERS:
         place = home / "_cache" / folder
         real = place.resolve()
         # A home may link the folder of another, and go before what stands on it.
@@ -77,7 +77,7 @@ def _is_warm(base: Path) -> bool:
     return base.parts[-4:-2] == ("_cache", "warm")
 
 
-def _moved(base: Path, home: Path) -> Path | None:
+def _in_moved_home(base: Path, home: Path) -> Path | None:
     """The same file of the cache, where the home is another by now."""
     if "_cache" not in base.parts:
         return None

@@ -11,8 +11,8 @@ from callao.errors import InstanceError
 from callao.events import Reporter
 from callao.host import Host
 from callao.instances import Instance, Restart, Status, Target
-from callao.lifecycle.decide import decide, look
-from callao.lifecycle.outcome import outcome, picture_of
+from callao.lifecycle.decide import decide, find_instance
+from callao.lifecycle.outcome import outcome, state_of
 from callao.lifecycle.rename import must_be_renamable, must_not_be_protected, rename
 from callao.lifecycle.request import Outcome, Request
 
@@ -31,10 +31,10 @@ def ensure_renamed(
     """
     from callao.lifecycle.ensure import ensure
 
-    old = look(request.renamed_from, home, host)
+    old = find_instance(request.renamed_from, home, host)
     if old is None:
         return None
-    if look(request.name, home, host) is not None:
+    if find_instance(request.name, home, host) is not None:
         raise InstanceError(
             f"renamed_from: instances {old.name!r} and {request.name!r} exist both, so that the one cannot "
             "become the other.",
@@ -43,18 +43,18 @@ def ensure_renamed(
     runs = old.agent is not None or old.driver is not None
     _must_be_renamable(old, request, home, runs=runs)
     rest = replace(request, renamed_from="")
-    foreseen = _as_renamed(old, request.name, home, host)
+    foreseen = _expected_instance(old, request.name, home, host)
     wanted, steps = decide(rest, foreseen, home, host)  # all of it is known to be good before the rename
     if check:
-        return _told(old, outcome(steps, wanted, picture_of(foreseen), old, rest), request.name)
-    before = picture_of(old)
+        return _with_rename(old, outcome(steps, wanted, state_of(foreseen), old, rest), request.name)
+    before = state_of(old)
     if runs:
         off = Request(name=old.name, state=Target.STOPPED, force=request.force, timeout=request.timeout)
         ensure(off, home=home, host=host, check=False, report=report)
     # Where the request ends the protection, its rest does so, under the new name.
     rename(old, request.name, home=home, though_protected=request.protected is False)
     done = ensure(rest, home=home, host=host, check=False, report=report)
-    return _told(old, done, request.name, before)
+    return _with_rename(old, done, request.name, before)
 
 
 def _must_be_renamable(old: Instance, request: Request, home: Path, *, runs: bool) -> None:
@@ -70,7 +70,7 @@ def _must_be_renamable(old: Instance, request: Request, home: Path, *, runs: boo
         )
 
 
-def _as_renamed(old: Instance, name: str, home: Path, host: Host) -> Instance:
+def _expected_instance(old: Instance, name: str, home: Path, host: Host) -> Instance:
     """The instance as it will be: stopped, and what its lima.yaml means under the new name."""
     config = old.config
     if config is not None:
@@ -79,9 +79,11 @@ def _as_renamed(old: Instance, name: str, home: Path, host: Host) -> Instance:
     return replace(old, name=name, config=config, status=status, agent=None, driver=None, failure=None)
 
 
-def _told(old: Instance, rest: Outcome, name: str, before: dict[str, object] | None = None) -> Outcome:
+def _with_rename(
+    old: Instance, rest: Outcome, name: str, before: dict[str, object] | None = None
+) -> Outcome:
     """The rest's outcome, with the rename in it. Where the rest changes nothing, the name alone differs."""
-    before = {"name": old.name, **(before or picture_of(old) or {})}
+    before = {"name": old.name, **(before or state_of(old) or {})}
     gone = "delete" in rest.actions
     after = None if gone else {**before, **(rest.after or {}), "name": name}
     return replace(rest, changed=True, before=before, after=after, actions=(_RENAME, *rest.actions))

@@ -18,7 +18,7 @@ from callao.instances.persisted import Persisted, PersistedItem
 
 
 @dataclass(frozen=True)
-class Layered:
+class MergedDocument:
     """``document`` with the layer, and a sentence for each thing on which the request goes before it."""
 
     document: dict[str, object]
@@ -26,7 +26,7 @@ class Layered:
 
 
 @dataclass(frozen=True)
-class Context:
+class EntryReader:
     """What the entries of a lima.yaml are read with."""
 
     name: str
@@ -54,23 +54,23 @@ class Context:
         return tuple(config.mounts if field == "mounts" else config.port_forwards)
 
 
-def layered(
+def merge_persisted(
     document: Mapping[str, object],
     asked: Mapping[str, object],
     persisted: Persisted,
-    context: Context,
-) -> Layered:
+    context: EntryReader,
+) -> MergedDocument:
     """``document`` is what template and request come to, ``asked`` the request's own part of it."""
-    mounts = _mounts(document, asked, persisted, context)
-    forwards = _forwards(mounts.document, asked, persisted, context)
-    return Layered(forwards.document, (*mounts.notices, *forwards.notices))
+    mounts = _merge_mounts(document, asked, persisted, context)
+    forwards = _merge_forwards(mounts.document, asked, persisted, context)
+    return MergedDocument(forwards.document, (*mounts.notices, *forwards.notices))
 
 
-def _mounts(
-    document: Mapping[str, object], asked: Mapping[str, object], persisted: Persisted, context: Context
-) -> Layered:
+def _merge_mounts(
+    document: Mapping[str, object], asked: Mapping[str, object], persisted: Persisted, context: EntryReader
+) -> MergedDocument:
     if not persisted.mounts:
-        return Layered({**document})
+        return MergedDocument({**document})
     said = {context.mount_point(document, each): each for each in _entries(asked, "mounts")}
     known = [(context.mount_point(document, each), each) for each in _entries(document, "mounts")]
     notices = []
@@ -78,8 +78,8 @@ def _mounts(
         if point in said:
             if entry is None or any(said[point].get(key) != value for key, value in entry.items()):
                 notices.append(
-                    f"{context.name}: mounts: the request's {point} goes before what persist has written "
-                    "of it."
+                    f"{context.name}: mounts: the request's {point} takes precedence over what persist "
+                    "has written of it."
                 )
         elif entry is None:
             known = [(at, each) for at, each in known if at != point]
@@ -87,14 +87,14 @@ def _mounts(
             known = [(at, {**each, **entry} if at == point else each) for at, each in known]
         else:  # last, for it may lie below one of the others
             known.append((point, entry))
-    return Layered({**document, "mounts": [each for _, each in known]}, tuple(notices))
+    return MergedDocument({**document, "mounts": [each for _, each in known]}, tuple(notices))
 
 
-def _forwards(
-    document: Mapping[str, object], asked: Mapping[str, object], persisted: Persisted, context: Context
-) -> Layered:
+def _merge_forwards(
+    document: Mapping[str, object], asked: Mapping[str, object], persisted: Persisted, context: EntryReader
+) -> MergedDocument:
     if not persisted.forwards and not persisted.removed:
-        return Layered({**document})
+        return MergedDocument({**document})
     said = [context.forward(document, each) for each in _entries(asked, "portForwards")]
     rules = _entries(document, "portForwards")
     notices = []
@@ -102,8 +102,8 @@ def _forwards(
         full = context.forward(document, rule)
         if full in said:
             notices.append(
-                f"{context.name}: portForwards: the request's rule ({_words(rule)}) goes before its removal "
-                "by persist."
+                f"{context.name}: portForwards: the request's rule ({_format_rule(rule)}) takes precedence "
+                "over its removal by persist."
             )
         else:
             rules = [each for each in rules if context.forward(document, each) != full]
@@ -113,34 +113,34 @@ def _forwards(
         full = context.forward(document, rule)
         if full in there:
             continue
-        if any(_contradict(full, each) for each in said):
+        if any(_conflict(full, each) for each in said):
             notices.append(
-                f"{context.name}: portForwards: the request's rules go before what persist has written "
-                f"({_words(rule)})."
+                f"{context.name}: portForwards: the request's rules take precedence over what persist has "
+                f"written ({_format_rule(rule)})."
             )
         else:
             added.append(rule)
-    return Layered({**document, "portForwards": [*added, *rules]}, tuple(notices))
+    return MergedDocument({**document, "portForwards": [*added, *rules]}, tuple(notices))
 
 
-_GUEST = ("guestIPMustBeZero", "guestIP", "guestPortRange", "guestSocket")
-_HOST = ("hostIP", "hostPortRange", "hostSocket")
+_GUEST_FIELDS = ("guestIPMustBeZero", "guestIP", "guestPortRange", "guestSocket")
+_HOST_FIELDS = ("hostIP", "hostPortRange", "hostSocket")
 
 
-def _contradict(one: object, other: object) -> bool:
+def _conflict(one: object, other: object) -> bool:
     """Whether only one of two different rules can have its way: of one end in the guest, or on the host."""
     if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
         return False
     protocols = {one.get("proto"), other.get("proto")}
     if one.get("reverse") != other.get("reverse") or (len(protocols) > 1 and "any" not in protocols):
         return False
-    if all(one.get(key) == other.get(key) for key in _GUEST):
+    if all(one.get(key) == other.get(key) for key in _GUEST_FIELDS):
         return True
     reserving = not (one.get("ignore") or other.get("ignore"))
-    return reserving and all(one.get(key) == other.get(key) for key in _HOST)
+    return reserving and all(one.get(key) == other.get(key) for key in _HOST_FIELDS)
 
 
-def _words(rule: PersistedItem) -> str:
+def _format_rule(rule: PersistedItem) -> str:
     return ", ".join(f"{key}: {value}" for key, value in rule.items())
 
 

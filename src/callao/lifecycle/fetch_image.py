@@ -10,12 +10,12 @@ from callao.events import Reporter
 from callao.images import DownloadLimits, Fetched, ensure_image
 from callao.offline import NetworkAccess
 
-PATIENCE = DownloadLimits().others
+DEFAULT_TIMEOUT = DownloadLimits().others
 """Seconds that another run may keep us from an image, where nobody said how long."""
 
 
-def image_of(
-    config: Config, *, home: Path, access: NetworkAccess, report: Reporter, timeout: float = PATIENCE
+def fetch_image(
+    config: Config, *, home: Path, access: NetworkAccess, report: Reporter, timeout: float = DEFAULT_TIMEOUT
 ) -> Fetched:
     """The first of its images that is available, for its architecture.
 

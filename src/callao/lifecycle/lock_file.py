@@ -13,7 +13,7 @@ from callao.lockfile import LockFile, enforce, enforce_override_files, refuse_in
 from callao.templates import Resolved, with_override_files
 
 
-def refuse_unlockable(request: Request, file: LockFile, actual: Instance | None) -> None:
+def refuse_unlockable_options(request: Request, file: LockFile, actual: Instance | None) -> None:
     """Refuse options that no lock file can fix, before any template is read.
 
     :raises LockError: naming it.

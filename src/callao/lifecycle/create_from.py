@@ -19,8 +19,8 @@ from callao.instances import Desired, Instance, InstancePaths, Record, ResumeSta
 from callao.instances.broken import require_config
 from callao.instances.lock import instance_lock
 from callao.instances.records import read_json, write_json
-from callao.lifecycle.clone import copy, must_fit
-from callao.lifecycle.snapshots.save import uncopiable, unlike
+from callao.lifecycle.clone import copy_instance, refuse_incompatible_copy
+from callao.lifecycle.snapshots.save import machine_differences, too_few_slots
 from callao.lifecycle.staging import staged_instance
 from callao.snapshots import Bound, Snapshot, find
 
@@ -62,10 +62,10 @@ def create_from(
     """
     source = Source.of(text, home, host)
     config, before = wanted.config, require_config(source.instance)
-    must_fit(config, before, source.instance.name)
+    refuse_incompatible_copy(config, before, source.instance.name)
     if source.snapshot is None:
         with instance_lock(source.instance.name, home):
-            copy(source.instance, wanted.name, wanted.document, home=home, report=report)
+            copy_instance(source.instance, wanted.name, wanted.document, home=home, report=report)
         path = InstancePaths(home / wanted.name).callao_json
         record = read_json(path, Record) or Record()
         write_json(path, msgspec.structs.replace(record, labels=dict(wanted.labels or {})))
@@ -78,12 +78,12 @@ def create_from(
         )
     driver = driver_for(config.vm_type)
     bound = source.snapshot.bound
-    why = "" if bound is None else _obstacle(wanted, bound, driver, source.instance)
+    why = "" if bound is None else _why_not_resumable(wanted, bound, driver, source.instance)
     if why:
         report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=f"from: booting instead: {why}"))
     memory = bound if bound is not None and not why else None
     with instance_lock(source.instance.name, home):
-        _build(source, source.snapshot, wanted, home, driver, goes_on=memory is not None)
+        _create_on_layers(source, source.snapshot, wanted, home, driver, goes_on=memory is not None)
     report(Event(stage=Stage.DISK, state=EventState.DONE))
     if memory is None:
         return None
@@ -91,16 +91,16 @@ def create_from(
     return ResumeState(folder=str(folder), shape=memory.shape, shared_memory=True)
 
 
-def _obstacle(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:
+def _why_not_resumable(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:
     """Why the memory cannot be taken up; empty when it can."""
     config = wanted.config
-    if why := uncopiable(config, bound.shape.slots):
+    if why := too_few_slots(config, bound.shape.slots):
         return why
-    other = unlike(bound, source.paths, config, driver)
+    other = machine_differences(bound, source.paths, config, driver)
     return f"the machine is another: {other}." if other else ""
 
 
-def _build(
+def _create_on_layers(
     source: Source, snapshot: Snapshot, wanted: Desired, home: Path, driver: Driver, *, goes_on: bool
 ) -> None:
     """Layers never change: the two share theirs, under the same names."""

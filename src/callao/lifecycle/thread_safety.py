@@ -19,7 +19,7 @@ import msgspec
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_RECORDS = (
+_RECORD_MODULES = (
     "callao.config.schema",
     "callao.drivers.qemu.probe.run",
     "callao.events",
@@ -32,32 +32,32 @@ _RECORDS = (
 )
 """Modules with records that are read from files or sockets."""
 
-_BUILDING = threading.Lock()
+_BUILD_LOCK = threading.Lock()
 
 
-def for_threads(call: Callable[P, R]) -> Callable[P, R]:
+def thread_safe(call: Callable[P, R]) -> Callable[P, R]:
     """A door of the engine that threads may come through at the same time."""
 
     @wraps(call)
     def door(*arguments: P.args, **options: P.kwargs) -> R:
         if threading.active_count() > 1:  # else nobody pays for it
-            with _BUILDING:
-                _build()
+            with _BUILD_LOCK:
+                _build_decoders()
         return call(*arguments, **options)
 
     return door
 
 
 @cache
-def _build() -> None:
-    for module in _RECORDS:
+def _build_decoders() -> None:
+    for module in _RECORD_MODULES:
         import_module(module)
-    for record in _below(msgspec.Struct):
+    for record in _subclasses(msgspec.Struct):
         with contextlib.suppress(TypeError):  # one that is never read
             msgspec.json.Decoder(record)
 
 
-def _below(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
+def _subclasses(kind: type[msgspec.Struct]) -> Iterator[type[msgspec.Struct]]:
     for each in kind.__subclasses__():
         yield each
-        yield from _below(each)
+        yield from _subclasses(each)

@@ -14,14 +14,14 @@ from callao.instances.broken import REPAIR_HINT, broken_error
 from callao.instances.index import IndexedInstance, indexed_instance
 from callao.instances.lock import instance_lock
 from callao.instances.status import must_be_unprotected
-from callao.lifecycle.halt import Teller, halt
-from callao.lifecycle.leftovers import sweep
-from callao.lifecycle.remove import finish, remove
+from callao.lifecycle.cleanup import remove_leftovers
+from callao.lifecycle.halt import MessageCallback, halt
+from callao.lifecycle.remove import finish_removal, remove
 from callao.lifecycle.unused_networks import end_unused_networks
 
 
-def switch_off(
-    name: str, home: Path, *, force: bool, timeout: float, notice: Teller, passed: Teller
+def stop_indexed(
+    name: str, home: Path, *, force: bool, timeout: float, notice: MessageCallback, passed: MessageCallback
 ) -> bool:
     """Stop the instance; returns whether there was anything to stop.
 
@@ -29,18 +29,20 @@ def switch_off(
     :raises InstanceNotFound: when there is none.
     :raises InstanceBroken: when its lima.yaml cannot be parsed.
     """
-    if not _runs(indexed_instance(name, home)):
+    if not _is_running(indexed_instance(name, home)):
         return False
     with instance_lock(name, home, timeout, notice):
         passed("instance's lock taken")
-        sweep(home, name)
+        remove_leftovers(home, name)
         found = indexed_instance(name, home)
-        if _runs(found):
+        if _is_running(found):
             halt(found, force=force, notice=notice, passed=passed)
     return True
 
 
-def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Teller) -> bool:
+def delete_indexed(
+    name: str, home: Path, *, timeout: float, notice: MessageCallback, passed: MessageCallback
+) -> bool:
     """Delete the instance, its machine stopped without ceremony; returns whether there was one.
 
     :param timeout: seconds to wait for another run that changes it.
@@ -50,11 +52,11 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
     try:
         must_be_unprotected(indexed_instance(name, home).paths)
     except InstanceNotFound:
-        finish(home, name, timeout)
+        finish_removal(home, name, timeout)
         return False
     with instance_lock(name, home, timeout, notice):
         passed("instance's lock taken")
-        sweep(home, name)
+        remove_leftovers(home, name)
         try:
             found = indexed_instance(name, home)
         except InstanceNotFound:
@@ -69,7 +71,7 @@ def delete(name: str, home: Path, *, timeout: float, notice: Teller, passed: Tel
     return True
 
 
-def _runs(found: IndexedInstance) -> bool:
+def _is_running(found: IndexedInstance) -> bool:
     if found.config.errors:
         raise broken_error(found.name, found.config.errors, REPAIR_HINT)
     return found.agent is not None or found.driver is not None

@@ -10,7 +10,7 @@ from callao.instances import InstancePaths
 from callao.instances.lima_yaml import write_document
 
 
-def write_wanted(
+def write_config(
     paths: InstancePaths, document: Mapping[str, object], report: Reporter, text: str = ""
 ) -> None:
     """As :func:`callao.instances.lima_yaml.write_document` does."""

@@ -25,14 +25,14 @@ _INTERVAL = 0.02
 _GRACE = 60.0
 """Seconds that the agent gets beyond the timeout that it keeps itself, to say what failed."""
 
-_FULL = 1 << 20
+_MIN_FREE_SPACE = 1 << 20
 """Bytes free below which a disk is full: an agent that cannot write its events ends."""
 
-_END = 10.0
+_EXIT_TIMEOUT = 10.0
 """Seconds that an agent gets to end in, once it has said what failed."""
 
 
-def follow_agent(
+def wait_for_agent(
     paths: InstancePaths, agent: subprocess.Popen[bytes], timeout: float, report: Reporter
 ) -> None:
     """Until the agent that we just started is ready.
@@ -40,15 +40,15 @@ def follow_agent(
     :raises StageFailed: when a stage failed.
     :raises AgentError: when the agent ended without a word, or hangs.
     """
-    _follow(paths, lambda: agent.poll() is None, timeout, report)
+    _wait(paths, lambda: agent.poll() is None, timeout, report)
 
 
-def follow(instance: Instance, timeout: float, report: Reporter) -> None:
-    """Until an agent that another run started is ready; raises as :func:`follow_agent` does."""
-    _follow(instance.paths, lambda: alive(instance.agent), timeout, report)
+def wait_until_ready(instance: Instance, timeout: float, report: Reporter) -> None:
+    """Until an agent that another run started is ready; raises as :func:`wait_for_agent` does."""
+    _wait(instance.paths, lambda: alive(instance.agent), timeout, report)
 
 
-def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, report: Reporter) -> None:
+def _wait(paths: InstancePaths, lives: Callable[[], bool], timeout: float, report: Reporter) -> None:
     told = False
     for event in _events(paths.ha_stdout, lives, time.monotonic() + timeout + _GRACE):
         if event is None:
@@ -68,7 +68,7 @@ def _follow(paths: InstancePaths, lives: Callable[[], bool], timeout: float, rep
             hint="Stop the instance with 'force: true' and start it again.",
         )
     words = evidence.tail(paths.ha_stderr) or evidence.tail(paths.ha_stdout, 3)
-    if shutil.disk_usage(paths.dir).free < _FULL:
+    if shutil.disk_usage(paths.dir).free < _MIN_FREE_SPACE:
         words = f"The disk that {paths.dir} is on is full: make room, then start the instance again. {words}"
     raise AgentError(
         f"the host agent of {paths.name!r} ended before the instance was ready.", hint=words.strip()
@@ -100,7 +100,7 @@ def _failure(paths: InstancePaths, event: Event) -> StageFailed:
     runtime = read_json(paths.runtime, Runtime)
     if runtime is not None and not alive(runtime.driver):
         # An agent without a machine ends; until it has, whoever looks takes the instance for a running one.
-        wait_gone(runtime.agent, _END)
+        wait_gone(runtime.agent, _EXIT_TIMEOUT)
     lines = runtime.failure.evidence if runtime is not None and runtime.failure is not None else ""
     return StageFailed(
         f"instance {paths.name!r}: {event.stage}: {event.message}", stage=event.stage, evidence=lines

@@ -15,7 +15,7 @@ from callao.host import Host
 from callao.instances import InstancePaths, MachineLayout, inspect
 from callao.instances.records import write_json
 from callao.lifecycle import Request, ensure
-from callao.lifecycle.branch import Source
+from callao.lifecycle.create_from import Source
 from callao.snapshots import Bound, Snapshot
 
 

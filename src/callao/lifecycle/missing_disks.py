@@ -22,7 +22,7 @@ ACTION = "create-disk"
 _FIELD = "additionalDisks"
 
 
-def without_sizes(request: Request) -> tuple[Request, dict[str, int]]:
+def split_disk_sizes(request: Request) -> tuple[Request, dict[str, int]]:
     """The request as lima.yaml can have it, and the sizes in bytes, by the names of the disks.
 
     :raises DiskError: for what is no size.
@@ -43,7 +43,7 @@ def without_sizes(request: Request) -> tuple[Request, dict[str, int]]:
     return replace(request, config={**request.config, _FIELD: rest}), sizes
 
 
-def missing(request: Request, sizes: Mapping[str, int], home: Path) -> dict[str, int]:
+def missing_disks(request: Request, sizes: Mapping[str, int], home: Path) -> dict[str, int]:
     """Those that the request needs and that are not there."""
     if not sizes or request.state in (Target.STOPPED, Target.ABSENT):
         return {}
@@ -51,13 +51,13 @@ def missing(request: Request, sizes: Mapping[str, int], home: Path) -> dict[str,
     return {name: size for name, size in sizes.items() if name not in there}
 
 
-def make(sizes: Mapping[str, int], home: Path) -> None:
+def create_disks(sizes: Mapping[str, int], home: Path) -> None:
     """:raises DiskError: when one cannot be made."""
     for name, size in sizes.items():
         create(name, home, size=size, form=Form.QCOW2)
 
 
-def with_disks(outcome: Outcome, made: Mapping[str, int]) -> Outcome:
+def with_created_disks(outcome: Outcome, made: Mapping[str, int]) -> Outcome:
     """The outcome of a request for which these were made, or would be."""
     if not made:
         return outcome

@@ -15,11 +15,11 @@ from callao.instances import Instance
 from callao.instances.broken import require_config
 from callao.instances.records import write_json
 from callao.lifecycle.disk import make_disk
-from callao.lifecycle.image import image_of
+from callao.lifecycle.fetch_image import fetch_image
 from callao.offline import NetworkAccess
 
 
-def remake_disk(
+def recreate_disk(
     instance: Instance, driver: Driver, *, home: Path, access: NetworkAccess, report: Reporter
 ) -> Instance:
     """Give a stopped instance without a disk one; returns it as it is then.
@@ -34,7 +34,7 @@ def remake_disk(
         return instance
 
     def image() -> Fetched:
-        return image_of(config, home=home, access=access, report=report)
+        return fetch_image(config, home=home, access=access, report=report)
 
     message = f"{instance.name}: no disk, as after limactl factory-reset: it is made from the image."
     report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=message))

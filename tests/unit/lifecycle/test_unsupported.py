@@ -11,7 +11,12 @@ import pytest
 from callao.config import Config, effective
 from callao.errors import CallaoError
 from callao.host import Host, HostUser
-from callao.lifecycle.support import notices, of_a_new_one, of_an_old_one, refuse_impossible
+from callao.lifecycle.unsupported import (
+    existing_instance_notices,
+    new_instance_notices,
+    notices,
+    refuse_impossible,
+)
 
 HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "Europe/Lisbon")
 SCRIPT = "#!/bin/sh\ntrue\n"
@@ -52,7 +57,7 @@ def test_what_no_installation_would_change_is_refused(document: dict[str, Any], 
 def test_a_cut_value_of_an_instance_that_is_there_is_told_and_refuses_no_start() -> None:
     found = config({"env": {"A": "a#b"}})
     refuse_impossible(found, "web", HOST, new=False)
-    assert of_an_old_one(found) == (
+    assert existing_instance_notices(found) == (
         "env.A: 'a#b': pam_env cuts /etc/environment's lines off at '#' (allowed: no '#')",
     )
 
@@ -90,6 +95,8 @@ def test_what_says_nothing_is_not_told_of(document: dict[str, Any]) -> None:
 
 
 def test_that_containerd_is_not_installed_is_told_where_lima_would() -> None:
-    assert of_a_new_one({})[0].startswith("containerd: is not installed, as by Lima it would be")
-    assert of_a_new_one({"containerd": {"system": False}})
-    assert of_a_new_one({"containerd": {"user": False}}) == of_a_new_one({"plain": True}) == ()
+    assert new_instance_notices({})[0].startswith("containerd: is not installed, as by Lima it would be")
+    assert new_instance_notices({"containerd": {"system": False}})
+    assert (
+        new_instance_notices({"containerd": {"user": False}}) == new_instance_notices({"plain": True}) == ()
+    )

@@ -16,7 +16,7 @@ from callao.events import silent
 from callao.instances import InstancePaths, Runtime
 from callao.instances.process_identity import identify
 from callao.instances.records import write_json
-from callao.lifecycle.follow import follow_agent
+from callao.lifecycle.wait_ready import wait_for_agent
 
 AGENT = """
 import sys, time
@@ -56,7 +56,7 @@ def test_an_agent_without_a_machine_has_ended_when_its_failure_is_told(
     process = agent(1)
     write_json(paths.runtime, Runtime(agent=identify(process.pid)))
     with pytest.raises(StageFailed, match="refused"):
-        follow_agent(paths, process, 60, silent)
+        wait_for_agent(paths, process, 60, silent)
     assert process.poll() == 0
 
 
@@ -64,7 +64,7 @@ def test_an_agent_whose_machine_runs_is_left_to_it(paths: InstancePaths, agent: 
     process, this = agent(60), identify(os.getpid())
     write_json(paths.runtime, Runtime(agent=identify(process.pid), driver=this))
     with pytest.raises(StageFailed, match="refused"):
-        follow_agent(paths, process, 60, silent)
+        wait_for_agent(paths, process, 60, silent)
     assert process.poll() is None
 
 
@@ -86,6 +86,6 @@ def test_a_log_that_begins_anew_is_followed_on(paths: InstancePaths) -> None:
         argv = [sys.executable, "-c", BEGINS_ANEW, str(paths.ha_stdout)]
         with subprocess.Popen(argv, stdout=stdout) as process:
             stages: list[str] = []
-            follow_agent(paths, process, 30, lambda event: stages.append(event.stage))
+            wait_for_agent(paths, process, 30, lambda event: stages.append(event.stage))
             process.kill()
     assert stages[-1] == "ready"

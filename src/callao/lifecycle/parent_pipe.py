@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def lifeline() -> Iterator[int]:
+def parent_pipe() -> Iterator[int]:
     """The end that the host agent reads: it ends when ours is closed, by the kernel at the latest."""
     theirs, ours = os.pipe()
     try:
