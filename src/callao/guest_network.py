@@ -23,11 +23,14 @@ class GuestNetwork:
     subnet: str
     """With its prefix length."""
     guest: str
+    """Empty where nobody knows it before the guest has asked."""
     gateway: str
     """The host, as the guest sees it."""
     dns: str
-    """The name server of the network itself."""
+    """The name server of the network itself; empty where its DHCP server names one."""
     addresses: AddressSource
+    gateway_is_loopback: bool = True
+    """Whether what the guest sends to the gateway reaches servers at the host's 127.0.0.1."""
 
 
 USER_MODE = GuestNetwork(

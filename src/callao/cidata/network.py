@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from callao.cidata.document import Document
 from callao.cidata.seed import Seed
+from callao.config.addresses import with_colons
 
 USER_MODE_NIC = "eth0"
 USER_MODE_METRIC = 200
@@ -25,7 +26,9 @@ def nics(seed: Seed) -> dict[str, str]:
 def network_config(seed: Seed) -> Document:
     """See cloud-init's "Networking Config Version 2"."""
     first = _ethernet(USER_MODE_NIC, seed.mac_address, USER_MODE_METRIC)
-    first["nameservers"] = {"addresses": list(seed.config.dns or (seed.network.dns,))}
+    servers = seed.config.dns or ((seed.network.dns,) if seed.network.dns else ())
+    if servers:
+        first["nameservers"] = {"addresses": list(servers)}
     if seed.config.dns:
         first["dhcp4-overrides"] = {"route-metric": USER_MODE_METRIC, "use-dns": False}
     ethernets: dict[str, Document] = {USER_MODE_NIC: first}
@@ -35,12 +38,6 @@ def network_config(seed: Seed) -> Document:
         for each in ethernets.values():
             each["optional"] = True
     return {"version": 2, "ethernets": ethernets}
-
-
-def with_colons(mac_address: str) -> str:
-    """A MAC address as Linux writes it."""
-    digits = "".join(each for each in mac_address.lower() if each not in ":-.")
-    return ":".join(digits[index : index + 2] for index in range(0, len(digits), 2))
 
 
 def _ethernet(name: str, mac_address: str, metric: int) -> Document:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from importlib import resources
 
-from callao.cidata.network import with_colons
+from callao.config.addresses import with_colons
 from callao.config.schema import Network
 
 

@@ -28,6 +28,8 @@ class Seed:
     """The host's environment, for the proxy variables."""
     network: GuestNetwork = USER_MODE
     """The network of the first NIC."""
+    guest_port: int = 0
+    """The port of vsock(7) at which the guest's program listens; 0 where it has a virtio-serial port."""
 
     @property
     def hostname(self) -> str:

@@ -45,6 +45,8 @@ def lima_variables(seed: Seed) -> dict[str, str]:
         "TIMEZONE": config.timezone,
         "PLAIN": _flag(config.plain),
     }
+    if seed.guest_port:
+        variables["VSOCK_PORT"] = str(seed.guest_port)
     return {f"LIMA_CIDATA_{name}": value for name, value in variables.items()} | file_variables(config)
 
 

@@ -27,3 +27,9 @@ def canonical_address(text: str) -> str:
         return str(parse_address(text))
     except ValueError:
         return text
+
+
+def with_colons(mac_address: str) -> str:
+    """A MAC address as Linux writes it."""
+    digits = "".join(each for each in mac_address.lower() if each not in ":-.")
+    return ":".join(digits[index : index + 2] for index in range(0, len(digits), 2))

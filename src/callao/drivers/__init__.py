@@ -29,7 +29,11 @@ from callao.drivers.base import (
 )
 from callao.errors import DriverError
 
-_FACTORIES = {VMType.QEMU: ("callao.drivers.qemu", "QemuDriver")}
+_FACTORIES = {
+    VMType.QEMU: ("callao.drivers.qemu", "QemuDriver"),
+    VMType.VZ: ("callao.drivers.apple.vz", "VzDriver"),
+    VMType.KRUNKIT: ("callao.drivers.apple.krun", "KrunkitDriver"),
+}
 
 
 def driver_for(vm_type: VMType) -> Driver:

@@ -53,6 +53,11 @@ class Features:
     """Whether a running machine can be given disks, and lose them: :class:`DiskHotPlugger`."""
     hot_nics: bool = False
     """Whether a running machine can be given network interfaces, and lose them: :class:`NicHotPlugger`."""
+    boot_nics: bool = False
+    """Whether a machine has the interfaces of its configuration from its start, and takes no others later:
+    :class:`NicHotPlugger`, of which it only connects these to their networks."""
+    guest_port: int = 0
+    """The port of vsock(7) at which the guest's program listens; 0 where it has a virtio-serial port."""
     saved_states: bool = False
     """Whether a running machine can be saved and taken up again: :class:`StateSaver`."""
 
@@ -260,7 +265,8 @@ class DiskHotPlugger(Protocol):
 
 @runtime_checkable
 class NicHotPlugger(Protocol):
-    """A machine that takes network interfaces while it runs; only where ``Features.hot_nics``.
+    """A machine that takes network interfaces while it runs; only where ``Features.hot_nics``
+    or ``Features.boot_nics``.
 
     Each is at a descriptor of a stream socket with its frames, each after its length in 32 bits. The machine
     takes a duplicate of the descriptor.

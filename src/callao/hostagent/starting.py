@@ -72,6 +72,11 @@ class Starting:
         config = self.at.config
         if config.plain or not config.host_resolver.enabled:
             return None, []
+        if not self.at.driver.network(config).gateway_is_loopback:
+            self.status.notice(
+                "hostResolver: the guest cannot reach it in this network; its own name server answers."
+            )
+            return None, []
         from callao.hostagent.channel.nameservice import start_resolver
 
         try:

@@ -16,7 +16,6 @@ from callao.config import Config, mac_address
 from callao.drivers import Driver
 from callao.errors import InstanceError
 from callao.events import Reporter
-from callao.guest_network import GuestNetwork
 from callao.host import home_folder
 from callao.instances import Instance, InstancePaths, ResumeState, ssh_alias
 from callao.instances.records import write_json
@@ -48,7 +47,7 @@ def start(
     remove_stale_files(instance.paths)
     repair_backing_files(instance.paths, instance.record, driver, home)
     driver.resize(instance.paths, instance.config)
-    seed = _seed(instance, instance.config, home, driver.network(instance.config))
+    seed = _seed(instance, instance.config, home, driver)
     content = cidata.seed_files(seed)
     cidata.write_iso(content, instance.paths.cidata_iso)
     if origin is not None:
@@ -68,7 +67,7 @@ def resume(paths: InstancePaths, take_up: ResumeState, home: Path, timeout: floa
     _run_agent(paths, home, timeout, report, None)
 
 
-def _seed(instance: Instance, config: Config, home: Path, network: GuestNetwork) -> cidata.Seed:
+def _seed(instance: Instance, config: Config, home: Path, driver: Driver) -> cidata.Seed:
     paths = instance.paths
     alias = ssh_alias(paths.name)
     key = host_key(paths.host_key, alias)
@@ -81,7 +80,8 @@ def _seed(instance: Instance, config: Config, home: Path, network: GuestNetwork)
         host_key_pub=key.public,
         mac_address=instance.record.mac_address or mac_address(paths.dir, 0),
         environment=dict(os.environ),
-        network=network,
+        network=driver.network(config),
+        guest_port=driver.features.guest_port,
     )
 
 

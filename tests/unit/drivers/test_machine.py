@@ -141,8 +141,8 @@ def test_what_qemu_cannot_do_is_told(document: dict[str, Any], path: str) -> Non
 
 
 def test_a_driver_that_is_not_there_says_which_are() -> None:
-    with pytest.raises(DriverError, match=r"vz has no driver.*allowed: qemu"):
-        driver_for(config(vmType="vz").vm_type)
+    with pytest.raises(DriverError, match=r"wsl2 has no driver.*allowed: krunkit, qemu, vz"):
+        driver_for(config(vmType="wsl2").vm_type)
 
 
 def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,7 +36,7 @@ YQ = {"mode": "yq", "path": "/x.json", "expression": ".a = 1"}
         ({"os": "FreeBSD"}, r"os: 'FreeBSD': has no guests.*rc\(8\).*allowed: Linux"),
         ({"os": "Darwin"}, "os: 'Darwin': has no guests.*IPSW"),
         ({"os": "Windows"}, "os: 'Windows': has no guests.*virtio"),
-        ({"vmType": "vz"}, "vmType: vz has no driver"),
+        ({"vmType": "wsl2"}, "vmType: wsl2 has no driver"),
         ({"arch": "s390x"}, "arch: 's390x'"),
         ({"env": {"A": "x\ny"}}, "env.A: .*line break"),
         ({"env": {"A": "a'#b c\"d"}}, "env.A: .*cuts .* off at '#'"),

@@ -3,6 +3,8 @@
 # Sourced by boot.sh. The program that tells the host who listens here; it is restarted only when it changed.
 program=$LIMA_CIDATA_GUEST_INSTALL_PREFIX/bin/lima-guestagent
 changed=
+# Where the host calls: by itself the program opens its virtio-serial port.
+target=${LIMA_CIDATA_VSOCK_PORT:+ vsock:$LIMA_CIDATA_VSOCK_PORT}
 
 # put FILE MODE TEXT: replaces the file as a whole if it differs.
 put() {
@@ -35,7 +37,7 @@ Description=Tells the host of listening ports
 StartLimitIntervalSec=0
 
 [Service]
-ExecStart=/usr/bin/env python3 -IS $program
+ExecStart=/usr/bin/env python3 -IS $program$target
 Restart=always
 RestartSec=1
 OOMScoreAdjust=-500
@@ -58,7 +60,7 @@ supervisor=supervise-daemon
 respawn_delay=1
 respawn_max=0
 command=/usr/bin/env
-command_args='python3 -IS $program'"
+command_args='python3 -IS $program$target'"
   [ -n "$changed" ] || return 0
   [ -h /etc/runlevels/default/lima-guestagent ] || rc-update add lima-guestagent default
   rc-service lima-guestagent restart

@@ -42,10 +42,8 @@ def names_of(
     :param others: those of the networks that it is in, which its own precede.
     """
     hostname = hostname_of(name, config.hostname)
-    own = {
-        "host.lima.internal": network.gateway,
-        f"{hostname}.internal": network.guest,
-        hostname: network.guest,
-    }
+    own = {"host.lima.internal": network.gateway}
+    if network.guest:
+        own |= {f"{hostname}.internal": network.guest, hostname: network.guest}
     hosts = config.host_resolver.hosts
     return Rules(hosts=hosts, ipv6=config.host_resolver.ipv6, static={**(others or {}), **own})

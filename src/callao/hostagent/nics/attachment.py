@@ -8,8 +8,8 @@ import socket
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from callao.cidata.network import with_colons
 from callao.config import Config, hostname_of
+from callao.config.addresses import with_colons
 from callao.config.network import NetworkDefinition, NetworkMode, Networks
 from callao.config.networks_yaml import ensure_networks_file, networks_file, read_networks
 from callao.config.schema import Network

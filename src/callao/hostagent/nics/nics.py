@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callao import cidata
-from callao.cidata.network import with_colons
 from callao.config import Config
+from callao.config.addresses import with_colons
 from callao.config.schema import Network
 from callao.drivers import Features, GuestNic, Machine, NicHotPlugger
 from callao.errors import AgentError, CallaoError, StageFailed
@@ -59,7 +59,7 @@ class Nics:
 
         :raises CallaoError: naming the one that cannot be attached.
         """
-        for network in config.networks:
+        for network in _of_ours(config):
             await self._attach(network, config)
 
     async def settle(self, config: Config) -> None:
@@ -92,7 +92,7 @@ class Nics:
 
         :raises CallaoError: naming the interface, and what the guest or the hypervisor said.
         """
-        wanted = {each.interface: each for each in config.networks}
+        wanted = {each.interface: each for each in _of_ours(config)}
         for name, there in list(self.attached.items()):
             if wanted.get(name) != there.network:
                 await self._detach(name, plain=config.plain)
@@ -197,7 +197,8 @@ class Nics:
         self.renamed({name: target for each in self.names.values() for name, target in each.items()})
 
     def _plugger(self, network: Network) -> NicHotPlugger:
-        if not self.features.hot_nics or not isinstance(self.machine, NicHotPlugger):
+        takes_any = self.features.hot_nics or self.features.boot_nics
+        if not takes_any or not isinstance(self.machine, NicHotPlugger):
             raise AgentError(
                 f"networks: {network.interface}: a {self.features.vm_type} machine takes and loses no "
                 "network interface while it runs.",
@@ -207,3 +208,8 @@ class Nics:
 
     async def _in_guest(self, script: str, what: str) -> None:
         await run_as_root(self.client, script, what, _PATIENCE)
+
+
+def _of_ours(config: Config) -> list[Network]:
+    """Without those that are in macOS's own network: the hypervisor connects them to it."""
+    return [each for each in config.networks if not each.vz_nat]
