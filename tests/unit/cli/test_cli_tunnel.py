@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import socket
 import subprocess
@@ -66,6 +67,9 @@ def test_a_tunnel_stays_open_is_listed_and_closed(callao: Line, page: int) -> No
     assert [get(each, page) for each in proxies] == ["hello\n"] * 2
     rows = [line.split()[:2] for line in callao("tunnel", "--list").out.splitlines()]
     assert rows == [["INSTANCE", "PROXY"], *sorted(["web", each] for each in proxies)]
+    objects = [json.loads(line) for line in callao("tunnel", "--list", "--json", "web").out.splitlines()]
+    assert sorted(each["proxy"] for each in objects) == sorted(proxies)
+    assert {tuple(each) for each in objects} == {("instance", "proxy", "port", "pid")}
     port = proxies[0].rpartition(":")[2]
     assert (
         f"Closed the tunnel of web at port {port}."
@@ -75,6 +79,7 @@ def test_a_tunnel_stays_open_is_listed_and_closed(callao: Line, page: int) -> No
     assert callao("tunnel", "--stop", "web").status == 0
     assert "web has no open tunnel." in callao("tunnel", "--stop", "web").err
     assert callao("tunnel", "--list", "web").out.splitlines() == ["INSTANCE  PROXY  PID"]
+    assert callao("tunnel", "--list", "--json").out == ""
     assert not list((callao.home / "web").glob("ssh-tunnel*"))
 
 
@@ -135,6 +140,7 @@ def test_one_in_the_foreground_is_ssh_itself(callao: Line, page: int) -> None:
         ),
         (("tunnel", "web", "--type", "l2tp"), "'l2tp' is not 'socks'"),
         (("tunnel", "web", "--list", "--stop"), "exclude each other"),
+        (("tunnel", "web", "--json"), "--json is for --list only."),
         (("tunnel", "--stop"), "Missing argument 'INSTANCE'."),
     ],
 )

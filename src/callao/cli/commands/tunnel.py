@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from callao.cli.terminal.output import echo, show_table, tell
 from callao.errors import CallaoError
 from callao.ssh.target import Target
 
+if TYPE_CHECKING:
+    from callao.ssh.tunnel import Tunnel  # loaded when there is something to do
+
 _LOWEST = 1024
 _HIGHEST = 65535
 
@@ -27,9 +31,16 @@ _HIGHEST = 65535
               help="The proxy's port, 1024 or higher; 0 is any free one.")  # fmt: skip
 @click.option("--foreground", is_flag=True, help="Stay until interrupted.")
 @click.option("--list", "show", is_flag=True, help="Show the open tunnels, of all instances or of one.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: one JSON object a line.")
 @click.option("--stop", is_flag=True, help="Close the instance's tunnels, or the one of --socks-port.")
 def command(
-    instance: str | None, _kind: str, socks_port: int, foreground: bool, show: bool, stop: bool
+    instance: str | None,
+    _kind: str,
+    socks_port: int,
+    foreground: bool,
+    show: bool,
+    as_json: bool,
+    stop: bool,
 ) -> None:
     """Open a SOCKS proxy into an instance's network.
 
@@ -44,13 +55,20 @@ def command(
     """
     if foreground + show + stop > 1:
         raise click.UsageError("--foreground, --list and --stop exclude each other.")
+    if as_json and not show:
+        raise click.UsageError("--json is for --list only.")
     if 0 < socks_port < _LOWEST:
         raise click.UsageError(
             f"--socks-port: {socks_port} is not allowed (allowed: 0, {_LOWEST} to {_HIGHEST})."
         )
     run = session()
     if show:
-        _show(run, instance)
+        found = _open_tunnels(run, instance)
+        if as_json:
+            _show_json(found)
+        else:
+            rows = [(name, each.url, str(each.pid)) for name, each in found]
+            show_table([("INSTANCE", "PROXY", "PID"), *rows])
         return
     if instance is None:
         raise click.UsageError("Missing argument 'INSTANCE'.")
@@ -80,11 +98,12 @@ def _open(instance: str, target: Target, socks_port: int, *, foreground: bool) -
         os.execvp(argv[0], argv)  # noqa: S606 - ssh takes our place, so that no signal leaves it behind
 
 
-def _show(run: Session, instance: str | None) -> None:
+def _open_tunnels(run: Session, instance: str | None) -> list[tuple[str, Tunnel]]:
+    """Each with its instance's name."""
     from callao.instances import instance_names
     from callao.ssh.tunnel import tunnels
 
-    rows = [("INSTANCE", "PROXY", "PID")]
+    found: list[tuple[str, Tunnel]] = []
     for name in instance_names(run.home) if instance is None else [instance]:
         try:
             target = ssh_to_running(existing_instance(run, name))
@@ -92,8 +111,16 @@ def _show(run: Session, instance: str | None) -> None:
             if instance is not None:
                 raise
             continue  # one that is stopped has none
-        rows += [(name, each.url, str(each.pid)) for each in tunnels(target)]
-    show_table(rows)
+        found += [(name, each) for each in tunnels(target)]
+    return found
+
+
+def _show_json(found: list[tuple[str, Tunnel]]) -> None:
+    import json
+
+    for name, each in found:
+        entry = {"instance": name, "proxy": each.url, "port": each.port, "pid": each.pid}
+        echo(json.dumps(entry, separators=(",", ":")))
 
 
 def _stop(instance: str, target: Target, socks_port: int) -> None:
