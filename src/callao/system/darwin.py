@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 if sys.platform != "win32":
+    from callao.errors import unsupported
     from callao.system.posix import (
+        HangupWatch,
         account,
         allow_descriptors,
         ignore_hangup,
@@ -31,6 +34,7 @@ if sys.platform != "win32":
 
     __all__ = [
         "COPY_OPTIONS",
+        "HangupWatch",
         "LOGIN_MANAGER",
         "UNIX_PATH_MAX",
         "accelerator",
@@ -41,6 +45,7 @@ if sys.platform != "win32":
         "cpus",
         "die_with_parent",
         "epoch",
+        "hangup_watch",
         "ignore_hangup",
         "kill_signal",
         "lock",
@@ -61,6 +66,9 @@ if sys.platform != "win32":
     """Of macOS's <sys/proc_info.h>, as the next two: the struct's length, and where its start time is."""
     _BSD_INFO_SIZE = 136
     _BSD_START = 120
+
+    _LARGEST_LOW_WATER = 2**30
+    """Bytes."""
 
     COPY_OPTIONS = ("-c",)
     """Of cp(1): a clone, see clonefile(2)."""
@@ -84,6 +92,27 @@ if sys.platform != "win32":
     def openers(_path: Path) -> Iterator[int]:
         """The kernel does not show the files of a process by a folder."""
         return iter(())
+
+    @contextlib.contextmanager
+    def hangup_watch(descriptor: int) -> Iterator[HangupWatch]:
+        """Watches whether the other end of a stream socket is closed, without reading from it.
+
+        The low-water mark, which the kernel caps to its buffer, keeps data from waking us.
+        """
+        import select
+
+        if sys.platform == "linux":
+            raise unsupported("kqueue(2)")
+        with contextlib.closing(select.kqueue()) as queue:
+            flags = select.KQ_EV_ADD | select.KQ_EV_CLEAR
+            change = select.kevent(
+                descriptor, select.KQ_FILTER_READ, flags, select.KQ_NOTE_LOWAT, _LARGEST_LOW_WATER
+            )
+            queue.control([change], 0)
+            yield HangupWatch(
+                queue.fileno(),
+                lambda: any(each.flags & select.KQ_EV_EOF for each in queue.control(None, 1, 0)),
+            )
 
     def cpus() -> int:
         return os.cpu_count() or 1

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 if sys.platform == "linux":
     from callao.system.posix import (
+        HangupWatch,
         account,
         allow_descriptors,
         ignore_hangup,
@@ -38,6 +39,7 @@ if sys.platform == "linux":
 
     __all__ = [
         "COPY_OPTIONS",
+        "HangupWatch",
         "LOGIN_MANAGER",
         "UNIX_PATH_MAX",
         "accelerator",
@@ -48,6 +50,7 @@ if sys.platform == "linux":
         "cpus",
         "die_with_parent",
         "epoch",
+        "hangup_watch",
         "ignore_hangup",
         "kill_signal",
         "lock",
@@ -112,6 +115,15 @@ if sys.platform == "linux":
             return os.path.samestat(descriptor.stat(), wanted)
         except OSError:
             return False
+
+    @contextlib.contextmanager
+    def hangup_watch(descriptor: int) -> Iterator[HangupWatch]:
+        """Watches whether the other end of a stream socket is closed, without reading from it."""
+        import select
+
+        with select.epoll() as poll:
+            poll.register(descriptor, select.EPOLLRDHUP)
+            yield HangupWatch(poll.fileno(), lambda: bool(poll.poll(0)))
 
     def cpus() -> int:
         """Those that this process may use."""

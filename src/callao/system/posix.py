@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import asyncio
@@ -24,6 +24,12 @@ _POLL = 0.02
 
 if sys.platform != "win32":
     import fcntl
+
+    class HangupWatch(NamedTuple):
+        """Of a stream socket: ``descriptor`` is readable when ``hung_up`` has to be asked."""
+
+        descriptor: int
+        hung_up: Callable[[], bool]
 
     def machine() -> str:
         """The processor's architecture, as the system calls it."""

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,6 +30,7 @@ if sys.platform == "win32":
 
     __all__ = [
         "COPY_OPTIONS",
+        "HangupWatch",
         "LOGIN_MANAGER",
         "UNIX_PATH_MAX",
         "accelerator",
@@ -39,6 +41,7 @@ if sys.platform == "win32":
         "cpus",
         "die_with_parent",
         "epoch",
+        "hangup_watch",
         "ignore_hangup",
         "kill_signal",
         "lock",
@@ -54,6 +57,12 @@ if sys.platform == "win32":
         "wait_ended",
         "write_locked",
     ]
+
+    class HangupWatch(NamedTuple):
+        """Of a stream socket: ``descriptor`` is readable when ``hung_up`` has to be asked."""
+
+        descriptor: int
+        hung_up: Callable[[], bool]
 
     _POLL = 0.02
     """Seconds between two looks whether a process has ended."""
@@ -78,6 +87,11 @@ if sys.platform == "win32":
     def openers(_path: Path) -> Iterator[int]:
         """The system does not show the files of a process."""
         return iter(())
+
+    @contextlib.contextmanager
+    def hangup_watch(descriptor: int) -> Iterator[HangupWatch]:  # noqa: ARG001
+        raise unsupported("a unix socket")
+        yield  # a generator, as on the other systems
 
     def unix_socket() -> socket.socket:
         raise unsupported("a unix socket")

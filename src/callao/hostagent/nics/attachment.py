@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -22,7 +23,7 @@ from callao.networks.usernet.folder import network_folder
 from callao.networks.usernet.membership import Membership, UserNetwork, join
 from callao.networks.vmnet.commands import socket_path
 from callao.networks.vmnet.daemon import start
-from callao.system import unix_socket
+from callao.system import hangup_watch, unix_socket
 
 _GATEWAY = 2
 """The gateway's number in its subnet, as Lima has it: ``gateway`` in networks.yaml gives the subnet only."""
@@ -33,6 +34,7 @@ class Attachment:
     """An open one.
 
     ``membership`` is that of a network with a daemon of ours, which knows the guest's address there.
+    ``stream`` is for the hypervisor, which takes a duplicate.
     """
 
     stream: socket.socket
@@ -52,6 +54,22 @@ class Attachment:
     @property
     def gateway(self) -> str:
         return self.membership.joined.gateway if self.membership is not None else ""
+
+    def hand_over(self) -> None:
+        """After the hypervisor has its duplicate: ours is kept only to see the other end's hang-up."""
+        if self.membership is not None:
+            self.stream.close()
+
+    async def lost(self, renamed: Callable[[dict[str, str]], None]) -> None:
+        """Return when the program that carries the network has gone.
+
+        :param renamed: is told the names in the network, each time that they have changed.
+        """
+        if self.membership is None:
+            await _hung_up(self.stream)
+            return
+        while (names := await self.membership.names()) is not None:
+            renamed(names)
 
     async def leave(self) -> None:
         """Leave the network."""
@@ -118,3 +136,19 @@ def _connected(path: str, interface: str) -> socket.socket:
             hint="Start the program that listens there, or remove the entry.",
         ) from error
     return stream
+
+
+async def _hung_up(stream: socket.socket) -> None:
+    """Return when the other end is closed. The hypervisor reads the stream, so that nobody does here."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    with hangup_watch(stream.fileno()) as watch:
+
+        def look() -> None:
+            if watch.hung_up():
+                ended.set()
+
+        loop.add_reader(watch.descriptor, look)
+        try:
+            await ended.wait()
+        finally:
+            loop.remove_reader(watch.descriptor)

@@ -28,12 +28,16 @@ _PATIENCE = 180.0
 """Seconds for the guest to configure an interface; an emulated one needs two, on a busy host a minute."""
 
 _PAUSE = 1.0
-"""Seconds between two tries to be in a network again."""
+"""Seconds until the second try to be in a network again; each further pause is twice as long."""
+
+_LONGEST_PAUSE = 15.0
+"""Seconds between two tries at most."""
 
 
 @dataclass
 class _Attached:
     network: Network
+    config: Config
     attachment: Attachment
     watch: asyncio.Task[None] | None = None
 
@@ -121,18 +125,17 @@ class Nics:
 
         machine = self._plugger(network)
         attachment = await attach(network, self.paths, config)
-        there = _Attached(network, attachment)
+        there = _Attached(network, config, attachment)
         try:
             nic = GuestNic(network.interface, with_colons(network.mac_address))
             await machine.plug_nic(nic, attachment.stream.fileno())
         except BaseException:
             await attachment.leave()
             raise
-        attachment.stream.close()  # the machine has its own
+        attachment.hand_over()
         self.on_vmnet |= attachment.by_vmnet
         self.attached[network.interface] = there
-        if attachment.membership is not None:
-            there.watch = asyncio.ensure_future(self._watch(there, config))
+        there.watch = asyncio.ensure_future(self._watch(there))
 
     async def _configure(self, network: Network, config: Config) -> None:
         if config.plain:
@@ -152,42 +155,53 @@ class Nics:
         if not plain:
             with contextlib.suppress(AgentError):
                 await self._in_guest(cidata.forget_script(name), f"networks: {name}")
-        await machine.unplug_nic(name)
+        await self._unwatch(there)
+        try:
+            await machine.unplug_nic(name)
+        except BaseException:
+            there.watch = asyncio.ensure_future(self._watch(there))  # it stays
+            raise
         del self.attached[name]
         await self._leave(there)
         self._rename(name, None)
 
     async def _leave(self, there: _Attached) -> None:
-        if there.watch is not None:
-            there.watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await there.watch
+        await self._unwatch(there)
         await there.attachment.leave()
 
-    async def _watch(self, there: _Attached, config: Config) -> None:
-        """Follow the network's names; join again when its daemon has gone, while the guest goes on."""
-        from callao.hostagent.nics.attachment import attach
+    async def _unwatch(self, there: _Attached) -> None:
+        if there.watch is None:
+            return
+        there.watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await there.watch
+        there.watch = None
 
+    async def _watch(self, there: _Attached) -> None:
+        """Join again whenever the program that carries the network has gone, while the guest goes on."""
         interface = there.network.interface
         while True:
-            told = False
-            assert there.attachment.membership is not None
-            while (names := await there.attachment.membership.names()) is not None:
-                self._rename(interface, names)
+            await there.attachment.lost(lambda names: self._rename(interface, names))
             await there.attachment.leave()
-            while True:
-                try:
-                    there.attachment = await attach(there.network, self.paths, config)
-                    machine = self._plugger(there.network)
-                    await machine.relink_nic(interface, there.attachment.stream.fileno())
-                    there.attachment.stream.close()
-                    break
-                except (CallaoError, OSError) as error:  # the latter: as of a full disk
-                    if not told:
-                        journal.notice(f"networks: {interface}: joining again: {error}")
-                    told = True
-                    await there.attachment.leave()
-                    await asyncio.sleep(_PAUSE)
+            await self._rejoin(there)
+
+    async def _rejoin(self, there: _Attached) -> None:
+        from callao.hostagent.nics.attachment import attach
+
+        interface, pause = there.network.interface, _PAUSE
+        while True:
+            try:
+                there.attachment = await attach(there.network, self.paths, there.config)
+                machine = self._plugger(there.network)
+                await machine.relink_nic(interface, there.attachment.stream.fileno())
+                there.attachment.hand_over()
+                break
+            except (CallaoError, OSError) as error:  # the latter: as of a full disk
+                if pause == _PAUSE:
+                    journal.notice(f"networks: {interface}: joining again: {error}")
+                await there.attachment.leave()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _rename(self, interface: str, names: dict[str, str] | None) -> None:
         if names is None:
