@@ -64,6 +64,20 @@ def write_file(
         fresh.chmod(mode)
 
 
+def create_file(path: Path, data: bytes) -> bool:
+    """Write a new file, whole from its beginning; False where there is one already, which stays."""
+    fresh = path.with_name(f".{path.name}.{os.getpid():x}-{os.urandom(4).hex()}")
+    try:
+        write_file(fresh, data)
+        os.link(fresh, path)
+    except FileExistsError:
+        return False
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
+
+
 def write_volatile(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Like :func:`write_file`, without a flush: see :attr:`Durability.REBOOT_ENDS_IT`."""
     write_file(path, data, mode=mode, durability=Durability.REBOOT_ENDS_IT)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.config.network import NetworkDefinition, NetworkMode
+from callao.config.networks_rules import linux_problems
 from callao.config.networks_yaml import networks_file, read_networks
 from callao.errors import ConfigError, Problem
 from callao.host import Host
@@ -27,7 +28,7 @@ def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> I
         names = [entry["lima"] for entry in entries if entry.get("lima")]
         yield Problem("networks", names, f"cannot be looked up: {error}", "a networks.yaml without problems")
         return
-    networks, program = there.by_name, there.paths.socket_vmnet
+    networks, program = there.by_name, there.paths.program
     modes = _modes(host, program)
     usable = ", ".join(name for name, each in networks.items() if each.mode in modes)
     for index, entry in enumerate(entries):
@@ -39,12 +40,18 @@ def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> I
             yield Problem(f"networks[{index}].lima", name, message, usable)
         elif networks[name].mode not in modes:
             lacks = (
-                f"needs {program or 'paths.socketVMNet'}"
+                f"needs {program or 'paths.socketVMNet'}, written by callao sudoers --program"
                 if host.os == "linux"
                 else "this host does not have"
             )
             message = f"is of mode {networks[name].mode}, which {lacks}"
             yield Problem(f"networks[{index}].lima", name, message, usable)
+        elif host.os == "linux":
+            for each in linux_problems(networks[name]):
+                message = (
+                    f"cannot be used: {networks_file(home)}: {each.path}: {each.value!r} {each.message}"
+                )
+                yield Problem(f"networks[{index}].lima", name, message, f"{each.path} {each.allowed}")
 
 
 def _modes(host: Host, program: str) -> frozenset[NetworkMode]:

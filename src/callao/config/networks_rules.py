@@ -24,6 +24,9 @@ _ADDRESS = "an IPv4 address, such as 192.168.107.1"
 _PREFIXES = {NetworkMode.USER_V2: (8, 29), NetworkMode.HOST: (8, 30), NetworkMode.SHARED: (8, 30)}
 """The shortest and the longest prefix: addresses for the gateway and a guest, at most a class A network."""
 
+_WIDEST_ON_LINUX = 16
+"""Prefix length: the program keeps the addresses one by one."""
+
 USER_MODE_SUBNET = IPv4Network("192.168.5.0/24")
 """Where eth0 of every guest is that is not on a network of mode user-v2."""
 
@@ -71,6 +74,25 @@ def read_replaced(fields: Fields) -> None:
     fields.text("interface")
     for key in ("gateway", "dhcpEnd", "netmask"):
         _address(fields, key)
+
+
+def linux_problems(network: NetworkDefinition) -> Iterator[Problem]:
+    """What keeps the program that carries networks on Linux from carrying this one."""
+    subnet, place = network.subnet, f"networks.{network.name}"
+    if network.mode not in _DHCP or subnet is None:
+        return
+    if subnet.prefixlen < _WIDEST_ON_LINUX:
+        yield Problem(
+            f"{place}.netmask", str(network.netmask),
+            f"is too wide for mode {network.mode} on Linux",
+            f"from {_mask(_WIDEST_ON_LINUX)} to {_mask(_PREFIXES[network.mode][1])}",
+        )  # fmt: skip
+    elif not subnet.is_private or subnet.is_loopback or subnet.is_link_local:
+        yield Problem(
+            f"{place}.gateway", str(network.gateway),
+            f"its subnet {subnet} is not private, and mode {network.mode} on Linux needs a private one",
+            "a subnet in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+        )  # fmt: skip
 
 
 def network_problems(group: str, networks: Mapping[str, NetworkDefinition | None]) -> Iterator[Problem]:

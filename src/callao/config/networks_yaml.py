@@ -16,8 +16,8 @@ from callao.config.yamltext import load
 from callao.errors import ConfigError, Problem, ignore_warning
 
 DEFAULT_NETWORK = "user-v2"
-_DEFAULT_GROUP = "admin"
-_DEFAULT_VAR_RUN = "/private/var/run/lima"
+DEFAULT_GROUP = "admin"
+DEFAULT_VAR_RUN = "/private/var/run/lima"
 _DEFAULT_SUDOERS = "/private/etc/sudoers.d/lima"
 _SOCKET_VMNET = (
     "/opt/socket_vmnet/bin/socket_vmnet",
@@ -31,14 +31,16 @@ _LARGEST = 2**20
 _DEFAULT_TEXT = """\
 # The networks that lima.yaml may name: "networks: [{{lima: NAME}}]".
 
-# Programs and files of socket_vmnet, which carries the modes shared, bridged and host on macOS. It runs as
-# root, so every folder on the way to them has to be root's alone, and none may be a symbolic link.
+# Programs and files of socket_vmnet, which carries the modes shared, bridged and host on macOS, as a program
+# of Callao's does on Linux. It runs as root, so every folder on the way to them has to be root's alone, and
+# none may be a symbolic link. On Linux, /private/var/run/lima means /var/lib/lima, and /private/etc is /etc.
 paths:
   socketVMNet: {socket_vmnet}
   varRun: {var_run}
   sudoers: {sudoers}
 
-# Members of this group may start socket_vmnet by sudo and use its sockets.
+# Members of this group may start socket_vmnet by sudo and use its sockets. On a Linux without a group admin,
+# this is sudo or wheel.
 group: {group}
 
 networks:
@@ -53,7 +55,7 @@ networks:
     netmask: 255.255.255.0
   bridged:
     mode: bridged
-    interface: en0 # its network gives the addresses
+    interface: en0 # its network gives the addresses; on Linux, a bridge, such as br0
   host:
     mode: host
     gateway: 192.168.106.1
@@ -76,8 +78,8 @@ def networks_file(home: Path) -> Path:
 def default_text() -> str:
     """What the file says where nobody has written one."""
     return _DEFAULT_TEXT.format(
-        socket_vmnet=_installed_socket_vmnet(), var_run=_DEFAULT_VAR_RUN, sudoers=_DEFAULT_SUDOERS,
-        group=_DEFAULT_GROUP,
+        socket_vmnet=_installed_socket_vmnet(), var_run=DEFAULT_VAR_RUN, sudoers=_DEFAULT_SUDOERS,
+        group=DEFAULT_GROUP,
     )  # fmt: skip
 
 
@@ -89,12 +91,12 @@ def _installed_socket_vmnet() -> str:
 
 def ensure_networks_file(home: Path) -> Path:
     """Write the file with its defaults where there is none; one that exists is left alone."""
-    from callao.atomic import write_file
+    from callao.atomic import create_file
 
     path = networks_file(home)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        write_file(path, default_text().encode())
+        create_file(path, default_text().encode())  # another process may have written and edited it by now
     return path
 
 
@@ -149,7 +151,10 @@ def parse_networks(
         for name, each in completed.items()
     }
     said = VmnetPaths(
-        paths.text("socketVMNet"), paths.text("varRun") or _DEFAULT_VAR_RUN, paths.text("sudoers")
+        paths.text("socketVMNet"),
+        paths.text("varRun") or DEFAULT_VAR_RUN,
+        paths.text("sudoers"),
+        paths.text("vmnetHelper"),
     )
     paths.told_unknown()
     top.told_unknown()
@@ -158,7 +163,7 @@ def parse_networks(
     problems = [*top.problems, *network_problems(group, networks)]
     if problems:
         raise ConfigError(locate_problems(problems, text), source=source)
-    return Networks(said, group or _DEFAULT_GROUP, found)
+    return Networks(said, group or DEFAULT_GROUP, found)
 
 
 def _tell(unknown: list[Problem], text: str, warn: Callable[[Problem], None]) -> None:

@@ -268,8 +268,8 @@ class NicHotPlugger(Protocol):
     """A machine that takes network interfaces while it runs; only where ``Features.hot_nics``
     or ``Features.boot_nics``.
 
-    Each is at a descriptor of a stream socket with its frames, each after its length in 32 bits. The machine
-    takes a duplicate of the descriptor.
+    Each is at a descriptor of a socket with its frames: a stream, where each comes after its length in 32
+    bits, or one of datagrams, each a frame. The machine takes a duplicate of the descriptor.
     """
 
     async def plug_nic(self, nic: GuestNic, stream: int) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from callao.config.named_networks import host_interfaces, overlaps
 from callao.config.network import NetworkDefinition, Networks
-from callao.config.networks_rules import name_problem
+from callao.config.networks_rules import linux_problems, name_problem
 from callao.config.networks_yaml import (
     DEFAULT_NETWORK,
     networks_file,
@@ -64,6 +65,7 @@ def ensure_network(request: NetworkRequest, *, home: Path, check: bool) -> Netwo
     """Bring the network to the requested state; with ``check``, only tell what would be done.
 
     :raises ConfigError: for a wrong option, or a networks.yaml that would have a problem.
+    :raises NetworkError: when it is to be new, and there is one of that name.
     :raises NetworkInUse: when instances name a network that is to be deleted.
     """
     problem = name_problem(request.name, "name")
@@ -102,6 +104,11 @@ def _plan(request: NetworkRequest, home: Path) -> _Plan:
     if request.state == NetworkState.ABSENT:
         return _absent(request, home, text, there, written)
     before = there.by_name.get(request.name)
+    if request.new and before is not None:
+        raise NetworkError(
+            f"network {request.name!r} exists already in {networks_file(home)}.",
+            hint="Choose another name, or delete it first.",
+        )
     current = with_built_in(written)
     entry = wanted_entry(request, current[request.name] if before is not None else {})
     # The built-in network goes as soon as the file has another of its mode, so it is written down then.
@@ -110,6 +117,8 @@ def _plan(request: NetworkRequest, home: Path) -> _Plan:
     after = _validated(new).by_name[request.name]
     if after == before:
         return _Plan(before, after)
+    if sys.platform == "linux" and (problems := list(linux_problems(after))):
+        raise ConfigError(problems)
     notices = [f"network {request.name}: {each}." for each in overlaps(after, host_interfaces())]
     notices += [
         f"network {request.name} changes, and instance {each} runs on it: stop it and start it again."
@@ -143,15 +152,3 @@ def _validated(text: str) -> Networks:
         return parse_networks(text)
     except ConfigError as error:
         raise ConfigError([each._replace(line=0, column=0) for each in error.problems]) from None
-
-
-def must_be_new(name: str, home: Path) -> None:
-    """For a command that creates.
-
-    :raises NetworkError: when there is a network of that name.
-    """
-    if name in parse_networks(networks_text(home), source=str(networks_file(home))).by_name:
-        raise NetworkError(
-            f"network {name!r} exists already in {networks_file(home)}.",
-            hint="Choose another name, or delete it first.",
-        )

@@ -32,6 +32,7 @@ class NetworkRequest:
     :param mode: of a new network ``user-v2`` when not given.
     :param gateway: an address, or one with a prefix as in ``192.168.107.1/24``.
     :param force: delete it although instances name it.
+    :param new: refuse it when there is a network of that name.
     """
 
     name: str
@@ -42,6 +43,7 @@ class NetworkRequest:
     interface: str | None = None
     state: str = NetworkState.PRESENT
     force: bool = False
+    new: bool = False
 
 
 def wanted_entry(request: NetworkRequest, given: Mapping[str, Any]) -> Entry:

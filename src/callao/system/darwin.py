@@ -34,9 +34,9 @@ if sys.platform != "win32":
 
     __all__ = [
         "COPY_OPTIONS",
-        "HangupWatch",
         "LOGIN_MANAGER",
         "UNIX_PATH_MAX",
+        "HangupWatch",
         "accelerator",
         "account",
         "allow_descriptors",

@@ -39,9 +39,9 @@ if sys.platform == "linux":
 
     __all__ = [
         "COPY_OPTIONS",
-        "HangupWatch",
         "LOGIN_MANAGER",
         "UNIX_PATH_MAX",
+        "HangupWatch",
         "accelerator",
         "account",
         "allow_descriptors",

@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from cli.conftest import Line
 
+from callao.atomic import create_file
 from callao.config import load
 from callao.config.networks_yaml import default_text
+from callao.networks import edit
+from callao.networks.ensure import ensure_network
+from callao.networks.request import NetworkRequest
 
 COMMENTED = """\
 # ours
@@ -93,6 +99,14 @@ def test_networks_are_created_and_deleted_and_comments_stay(callao: Line) -> Non
         (("create", "foo", "--gateway", "0.0.0.0"), "is no address of a network of hosts"),
         (("create", "foo", "--gateway", "192.168.105.9"), "overlaps 192.168.105.0/24 of network shared"),
         (("create", "foo", "--gateway", "10.0.0.1", "--interface", "en0"), "is not for mode user-v2"),
+        (
+            ("create", "foo", "--mode", "shared", "--gateway", "10.0.0.1/8"),
+            "netmask: '255.0.0.0': is too wide for mode shared on Linux (allowed: from 255.255.0.0",
+        ),
+        (
+            ("create", "foo", "--mode", "host", "--gateway", "8.8.8.1"),
+            "its subnet 8.8.8.0/24 is not private",
+        ),
         (("create", "foo", "--mode", "bridged"), "interface: '': is needed in mode bridged"),
         (("create", "foo", "--mode", "bridged", "--interface", "en0 --x"), "cannot be an interface's name"),
         (("create", "foo", "--mode", "bridged", "--gateway", "10.0.0.1"), "is not for mode bridged"),
@@ -110,6 +124,31 @@ def test_what_is_wrong_is_told_and_nothing_changes(callao: Line, line: tuple[str
     done = callao("network", *line)
     assert (done.status, words in done.err) == (1, True), done.err
     assert file(callao.home).read_text() == default_text()
+
+
+def test_a_network_that_another_run_makes_meanwhile_is_not_replaced(
+    callao: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = edit.held
+
+    @contextmanager
+    def held_after_another_run(home: Path) -> Iterator[None]:
+        monkeypatch.setattr(edit, "held", held)
+        ensure_network(NetworkRequest(name="lab", gateway="10.7.0.1"), home=home, check=False)
+        with held(home):
+            yield
+
+    callao("network", "list")
+    monkeypatch.setattr(edit, "held", held_after_another_run)
+    done = callao("network", "create", "lab", "--gateway", "10.0.0.1")
+    assert (done.status, "network 'lab' exists already" in done.err) == (1, True), done.err
+    assert "10.7.0.1" in file(callao.home).read_text()
+
+
+def test_the_first_run_does_not_replace_the_file_of_another(tmp_path: Path) -> None:
+    assert create_file(tmp_path / "networks.yaml", b"first")
+    assert not create_file(tmp_path / "networks.yaml", b"second")
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"first"]
 
 
 def test_a_network_that_an_instance_names_is_deleted_by_force_alone(callao: Line) -> None:

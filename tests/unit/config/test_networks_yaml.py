@@ -175,6 +175,37 @@ def test_lima_yaml_may_name_what_the_file_and_the_host_have(
         assert "user-v2" in found[0].allowed
 
 
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (
+            "{mode: shared, gateway: 10.0.0.1, netmask: 255.0.0.0}",
+            "networks.n.netmask: '255.0.0.0' is too wide for mode shared on Linux"
+            "|networks.n.netmask from 255.255.0.0 to 255.255.255.252",
+        ),
+        (
+            "{mode: host, gateway: 8.8.8.1}",
+            "networks.n.gateway: '8.8.8.1' its subnet 8.8.8.0/24 is not private, and mode host on Linux "
+            "needs a private one|networks.n.gateway a subnet in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
+        ),
+        ("{mode: user-v2, gateway: 8.8.8.1, netmask: 255.0.0.0}", None),
+        ("{mode: shared, gateway: 10.0.0.1, netmask: 255.255.0.0}", None),
+    ],
+)
+def test_a_subnet_that_linux_does_not_carry_is_refused_where_it_is_named(
+    tmp_path: Path, entry: str, words: str | None
+) -> None:
+    path = ensure_networks_file(tmp_path)
+    program = tmp_path / "socket_vmnet"
+    program.touch()
+    path.write_text(f"paths: {{socketVMNet: {program}}}\nnetworks: {{n: {entry}}}\n")
+    host = Host.detect()
+    assert list(name_problems([{"lima": "n"}], tmp_path, replace(host, os="darwin"))) == []
+    found = list(name_problems([{"lima": "n"}], tmp_path, replace(host, os="linux")))
+    told = [f"{each.message}|{each.allowed}" for each in found]
+    assert told == ([] if words is None else [f"cannot be used: {path}: {words}"])
+
+
 def test_a_networks_yaml_with_problems_is_one_problem_of_lima_yaml(tmp_path: Path) -> None:
     path = ensure_networks_file(tmp_path)
     path.write_text("networks:\n  a: {mode: other}\n")

@@ -11,12 +11,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 from support.sudo_namespace import PYTHON, SHEBANG, SudoNamespace, sudo_namespace
 
+from callao.config.network import NetworkDefinition, NetworkMode
+from callao.config.networks_rules import linux_problems
 from callao.networks.vmnet.linux.options import WrongOption, read_options
 from callao.networks.vmnet.linux.pack import program_bytes
 
@@ -232,6 +234,22 @@ def test_a_subnet_that_an_interface_has_is_refused_with_the_interface(host: Sudo
 
 
 @pytest.mark.parametrize(
+    "address", ["10.9.8.1", "172.16.0.1", "192.168.7.1", "8.8.8.1", "127.0.0.1", "169.254.0.1"]
+)
+def test_networks_yaml_is_refused_on_linux_for_what_the_program_refuses(address: str) -> None:
+    for length in range(1, 31):
+        subnet = IPv4Network(f"{address}/{length}", strict=False)
+        first, last, mask = subnet.network_address + 1, subnet.broadcast_address - 1, subnet.netmask
+        given = {"vmnet-gateway": str(first), "vmnet-dhcp-end": str(last), "vmnet-mask": str(mask)}
+        refused = list(linux_problems(NetworkDefinition("a", NetworkMode.HOST, first, last, mask)))
+        if refused:
+            with pytest.raises(WrongOption, match=refused[0].path.rpartition(".")[2].replace("net", "")):
+                read_options(arguments(**given))
+        else:
+            assert read_options(arguments(**given)).subnet == subnet
+
+
+@pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"socket": "/run/other"}, "does not end in socket_vmnet.NAME"),
@@ -254,6 +272,12 @@ def test_a_subnet_that_an_interface_has_is_refused_with_the_interface(host: Sudo
     ],
 )  # fmt: skip
 def test_the_program_checks_each_of_its_arguments(changed: dict[str, str], words: str) -> None:
+    with pytest.raises(WrongOption) as caught:
+        read_options(arguments(**changed))
+    assert words in str(caught.value)
+
+
+def arguments(**changed: str) -> list[str]:
     given = {
         "pidfile": "/run/a_socket_vmnet.pid",
         "socket-group": "daemon",
@@ -264,8 +288,4 @@ def test_the_program_checks_each_of_its_arguments(changed: dict[str, str], words
         "socket": "/run/socket_vmnet.a",
         **changed,
     }
-    with pytest.raises(WrongOption) as caught:
-        read_options(
-            [*(f"--{key}={value}" for key, value in given.items() if key != "socket"), given["socket"]]
-        )
-    assert words in str(caught.value)
+    return [*(f"--{key}={value}" for key, value in given.items() if key != "socket"), given["socket"]]

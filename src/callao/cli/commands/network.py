@@ -58,13 +58,14 @@ def create(name: str, mode: str, gateway: str | None, interface: str | None) -> 
       callao start --network lima:lab web
     """
     from callao.config.networks_yaml import ensure_networks_file
-    from callao.networks.ensure import ensure_network, must_be_new
+    from callao.networks.ensure import ensure_network
     from callao.networks.request import NetworkRequest
 
     home = session().home
     ensure_networks_file(home)
-    must_be_new(name, home)
-    request = NetworkRequest(name=name, mode=mode, gateway=gateway or None, interface=interface or None)
+    request = NetworkRequest(
+        name=name, mode=mode, gateway=gateway or None, interface=interface or None, new=True
+    )
     outcome = ensure_network(request, home=home, check=False)
     for notice in outcome.notices:
         warn(notice)

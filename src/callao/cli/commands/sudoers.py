@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``callao sudoers``: the file that lets a group start networks of macOS without a password."""
+"""``callao sudoers``: the file that lets a group start the networks that need root, without a password."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callao.cli.terminal.output import echo, tell
 @click.option("--install", is_flag=True, help="Have visudo check the text, and install it by sudo.")
 @click.option("--program", is_flag=True, help="Write the program for Linux to FILE, for root to install.")
 def command(file: str | None, check: bool, install: bool, program: bool) -> None:
-    """Print or install the sudoers file for socket_vmnet.
+    """Print or install the sudoers file for the program that carries shared, host and bridged networks.
 
     \b
       callao sudoers --program socket_vmnet
@@ -24,8 +24,9 @@ def command(file: str | None, check: bool, install: bool, program: bool) -> None
       callao sudoers --install
       callao sudoers --check
     """
-    from callao.config.networks_yaml import ensure_networks_file, networks_file, read_networks
-    from callao.networks.vmnet.access import expected_text, must_be_secure, sudoers_file, verify
+    from callao.config.networks_yaml import ensure_networks_file, networks_file
+    from callao.networks.vmnet.access import expected_text, must_be_secure, verify
+    from callao.networks.vmnet.host_values import networks_of_host
 
     if check + install + program > 1:
         raise click.UsageError("--check, --install and --program exclude each other.")
@@ -36,7 +37,7 @@ def command(file: str | None, check: bool, install: bool, program: bool) -> None
         return
     home = session().home
     ensure_networks_file(home)
-    networks = read_networks(home)
+    networks = networks_of_host(home)
     must_be_secure(networks, home)
     if install:
         from callao.networks.vmnet.install import ensure_sudoers
@@ -47,7 +48,7 @@ def command(file: str | None, check: bool, install: bool, program: bool) -> None
     if not check:
         echo(expected_text(networks), nl=False)
         return
-    target = file or sudoers_file(networks)
+    target = file or networks.paths.sudoers
     if not target:
         raise click.UsageError(f"FILE is needed: {networks_file(home)} names no paths.sudoers.")
     verify(networks, target)

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from callao.config import Config, hostname_of
 from callao.config.addresses import with_colons
 from callao.config.network import NetworkDefinition, NetworkMode, Networks
-from callao.config.networks_yaml import ensure_networks_file, networks_file, read_networks
+from callao.config.networks_yaml import ensure_networks_file, networks_file
 from callao.config.schema import Network
 from callao.drivers.qemu import binary
 from callao.errors import NetworkError
@@ -23,6 +23,8 @@ from callao.networks.usernet.folder import network_folder
 from callao.networks.usernet.membership import Membership, UserNetwork, join
 from callao.networks.vmnet.commands import socket_path
 from callao.networks.vmnet.daemon import start
+from callao.networks.vmnet.helper import VmnetHelper, start_helper
+from callao.networks.vmnet.host_values import networks_of_host
 from callao.system import hangup_watch, unix_socket
 
 _GATEWAY = 2
@@ -33,12 +35,13 @@ _GATEWAY = 2
 class Attachment:
     """An open one.
 
-    ``membership`` is that of a network with a daemon of ours, which knows the guest's address there.
-    ``stream`` is for the hypervisor, which takes a duplicate.
+    ``stream`` is for the hypervisor, which takes a duplicate. ``membership`` is that of a network with a
+    daemon of ours, which knows the guest's address there; ``helper`` is the interface's vmnet-helper.
     """
 
     stream: socket.socket
     membership: Membership | None = None
+    helper: VmnetHelper | None = None
     by_vmnet: bool = False
     """Whether the network is carried by socket_vmnet, which may end when the instance has left."""
 
@@ -57,7 +60,7 @@ class Attachment:
 
     def hand_over(self) -> None:
         """After the hypervisor has its duplicate: ours is kept only to see the other end's hang-up."""
-        if self.membership is not None:
+        if self.membership is not None or self.helper is not None:
             self.stream.close()
 
     async def lost(self, renamed: Callable[[dict[str, str]], None]) -> None:
@@ -65,17 +68,21 @@ class Attachment:
 
         :param renamed: is told the names in the network, each time that they have changed.
         """
-        if self.membership is None:
+        if self.helper is not None:
+            await self.helper.wait()
+        elif self.membership is None:
             await _hung_up(self.stream)
-            return
-        while (names := await self.membership.names()) is not None:
-            renamed(names)
+        else:
+            while (names := await self.membership.names()) is not None:
+                renamed(names)
 
     async def leave(self) -> None:
         """Leave the network."""
         self.stream.close()
         if self.membership is not None:
             await self.membership.leave()
+        if self.helper is not None:
+            await self.helper.end()
 
 
 async def attach(network: Network, paths: InstancePaths, config: Config) -> Attachment:
@@ -83,8 +90,12 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
     if network.socket:
         return Attachment(_connected(network.socket, network.interface))
     ensure_networks_file(lima_home())
-    networks = read_networks(lima_home())
+    networks = networks_of_host(lima_home())
     definition = _definition(network, networks)
+    if definition.mode is not NetworkMode.USER_V2 and networks.paths.vmnet_helper:
+        log = paths.dir / f"vmnet-helper.{network.interface}.log"
+        helper = await start_helper(networks, definition, lima_home(), log)
+        return Attachment(helper.stream, helper=helper)
     if definition.mode is not NetworkMode.USER_V2:
         # sudo may wait for the daemon for half a minute, and the host agent has others to answer.
         await asyncio.to_thread(start, networks, definition, lima_home())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs socket_vmnet, which carries the networks of mode ``host``, ``shared`` and ``bridged`` on macOS.
+"""Runs socket_vmnet or vmnet-helper, which carry the modes ``host``, ``shared`` and ``bridged`` on macOS.
 
-It runs as root, by sudo, and a file in sudoers.d allows exactly the commands that it needs.
+They run as root, by sudo, and a file in sudoers.d allows exactly the commands that they need.
 """

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from callao.config.network import Networks
@@ -34,26 +33,18 @@ def root_group() -> str:
     return grp.getgrgid(pwd.getpwnam("root").pw_gid).gr_name
 
 
-def sudoers_file(networks: Networks) -> str:
-    """The file of ``paths.sudoers``; empty for none. Only macOS has its ``/etc`` in ``/private``."""
-    path = networks.paths.sudoers
-    if sys.platform == "linux" and path.startswith("/private/etc/") and not Path("/private/etc").exists():
-        return path.removeprefix("/private")
-    return path
-
-
 def is_installed(networks: Networks) -> bool:
-    """Whether the program socket_vmnet is there and can be run.
+    """Whether the program that carries the networks is there and can be run.
 
     :raises NetworkError: when it is there and cannot be run.
     """
-    program = networks.paths.socket_vmnet
+    program = networks.paths.program
     if not program or not Path(program).exists():
         return False
     if not os.access(program, os.X_OK) or Path(program).is_dir():
         raise NetworkError(
-            f"paths.socketVMNet: {program} is not a program that can be run.",
-            hint="Install socket_vmnet again.",
+            f"{networks.paths.program_key}: {program} is not a program that can be run.",
+            hint=f"Install {Path(program).name} again.",
         )
     return True
 
@@ -63,8 +54,7 @@ def must_be_secure(networks: Networks, home: Path) -> None:
 
     :raises ConfigError: with everything about the paths that lets others than root change it.
     """
-    paths = replace(networks.paths, sudoers=sudoers_file(networks))
-    problems = path_problems(paths, Owners.of_host())
+    problems = path_problems(networks.paths, Owners.of_host())
     if problems:
         raise ConfigError(problems, source=str(networks_file(home)))
 
@@ -81,9 +71,11 @@ def must_have_group(networks: Networks, home: Path) -> None:
     try:
         grp.getgrnam(networks.group)
     except KeyError:
+        mine = os.getgroups()
+        own = ", ".join(each.gr_name for each in grp.getgrall() if each.gr_gid in mine)
         raise NetworkError(
             f"group: this host has no group {networks.group!r}, which {networks_file(home)} names.",
-            hint="Name there a group of this host that you are in.",
+            hint=f"Name there a group of this host that you are in: {own}.",
         ) from None
 
 

@@ -42,6 +42,28 @@ def start_argv(networks: Networks, network: NetworkDefinition) -> list[str]:
     return [*argv, str(socket_path(networks, network.name))]
 
 
+def helper_argv(networks: Networks, network: NetworkDefinition) -> list[str]:
+    """Runs vmnet-helper for one interface, with its frames on standard input: sudo closes all others but the
+    standard descriptors.
+    """
+    argv = [networks.paths.vmnet_helper, "--fd=0", f"--operation-mode={network.mode}"]
+    if network.mode is NetworkMode.BRIDGED:
+        return [*argv, f"--shared-interface={network.interface}"]
+    return [
+        *argv,
+        f"--start-address={network.gateway}",
+        f"--end-address={network.dhcp_end}",
+        f"--subnet-mask={network.netmask}",
+    ]
+
+
+def allowed_argvs(networks: Networks, network: NetworkDefinition) -> list[list[str]]:
+    """The commands that the group needs for the network."""
+    if networks.paths.vmnet_helper:
+        return [helper_argv(networks, network)]
+    return [start_argv(networks, network), stop_argv(networks, network.name)]
+
+
 def stop_argv(networks: Networks, name: str) -> list[str]:
     """Ends the network's socket_vmnet."""
     return ["/usr/bin/pkill", "-F", str(pid_file(networks, name))]

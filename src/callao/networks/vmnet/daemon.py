@@ -24,7 +24,6 @@ from callao.networks.vmnet.access import (
     root_group,
     run_sudo,
     sudo_argv,
-    sudoers_file,
     verify,
 )
 from callao.networks.vmnet.logs import log_files
@@ -83,7 +82,7 @@ def start(
         must_be_secure(networks, home)
         must_have_group(networks, home)
         is_installed(networks)
-        verify(networks, sudoers_file(networks))
+        verify(networks, networks.paths.sudoers)
         _make_var_run(networks)
         _start_with_retries(networks, network, home, patience)
 
@@ -99,7 +98,7 @@ def stop(networks: Networks, name: str, home: Path, patience: Patience = Patienc
         if running_pid(networks, name) is None:
             return
         must_be_secure(networks, home)
-        verify(networks, sudoers_file(networks))
+        verify(networks, networks.paths.sudoers)
         run_sudo(commands.stop_argv(networks, name), root_group())
         end = time.monotonic() + patience.stop
         while (pid := running_pid(networks, name)) is not None:

@@ -11,10 +11,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.config.networks_yaml import read_networks
 from callao.errors import ConfigError, NetworkError, unsupported
-from callao.networks.vmnet.access import expected_text, must_be_secure, must_have_group, sudoers_file
+from callao.networks.vmnet.access import expected_text, must_be_secure, must_have_group
 from callao.networks.vmnet.commands import mkdir_argv
+from callao.networks.vmnet.host_values import networks_of_host
 from callao.networks.vmnet.secure_paths import Owners, sudoers_problems
 from callao.networks.vmnet.sudoers import is_ours
 
@@ -40,8 +40,8 @@ def ensure_sudoers(home: Path, *, path: str | None, present: bool, check: bool) 
     :raises NetworkError: when the group does not exist, visudo refuses the text, or the file is not ours to
         replace.
     """
-    networks = read_networks(home)
-    target = path or sudoers_file(networks)
+    networks = networks_of_host(home)
+    target = path or networks.paths.sudoers
     if not target:
         raise NetworkError(
             "paths.sudoers: networks.yaml names no sudoers file.", hint="Name one there, or say which."
@@ -62,7 +62,12 @@ def ensure_sudoers(home: Path, *, path: str | None, present: bool, check: bool) 
         after = expected_text(networks)
         _must_pass_visudo(after)
     # The rule for the folder names the group wheel, which many a Linux has not.
-    no_folder = present and sys.platform == "linux" and not Path(networks.paths.var_run).is_dir()
+    no_folder = (
+        present
+        and sys.platform == "linux"
+        and not networks.paths.vmnet_helper
+        and not Path(networks.paths.var_run).is_dir()
+    )
     changed = before != after or no_folder
     if before != after and not check:
         _put(target, after)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from callao.config.networks_yaml import read_networks
 from callao.networks.users import running_users
 from callao.networks.vmnet import daemon
 from callao.networks.vmnet.commands import of_vmnet
+from callao.networks.vmnet.host_values import networks_of_host
 
 
 def stop_unused(home: Path, leaving: str) -> None:
@@ -17,7 +17,7 @@ def stop_unused(home: Path, leaving: str) -> None:
     :param leaving: the instance that ends, and may count as running for a moment yet.
     :raises CallaoError: when a daemon does not end.
     """
-    networks = read_networks(home)
+    networks = networks_of_host(home)
     for network in of_vmnet(networks):
         if daemon.running_pid(networks, network.name) is None:
             continue

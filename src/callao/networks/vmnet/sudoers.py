@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The text of the sudoers file that lets a group run socket_vmnet, byte for byte as limactl compares it."""
+"""The text of the sudoers file that lets a group run socket_vmnet, byte for byte as limactl compares it.
+
+For vmnet-helper, which limactl does not know, each network has the helper's command instead.
+"""
 
 from __future__ import annotations
 
 from callao.config.network import Networks
-from callao.networks.vmnet.commands import mkdir_argv, of_vmnet, start_argv, stop_argv
+from callao.networks.vmnet.commands import allowed_argvs, mkdir_argv, of_vmnet
 
 
 def sudoers_text(networks: Networks, *, installed: bool, root_group: str) -> str:
@@ -18,11 +21,8 @@ def sudoers_text(networks: Networks, *, installed: bool, root_group: str) -> str
     for network in of_vmnet(networks):
         text.append(f'\n# Manage "{network.name}" network daemons\n')
         if installed:
-            text += [
-                f"\n%{networks.group} ALL=(root:{root_group}) NOPASSWD:NOSETENV: \\\n",
-                f"    {' '.join(start_argv(networks, network))}, \\\n",
-                f"    {' '.join(stop_argv(networks, network.name))}\n",
-            ]
+            commands = ", \\\n".join(f"    {' '.join(each)}" for each in allowed_argvs(networks, network))
+            text.append(f"\n%{networks.group} ALL=(root:{root_group}) NOPASSWD:NOSETENV: \\\n{commands}\n")
     return "".join(text)
 
 
