@@ -140,7 +140,7 @@ def by_click(name: str, words: list[str]) -> tuple[dict[str, Any], CommonFlags] 
 
 @given(name=st.sampled_from(sorted(MODULES)), words=st.lists(WORDS, max_size=6))
 @example(name="shell", words=["-", "--tty"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200)
 def test_a_line_is_read_as_click_reads_it_or_left_to_click(name: str, words: list[str]) -> None:
     said: CommonFlags = {}
     found = quick_parser.parse_arguments(MODULES[name].SYNTAX, words, said)

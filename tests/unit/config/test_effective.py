@@ -256,7 +256,7 @@ TREES = st.recursive(
 )
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, TREES, max_size=5))
 def test_nothing_but_its_own_error_comes_of_any_document(document: dict[str, Any]) -> None:
     for each in (document, {**IMAGE, **document}):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from unit.config.test_effective import KEYS, TREES
@@ -101,7 +101,6 @@ def test_the_rules_documents_fit_when_their_shape_does(document: dict[str, Any])
         assert [error.message for error in VALIDATOR.iter_errors(document)] == []
 
 
-@settings(deadline=None)
 @given(st.dictionaries(KEYS, TREES, max_size=3))
 def test_whatever_has_the_shape_fits(document: dict[str, Any]) -> None:
     if not schema_problems(document):

@@ -30,7 +30,8 @@ from callao.errors import ConfigError
 
 DIR = Path("/home/ann/.lima/web")
 VALIDATOR = Draft202012Validator(json_schema())
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+SLOW = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+"""Cases enough for each run; tests/bench/fuzz_config.py goes on for as long as it is told."""
 
 WHOLE: dict[str, Any] = to_document(
     effective(
@@ -78,10 +79,17 @@ def test_merging_whole_documents_is_associative(one: Any, two: Any, three: Any) 
     assert merged == merge([one, merge([two, three])])
 
 
+ONCE = ("caCerts", "mountTypesUnsupported")
+"""Merging leaves each entry of their lists there once, also of one document's."""
+
+
 @SLOW
-@given(documents(without=(*NAMED, "mountTypesUnsupported")))  # of which each type stands once, merged
+@given(documents(without=NAMED))
 def test_nothing_over_a_document_is_the_document(document: dict[str, Any]) -> None:
-    assert merge([document]) == merge([{}, document]) == merge([document, {}]) == document
+    merged = merge([document])
+    assert merged == merge([{}, document]) == merge([document, {}])
+    assert merged.keys() == document.keys()
+    assert all(merged[key] == document[key] for key in document if key not in ONCE)
 
 
 def test_a_star_speaks_for_the_layers_it_is_merged_with_and_is_gone_after() -> None:
@@ -120,13 +128,13 @@ def test_any_document_of_the_schema_is_taken_or_refused(document: dict[str, Any]
     told_or_taken({"images": [{"location": "/x"}], **document})
 
 
-@settings(SLOW, max_examples=400)
+@settings(SLOW, max_examples=150)
 @given(st.data(), TREES)
 def test_any_value_anywhere_is_taken_or_refused(data: st.DataObject, value: Any) -> None:
     told_or_taken(grafted(WHOLE, value, data.draw))
 
 
-@settings(SLOW, max_examples=300)
+@settings(SLOW, max_examples=100)
 @given(st.data(), TREES)
 def test_each_problem_of_a_text_has_a_line(data: st.DataObject, value: Any) -> None:
     text = dump(grafted(WHOLE, value, data.draw))
@@ -137,7 +145,7 @@ def test_each_problem_of_a_text_has_a_line(data: st.DataObject, value: Any) -> N
             assert locate_problems(found.problems, text) == list(found.problems)
 
 
-@settings(max_examples=300)
+@settings(SLOW, max_examples=300)
 @given(st.text(st.characters(exclude_categories=())) | st.text(":-[]{}&*!|>'\"#%@`,? \n\tab1<~"))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with contextlib.suppress(ConfigError):
