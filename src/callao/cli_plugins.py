@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the programs of external commands (Lima's documentation, "CLI plugins").
 
-They are looked up in the folder of the ``callao`` program, on PATH, and in ``libexec/lima``.
+They are looked up in the folder of the ``callao`` program, on PATH, in ``libexec/lima`` and in ``lib/lima``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,24 @@ PREFIXES = ("callao-", "limactl-")
 
 def search_folders() -> list[Path]:
     """The existing folders, in the order in which they are searched."""
-    program = Path(sys.argv[0])
-    own = [program.absolute().parent, program.resolve().parent]
     path = [Path(each) for each in os.environ.get("PATH", "").split(os.pathsep) if each]
-    libexec = [folder.parent / "libexec" / "lima" for folder in own]
-    return [each for each in dict.fromkeys((*own, *path, *libexec)) if os.path.isdir(each)]  # noqa: PTH112
+    every = (*_own_folders(), *path, *libexec_folders())
+    return [each for each in dict.fromkeys(every) if os.path.isdir(each)]  # noqa: PTH112
+
+
+def libexec_folders() -> list[Path]:
+    """The folders beside the program's own in which packages put plugins, whether they exist or not."""
+    return [folder.parent / name / "lima" for folder in _own_folders() for name in ("libexec", "lib")]
+
+
+def search_path() -> str:
+    """PATH for a plugin: it finds the same programs as this one, and other plugins."""
+    return os.pathsep.join(map(str, search_folders()))
+
+
+def _own_folders() -> tuple[Path, ...]:
+    program = Path(sys.argv[0])
+    return tuple(dict.fromkeys((program.absolute().parent, program.resolve().parent)))
 
 
 def is_program(path: Path) -> bool:

@@ -47,6 +47,9 @@ COMMANDS = {
     "tunnel": CommandInfo("tunnel", "Open a SOCKS proxy into an instance's network.", _MANAGE),
     "prune": CommandInfo("prune", "Remove what nothing uses from the cache.", _MANAGE),
     "info": CommandInfo("info", "Show facts about Callao and this host.", _MANAGE),
+    "install-links": CommandInfo(
+        "install_links", "Link limactl, lima and their kind to this program.", _MANAGE
+    ),
     "completion": CommandInfo("completion", "Print a shell's completion script.", _MANAGE),
     "validate": CommandInfo("validate", "Check lima.yaml files and templates.", _TEAM),
     "template": CommandInfo("template", "List, show and copy templates.", _TEAM, ("tmpl",)),

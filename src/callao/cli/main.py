@@ -10,7 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from callao.cli.terminal.output import echo, failed
+from callao.cli.programs import names
+from callao.cli.terminal.messages import Dialect, Level, message_style, use_dialect
+from callao.cli.terminal.output import echo, failed, tell
 from callao.errors import CallaoError
 
 if TYPE_CHECKING:
@@ -27,11 +29,12 @@ def main(argv: list[str] | None = None) -> int:
     """Returns the process's exit status: 0, 1 for an error as limactl has it, or a command's own."""
     atexit.register(gc.freeze)  # else Python searches all that is loaded for cycles before it ends
     flags: CommonFlags = {}
+    words = sys.argv[1:] if argv is None else argv
     try:
-        status = _run(sys.argv[1:] if argv is None else argv, flags)
+        status = _run(_arguments(sys.argv[0], words), flags)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        echo("stopped.", err=True)
+        tell("stopped.")
         return _INTERRUPTED
     except BrokenPipeError:
         _give_up_output()
@@ -40,13 +43,33 @@ def main(argv: list[str] | None = None) -> int:
         if flags.get("debug"):
             import traceback
 
-            echo(traceback.format_exc(), err=True, nl=False)
+            tell(traceback.format_exc().rstrip("\n"), level=Level.ERROR)
             return 1
         return failed(_error_text(error))
     return status
 
 
+def _arguments(program: str, words: Sequence[str]) -> Sequence[str]:
+    """The command line that a program stands for, by the name that it was called by."""
+    called = names.called_as(program)
+    if called is None:
+        use_dialect(Dialect.CALLAO)
+        return words
+    use_dialect(Dialect.LIMACTL)
+    if called is names.Program.LIMACTL:
+        return words
+    if called is names.Program.YQ:
+        return ["yq", *words]
+    from callao.cli.programs.wrappers import arguments
+
+    return arguments(called, words)
+
+
 def _run(words: Sequence[str], flags: CommonFlags) -> int:
+    if words and words[0] == "yq" and message_style().dialect is Dialect.LIMACTL:
+        from callao.cli.programs import yq
+
+        return yq.run(list(words[1:]))
     if len(words) == 1 and words[0] in _GLOBAL_FLAGS:
         from callao.cli.parsing import overview
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from callao.cli.terminal.messages import message_style
 from callao.cli.terminal.output import tell, warn, warn_all
 from callao.host_basics import lima_home
 
@@ -33,6 +34,7 @@ class Session:
         self.home = home
         self.tty = tty
         self.debug = debug
+        self.dialect = message_style().dialect
         self._closing = ExitStack()
 
     @cached_property
@@ -40,6 +42,11 @@ class Session:
         from callao.host import Host
 
         return Host.detect()
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody can answer a question: ``--tty`` alone does not make a pipe answer."""
+        return self.tty and sys.stdin.isatty()
 
     @cached_property
     def report(self) -> Reporter:

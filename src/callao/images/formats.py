@@ -107,12 +107,17 @@ def _data_file(head: bytes, version: int) -> bytes:
 
 
 def _refuse_text(head: bytes, size: int, location: str) -> None:
-    """Text is not taken for a raw image: a server may send a page of its own in place of the image."""
+    """Text is not taken for a raw image: a server may send a page of its own in place of the image.
+
+    A file of this host may have any size, as for Lima: QEMU reads its last sector filled up with zeros.
+    """
     start = head[:64].lstrip()
-    if start.lower().startswith(_TEXT) or size % SECTOR or size < 2 * SECTOR:
+    downloaded = location.startswith(("http://", "https://"))
+    odd_size = size % SECTOR or size < 2 * SECTOR
+    if start.lower().startswith(_TEXT) or not size or (downloaded and odd_size):
         text = start[:1] in (b"<", b"{", b"#")
         what = "text, such as HTML or a script" if text else f"{size} bytes of something else"
-        if location.startswith(("http://", "https://")):
+        if downloaded:
             hint = "Open the URL in a browser: servers often send a login page in place of the file."
         else:
             hint = "Give the path of a disk image (allowed: qcow2, raw, ISO)."

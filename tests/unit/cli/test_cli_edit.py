@@ -115,6 +115,7 @@ def test_at_a_terminal_mistakes_are_offered_again(
     import callao.cli.commands.edit as module
 
     editor('grep -q many "$1" && sed -i \'s/many/4/\' "$1" || sed -i \'s/cpus: 2/cpus: many/\' "$1"')  # type: ignore[operator]
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr(module.click, "confirm", lambda *_, **__: True)
     done = callao("--tty", "edit", "web")
     assert done.status == 0
@@ -128,6 +129,7 @@ def test_at_a_terminal_one_may_give_up(
     import callao.cli.commands.edit as module
 
     editor("sed -i 's/cpus: 2/cpus: many/' \"$1\"")  # type: ignore[operator]
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr(module.click, "confirm", lambda *_, **__: False)
     done = callao("--tty", "edit", "web")
     assert done.status == 1

@@ -68,7 +68,7 @@ HERE = str(Path.cwd())
          {"ssh": {"forwardAgent": True, "localPort": 60022}}),
         ({}, {"ssh_port": 0}, {"ssh": {"localPort": 0}}),
         ({}, {"vm_type": "qemu"}, {"vmType": "qemu"}),
-        ({"param": {"A": "1"}}, {"param": ("B=x=y", "A=2", "C=")},
+        ({"param": {"A": "1", "B": "", "C": "3"}}, {"param": ("B=x=y", "A=2", "C=")},
          {"param": {"A": "2", "B": "x=y", "C": ""}}),
         ({"cpus": 1}, {"expressions": (".cpus += 1", '.env.A = "b"')}, {"cpus": 2, "env": {"A": "b"}}),
         ({}, {"cpus": 2, "expressions": (".cpus *= 2",)}, {"cpus": 4}),
@@ -104,6 +104,7 @@ def test_a_flag_changes_what_it_names_and_the_original_stays(
         ({"port_forward": ("1:2,static=no",)}, "'1:2,static=no' is no rule"),
         ({"param": ("A",)}, "--param: 'A' is no parameter (allowed: KEY=VALUE)."),
         ({"param": ("=a",)}, "--param: '=a' is no parameter"),
+        ({"param": ("A=b",)}, "--param: the template does not define 'A' (defined: none)."),
         ({"mount": (":w",)}, "--mount: ':w' is no directory (allowed: DIR[:w])."),
         ({"mount": ("",)}, "--mount: '' is no directory"),
         ({"mount": ("/a",), "mount_none": True}, "--mount-none and --mount exclude each other."),
@@ -160,7 +161,7 @@ def test_flags_that_say_nothing_change_nothing() -> None:
         (["--mount-type", "smb"], "mountType: 'smb'"),
         (["--vm-type", "xen"], "vmType: 'xen'"),
         (["--ssh-port", "99999"], "ssh.localPort: 99999"),
-        (["--param", "1A=b"], "param.1A"),
+        (["--param", "1A=b"], "--param: the template does not define '1A' (defined: none)."),
         (["--set", '.cpus = "many"'], "cpus: 'many'"),
         (["--memory", "x"], "'--memory': 'x' is not a valid float"),
         (["--network", "lima:nowhere"], "networks[0]"),
@@ -177,7 +178,7 @@ def test_a_bad_value_leaves_the_instance_as_it_was(callao: Line, flags: list[str
 
 def test_flags_of_create_go_into_lima_yaml(callao: Line, box: Any) -> None:
     flags = ["--cpus", "2", "--memory", "1.5", "--plain", "--param", "A=b", "--set", '.param.B = "$PARAM_A"']
-    template = box(provision=[{"script": "#!/bin/sh\necho $PARAM_A $PARAM_B\n"}])
+    template = box(param={"A": "a"}, provision=[{"script": "#!/bin/sh\necho $PARAM_A $PARAM_B\n"}])
     done = callao("create", "--name", "web", str(template), *flags)
     assert done.status == 0, done.err
     written = load((callao.home / "web" / "lima.yaml").read_text(), "it")

@@ -16,6 +16,7 @@ from cli.conftest import Line
 
 from callao.cli.arguments.environment import preserved_variables
 from callao.cli.commands.shell import guest_script
+from callao.errors import CallaoError
 
 SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]))"
 SHELLS = [shell for shell in ("bash", "sh", "dash", "zsh") if shutil.which(shell)]
@@ -48,6 +49,14 @@ def script(*arguments: str, **more: Any) -> str:
 )  # fmt: skip
 def test_an_argument_arrives_as_it_was_given(tmp_path: Path, login: str, argument: str) -> None:
     assert told(script(argument, "end"), tmp_path, login)[0] == [argument, "end"]
+
+
+def test_leading_assignments_stay_assignments(tmp_path: Path) -> None:
+    command = ("A=a b", "B=$HOME", sys.executable, "-c", SHOW, "C=c")
+    words, _, environment = told(
+        guest_script(command, workdir=None, here=None, shell="", environment={}), tmp_path
+    )
+    assert (words, environment["A"], environment["B"]) == (["C=c"], "a b", "$HOME")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -100,21 +109,29 @@ ENVIRONMENT = {
 @pytest.mark.parametrize(
     ("said", "names"),
     [
-        ({}, {"EDITOR", "LANG", "SECRET_A", "SECRET_B"}),
-        ({"LIMA_SHELLENV_BLOCK": "+SECRET_*"}, {"EDITOR", "LANG"}),
-        ({"LIMA_SHELLENV_BLOCK": "+ SECRET_A , LANG"}, {"EDITOR", "SECRET_B"}),
+        ({}, {"EDITOR", "LANG", "LIMA_HOME", "SECRET_A", "SECRET_B"}),
+        ({"LIMA_SHELLENV_BLOCK": "+SECRET_*"}, {"EDITOR", "LANG", "LIMA_HOME"}),
+        ({"LIMA_SHELLENV_BLOCK": "+ SECRET_A , LANG"}, {"EDITOR", "LIMA_HOME", "SECRET_B"}),
         ({"LIMA_SHELLENV_BLOCK": "SECRET_*,LIMA_*"},
          {"EDITOR", "LANG", "PATH", "HOME", "SSH_AUTH_SOCK", "XDG_DATA_HOME", "TERM", "_"}),
         ({"LIMA_SHELLENV_ALLOW": "SECRET_*"}, {"SECRET_A", "SECRET_B"}),
         ({"LIMA_SHELLENV_ALLOW": "PATH, EDITOR"}, {"PATH", "EDITOR"}),
         ({"LIMA_SHELLENV_ALLOW": "SECRET_*", "LIMA_SHELLENV_BLOCK": "SECRET_A"}, {"SECRET_A", "SECRET_B"}),
-        ({"LIMA_SHELLENV_ALLOW": "", "LIMA_SHELLENV_BLOCK": ""}, {"EDITOR", "LANG", "SECRET_A", "SECRET_B"}),
+        ({"LIMA_SHELLENV_ALLOW": "", "LIMA_SHELLENV_BLOCK": ""},
+         {"EDITOR", "LANG", "LIMA_HOME", "SECRET_A", "SECRET_B"}),
     ],
 )  # fmt: skip
 def test_which_variables_come_along(said: dict[str, str], names: set[str]) -> None:
     found = preserved_variables({**ENVIRONMENT, **said})
     assert set(found) - set(said) == names
     assert all(found[name] == ENVIRONMENT[name] for name in names)
+
+
+@pytest.mark.parametrize("variable", ["LIMA_SHELLENV_ALLOW", "LIMA_SHELLENV_BLOCK"])
+@pytest.mark.parametrize("pattern", ["FOO-BAR", "A, B?", "[AB]", "+FOO+"])
+def test_a_pattern_that_no_variable_can_match_is_refused(variable: str, pattern: str) -> None:
+    with pytest.raises(CallaoError, match=rf"Invalid {variable} pattern: .* contains invalid character"):
+        preserved_variables({**ENVIRONMENT, variable: pattern})
 
 
 @pytest.fixture
@@ -189,11 +206,12 @@ def test_variables_come_along_when_asked(
 ) -> None:
     callao.run("web").ssh_config.write_text("")
     monkeypatch.setenv("MINE", "a b")
+    monkeypatch.setenv("SSH_MINE", "a b")
     callao("shell", "web", "ls")
     assert "MINE" not in run[-1][-1]
     callao("shell", "--preserve-env", "web", "ls")
     assert "export MINE='a b'; " in run[-1][-1]
-    assert "LIMA_HOME" not in run[-1][-1]
+    assert "SSH_MINE" not in run[-1][-1]
 
 
 def test_a_new_connection_when_asked(callao: Line, run: list[list[str]]) -> None:
@@ -226,6 +244,9 @@ def test_at_a_terminal_a_stopped_one_may_be_started(
     monkeypatch.setattr("click.confirm", lambda text, **_: asked.append(text) or False)
     monkeypatch.setattr(module, "ensure_instance", lambda run, name, state: started.append(state))
     callao.write("web")
+    assert callao("--tty", "shell", "web").status == 1
+    assert (asked, started) == ([], [])  # a pipe cannot answer, whatever --tty says
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     assert callao("--tty", "shell", "web").status == 1
     assert (asked, started) == (["Start it now?"], [])
     assert callao("shell", "--start", "web").status == 1

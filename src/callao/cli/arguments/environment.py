@@ -10,23 +10,30 @@ import fnmatch
 import re
 from collections.abc import Mapping
 
+from callao.errors import CallaoError
+
 BLOCKED_VARIABLES = (
-    "BASH*", "DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "DYLD_*", "EUID", "FPATH", "GID", "GROUP", "HOME",
-    "HOSTNAME", "LD_*", "LIMA_*", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL", "SSH_*", "TERM",
-    "TERMINFO", "TMPDIR", "UID", "USER", "VIRTUAL_ENV", "XAUTHORITY", "XDG_*", "ZDOTDIR", "ZSH*", "_*",
+    "BASH*", "DISPLAY", "DYLD_*", "EUID", "FPATH", "GID", "GROUP", "HOME", "HOSTNAME", "LD_*", "LOGNAME",
+    "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL", "SSH_*", "TERM", "TERMINFO", "TMPDIR", "UID", "USER",
+    "XAUTHORITY", "XDG_*", "ZDOTDIR", "ZSH*", "_*",
 )  # fmt: skip
-"""Variables that belong to the host's session, and would be wrong in the guest."""
+"""Lima's list of the variables that belong to the host's session, and would be wrong in the guest."""
+
+_ALLOW, _BLOCK = "LIMA_SHELLENV_ALLOW", "LIMA_SHELLENV_BLOCK"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def preserved_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables to pass on; with ``LIMA_SHELLENV_ALLOW`` only those that it names."""
-    allowed = _patterns(environment.get("LIMA_SHELLENV_ALLOW", ""))
-    block = environment.get("LIMA_SHELLENV_BLOCK", "")
+    """The variables to pass on; with ``LIMA_SHELLENV_ALLOW`` only those that it names.
+
+    :raises CallaoError: for a pattern that no variable can match.
+    """
+    allowed = _patterns(_ALLOW, environment.get(_ALLOW, ""))
+    block = environment.get(_BLOCK, "")
     blocked = [
         *(BLOCKED_VARIABLES if not block or block.startswith("+") else ()),
-        *_patterns(block.removeprefix("+")),
+        *_patterns(_BLOCK, block.removeprefix("+")),
     ]
 
     def passes(name: str) -> bool:
@@ -37,8 +44,15 @@ def preserved_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if passes(name)}
 
 
-def _patterns(text: str) -> list[str]:
-    return [each.strip() for each in text.split(",") if each.strip()]
+def _patterns(variable: str, text: str) -> list[str]:
+    patterns = [each.strip() for each in text.split(",") if each.strip()]
+    for each in patterns:
+        if wrong := re.search(r"[^A-Za-z0-9_*]", each):
+            raise CallaoError(
+                f"Invalid {variable} pattern: {each!r} contains invalid character {wrong[0]!r} "
+                "(allowed: letters, digits, _ and *)."
+            )
+    return patterns
 
 
 def _matches(name: str, patterns: list[str]) -> bool:

@@ -170,6 +170,11 @@ def _param(document: Document, value: tuple[str, ...]) -> None:
         key, equals, text = each.partition("=")
         if not (key and equals):
             raise CallaoError(f"--param: {each!r} is no parameter (allowed: KEY=VALUE).")
+        known = _mapping(document, "param")
+        if key not in known:
+            raise CallaoError(
+                f"--param: the template does not define {key!r} (defined: {', '.join(known) or 'none'})."
+            )
         _set_field("param", key)(document, text)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from callao.cli.parsing.syntax import Argument, Option, Syntax
 from callao.cli.session import Session, tell, warn
 from callao.cli.terminal.stages import Stages
-from callao.errors import InstanceNotFound
+from callao.errors import InstanceBroken, InstanceNotFound
 from callao.instances.index import indexed_instance
 from callao.instances.lock import DEFAULT_TIMEOUT
 from callao.lifecycle.preconditions import must_be_stopped
@@ -34,8 +34,14 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
             if finish_removal(run.home, name, DEFAULT_TIMEOUT):
                 tell(f"Deleted what an earlier run had left of {name}.")
             else:
-                warn(str(error))
+                warn(f"nothing to delete: {error}")
             continue
+        if not instance.paths.lima_yaml.exists():
+            raise InstanceBroken(
+                f"instance {name!r}: its folder {instance.dir} has no lima.yaml: it was not deleted, "
+                "because another program may be creating it.",
+                hint="Remove the folder yourself if no program uses it.",
+            )
         if not force:
             must_be_stopped(instance, "deleted")
         found.append(name)

@@ -77,7 +77,7 @@ def _edit_until_valid(run: Session, found: Instance) -> None:
             _apply(run, found, text, before)
         except CallaoError as error:
             words = _problem_lines(error, text, "lima.yaml")
-            if not run.tty or isinstance(error, InstanceOvertaken):
+            if not run.can_ask or isinstance(error, InstanceOvertaken):
                 raise CallaoError(words, hint=_save_text(text)) from None
             tell(words, mark="callao: ", fg="red")
             if not click.confirm("Edit it again?", default=True, err=True):

@@ -6,13 +6,15 @@ from __future__ import annotations
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import existing_instance
+from callao.cli.arguments.existing import DEFAULT, existing_instance
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
+from callao.cli.terminal.messages import Dialect
+from callao.errors import InstanceNotFound
 
 
 @click.command("factory-reset", cls=Command)
-@click.argument("instance", shell_complete=complete.instances)
+@click.argument("instance", default=DEFAULT, shell_complete=complete.instances)
 def command(instance: str) -> None:
     """Give an instance the disk it was made with.
 
@@ -22,8 +24,15 @@ def command(instance: str) -> None:
     from callao.offline import network_access_of_environment
 
     run = session()
+    try:
+        found = existing_instance(run, instance)
+    except InstanceNotFound:
+        if run.dialect is not Dialect.LIMACTL:
+            raise
+        tell(f"Instance `{instance}` not found")  # no failure for limactl
+        return
     factory_reset(
-        existing_instance(run, instance),
+        found,
         home=run.home,
         access=network_access_of_environment(),
         report=run.report,

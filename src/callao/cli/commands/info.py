@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import Any
 
@@ -12,12 +13,14 @@ import click
 from callao.cli.arguments import complete
 from callao.cli.parsing.options import Command
 from callao.cli.session import Session, session
-from callao.cli.terminal.output import echo
+from callao.cli.terminal.coloured import in_colour
+from callao.cli.terminal.output import echo, show_values
 
 
 @click.command("info", cls=Command)
 @click.argument("instance", required=False, shell_complete=complete.instances)
-def command(instance: str | None) -> None:
+@click.option("--yq", "query", metavar="EXPRESSION", help="Print what a yq expression finds: '.vmTypes[]'.")
+def command(instance: str | None, query: str | None) -> None:
     """Show facts about Callao and this host.
 
     With INSTANCE, what its host agent knows of the machine that runs; "listeners" tells whether the kernel
@@ -25,7 +28,14 @@ def command(instance: str | None) -> None:
     """
     run = session()
     facts = _of_host(run) if instance is None else _of_instance(run, instance)
-    echo(json.dumps(facts, indent=2))
+    if query is None and in_colour():
+        show_values([facts], "json")
+    elif query is None:
+        echo(json.dumps(facts, indent=2))
+    else:
+        from callao.config.yq_expression import evaluate_yq
+
+        show_values(evaluate_yq(query, facts), "json")
 
 
 def _of_instance(run: Session, name: str) -> dict[str, Any]:
@@ -46,6 +56,7 @@ def _of_host(run: Session) -> dict[str, Any]:
     import callao
     from callao.cli.arguments.environment import BLOCKED_VARIABLES
     from callao.cli.parsing import external
+    from callao.cli_plugins import libexec_folders
     from callao.config import effective, to_document
     from callao.config.lima_version import LIMA_VERSION
     from callao.drivers import known
@@ -61,6 +72,7 @@ def _of_host(run: Session) -> dict[str, Any]:
         "hostOS": run.host.os,
         "hostArch": run.host.arch,
         "vmTypes": known(),
+        "vmTypesEx": {name: {} for name in known()},
         "templates": [{"name": name, "location": find(name, run.home).location} for name in builtin_names()],
         "defaultTemplate": to_document(template),
         "identityFile": str(identity_file(run.home)),
@@ -73,4 +85,5 @@ def _of_host(run: Session) -> dict[str, Any]:
             {"name": each.name, "path": str(each.path), "description": each.description}
             for each in external.discover()
         ],
+        "libexecPaths": [str(each) for each in libexec_folders() if os.path.isdir(each)],  # noqa: PTH112
     }

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import fnmatch
+from typing import Any
 
 from callao.cli.parsing.syntax import Argument, Option, Syntax, UsageError
-from callao.cli.session import Session, tell, warn
-from callao.cli.terminal.output import echo, show_all, show_table
+from callao.cli.session import Session, warn
+from callao.cli.terminal.messages import Dialect
+from callao.cli.terminal.output import echo, failed, show_all, show_table, show_values
 from callao.config.sizes import format_size
+from callao.errors import CallaoError
 from callao.instances.broken import broken_error
 from callao.instances.index import IndexedInstance, indexed_instances
 from callao.instances.status import Status
@@ -17,8 +20,11 @@ SYNTAX = Syntax(
     "list",
     (
         Option("form", ("-f", "--format"),
-               "table, json, yaml, or a template: '{{.Name}}', or '{{ name }}' (Jinja2).", "FORMAT",
-               default="table"),
+               "table, json, yaml, or a template: '{{.Name}}', or '{{ name }}' (Jinja2).", "FORMAT"),
+        Option("queries", ("--yq",), "Print what a yq expression finds in each instance: '.config.cpus'.",
+               "EXPRESSION", many=True),
+        Option("filters", ("-l", "--filter"), "Only instances for which a yq expression is true.",
+               "EXPRESSION", many=True),
         Option("as_json", ("--json",), "The same as --format=json: one object a line."),
         Option("as_yaml", ("--yaml",), "The same as --format=yaml."),
         Option("quiet", ("-q", "--quiet"), "Names only."),
@@ -36,6 +42,8 @@ def run(
     run: Session,
     patterns: tuple[str, ...],
     form: str,
+    queries: tuple[str, ...],
+    filters: tuple[str, ...],
     as_json: bool,
     as_yaml: bool,
     quiet: bool,
@@ -49,23 +57,42 @@ def run(
     \b
       callao list --format '{{.Name}}\t{{.SSHLocalPort}}'
       callao list --json | jq -r 'select(.status == "Running").name'
+      callao list --filter '.status == "Running"' --yq .name
     """
-    if sum((as_json, as_yaml, quiet)) > 1:
+    if as_json and as_yaml:
         raise UsageError("--json, --yaml and --quiet exclude each other.")
-    form = "json" if as_json else "yaml" if as_yaml else form
+    form = "json" if as_json else "yaml" if as_yaml else form or ("json" if queries else "table")
+    if queries and form not in ("json", "yaml"):
+        raise UsageError("option --yq only works with --format json or yaml")
+    if quiet and form != "table" and not queries:
+        raise UsageError("option --quiet can only be used with '--format table'")
     if list_fields:
-        from callao.cli.terminal.fields import FIELDS
+        from callao.cli.terminal.fields import FIELDS, UNLISTED
 
-        echo("\n".join(FIELDS))
+        echo("\n".join(each for each in FIELDS if each not in UNLISTED))
         return 0
-    found, status = _chosen(indexed_instances(run.home), patterns)
-    if quiet:
+    every = indexed_instances(run.home)
+    if not every and not patterns:
+        warn(f"There is no instance in {run.home} yet. Make one: callao start")
+        return 0
+    found, status = _chosen(every, patterns)
+    if filters:
+        found = [each for each in found if _passes(run, each, filters)]
+    if quiet and not queries:
         for each in found:
             echo(each.name)
+        return status
+    for each in found:
+        if each.status is Status.BROKEN:
+            warn(str(broken_error(each.name, each.errors)))
+    if queries:
+        _queried(run, found, (*queries, ".name") if quiet else queries, form)
     elif form == "table":
-        _table(run, found, _ALL if all_fields else _COLUMNS, status)
+        _table(run, found, _ALL if all_fields else _COLUMNS)
     else:
         _formatted(run, found, form)
+    if status and run.dialect is Dialect.LIMACTL:
+        failed("unmatched instances")
     return status
 
 
@@ -84,15 +111,9 @@ def _chosen(every: list[IndexedInstance], patterns: tuple[str, ...]) -> tuple[li
     return list(chosen.values()), status
 
 
-def _table(run: Session, found: list[IndexedInstance], columns: tuple[str, ...], status: int) -> None:
-    if not found:
-        if not status:
-            tell(f"There is no instance in {run.home} yet. Make one: callao start")
-        return
-    show_table([columns, *([_cell(each, column) for column in columns] for each in found)])
-    for each in found:
-        if each.status is Status.BROKEN:
-            warn(str(broken_error(each.name, each.errors)))
+def _table(run: Session, found: list[IndexedInstance], columns: tuple[str, ...]) -> None:
+    if found or run.dialect is Dialect.LIMACTL:
+        show_table([columns, *([_cell(each, column) for column in columns] for each in found)])
 
 
 def _cell(each: IndexedInstance, column: str) -> str:
@@ -122,9 +143,32 @@ def _cell(each: IndexedInstance, column: str) -> str:
             return "; ".join(each.errors) or "-"
 
 
-def _formatted(run: Session, found: list[IndexedInstance], form: str) -> None:
-    from callao.cli.terminal.fields import instance_fields, renderer
+def _fields(run: Session, found: IndexedInstance) -> dict[str, Any]:
+    from callao.cli.terminal.fields import instance_fields
     from callao.instances import inspect
 
-    every = [instance_fields(inspect(each.name, run.home, run.host), run.home, run.host) for each in found]
-    show_all(every, form, renderer)
+    return instance_fields(inspect(found.name, run.home, run.host), run.home, run.host)
+
+
+def _passes(run: Session, found: IndexedInstance, filters: tuple[str, ...]) -> bool:
+    from callao.config.yq_expression import YqError, evaluate_yq, piped
+
+    expression = piped(f"select({each})" for each in filters)
+    try:
+        return bool(evaluate_yq(expression, _fields(run, found)))
+    except YqError as error:
+        raise CallaoError(f"failed to apply filter: {error}") from None
+
+
+def _queried(run: Session, found: list[IndexedInstance], queries: tuple[str, ...], form: str) -> None:
+    from callao.config.yq_expression import evaluate_yq, piped
+
+    expression = piped(queries)
+    for each in found:
+        show_values(evaluate_yq(expression, _fields(run, each)), form)
+
+
+def _formatted(run: Session, found: list[IndexedInstance], form: str) -> None:
+    from callao.cli.terminal.fields import renderer
+
+    show_all([_fields(run, each) for each in found], form, renderer)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,8 @@ from callao.cli.arguments.existing import DEFAULT, ensure_instance
 from callao.cli.arguments.running import ssh_to_running
 from callao.cli.parsing.syntax import Argument, Option, Syntax
 from callao.cli.session import Session, tell
+from callao.cli.terminal.messages import Dialect
+from callao.errors import CallaoError
 from callao.instances.index import IndexedInstance, indexed_instance
 from callao.instances.status import Status
 
@@ -24,6 +27,8 @@ SYNTAX = Syntax(
                "Shell interpreter, such as /bin/zsh (default: the user's own).", "TEXT"),
         Option("preserve_env", ("--preserve-env",), "Pass the environment on, but for what must not be."),
         Option("start", ("--start",), "Start the instance if it is stopped."),
+        Option("named", ("--instance",), "The instance; all arguments are the command then.", "INSTANCE",
+               hidden=True),
         Option("reconnect", ("--reconnect",), "A new ssh connection, so that new groups count."),
     ),
     (
@@ -40,6 +45,7 @@ def run(
     program: str | None,
     preserve_env: bool,
     start: bool,
+    named: str | None,
     reconnect: bool,
     instance: str | None,
     arguments: tuple[str, ...],
@@ -53,11 +59,13 @@ def run(
       callao shell web uname -a
       callao shell --workdir /srv web make
     """
-    name = instance or os.environ.get("LIMA_INSTANCE") or DEFAULT
+    if named is not None and instance is not None:
+        arguments = (instance, *arguments)
+    name = named or instance or _usual_instance(run)
     if arguments[:1] == ("--",):  # as people separate a command from what comes before
         arguments = arguments[1:]
     found = indexed_instance(name, run.home)
-    if found.status is Status.STOPPED and (start or (run.tty and _agreed(name))):
+    if found.status is Status.STOPPED and (start or (run.can_ask and _agreed(name))):
         ensure_instance(run, name, "started")
         found = indexed_instance(name, run.home)
     client = ssh_to_running(found)
@@ -75,6 +83,16 @@ def run(
         options += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
     argv = client.argv(*options, command=["--", script])
     os.execvp(argv[0], argv)  # noqa: S606 - ssh takes our place: its signals, terminal and status are ours
+
+
+def _usual_instance(run: Session) -> str:
+    """The instance of a line that names none.
+
+    :raises CallaoError: for limactl, which has none.
+    """
+    if run.dialect is Dialect.LIMACTL:
+        raise CallaoError("requires instance name as first argument")
+    return os.environ.get("LIMA_INSTANCE") or DEFAULT
 
 
 def _environment() -> dict[str, str]:
@@ -103,6 +121,16 @@ def _shared(found: IndexedInstance) -> str | None:
     return None
 
 
+def _command_line(arguments: tuple[str, ...]) -> str:
+    """The arguments, quoted; leading ``NAME=value`` stay assignments, as in a shell's own line."""
+    words = list(arguments)
+    assignments = []
+    while words and (found := re.fullmatch(r"([A-Za-z_]\w*)=(.*)", words[0], re.ASCII | re.DOTALL)):
+        assignments.append(f"{found[1]}={shlex.quote(found[2])}")
+        words.pop(0)
+    return " ".join([*assignments, *map(shlex.quote, words)])
+
+
 def guest_script(
     arguments: tuple[str, ...],
     *,
@@ -124,7 +152,7 @@ def guest_script(
     lines += [f"export {key}={shlex.quote(value)}" for key, value in sorted(environment.items())]
     interpreter = shlex.quote(shell) if shell else '"$SHELL"'
     if arguments:
-        lines.append(f"exec {interpreter} -l -c {shlex.quote(shlex.join(arguments))}")
+        lines.append(f"exec {interpreter} -l -c {shlex.quote(_command_line(arguments))}")
     else:
         lines.append(f"exec {interpreter} -l")
     return "; ".join(lines)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from callao.cli.arguments.existing import DEFAULT
 from callao.cli.parsing.syntax import Argument, Option, Syntax
 from callao.cli.session import Session, tell, warn
+from callao.cli.terminal.messages import Dialect
+from callao.cli.terminal.output import failed
 from callao.cli.terminal.stages import Stages
 from callao.instances.lock import DEFAULT_TIMEOUT
 from callao.instances.status import existing_paths
@@ -18,11 +20,12 @@ SYNTAX = Syntax(
 )
 
 
-def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
+def run(run: Session, instances: tuple[str, ...], force: bool) -> int:
     """Stop instances.
 
     Without a name it is the instance "default".
     """
+    status = 0
     names = instances or (DEFAULT,)
     for name in names:
         existing_paths(name, run.home)
@@ -33,5 +36,8 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> None:
             )
         if stopped:
             tell("stopping", mark="✓ ", fg="green")
+        elif run.dialect is Dialect.LIMACTL and not force:
+            status = failed(f"{name} is stopped already.")  # an error to limactl
         else:
             tell(f"{name} is stopped already.")
+    return status

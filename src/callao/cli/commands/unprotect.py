@@ -6,9 +6,8 @@ from __future__ import annotations
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import existing_instance
+from callao.cli.commands.protect import switch
 from callao.cli.parsing.options import Command
-from callao.cli.session import session, tell
 
 
 @click.command("unprotect", cls=Command)
@@ -17,9 +16,4 @@ from callao.cli.session import session, tell
 )
 def command(instances: tuple[str, ...]) -> None:
     """Let instances be deleted again."""
-    from callao.lifecycle.protect import set_protected
-
-    run = session()
-    for instance in [existing_instance(run, name) for name in instances]:
-        set_protected(instance.paths, on=False)
-        tell(f"{instance.name} can be deleted again.")
+    switch(instances, on=False)

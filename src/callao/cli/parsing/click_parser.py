@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
-import callao
 from callao.cli.command_table import ALIASES, COMMANDS
 from callao.cli.parsing import external, overview
 from callao.cli.parsing.group import CommandGroup
-from callao.cli.parsing.options import Boolean, remember, spelled_out
+from callao.cli.parsing.options import common_options, spelled_out
 from callao.cli.session import CommonFlags
-from callao.cli.terminal.output import failed
+from callao.cli.terminal.messages import program_name
+from callao.cli.terminal.output import echo, failed
+from callao.cli_plugins import search_path
 from callao.errors import CallaoError
 
 
@@ -59,11 +60,15 @@ class Commands(CommandGroup):
             raise click.UsageError(error.format_message() + hint, ctx) from None
 
 
+def _version(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given and not ctx.resilient_parsing:
+        echo(overview.version())
+        ctx.exit()
+
+
+@common_options
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, expose_value=False, callback=remember("debug", value=True))
-@click.option("--tty", cls=Boolean, expose_value=False, callback=remember("tty"))
-@click.option("-y", "--yes", is_flag=True, expose_value=False, callback=remember("tty", value=False))
-@click.version_option(callao.__version__, "-v", "--version", message=overview.version())
+@click.option("-v", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version)
 def cli() -> None:
     """Every command; :mod:`callao.cli.parsing.overview` has the help."""
 
@@ -73,13 +78,13 @@ def run(words: Sequence[str], said: CommonFlags) -> int:
     try:
         result: Any = cli.main(
             args=list(words),
-            prog_name="callao",
+            prog_name=program_name(),
             standalone_mode=False,
             obj=said,
             color=False if os.environ.get("NO_COLOR") else None,
         )
     except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "callao"
+        where = error.ctx.command_path if error.ctx else program_name()
         return failed(f"{error.format_message()} See '{where} --help'.")
     except click.ClickException as error:
         return failed(error.format_message())
@@ -100,7 +105,8 @@ class _Program(click.Command):
         return []
 
     def invoke(self, ctx: click.Context) -> None:
+        environment = {**os.environ, "PATH": search_path()}
         try:
-            os.execv(self.path, [str(self.path), *ctx.args])  # noqa: S606 - an argv list, no shell
+            os.execve(self.path, [str(self.path), *ctx.args], environment)  # noqa: S606 - no shell
         except OSError as error:
             raise CallaoError(f"{self.path} cannot be run: {error.strerror}.") from error

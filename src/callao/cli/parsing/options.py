@@ -8,9 +8,17 @@ from typing import Any, TypeVar
 
 import click
 
+from callao.cli.terminal.messages import use_format, use_level
 from callao.cli.terminal.output import echo
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_GO_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+"""As Go's strconv.ParseBool reads them."""
 
 
 class Boolean(click.Option):
@@ -26,8 +34,22 @@ def boolean(*names: str, help: str) -> Callable[[F], F]:  # noqa: A002 - click's
     return click.option(*names, cls=Boolean, help=help)
 
 
-def _silent_flag(names: list[str], callback: Callable[..., None]) -> click.Option:
-    return click.Option(names, is_flag=True, hidden=True, expose_value=False, callback=callback)
+def _common_options() -> list[click.Option]:
+    """The options that may stand before a command's name, as limactl's do, and after it."""
+    said: dict[str, Any] = {"hidden": True, "expose_value": False}
+    return [
+        click.Option(["--debug"], is_flag=True, callback=_debug, **said),
+        Boolean(["--tty"], callback=remember("tty"), **said),
+        click.Option(["-y", "--yes"], is_flag=True, callback=remember("tty", value=False), **said),
+        click.Option(["--log-level"], metavar="LEVEL", callback=_with(use_level), **said),
+        click.Option(["--log-format"], metavar="FORMAT", callback=_with(use_format), **said),
+    ]
+
+
+def common_options(command: click.Command) -> click.Command:
+    """A command with the options that are common to all."""
+    command.params += _common_options()
+    return command
 
 
 class Command(click.Command):
@@ -35,11 +57,7 @@ class Command(click.Command):
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
-        self.params += [
-            Boolean(["--tty"], hidden=True, expose_value=False, callback=remember("tty")),
-            _silent_flag(["-y", "--yes"], remember("tty", value=False)),
-            _silent_flag(["--debug"], remember("debug", value=True)),
-        ]
+        self.params += _common_options()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spelled_out(self, ctx, args))
@@ -48,11 +66,13 @@ class Command(click.Command):
 def spelled_out(command: click.Command, ctx: click.Context, args: list[str]) -> list[str]:
     """``--plain`` as ``--plain=true``: a boolean's value only comes after ``=``.
 
-    Otherwise ``--plain web`` would be a flag with a value. What belongs to another command (all that
-    comes after the first name, where options may not stand there) stays as it is.
+    Otherwise ``--plain web`` would be a flag with a value. Any other flag loses ``=true``, and is left out
+    with ``=false``. What belongs to another command (all that comes after the first name, where options may
+    not stand there) stays as it is.
     """
     options = [each for each in command.params if isinstance(each, click.Option)]
     flags = {name for each in options if isinstance(each, Boolean) for name in each.opts}
+    switches = {name for each in options if each.is_flag for name in each.opts} - flags
     valued = {name for each in options if not each.is_flag for name in each.opts} - flags
     out: list[str] = []
     rest = list(args)
@@ -60,6 +80,10 @@ def spelled_out(command: click.Command, ctx: click.Context, args: list[str]) -> 
         each = rest.pop(0)
         if each == "--" or ((each == "-" or not each.startswith("-")) and not ctx.allow_interspersed_args):
             return [*out, each, *rest]
+        name, equals, value = each.partition("=")
+        if equals and name in switches and value in _GO_BOOLEANS:
+            out += [name] if _GO_BOOLEANS[value] else []
+            continue
         out.append(f"{each}=true" if each in flags else each)
         if each in valued and rest:
             out.append(rest.pop(0))
@@ -78,6 +102,22 @@ def remember(
         if given is None or (value is not None and not given):
             return
         ctx.ensure_object(dict)[key] = given if value is None else value
+
+    return callback
+
+
+def _debug(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given:
+        ctx.ensure_object(dict)["debug"] = True
+        use_level("debug")
+
+
+def _with(use: Callable[[str], None]) -> Callable[[click.Context, click.Parameter, str | None], None]:
+    """A callback that passes the option's value on, where there is one."""
+
+    def callback(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> None:
+        if given is not None:
+            use(given)
 
     return callback
 

@@ -8,29 +8,37 @@ from collections.abc import Iterator, Sequence
 
 import callao
 from callao.cli.command_table import ALIASES, COMMANDS
+from callao.cli.terminal.messages import Dialect, message_style, program_name
 
 _WIDEST, _NARROWEST = 78, 50
 """Columns, whatever the terminal has."""
 
 _HEAD = """\
-Usage: callao [OPTIONS] COMMAND [ARGS]...
+Usage: {program} [OPTIONS] COMMAND [ARGS]...
 
   Linux virtual machines on your own machine, described in lima.yaml.
 
-  Begin with:  callao start           (makes and starts the box "default")
-               callao shell default   (a shell in it)
+  Begin with:  {program} start           (makes and starts the box "default")
+               {program} shell default   (a shell in it)
 """
 
 _OPTIONS = (
     ("--debug", "Show Python's traceback with an error, and the time that each stage of a stop takes."),
     ("--tty [=BOOL]", "Show progress bars and ask questions (default: on a terminal)."),
     ("-y, --yes", "The same as --tty=false."),
+    ("--log-level LEVEL", "Show messages from this level on: debug, info, warn, error (default: info)."),
+    ("--log-format FORMAT", "Write messages as text or json (default: text)."),
     ("-v, --version", "Show the version and exit."),
     ("-h, --help", "Show this message and exit."),
 )
 
 
 def version() -> str:
+    """The program's version; for scripts that ask limactl, the version of Lima that it stands for."""
+    if message_style().dialect is Dialect.LIMACTL:
+        from callao.config.lima_version import LIMA_VERSION
+
+        return f"limactl version {LIMA_VERSION}"
     return f"callao, version {callao.__version__}"
 
 
@@ -38,7 +46,7 @@ def text() -> str:
     """All commands by section, the external ones last."""
     from callao.cli.parsing import external
 
-    parts = [_HEAD, *_section("Options", _OPTIONS)]
+    parts = [_HEAD.format(program=program_name()), *_section("Options", _OPTIONS)]
     for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
         rows = [
             (", ".join((name, *entry.aliases)), entry.help)

@@ -35,11 +35,14 @@ def click_command(module: Any) -> click.Command:
 def _option(option: Option) -> click.Option:
     names = [*option.names, option.parameter]
     if not option.metavar:
-        return click.Option(names, is_flag=True, help=option.help)
+        return click.Option(names, is_flag=True, help=option.help, hidden=option.hidden)
     if option.allowed:
         choice = click.Choice(option.allowed)
         return click.Option(names, type=choice, default=option.default, show_default=True, help=option.help)
-    return click.Option(names, metavar=option.metavar, default=option.default, help=option.help)
+    return click.Option(
+        names, metavar=option.metavar, default=option.default, help=option.help, multiple=option.many,
+        hidden=option.hidden,
+    )  # fmt: skip
 
 
 def _argument(argument: Argument) -> click.Argument:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from callao.cli.command_table import ALIASES, COMMANDS
 from callao.cli.parsing.syntax import Option, Syntax, UsageError
 from callao.cli.session import CommonFlags, session_of
+from callao.cli.terminal.messages import program_name
 from callao.cli.terminal.output import failed
 
 _COMMON = {
@@ -61,7 +62,7 @@ def run(line: Line, flags: CommonFlags) -> int:
     try:
         result = line.module.run(session, **line.parameters)
     except UsageError as mistake:
-        return failed(f"{mistake} See 'callao {line.name} --help'.")
+        return failed(f"{mistake} See '{program_name()} {line.name} --help'.")
     finally:
         session.close()
     return result if isinstance(result, int) else 0
@@ -70,9 +71,7 @@ def run(line: Line, flags: CommonFlags) -> int:
 def parse_arguments(syntax: Syntax, words: Sequence[str], flags: CommonFlags) -> dict[str, Any] | None:
     """The parameters that a line gives; None when click has to look at it."""
     options = {name: each for each in syntax.options for name in each.names}
-    found: dict[str, Any] = {
-        each.parameter: each.default if each.metavar else False for each in syntax.options
-    }
+    found: dict[str, Any] = {each.parameter: _absent(each) for each in syntax.options}
     places: list[str] = []
     rest = list(reversed(words))
     while rest:
@@ -90,8 +89,15 @@ def parse_arguments(syntax: Syntax, words: Sequence[str], flags: CommonFlags) ->
             given = _value(option, value if equals else None, name, rest)
             if given is None:
                 return None
-            found[option.parameter] = given
+            found[option.parameter] = (*found[option.parameter], given) if option.many else given
     return None if not _placed(syntax, places, found) else found
+
+
+def _absent(option: Option) -> str | bool | tuple[str, ...] | None:
+    """The value of an option that the line does not have."""
+    if option.many:
+        return ()
+    return option.default if option.metavar else False
 
 
 def _common(word: str, flags: CommonFlags) -> bool:

@@ -25,6 +25,10 @@ class Option(NamedTuple):
     default: str | None = None
     allowed: tuple[str, ...] = ()
     """The values, where they are few; the default is then shown."""
+    many: bool = False
+    """Whether it may be given more than once; its values are a tuple then."""
+    hidden: bool = False
+    """Whether the help leaves it out."""
 
 
 class Argument(NamedTuple):

@@ -25,6 +25,9 @@ FIELDS = {
 }  # fmt: skip
 """As ``{{.Field}}`` has them, and as JSON does, in limactl's order; the last four are Callao's own."""
 
+UNLISTED = ("HostOS", "HostArch", "LimaHome", "IdentityFile")
+"""Fields that limactl still knows, and does not list any more."""
+
 _FIELD = re.compile(r"\{\{(-?)\s*\.([A-Za-z0-9_.]*)\s*(-?)\}\}")
 _GO_ONLY = re.compile(
     r"\{\{-?\s*(?:\.|\$|/\*|(?:end|else)\b|"

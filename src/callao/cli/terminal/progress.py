@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from callao.cli.terminal.output import echo
+from callao.cli.terminal.messages import Level
+from callao.cli.terminal.output import tell, warn
 from callao.events import Event, EventState, Reporter
 
 _EVERY = 5.0
@@ -104,10 +105,10 @@ def _tell(event: Event) -> None:
     seconds = f" ({event.seconds:.1f} s)" if event.seconds is not None else ""
     match event.state:
         case EventState.DONE:
-            echo(stage + seconds + (event.message and f": {event.message}"), err=True, mark="✓ ", fg="green")
+            tell(stage + seconds + (event.message and f": {event.message}"), mark="✓ ", fg="green")
         case EventState.FAILED:
-            echo(f"{stage}: {event.message}", err=True, mark="✗ ", fg="red")
+            tell(f"{stage}: {event.message}", level=Level.ERROR, mark="✗ ", fg="red")
         case EventState.NOTICE:
-            echo(event.message, err=True, mark="! ", fg="yellow")
+            warn(event.message)
         case EventState.PROGRESS:
-            echo(f"  {stage}: {event.message}", err=True)
+            tell(f"  {stage}: {event.message}")
