@@ -68,6 +68,11 @@ class SudoNamespace:
     def __init__(self, pid: int) -> None:
         self._pid = pid
 
+    @property
+    def root(self) -> Path:
+        """Its file system, as it is seen from outside."""
+        return Path(f"/proc/{self._pid}/root")
+
     def argv(self, *argv: str, user: bool = True) -> list[str]:
         """The command line of one that runs there, as the user or as root."""
         words = ["nsenter", "--target", str(self._pid), "--mount", "--net", "--pid", "--"]

@@ -6,18 +6,24 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from support import linux_networks
 from support.home import Home, build_golden, temporary_home
+from support.sudo_namespace import SHEBANG, SudoNamespace, sudo_namespace
 
 from callao.config import mac_address
 from callao.instances import inspect
 from callao.networks.usernet.folder import NetworkFolder, network_folder
+from callao.networks.vmnet.linux.pack import program_bytes
 
 pytestmark = pytest.mark.guest
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="namespaces need root")
 
 NETWORK = {"lima": "user-v2"}
 
@@ -57,6 +63,21 @@ class Boxes:
 
     def address(self, name: str) -> str:
         return self.run(name, "ip -4 -o addr show dev lima0").split()[3]
+
+    def leased(self, name: str, interface: str) -> str:
+        """The address that a box has by DHCP, waited for: nobody tells the host agent this one."""
+        show = f"ip -4 -o addr show dev {interface} scope global"
+        wait = f"i=0; until {show} | grep -q . || [ $i -ge 600 ]; do i=$((i+1)); sleep 0.1; done; {show}"
+        return self.run(name, wait).split()[3]
+
+    def hostname_by_address(self, host: SudoNamespace, name: str, address: str) -> str:
+        """What a box answers to an ssh that the host has at an address in place of the forwarded port."""
+        config, alias = str(self.home.path / name / "ssh.config"), f"lima-{name}"
+        options = ("-o", f"Hostname={address.partition('/')[0]}", "-o", "Port=22", "-o", "ControlMaster=no",
+                   "-o", "ControlPath=none")  # fmt: skip
+        done = host.run("ssh", *options, "-F", config, alias, "hostname", user=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def machine(self, name: str) -> int:
         found = inspect(name, self.home.path, self.home.host)
@@ -130,13 +151,73 @@ def test_an_interface_goes_and_comes_while_the_machine_runs(boxes: Boxes) -> Non
     assert boxes.machine("one") == machine
 
 
+@pytest.fixture(scope="module")
+def linux_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SudoNamespace]:
+    """A host whose network of mode shared the boxes are on, too; it has interfaces and rules of its own."""
+    with sudo_namespace(tmp_path_factory.mktemp("etc"), program_bytes(SHEBANG)) as host:
+        installed = host.callao("sudoers", "--install", user=False)
+        assert installed.returncode == 0, installed.stderr
+        linux_networks.start(host, "shared")
+        yield host
+        linux_networks.stop(host, "shared")
+
+
+def lan(host: SudoNamespace) -> dict[str, object]:
+    """Metric: the default route stays that of user-v2."""
+    return {"socket": str(host.root / "srv/run/lima/socket_vmnet.shared"), "interface": "lan", "metric": 300}
+
+
+@needs_root
+def test_the_host_reaches_boxes_on_a_shared_network_by_their_addresses(
+    boxes: Boxes, linux_host: SudoNamespace
+) -> None:
+    for name in ("one", "two"):
+        boxes.ensure(name, NETWORK, lan(linux_host))
+    one, two = (boxes.leased(name, "lan") for name in ("one", "two"))
+    assert {one, two} == {"192.168.105.2/24", "192.168.105.3/24"}
+    for address in (one, two):
+        ping = ("busybox", "ping", "-c", "1", "-W", "20", address.partition("/")[0])
+        assert linux_host.run(*ping, user=False).returncode == 0
+    assert boxes.greeting("one", two.partition("/")[0], 22) == "SSH-"
+    assert boxes.hostname_by_address(linux_host, "two", two) == "lima-two"
+
+
+@needs_root
+def test_guests_notice_but_a_pause_when_the_program_behind_their_socket_is_killed(
+    boxes: Boxes, linux_host: SudoNamespace
+) -> None:
+    before = boxes.leased("two", "lan")
+    pid_file = "/srv/run/lima/shared_socket_vmnet.pid"
+    assert linux_host.run("pkill", "-9", "-F", pid_file, user=False).returncode == 0
+    linux_networks.start(linux_host, "shared")
+    assert boxes.greeting("one", before.partition("/")[0], 22) == "SSH-"
+    assert boxes.hostname_by_address(linux_host, "two", before) == "lima-two"
+    assert boxes.leased("two", "lan") == before
+
+
+def test_a_tunnel_resolves_the_names_of_the_network(boxes: Boxes) -> None:
+    callao = [sys.executable, "-m", "callao.cli.main", "tunnel"]
+    environment = {**os.environ, "LIMA_HOME": str(boxes.home.path)}
+    opened = subprocess.run([*callao, "one"], env=environment, capture_output=True, text=True, check=True)
+    proxy = opened.stdout.strip().removeprefix("ALL_PROXY=")
+    # Whoever asks sshd for a page gets its greeting.
+    asked = ["curl", "-s", "--http0.9", "--noproxy", "", "--max-time", "120", "--proxy", proxy]
+    page = subprocess.run([*asked, "http://lima-two.internal:22/"], capture_output=True, text=True)
+    assert page.stdout.startswith("SSH-2.0-"), page
+    subprocess.run([*callao, "--stop", "one"], env=environment, capture_output=True, check=True)
+
+
 @pytest.mark.long
-def test_a_box_that_boots_has_the_same_address(boxes: Boxes) -> None:
-    boxes.ensure("one", NETWORK)
+@needs_root
+def test_a_box_that_boots_has_the_same_addresses(boxes: Boxes, linux_host: SudoNamespace) -> None:
+    boxes.ensure("one", NETWORK, lan(linux_host))
+    before = boxes.leased("one", "lan")
     boxes.home.ensure("one", state="stopped")
-    boxes.ensure("one", NETWORK)
+    boxes.ensure("one", NETWORK, lan(linux_host))
     assert boxes.address("one") == "192.168.104.3/24"
+    assert boxes.leased("one", "lan") == before
     assert boxes.greeting("two", "lima-one.internal", 22) == "SSH-"
+    assert boxes.hostname_by_address(linux_host, "one", before) == "lima-one"
 
 
 def test_nothing_but_leases_is_left_after_the_last_box(boxes: Boxes) -> None:

@@ -58,6 +58,37 @@ def test_an_interface_is_at_the_socket_that_it_was_given_last(tmp_path: Path) ->
     with_machine(tmp_path, play)
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_an_interface_carries_frames_of_datagrams_and_of_streams(
+    tmp_path: Path, kind: socket.SocketKind
+) -> None:
+    frame = bytes(range(60))
+    streamed = b"\0\0\0\x3c" + frame
+    expected = frame if kind is socket.SOCK_DGRAM else streamed
+
+    async def play(machine: QemuMachine) -> None:
+        loop, nics = asyncio.get_running_loop(), machine._nics
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        probe, of_probe = socket.socketpair()
+        with ours, theirs, probe, of_probe:
+            await machine.plug_nic(NIC, theirs.fileno())
+            # One more port of the interface's hub hears what the guest would.
+            nics.send(of_probe.fileno())
+            await nics.execute("getfd", {"fdname": "probe"})
+            await nics.execute("netdev_add", {"type": "socket", "id": "probe", "fd": "probe"})
+            hub = {"type": "hubport", "id": "port", "hubid": nics.attached["lima0"], "netdev": "probe"}
+            await nics.execute("netdev_add", hub)
+            await nics.execute("cont", {})  # a machine that stands still carries nothing
+            for each in (ours, probe):
+                each.setblocking(False)
+            await loop.sock_sendall(ours, expected)
+            assert await loop.sock_recv(probe, 2000) == streamed
+            await loop.sock_sendall(probe, streamed)
+            assert await loop.sock_recv(ours, 2000) == expected
+
+    with_machine(tmp_path, play)
+
+
 def test_one_that_cannot_come_leaves_its_slot_free(tmp_path: Path) -> None:
     async def play(machine: QemuMachine) -> None:
         ours, theirs = socket.socketpair()

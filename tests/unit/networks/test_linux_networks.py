@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
+from support.linux_networks import SCRIPT, start, stop
 from support.sudo_namespace import PYTHON, SHEBANG, SudoNamespace, sudo_namespace
 
 from callao.config.network import NetworkDefinition, NetworkMode
@@ -24,16 +25,6 @@ from callao.networks.vmnet.linux.pack import program_bytes
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="namespaces need root")
 
-DAEMON = """
-import sys
-from pathlib import Path
-from callao.config.networks_yaml import read_networks
-from callao.networks.vmnet import daemon
-home = Path("/srv/home/.lima")
-networks = read_networks(home)
-for name in {names!r}:
-    daemon.{verb}
-"""
 _DHCP_SCRIPT = """#!/bin/sh
 [ "$1" = bound ] || exit 0
 ip address add "$ip/$mask" dev "$interface"
@@ -96,17 +87,6 @@ class Guest:
 
     def reaches(self, address: str) -> bool:
         return self.run("busybox", "ping", "-c", "1", "-W", "5", address).returncode == 0
-
-
-def start(host: SudoNamespace, *names: str) -> None:
-    code = DAEMON.format(names=names, verb="start(networks, networks.by_name[name], home)")
-    done = host.python(code)
-    assert done.returncode == 0, done.stderr
-
-
-def stop(host: SudoNamespace, *names: str) -> None:
-    done = host.python(DAEMON.format(names=names, verb="stop(networks, name, home)"))
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -225,10 +205,8 @@ one.connect("/srv/run/lima/socket_vmnet.shared")
 def test_a_subnet_that_an_interface_has_is_refused_with_the_interface(host: SudoNamespace) -> None:
     host.run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far", user=False)
     host.run("ip", "address", "add", "192.168.105.77/24", "dev", "near", user=False)
-    code = DAEMON.replace(
-        "daemon.{verb}", "daemon.start(networks, networks.by_name[name], home, daemon.Patience(retries=()))"
-    )
-    done = host.python(code.format(names=["shared"]))
+    call = "start(networks, networks.by_name[name], home)"
+    done = host.python(SCRIPT.format(names=["shared"], call=call))
     host.run("ip", "link", "delete", "near", user=False)
     assert "socket_vmnet: interface near is in 192.168.105.0/24 already" in done.stderr
 
