@@ -219,14 +219,14 @@ def fetched_by_lock(module):
     def work(reporter, home, host):
         from pathlib import Path
 
-        from callao.images import lookup
+        from callao.images import cached_file
         from callao.lockfile import fetch_all, read, required_files
 
         lock = read(Path(module.params["lock"])).lock
         arch = module.params["arch"] or host.arch
         if module.check_mode:
             wanted = required_files(lock, [arch])
-            there = {each: lookup(each.location, each.digest, home) is not None for each in wanted}
+            there = {each: cached_file(each.location, each.digest, home) is not None for each in wanted}
         else:
             access = network_access(module.params["offline"])
             there = {each: each.from_cache for each in fetch_all(lock, home, [arch], reporter, access)}
@@ -242,12 +242,12 @@ def fetched_by_lock(module):
 
 def foretold(images, arch, home):
     """Whether all of the first image that fits is in the cache; None when none fits."""
-    from callao.images import lookup
+    from callao.images import cached_file
 
     for image in images:
         if image.arch.value == arch:
             files = [file for file in (image, image.kernel, image.initrd) if file is not None]
-            return all(lookup(file.location, file.digest, home) for file in files)
+            return all(cached_file(file.location, file.digest, home) for file in files)
     return None
 
 

@@ -94,7 +94,7 @@ def pruned(module):
             from callao.lifecycle.prune import prune_cache
 
             keep = module.params["keep_referred"]
-            gone = prune_cache(home, host, keep_referred=keep, report=reporter, check=check)
+            gone = prune_cache(home, host, keep_referenced=keep, report=reporter, check=check)
             paths, size = [str(path) for path in gone.paths], gone.size
         return {
             "changed": bool(paths or instances),

@@ -25,7 +25,7 @@ from callao.host import Host
 from callao.instances import instance_names
 from callao.lifecycle import Outcome, Request, ensure
 from callao.testing import Guest
-from callao.testing.home import claim, link_cache, sweep
+from callao.testing.home import claim, link_cache, remove_abandoned_homes
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("CALLAO_TEST_CACHE", ROOT / ".cache" / "lima-home"))
@@ -172,7 +172,7 @@ def temporary_home(golden: Golden, cache: Path | None = CACHE) -> Iterator[Home]
 
     :param cache: the LIMA_HOME whose warm machines it has; None for a home with none.
     """
-    sweep(Path("/tmp"))
+    remove_abandoned_homes(Path("/tmp"))
     folder = Path(tempfile.mkdtemp(prefix="callao-", dir="/tmp"))
     claim(folder)
     if cache is not None:

@@ -15,7 +15,7 @@ from callao.disks.ownership import held, must_be_free, owner_of
 from callao.disks.paths import DiskPaths
 from callao.disks.store import Disk, inspect
 from callao.errors import DiskError, DiskInUse, DiskReferenced, ImageFormatError
-from callao.images.formats import SECTOR, Form, form_of
+from callao.images.formats import SECTOR, ImageFormat, detect_format
 
 
 def size_of(text: str | int, option: str) -> int:
@@ -33,15 +33,17 @@ def size_of(text: str | int, option: str) -> int:
     return -(-size // SECTOR) * SECTOR
 
 
-def form_named(text: str, option: str) -> Form:
+def form_named(text: str, option: str) -> ImageFormat:
     """:raises DiskError: for a format that a disk cannot have."""
     try:
-        return Form(text)
+        return ImageFormat(text)
     except ValueError:
-        raise DiskError(f"{option}: {text!r} is no format of a disk (allowed: {', '.join(Form)}).") from None
+        raise DiskError(
+            f"{option}: {text!r} is no format of a disk (allowed: {', '.join(ImageFormat)})."
+        ) from None
 
 
-def create(name: str, home: Path, *, size: int, form: Form) -> Disk:
+def create(name: str, home: Path, *, size: int, form: ImageFormat) -> Disk:
     """An empty disk.
 
     :raises DiskError: when there is one of that name, or it cannot be made; nothing is left then.
@@ -49,7 +51,7 @@ def create(name: str, home: Path, *, size: int, form: Form) -> Disk:
     return _make(name, home, form, lambda fresh: image.create(fresh, form, size))
 
 
-def import_file(name: str, home: Path, source: Path, *, form: Form | None = None) -> Disk:
+def import_file(name: str, home: Path, source: Path, *, form: ImageFormat | None = None) -> Disk:
     """A disk with the content of an image, which is checked, copied, and compared with the copy.
 
     :param form: the disk's format; the image's own by default.
@@ -57,7 +59,7 @@ def import_file(name: str, home: Path, source: Path, *, form: Form | None = None
         other files or is of another format than qcow2 and raw; nothing is left then.
     """
     try:
-        found = form_of(source, str(source))
+        found = detect_format(source, str(source))
     except OSError as error:
         raise DiskError(f"{source} cannot be read: {error}.") from error
     except ImageFormatError as error:
@@ -159,7 +161,7 @@ def _name_of(entry: object) -> object:
     return entry.get("name") if isinstance(entry, dict) else entry
 
 
-def _make(name: str, home: Path, form: Form, make: Callable[[Path], object]) -> Disk:
+def _make(name: str, home: Path, form: ImageFormat, make: Callable[[Path], object]) -> Disk:
     """A folder with nothing but hidden files is what a run that was killed has left."""
     with held(name, home) as paths:
         if _has_content(paths.dir):
@@ -170,7 +172,7 @@ def _make(name: str, home: Path, form: Form, make: Callable[[Path], object]) -> 
             paths.dir.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
             shutil.rmtree(paths.dir, ignore_errors=True)
             paths.dir.mkdir(mode=0o700)
-            if form is Form.RAW:
+            if form is ImageFormat.RAW:
                 paths.raw.touch(mode=0o600)
             make_file(paths.image, partial(_private, make))
         except BaseException as error:

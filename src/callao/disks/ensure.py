@@ -14,7 +14,7 @@ from callao.disks.ownership import must_be_free
 from callao.disks.paths import check_disk_name
 from callao.disks.store import Disk, inspect, mount_point, names
 from callao.errors import DiskError, DiskNotFound
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 Entry = dict[str, Any]
 
@@ -111,11 +111,11 @@ def _new(request: DiskRequest, home: Path, check: bool) -> DiskOutcome:
         if size is not None:
             planned |= {"size": size}
         if form is not None or request.source is None:
-            planned |= {"format": (form or Form.QCOW2).value}
+            planned |= {"format": (form or ImageFormat.QCOW2).value}
         return DiskOutcome(True, None, planned)
     if request.source is None:
         assert size is not None
-        made = change.create(request.name, home, size=size, form=form or Form.QCOW2)
+        made = change.create(request.name, home, size=size, form=form or ImageFormat.QCOW2)
     else:
         made = change.import_file(request.name, home, request.source, form=form)
         if size is not None and size > made.size:

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from callao.errors import DiskError
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 _MAGIC = b"QFI\xfb"
 _HEADER = 4096
@@ -20,7 +20,7 @@ _DATA_FILE_BIT = 1 << 2
 _LAYER = re.compile(rb"datadisk\.[0-9]+")
 
 
-def form_and_size(path: Path) -> tuple[Form, int]:
+def form_and_size(path: Path) -> tuple[ImageFormat, int]:
     """The format of an image by its bytes, and the bytes that a guest sees (QEMU: docs/interop/qcow2.txt).
 
     :raises OSError: when it cannot be read.
@@ -29,8 +29,8 @@ def form_and_size(path: Path) -> tuple[Form, int]:
         head = file.read(32)
         if head.startswith(_MAGIC) and len(head) == 32:
             size: int = struct.unpack(">Q", head[24:])[0]
-            return Form.QCOW2, size
-        return Form.RAW, os.fstat(file.fileno()).st_size
+            return ImageFormat.QCOW2, size
+        return ImageFormat.RAW, os.fstat(file.fileno()).st_size
 
 
 def refuse_other_files(path: Path) -> None:
@@ -52,30 +52,30 @@ def refuse_other_files(path: Path) -> None:
         )
 
 
-def create(path: Path, form: Form, size: int) -> None:
+def create(path: Path, form: ImageFormat, size: int) -> None:
     """An empty image; a raw one has holes only.
 
     :raises DiskError: with qemu-img's own words.
     :raises OSError: when a raw one cannot be made.
     """
-    if form is Form.QCOW2:
+    if form is ImageFormat.QCOW2:
         qemu_img("create", "-q", "-f", "qcow2", str(path), str(size))
         return
     with path.open("xb") as file:
         file.truncate(size)
 
 
-def grow(path: Path, form: Form, size: int) -> None:
+def grow(path: Path, form: ImageFormat, size: int) -> None:
     """:raises DiskError: with qemu-img's own words."""
     qemu_img("resize", "-q", "-f", form, str(path), str(size))
 
 
-def convert(source: Path, source_form: Form, target: Path, form: Form) -> None:
+def convert(source: Path, source_form: ImageFormat, target: Path, form: ImageFormat) -> None:
     """Copy an image, and compare the copy with it.
 
     :raises DiskError: when the source is damaged, or the copy differs from it.
     """
-    if source_form is Form.QCOW2:
+    if source_form is ImageFormat.QCOW2:
         qemu_img("check", "-q", "-f", "qcow2", str(source))
     qemu_img("convert", "-q", "-f", source_form, "-O", form, str(source), str(target))
     qemu_img("compare", "-q", "-f", source_form, "-F", form, str(source), str(target))

@@ -16,7 +16,7 @@ from callao.disks.image import form_and_size, refuse_other_files
 from callao.disks.ownership import owner_of
 from callao.disks.paths import DiskPaths, disks_folder
 from callao.errors import DiskError, DiskNotFound
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Disk:
     """One disk as it is now; ``owner`` is the folder of the instance that has it, None while it is free."""
 
     paths: DiskPaths
-    format: Form
+    format: ImageFormat
     size: int
     owner: Path | None = None
 
@@ -53,7 +53,7 @@ def attachable(name: str, home: Path) -> Disk:
     """
     disk = inspect(name, home)
     try:
-        if disk.format is Form.RAW:
+        if disk.format is ImageFormat.RAW:
             disk.paths.raw.touch(mode=0o600)
         else:
             refuse_other_files(disk.paths.image)
@@ -91,7 +91,7 @@ def inspect(name: str, home: Path) -> Disk:
     try:
         form, size = form_and_size(paths.image)
         if paths.raw.exists():
-            form, size = Form.RAW, paths.image.stat().st_size
+            form, size = ImageFormat.RAW, paths.image.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         if paths.dir.is_dir():
             raise DiskError(

@@ -20,7 +20,7 @@ from callao.reach import Reach
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
 
-    from callao.images import Fetched  # a download has no part in running a machine
+    from callao.images import FetchedImage  # a download has no part in running a machine
 
     Channel: TypeAlias = tuple[StreamReader, StreamWriter]
     OpenChannel: TypeAlias = Callable[[], Awaitable[Channel]]
@@ -324,7 +324,7 @@ class Driver(Protocol):
     def missing(self, config: Config) -> list[str]:
         """What the host lacks to run ``config`` (programs, firmware), a sentence each with its remedy."""
 
-    def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
+    def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         """Make the instance's disks in ``paths.dir``; what exists stays as it is.
 
         :raises ConfigError: for a disk that is smaller than its image.

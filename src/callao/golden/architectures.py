@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Boot:
+class BootSetup:
     """One architecture's boot loader, and where UEFI and systemd look for what is on the disk."""
 
     root_type: str
@@ -26,7 +26,7 @@ class Boot:
 
 
 BOOT = {
-    "x86_64": Boot(
+    "x86_64": BootSetup(
         root_type="4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709",
         grub_platform="x86_64-efi",
         grub_modules=("efi_gop", "efi_uga", "serial", "terminal"),
@@ -37,7 +37,7 @@ BOOT = {
         },
         bios=True,
     ),
-    "aarch64": Boot(
+    "aarch64": BootSetup(
         root_type="B921B045-1DF0-41C3-AF44-4C6F280D3FAE",
         grub_platform="arm64-efi",
         grub_modules=("efi_gop",),

@@ -16,13 +16,13 @@ from callao import system
 from callao.atomic import put_folder_in_place
 from callao.errors import ImageError
 from callao.flock import exclusive
-from callao.golden.customise import customisation, preparation
 from callao.golden.disk import make_disk
+from callao.golden.hooks import customize_hook, essential_hook
 from callao.golden.host import refuse_unfit
-from callao.golden.recipe import Recipe, all_packages, key
+from callao.golden.recipe import Recipe, all_packages, recipe_key
 from callao.golden.run import run
 
-Say = Callable[[str], None]
+ReportStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Built:
 
 def find(wanted: Recipe, home: Path) -> Built | None:
     """The image of this recipe, if it has been built."""
-    folder = home / "_golden" / f"debian-{wanted.release}-{key(wanted)}"
-    return _built(wanted, folder, changed=False) if folder.is_dir() else None
+    folder = home / "_golden" / f"debian-{wanted.release}-{recipe_key(wanted)}"
+    return _result(wanted, folder, changed=False) if folder.is_dir() else None
 
 
-def build(wanted: Recipe, home: Path, say: Say) -> Built:
+def build(wanted: Recipe, home: Path, say: ReportStep) -> Built:
     """The image of this recipe, built unless it is there.
 
     :param say: told each step, a line at a time.
@@ -59,15 +59,15 @@ def build(wanted: Recipe, home: Path, say: Say) -> Built:
         if there is not None:
             return there
         refuse_unfit(wanted.arch, golden)
-        _sweep(golden)
+        _remove_abandoned(golden)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=golden) as folder:
-            made = _make(wanted, Path(folder), say)
-            target = golden / f"debian-{wanted.release}-{key(wanted)}"
+            made = _build(wanted, Path(folder), say)
+            target = golden / f"debian-{wanted.release}-{recipe_key(wanted)}"
             put_folder_in_place(made, target)
-    return _built(wanted, target, changed=True)
+    return _result(wanted, target, changed=True)
 
 
-def _make(wanted: Recipe, folder: Path, say: Say) -> Path:
+def _build(wanted: Recipe, folder: Path, say: ReportStep) -> Path:
     made = folder / "made"
     made.mkdir()
     scratch = folder / "scratch"
@@ -94,8 +94,8 @@ def mmdebstrap_argv(wanted: Recipe, tar: Path) -> list[str]:
         "--variant=minbase",
         f"--architectures={wanted.debian_arch}",
         f"--include={','.join(all_packages(wanted))}",
-        f"--essential-hook={preparation(cloud_init=wanted.cloud_init)}",
-        f"--customize-hook={customisation(cloud_init=wanted.cloud_init)}",
+        f"--essential-hook={essential_hook(cloud_init=wanted.cloud_init)}",
+        f"--customize-hook={customize_hook(cloud_init=wanted.cloud_init)}",
         "--aptopt=Acquire::Retries 3",
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -122,7 +122,7 @@ def _boot_files(tar: Path, folder: Path) -> None:
         raise ImageError("the new root has no kernel in /boot.")
 
 
-def _built(wanted: Recipe, folder: Path, *, changed: bool) -> Built:
+def _result(wanted: Recipe, folder: Path, *, changed: bool) -> Built:
     return Built(
         changed=changed,
         image=str(folder / f"debian-{wanted.release}.qcow2"),
@@ -130,11 +130,11 @@ def _built(wanted: Recipe, folder: Path, *, changed: bool) -> Built:
         initrd=str(folder / "initrd.img"),
         release=wanted.release,
         arch=wanted.arch,
-        key=key(wanted),
+        key=recipe_key(wanted),
     )
 
 
-def _sweep(golden: Path) -> None:
+def _remove_abandoned(golden: Path) -> None:
     """Remove what a killed build has left; we hold the lock."""
     for path in golden.glob(".building-*"):
         shutil.rmtree(path, ignore_errors=True)

@@ -23,7 +23,7 @@ _BIOS_START, _ESP_START, _ROOT_START = 1 * _MIB, 4 * _MIB, 68 * _MIB
 _ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 _BIOS_TYPE = "21686148-6449-6E6F-744E-656564454649"
 
-_EARLY = "search.fs_label root root\nset prefix=($root)/boot/grub\n"
+_EARLY_CONFIG = "search.fs_label root root\nset prefix=($root)/boot/grub\n"
 _MODULES = (
     "part_gpt",
     "ext2",
@@ -59,10 +59,10 @@ def make_disk(tar: Path, disk: Path, arch: str, work: Path) -> None:
     with disk.open("wb") as file:
         file.truncate(_SIZE)
     _partition(disk, arch)
-    _root(tar, disk, work)
-    _esp(disk, arch, work)
+    _write_root_partition(tar, disk, work)
+    _write_esp(disk, arch, work)
     if BOOT[arch].bios:
-        _bios(disk, work)
+        _write_bios_boot(disk, work)
 
 
 def _partition(disk: Path, arch: str) -> None:
@@ -72,7 +72,7 @@ def _partition(disk: Path, arch: str) -> None:
         raise ImageError(f"sfdisk failed: {done.stderr.strip()}")
 
 
-def _root(tar: Path, disk: Path, work: Path) -> None:
+def _write_root_partition(tar: Path, disk: Path, work: Path) -> None:
     """Unpack, make the file system, remove the folder: in one namespace, since outside owners differ."""
     kib = (_SIZE - _ROOT_START - _MIB) // 1024
     script = (
@@ -83,10 +83,10 @@ def _root(tar: Path, disk: Path, work: Path) -> None:
     run(as_root(["sh", "-c", script, "sh", *arguments]))
 
 
-def _esp(disk: Path, arch: str, work: Path) -> None:
+def _write_esp(disk: Path, arch: str, work: Path) -> None:
     boot = BOOT[arch]
     image = work / boot.efi_file
-    _mkimage(boot.grub_platform, image, work, "/EFI/BOOT", boot.grub_modules)
+    _grub_mkimage(boot.grub_platform, image, work, "/EFI/BOOT", boot.grub_modules)
     at = f"{disk}@@{_ESP_START}"
     sectors = (_ROOT_START - _ESP_START) // _SECTOR
     run(["mformat", "-i", at, "-F", "-T", str(sectors), "-h", "64", "-s", "32", "-v", "ESP", "::"])
@@ -94,20 +94,20 @@ def _esp(disk: Path, arch: str, work: Path) -> None:
     run(["mcopy", "-i", at, str(image), f"::/EFI/BOOT/{boot.efi_file}"])
 
 
-def _bios(disk: Path, work: Path) -> None:
+def _write_bios_boot(disk: Path, work: Path) -> None:
     core = work / "core.img"
-    _mkimage("i386-pc", core, work, "/boot/grub", ("biosdisk", "serial", "terminal"))
+    _grub_mkimage("i386-pc", core, work, "/boot/grub", ("biosdisk", "serial", "terminal"))
     boot = Path("/usr/lib/grub/i386-pc/boot.img").read_bytes()
     start = _BIOS_START // _SECTOR
     with disk.open("r+b") as file:
         table = file.read(_SECTOR)
         file.seek(0)
-        file.write(embedded_boot(boot, table, start))
+        file.write(boot_sector(boot, table, start))
         file.seek(_BIOS_START)
-        file.write(embedded_core(core.read_bytes(), start))
+        file.write(core_image(core.read_bytes(), start))
 
 
-def embedded_boot(boot: bytes, table: bytes, core_sector: int) -> bytes:
+def boot_sector(boot: bytes, table: bytes, core_sector: int) -> bytes:
     """Sector 0: GRUB's boot.img with the core image's sector at 0x5c, over the disk's own MBR table.
 
     See grub-core/boot/i386/pc/boot.S and include/grub/i386/pc/boot.h: the code ends at 0x1b8.
@@ -118,7 +118,7 @@ def embedded_boot(boot: bytes, table: bytes, core_sector: int) -> bytes:
     return bytes(sector)
 
 
-def embedded_core(core: bytes, core_sector: int) -> bytes:
+def core_image(core: bytes, core_sector: int) -> bytes:
     """core.img with the block list of its first sector: where the rest is, and how long.
 
     See grub-core/boot/i386/pc/diskboot.S: at 0x1f4 a 64-bit sector, a 16-bit count, and 0x820 as segment.
@@ -128,9 +128,9 @@ def embedded_core(core: bytes, core_sector: int) -> bytes:
     return padded[:0x1F4] + blocks + padded[0x200:]
 
 
-def _mkimage(platform: str, output: Path, work: Path, prefix: str, extra: tuple[str, ...]) -> None:
+def _grub_mkimage(platform: str, output: Path, work: Path, prefix: str, extra: tuple[str, ...]) -> None:
     early = work / f"{platform}.cfg"
-    early.write_text(_EARLY)
+    early.write_text(_EARLY_CONFIG)
     argv = ["grub-mkimage", "-O", platform, "-o", str(output), "-p", prefix, "-c", str(early)]
     argv += [*_MODULES, *extra]
     run(argv)

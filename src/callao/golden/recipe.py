@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from callao.architectures import ARCHITECTURES
 from callao.errors import ImageError
 from callao.golden.architectures import BOOT
-from callao.golden.customise import customisation, preparation
+from callao.golden.hooks import customize_hook, essential_hook
 
 REVISION = 2
 """Raise it when the way an image is built changes, so that older ones are not taken for it."""
@@ -103,12 +103,15 @@ def all_packages(wanted: Recipe) -> tuple[str, ...]:
     return (*usual, *(name for name in wanted.packages if name not in usual))
 
 
-def key(wanted: Recipe) -> str:
+def recipe_key(wanted: Recipe) -> str:
     """Hex digest of every input: the same inputs need no second build."""
     inputs = {
         **asdict(wanted),
         "packages": all_packages(wanted),
-        "hooks": [preparation(cloud_init=wanted.cloud_init), customisation(cloud_init=wanted.cloud_init)],
+        "hooks": [
+            essential_hook(cloud_init=wanted.cloud_init),
+            customize_hook(cloud_init=wanted.cloud_init),
+        ],
         "revision": REVISION,
     }
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

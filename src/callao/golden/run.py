@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from callao import system
 from callao.errors import ImageError
 
-_LAST = 15
+_OUTPUT_LINES = 15
 """Lines of a failed tool's output that go into the error."""
 
 
@@ -28,7 +28,7 @@ def run(argv: Sequence[str]) -> None:
         argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        lines = (done.stdout + done.stderr).strip().splitlines()[-_LAST:]
+        lines = (done.stdout + done.stderr).strip().splitlines()[-_OUTPUT_LINES:]
         raise ImageError(f"{argv[0]} failed with status {done.returncode}: " + "\n".join(lines))
 
 

@@ -79,16 +79,16 @@ def is_of_another_home(folder: str, home: Path) -> bool:
     return place.is_symlink() or (other != home.resolve() and (other / "_config").exists())
 
 
-def room(folder: Path) -> str:
+def free_space(folder: Path) -> str:
     """How much is free where ``folder`` is or would be, for people."""
     place = next(place for place in (folder, *folder.parents) if place.exists())
     return f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free there."
 
 
-def cannot_be_kept(location: str, place: CacheEntry, error: OSError) -> ImageError:
+def write_failed(location: str, place: CacheEntry, error: OSError) -> ImageError:
     """The error for a full disk or missing permissions."""
     return ImageError(
-        f"{location} cannot be kept in {place.dir}: {error.strerror or error}.", hint=room(place.dir)
+        f"{location} cannot be kept in {place.dir}: {error.strerror or error}.", hint=free_space(place.dir)
     )
 
 
@@ -96,10 +96,10 @@ _STAGING = ".staging"
 
 
 @contextlib.contextmanager
-def staging(target: Path) -> Iterator[Path]:
+def staging_dir(target: Path) -> Iterator[Path]:
     """A folder beside ``target``, in which it is made; the caller holds :func:`exclusive` of it.
 
-    It has one name for each target, so that what a killed run has left goes, see also :func:`staged`.
+    It has one name for each target, so that what a killed run has left goes, see also :func:`staging_dirs`.
     """
     folder = target.with_name(f".{target.name}{_STAGING}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -110,7 +110,7 @@ def staging(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def staged(folder: Path) -> list[tuple[Path, Path]]:
+def staging_dirs(folder: Path) -> list[tuple[Path, Path]]:
     """The staging directories in a folder, each with the target that is made there, or was."""
     found = folder.glob(f".*{_STAGING}")
     return [(each, each.with_name(each.name[1 : -len(_STAGING)])) for each in found]
@@ -120,7 +120,7 @@ def staged(folder: Path) -> list[tuple[Path, Path]]:
 class LockWait:
     """How to wait for another run: ``seconds`` at most, with a word to ``report``."""
 
-    seconds: float = DownloadLimits().others
+    seconds: float = DownloadLimits().lock_timeout
     report: Reporter = silent
 
 
@@ -128,7 +128,7 @@ DEFAULT_WAIT = LockWait()
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, turn: LockWait = DEFAULT_WAIT) -> Iterator[None]:
+def exclusive(path: Path, wait: LockWait = DEFAULT_WAIT) -> Iterator[None]:
     """One caller at a time for what lies at ``path``; the others wait and then find it done.
 
     :raises ImageError: when another run takes too long.
@@ -137,13 +137,13 @@ def exclusive(path: Path, turn: LockWait = DEFAULT_WAIT) -> Iterator[None]:
 
     def waits(who: str) -> None:
         message = f"{path}: waiting for another run, {who}."
-        turn.report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
+        wait.report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
 
     def busy(who: str) -> ImageError:
         return ImageError(
-            f"{path} is being made by another run, {who}; waited {turn.seconds:.0f} s for it.",
+            f"{path} is being made by another run, {who}; waited {wait.seconds:.0f} s for it.",
             hint="Wait for that run to end, or raise 'timeout'.",
         )
 
-    with flock.exclusive(path.with_name(f".{path.name}.lock"), turn.seconds, busy, waits):
+    with flock.exclusive(path.with_name(f".{path.name}.lock"), wait.seconds, busy, waits):
         yield

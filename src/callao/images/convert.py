@@ -11,9 +11,9 @@ from pathlib import Path
 
 from callao.atomic import put_in_place
 from callao.errors import ImageError, ImageFormatError
-from callao.images.cache import staging
+from callao.images.cache import staging_dir
 from callao.images.decompress import compression_of, decompress
-from callao.images.formats import Form, form_of
+from callao.images.formats import ImageFormat, detect_format
 
 
 def usable_as_is(path: Path, location: str) -> bool:
@@ -21,7 +21,7 @@ def usable_as_is(path: Path, location: str) -> bool:
 
     :raises ImageFormatError: for what is no image, or would read other files of this host.
     """
-    if compression_of(path) is not None or form_of(path, location) is not Form.QCOW2:
+    if compression_of(path) is not None or detect_format(path, location) is not ImageFormat.QCOW2:
         return False
     _refuse_damaged(path, location)
     return True
@@ -34,14 +34,14 @@ def to_qcow2(source: Path, target: Path, location: str) -> None:
     :raises ImageFormatError: when it is no disk image.
     :raises OSError: when there is no room for it.
     """
-    with staging(target) as folder:
+    with staging_dir(target) as folder:
         kind = compression_of(source)
         unpacked = source
         if kind is not None:
             unpacked = folder / "unpacked"
             decompress(source, unpacked, kind, location)
         done = folder / "disk.qcow2"
-        if form_of(unpacked, location) is Form.QCOW2:
+        if detect_format(unpacked, location) is ImageFormat.QCOW2:
             _refuse_damaged(unpacked, location)
             unpacked.replace(done) if unpacked != source else shutil.copyfile(unpacked, done)
         else:
@@ -51,7 +51,7 @@ def to_qcow2(source: Path, target: Path, location: str) -> None:
 
 
 def _convert_raw(raw: Path, done: Path, location: str) -> None:
-    words = _qemu_img("convert", "-f", "raw", "-O", "qcow2", str(raw), str(done))
+    words = _run_qemu_img("convert", "-f", "raw", "-O", "qcow2", str(raw), str(done))
     if os.strerror(errno.ENOSPC) in words:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if words:
@@ -59,12 +59,12 @@ def _convert_raw(raw: Path, done: Path, location: str) -> None:
 
 
 def _refuse_damaged(path: Path, location: str) -> None:
-    words = _qemu_img("info", "-f", "qcow2", str(path))
+    words = _run_qemu_img("info", "-f", "qcow2", str(path))
     if words:
         raise ImageFormatError(f"{location} is a damaged image: {words}")
 
 
-def _qemu_img(*arguments: str) -> str:
+def _run_qemu_img(*arguments: str) -> str:
     """Its complaint; empty when it has none."""
     program = shutil.which("qemu-img")
     if program is None:

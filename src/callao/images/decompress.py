@@ -44,15 +44,15 @@ _RLE = 1
 _SKIPPABLE = {(0x184D2A50 + each).to_bytes(4, "little") for each in range(16)}
 """The magic bytes of a frame without content."""
 
-_DEFAULT_LARGEST = "256GiB"
+_DEFAULT_MAX_SIZE = "256GiB"
 
 
-def largest() -> int:
+def max_unpacked_size() -> int:
     """``CALLAO_LARGEST_IMAGE`` in bytes: what an archive may unpack to.
 
     :raises CallaoError: when it is no size.
     """
-    return size_of_environment("CALLAO_LARGEST_IMAGE", _DEFAULT_LARGEST)
+    return size_of_environment("CALLAO_LARGEST_IMAGE", _DEFAULT_MAX_SIZE)
 
 
 def compression_of(path: Path) -> Compression | None:
@@ -67,16 +67,16 @@ def decompress(source: Path, target: Path, kind: Compression, location: str) -> 
 
     :param location: what people know the archive by.
 
-    :raises ImageFormatError: for an archive that is damaged, or unpacks to more than :func:`largest`.
+    :raises ImageFormatError: for an archive that is damaged, or larger than :func:`max_unpacked_size`.
     """
-    limit = largest()
+    limit = max_unpacked_size()
     try:
         with target.open("wb") as file:
-            sparse = _Sparse(file, limit, location)
+            sparse = _SparseFile(file, limit, location)
             if kind is Compression.ZSTD:
-                _zstd(source, sparse.write)
+                _unpack_zstd(source, sparse.write)
             else:
-                for chunk in _xz(source) if kind is Compression.XZ else _opened(source, kind):
+                for chunk in _xz_chunks(source) if kind is Compression.XZ else _chunks(source, kind):
                     sparse.write(chunk)
             file.truncate()
     except (EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
@@ -87,7 +87,7 @@ def decompress(source: Path, target: Path, kind: Compression, location: str) -> 
         raise ImageFormatError(f"{location}: the {kind} archive is damaged: {error}.") from error
 
 
-class _Sparse:
+class _SparseFile:
     """A file that grows to a limit."""
 
     def __init__(self, file: BinaryIO, limit: int, location: str) -> None:
@@ -110,14 +110,14 @@ class _Sparse:
         return len(chunk)
 
 
-def _opened(source: Path, kind: Compression) -> Iterator[bytes]:
+def _chunks(source: Path, kind: Compression) -> Iterator[bytes]:
     module = import_module({Compression.GZIP: "gzip", Compression.BZIP2: "bz2"}[kind])
     with module.open(source, "rb") as packed:
         while chunk := packed.read(_CHUNK):
             yield chunk
 
 
-def _xz(source: Path) -> Iterator[bytes]:
+def _xz_chunks(source: Path) -> Iterator[bytes]:
     """Stream by stream, with the padding that may be between (xz's file format, section 2.2): the library's
     own reader takes as much memory as the file asks for."""
     with source.open("rb") as packed:
@@ -134,7 +134,7 @@ def _xz(source: Path) -> Iterator[bytes]:
                 data = packed.read(_CHUNK)
 
 
-def _zstd(source: Path, write: Callable[[bytes], int]) -> None:
+def _unpack_zstd(source: Path, write: Callable[[bytes], int]) -> None:
     """The library hands over what it has unpacked in pieces, and takes a torn last frame for the end."""
     import zstandard
 
@@ -146,7 +146,7 @@ def _zstd(source: Path, write: Callable[[bytes], int]) -> None:
 
     try:
         with source.open("rb") as packed:
-            _refuse_torn(packed)
+            _refuse_truncated(packed)
             packed.seek(0)
             out = zstandard.ZstdDecompressor().stream_writer(Sink(), closefd=False)  # type: ignore[arg-type]
             while data := packed.read(_CHUNK):
@@ -155,7 +155,7 @@ def _zstd(source: Path, write: Callable[[bytes], int]) -> None:
         raise EOFError(str(error)) from error
 
 
-def _refuse_torn(packed: BinaryIO) -> None:
+def _refuse_truncated(packed: BinaryIO) -> None:
     """:raises EOFError: when the file does not end where a frame does; see RFC 8878, section 3."""
     import zstandard
 

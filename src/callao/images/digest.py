@@ -10,8 +10,8 @@ from pathlib import Path
 from callao.errors import DigestMismatch, ImageError
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64})|(sha512:[0-9a-f]{128})")
-NAMES = ("sha256", "sha512")
-DEFAULT = "sha256"
+ALGORITHMS = ("sha256", "sha512")
+DEFAULT_ALGORITHM = "sha256"
 """The algorithm for what nobody gave a digest for."""
 
 _CHUNK = 1 << 20
@@ -23,7 +23,7 @@ def algorithm(digest: str | None) -> str:
     :raises ImageError: when the text is no digest.
     """
     if not digest:
-        return DEFAULT
+        return DEFAULT_ALGORITHM
     if not _DIGEST.fullmatch(digest):
         raise ImageError(
             f"digest: {digest!r} is not one (allowed: sha256: and 64, or sha512: and 128, hex digits)."
@@ -31,7 +31,7 @@ def algorithm(digest: str | None) -> str:
     return digest.partition(":")[0]
 
 
-def of_file(path: Path, name: str) -> str:
+def file_digest(path: Path, name: str) -> str:
     """``NAME:HEX`` of a file's content."""
     with path.open("rb") as file:
         return f"{name}:{hashlib.file_digest(file, name).hexdigest()}"

@@ -29,10 +29,10 @@ from callao.errors import DownloadError
 from callao.images.cache import CacheEntry
 from callao.images.download_limits import DownloadLimits, Progress
 
-_LATER = (429, 503)
+_RETRY_STATUSES = (429, 503)
 """Status codes of servers that limit requests or are overloaded."""
 
-_LONGEST_WAIT = 300.0
+_MAX_RETRY_AFTER = 300.0
 """Seconds that a server may ask for before another try."""
 
 _CHUNK = 64 * 1024
@@ -61,8 +61,8 @@ def download(
     for _ in range(limits.tries):
         before = _size(entry.part)
         try:
-            return _once(entry, algorithm, limits, progress, notice)
-        except _Busy as error:
+            return _attempt(entry, algorithm, limits, progress, notice)
+        except _RetryLater as error:
             last = error
             notice(f"{entry.url}: {error}: trying again in {error.seconds:.0f} s.")
             time.sleep(error.seconds)
@@ -70,14 +70,14 @@ def download(
             last = error
             if _size(entry.part) == before and not isinstance(error, _Truncated):
                 break
-    raise DownloadError(f"{entry.url} cannot be fetched: {words(last)}.") from last
+    raise DownloadError(f"{entry.url} cannot be fetched: {describe_error(last)}.") from last
 
 
 class _Truncated(Exception):
     """The connection ended before the promised length."""
 
 
-class _Busy(Exception):
+class _RetryLater(Exception):
     """The server asks to be tried again later (RFC 9110, section 10.2.3)."""
 
     def __init__(self, status: int, reason: str, seconds: float) -> None:
@@ -85,7 +85,7 @@ class _Busy(Exception):
         self.seconds = seconds
 
 
-def _once(
+def _attempt(
     entry: CacheEntry,
     algorithm: str,
     limits: DownloadLimits,
@@ -93,18 +93,23 @@ def _once(
     notice: Callable[[str], None],
 ) -> str:
     have = _size(entry.part)
-    began = read(entry.validator)
+    began = read_note(entry.validator)
     have = have if began else 0
-    headers = _of_the_rest(have, began) if have else HEADERS
+    headers = _range_headers(have, began) if have else HEADERS
     with pool_for(entry.url, limits) as pool:
         answer = pool.request(
-            "GET", entry.url, headers=headers, preload_content=False, redirect=True, retries=redirects()
+            "GET",
+            entry.url,
+            headers=headers,
+            preload_content=False,
+            redirect=True,
+            retries=redirect_policy(),
         )
         try:
-            start, total = _placed(entry, answer, have)
-            if (total or 0) > limits.most:
-                raise _too_large(entry, limits.most)
-            found = _stream(entry, answer, algorithm, start, total, progress, limits.most)
+            start, total = _body_range(entry, answer, have)
+            if (total or 0) > limits.max_bytes:
+                raise _too_large(entry, limits.max_bytes)
+            found = _stream(entry, answer, algorithm, start, total, progress, limits.max_bytes)
             open_ended = total is None and "chunked" not in answer.headers.get("Transfer-Encoding", "")
         finally:
             answer.release_conn()
@@ -118,7 +123,7 @@ def _once(
         return found
 
 
-def _of_the_rest(have: int, version: str) -> dict[str, str]:
+def _range_headers(have: int, version: str) -> dict[str, str]:
     """Headers that ask for what follows so many bytes, if the file still is of that version; see RFC 9110,
     sections 13.1.5 and 14.2.
     """
@@ -128,11 +133,13 @@ def _of_the_rest(have: int, version: str) -> dict[str, str]:
 def _has_more(pool: Any, entry: CacheEntry) -> bool | None:
     """Whether the file goes on behind what came: where its length is not told, the connection may have ended
     too early. None where the server does not tell: the digest has to."""
-    have, version = _size(entry.part), read(entry.validator)
+    have, version = _size(entry.part), read_note(entry.validator)
     if not version:
         return None
-    headers = _of_the_rest(have, version)
-    answer = pool.request("GET", entry.url, headers=headers, preload_content=False, retries=redirects())
+    headers = _range_headers(have, version)
+    answer = pool.request(
+        "GET", entry.url, headers=headers, preload_content=False, retries=redirect_policy()
+    )
     try:
         match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if answer.status == 206 and match is not None and int(match.group(1)) == have:
@@ -142,15 +149,15 @@ def _has_more(pool: Any, entry: CacheEntry) -> bool | None:
         answer.close()
 
 
-def _placed(entry: CacheEntry, answer: Any, have: int) -> tuple[int, int | None]:
+def _body_range(entry: CacheEntry, answer: Any, have: int) -> tuple[int, int | None]:
     """Where the body belongs, and how long the whole is.
 
     :raises DownloadError: for a status that brings no file.
     """
-    promised = length_of(answer)
+    promised = content_length(answer)
     if answer.status == 206:
         match = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-        same = validator(answer) in ("", read(entry.validator))
+        same = validator(answer) in ("", read_note(entry.validator))
         if match is None or int(match.group(1)) != have or not same:
             entry.part.unlink(missing_ok=True)
             raise _Truncated("the server sent another range than the one asked for")
@@ -158,18 +165,20 @@ def _placed(entry: CacheEntry, answer: Any, have: int) -> tuple[int, int | None]
     if answer.status == 416:
         entry.part.unlink(missing_ok=True)
         raise _Truncated("the server has no more than what came before")
-    seconds = _retry_after(answer.headers.get("Retry-After", "")) if answer.status in _LATER else None
+    seconds = (
+        _retry_after(answer.headers.get("Retry-After", "")) if answer.status in _RETRY_STATUSES else None
+    )
     if seconds is not None:
-        raise _Busy(answer.status, answer.reason, seconds)
+        raise _RetryLater(answer.status, answer.reason, seconds)
     if answer.status != 200:
         raise DownloadError(f"{entry.url} cannot be fetched: HTTP status {answer.status} {answer.reason}.")
     entry.part.unlink(missing_ok=True)
     entry.validator.write_text(validator(answer), encoding="latin-1")
-    entry.part_modified.write_text(modified(answer), encoding="latin-1")
+    entry.part_modified.write_text(last_modified(answer), encoding="latin-1")
     return 0, promised
 
 
-def length_of(answer: Any) -> int | None:
+def content_length(answer: Any) -> int | None:
     """Bytes that a server promises; None where it does not say, or says nothing that is a length."""
     said = str(answer.headers.get("Content-Length", ""))
     return int(said) if _LENGTH.fullmatch(said) else None
@@ -184,16 +193,16 @@ def _retry_after(said: str) -> float | None:
             seconds = parsedate_to_datetime(said).timestamp() - time.time()
         except (ValueError, OverflowError):
             return None
-    return max(0.0, seconds) if seconds <= _LONGEST_WAIT else None
+    return max(0.0, seconds) if seconds <= _MAX_RETRY_AFTER else None
 
 
 def validator(answer: Any) -> str:
     """The ETag or date of this version of the file; empty where the server sends neither."""
     tag = str(answer.headers.get("ETag", ""))
-    return tag if tag and not tag.startswith("W/") else modified(answer)
+    return tag if tag and not tag.startswith("W/") else last_modified(answer)
 
 
-def modified(answer: Any) -> str:
+def last_modified(answer: Any) -> str:
     """The date of this version of the file; empty where the server does not say it."""
     return str(answer.headers.get("Last-Modified", ""))
 
@@ -236,7 +245,11 @@ def pool_for(url: str, limits: DownloadLimits) -> Any:
     timeout = urllib3.Timeout(connect=limits.connect, read=limits.read)
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
-    if not proxy or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]) or _is_near(parts.hostname):
+    if (
+        not proxy
+        or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2])
+        or _bypasses_proxy(parts.hostname)
+    ):
         return urllib3.PoolManager(timeout=timeout)
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     auth = unquote(urllib3.util.parse_url(proxy).auth or "")
@@ -244,7 +257,7 @@ def pool_for(url: str, limits: DownloadLimits) -> Any:
     return urllib3.ProxyManager(proxy, timeout=timeout, proxy_headers=headers)
 
 
-def _is_near(host: str | None) -> bool:
+def _bypasses_proxy(host: str | None) -> bool:
     """Whether ``no_proxy`` names a network that an address is in; urllib knows names alone."""
     try:
         address = ip_address(host or "")
@@ -261,7 +274,7 @@ def _networks(named: str) -> Iterator[IPv4Network | IPv6Network]:
                 yield ip_network(each.strip(), strict=False)
 
 
-def redirects() -> Any:
+def redirect_policy() -> Any:
     """Follow redirects between http and https; our own loop does the retrying."""
     return urllib3.Retry(
         total=None, connect=0, read=0, status=0, other=0, redirect=10, raise_on_redirect=True
@@ -275,7 +288,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def read(path: Path) -> str:
+def read_note(path: Path) -> str:
     """A note about a file; empty where there is none."""
     try:
         return path.read_text(encoding="latin-1")
@@ -283,12 +296,12 @@ def read(path: Path) -> str:
         return ""
 
 
-def words(error: BaseException | None) -> str:
+def describe_error(error: BaseException | None) -> str:
     """The innermost cause, without urllib3's wrapping."""
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
-        return words(error.reason)
+        return describe_error(error.reason)
     if isinstance(error, urllib3.exceptions.ProxyError):
-        return f"the proxy does not help: {words(error.original_error)}"
+        return f"the proxy does not help: {describe_error(error.original_error)}"
     if isinstance(error, urllib3.exceptions.ReadTimeoutError):
         return "the server stalled"
     if isinstance(error, urllib3.exceptions.NewConnectionError | urllib3.exceptions.NameResolutionError):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Timeouts, retries and the size limit of a download, and its progress callback.
 
-Apart from the download itself, whose library takes as long to load as half of the engine.
+Not in the module that downloads, because that one imports urllib3, which is slow.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(frozen=True)
 class DownloadLimits:
-    """Seconds without a byte before a server counts as stalled, and how often to go on after a break.
+    """Timeouts in seconds, and limits.
 
-    ``others`` is how many seconds another run may keep us from a file that it is fetching or converting, and
-    ``most`` how many bytes a server's file may have.
+    :param connect: seconds until a server has to accept the connection.
+    :param read: seconds without a byte before a server counts as stalled.
+    :param tries: how many times an interrupted download is resumed.
+    :param lock_timeout: seconds to wait for another run that fetches or converts the same file.
+    :param max_bytes: the largest file that is accepted.
     """
 
     connect: float = 15.0
     read: float = 60.0
     tries: int = 4
-    others: float = 3600.0
-    most: int = _ANY_SIZE
+    lock_timeout: float = 3600.0
+    max_bytes: int = _ANY_SIZE

@@ -10,12 +10,12 @@ from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, ImageError, ImageFormatError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.images import digest as digests
-from callao.images.cache import LockWait, room
+from callao.images.cache import LockWait, free_space
 from callao.images.download_limits import DownloadLimits
-from callao.images.fetch import CachedFile, fetch, forget
-from callao.images.fetched import Fetched
+from callao.images.fetch import CachedFile, fetch, remove_cached
+from callao.images.fetched_image import FetchedImage
 from callao.images.location import parse
-from callao.images.store import base_at, identity_of, keep_download, keep_local, store
+from callao.images.store import base_at, base_folder, base_from_download, base_from_file, identity_of
 from callao.offline import NetworkAccess
 
 
@@ -27,7 +27,7 @@ def ensure_image(
     report: Reporter,
     access: NetworkAccess = NetworkAccess.ONLINE,
     limits: DownloadLimits | None = None,
-) -> Fetched:
+) -> FetchedImage:
     """Lima's rule: the first whose architecture fits and that can be fetched wins; only images of that one's
     variant and architecture variant are tried in its place.
 
@@ -45,11 +45,11 @@ def ensure_image(
     def get(location: str, digest: str | None) -> CachedFile:
         return fetch(location, digest=digest, home=home, report=report, access=access, limits=limits)
 
-    turn = LockWait((limits or DownloadLimits()).others, report)
+    wait = LockWait((limits or DownloadLimits()).lock_timeout, report)
     reasons = []
     for image in fitting:
         try:
-            return _fetched(image, arch, get, home, turn)
+            return _fetched(image, arch, get, home, wait)
         except DigestMismatch:
             raise
         except DownloadError as error:
@@ -65,18 +65,18 @@ def _variants(image: Image) -> tuple[str, str]:
 
 
 def _fetched(
-    image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, turn: LockWait
-) -> Fetched:
+    image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, wait: LockWait
+) -> FetchedImage:
     digests.algorithm(image.digest)
     kept = base_at(home, image.digest) if image.digest else None
     if kept is not None and kept.exists():  # whatever its location brings by now
         disk, digest, from_cache = kept, image.digest or "", True
     else:
         file = get(image.location, image.digest)
-        disk, digest, from_cache = _kept(image, file, home, turn), file.digest, file.from_cache
+        disk, digest, from_cache = _base_image(image, file, home, wait), file.digest, file.from_cache
     kernel = get(image.kernel.location, image.kernel.digest) if image.kernel else None
     initrd = get(image.initrd.location, image.initrd.digest) if image.initrd else None
-    return Fetched(
+    return FetchedImage(
         disk=disk,
         location=image.location,
         arch=arch,
@@ -88,25 +88,25 @@ def _fetched(
     )
 
 
-def _kept(image: Image, file: CachedFile, home: Path, turn: LockWait) -> Path:
+def _base_image(image: Image, file: CachedFile, home: Path, wait: LockWait) -> Path:
     """The base made from it: once for each content."""
     message = f"preparing {Path(file.location).name}"
     try:
         if not base_at(home, file.digest or identity_of(file.path)).exists():
-            turn.report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=message))
+            wait.report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=message))
         if parse(file.location).path is not None:
-            return keep_local(file.path, file.digest, home, file.location, turn)
+            return base_from_file(file.path, file.digest, home, file.location, wait)
         if file.from_cache and not base_at(home, file.digest).exists():
             _verify(file)
-        return keep_download(file.path, file.digest, home, file.location, turn)
+        return base_from_download(file.path, file.digest, home, file.location, wait)
     except ImageFormatError:
         if not image.digest:  # a login page, say: the location may bring the image next time
-            forget(image.location, home)
+            remove_cached(image.location, home)
         raise
     except OSError as error:
         raise ImageError(
-            f"{file.location} cannot be kept in {store(home)}: {error.strerror or error}.",
-            hint=room(store(home)),
+            f"{file.location} cannot be kept in {base_folder(home)}: {error.strerror or error}.",
+            hint=free_space(base_folder(home)),
         ) from error
 
 
@@ -115,7 +115,7 @@ def _verify(file: CachedFile) -> None:
 
     :raises DigestMismatch: when it is; the next run does not go by the note.
     """
-    found = digests.of_file(file.path, digests.algorithm(file.digest))
+    found = digests.file_digest(file.path, digests.algorithm(file.digest))
     if found != file.digest:
         for note in file.path.parent.glob("*.digest"):
             note.unlink()

@@ -14,7 +14,7 @@ from callao.atomic import put_in_place, write_file
 from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.images import digest as digests
-from callao.images.cache import CacheEntry, LockWait, cache_entry, cannot_be_kept, exclusive
+from callao.images.cache import CacheEntry, LockWait, cache_entry, exclusive, write_failed
 from callao.images.download_limits import DownloadLimits, Progress
 from callao.images.location import Location, parse
 from callao.offline import NetworkAccess
@@ -34,7 +34,7 @@ class CachedFile:
     size: int
 
 
-def lookup(location: str, digest: str | None, home: Path) -> CachedFile | None:
+def cached_file(location: str, digest: str | None, home: Path) -> CachedFile | None:
     """The file if it is available without the network; nothing is built or verified again.
 
     :raises ImageError: for a location or a digest that is none.
@@ -70,19 +70,19 @@ def fetch(
     cached = cache_entry(home, place.url)
     limits = limits or DownloadLimits()
     try:
-        with exclusive(cached.dir, LockWait(limits.others, report)):
-            if cached.data.is_file() and (digest or _still_there(cached, access, report, limits)):
-                found = _vouched(cached, name)
+        with exclusive(cached.dir, LockWait(limits.lock_timeout, report)):
+            if cached.data.is_file() and (digest or _is_current(cached, access, report, limits)):
+                found = _cached_digest(cached, name)
                 if not digest or found == digest:
-                    return _cached(cached, place, found)
+                    return _from_cache(cached, place, found)
             if access is NetworkAccess.OFFLINE:
                 raise _not_cached(location)
             return _downloaded(cached, place, digest, name, home, report, limits)
     except OSError as error:
-        raise cannot_be_kept(location, cached, error) from error
+        raise write_failed(location, cached, error) from error
 
 
-def newest(
+def fetch_latest(
     location: str, *, home: Path, report: Reporter, limits: DownloadLimits | None = None
 ) -> CachedFile:
     """The URL's content as it is now, whatever was cached; for what has no digest and may change.
@@ -96,10 +96,10 @@ def newest(
             name = digests.algorithm(None)
             return _downloaded(cached, place, None, name, home, report, limits or DownloadLimits())
     except OSError as error:
-        raise cannot_be_kept(location, cached, error) from error
+        raise write_failed(location, cached, error) from error
 
 
-def _still_there(
+def _is_current(
     cached: CacheEntry, access: NetworkAccess, report: Reporter, limits: DownloadLimits | None
 ) -> bool:
     """Whether the cached file will do; one that nobody can ask about does."""
@@ -129,12 +129,12 @@ def _not_cached(location: str) -> DownloadError:
     )
 
 
-def _cached(cached: CacheEntry, place: Location, found: str) -> CachedFile:
+def _from_cache(cached: CacheEntry, place: Location, found: str) -> CachedFile:
     size = cached.data.stat().st_size
     return CachedFile(cached.data, place.text, found, from_cache=True, size=size)
 
 
-def forget(location: str, home: Path) -> None:
+def remove_cached(location: str, home: Path) -> None:
     """Remove what was fetched from ``location``, unless another run is at it; files of this machine stay."""
     place = parse(location)
     if place.path is None:
@@ -149,7 +149,7 @@ def _local(path: Path, location: str, digest: str | None, name: str) -> CachedFi
             f"{location} is not a file on this machine.", hint="Give an existing file's path."
         )
     try:
-        found = digests.of_file(path, name) if digest else ""
+        found = digests.file_digest(path, name) if digest else ""
     except OSError as error:
         raise DownloadError(f"{location} cannot be read: {error.strerror}.") from error
     if digest and found != digest:
@@ -167,7 +167,7 @@ def _downloaded(
     limits: DownloadLimits,
 ) -> CachedFile:
     from callao.images.download import download  # with urllib3, which nothing else needs
-    from callao.images.store import keep_before
+    from callao.images.store import keep_replaced_download
 
     cached.dir.mkdir(parents=True, exist_ok=True)
     (cached.dir / "url").write_text(cached.url, encoding="utf-8")
@@ -186,7 +186,7 @@ def _downloaded(
             shutil.rmtree(cached.dir)
         raise
     if cached.data.exists():
-        keep_before(cached.data, cached.known_digest(digests.DEFAULT), home)
+        keep_replaced_download(cached.data, cached.known_digest(digests.DEFAULT_ALGORITHM), home)
     for stale in cached.dir.glob("*.digest"):
         stale.unlink()
     if not digest:
@@ -202,11 +202,11 @@ def _downloaded(
     return CachedFile(cached.data, place.text, found, from_cache=False, size=cached.data.stat().st_size)
 
 
-def _vouched(cached: CacheEntry, name: str) -> str:
+def _cached_digest(cached: CacheEntry, name: str) -> str:
     """The cached file's digest; computed once for each algorithm that somebody asks for."""
     known = cached.known_digest(name)
     if not known:
-        known = digests.of_file(cached.data, name)
+        known = digests.file_digest(cached.data, name)
         write_file(cached.digest_file(name), f"{known}\n".encode())
     return known
 

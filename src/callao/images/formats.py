@@ -12,9 +12,9 @@ from callao.errors import ImageFormatError
 
 SECTOR = 512
 
-_TEXT = (b"<!doc", b"<html", b"<?xml", b"{", b"#!")
+_TEXT_PREFIXES = (b"<!doc", b"<html", b"<?xml", b"{", b"#!")
 
-_FOREIGN = {
+_OTHER_FORMATS = {
     "VMDK": (0, (b"KDMV", b"COWD", b"# disk descriptorfile")),
     "QED": (0, (b"QED\0",)),
     "VHD": (0, (b"conectix",)),
@@ -37,14 +37,14 @@ _END, _DATA_FILE = 0, 0x44415441
 _LARGEST_HEADER = 1 << 16
 
 
-class Form(enum.StrEnum):
+class ImageFormat(enum.StrEnum):
     """The formats that images may have, by QEMU's names. An ISO is raw to it."""
 
     QCOW2 = "qcow2"
     RAW = "raw"
 
 
-def form_of(path: Path, location: str) -> Form:
+def detect_format(path: Path, location: str) -> ImageFormat:
     """The format of an image that is not compressed.
 
     :param location: what people call the file.
@@ -57,8 +57,8 @@ def form_of(path: Path, location: str) -> Form:
         tail = file.read(SECTOR)
     if head.startswith(_QCOW2):
         _refuse_references(head, location)
-        return Form.QCOW2
-    for name, (offset, signatures) in _FOREIGN.items():
+        return ImageFormat.QCOW2
+    for name, (offset, signatures) in _OTHER_FORMATS.items():
         at = tail if offset < 0 else head[offset : offset + 32]
         if at.lower().startswith(tuple(each.lower() for each in signatures)):
             raise ImageFormatError(
@@ -66,7 +66,7 @@ def form_of(path: Path, location: str) -> Form:
                 hint="Convert it yourself, if you trust it: qemu-img convert -f FORMAT -O qcow2 IN OUT",
             )
     _refuse_text(head, size, location)
-    return Form.RAW
+    return ImageFormat.RAW
 
 
 def _refuse_references(head: bytes, location: str) -> None:
@@ -79,7 +79,7 @@ def _refuse_references(head: bytes, location: str) -> None:
         raise ImageFormatError(f"{location} is a qcow2 of version {version} (allowed: 2, 3).")
     data_file = version == 3 and struct.unpack_from(">Q", head, 72)[0] & _DATA_FILE_BIT
     other = head[backing_at : backing_at + min(backing_length, 1023)] if backing_at else b""
-    other = _data_file(head, version) or other
+    other = _external_data_file(head, version) or other
     if other or backing_at or data_file:
         name = other.decode("utf-8", "replace")
         raise ImageFormatError(
@@ -93,7 +93,7 @@ def _refuse_references(head: bytes, location: str) -> None:
         )
 
 
-def _data_file(head: bytes, version: int) -> bytes:
+def _external_data_file(head: bytes, version: int) -> bytes:
     """The name of the file that has the image's data in its place; empty where there is none."""
     at = struct.unpack_from(">I", head, 100)[0] if version == 3 else _LENGTH_OF_2
     while 0 < at <= len(head) - 8:
@@ -114,7 +114,7 @@ def _refuse_text(head: bytes, size: int, location: str) -> None:
     start = head[:64].lstrip()
     downloaded = location.startswith(("http://", "https://"))
     odd_size = size % SECTOR or size < 2 * SECTOR
-    if start.lower().startswith(_TEXT) or not size or (downloaded and odd_size):
+    if start.lower().startswith(_TEXT_PREFIXES) or not size or (downloaded and odd_size):
         text = start[:1] in (b"<", b"{", b"#")
         what = "text, such as HTML or a script" if text else f"{size} bytes of something else"
         if downloaded:

@@ -9,13 +9,13 @@ from typing import IO
 
 from callao.atomic import put_in_place, write_file
 from callao.images import digest as digests
-from callao.images.cache import CacheEntry, cache_entry, cannot_be_kept, exclusive
-from callao.images.store import keep_before
+from callao.images.cache import CacheEntry, cache_entry, exclusive, write_failed
+from callao.images.store import keep_replaced_download
 
 _CHUNK = 1 << 20
 
 
-def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
+def import_file(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
     """Keep ``data`` as what ``url`` brings; a file that is there already and has the digest stays.
 
     :raises DigestMismatch: when it is another; nothing of it is kept.
@@ -25,11 +25,11 @@ def adopt(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
     place = cache_entry(home, url)
     try:
         with exclusive(place.dir):
-            if place.data.is_file() and digests.of_file(place.data, name) == digest:
+            if place.data.is_file() and digests.file_digest(place.data, name) == digest:
                 return place.data
             return _put(place, data, name, digest, home)
     except OSError as error:
-        raise cannot_be_kept(url, place, error) from error
+        raise write_failed(url, place, error) from error
 
 
 def _put(place: CacheEntry, data: IO[bytes], name: str, digest: str, home: Path) -> Path:
@@ -41,9 +41,9 @@ def _put(place: CacheEntry, data: IO[bytes], name: str, digest: str, home: Path)
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
-        digests.verify(place.url, digest, digests.of_file(temporary, name))
+        digests.verify(place.url, digest, digests.file_digest(temporary, name))
         if place.data.exists():
-            keep_before(place.data, place.known_digest(digests.DEFAULT), home)
+            keep_replaced_download(place.data, place.known_digest(digests.DEFAULT_ALGORITHM), home)
         for stale in place.dir.glob("*.digest"):
             stale.unlink()
         (place.dir / "url").write_text(place.url, encoding="utf-8")

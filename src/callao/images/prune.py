@@ -12,12 +12,12 @@ from pathlib import Path
 from callao.disk_usage import disk_usage
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import LockWait, cache_entry, exclusive, is_of_another_home, staged
-from callao.images.fetch import lookup
+from callao.images.cache import LockWait, cache_entry, exclusive, is_of_another_home, staging_dirs
+from callao.images.fetch import cached_file
 from callao.images.location import parse
-from callao.images.store import STORE, base_at, identity_of, store
+from callao.images.store import STORE_NAME, base_at, base_folder, identity_of
 
-Files = set[tuple[int, int]]
+FileIds = set[tuple[int, int]]
 """Device and inode: a download and the base that was made from it can be one file."""
 
 
@@ -33,7 +33,7 @@ def prune(
     home: Path,
     *,
     used: Callable[[], Collection[Path]],
-    referred: Collection[str] = (),
+    referenced: Collection[str] = (),
     check: bool = False,
 ) -> Pruned:
     """Remove cached downloads, and bases that nobody stands on.
@@ -43,42 +43,44 @@ def prune(
 
     :param used: files that instances' disks are made on: they stay, whatever else is asked. Asked again
         under the lock of each that goes: another run may just have made an instance on it.
-    :param referred: locations that stay as well.
+    :param referenced: locations that stay as well.
     :param check: remove nothing, and tell what would be.
     """
     downloads = home / "_cache" / "download" / "by-url-sha256"
-    bases = [] if is_of_another_home(STORE, home) else _entries(store(home))
-    named = [path for location in referred for path in _held(location, home)]
-    gone, size = _abandoned([] if is_of_another_home(STORE, home) else staged(store(home)), check=check)
-    kept = _files([*used(), *named])
+    bases = [] if is_of_another_home(STORE_NAME, home) else _entries(base_folder(home))
+    named = [path for location in referenced for path in _files_of(location, home)]
+    gone, size = _remove_abandoned(
+        [] if is_of_another_home(STORE_NAME, home) else staging_dirs(base_folder(home)), check=check
+    )
+    kept = _file_ids([*used(), *named])
     for path in (*_entries(downloads), *bases):
-        if _needed(path, kept):
+        if _is_kept(path, kept):
             continue
-        freed = _removed(path, lambda: _files([*used(), *named]), check=check)
+        freed = _remove(path, lambda: _file_ids([*used(), *named]), check=check)
         if freed is not None:
             gone.append(path)
             size += freed
     return Pruned(tuple(gone), size)
 
 
-def _abandoned(staging: Collection[tuple[Path, Path]], *, check: bool) -> tuple[list[Path], int]:
+def _remove_abandoned(staging: Collection[tuple[Path, Path]], *, check: bool) -> tuple[list[Path], int]:
     """Remove unfinished base images of killed runs; returns their bytes."""
     gone: list[Path] = []
     size = 0
     for folder, target in staging:
-        freed = _removed(target, lambda: set(), folder, check=check)
+        freed = _remove(target, lambda: set(), folder, check=check)
         if freed is not None:
             gone.append(folder)
             size += freed
     return gone, size
 
 
-def _needed(path: Path, kept: Files) -> bool:
-    return bool(_files([path / "data" if path.is_dir() else path]) & kept)
+def _is_kept(path: Path, kept: FileIds) -> bool:
+    return bool(_file_ids([path / "data" if path.is_dir() else path]) & kept)
 
 
-def _files(paths: Collection[Path]) -> Files:
-    found: Files = set()
+def _file_ids(paths: Collection[Path]) -> FileIds:
+    found: FileIds = set()
     for path in paths:
         with contextlib.suppress(OSError):
             status = path.stat()
@@ -86,10 +88,10 @@ def _files(paths: Collection[Path]) -> Files:
     return found
 
 
-def _held(location: str, home: Path) -> list[Path]:
+def _files_of(location: str, home: Path) -> list[Path]:
     """The cache's files of a location: the download, and the base images made from it."""
     try:
-        found = lookup(location, None, home)
+        found = cached_file(location, None, home)
     except ImageError:  # a location that cannot be one holds nothing
         return []
     if found is None:
@@ -98,12 +100,12 @@ def _held(location: str, home: Path) -> list[Path]:
     if place.path is not None:
         return [found.path, base_at(home, identity_of(found.path))]
     cached = cache_entry(home, place.url)
-    noted = [cached.known_digest(name) for name in digests.NAMES]
+    noted = [cached.known_digest(name) for name in digests.ALGORITHMS]
     return [found.path, *(base_at(home, digest) for digest in noted if digest)]
 
 
-def _removed(
-    target: Path, kept: Callable[[], Files], staging: Path | None = None, *, check: bool
+def _remove(
+    target: Path, kept: Callable[[], FileIds], staging: Path | None = None, *, check: bool
 ) -> int | None:
     """The bytes that it freed; None when another run is at it just now, or it cannot be removed.
 
@@ -112,7 +114,7 @@ def _removed(
     path = staging or target
     try:
         with exclusive(target, LockWait(0.0)):
-            if _needed(path, kept()):
+            if _is_kept(path, kept()):
                 return None
             size = disk_usage(path.rglob("*") if path.is_dir() else [path])
             if check:

@@ -7,7 +7,15 @@ import urllib3
 
 from callao.errors import DownloadError
 from callao.images.cache import CacheEntry
-from callao.images.download import HEADERS, modified, pool_for, read, redirects, validator, words
+from callao.images.download import (
+    HEADERS,
+    describe_error,
+    last_modified,
+    pool_for,
+    read_note,
+    redirect_policy,
+    validator,
+)
 from callao.images.download_limits import DownloadLimits
 
 
@@ -17,14 +25,16 @@ def unchanged(entry: CacheEntry, limits: DownloadLimits) -> bool:
 
     :raises DownloadError: when the server does not say.
     """
-    known, date = read(entry.version), read(entry.modified)
+    known, date = read_note(entry.version), read_note(entry.modified)
     if not known and not date:
         return False
     try:
         with pool_for(entry.url, limits) as pool:
-            answer = pool.request("HEAD", entry.url, headers=HEADERS, redirect=True, retries=redirects())
+            answer = pool.request(
+                "HEAD", entry.url, headers=HEADERS, redirect=True, retries=redirect_policy()
+            )
     except urllib3.exceptions.HTTPError as error:
-        raise DownloadError(f"{entry.url}: {words(error)}") from error
+        raise DownloadError(f"{entry.url}: {describe_error(error)}") from error
     if answer.status != 200:
         raise DownloadError(f"{entry.url}: HTTP status {answer.status} {answer.reason}")
-    return validator(answer) == known if known else modified(answer) == date
+    return validator(answer) == known if known else last_modified(answer) == date

@@ -6,7 +6,7 @@ from __future__ import annotations
 import urllib3
 
 from callao.errors import DownloadError
-from callao.images.download import HEADERS, length_of, pool_for, redirects, words
+from callao.images.download import HEADERS, content_length, describe_error, pool_for, redirect_policy
 from callao.images.download_limits import DownloadLimits
 from callao.images.location import parse
 
@@ -26,20 +26,20 @@ def size_of(location: str, limits: DownloadLimits | None = None) -> int:
         except OSError as error:
             raise DownloadError(f"{location} cannot be read: {error.strerror}.") from error
     try:
-        return _asked(place.url, limits or DownloadLimits())
+        return _remote_size(place.url, limits or DownloadLimits())
     except urllib3.exceptions.HTTPError as error:
-        raise DownloadError(f"{location} cannot be fetched: {words(error)}.") from error
+        raise DownloadError(f"{location} cannot be fetched: {describe_error(error)}.") from error
 
 
-def _asked(url: str, limits: DownloadLimits) -> int:
+def _remote_size(url: str, limits: DownloadLimits) -> int:
     with pool_for(url, limits) as pool:
         for method in ("HEAD", "GET"):
             answer = pool.request(
-                method, url, headers=HEADERS, preload_content=False, redirect=True, retries=redirects()
+                method, url, headers=HEADERS, preload_content=False, redirect=True, retries=redirect_policy()
             )
             answer.close()  # of a GET's body, only what the server has sent already
             if answer.status not in _NOT_ALLOWED:
                 break
     if answer.status != 200:
         raise DownloadError(f"{url} cannot be fetched: HTTP status {answer.status} {answer.reason}.")
-    return length_of(answer) or 0
+    return content_length(answer) or 0

@@ -15,18 +15,18 @@ from pathlib import Path
 from callao.atomic import put_in_place
 from callao.errors import ImageError
 from callao.images import digest as digests
-from callao.images.cache import DEFAULT_WAIT, LockWait, exclusive, staging
+from callao.images.cache import DEFAULT_WAIT, LockWait, exclusive, staging_dir
 from callao.images.convert import to_qcow2, usable_as_is
-from callao.images.formats import Form, form_of
+from callao.images.formats import ImageFormat, detect_format
 from callao.reflink import copy_reflink
 
-STORE = "qcow2"
+STORE_NAME = "qcow2"
 """The folder's name in the cache."""
 
 
-def store(home: Path) -> Path:
+def base_folder(home: Path) -> Path:
     """The folder."""
-    return (home / "_cache" / STORE).resolve()  # an overlay records it, and a home that links it may go
+    return (home / "_cache" / STORE_NAME).resolve()  # an overlay records it, and a home that links it may go
 
 
 def base_at(home: Path, identity: str) -> Path:
@@ -34,7 +34,7 @@ def base_at(home: Path, identity: str) -> Path:
 
     :param identity: a digest, or :func:`identity_of` a local file.
     """
-    return store(home) / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.qcow2"
+    return base_folder(home) / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.qcow2"
 
 
 def identity_of(path: Path) -> str:
@@ -44,8 +44,8 @@ def identity_of(path: Path) -> str:
     return "\n".join([str(path.resolve()), *map(str, seen)])
 
 
-def keep_download(
-    source: Path, digest: str, home: Path, location: str, turn: LockWait = DEFAULT_WAIT
+def base_from_download(
+    source: Path, digest: str, home: Path, location: str, wait: LockWait = DEFAULT_WAIT
 ) -> Path:
     """The base made from a cached download with this digest. As far as it can be, it is the same file under
     a second name, which stays when another file takes the first.
@@ -54,16 +54,18 @@ def keep_download(
     :raises OSError: when there is no room for it.
     """
     target = base_at(home, digest)
-    with exclusive(target, turn):
+    with exclusive(target, wait):
         if not target.exists():
             if usable_as_is(source, location):
-                _link(source, target)
+                _link_or_copy(source, target)
             else:
                 to_qcow2(source, target, location)
     return target
 
 
-def keep_local(source: Path, digest: str, home: Path, location: str, turn: LockWait = DEFAULT_WAIT) -> Path:
+def base_from_file(
+    source: Path, digest: str, home: Path, location: str, wait: LockWait = DEFAULT_WAIT
+) -> Path:
     """The base made from a file that others may change: a copy, which shares blocks where it can.
 
     :param digest: that the file was just seen to have; empty where nobody asked for one.
@@ -73,10 +75,10 @@ def keep_local(source: Path, digest: str, home: Path, location: str, turn: LockW
     """
     identity = identity_of(source)
     target = base_at(home, digest or identity)
-    with exclusive(target, turn):
+    with exclusive(target, wait):
         if target.exists():
             return target
-        with staging(target) as folder:
+        with staging_dir(target) as folder:
             made = folder / target.name
             if usable_as_is(source, location):
                 copy_reflink(source, made)
@@ -89,7 +91,7 @@ def keep_local(source: Path, digest: str, home: Path, location: str, turn: LockW
     return target
 
 
-def keep_before(data: Path, digest: str, home: Path) -> None:
+def keep_replaced_download(data: Path, digest: str, home: Path) -> None:
     """Before another file takes the place of a download: earlier versions made disks on it where it lay.
 
     Nothing happens where it cannot be kept.
@@ -97,11 +99,13 @@ def keep_before(data: Path, digest: str, home: Path) -> None:
     :param digest: as it was noted; empty where it never was.
     """
     with contextlib.suppress(OSError, ImageError):
-        if form_of(data, str(data)) is Form.QCOW2:
-            keep_download(data, digest or digests.of_file(data, digests.DEFAULT), home, str(data))
+        if detect_format(data, str(data)) is ImageFormat.QCOW2:
+            base_from_download(
+                data, digest or digests.file_digest(data, digests.DEFAULT_ALGORITHM), home, str(data)
+            )
 
 
-def pin(base: Path, digest: str, home: Path) -> Path | None:
+def base_of_disk(base: Path, digest: str, home: Path) -> Path | None:
     """The base with the content of a file that a disk was made on where it lay, as earlier versions did.
 
     :param digest: of the content that the disk was made on; empty where nobody knows.
@@ -109,21 +113,21 @@ def pin(base: Path, digest: str, home: Path) -> Path | None:
     :raises OSError: when it cannot be kept.
     """
     if not digest:
-        return keep_local(base, "", home, str(base))
+        return base_from_file(base, "", home, str(base))
     kept = base_at(home, digest)
     if kept.exists():
         return kept
-    if digests.of_file(base, digests.algorithm(digest)) != digest:
+    if digests.file_digest(base, digests.algorithm(digest)) != digest:
         return None
-    return keep_download(base, digest, home, str(base))
+    return base_from_download(base, digest, home, str(base))
 
 
-def _link(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     """A second name, where the file system has them."""
     try:
         os.link(source, target)
     except OSError:
-        with staging(target) as folder:
+        with staging_dir(target) as folder:
             made = folder / target.name
             copy_reflink(source, made)
             put_in_place(made, target)

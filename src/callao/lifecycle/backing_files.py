@@ -11,7 +11,7 @@ from pathlib import Path
 
 from callao.drivers import Driver
 from callao.errors import CallaoError, InstanceError
-from callao.images import base_at, pin
+from callao.images import base_at, base_of_disk
 from callao.instances import InstancePaths, Record
 
 _IMMUTABLE_FOLDERS = ("qcow2", "warm")
@@ -59,7 +59,7 @@ def _immutable(base: Path, name: str, record: Record, home: Path) -> Path:
     if _is_warm(base):  # of another home, where nothing is changed either
         return base
     try:
-        kept = pin(base, record.image_digest, home)
+        kept = base_of_disk(base, record.image_digest, home)
     except (OSError, CallaoError) as error:
         message = f"instance {name!r}: {base}, which backs its disk, cannot be kept: {error}"
         raise InstanceError(message) from error

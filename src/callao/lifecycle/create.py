@@ -10,7 +10,7 @@ from pathlib import Path
 import callao
 from callao.drivers import driver_for
 from callao.events import Event, EventState, Reporter, Stage
-from callao.images import Fetched
+from callao.images import FetchedImage
 from callao.instances import Desired, Record
 from callao.lifecycle.disk import make_disk
 from callao.lifecycle.fetch_image import DEFAULT_TIMEOUT, fetch_image
@@ -27,7 +27,7 @@ class DiskSource:
     :class:`callao.instances.Record`'s.
     """
 
-    image: Fetched | None = None
+    image: FetchedImage | None = None
     files: tuple[Path, ...] = ()
     mac_address: str = ""
     reclaims: bool = True
@@ -52,7 +52,7 @@ def create(
     """
     config = wanted.config
 
-    def had() -> Fetched:
+    def had() -> FetchedImage:
         return begin.image or fetch_image(config, home=home, access=access, report=report, timeout=timeout)
 
     image = had()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from callao.config import Config
 from callao.drivers import Driver
 from callao.errors import ImageError
-from callao.images import Fetched
+from callao.images import FetchedImage
 from callao.images.cache import exclusive
 from callao.instances import InstancePaths
 
@@ -16,7 +16,9 @@ _TRIES = 5
 """For an image that a prune removes between its fetch and the disk."""
 
 
-def make_disk(paths: InstancePaths, config: Config, driver: Driver, image: Callable[[], Fetched]) -> Fetched:
+def make_disk(
+    paths: InstancePaths, config: Config, driver: Driver, image: Callable[[], FetchedImage]
+) -> FetchedImage:
     """Make the disk in a folder that is on its way to be an instance.
 
     Under the lock of its base, as a prune removes one: from then on whoever looks sees who stands on it.

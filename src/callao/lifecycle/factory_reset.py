@@ -14,7 +14,7 @@ from callao.atomic import put_in_place
 from callao.drivers import driver_for
 from callao.errors import CallaoError, InstanceError, InstanceProtected
 from callao.events import Event, EventState, Reporter, Stage
-from callao.images import Fetched
+from callao.images import FetchedImage
 from callao.instances import Instance, InstancePaths
 from callao.instances.broken import require_config
 from callao.instances.lock import instance_lock
@@ -49,7 +49,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
             hint=f"Reset it with 'limactl factory-reset {instance.name}'.",
         )
 
-    def image() -> Fetched:
+    def image() -> FetchedImage:
         return fetch_image(config, home=home, access=access, report=report)
 
     image()

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from callao.config import Config
 from callao.events import Reporter
-from callao.images import DownloadLimits, Fetched, ensure_image
+from callao.images import DownloadLimits, FetchedImage, ensure_image
 from callao.offline import NetworkAccess
 
-DEFAULT_TIMEOUT = DownloadLimits().others
+DEFAULT_TIMEOUT = DownloadLimits().lock_timeout
 """Seconds that another run may keep us from an image, where nobody said how long."""
 
 
 def fetch_image(
     config: Config, *, home: Path, access: NetworkAccess, report: Reporter, timeout: float = DEFAULT_TIMEOUT
-) -> Fetched:
+) -> FetchedImage:
     """The first of its images that is available, for its architecture.
 
     :param timeout: seconds that another run may keep us from it.
@@ -28,5 +28,5 @@ def fetch_image(
         home=home,
         report=report,
         access=access,
-        limits=DownloadLimits(others=timeout),
+        limits=DownloadLimits(lock_timeout=timeout),
     )

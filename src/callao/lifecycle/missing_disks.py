@@ -12,7 +12,7 @@ from pathlib import Path
 
 from callao.disks import names
 from callao.disks.change import create, size_of
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 from callao.instances import Target
 from callao.lifecycle.request import Outcome, Request
 
@@ -54,7 +54,7 @@ def missing_disks(request: Request, sizes: Mapping[str, int], home: Path) -> dic
 def create_disks(sizes: Mapping[str, int], home: Path) -> None:
     """:raises DiskError: when one cannot be made."""
     for name, size in sizes.items():
-        create(name, home, size=size, form=Form.QCOW2)
+        create(name, home, size=size, form=ImageFormat.QCOW2)
 
 
 def with_created_disks(outcome: Outcome, made: Mapping[str, int]) -> Outcome:

@@ -21,7 +21,7 @@ from callao.snapshots.cache import trim, warm_entries
 
 
 def prune_cache(
-    home: Path, host: Host, *, keep_referred: bool, report: Reporter = silent, check: bool = False
+    home: Path, host: Host, *, keep_referenced: bool, report: Reporter = silent, check: bool = False
 ) -> Pruned:
     """Remove what no instance's disk is made on: warm machines, and then images.
 
@@ -30,32 +30,34 @@ def prune_cache(
 
     An image under a warm machine that stays does so, too. What killed runs have left goes.
 
-    :param keep_referred: keep the images that an instance's lima.yaml names, too.
+    :param keep_referenced: keep the images that an instance's lima.yaml names, too.
     :param check: remove nothing, and tell what would be.
     """
     abandoned = remove_abandoned(home, host, check=check)
-    closed = [name for name in instance_names(home) if not _is_readable(home / name)]
-    if closed:
-        message = f"prune: {', '.join(closed)}: cannot be read: images stay, for they may be needed there."
+    unreadable = [name for name in instance_names(home) if not _is_readable(home / name)]
+    if unreadable:
+        message = (
+            f"prune: {', '.join(unreadable)}: cannot be read: images stay, for they may be needed there."
+        )
         report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
         return abandoned
     warm = trim(home, 0, lambda: files_in_use(home), check=check)
 
-    gone = {*abandoned.paths, *warm.paths}  # in check mode they are there still
+    removed = {*abandoned.paths, *warm.paths}  # in check mode they are there still
 
     def used() -> list[Path]:
         found = files_in_use(home)
         for entry in warm_entries(home):
             for folder in (entry.folder, entry.staging):
-                if folder not in gone:
+                if folder not in removed:
                     found += _bases(InstancePaths(folder))
         return found
 
-    referred: list[str] = []
-    if keep_referred:
+    referenced: list[str] = []
+    if keep_referenced:
         for instance in all_instances(home, host):
-            referred += _locations(instance.config) if instance.config is not None else []
-    images = prune(home, used=used, referred=referred, check=check)
+            referenced += _locations(instance.config) if instance.config is not None else []
+    images = prune(home, used=used, referenced=referenced, check=check)
     parts = (abandoned, warm, images)
     return Pruned(tuple(path for part in parts for path in part.paths), sum(part.size for part in parts))
 

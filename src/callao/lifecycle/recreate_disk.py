@@ -10,7 +10,7 @@ import msgspec
 
 from callao.drivers import Driver
 from callao.events import Event, EventState, Reporter, Stage
-from callao.images import Fetched
+from callao.images import FetchedImage
 from callao.instances import Instance
 from callao.instances.broken import require_config
 from callao.instances.records import write_json
@@ -33,7 +33,7 @@ def recreate_disk(
         paths.disk.symlink_to(older.name)
         return instance
 
-    def image() -> Fetched:
+    def image() -> FetchedImage:
         return fetch_image(config, home=home, access=access, report=report)
 
     message = f"{instance.name}: no disk, as after limactl factory-reset: it is made from the image."

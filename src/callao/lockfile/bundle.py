@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from callao.atomic import replacing
 from callao.errors import LockError
 from callao.events import Event, EventState, Reporter, Stage, silent
-from callao.images import CachedFile, adopt
+from callao.images import CachedFile, import_file
 from callao.images.cache import CacheEntry, cache_entry
 from callao.lockfile.model import Lock
 from callao.lockfile.remote_files import RemoteFile, fetch_all, required_files
@@ -87,7 +87,7 @@ def _unpacked(
     texts = dict(_texts(wanted.location, wanted.digest))
     if path.name == "data":
         report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=f"unpacking {wanted.location}"))
-        adopt(wanted.location, content, wanted.digest, home)
+        import_file(wanted.location, content, wanted.digest, home)
     elif path.name not in texts or content.read(len(texts[path.name]) + 1) != texts[path.name].encode():
         raise LockError(f"{tar}: {member.name!r} does not match {wanted.location}.")
 

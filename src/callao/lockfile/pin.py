@@ -12,8 +12,8 @@ import msgspec
 from callao.config import Image
 from callao.errors import DigestMismatch, DownloadError, LockError
 from callao.events import Event, EventState, Reporter, Stage
+from callao.images import cached_file, fetch, fetch_latest
 from callao.images import digest as digests
-from callao.images import fetch, lookup, newest
 from callao.images.size import size_of
 from callao.lockfile.model import ANY_ARCH, LockedFile, LockedImage, LockedKernel
 from callao.offline import NetworkAccess
@@ -88,17 +88,19 @@ def _file(
     location: str, digest: str | None, home: Path, access: NetworkAccess, report: Reporter
 ) -> LockedFile:
     """Uses the template's digest if there is one, because it is verified when the file is fetched."""
-    there = lookup(location, digest, home)
+    there = cached_file(location, digest, home)
     local = "://" not in location or location.startswith("file://")
     if local or access is NetworkAccess.OFFLINE:
         file = fetch(location, digest=digest, home=home, report=report, access=access)
         return LockedFile(
-            location=location, digest=digest or digests.of_file(file.path, digests.DEFAULT), size=file.size
+            location=location,
+            digest=digest or digests.file_digest(file.path, digests.DEFAULT_ALGORITHM),
+            size=file.size,
         )
     if digest:
         size = there.size if there else size_of(location)
         return LockedFile(location=location, digest=digest, size=size)
     message = f"{location} has no digest in its template: fetching it, to know it"
     report(Event(stage=Stage.IMAGE, state=EventState.PROGRESS, message=message))
-    file = newest(location, home=home, report=report)
+    file = fetch_latest(location, home=home, report=report)
     return LockedFile(location=location, digest=file.digest, size=file.size)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from callao.disks import inspect
 from callao.disks.change import listed_by
 from callao.errors import SnapshotError
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 from callao.instances import InstancePaths
 
 
@@ -22,7 +22,7 @@ def refuse_unkept(paths: InstancePaths, disks: Iterable[str]) -> None:
     home = paths.dir.parent
     for name in disks:
         disk = inspect(name, home)
-        if disk.format is not Form.QCOW2:
+        if disk.format is not ImageFormat.QCOW2:
             raise SnapshotError(
                 f"instance {paths.name!r} cannot be saved: its disk {name!r} is {disk.format}, and only "
                 "qcow2 can be kept.",

@@ -105,13 +105,17 @@ class Reader:
         """Fetch a URL: from the cache if there is a digest, else from the server, whose text may have
         changed.
         """
-        from callao.images import DownloadLimits, fetch, newest  # an import that local templates do not need
+        from callao.images import (
+            DownloadLimits,
+            fetch,
+            fetch_latest,
+        )  # an import that local templates do not need
 
-        home, report, limits = self.home, self.report, DownloadLimits(most=_MAX_BYTES)
+        home, report, limits = self.home, self.report, DownloadLimits(max_bytes=_MAX_BYTES)
         if digest or self.access is NetworkAccess.OFFLINE:
             access = self.access
             return fetch(url, digest=digest, home=home, report=report, access=access, limits=limits).path
-        return newest(url, home=home, report=report, limits=limits).path
+        return fetch_latest(url, home=home, report=report, limits=limits).path
 
 
 def _algorithm(digest: str | None) -> str:

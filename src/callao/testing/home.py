@@ -24,7 +24,7 @@ from callao.testing.guest import Guest
 
 _PREFIX = "callao-"
 _OWNER = "owner.json"
-_PATIENCE = 300.0
+_LOCK_TIMEOUT = 300.0
 """Seconds to wait for another run that removes the same home: its machines are stopped first."""
 
 
@@ -37,7 +37,7 @@ class TestHome:
     path: Path
     host: Host = field(default_factory=Host.detect)
 
-    def bring(
+    def start_guest(
         self,
         name: str,
         template: str,
@@ -72,18 +72,18 @@ def test_home(cache: Path) -> Iterator[TestHome]:
     :param cache: the LIMA_HOME whose ssh key and warm machines are used.
     """
     temporary = Path(tempfile.gettempdir())
-    sweep(temporary)
+    remove_abandoned_homes(temporary)
     home = TestHome(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=temporary)))
     try:
         claim(home.path)
         link_cache(home.path, cache)
         yield home
     finally:
-        _emptied(home)
+        _remove_home(home)
 
 
 def claim(home: Path) -> None:
-    """Note that a home is this process's, so that :func:`sweep` removes it once the process is gone."""
+    """Record this process as the owner; :func:`remove_abandoned_homes` removes the home once it is gone."""
     write_json(home / _OWNER, identify(os.getpid()))
 
 
@@ -95,7 +95,7 @@ def link_cache(home: Path, cache: Path) -> None:
         (home / shared).symlink_to(cache / shared)
 
 
-def sweep(temporary: Path) -> None:
+def remove_abandoned_homes(temporary: Path) -> None:
     """Remove the homes whose run is gone; others are left alone, whatever they look like.
 
     Runs that begin at the same time, as xdist's workers do, take turns at each home.
@@ -103,20 +103,20 @@ def sweep(temporary: Path) -> None:
     :raises CallaoError: when something of one cannot be removed, or another run takes too long with it.
     """
     for folder in temporary.glob(f"{_PREFIX}*"):
-        if not _abandoned(folder):
+        if not _is_abandoned(folder):
             continue
-        with _turn(folder):
-            if _abandoned(folder):  # and not removed meanwhile by the run that was waited for
-                _emptied(TestHome(folder))
+        with _removal_lock(folder):
+            if _is_abandoned(folder):  # and not removed meanwhile by the run that was waited for
+                _remove_home(TestHome(folder))
 
 
-def _abandoned(folder: Path) -> bool:
+def _is_abandoned(folder: Path) -> bool:
     owner = read_json(folder / _OWNER, ProcessIdentity)
     return owner is not None and not alive(owner)
 
 
 @contextmanager
-def _turn(folder: Path) -> Iterator[None]:
+def _removal_lock(folder: Path) -> Iterator[None]:
     """The lock on a home that is removed.
 
     It lies beside the home and goes after it: one that went with it could be made anew, and held, while the
@@ -127,17 +127,17 @@ def _turn(folder: Path) -> Iterator[None]:
     def busy(who: str) -> InstanceBusy:
         return InstanceBusy(
             f"{folder}, which an earlier run of tests has left, is being removed by another run, {who};"
-            f" waited {_PATIENCE:.0f} s for it.",
+            f" waited {_LOCK_TIMEOUT:.0f} s for it.",
             hint="Wait for that run to end, or remove the folder yourself.",
         )
 
-    with exclusive(lock, _PATIENCE, busy):
+    with exclusive(lock, _LOCK_TIMEOUT, busy):
         yield
         if not folder.exists():
             lock.unlink(missing_ok=True)
 
 
-def _emptied(home: TestHome) -> None:
+def _remove_home(home: TestHome) -> None:
     for name in instance_names(home.path):
         home.remove(name)
     remove_abandoned(home.path, home.host)

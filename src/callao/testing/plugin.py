@@ -51,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class GuestSpec:
     """The template and configuration of a test's mark, or the session's default."""
 
     template: str
@@ -72,15 +72,15 @@ class Pool:
     shared: dict[str, Guest] = field(default_factory=dict)
     made: int = 0
 
-    def share(self, wanted: Wanted) -> Guest:
+    def share(self, wanted: GuestSpec) -> Guest:
         if wanted.key not in self.shared:
             self.shared[wanted.key] = self.make(wanted, "guest")
         return self.shared[wanted.key]
 
-    def make(self, wanted: Wanted, kind: str) -> Guest:
+    def make(self, wanted: GuestSpec, kind: str) -> Guest:
         self.made += 1
         name = f"{kind}-{self.made}"
-        return self.home.bring(name, wanted.template, wanted.config, timeout=self.timeout)
+        return self.home.start_guest(name, wanted.template, wanted.config, timeout=self.timeout)
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +114,7 @@ def callao_driver(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def wanted_guest(request: pytest.FixtureRequest, callao_template: str, callao_driver: str) -> Wanted:
+def wanted_guest(request: pytest.FixtureRequest, callao_template: str, callao_driver: str) -> GuestSpec:
     """From the test's mark, with a skip that says what this machine lacks for it."""
     mark = request.node.get_closest_marker("guest")
     named = dict(mark.kwargs) if mark is not None else {}
@@ -125,21 +125,21 @@ def wanted_guest(request: pytest.FixtureRequest, callao_template: str, callao_dr
         allowed = "template, driver, config"
         raise pytest.UsageError(f"@pytest.mark.guest: {', '.join(named)}: unknown (allowed: {allowed}).")
     if driver:
-        lacking = _lacking(driver)
+        lacking = _missing_for(driver)
         if lacking:
             pytest.skip(lacking)
         config["vmType"] = driver
-    return Wanted(template, config)
+    return GuestSpec(template, config)
 
 
 @pytest.fixture
-def guest(callao_pool: Pool, wanted_guest: Wanted) -> Guest:
+def guest(callao_pool: Pool, wanted_guest: GuestSpec) -> Guest:
     """One that the session shares with every test that asks for the same: look, but leave it as it was."""
     return callao_pool.share(wanted_guest)
 
 
 @pytest.fixture
-def fresh_guest(callao_pool: Pool, wanted_guest: Wanted) -> Iterator[Guest]:
+def fresh_guest(callao_pool: Pool, wanted_guest: GuestSpec) -> Iterator[Guest]:
     """One of the test's own, gone after it."""
     made = callao_pool.make(wanted_guest, "fresh")
     yield made
@@ -153,7 +153,7 @@ def guest_host(guest: Guest) -> Any:
     return guest.testinfra()
 
 
-def _lacking(driver: str) -> str:
+def _missing_for(driver: str) -> str:
     """Why no test can run with ``driver`` here; empty when nothing is known to be missing."""
     from callao.config import effective
     from callao.drivers import driver_for, known

@@ -17,7 +17,7 @@ from callao.disks.change import create, resize
 from callao.disks.ownership import owner_of
 from callao.errors import CallaoError
 from callao.events import silent
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 from callao.instances import inspect as inspect_instance
 from callao.instances.process_identity import wait_gone
 from callao.lifecycle.snapshots import operations
@@ -62,8 +62,8 @@ class Boxes:
 def boxes() -> Iterator[Boxes]:
     with temporary_home(build_golden()) as home:
         for name in ("data", "pages", LONG):
-            create(name, home.path, size=64 * 2**20, form=Form.QCOW2)
-        create("raw", home.path, size=64 * 2**20, form=Form.RAW)
+            create(name, home.path, size=64 * 2**20, form=ImageFormat.QCOW2)
+        create("raw", home.path, size=64 * 2**20, form=ImageFormat.RAW)
         boxes = Boxes(home)
         boxes.ensure("one", "data", SWAP)
         yield boxes
@@ -91,7 +91,7 @@ def test_disks_come_and_go_without_a_restart(boxes: Boxes) -> None:
     boxes.ensure("one", "data", SWAP, LONG, "raw")
     assert boxes.file_system("one", LONG)[0].startswith("lima-a-name")
     assert boxes.file_system("one", "raw") == ["lima-raw", "ext4"]
-    assert inspect("raw", boxes.home.path).format is Form.RAW
+    assert inspect("raw", boxes.home.path).format is ImageFormat.RAW
     boxes.run("one", "sudo setsid sh -c 'cd /mnt/lima-data && exec sleep 600' >/dev/null 2>&1 & sleep 0.5")
     with pytest.raises(CallaoError, match=r"data cannot be detached: in the guest: .*busy"):
         boxes.ensure("one", SWAP, LONG)
@@ -138,7 +138,7 @@ def test_what_a_killed_agent_left_half_made_is_made_whole_and_grown_at_the_next_
         '[ ! -e /run/slow ] || sleep 600\\nexec /sbin/mkfs.real -t ext4 \\"\\$@\\"\\n" >/sbin/mkfs.ext4;'
         " chmod 755 /sbin/mkfs.ext4; touch /run/slow; sync'",
     )
-    create("late", boxes.home.path, size=64 * 2**20, form=Form.QCOW2)
+    create("late", boxes.home.path, size=64 * 2**20, form=ImageFormat.QCOW2)
 
     def attach() -> None:
         with pytest.raises(CallaoError):

@@ -14,7 +14,7 @@ from support.home import Home, build_golden, build_stock, temporary_home
 from callao.disks.change import create
 from callao.events import Event
 from callao.hostagent.api.client import call
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 from callao.lifecycle.mounts import MountOutcome, MountRequest, ensure_mount
 
 NASTY = "a 'b\", ü\n$HOME"
@@ -91,7 +91,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
             "mounts": mounts,
         }
         if stock:  # devices are there before provision scripts run
-            create("quick", home.path, size=512 * 2**20, form=Form.QCOW2)
+            create("quick", home.path, size=512 * 2**20, form=ImageFormat.QCOW2)
             extra["additionalDisks"] = [{"name": "quick", "fsType": "xfs", "fsArgs": ["-m", "crc=1"]}]
             order = "echo {} >>/var/order\n"
             scripts = {

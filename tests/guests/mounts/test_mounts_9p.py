@@ -13,7 +13,7 @@ from mounts.suite import ColdSuite, HotSuite, InotifySuite
 from callao.disks.change import create
 from callao.errors import CallaoError
 from callao.events import EventState, Stage
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 MOUNT_TYPE = "9p"
 pytestmark = pytest.mark.guest
@@ -64,7 +64,7 @@ class TestDisks:
         )
 
     def test_each_has_the_file_system_that_is_asked_for(self, box: Box) -> None:
-        create("b-tree", box.home.path, size=512 * 2**20, form=Form.QCOW2)
+        create("b-tree", box.home.path, size=512 * 2**20, form=ImageFormat.QCOW2)
         self.has(box, {"name": "b-tree", "fsType": "btrfs"})
         mounted = box.run("findmnt -n -o FSTYPE /mnt/lima-quick; findmnt -n -o FSTYPE /mnt/lima-b-tree")
         assert mounted.split() == ["xfs", "btrfs"]
@@ -73,7 +73,7 @@ class TestDisks:
     def test_two_become_a_volume_group_that_is_never_formatted(self, box: Box) -> None:
         """Nor in another order, with a wish to format them: they hold something."""
         for disk in self.PARTS:
-            create(disk["name"], box.home.path, size=64 * 2**20, form=Form.QCOW2)
+            create(disk["name"], box.home.path, size=64 * 2**20, form=ImageFormat.QCOW2)
         self.has(box, *self.PARTS)
         devices = "/dev/disk/by-id/virtio-lima-first /dev/disk/by-id/virtio-lima-second"
         box.run(f"udevadm settle; vgcreate -q pool {devices} && lvcreate -q -y -l 100%FREE -n all pool")

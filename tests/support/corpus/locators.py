@@ -79,7 +79,7 @@ def _world(case: dict[str, Any], folder: Path, here: Path) -> Iterator[None]:
     try:
         with (
             mock.patch("callao.images.fetch", fetched),
-            mock.patch("callao.images.newest", fetched),
+            mock.patch("callao.images.fetch_latest", fetched),
             mock.patch.dict(os.environ, {"HOME": str(folder)}),
         ):
             yield

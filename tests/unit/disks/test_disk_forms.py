@@ -12,7 +12,7 @@ from callao.disks import DiskPaths, attachable, inspect
 from callao.disks.change import create, import_file
 from callao.drivers.qemu import layers
 from callao.errors import DiskError
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 MIB = 2**20
 
@@ -45,24 +45,24 @@ def forged(path: Path) -> None:
 def test_a_raw_disk_stays_one_whatever_its_guest_writes(tmp_path: Path, how: str) -> None:
     paths = DiskPaths.of("data", tmp_path)
     if how == "created":
-        create("data", tmp_path, size=MIB, form=Form.RAW)
+        create("data", tmp_path, size=MIB, form=ImageFormat.RAW)
     elif how == "imported":
         (tmp_path / "raw.img").write_bytes(b"\xaa" * MIB)
         import_file("data", tmp_path, tmp_path / "raw.img")
     else:
         paths.dir.mkdir(parents=True)
         paths.image.write_bytes(b"\0" * MIB)
-        assert attachable("data", tmp_path).format is Form.RAW  # from then on it is known
+        assert attachable("data", tmp_path).format is ImageFormat.RAW  # from then on it is known
     forged(paths.image)
-    assert (inspect("data", tmp_path).format, inspect("data", tmp_path).size) == (Form.RAW, MIB)
-    assert attachable("data", tmp_path).format is Form.RAW
+    assert (inspect("data", tmp_path).format, inspect("data", tmp_path).size) == (ImageFormat.RAW, MIB)
+    assert attachable("data", tmp_path).format is ImageFormat.RAW
 
 
 def test_a_qcow2_that_refers_to_other_files_is_given_to_no_guest(tmp_path: Path) -> None:
-    create("data", tmp_path, size=MIB, form=Form.QCOW2)
+    create("data", tmp_path, size=MIB, form=ImageFormat.QCOW2)
     image = DiskPaths.of("data", tmp_path).image
     layers.leave_all([image])
-    assert attachable("data", tmp_path).format is Form.QCOW2
+    assert attachable("data", tmp_path).format is ImageFormat.QCOW2
     forged(image)
     with pytest.raises(DiskError, match="refers to '/etc/shadow'"):
         attachable("data", tmp_path)

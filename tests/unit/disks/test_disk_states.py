@@ -11,7 +11,7 @@ import pytest
 from callao.disks.change import create
 from callao.disks.ensure import DiskRequest, ensure_disk
 from callao.errors import CallaoError
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 MIB = 2**20
 
@@ -20,7 +20,7 @@ MIB = 2**20
 def home(tmp_path: Path) -> Path:
     """With the disks "data", which is free, and "locked", whose instance is gone."""
     for name in ("data", "locked"):
-        create(name, tmp_path, size=MIB, form=Form.QCOW2)
+        create(name, tmp_path, size=MIB, form=ImageFormat.QCOW2)
     (tmp_path / "_disks/locked/in_use_by").symlink_to("/nowhere/web")
     return tmp_path
 

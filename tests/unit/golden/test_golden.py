@@ -17,10 +17,10 @@ from callao import golden
 from callao.errors import ImageError
 from callao.golden import Recipe, find, recipe
 from callao.golden.build import mmdebstrap_argv
-from callao.golden.customise import customisation
-from callao.golden.disk import embedded_boot, embedded_core, sfdisk_script
+from callao.golden.disk import boot_sector, core_image, sfdisk_script
+from callao.golden.hooks import customize_hook
 from callao.golden.host import missing_packages, refuse_unfit
-from callao.golden.recipe import Kernel, all_packages, key
+from callao.golden.recipe import Kernel, all_packages, recipe_key
 
 BASE = Recipe("12", "x86_64")
 
@@ -37,8 +37,8 @@ BASE = Recipe("12", "x86_64")
     ],
 )
 def test_every_input_changes_the_key(changed: Recipe) -> None:
-    assert key(changed) != key(BASE)
-    assert key(BASE) == key(Recipe("12", "x86_64"))
+    assert recipe_key(changed) != recipe_key(BASE)
+    assert recipe_key(BASE) == recipe_key(Recipe("12", "x86_64"))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_one_first_boot_system_is_installed() -> None:
     with_it = replace(BASE, cloud_init=True)
     assert {"cloud-init", "netplan.io"} <= set(all_packages(with_it))
     assert not {"cloud-init", "netplan.io", "ifupdown"} & set(all_packages(BASE))
-    assert "callao" not in customisation(cloud_init=True)
+    assert "callao" not in customize_hook(cloud_init=True)
 
 
 def test_the_hook_installs_our_first_boot_system_as_it_is(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_hook_installs_our_first_boot_system_as_it_is(tmp_path: Path) -> Non
     (stub / "chroot").write_text("#!/bin/sh\n")
     (stub / "chroot").chmod(0o755)
     environment = {"PATH": f"{stub}:{os.environ['PATH']}"}
-    argv = ["sh", "-c", customisation(cloud_init=False), "sh", str(tmp_path)]
+    argv = ["sh", "-c", customize_hook(cloud_init=False), "sh", str(tmp_path)]
     subprocess.run(argv, env=environment, check=True)
     source = Path(golden.__file__).parent / "first_boot" / "start.sh"
     installed = tmp_path / "usr/lib/callao/first-boot"
@@ -137,7 +137,7 @@ def test_sfdisk_takes_the_layout_and_the_root_is_last(arch: str, tmp_path: Path)
 
 def test_the_boot_sector_keeps_the_partition_table_and_points_at_the_core() -> None:
     table = bytes(range(256)) * 2
-    sector = embedded_boot(b"\xaa" * 512, table, 2048)
+    sector = boot_sector(b"\xaa" * 512, table, 2048)
     assert len(sector) == 512
     assert struct.unpack_from("<Q", sector, 0x5C) == (2048,)
     assert sector[0x1B8:] == table[0x1B8:]
@@ -145,7 +145,7 @@ def test_the_boot_sector_keeps_the_partition_table_and_points_at_the_core() -> N
 
 
 def test_the_core_knows_where_its_rest_is_and_how_long() -> None:
-    core = embedded_core(b"\xbb" * 5000, 2048)
+    core = core_image(b"\xbb" * 5000, 2048)
     assert len(core) == 5120
     assert struct.unpack_from("<QHH", core, 0x1F4) == (2049, 9, 0x820)
     assert core[0x200:5000] == b"\xbb" * (5000 - 0x200)

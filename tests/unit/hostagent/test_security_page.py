@@ -200,9 +200,9 @@ KIB, MIB = 1 << 10, 1 << 20
             "what a Go template comes to",
             [f"{budget.MAX_CHARACTERS // MIB} MiB", f"{budget._MAX_STEPS} steps"],
         ),
-        ("a server's `Retry-After`", [f"{download._LONGEST_WAIT:.0f} s"]),
+        ("a server's `Retry-After`", [f"{download._MAX_RETRY_AFTER:.0f} s"]),
         ("a lock file in a tar", [f"{bundle._MAX_LOCK_BYTES // MIB} MiB"]),
-        ("what a compressed image unpacks to", [decompress._DEFAULT_LARGEST.replace("GiB", " GiB")]),
+        ("what a compressed image unpacks to", [decompress._DEFAULT_MAX_SIZE.replace("GiB", " GiB")]),
         ("memory for an xz archive", [f"{decompress._XZ_MEMORY // MIB} MiB"]),
     ],
 )

@@ -21,7 +21,7 @@ from images.conftest import Server, killed_after, left_in, sha256
 
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, EventState, silent
-from callao.images import DownloadLimits, adopt, fetch, forget, lookup
+from callao.images import DownloadLimits, cached_file, fetch, import_file, remove_cached
 from callao.images.cache import cache_entry, exclusive
 from callao.images.size import size_of
 from callao.offline import NetworkAccess
@@ -44,7 +44,7 @@ def test_a_file_is_fetched_once(server: Server, tmp_path: Path) -> None:
     assert get(url, tmp_path, sha256(BODY)) == BODY
     assert get(url, tmp_path, sha256(BODY)) == BODY
     assert len(server.requests) == 1
-    found = lookup(url, sha256(BODY), tmp_path)
+    found = cached_file(url, sha256(BODY), tmp_path)
     assert found is not None
     assert found.size == len(BODY)
 
@@ -127,7 +127,7 @@ def test_a_server_that_promises_too_much_is_found_out(server: Server, tmp_path: 
     url = server.serve("/a.img", BODY, length_lie=1000, ranges=False)
     with pytest.raises(DownloadError, match=r"a\.img cannot be fetched: .*"):
         get(url, tmp_path)
-    assert lookup(url, None, tmp_path) is None
+    assert cached_file(url, None, tmp_path) is None
 
 
 def test_a_server_that_promises_too_little_is_found_out_by_the_digest(
@@ -188,7 +188,11 @@ def test_a_run_that_keeps_others_waiting_is_named_and_not_waited_for_longer_than
         try:
             with pytest.raises(ImageError, match=rf"{who}; waited 1 s"):
                 fetch(
-                    url, digest=None, home=tmp_path, report=events.append, limits=DownloadLimits(others=0.7)
+                    url,
+                    digest=None,
+                    home=tmp_path,
+                    report=events.append,
+                    limits=DownloadLimits(lock_timeout=0.7),
                 )
         finally:
             holder.kill()
@@ -260,7 +264,7 @@ def test_a_run_that_is_killed_leaves_no_digest_beside_other_data(
 
     def run() -> object:
         return (
-            adopt(url, io.BytesIO(BODY), sha256(BODY), tmp_path)
+            import_file(url, io.BytesIO(BODY), sha256(BODY), tmp_path)
             if adopted
             else get(url, tmp_path, sha256(BODY))
         )
@@ -278,7 +282,7 @@ def test_a_file_that_is_larger_than_may_be_is_not_fetched_to_its_end(
 ) -> None:
     url = server.serve("/a.img", BODY, **manners)
     with pytest.raises(DownloadError, match="is larger than 64KiB"):
-        fetch(url, digest=None, home=tmp_path, report=silent, limits=DownloadLimits(most=1 << 16))
+        fetch(url, digest=None, home=tmp_path, report=silent, limits=DownloadLimits(max_bytes=1 << 16))
     assert [name for name in left_in(tmp_path) if "part" in name and "part." not in name] == []
     assert len(server.requests) == 1
     assert get(url, tmp_path, sha256(BODY)) == BODY
@@ -288,9 +292,9 @@ def test_what_another_run_is_at_is_not_forgotten(server: Server, tmp_path: Path)
     url = server.serve("/a.img", BODY)
     get(url, tmp_path)
     with exclusive(cache_entry(tmp_path, url).dir):
-        forget(url, tmp_path)
+        remove_cached(url, tmp_path)
         assert cache_entry(tmp_path, url).data.exists()
-    forget(url, tmp_path)
+    remove_cached(url, tmp_path)
     assert not cache_entry(tmp_path, url).dir.exists()
 
 
@@ -312,7 +316,7 @@ def test_a_refusal_is_told_with_its_status(server: Server, tmp_path: Path, statu
     url = server.serve("/a.img", b"no", status=status)
     with pytest.raises(DownloadError, match=words):
         get(url, tmp_path)
-    assert lookup(url, None, tmp_path) is None
+    assert cached_file(url, None, tmp_path) is None
 
 
 def test_nobody_listening_is_told_in_a_line(tmp_path: Path) -> None:

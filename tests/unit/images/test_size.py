@@ -10,7 +10,7 @@ import pytest
 from images.conftest import Server, sha256
 
 from callao.errors import DigestMismatch, DownloadError, ImageError
-from callao.images import adopt, lookup
+from callao.images import cached_file, import_file
 from callao.images.size import size_of
 
 
@@ -44,14 +44,14 @@ def test_what_is_not_there_is_told(server: Server) -> None:
 
 def test_what_came_another_way_is_kept_as_a_download_would_be(tmp_path: Path) -> None:
     url = "https://example.com/disk"
-    path = adopt(url, io.BytesIO(b"disk"), sha256(b"disk"), tmp_path)
-    found = lookup(url, sha256(b"disk"), tmp_path)
+    path = import_file(url, io.BytesIO(b"disk"), sha256(b"disk"), tmp_path)
+    found = cached_file(url, sha256(b"disk"), tmp_path)
     assert found is not None
     assert found.path == path
     with pytest.raises(DigestMismatch):
-        adopt(url, io.BytesIO(b"other"), sha256(b"wanted"), tmp_path)
+        import_file(url, io.BytesIO(b"other"), sha256(b"wanted"), tmp_path)
     assert path.read_bytes() == b"disk"
     (tmp_path / "_cache").rename(tmp_path / "moved")
     (tmp_path / "_cache").write_text("in the way")
     with pytest.raises(ImageError, match="cannot be kept"):
-        adopt(url, io.BytesIO(b"disk"), sha256(b"disk"), tmp_path)
+        import_file(url, io.BytesIO(b"disk"), sha256(b"disk"), tmp_path)

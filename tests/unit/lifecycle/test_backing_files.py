@@ -20,7 +20,7 @@ from callao.drivers.qemu.disk import backing_name
 from callao.errors import ConfigError, DigestMismatch, InstanceError
 from callao.events import silent
 from callao.host import Host
-from callao.images import Fetched, ensure_image
+from callao.images import FetchedImage, ensure_image
 from callao.images.cache import cache_entry
 from callao.images.store import base_at, identity_of
 from callao.instances import InstancePaths, Record, inspect
@@ -81,7 +81,7 @@ class Ground:
         return raw.read_bytes()[100]
 
     def prune(self) -> None:
-        prune_cache(self.home, HOST, keep_referred=False)
+        prune_cache(self.home, HOST, keep_referenced=False)
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_an_image_pruned_while_an_instance_is_made_on_it_is_had_again(ground: Gr
     (ground.home / "web" / "disk").unlink()
     calls = []
 
-    def image() -> Fetched:
+    def image() -> FetchedImage:
         had = ensure_image(
             config.images, config.arch.value, home=ground.home, report=silent, access=NetworkAccess.ONLINE
         )
@@ -339,7 +339,7 @@ def test_a_prune_leaves_the_bases_of_another_home(ground: Ground, linked: str) -
     guest = ground.folder / "guest"
     (guest / linked).parent.mkdir(parents=True)
     (guest / linked).symlink_to(ground.home / linked)
-    prune_cache(guest, HOST, keep_referred=False)
+    prune_cache(guest, HOST, keep_referenced=False)
     assert ground.byte("web") == 1
 
 

@@ -148,7 +148,7 @@ def test_foreign_folders_are_no_instances(home: Path) -> None:
     (home / "lost+found").mkdir(mode=0o700)
     (home / "web.yaml").touch()
     assert instance_names(home) == ["web"]
-    prune_cache(home, HOST, keep_referred=True)
+    prune_cache(home, HOST, keep_referenced=True)
     assert orphans(home, HOST) == []
 
 
@@ -161,7 +161,7 @@ def test_an_instance_of_another_user_is_listed_and_stops_nothing(home: Path) -> 
     events: list[Event] = []
     with as_nobody():
         found = {each.name: each for each in indexed_instances(home, HOST)}
-        prune_cache(home, HOST, keep_referred=False, report=events.append)
+        prune_cache(home, HOST, keep_referenced=False, report=events.append)
     assert set(found) == {"mine", "web"}
     assert found["mine"].errors == ()
     assert "Permission denied" in str(found["web"].errors)
@@ -179,7 +179,7 @@ def test_a_disk_whose_base_is_gone_keeps_everything_and_is_named(home: Path) -> 
     cache.mkdir(parents=True)
     (cache / "a.qcow2").touch()
     with pytest.raises(DriverError, match=r"instance 'web': disk .*_gone\.qcow2 cannot be read") as caught:
-        prune_cache(home, HOST, keep_referred=False)
+        prune_cache(home, HOST, keep_referenced=False)
     assert caught.value.hint == "Bring the file back, or delete that instance: callao delete web"
     assert (cache / "a.qcow2").exists()
 

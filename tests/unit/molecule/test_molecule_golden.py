@@ -11,7 +11,7 @@ import pytest
 from callao.errors import DigestMismatch, DownloadError, ImageError
 from callao.events import Event, EventState
 from callao.golden import recipe
-from callao.golden.recipe import key
+from callao.golden.recipe import recipe_key
 from callao.host import Host
 from callao.lifecycle import Request
 from callao.molecule.golden import with_golden_image
@@ -23,7 +23,7 @@ GONE = DownloadError("https://cloud.debian.org/x.qcow2 cannot be fetched.")
 
 def built(home: Path, release: str) -> Path:
     """An image that an earlier run built."""
-    folder = home / "_golden" / f"debian-{release}-{key(recipe(release, HOST.arch, 'cloud', ''))}"
+    folder = home / "_golden" / f"debian-{release}-{recipe_key(recipe(release, HOST.arch, 'cloud', ''))}"
     folder.mkdir(parents=True)
     return folder / f"debian-{release}.qcow2"
 

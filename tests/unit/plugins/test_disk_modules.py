@@ -9,7 +9,7 @@ import yaml
 from support.modules import run_module
 
 from callao.disks.change import create
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 MIB = 2**20
 
@@ -46,7 +46,7 @@ def test_a_wrong_task_fails_with_what_is_allowed(tmp_path: Path) -> None:
 
 
 def test_info_leaves_out_what_cannot_be_read_and_says_so(tmp_path: Path) -> None:
-    create("data", tmp_path, size=MIB, form=Form.QCOW2)
+    create("data", tmp_path, size=MIB, form=ImageFormat.QCOW2)
     (tmp_path / "_disks" / "broken").mkdir()
     result = run_module("disk_info", {}, tmp_path)
     assert [each["name"] for each in result["disks"]] == ["data"]

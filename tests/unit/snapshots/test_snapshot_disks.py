@@ -19,7 +19,7 @@ from callao.errors import CallaoError, DiskInUse, DiskNotFound, SnapshotError
 from callao.events import silent
 from callao.host import Host
 from callao.hostagent.disks import taken
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 from callao.instances import InstancePaths
 from callao.lifecycle.snapshots import operations
 from callao.snapshots import listed
@@ -31,7 +31,7 @@ HOST = Host.detect()
 def home(tmp_path: Path) -> Path:
     """With the stopped instance "web", and its disks "one" and "two"."""
     for name in ("one", "two"):
-        create(name, tmp_path, size=2**20, form=Form.QCOW2)
+        create(name, tmp_path, size=2**20, form=ImageFormat.QCOW2)
     instance(tmp_path, "web", "one", "two")
     return tmp_path
 
@@ -123,7 +123,7 @@ def test_layers_of_an_instance_that_is_gone_go_when_the_disk_is_attached(home: P
 
 
 def test_a_disk_that_cannot_be_kept_keeps_all_from_it(home: Path) -> None:
-    create("raw", home, size=2**20, form=Form.RAW)
+    create("raw", home, size=2**20, form=ImageFormat.RAW)
     for disks, error, words in (
         (("one", "raw"), SnapshotError, "its disk 'raw' is raw, and only qcow2 can be kept"),
         (("one", "none"), DiskNotFound, "disk 'none' does not exist"),
@@ -160,7 +160,7 @@ def test_a_disk_of_the_same_name_that_is_another_is_refused(home: Path) -> None:
     for path in DiskPaths.of("one", home).dir.iterdir():
         path.unlink()
     DiskPaths.of("one", home).dir.rmdir()
-    create("one", home, size=2**20, form=Form.QCOW2)
+    create("one", home, size=2**20, form=ImageFormat.QCOW2)
     with pytest.raises(SnapshotError, match="disk 'one' is another one by now, without the layer"):
         apply(home, "a")
 

@@ -28,7 +28,7 @@ def command(keep_referred: bool, orphans: bool) -> None:
         return
     from callao.lifecycle.prune import prune_cache
 
-    pruned = prune_cache(run.home, run.host, keep_referred=keep_referred, report=run.report)
+    pruned = prune_cache(run.home, run.host, keep_referenced=keep_referred, report=run.report)
     for path in pruned.paths:
         echo(str(path))
     tell(f"Freed {pruned.size / 2**20:.0f} MiB.")

@@ -37,7 +37,7 @@ from callao.instances import InstancePaths
 from callao.reach import Reach
 
 if TYPE_CHECKING:
-    from callao.images import Fetched  # a download has no part in running a machine
+    from callao.images import FetchedImage  # a download has no part in running a machine
 
 
 _MOST_CPUS = 255
@@ -109,7 +109,7 @@ class QemuDriver:
             lacking.append(firmware.absence(arch))
         return lacking
 
-    def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
+    def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         has_disk = paths.disk.exists()
         if not has_disk:
             _refuse_smaller(config.disk, image)
@@ -184,7 +184,7 @@ class QemuDriver:
         return ("-version", version, *words)
 
 
-def _refuse_smaller(wanted: int, image: Fetched) -> None:
+def _refuse_smaller(wanted: int, image: FetchedImage) -> None:
     """:raises ConfigError: for a disk that has not the space that its image has."""
     if wanted < (least := disk.virtual_size(image.disk)):
         allowed = f"at least {format_size(least)}, or another image"

@@ -44,7 +44,7 @@ done
 """
 
 
-def translated(user_data: Document, network_config: Document, meta_data: Document) -> dict[str, bytes]:
+def translate(user_data: Document, network_config: Document, meta_data: Document) -> dict[str, bytes]:
     """Path on a seed of ours to content.
 
     :param user_data: normalised.
@@ -66,30 +66,30 @@ def translated(user_data: Document, network_config: Document, meta_data: Documen
         "env.sh": exports.encode(),
         "boot.sh": _PER_BOOT.encode(),
         **first_boot_files({**user_data, "hostname": hostname}, network_config, early=False),
-        f"{FOLDER}/commands.sh": commands(user_data.get("bootcmd") or []).encode(),
+        f"{FOLDER}/commands.sh": bootcmd_script(user_data.get("bootcmd") or []).encode(),
     }
 
 
-def commands(listed: list[str | list[str]]) -> str:
+def bootcmd_script(listed: list[str | list[str]]) -> str:
     """``bootcmd`` as a shell script: an entry is a command line, or a list of words."""
     lines = [entry if isinstance(entry, str) else shlex.join(map(str, entry)) for entry in listed]
     return "".join(f"{line}\n" for line in ["#!/bin/sh", *lines])
 
 
-def normalised(document: object) -> dict[str, Any]:
+def normalise(document: object) -> dict[str, Any]:
     """With underscores in keys, where older cloud-inits have hyphens."""
     if not isinstance(document, Mapping):
         return {}
     found = {str(key).replace("-", "_"): value for key, value in document.items()}
-    found["users"] = [normalised(user) for user in found.get("users") or [] if isinstance(user, Mapping)]
+    found["users"] = [normalise(user) for user in found.get("users") or [] if isinstance(user, Mapping)]
     if not found["users"]:
         del found["users"]
     if "ca_certs" in found:
-        found["ca_certs"] = normalised(found["ca_certs"])
+        found["ca_certs"] = normalise(found["ca_certs"])
     return found
 
 
-def unhonoured(user_data: Document) -> list[str]:
+def ignored_keys(user_data: Document) -> list[str]:
     """What of user-data nothing here acts on."""
     users = user_data.get("users") or []
     of_users = {key for user in users for key in user} - _HONOURED_OF_USERS
@@ -100,7 +100,7 @@ def unhonoured(user_data: Document) -> list[str]:
     ]
 
 
-def decoded(entry: Document) -> bytes:
+def decode_content(entry: Document) -> bytes:
     """The content of an entry of ``write_files``."""
     data = entry.get("content") or ""
     content: bytes = data.encode() if isinstance(data, str) else data
@@ -117,7 +117,7 @@ def write_file(entry: Document, root: Path = Path("/")) -> None:
     path = root / str(entry["path"]).lstrip("/")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab" if entry.get("append") else "wb") as file:
-        file.write(decoded(entry))
+        file.write(decode_content(entry))
     path.chmod(int(str(entry.get("permissions") or "0644"), 8))
     owner = str(entry.get("owner") or "root:root")
     if owner != "root:root":
@@ -143,11 +143,11 @@ def set_timezone(name: str, root: Path = Path("/")) -> None:
 
 
 def main(seed: Path, target: Path) -> None:
-    user_data = normalised(_read(seed / "user-data"))
+    user_data = normalise(_read(seed / "user-data"))
     network_config, meta_data = _read(seed / "network-config"), _read(seed / "meta-data")
-    for key in unhonoured(user_data):
+    for key in ignored_keys(user_data):
         sys.stdout.write(f"LIMA| user-data: {key} is not honoured here: it takes an image with cloud-init\n")
-    for name, content in translated(user_data, network_config, meta_data).items():
+    for name, content in translate(user_data, network_config, meta_data).items():
         path = target / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -22,7 +22,7 @@ from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
 from callao.errors import CallaoError, InstanceError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
-from callao.images import Fetched
+from callao.images import FetchedImage
 from callao.instances import Desired, Instance, InstancePaths, MachineLayout, Record, ResumeState, inspect
 from callao.instances.records import read_json
 from callao.lifecycle.backing_files import repair_backing_files
@@ -191,10 +191,10 @@ def _save(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
     )
 
 
-def _image(entry: WarmEntry, record: WarmRecord, arch: str) -> Fetched:
+def _image(entry: WarmEntry, record: WarmRecord, arch: str) -> FetchedImage:
     """The kept machine's disk, as the image that a copy is made from."""
     kernel, initrd = entry.folder / "kernel", entry.folder / "initrd"
-    return Fetched(
+    return FetchedImage(
         disk=entry.disk,
         location=record.image,
         arch=arch,
@@ -205,7 +205,7 @@ def _image(entry: WarmEntry, record: WarmRecord, arch: str) -> Fetched:
     )
 
 
-def _cache_key(config: Config, image: Fetched, home: Path) -> str:
+def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
     """A digest of all that the machine is made of: the image, what the guest is told, and the hypervisor.
 
     :raises DriverError: when the hypervisor is missing.

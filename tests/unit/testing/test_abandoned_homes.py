@@ -13,11 +13,12 @@ import pytest
 
 from callao.instances.process_identity import ProcessIdentity
 from callao.instances.records import write_json
-from callao.testing.home import claim, link_cache, sweep
+from callao.testing.home import claim, link_cache, remove_abandoned_homes
 
 GONE = ProcessIdentity(pid=1, started=1, boot="an earlier one")
 SWEEP = (
-    "import sys; from pathlib import Path; from callao.testing.home import sweep; sweep(Path(sys.argv[1]))"
+    "import sys; from pathlib import Path; from callao.testing import home; "
+    "home.remove_abandoned_homes(Path(sys.argv[1]))"
 )
 
 
@@ -51,7 +52,7 @@ def test_homes_of_runs_that_are_gone_are_removed_and_no_others(temporary: Path) 
     claim(mine)
     key = temporary / "cache" / "_config" / "user"
     key.write_text("the key")
-    sweep(temporary)
+    remove_abandoned_homes(temporary)
     assert (mine.exists(), foreign.exists(), gone.exists()) == (True, True, False)
     assert key.read_text() == "the key"
 
@@ -79,6 +80,6 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_run(
     with monkeypatch.context() as patch:
         patch.setattr("callao.testing.home.shutil.rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            sweep(temporary)
-    sweep(temporary)
+            remove_abandoned_homes(temporary)
+    remove_abandoned_homes(temporary)
     assert not path.exists()

@@ -39,24 +39,29 @@ _INITRAMFS = (
 )
 
 
-def preparation(*, cloud_init: bool) -> str:
+def essential_hook(*, cloud_init: bool) -> str:
     """A shell script that gets the root's folder as ``$1``, before the kernel is installed."""
-    return _HEAD if cloud_init else _HEAD + _installed(_INITRAMFS) + _BEFORE
+    return _HEAD if cloud_init else _HEAD + _install_files(_INITRAMFS) + _INITRAMFS_SETUP
 
 
-def customisation(*, cloud_init: bool) -> str:
+def customize_hook(*, cloud_init: bool) -> str:
     """A shell script that gets the root's folder as ``$1``, before it is packed."""
-    return _HEAD + _COMMON + (_CLOUD_INIT if cloud_init else _installed(_FIRST_BOOT) + _OWN) + _LAST
+    return (
+        _HEAD
+        + _COMMON
+        + (_CLOUD_INIT if cloud_init else _install_files(_FIRST_BOOT) + _OWN_FIRST_BOOT)
+        + _CLEAN_UP
+    )
 
 
-def _installed(files: Iterable[tuple[str, str, str, int]]) -> str:
+def _install_files(files: Iterable[tuple[str, str, str, int]]) -> str:
     return "".join(
-        _install((resources.files(package) / name).read_text(encoding="utf-8"), path, mode)
+        _install_file((resources.files(package) / name).read_text(encoding="utf-8"), path, mode)
         for package, name, path, mode in files
     )
 
 
-def _install(text: str, path: str, mode: int) -> str:
+def _install_file(text: str, path: str, mode: int) -> str:
     folder = path.rpartition("/")[0]
     return (
         f'mkdir -p "$root{folder}"\n'
@@ -70,7 +75,7 @@ set -eu
 root=$1
 """
 
-_BEFORE = r"""
+_INITRAMFS_SETUP = r"""
 mkdir -p "$root/etc/initramfs-tools/conf.d" "$root/etc/systemd/network"
 echo MODULES=list >"$root/etc/initramfs-tools/conf.d/callao"
 # NICs keep the kernel's names: the seed says which is which.
@@ -105,7 +110,7 @@ datasource_list: [NoCloud, None]
 CLOUD
 """
 
-_OWN = r"""
+_OWN_FIRST_BOOT = r"""
 cat >"$root/etc/fstab" <<'FSTAB'
 LABEL=root / ext4 errors=remount-ro 0 1
 FSTAB
@@ -136,7 +141,7 @@ done
 chroot "$root" systemctl enable callao-first-boot.service callao-boot.service >/dev/null 2>&1
 """
 
-_LAST = r"""
+_CLEAN_UP = r"""
 : >"$root/etc/machine-id"
 rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/hostname" "$root/var/lib/dbus/machine-id"
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/log/*.log

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedImage:
     """An image in the cache, verified, decompressed and in qcow2.
 
     ``kernel`` and ``initrd`` are set for images that boot directly. ``digest`` is ``sha256:…`` or
