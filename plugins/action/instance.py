@@ -16,12 +16,15 @@ from ansible.constants import config
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.callao.lima.plugins.module_utils._engine import EVENTS_KEY
-from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import spelled
-from ansible_collections.callao.lima.plugins.plugin_utils._copies import tell_of_hidden_copy
-from ansible_collections.callao.lima.plugins.plugin_utils._near import built
-from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch, reader
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import to_option_names
+from ansible_collections.callao.lima.plugins.plugin_utils._duplicate_collection import warn_about_hidden_copy
+from ansible_collections.callao.lima.plugins.plugin_utils._installed_module import build_module
+from ansible_collections.callao.lima.plugins.plugin_utils._progress_watcher import (
+    ProgressWatcher,
+    file_reader,
+)
 
-TOLD = {f"callao.lima.{name}" for name in ("image", "instance", "lock", "prune", "snapshot")}
+WITH_PROGRESS = {f"callao.lima.{name}" for name in ("image", "instance", "lock", "prune", "snapshot")}
 """The modules that take long and report their progress."""
 
 
@@ -32,15 +35,15 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         del tmp
         result = super().run(task_vars=task_vars)
-        tell_of_hidden_copy()
-        self._task.args = spelled(self._task.args)
+        warn_about_hidden_copy()
+        self._task.args = to_option_names(self._task.args)
         variables = with_interpreter(task_vars or {}, self._task.delegate_to, self._connection)
         in_background = bool(self._task.async_val) and not self._connection.has_native_async
         if in_background:
             result.update(self._execute_module(task_vars=variables, wrap_async=True))
             return result
-        if self._is_told(variables):
-            result.update(self._told(variables))
+        if self._shows_progress(variables):
+            result.update(self._run_with_progress(variables))
         else:
             result.update(self._execute_module(task_vars=variables))
         self._remove_tmp_path(self._connection._shell.tmpdir)
@@ -50,31 +53,35 @@ class ActionModule(ActionBase):
         self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
     ) -> tuple[Any, str]:
         """Ansible's own, but where the module is on this very machine, for this Python: nothing to pack."""
-        if self._is_near(task_vars):
+        if self._runs_here(task_vars):
             loader = self._shared_loader_obj.module_loader
             path = loader.find_plugin_with_context(self._task.resolved_action, ".py").plugin_resolved_path
-            if module := built(path, module_args, task_vars["ansible_playbook_python"]):
+            if module := build_module(path, module_args, task_vars["ansible_playbook_python"]):
                 return module, path
         configured: tuple[Any, str] = super()._configure_module(module_name, module_args, task_vars)
         return configured
 
-    def _is_near(self, variables: dict[str, Any]) -> bool:
+    def _runs_here(self, variables: dict[str, Any]) -> bool:
         # One in the background has a second module, Ansible's own, around it.
         if self._connection.transport != "local" or self._connection.become or self._task.async_val:
             return False
         chosen = self._templar.template(chosen_python(target_of(variables, self._task.delegate_to)))
         return bool(chosen == variables["ansible_playbook_python"])
 
-    def _is_told(self, variables: dict[str, Any]) -> bool:
-        if self._task.resolved_action not in TOLD or self._task.no_log or "events_file" in self._task.args:
+    def _shows_progress(self, variables: dict[str, Any]) -> bool:
+        if (
+            self._task.resolved_action not in WITH_PROGRESS
+            or self._task.no_log
+            or "events_file" in self._task.args
+        ):
             return False
         wanted = self._templar.template(variables.get("callao_progress", True))
         return boolean(wanted, strict=False)
 
-    def _told(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def _run_with_progress(self, variables: dict[str, Any]) -> dict[str, Any]:
         folder = self.get_shell_option("system_tmpdirs", ["/tmp"])[0]  # noqa: S108 - opened with O_EXCL
         path = posixpath.join(folder, f"callao-{uuid.uuid4().hex}.events")
-        watch = Watch(subject(self._task.args), reader(self, path))
+        watch = ProgressWatcher(display_name(self._task.args), file_reader(self, path))
         events = None
         try:
             arguments = {**self._task.args, "events_file": path}
@@ -87,7 +94,7 @@ class ActionModule(ActionBase):
         return result
 
 
-def subject(arguments: dict[str, Any]) -> str:
+def display_name(arguments: dict[str, Any]) -> str:
     """The name to show before the stages: the instance's, or the template's."""
     named = (
         arguments.get("instance")

@@ -183,8 +183,8 @@ from ansible.utils.display import Display
 from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import (
     Endpoint,
     NotRunning,
-    read,
-    valid_name,
+    is_instance_name,
+    read_endpoint,
 )
 
 display = Display()
@@ -238,18 +238,18 @@ class Connection(SSHConnection):
         # Actions ask for the remote user before they connect. Where there is none to be known yet,
         # the first command will say why.
         with contextlib.suppress(AnsibleConnectionFailure, NotRunning):
-            self._resolve(self._known())
+            self._resolve(self._known_endpoint())
 
     def exec_command(self, *args: t.Any, **kwargs: t.Any) -> tuple[int, bytes, bytes]:
-        with self._reached():
+        with self._endpoint_known():
             return super().exec_command(*args, **kwargs)
 
     def put_file(self, *args: t.Any, **kwargs: t.Any) -> tuple[int, bytes, bytes]:
-        with self._reached():
+        with self._endpoint_known():
             return super().put_file(*args, **kwargs)
 
     def fetch_file(self, *args: t.Any, **kwargs: t.Any) -> tuple[int, bytes, bytes]:
-        with self._reached():
+        with self._endpoint_known():
             return super().fetch_file(*args, **kwargs)
 
     def reset(self) -> None:
@@ -263,7 +263,7 @@ class Connection(SSHConnection):
                     "-F",
                     "none",
                     "-o",
-                    f'ControlPath="{_literal(path)}"',
+                    f'ControlPath="{_escape_percent(path)}"',
                     "-O",
                     "stop",
                     "guest",
@@ -291,16 +291,16 @@ class Connection(SSHConnection):
             f"HostKeyAlias={endpoint.alias}",
             "UpdateHostKeys=no",
             "NoHostAuthenticationForLocalhost=no",
-            f'ControlPath="{_literal(self._control_path(endpoint))}"',
+            f'ControlPath="{_escape_percent(self._control_path(endpoint))}"',
         ]
         if endpoint.known_hosts is not None:
-            known = _literal(endpoint.known_hosts)
+            known = _escape_percent(endpoint.known_hosts)
             options += [f'UserKnownHostsFile="{known}"', "StrictHostKeyChecking=yes"]
         else:
             options += ["UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
         options += ["GlobalKnownHostsFile=/dev/null"]
         identities = endpoint.identities or self._own_identities()
-        options += [f'IdentityFile="{_literal(path)}"' for path in identities]
+        options += [f'IdentityFile="{_escape_percent(path)}"' for path in identities]
         if endpoint.identities:
             options += ["IdentitiesOnly=yes"]
         proxy_command = self._proxy_command if self._remote() else endpoint.proxy_command
@@ -309,7 +309,7 @@ class Connection(SSHConnection):
         return ["-F", "none", *(word for option in options for word in ("-o", option))]
 
     @contextlib.contextmanager
-    def _reached(self) -> t.Iterator[None]:
+    def _endpoint_known(self) -> t.Iterator[None]:
         """Know the endpoint before, and explain a failure after."""
         if not self._remote() and (self._home() / self._name() / "disk-full").exists():
             why = self._diagnosis()  # a paused guest answers nothing: ssh would wait for it without end
@@ -317,9 +317,9 @@ class Connection(SSHConnection):
                 raise AnsibleConnectionFailure(why)
         if self._endpoint is None:
             try:
-                self._resolve(self._look())
+                self._resolve(self._find_endpoint())
             except NotRunning:
-                self._resolve(self._started())
+                self._resolve(self._start())
         try:
             yield
         except AnsibleConnectionFailure as error:
@@ -343,57 +343,63 @@ class Connection(SSHConnection):
         self._control_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
         self._endpoint = endpoint
 
-    def _known(self) -> Endpoint:
+    def _known_endpoint(self) -> Endpoint:
         """The endpoint, as far as it can be known without asking another machine."""
         if not self._remote():
-            return read(self._home() / self._name())
-        from ansible_collections.callao.lima.plugins.plugin_utils._hop import Hop, recall
+            return read_endpoint(self._home() / self._name())
+        from ansible_collections.callao.lima.plugins.plugin_utils._jump_host import JumpHost, load_endpoint
 
-        endpoint = recall(self._cache())
+        endpoint = load_endpoint(self._cache())
         # Only while a control master lives is what we remember surely still so.
         if endpoint is None or not self._control_path(endpoint).exists():
             raise NotRunning
-        self._proxy_command = Hop.to(self.get_option("lima_host"), self._host_variables).proxy_command(
-            endpoint
-        )
+        self._proxy_command = JumpHost.from_variables(
+            self.get_option("lima_host"), self._host_variables
+        ).proxy_command(endpoint)
         return endpoint
 
-    def _look(self) -> Endpoint:
+    def _find_endpoint(self) -> Endpoint:
         if not self._remote():
-            return self._known()
-        from ansible_collections.callao.lima.plugins.plugin_utils._hop import Hop, Missing, remember
+            return self._known_endpoint()
+        from ansible_collections.callao.lima.plugins.plugin_utils._jump_host import (
+            JumpHost,
+            NoSuchInstance,
+            save_endpoint,
+        )
 
         host, name, cache = self.get_option("lima_host"), self._name(), self._cache()
-        hop = Hop.to(host, self._host_variables)
+        hop = JumpHost.from_variables(host, self._host_variables)
         self._control_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            endpoint = hop.look(name, self.get_option("lima_home") or "", cache.with_suffix(".known_hosts"))
-        except Missing as error:
-            raise AnsibleConnectionFailure(self._missing(f"{error} on {host}")) from error
+            endpoint = hop.find_endpoint(
+                name, self.get_option("lima_home") or "", cache.with_suffix(".known_hosts")
+            )
+        except NoSuchInstance as error:
+            raise AnsibleConnectionFailure(self._missing_message(f"{error} on {host}")) from error
         except NotRunning as error:
-            raise AnsibleConnectionFailure(_stopped(name, f" on {host}")) from error
+            raise AnsibleConnectionFailure(_stopped_message(name, f" on {host}")) from error
         self._proxy_command = hop.proxy_command(endpoint)
-        remember(cache, endpoint)
+        save_endpoint(cache, endpoint)
         return endpoint
 
-    def _started(self) -> Endpoint:
+    def _start(self) -> Endpoint:
         """The endpoint of a stopped instance, once it has been started, where that is wanted."""
         why = self._diagnosis()
         if not self.get_option("autostart") or not (self._home() / self._name()).is_dir():
-            raise AnsibleConnectionFailure(why or _stopped(self._name()))
-        if self._is_checked():
+            raise AnsibleConnectionFailure(why or _stopped_message(self._name()))
+        if self._in_check_mode():
             raise AnsibleConnectionFailure(
                 f"instance {self._name()!r} is stopped, and lima_autostart starts nothing in check mode: "
                 "what tasks in it would do cannot be foretold."
             )
-        from ansible_collections.callao.lima.plugins.plugin_utils._engine import start
+        from ansible_collections.callao.lima.plugins.plugin_utils._engine import start_instance
 
         display.display(f"{self._name()}: starting, as lima_autostart is set")
-        start(self._name(), self._home())
+        start_instance(self._name(), self._home())
         try:
-            return self._known()
+            return self._known_endpoint()
         except NotRunning as error:
-            raise AnsibleConnectionFailure(self._diagnosis() or _stopped(self._name())) from error
+            raise AnsibleConnectionFailure(self._diagnosis() or _stopped_message(self._name())) from error
 
     def _diagnosis(self) -> str:
         """Why the instance does not answer, with the remedy; empty when nothing is wrong with it."""
@@ -401,14 +407,14 @@ class Connection(SSHConnection):
             return ""
         home, name = self._home(), self._name()
         if not (home / name).is_dir():
-            return self._missing(str(home))
+            return self._missing_message(str(home))
         from ansible_collections.callao.lima.plugins.plugin_utils._engine import diagnose
 
         return diagnose(name, home)
 
     def _name(self) -> str:
         name = str(self.get_option("instance"))
-        if not valid_name(name):
+        if not is_instance_name(name):
             raise AnsibleConnectionFailure(
                 f"lima_instance: {name!r} cannot be an instance's name: letters and digits are allowed, "
                 "with single dots, dashes and underscores between them."
@@ -431,15 +437,15 @@ class Connection(SSHConnection):
         key = self._home() / "_config" / "user"
         return [str(key)] if key.exists() else []
 
-    def _missing(self, where: str) -> str:
+    def _missing_message(self, where: str) -> str:
         name = self._name()
         foretold = " In check mode no task makes it: what tasks in it would do cannot be foretold."
         return (
             f"instance {name!r} does not exist in {where}: make it with callao.lima.instance "
             f"(name: {name}, state: started), or correct lima_instance, lima_home or lima_host."
-        ) + (foretold if self._is_checked() else "")
+        ) + (foretold if self._in_check_mode() else "")
 
-    def _is_checked(self) -> bool:
+    def _in_check_mode(self) -> bool:
         """Whether the play runs in check mode."""
         return bool(getattr(self._play_context, "check_mode", False))
 
@@ -457,19 +463,19 @@ class Connection(SSHConnection):
 
     def _control_path(self, endpoint: Endpoint) -> Path:
         user = self.get_option("remote_user") or endpoint.user
-        login = hashlib.sha256(f"{endpoint.incarnation}\0{user}".encode()).hexdigest()[:8]
+        login = hashlib.sha256(f"{endpoint.start_id}\0{user}".encode()).hexdigest()[:8]
         return self._control_dir() / f"{self._prefix()}-{login}"  # short: sockets' names are limited
 
     def _cache(self) -> Path:
         return self._control_dir() / f"{self._prefix()}-endpoint.json"
 
 
-def _literal(path: Path | str) -> str:
+def _escape_percent(path: Path | str) -> str:
     """A path in an option in which ssh replaces tokens, see ssh_config(5)."""
     return str(path).replace("%", "%%")
 
 
-def _stopped(name: str, where: str = "") -> str:
+def _stopped_message(name: str, where: str = "") -> str:
     return (
         f"instance {name!r} is stopped{where}: "
         f"start it with callao.lima.instance (name: {name}, state: started)."

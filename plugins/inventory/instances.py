@@ -101,7 +101,7 @@ from pathlib import Path
 
 from ansible.errors import AnsibleError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.callao.lima.plugins.plugin_utils._copies import tell_of_hidden_copy
+from ansible_collections.callao.lima.plugins.plugin_utils._duplicate_collection import warn_about_hidden_copy
 from jinja2 import Environment, TemplateSyntaxError
 
 SUFFIXES = (".callao.yml", ".callao.yaml")
@@ -130,15 +130,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         super().parse(inventory, loader, path, cache)
-        self._tell_of_unknown(self._read_config_data(path))
-        tell_of_hidden_copy()
-        filters = _checked(self.get_option("filters"))
+        self._warn_about_unknown_options(self._read_config_data(path))
+        warn_about_hidden_copy()
+        filters = _parse_filters(self.get_option("filters"))
         self._check_home()
         for instance in self._instances(path, cache):
-            if self._is_host(instance, filters):
-                self._add(instance)
+            if self._is_included(instance, filters):
+                self._add_host(instance)
 
-    def _tell_of_unknown(self, source: dict[str, t.Any]) -> None:
+    def _warn_about_unknown_options(self, source: dict[str, t.Any]) -> None:
         """Ansible itself leaves them out in silence."""
         known = sorted(self.option_definitions)
         for key in sorted(map(str, set(source) - set(known))):
@@ -158,9 +158,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 f"callao.lima.instances: lima_home: {home} is no folder: it has no instances."
             )
 
-    def _is_host(self, instance: dict[str, t.Any], filters: list[tuple[bool, t.Any]]) -> bool:
+    def _is_included(self, instance: dict[str, t.Any], filters: list[tuple[bool, t.Any]]) -> bool:
         """What the first filter whose expression is true says; without one, yes."""
-        self.templar.available_variables = {"lima": _facts(instance), "inventory_hostname": instance["name"]}
+        self.templar.available_variables = {
+            "lima": _lima_variable(instance),
+            "inventory_hostname": instance["name"],
+        }
         for included, expression in filters:
             try:
                 decides = expression if isinstance(expression, bool) else self._is_true(expression)
@@ -191,12 +194,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     def _is_true(self, expression: str) -> bool:
         return bool(self.templar.evaluate_conditional(expression))
 
-    def _add(self, instance: dict[str, t.Any]) -> None:
+    def _add_host(self, instance: dict[str, t.Any]) -> None:
         # What an instance says of itself is never marked as a template: 2.19 and later then leave it alone.
         name = self.inventory.add_host(instance["name"])
         # One dictionary of facts: a variable such as lima_cpus would go before a wish in role devbox.
         variables: dict[str, t.Any] = {
-            "lima": _facts(instance),
+            "lima": _lima_variable(instance),
             "ansible_connection": "callao.lima.instance",
         }
         home = self.get_option("lima_home")
@@ -218,11 +221,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict=strict)
 
 
-def _facts(instance: dict[str, t.Any]) -> dict[str, t.Any]:
+def _lima_variable(instance: dict[str, t.Any]) -> dict[str, t.Any]:
     return {key: instance[key] for key in VARIABLES}
 
 
-def _checked(filters: list[dict[str, t.Any]]) -> list[tuple[bool, t.Any]]:
+def _parse_filters(filters: list[dict[str, t.Any]]) -> list[tuple[bool, t.Any]]:
     """Each filter as whether it includes, and its expression."""
     checked = []
     for index, entry in enumerate(filters):

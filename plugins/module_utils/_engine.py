@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.callao.lima.plugins.module_utils._hints import in_options
+from ansible_collections.callao.lima.plugins.module_utils._hints import commands_to_options
 
 if TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -35,7 +35,7 @@ EVENTS_KEY = "_callao_events"
 """Under which a module hands its events to the action plugin, which takes them out again."""
 
 
-class _Ledger:
+class _EventLog:
     """What the engine has told so far: kept for the result, written for whoever watches meanwhile."""
 
     def __init__(self, module: AnsibleModule) -> None:
@@ -74,7 +74,7 @@ class _Ledger:
 
         if text not in self._warned:
             self._warned.add(text)
-            self._module.warn(in_options(printable(text)))
+            self._module.warn(commands_to_options(printable(text)))
 
     def result(self) -> dict[str, Any]:
         """Also when there are none: whoever watches knows by it that the file is gone."""
@@ -87,11 +87,11 @@ def run(module: AnsibleModule, work: Callable[[Reporter, Path, Host], dict[str, 
     ``notices`` in the returned mapping become warnings. Everything that the engine raises on purpose,
     and what the operating system refuses, ends the module with one clear message.
     """
-    ledger = _Ledger(module)
+    ledger = _EventLog(module)
     try:
         result = _result(ledger, work, module.params["lima_home"])
     except ImportError as error:
-        result = {"failed": True, **_missing(error)}
+        result = {"failed": True, **_missing_library(error)}
     finally:
         ledger.close()
     for notice in result.pop("notices", ()):
@@ -103,7 +103,7 @@ def run(module: AnsibleModule, work: Callable[[Reporter, Path, Host], dict[str, 
 
 
 def _result(
-    ledger: _Ledger, work: Callable[[Reporter, Path, Host], dict[str, Any]], home: str | None
+    ledger: _EventLog, work: Callable[[Reporter, Path, Host], dict[str, Any]], home: str | None
 ) -> dict[str, Any]:
     import callao
     from callao.errors import CallaoError
@@ -118,9 +118,9 @@ def _result(
         ledger.open()
         return work(ledger.report, _absolute(home) if home else lima_home(), Host.detect())
     except CallaoError as error:
-        return {"failed": True, **describe(error)}
+        return {"failed": True, **failure_result(error)}
     except OSError as error:
-        return {"failed": True, "msg": refused(error)}
+        return {"failed": True, "msg": os_error_message(error)}
 
 
 def _absolute(home: str) -> Path:
@@ -138,13 +138,13 @@ def network_access(offline: bool | None) -> NetworkAccess:
     return resolved(offline)
 
 
-def describe(error: CallaoError) -> dict[str, Any]:
+def failure_result(error: CallaoError) -> dict[str, Any]:
     """An engine error as a failed result: ``msg`` says it all, the rest is for programs."""
-    failure: dict[str, Any] = {"msg": in_options(str(error)), "error": type(error).__name__}
+    failure: dict[str, Any] = {"msg": commands_to_options(str(error)), "error": type(error).__name__}
     for detail in ("hint", "stage", "evidence"):
         value = getattr(error, detail, "")
         if value:
-            failure[detail] = in_options(str(value))
+            failure[detail] = commands_to_options(str(value))
     problems = getattr(error, "problems", ())
     if problems:
         failure["problems"] = [
@@ -159,7 +159,7 @@ def describe(error: CallaoError) -> dict[str, Any]:
     return failure
 
 
-def _missing(error: ImportError) -> dict[str, Any]:
+def _missing_library(error: ImportError) -> dict[str, Any]:
     library = (error.name or "callao").partition(".")[0]
     message = missing_required_lib(
         library, reason="where the instances live", url="https://pypi.org/project/callao/"
@@ -171,7 +171,7 @@ def _missing(error: ImportError) -> dict[str, Any]:
     return {"msg": f"{message} ({error}) {hint}", "hint": hint, "exception": traceback.format_exc()}
 
 
-def refused(error: OSError) -> str:
+def os_error_message(error: OSError) -> str:
     """What the operating system would not do, as one sentence."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}."

@@ -18,7 +18,7 @@ _STATES = {
 _COMMAND = re.compile(rf"'?callao ({'|'.join(_STATES)}) ([A-Za-z0-9._-]*[A-Za-z0-9])'?")
 
 
-def in_options(text: str) -> str:
+def commands_to_options(text: str) -> str:
     """``text`` with each command that a module stands for as that module's options. ``callao lock`` and what
     carries images offline have none, and stay."""
     text = _COMMAND.sub(lambda found: f"callao.lima.instance (name: {found[2]}, {_STATES[found[1]]})", text)

@@ -18,7 +18,7 @@ SSHFS = {
     "follow_symlinks": {"type": "bool", "aliases": ["followSymlinks"]},
     "sftp_driver": {"type": "str", "aliases": ["sftpDriver"]},
 }
-NO_IDENTIFIER = {"ninep": "9p"}
+NOT_IDENTIFIERS = {"ninep": "9p"}
 """Options whose name in lima.yaml no option of Ansible's can have; the action plugin takes that one, too."""
 
 MOUNT = {
@@ -138,12 +138,12 @@ OPTIONS = {
 }
 
 
-def spelled(arguments):
+def to_option_names(arguments):
     """A task's arguments, with names that are no identifiers as the options have them."""
     mounts = arguments.get("mounts")
     if not isinstance(mounts, list):
         return arguments
-    limas = {theirs: ours for ours, theirs in NO_IDENTIFIER.items()}
+    limas = {theirs: ours for ours, theirs in NOT_IDENTIFIERS.items()}
     entries = [
         {limas.get(key, key): value for key, value in entry.items()} if isinstance(entry, dict) else entry
         for entry in mounts
@@ -151,16 +151,16 @@ def spelled(arguments):
     return {**arguments, "mounts": entries}
 
 
-def respelled(options):
+def to_lima_names(options):
     """Options that no argument spec has read, with their parts' fields as lima.yaml has them. What is no
     field stays, so that the engine refuses it."""
-    return {option: _respelled(OPTIONS.get(option, {}), value) for option, value in options.items()}
+    return {option: _to_lima_names(OPTIONS.get(option, {}), value) for option, value in options.items()}
 
 
-def desired(params):
+def partial_lima_yaml(params):
     """The options as one partial lima.yaml; an option goes before the same key in ``config``."""
     shortcuts = {
-        key: _written(OPTIONS[option], params[option])
+        key: _to_lima_value(OPTIONS[option], params[option])
         for option, key in SHORTCUTS.items()
         if params[option] is not None
     }
@@ -171,7 +171,7 @@ def desired(params):
     return merge([shortcuts, params["config"]])
 
 
-def difference(name, outcome):
+def diff_of(name, outcome):
     """As lima.yaml reads, so that a script differs line by line; nothing where there is no instance."""
     from callao.config import dump
     from callao.config.secrets import masked
@@ -180,19 +180,19 @@ def difference(name, outcome):
     return {"before": before, "after": after, "before_header": name, "after_header": name}
 
 
-def _written(spec, value):
+def _to_lima_value(spec, value):
     fields = spec.get("options")
     if fields is None:
         return value
     if spec["type"] == "list":
-        return [_entry(fields, each) for each in value]
-    return _entry(fields, value)
+        return [_to_lima_entry(fields, each) for each in value]
+    return _to_lima_entry(fields, value)
 
 
-def _respelled(spec, value):
+def _to_lima_names(spec, value):
     fields = spec.get("options")
     if isinstance(value, list):
-        return [_respelled(spec, each) for each in value]
+        return [_to_lima_names(spec, each) for each in value]
     if fields is None or not isinstance(value, dict):
         return value
     known = {
@@ -204,20 +204,20 @@ def _respelled(spec, value):
     # Ours come last: as with the modules, they go before Lima's where somebody has written both.
     for key in sorted(value, key=lambda each: each in fields):
         field, lima = known.get(key, ({}, key))
-        found[lima] = _respelled(field, value[key])
+        found[lima] = _to_lima_names(field, value[key])
     return found
 
 
 def _spellings(name, field):
     """Ansible's, and last Lima's."""
-    return [name, *field.get("aliases", []), *filter(None, [NO_IDENTIFIER.get(name)])]
+    return [name, *field.get("aliases", []), *filter(None, [NOT_IDENTIFIERS.get(name)])]
 
 
-def _entry(fields, entry):
+def _to_lima_entry(fields, entry):
     found = {}
     for name, field in fields.items():
         spellings = _spellings(name, field)
         value = next((entry[each] for each in spellings if entry.get(each) is not None), None)
         if value is not None:
-            found[spellings[-1]] = _written(field, value)
+            found[spellings[-1]] = _to_lima_value(field, value)
     return found

@@ -8,7 +8,7 @@ import re
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def snake(entry):
+def snake_case_keys(entry):
     """The mapping with ``hostPort`` as ``host_port``; None stays None."""
     if entry is None:
         return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.callao.lima.plugins.module_utils._engine import network_access
-from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import desired
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import partial_lima_yaml
 
 if TYPE_CHECKING:
     from callao.lifecycle import Request
@@ -22,7 +22,7 @@ def request_of(params: dict[str, Any]) -> Request:
         name=params["name"],
         state=params["state"],
         template=params["template"],
-        config=desired(params),
+        config=partial_lima_yaml(params),
         labels=params["labels"],
         force=params["force"],
         recreate=params["recreate"],

@@ -138,7 +138,7 @@ disk:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._names import snake
+from ansible_collections.callao.lima.plugins.module_utils._names import snake_case_keys
 
 
 def ensure(module):
@@ -151,7 +151,7 @@ def ensure(module):
         source = Path(params["source"]) if params["source"] else None
         request = DiskRequest(**{**params, "source": source})
         outcome = ensure_disk(request, home=home, check=module.check_mode)
-        before, after = snake(outcome.before), snake(outcome.after)
+        before, after = snake_case_keys(outcome.before), snake_case_keys(outcome.after)
         return {
             "changed": outcome.changed,
             "disk": after,

@@ -86,15 +86,15 @@ disks:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._names import snake
+from ansible_collections.callao.lima.plugins.module_utils._names import snake_case_keys
 
 
-def look(module):
+def read_disks(module):
     def work(_reporter, home, _host):
         from callao.disks.ensure import disks_of
 
         found, wrong = disks_of(home, module.params["name"])
-        return {"changed": False, "disks": [snake(each) for each in found], "notices": wrong}
+        return {"changed": False, "disks": [snake_case_keys(each) for each in found], "notices": wrong}
 
     return work
 
@@ -104,7 +104,7 @@ def main():
         argument_spec={**HOME, "name": {"type": "str"}},
         supports_check_mode=True,
     )
-    run(module, look(module))
+    run(module, read_disks(module))
 
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ def candidates(params, home, arch, access):
     return [{"arch": arch, **image} for image in images]
 
 
-def fetched(module):
+def ensure_fetched(module):
     def work(reporter, home, host):
         from msgspec import convert
 
@@ -196,7 +196,7 @@ def fetched(module):
         document = {"images": candidates(module.params, home, arch, access)}
         check_schema(document, source=module.params["template"] or "")
         images = convert(document["images"], list[Image])
-        if module.check_mode and (there := foretold(images, arch, home)) is not None:
+        if module.check_mode and (there := is_cached(images, arch, home)) is not None:
             return {"changed": not there, "arch": arch, "from_cache": there}
         image = ensure_image(images, arch, home=home, report=reporter, access=access)
         reporter(Event(stage=Stage.IMAGE, state=EventState.DONE))
@@ -215,7 +215,7 @@ def fetched(module):
     return work
 
 
-def fetched_by_lock(module):
+def ensure_lock_fetched(module):
     def work(reporter, home, host):
         from pathlib import Path
 
@@ -240,7 +240,7 @@ def fetched_by_lock(module):
     return work
 
 
-def foretold(images, arch, home):
+def is_cached(images, arch, home):
     """Whether all of the first image that fits is in the cache; None when none fits."""
     from callao.images import cached_file
 
@@ -276,7 +276,7 @@ def main():
         required_one_of=[("location", "images", "template", "lock")],
         supports_check_mode=True,
     )
-    run(module, fetched_by_lock(module) if module.params["lock"] else fetched(module))
+    run(module, ensure_lock_fetched(module) if module.params["lock"] else ensure_fetched(module))
 
 
 if __name__ == "__main__":

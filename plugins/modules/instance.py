@@ -435,11 +435,11 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, difference
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, diff_of
 from ansible_collections.callao.lima.plugins.module_utils._request import request_of
 
 
-def outcome_of(module):
+def ensure_instance(module):
     def work(reporter, home, host):
         from callao.lifecycle import ensure
 
@@ -449,7 +449,7 @@ def outcome_of(module):
         if outcome.instance is not None:
             result["instance"] = outcome.instance
         if module._diff:
-            result["diff"] = difference(module.params["name"], outcome)
+            result["diff"] = diff_of(module.params["name"], outcome)
         return result
 
     return work
@@ -483,7 +483,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    run(module, outcome_of(module))
+    run(module, ensure_instance(module))
 
 
 if __name__ == "__main__":

@@ -245,7 +245,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 
 
-def look(module):
+def read_instances(module):
     def work(_reporter, home, host):
         from callao.errors import InstanceNotFound
         from callao.instances import inspect, instance_names, summary
@@ -260,14 +260,14 @@ def look(module):
                 continue
             found = summary(instance)
             if module.params["configuration"]:
-                found["config"] = effective(instance)
+                found["config"] = effective_config(instance)
             instances.append(found)
         return {"changed": False, "instances": instances}
 
     return work
 
 
-def effective(instance):
+def effective_config(instance):
     """None for an instance whose lima.yaml cannot be parsed."""
     from callao.config import to_document
 
@@ -283,7 +283,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    run(module, look(module))
+    run(module, read_instances(module))
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, network_access, run
 
 
-def locked(module):
+def ensure_locked(module):
     def work(reporter, home, _host):
         from pathlib import Path
 
@@ -193,7 +193,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    run(module, locked(module))
+    run(module, ensure_locked(module))
 
 
 if __name__ == "__main__":

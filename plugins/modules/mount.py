@@ -118,7 +118,7 @@ mount:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._names import snake
+from ansible_collections.callao.lima.plugins.module_utils._names import snake_case_keys
 
 
 def ensure(module):
@@ -129,7 +129,7 @@ def ensure(module):
             key: value for key, value in module.params.items() if value is not None and key not in HOME
         }
         outcome = ensure_mount(MountRequest(**params), home=home, host=host, check=module.check_mode)
-        before, after = snake(outcome.before), snake(outcome.after)
+        before, after = snake_case_keys(outcome.before), snake_case_keys(outcome.after)
         return {
             "changed": outcome.changed,
             "mount": after,

@@ -63,16 +63,16 @@ mounts:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._names import snake
+from ansible_collections.callao.lima.plugins.module_utils._names import snake_case_keys
 
 
-def look(module):
+def read_mounts(module):
     def work(_reporter, home, host):
         from callao.instances import inspect
         from callao.lifecycle.mounts import mounts_of
 
         found = mounts_of(inspect(module.params["instance"], home, host))
-        return {"changed": False, "mounts": [snake(each) for each in found]}
+        return {"changed": False, "mounts": [snake_case_keys(each) for each in found]}
 
     return work
 
@@ -82,7 +82,7 @@ def main():
         argument_spec={**HOME, "instance": {"type": "str", "required": True}},
         supports_check_mode=True,
     )
-    run(module, look(module))
+    run(module, read_mounts(module))
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ network:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._names import snake
+from ansible_collections.callao.lima.plugins.module_utils._names import snake_case_keys
 
 
 def ensure(module):
@@ -154,7 +154,7 @@ def ensure(module):
 
         params = {key: value for key, value in module.params.items() if key not in HOME}
         outcome = ensure_network(NetworkRequest(**params), home=home, check=module.check_mode)
-        before, after = snake(outcome.before), snake(outcome.after)
+        before, after = snake_case_keys(outcome.before), snake_case_keys(outcome.after)
         return {
             "changed": outcome.changed,
             "network": after,

@@ -92,15 +92,15 @@ networks:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._names import snake
+from ansible_collections.callao.lima.plugins.module_utils._names import snake_case_keys
 
 
-def look(module):
+def read_networks(module):
     def work(_reporter, home, _host):
         from callao.networks.ensure import networks_of
 
         found = networks_of(home, module.params["name"])
-        return {"changed": False, "networks": [snake(each) for each in found]}
+        return {"changed": False, "networks": [snake_case_keys(each) for each in found]}
 
     return work
 
@@ -110,7 +110,7 @@ def main():
         argument_spec={**HOME, "name": {"type": "str"}},
         supports_check_mode=True,
     )
-    run(module, look(module))
+    run(module, read_networks(module))
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ failed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._names import snake
+from ansible_collections.callao.lima.plugins.module_utils._names import snake_case_keys
 
 FIELDS = {
     "guest_port": "guestPort",
@@ -193,8 +193,8 @@ def ensure(module):
         outcome = ensure_forward(request, home=home, host=host, check=module.check_mode)
         return {
             "changed": outcome.changed,
-            "forwards": [snake(each) for each in outcome.forwards],
-            "failed": [snake(each) for each in outcome.failed],
+            "forwards": [snake_case_keys(each) for each in outcome.forwards],
+            "failed": [snake_case_keys(each) for each in outcome.failed],
         }
 
     return work

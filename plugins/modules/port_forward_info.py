@@ -89,10 +89,10 @@ failed:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._names import snake
+from ansible_collections.callao.lima.plugins.module_utils._names import snake_case_keys
 
 
-def look(module):
+def read_forwards(module):
     def work(_reporter, home, host):
         from callao.instances import inspect
         from callao.lifecycle.port_forwards import forwards_of
@@ -100,8 +100,8 @@ def look(module):
         said = forwards_of(inspect(module.params["instance"], home, host))
         return {
             "changed": False,
-            "forwards": [snake(each) for each in said["forwards"]],
-            "failed": [snake(each) for each in said["failed"]],
+            "forwards": [snake_case_keys(each) for each in said["forwards"]],
+            "failed": [snake_case_keys(each) for each in said["failed"]],
         }
 
     return work
@@ -112,7 +112,7 @@ def main():
         argument_spec={**HOME, "instance": {"type": "str", "required": True}},
         supports_check_mode=True,
     )
-    run(module, look(module))
+    run(module, read_forwards(module))
 
 
 if __name__ == "__main__":

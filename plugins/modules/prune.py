@@ -82,7 +82,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 
 
-def pruned(module):
+def ensure_pruned(module):
     def work(reporter, home, host):
         paths, size, instances = [], 0, []
         check = module.check_mode
@@ -119,7 +119,7 @@ def main():
     )
     if module.params["keep_referred"] and module.params["orphans"]:
         module.fail_json(msg="keep_referred: true says nothing of orphans: true (allowed: one of them).")
-    run(module, pruned(module))
+    run(module, ensure_pruned(module))
 
 
 if __name__ == "__main__":

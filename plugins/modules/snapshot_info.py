@@ -80,7 +80,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
 
 
-def look(module):
+def read_snapshots(module):
     def work(_reporter, home, host):
         from callao.instances import inspect
         from callao.lifecycle.snapshots.ensure import snapshots_of
@@ -96,7 +96,7 @@ def main():
         argument_spec={**HOME, "instance": {"type": "str", "required": True}, "name": {"type": "str"}},
         supports_check_mode=True,
     )
-    run(module, look(module))
+    run(module, read_snapshots(module))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class Endpoint:
     """How to reach one start of one instance.
 
     ``proxy_command`` is run in place of a connection to ``address`` and ``port``, as ssh_config(5) has it;
-    empty for none. ``incarnation`` differs between any two starts that ssh must not mistake for each other;
+    empty for none. ``start_id`` differs between any two starts that ssh must not mistake for each other;
     ``identities`` are none for an instance on another machine, whose key stays there;
     ``known_hosts`` is None for one that Lima itself runs, whose host key nobody knows.
     """
@@ -40,15 +40,15 @@ class Endpoint:
     user: str
     identities: tuple[str, ...]
     known_hosts: str | None
-    incarnation: str
+    start_id: str
 
 
-def valid_name(name: str) -> bool:
+def is_instance_name(name: str) -> bool:
     """Whether this can be an instance's name; such a one is safe as part of a path."""
     return _NAME.fullmatch(name) is not None
 
 
-def read(folder: Path) -> Endpoint:
+def read_endpoint(folder: Path) -> Endpoint:
     """The endpoint of the running instance in ``folder``.
 
     :raises NotRunning: when it does not run.
@@ -61,10 +61,10 @@ def read(folder: Path) -> Endpoint:
             texts[name] = ""
     if not _alive(texts["ha.pid"]):
         raise NotRunning
-    return parse(texts, str(folder / "known_hosts"))
+    return parse_endpoint(texts, str(folder / "known_hosts"))
 
 
-def parse(texts: dict[str, str], known_hosts: str) -> Endpoint:
+def parse_endpoint(texts: dict[str, str], known_hosts: str) -> Endpoint:
     """The endpoint that the contents of :data:`FILES` describe.
 
     :param known_hosts: path of the file that holds the text of that name.
@@ -91,7 +91,7 @@ def parse(texts: dict[str, str], known_hosts: str) -> Endpoint:
         user=options.get("user", [""])[0],
         identities=tuple(options.get("identityfile", [])),
         known_hosts=known_hosts if texts["known_hosts"].strip() else None,
-        incarnation=digest.hexdigest()[:10],
+        start_id=digest.hexdigest()[:10],
     )
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible_collections.callao.lima.plugins.module_utils._hints import in_options
+from ansible_collections.callao.lima.plugins.module_utils._hints import commands_to_options
 
 
-def start(name: str, home: Path) -> None:
+def start_instance(name: str, home: Path) -> None:
     """Start a stopped instance as it is, and wait until it is ready.
 
     :raises AnsibleConnectionFailure: when it doesn't start, or the engine isn't here.
@@ -38,7 +38,7 @@ def start(name: str, home: Path) -> None:
     try:
         ensure(request, home=home, host=Host.detect(), check=False, report=silent)
     except CallaoError as error:
-        raise AnsibleConnectionFailure(f"lima_autostart: {in_options(str(error))}") from error
+        raise AnsibleConnectionFailure(f"lima_autostart: {commands_to_options(str(error))}") from error
 
 
 def diagnose(name: str, home: Path) -> str:
@@ -54,7 +54,7 @@ def diagnose(name: str, home: Path) -> str:
     try:
         instance = inspect(name, home, Host.detect())
     except CallaoError as error:
-        return in_options(str(error))
+        return commands_to_options(str(error))
     if instance.status is Status.BROKEN:
         reasons = "; ".join(instance.errors)
         return (

@@ -14,9 +14,9 @@ if AnsibleCollectionConfig.collection_finder is None:
 
 from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import (
     NotRunning,
-    parse,
-    read,
-    valid_name,
+    is_instance_name,
+    parse_endpoint,
+    read_endpoint,
 )
 
 from callao.reach import Reach
@@ -37,7 +37,7 @@ def config(port: int = 40022, folder: str = "/l/web") -> str:
 
 
 def test_the_engines_own_file_is_understood() -> None:
-    endpoint = parse(texts(config()), "/l/web/known_hosts")
+    endpoint = parse_endpoint(texts(config()), "/l/web/known_hosts")
     assert (endpoint.alias, endpoint.port, endpoint.user) == ("lima-web", 40022, "ana")
     assert endpoint.identities == ("/l/_config/a %h key",)
     assert endpoint.known_hosts == "/l/web/known_hosts"
@@ -50,7 +50,7 @@ def test_a_file_that_lima_wrote_is_understood() -> None:
         "  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  User ana\n"
         "  Hostname 127.0.0.1\n  Port 60022\n"
     )
-    endpoint = parse(texts(lima, known=""), "/l/default/known_hosts")
+    endpoint = parse_endpoint(texts(lima, known=""), "/l/default/known_hosts")
     assert (endpoint.alias, endpoint.port, endpoint.user) == ("lima-default", 60022, "ana")
     assert len(endpoint.identities) == 2
     assert endpoint.known_hosts is None
@@ -66,13 +66,13 @@ def test_a_file_that_lima_wrote_is_understood() -> None:
     ids=["another port", "another host key", "another host agent"],
 )
 def test_two_starts_are_told_apart_by(other: dict[str, str]) -> None:
-    assert parse(other, "k").incarnation != parse(texts(config()), "k").incarnation
+    assert parse_endpoint(other, "k").start_id != parse_endpoint(texts(config()), "k").start_id
 
 
 @pytest.mark.parametrize("text", ["", "Host lima-web\n", "Port 0\n", "Port ssh\n"])
 def test_an_instance_without_a_port_is_not_running(text: str) -> None:
     with pytest.raises(NotRunning):
-        parse(texts(text), "k")
+        parse_endpoint(texts(text), "k")
 
 
 @pytest.mark.parametrize("pid", ["", "nonsense", "0", "-1", "4194305", "99999999999999999999"])
@@ -80,7 +80,7 @@ def test_an_instance_whose_agent_is_gone_is_not_running(tmp_path: Path, pid: str
     (tmp_path / "ssh.config").write_text(config())
     (tmp_path / "ha.pid").write_text(pid)
     with pytest.raises(NotRunning):
-        read(tmp_path)
+        read_endpoint(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_an_instance_whose_agent_is_gone_is_not_running(tmp_path: Path, pid: str
     ],
 )
 def test_a_name_that_could_leave_the_home_is_refused(name: str, valid: bool) -> None:
-    assert valid_name(name) is valid
+    assert is_instance_name(name) is valid

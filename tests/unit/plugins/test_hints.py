@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from ansible_collections.callao.lima.plugins.module_utils._engine import describe
-from ansible_collections.callao.lima.plugins.module_utils._hints import in_options
+from ansible_collections.callao.lima.plugins.module_utils._engine import failure_result
+from ansible_collections.callao.lima.plugins.module_utils._hints import commands_to_options
 
 import callao
 from callao.errors import InstanceError
@@ -26,7 +26,7 @@ COMMAND = re.compile(r"callao (start|stop|restart|delete|unprotect|edit)\b")
 
 def test_no_hint_of_the_engine_names_a_command_that_a_module_stands_for() -> None:
     assert [each for each in HINTS if COMMAND.search(each)] != []
-    assert [each for each in HINTS if COMMAND.search(in_options(each))] == []
+    assert [each for each in HINTS if COMMAND.search(commands_to_options(each))] == []
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_no_hint_of_the_engine_names_a_command_that_a_module_stands_for() -> Non
     ],
 )
 def test_a_command_is_told_as_what_the_module_takes(said: str, told: str) -> None:
-    failure = describe(InstanceError("No.", hint=said))
+    failure = failure_result(InstanceError("No.", hint=said))
     assert failure == {"msg": f"No. {told}", "error": "InstanceError", "hint": told}

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible_collections.callao.lima.plugins.plugin_utils import _watch
+from ansible_collections.callao.lima.plugins.plugin_utils import _progress_watcher
 
 IMAGE = "callao.lima.image"
 LOCAL = "here ansible_connection=local\n"
@@ -91,7 +91,7 @@ def once_told(tmp_path: Path) -> Until:
 
 def long_enough(seconds: float) -> bool:
     """Or when one would have been shown by all means."""
-    return seconds > _watch.DELAY + _watch.INTERVAL
+    return seconds > _progress_watcher.DELAY + _progress_watcher.INTERVAL
 
 
 @pytest.fixture
@@ -156,8 +156,8 @@ def test_a_quick_task_shows_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], delay: float, shown: str
 ) -> None:
     """Quick is what ends before the delay has passed."""
-    monkeypatch.setattr(_watch, "DELAY", delay)
-    watch = _watch.Watch("web", lambda: "")
+    monkeypatch.setattr(_progress_watcher, "DELAY", delay)
+    watch = _progress_watcher.ProgressWatcher("web", lambda: "")
     watch.end([{"stage": "image", "state": "done", "seconds": 2}])
     assert capsys.readouterr().err == shown
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.callao.lima.plugins.action.instance import TOLD, subject
+from ansible_collections.callao.lima.plugins.action.instance import WITH_PROGRESS, display_name
 from support.modules import run_module
 
 from callao.config import dump
@@ -149,6 +149,6 @@ def test_info_lists_them_by_age_or_one_by_name(box: Path) -> None:
 
 
 def test_its_stages_are_shown_under_the_instances_name() -> None:
-    assert "callao.lima.snapshot" in TOLD
-    assert subject({"instance": "web", "name": "pristine"}) == "web"
-    assert subject({"name": "web", "template": "debian-12"}) == "web"
+    assert "callao.lima.snapshot" in WITH_PROGRESS
+    assert display_name({"instance": "web", "name": "pristine"}) == "web"
+    assert display_name({"name": "web", "template": "debian-12"}) == "web"

@@ -13,8 +13,8 @@ import msgspec
 import yaml
 from ansible.module_utils.common.json import Direction, get_module_encoder
 from ansible.plugins.action import ActionBase
-from ansible_collections.callao.lima.plugins.module_utils._engine import describe, refused
-from ansible_collections.callao.lima.plugins.plugin_utils._watch import Watch
+from ansible_collections.callao.lima.plugins.module_utils._engine import failure_result, os_error_message
+from ansible_collections.callao.lima.plugins.plugin_utils._progress_watcher import ProgressWatcher
 
 from callao.atomic import write_file
 from callao.errors import CallaoError
@@ -62,14 +62,14 @@ def _of(answer: BringUpResult | WorkerFailed) -> BringUpResult:
 def _bring(box: dict[str, Any], *, shown: bool) -> BringUpResult:
     """Create and start one instance, in a worker process; shows its stages."""
     ledger = _EventLog()
-    watch = Watch(box["options"]["name"], ledger.written) if shown else None
+    watch = ProgressWatcher(box["options"]["name"], ledger.written) if shown else None
     try:
         outcome = bring_up(box["options"], ledger.report)
         return BringUpResult(outcome, notices=[*ledger.notices, *outcome.notices])
     except CallaoError as error:
-        return BringUpResult(failure=describe(error), notices=ledger.notices)
+        return BringUpResult(failure=failure_result(error), notices=ledger.notices)
     except OSError as error:
-        return BringUpResult(failure={"msg": refused(error)}, notices=ledger.notices)
+        return BringUpResult(failure={"msg": os_error_message(error)}, notices=ledger.notices)
     finally:
         if watch is not None:
             watch.end(ledger.events)

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import respelled
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import to_lima_names
 
 from callao.errors import InstanceNotFound
 from callao.host import Host, lima_home
@@ -27,7 +27,7 @@ class FilterModule:
 
 def planned(platforms: Iterable[Mapping[str, Any]], *where: str) -> list[dict[str, Any]]:
     """The instances of platforms, whose fields may be spelled as in the modules or as in lima.yaml."""
-    return instances.planned_instances([respelled(platform) for platform in platforms], *where)
+    return instances.planned_instances([to_lima_names(platform) for platform in platforms], *where)
 
 
 def owned(wanted: Iterable[Mapping[str, Any]]) -> list[str]:

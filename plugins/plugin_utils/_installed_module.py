@@ -45,7 +45,7 @@ runpy.run_module({name!r}, run_name="__main__", alter_sys=True)
 """
 
 
-def built(path: str, arguments: dict[str, Any], python: str) -> Any:
+def build_module(path: str, arguments: dict[str, Any], python: str) -> Any:
     """What Ansible's own ``modify_module`` returns, for a module of ours at *path*; None where this Ansible
     wants it in another shape."""
     if _BuiltModule is None:

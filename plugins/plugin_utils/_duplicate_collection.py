@@ -20,7 +20,7 @@ _VERSION = re.compile(r"^version: *(\S+)", re.MULTILINE)
 
 
 @cache
-def tell_of_hidden_copy() -> None:
+def warn_about_hidden_copy() -> None:
     """Warn of the copy that is hidden by this one. Ansible shows the same warning once."""
     ours = Path(__file__).resolve().parents[2]
     hidden = hidden_copy(ours, sys.path)

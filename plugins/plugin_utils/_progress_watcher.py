@@ -16,7 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible.utils.display import Display
-from ansible_collections.callao.lima.plugins.plugin_utils._story import Story, parse
+from ansible_collections.callao.lima.plugins.plugin_utils._progress_lines import ProgressFormatter, parse
 
 DELAY = 1.5
 """Seconds that a task may take before it is worth telling how far it is."""
@@ -24,11 +24,11 @@ DELAY = 1.5
 INTERVAL = 1.0
 """Seconds between two looks."""
 
-SHARE = 4
+PAUSE_FACTOR = 4
 """A look that took long is followed by a pause of this many times as long."""
 
 
-class Watch:
+class ProgressWatcher:
     """Reads the events file from a thread of its own, and from a connection of its own.
 
     Every line goes to standard error, whole: standard output is the callback's, and other hosts' lines
@@ -36,11 +36,11 @@ class Watch:
     """
 
     def __init__(self, name: str, look: Callable[[], str]) -> None:
-        self._story = Story(name)
-        self._look = look
-        self._seen = 0
+        self._formatter = ProgressFormatter(name)
+        self._read_events = look
+        self._shown = 0
         self._ended = threading.Event()
-        self._begun = time.monotonic()
+        self._started = time.monotonic()
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._watch,), daemon=True)
         self._thread.start()
@@ -49,28 +49,28 @@ class Watch:
         """Tell what is left of *events*, which are all of them; nothing of a task that was quick."""
         self._ended.set()
         self._thread.join()
-        if time.monotonic() - self._begun > DELAY:
-            self._tell(events)
+        if time.monotonic() - self._started > DELAY:
+            self._show(events)
 
     def _watch(self) -> None:
         pause = DELAY
         while not self._ended.wait(pause):
             begun = time.monotonic()
             try:
-                self._tell(parse(self._look()))
+                self._show(parse(self._read_events()))
             except (AnsibleError, OSError) as error:
                 Display().vvv(f"The stages cannot be shown: {error}")
                 return
-            pause = max(INTERVAL, SHARE * (time.monotonic() - begun))
+            pause = max(INTERVAL, PAUSE_FACTOR * (time.monotonic() - begun))
 
-    def _tell(self, events: list[dict[str, object]]) -> None:
-        line = self._story.line(events[self._seen :])
-        self._seen = max(self._seen, len(events))
+    def _show(self, events: list[dict[str, object]]) -> None:
+        line = self._formatter.line(events[self._shown :])
+        self._shown = max(self._shown, len(events))
         if line:
             Display().display(line, stderr=True)
 
 
-def reader(action: ActionBase, path: str) -> Callable[[], str]:
+def file_reader(action: ActionBase, path: str) -> Callable[[], str]:
     """What reads *path* on the target of *action*, as the user whom its module runs as.
 
     The connection is made anew, at the first look, by the same plugin with the same options: the
@@ -80,14 +80,14 @@ def reader(action: ActionBase, path: str) -> Callable[[], str]:
 
     def look() -> str:
         if not twin:
-            twin.append(_twin(action))
+            twin.append(_second_connection(action))
         found = twin[0]._low_level_execute_command(f"cat {shlex.quote(path)}")
         return found["stdout"] if found["rc"] == 0 else ""
 
     return look
 
 
-def _twin(action: ActionBase) -> ActionBase:
+def _second_connection(action: ActionBase) -> ActionBase:
     original = action._connection
     connection = connection_loader.get(original._load_name, action._play_context)
     connection.set_options(direct=original.get_options())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.callao.lima.plugins.plugin_utils._copies import hidden_copy
+from ansible_collections.callao.lima.plugins.plugin_utils._duplicate_collection import hidden_copy
 
 REPOSITORY = Path(__file__).parents[3]
 

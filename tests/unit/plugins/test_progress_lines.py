@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from ansible_collections.callao.lima.plugins.plugin_utils._story import Story, parse
+from ansible_collections.callao.lima.plugins.plugin_utils._progress_lines import ProgressFormatter, parse
 
 
 def event(stage: str, state: str = "done", **more: Any) -> dict[str, Any]:
@@ -29,17 +29,17 @@ def event(stage: str, state: str = "done", **more: Any) -> dict[str, Any]:
     ],
 )
 def test_events_read_as_one_line(events: list[dict[str, Any]], line: str) -> None:
-    assert Story("web").line(events) == line
+    assert ProgressFormatter("web").line(events) == line
 
 
 def test_nothing_is_told_twice() -> None:
-    story = Story("web")
+    story = ProgressFormatter("web")
     story.line([event("image", seconds=2)])
     assert story.line([event("image", seconds=2), event("sshd", seconds=9)]) == "web: sshd 9 s"
 
 
 def test_a_download_is_told_every_tenth() -> None:
-    story = Story("web")
+    story = ProgressFormatter("web")
     told = [story.line([event("image", "progress", fraction=percent / 100)]) for percent in range(101)]
     assert 9 <= len([line for line in told if line]) <= 10
 

@@ -19,13 +19,18 @@ from pathlib import Path
 from ansible import constants
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection.ssh import Connection as SSHConnection
-from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import FILES, Endpoint, NotRunning, parse
+from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import (
+    FILES,
+    Endpoint,
+    NotRunning,
+    parse_endpoint,
+)
 
 # Ansible ends a worker that is slow to end by its process group, of which a command of ssh's would be; the
 # control master, which left it, would lose its way then, and the next run would have to log in again.
-_APART = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"
-_MARK = "==callao=="
-_LOOK = r"""
+_NEW_SESSION = "import os, sys; os.setsid(); os.execvp(sys.argv[1], sys.argv[1:])"
+_SECTION_MARK = "==callao=="
+_READ_FILES_SCRIPT = r"""
 home=$1 name=$2; shift 2
 case $home in '') home=${LIMA_HOME:-$HOME/.lima} ;; '~/'*) home=$HOME/${home#??} ;; esac
 [ -d "$home/$name" ] || { printf '\n==callao==missing %s\n' "$home"; exit; }
@@ -35,12 +40,12 @@ for file; do printf '\n==callao==%s\n' "$file"; cat "$home/$name/$file" 2>/dev/n
 """
 
 
-class Missing(NotRunning):
+class NoSuchInstance(NotRunning):
     """There is no such instance on that machine."""
 
 
 @dataclass(frozen=True)
-class Hop:
+class JumpHost:
     """ssh to the machine ``name``: ``argv`` up to the host, without a command."""
 
     name: str
@@ -49,7 +54,7 @@ class Hop:
     control_path: str
 
     @classmethod
-    def to(cls, name: str, variables: Mapping[str, object]) -> Hop:
+    def from_variables(cls, name: str, variables: Mapping[str, object]) -> JumpHost:
         """The way that ``ansible.builtin.ssh`` would take to the inventory host of these variables.
 
         :raises AnsibleConnectionFailure: when ssh is not how that host is reached.
@@ -107,7 +112,7 @@ class Hop:
             sys.executable,
             "-IS",
             "-c",
-            _APART,
+            _NEW_SESSION,
             self.argv[0],
             "-o",
             "ControlMaster=no",
@@ -120,7 +125,7 @@ class Hop:
         command += ["-W", f"{address}:{endpoint.port}", self.address]
         return shlex.join(command).replace("%", "%%")
 
-    def look(self, name: str, home: str, known_hosts: Path) -> Endpoint:
+    def find_endpoint(self, name: str, home: str, known_hosts: Path) -> Endpoint:
         """The endpoint of the instance ``name`` over there; its host key is kept in ``known_hosts``.
 
         :param home: the Lima home over there; empty for that user's own.
@@ -128,7 +133,7 @@ class Hop:
         :raises NotRunning: when it doesn't run.
         :raises AnsibleConnectionFailure: when the machine can't be reached.
         """
-        script = shlex.join(["sh", "-c", _LOOK, "callao", home, name, *FILES])
+        script = shlex.join(["sh", "-c", _READ_FILES_SCRIPT, "callao", home, name, *FILES])
         # A control master that is born here keeps standard error open for as long as it lives.
         with tempfile.TemporaryFile() as errors:
             done = subprocess.run(
@@ -143,20 +148,20 @@ class Hop:
         if done.returncode != 0:
             raise AnsibleConnectionFailure(f"lima_host: {self.name!r} cannot be reached over ssh: {words}")
         texts = _sections(done.stdout.decode(errors="replace"))
-        for word, error in (("missing", Missing), ("stopped", NotRunning)):
+        for word, error in (("missing", NoSuchInstance), ("stopped", NotRunning)):
             for section in texts:
                 if section.startswith(f"{word} "):
                     raise error(section.partition(" ")[2])
         _write(known_hosts, texts["known_hosts"])
-        return replace(parse(texts, str(known_hosts)), identities=())
+        return replace(parse_endpoint(texts, str(known_hosts)), identities=())
 
 
-def remember(path: Path, endpoint: Endpoint) -> None:
+def save_endpoint(path: Path, endpoint: Endpoint) -> None:
     """Keep an endpoint for the tasks that follow."""
     _write(path, json.dumps(endpoint.__dict__))
 
 
-def recall(path: Path) -> Endpoint | None:
+def load_endpoint(path: Path) -> Endpoint | None:
     """The endpoint kept in ``path``, if any."""
     try:
         fields = json.loads(path.read_bytes())
@@ -168,7 +173,7 @@ def recall(path: Path) -> Endpoint | None:
 def _sections(text: str) -> dict[str, str]:
     """What comes after each mark; whatever the login shell said before the first one is dropped."""
     sections = {}
-    for part in ("\n" + text).split(f"\n{_MARK}")[1:]:
+    for part in ("\n" + text).split(f"\n{_SECTION_MARK}")[1:]:
         title, _newline, body = part.partition("\n")
         sections[title] = body
     return sections

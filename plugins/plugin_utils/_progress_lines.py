@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-_WORDS = {
+_STAGE_PHRASES = {
     "image": "image ready",
     "disk": "disk made",
     "driver": "machine started",
@@ -18,34 +18,34 @@ _WORDS = {
 }
 """What a stage is called once it is done, where its name alone would not say it."""
 
-_COUNTED = 0.1
+_MIN_STEP = 0.1
 """How much further, of 1, a stage that counts has to be before that is worth saying again."""
 
 
-class Story:
+class ProgressFormatter:
     """Turns events into phrases, each told once."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
         self._fraction: dict[str, float] = {}
 
     def line(self, events: list[dict[str, object]]) -> str:
         """What *events* add to the story, as one line; empty when that is nothing."""
         phrases = [
-            phrase for event in events if (phrase := self._phrase(event)) and phrase not in self._told
+            phrase for event in events if (phrase := self._phrase(event)) and phrase not in self._shown
         ]
-        self._told.update(phrases)
+        self._shown.update(phrases)
         return f"{self._name}: {' · '.join(dict.fromkeys(phrases))}" if phrases else ""
 
     def _phrase(self, event: dict[str, object]) -> str:
         stage = str(event.get("stage", ""))
         if event.get("state") == "done":
-            return f"{_WORDS.get(stage, stage)}{_took(event.get('seconds'))}"
+            return f"{_STAGE_PHRASES.get(stage, stage)}{_duration(event.get('seconds'))}"
         if event.get("state") == "failed":
-            return f"{stage} failed{_took(event.get('seconds'))}"
+            return f"{stage} failed{_duration(event.get('seconds'))}"
         fraction = event.get("fraction")
-        if not isinstance(fraction, (int, float)) or fraction - self._fraction.get(stage, 0.0) < _COUNTED:
+        if not isinstance(fraction, (int, float)) or fraction - self._fraction.get(stage, 0.0) < _MIN_STEP:
             return ""
         self._fraction[stage] = fraction
         return f"{stage} {fraction:.0%}"
@@ -64,7 +64,7 @@ def parse(text: str) -> list[dict[str, object]]:
     return events
 
 
-def _took(seconds: object) -> str:
+def _duration(seconds: object) -> str:
     if not isinstance(seconds, (int, float)):
         return ""
     return f" {seconds:.0f} s" if seconds >= 1 else ""
