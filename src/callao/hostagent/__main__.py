@@ -88,8 +88,8 @@ def main() -> int:
 
 def _taken(paths: InstancePaths) -> ResumeState | None:
     """What the start is to go on from. Once: whatever comes of it, the next start boots."""
-    found = read_json(paths.take_up, ResumeState)
-    paths.take_up.unlink(missing_ok=True)
+    found = read_json(paths.resume_file, ResumeState)
+    paths.resume_file.unlink(missing_ok=True)
     return found
 
 

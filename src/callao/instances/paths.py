@@ -134,7 +134,7 @@ class InstancePaths(NamedTuple):
         return self.dir / "persisted.json"
 
     @property
-    def take_up(self) -> Path:
+    def resume_file(self) -> Path:
         """Ours: the state that the next start takes up in place of booting, once."""
         return self.dir / "take-up.json"
 

@@ -43,7 +43,7 @@ class Step(enum.StrEnum):
     STOP = "stop"
     START = "start"
     """With whatever lima.yaml says by then: the disk grows here, too."""
-    AWAIT = "await"
+    WAIT = "await"
     """Another run started it; wait until it is ready."""
     REFRESH = "refresh"
     """Hand the running machine the changes that it can take live."""
@@ -99,7 +99,7 @@ class Plan:
 
     @property
     def changed(self) -> bool:
-        return any(step is not Step.AWAIT for step in self.steps)
+        return any(step is not Step.WAIT for step in self.steps)
 
 
 def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Plan:
@@ -214,7 +214,7 @@ def _plan_running(
     if policy.target is Target.STARTED and actual.failure is not None and not (pending or stale):
         return Plan((*steps, Step.STOP, Step.START), relevant, (_failed_before(actual),))
     if not pending and not stale:
-        waiting = [Step.AWAIT] if policy.target is Target.STARTED and not actual.ready else []
+        waiting = [Step.WAIT] if policy.target is Target.STARTED and not actual.ready else []
         return Plan((*steps, *live, *waiting), relevant)
     if policy.restart is Restart.AUTO and policy.target is Target.STARTED:
         return Plan((*steps, Step.STOP, Step.START), relevant)

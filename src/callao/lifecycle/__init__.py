@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lifecycle: an instance brought from what it is to what a request says."""
+"""Brings an instance from its actual state to the state that a request asks for."""
 
 from typing import TYPE_CHECKING
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan's steps, done one after the other, under the instance's lock."""
+"""Carries out the steps of a plan in order; the caller holds the instance's lock."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def apply(
 ) -> None:
     """Carry out ``steps``.
 
-    :raises CallaoError: when one fails; the steps before it stay done, and each leaves an instance
-        that the next run can go on from.
+    :raises CallaoError: when a step fails. The steps before it are not undone; after each of them the
+        instance is in a state that the next run can continue from.
     """
     if Step.START in steps.steps and request.config.get("portForwards"):
         from callao.lifecycle.port_forwards import refuse_taken_by_others
@@ -52,8 +52,8 @@ def apply(
     if Step.START in steps.steps and config is not None and config.additional_disks:
         must_be_available([each.name for each in config.additional_disks], paths.dir)
     remove_leftovers(home, request.name)
-    before = b""
-    origin: ResumeState | None = None
+    old_text = b""
+    resume_state: ResumeState | None = None
     for step in steps.steps:
         match step:
             case Step.DELETE:
@@ -62,10 +62,10 @@ def apply(
             case Step.CREATE:
                 assert wanted is not None
                 warm = Step.START in steps.steps and request.is_warm(wanted.config)
-                origin = _create(wanted, request, home=home, host=host, report=report, warm=warm)
+                resume_state = _create(wanted, request, home=home, host=host, report=report, warm=warm)
             case Step.CONFIGURE:
                 assert wanted is not None
-                before = paths.lima_yaml.read_bytes()
+                old_text = paths.lima_yaml.read_bytes()
                 write_config(paths, wanted.document, report, wanted.text)
             case Step.LABEL:
                 assert actual is not None
@@ -77,16 +77,16 @@ def apply(
                 stop(actual, force=request.force, report=report)
             case Step.START:
                 try:
-                    _start(request, home, host, report, origin)
+                    _start(request, home, host, report, resume_state)
                 except (CallaoError, TimeoutError) as error:
-                    if wanted is None or origin is None or request.origin:
+                    if wanted is None or resume_state is None or request.origin:
                         raise
                     _create_cold(wanted, str(error), request, home=home, host=host, report=report)
                     _start(request, home, host, report)
-            case Step.AWAIT:
+            case Step.WAIT:
                 wait_until_ready(inspect(request.name, home, host), request.timeout, report)
             case Step.REFRESH:
-                refresh(paths, before)
+                refresh(paths, old_text)
             case Step.PROTECT | Step.UNPROTECT:
                 set_protected(paths, on=step is Step.PROTECT)
             case Step.AUTOSTART:
@@ -98,7 +98,7 @@ def apply(
 def _create(
     wanted: Desired, request: Request, *, home: Path, host: Host, report: Reporter, warm: bool
 ) -> ResumeState | None:
-    """Make the instance; returns the saved state that its start goes on from, None for a boot."""
+    """Create the instance; returns the saved state that its start resumes from, None where it boots."""
     if request.origin:
         from callao.lifecycle.create_from import create_from
 
@@ -114,17 +114,17 @@ def _create(
 
 
 def _create_cold(
-    wanted: Desired, why: str, request: Request, *, home: Path, host: Host, report: Reporter
+    wanted: Desired, reason: str, request: Request, *, home: Path, host: Host, report: Reporter
 ) -> None:
-    """Make the instance anew, to boot: its warm start has failed."""
+    """Create the instance again so that it boots, because its warm start failed."""
     from callao.lifecycle.warm.create import create_cold
 
     access, timeout = request.access, request.timeout
-    create_cold(wanted, why, home=home, host=host, access=access, timeout=timeout, report=report)
+    create_cold(wanted, reason, home=home, host=host, access=access, timeout=timeout, report=report)
 
 
 def _start(
-    request: Request, home: Path, host: Host, report: Reporter, origin: ResumeState | None = None
+    request: Request, home: Path, host: Host, report: Reporter, resume_state: ResumeState | None = None
 ) -> None:
     instance = inspect(request.name, home, host)
     config = require_config(instance)
@@ -136,4 +136,4 @@ def _start(
         from callao.lifecycle.recreate_disk import recreate_disk
 
         instance = recreate_disk(instance, driver, home=home, access=request.access, report=report)
-    start(instance, driver, home, request.timeout, report, origin)
+    start(instance, driver, home, request.timeout, report, resume_state)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an instance's disk stands on, found again before each start.
+"""Checks the backing file of an instance's disk before each start, and repairs its path.
 
-Bases are never changed: but a home may have moved, and disks that earlier versions made stand on a download
-or on a file of the user's own, which may be replaced at any time.
+Base images never change. But the LIMA_HOME may have been moved, and disks that earlier versions made are
+backed by a download or by a file of the user's own, which may be replaced at any time.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from callao.images import base_at, base_of_disk
 from callao.instances import InstancePaths, Record
 
 _IMMUTABLE_FOLDERS = ("qcow2", "warm")
-"""Folders of the cache in which nothing is ever changed."""
+"""Folders of the cache whose files never change."""
 
 
 def repair_backing_files(paths: InstancePaths, record: Record, driver: Driver, home: Path) -> None:
-    """Have the disk of a stopped instance stand on bases that are there and stay as they are.
+    """Have the disk of a stopped instance backed by files that exist and never change.
 
-    :raises InstanceError: when one is gone, or has been replaced.
+    :raises InstanceError: when a backing file is missing, or has been replaced.
     """
 
     def find(base: Path) -> Path:
@@ -47,16 +47,16 @@ def _locate(base: Path, name: str, record: Record, home: Path) -> Path:
 
 
 def _immutable(base: Path, name: str, record: Record, home: Path) -> Path:
-    """It, where it never changes; else a base with its content."""
+    """The file itself where it never changes, else a base image with the same content."""
     for folder in _IMMUTABLE_FOLDERS:
         place = home / "_cache" / folder
         real = place.resolve()
-        # A home may link the folder of another, and go before what stands on it.
+        # The folder may be a link into another LIMA_HOME, which can outlive this one.
         lasting = place if real == home.resolve() / "_cache" / folder else real
         for root in (place, real):
             if base.is_relative_to(root):
                 return lasting / base.relative_to(root)
-    if _is_warm(base):  # of another home, where nothing is changed either
+    if _is_warm(base):  # of another LIMA_HOME, where warm machines never change either
         return base
     try:
         kept = base_of_disk(base, record.image_digest, home)
@@ -73,12 +73,12 @@ def _immutable(base: Path, name: str, record: Record, home: Path) -> Path:
 
 
 def _is_warm(base: Path) -> bool:
-    """A machine that was kept is no image, though one is noted for those made on it."""
+    """Whether this is a warm machine's disk. It is no image, though the instance's record names one."""
     return base.parts[-4:-2] == ("_cache", "warm")
 
 
 def _in_moved_home(base: Path, home: Path) -> Path | None:
-    """The same file of the cache, where the home is another by now."""
+    """The same file of the cache below ``home``, where the LIMA_HOME was moved."""
     if "_cache" not in base.parts:
         return None
     at = len(base.parts) - 1 - base.parts[::-1].index("_cache")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run leaves when it is killed, and where. Quick to import."""
+"""Removes what killed runs have left. Quick to import."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from callao.lifecycle.remove_tree import remove_if_possible, remove_tree
 
 
 def staging_dir(home: Path, name: str) -> Path:
-    """Where an instance is built; a run that was killed leaves this."""
+    """The folder in which an instance is built; left over by a killed run."""
     return home / f".{name}.creating"
 
 
 def removal_dir(home: Path, name: str) -> Path:
-    """Where an instance is removed from; a run that was killed leaves this."""
+    """The name under which a folder is deleted; left over by a killed run."""
     return home / f".{name}.deleting"
 
 
 def reset_dir(home: Path, name: str) -> Path:
-    """Where an instance's new disk is made, on its own file system; a run that was killed leaves this."""
+    """The folder for a new disk, on the instance's file system; left over by a killed run."""
     folder = home / name
     beside = Path(realpath(folder)).parent if folder.is_symlink() else home
     return beside / f".{name}.resetting"
 
 
 def remove_leftovers(home: Path, name: str) -> None:
-    """Remove what killed runs have left of this name; the caller holds its lock."""
+    """Remove what killed runs have left of this instance; the caller holds its lock."""
     for path in _leftovers(home, name):
         remove_if_possible(path)
 
 
 def has_no_leftovers(home: Path, name: str) -> bool:
-    """Whether no run that was killed, or failed, has left anything of this name."""
+    """Whether killed or failed runs have left nothing of this instance."""
     return not any(path.is_symlink() or path.exists() for path in _leftovers(home, name))
 
 
@@ -45,10 +45,10 @@ def _leftovers(home: Path, name: str) -> tuple[Path, ...]:
 
 
 def remove_stale_files(paths: InstancePaths) -> None:
-    """Remove what processes that are gone have left: sockets, pid files, notes that a disk is in use, files
-    and snapshots half written or half removed. A saved machine takes as much space as its memory.
+    """Remove what ended processes have left: sockets, pid files, locks of disks, incomplete files and
+    snapshots. An incomplete snapshot can be as large as the machine's memory.
 
-    :raises InstanceError: when a process that no pid file names is not gone.
+    :raises InstanceError: when a process without a pid file still uses the instance.
     """
     must_be_unused(paths, "started or changed")
     release_all(paths.dir)
@@ -56,12 +56,12 @@ def remove_stale_files(paths: InstancePaths) -> None:
         path.unlink(missing_ok=True)
     hidden = (*paths.dir.glob(".*"), *paths.snapshots.glob(".*"))
     for path in (each for each in hidden if not _belongs_to_user(each.name)):
-        if path.is_symlink():  # as one to a shared directory, which stays
+        if path.is_symlink():  # the target stays, for example a shared directory
             path.unlink()
         else:
             remove_tree(path)
 
 
 def _belongs_to_user(name: str) -> bool:
-    """Whether it is git's, an editor's or a desktop's, of whoever keeps or edits the folder."""
+    """Whether the user's own programs made the file: git, an editor, a desktop."""
     return name.startswith((".git", ".#", ".DS_Store")) or name.endswith((".swp", ".swo"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance made like another that is stopped: its disk copied, its identity its own."""
+"""Creates an instance as a copy of a stopped one: the same disk content, an identity of its own."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def clone(
     """Make ``name`` from ``source``, with ``document`` as its lima.yaml.
 
     The copy shares blocks with the original where the file system can (reflinks). Its ssh host key is
-    new, and its cloud-init runs as on a new machine, so that it takes its own name.
+    new, and cloud-init runs as on a new machine, which sets the hostname.
 
     :raises InstanceError: when the source runs, the name is taken, or there is no room.
-    :raises ConfigError: for a name or a document that cannot be.
+    :raises ConfigError: for an invalid name or document.
     """
     check_name(name)
     check_hostname(name)
     check_socket_path(home / name)
-    must_not_exist(name, home)  # before the locks: two of one name would wait for each other
+    must_not_exist(name, home)  # before the locks, because two locks of one name would wait for each other
     before = require_config(source)
     config = effective(document, host, name=name, instance_dir=home / name)
     refuse_incompatible_copy(config, before, source.name)
@@ -48,7 +48,7 @@ def clone(
 def copy_instance(
     source: Instance, name: str, document: Mapping[str, object], *, home: Path, report: Reporter
 ) -> None:
-    """The same, for a caller who holds both locks and knows that ``document`` fits.
+    """Do the same for a caller that holds both locks and has checked ``document``.
 
     :raises InstanceError: when the source runs, the name is taken, or there is no room.
     """
@@ -73,7 +73,7 @@ def copy_instance(
 
 
 def refuse_incompatible_copy(config: Config, before: Config, name: str) -> None:
-    """What a disk that is there already cannot take.
+    """Refuse a configuration that an existing disk cannot have.
 
     :raises InstanceError: naming the field.
     """
@@ -91,7 +91,7 @@ def refuse_incompatible_copy(config: Config, before: Config, name: str) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """:raises InstanceError: when it cannot be."""
+    """:raises InstanceError: when the file cannot be copied."""
     try:
         copy_reflink(source, target)
     except OSError as error:

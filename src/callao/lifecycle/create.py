@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new instance, made from an image."""
+"""Creates an instance from an image."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from callao.ssh import user_key
 
 @dataclass(frozen=True)
 class DiskSource:
-    """How an instance begins that is not made from its image alone.
+    """What an instance is made from, where that is not its image alone.
 
-    ``image`` is another disk to make its own on, ``files`` are copied into its folder; the rest is
+    ``image`` backs its disk in place of the image, ``files`` are copied into its folder; the rest is
     :class:`callao.instances.Record`'s.
     """
 
@@ -41,21 +41,21 @@ def create(
     home: Path,
     report: Reporter,
     access: NetworkAccess = NetworkAccess.ONLINE,
-    begin: DiskSource = _FROM_IMAGE,
+    source: DiskSource = _FROM_IMAGE,
     timeout: float = DEFAULT_TIMEOUT,
 ) -> None:
-    """Make the folder of a new instance, with its disk.
+    """Create the folder of a new instance, with its disk.
 
-    :param timeout: seconds that another run may keep us from the image.
+    :param timeout: seconds to wait for another run that fetches or converts the image.
     :raises ImageError: when no image is available.
-    :raises CallaoError: when something cannot be made; nothing is left of it then.
+    :raises CallaoError: when something cannot be created; nothing of the instance is left then.
     """
     config = wanted.config
 
-    def had() -> FetchedImage:
-        return begin.image or fetch_image(config, home=home, access=access, report=report, timeout=timeout)
+    def get_image() -> FetchedImage:
+        return source.image or fetch_image(config, home=home, access=access, report=report, timeout=timeout)
 
-    image = had()
+    image = get_image()
     report(Event(stage=Stage.IMAGE, state=EventState.DONE))
     record = Record(
         template=wanted.template,
@@ -63,12 +63,12 @@ def create(
         image=image.location,
         image_digest=image.digest,
         engine=callao.__version__,
-        mac_address=begin.mac_address,
-        reclaims=begin.reclaims,
+        mac_address=source.mac_address,
+        reclaims=source.reclaims,
     )
     with staged_instance(wanted.name, wanted.document, record, home, wanted.text) as paths:
         user_key(home)
-        for file in begin.files:
+        for file in source.files:
             shutil.copyfile(file, paths.dir / file.name)
-        make_disk(paths, config, driver_for(config.vm_type), had)
+        make_disk(paths, config, driver_for(config.vm_type), get_image)
     report(Event(stage=Stage.DISK, state=EventState.DONE))

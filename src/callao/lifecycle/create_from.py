@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new instance that begins where another one is, or was: ``from: NAME[@SNAPSHOT]``."""
+"""Creates an instance from another one, or from its snapshot: ``from: NAME[@SNAPSHOT]``."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _ALLOWED = "an instance's name, or NAME@SNAPSHOT"
 
 @dataclass(frozen=True)
 class Source:
-    """Where a new instance begins: another's disk as it is, or one of its snapshots."""
+    """The instance that a new one is created from; its present disk, or one of its snapshots."""
 
     instance: Instance
     snapshot: Snapshot | None
 
     @classmethod
     def of(cls, text: str, home: Path, host: Host) -> Source:
-        """From what a user writes.
+        """Parse what a user wrote.
 
-        :raises ConfigError: when it cannot be a name.
-        :raises InstanceNotFound: when there is none of that name.
-        :raises SnapshotError: when it has no such snapshot.
+        :raises ConfigError: when it is no valid name.
+        :raises InstanceNotFound: when no instance has that name.
+        :raises SnapshotError: when the instance has no such snapshot.
         """
         name, at, snapshot = text.partition("@")
         if at and not snapshot:
@@ -53,10 +53,10 @@ class Source:
 def create_from(
     text: str, wanted: Desired, *, home: Path, host: Host, report: Reporter
 ) -> ResumeState | None:
-    """Make the instance; its disk is a copy of a stopped one's, or stands on the layers of a snapshot.
+    """Create the instance; its disk is a copy of a stopped one's, or is backed by a snapshot's layers.
 
-    :param text: the source, as a user writes it.
-    :returns: what its start goes on from; None for a boot.
+    :param text: the source, as the user wrote it.
+    :returns: the saved state that its start resumes from; None where it boots.
     :raises SnapshotError: when the snapshot has additional disks.
     :raises InstanceError: when the source runs and no snapshot of it was named, or cannot be copied.
     """
@@ -78,12 +78,12 @@ def create_from(
         )
     driver = driver_for(config.vm_type)
     bound = source.snapshot.bound
-    why = "" if bound is None else _why_not_resumable(wanted, bound, driver, source.instance)
-    if why:
-        report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=f"from: booting instead: {why}"))
-    memory = bound if bound is not None and not why else None
+    reason = "" if bound is None else _why_not_resumable(wanted, bound, driver, source.instance)
+    if reason:
+        report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=f"from: booting instead: {reason}"))
+    memory = bound if bound is not None and not reason else None
     with instance_lock(source.instance.name, home):
-        _create_on_layers(source, source.snapshot, wanted, home, driver, goes_on=memory is not None)
+        _create_on_layers(source, source.snapshot, wanted, home, driver, resumes=memory is not None)
     report(Event(stage=Stage.DISK, state=EventState.DONE))
     if memory is None:
         return None
@@ -92,24 +92,24 @@ def create_from(
 
 
 def _why_not_resumable(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:
-    """Why the memory cannot be taken up; empty when it can."""
+    """Why the snapshot's memory cannot be resumed; empty when it can."""
     config = wanted.config
-    if why := too_few_slots(config, bound.shape.slots):
-        return why
-    other = machine_differences(bound, source.paths, config, driver)
-    return f"the machine is another: {other}." if other else ""
+    if reason := too_few_slots(config, bound.shape.slots):
+        return reason
+    difference = machine_differences(bound, source.paths, config, driver)
+    return f"the machine is another: {difference}." if difference else ""
 
 
 def _create_on_layers(
-    source: Source, snapshot: Snapshot, wanted: Desired, home: Path, driver: Driver, *, goes_on: bool
+    source: Source, snapshot: Snapshot, wanted: Desired, home: Path, driver: Driver, *, resumes: bool
 ) -> None:
-    """Layers never change: the two share theirs, under the same names."""
+    """Layers never change, so both instances use the same files, under the same names."""
     old = source.instance.paths
     record = msgspec.structs.replace(
         source.instance.record,
         created=time.time(),
         labels=dict(wanted.labels or {}),
-        mac_address=(source.instance.record.mac_address or mac_address(old.dir, 0)) if goes_on else "",
+        mac_address=(source.instance.record.mac_address or mac_address(old.dir, 0)) if resumes else "",
         reclaims=True,
     )
     with staged_instance(wanted.name, wanted.document, record, home, wanted.text) as paths:

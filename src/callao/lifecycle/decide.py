@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a request and what is there to the steps between them. Reads, and changes nothing."""
+"""Computes the steps from the actual state to the requested one. Reads files, changes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def decide(request: Request, actual: Instance | None, home: Path, host: Host) -> tuple[Desired | None, Plan]:
-    """What the instance shall be, and the steps from what it is to that.
+    """The desired state of the instance, and the steps from the actual state to it.
 
     :raises CallaoError: when the request cannot be met.
     """
@@ -42,14 +42,14 @@ def decide(request: Request, actual: Instance | None, home: Path, host: Host) ->
 
         refuse_unsupported(config, request.name, host, new=Step.CREATE in steps.steps)
         document = wanted.document if wanted else actual.document if actual else {}
-        told = notices(document, config)
+        messages = notices(document, config)
         if wanted is not None:
-            told = (*map(str, wanted.warnings), *told, *_warm_notices(request, wanted, steps))
+            messages = (*map(str, wanted.warnings), *messages, *_warm_notices(request, wanted, steps))
         if Step.CREATE in steps.steps:
-            told = (*told, *new_instance_notices(document))
+            messages = (*messages, *new_instance_notices(document))
         else:
-            told = (*told, *existing_instance_notices(config))
-        steps = Plan(steps.steps, steps.changes, (*steps.notices, *told))
+            messages = (*messages, *existing_instance_notices(config))
+        steps = Plan(steps.steps, steps.changes, (*steps.notices, *messages))
     if lock is not None:
         from callao.lockfile import notices as of_lock
 
@@ -61,10 +61,10 @@ def _warm_notices(request: Request, wanted: Desired, steps: Plan) -> tuple[str, 
     if Step.CREATE not in steps.steps or not request.is_warm(wanted.config):
         return ()
     if Step.START not in steps.steps:
-        return (f"{wanted.name}: warm: counts only where it is made and started at once: it will boot.",)
+        return (f"{wanted.name}: warm: has no effect, as the instance is not started now: it will boot.",)
     from callao.lifecycle.warm.limit import max_cache_size
 
-    max_cache_size()  # a value that is none is told before anything is made
+    max_cache_size()  # raises for an invalid size, before anything is created
     return ()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance deleted: its machine stopped, its folder removed."""
+"""Deletes an instance: stops its machine and removes its folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from callao.lifecycle.unused_networks import end_unused_networks
 
 
 def delete(instance: Instance, report: Reporter) -> None:
-    """Stop the machine without ceremony (its disk goes, too), and remove the folder.
+    """Stop the machine without shutting down the guest, because its disk goes, too, and remove the folder.
 
     :raises InstanceError: when the folder cannot be removed, or a process that no pid file names uses it.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a request to the configuration that it means, beside what is there already."""
+"""Computes the configuration that a request asks for, given the existing instance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callao.instances import Desired, Instance
 from callao.lifecycle.request import Request
 
 if TYPE_CHECKING:
-    from callao.lockfile import LockFile  # a task without a lock file does not pay for it
+    from callao.lockfile import LockFile  # not imported by a task without a lock file
     from callao.templates import Resolved
 
 DEFAULT_TEMPLATE = "default"
@@ -25,13 +25,14 @@ DEFAULT_TEMPLATE = "default"
 def desired(
     request: Request, actual: Instance | None, home: Path, host: Host, *, lock: LockFile | None
 ) -> Desired | None:
-    """What the instance shall be; None when the request says nothing about it and it exists.
+    """The desired state of the instance; None for an existing one that the request does not change.
 
-    With a template, the template and ``config`` are the whole truth: what they no longer say goes
-    back to its default. What ``persist`` has written stays, over the template and below ``config``.
-    Without one, an existing instance keeps its lima.yaml, and ``config`` changes only what it names.
+    With a template, the template and ``config`` decide alone: a field that neither sets has its default
+    again. What ``persist`` has written takes precedence over the template, and ``config`` over both.
+    Without a template, an existing instance keeps its lima.yaml, and ``config`` changes the fields that it
+    sets.
 
-    :param lock: what the lock file says that the request names.
+    :param lock: content of the lock file that the request names.
     :raises ConfigError: with every problem of the resulting configuration.
     :raises TemplateError: when there is no such template.
     :raises LockError: when the lock does not allow this.
@@ -41,20 +42,20 @@ def desired(
         from callao.lifecycle.lock_file import refuse_unlockable_options
 
         refuse_unlockable_options(request, lock, actual)
-    fresh = actual is None or request.recreate
-    if request.amend is not None and actual is not None:
-        return _from_document(request, request.amend(actual.document), actual, home, host)
+    is_new = actual is None or request.recreate
+    if request.edit is not None and actual is not None:
+        return _from_document(request, request.edit(actual.document), actual, home, host)
     if request.document is not None:
         _refuse_stale_edit(request, actual)
-        return _from_document(request, request.document, None if fresh else actual, home, host)
-    if not fresh and request.template is None:
+        return _from_document(request, request.document, None if is_new else actual, home, host)
+    if not is_new and request.template is None:
         return _with_config(request, actual, home, host)
-    if fresh and request.origin and request.template is None:
+    if is_new and request.origin and request.template is None:
         return _from_source_instance(request, home, host)
     recorded = actual.record.template if actual is not None else ""
     reference = request.template or recorded or DEFAULT_TEMPLATE
     document, resolved = _from_template(reference, request, home, lock)
-    if actual is None or fresh:
+    if actual is None or is_new:
         new = _resolved(request, document, reference, home, host, resolved.text)
         return replace(new, notices=resolved.notices)
     document, notices = _with_persisted(_with_fixed_fields(document, actual), actual, request, host)
@@ -65,7 +66,7 @@ def desired(
 def _with_persisted(
     document: dict[str, object], actual: Instance, request: Request, host: Host
 ) -> tuple[dict[str, object], tuple[str, ...]]:
-    """``document`` with what ``persist`` has written of the instance, and what is to be told of that."""
+    """``document`` with what ``persist`` has written for the instance, and the notices about that."""
     if not actual.paths.persisted.exists():
         return document, ()
     from callao.instances.persisted import read_persisted
@@ -81,7 +82,8 @@ def _with_persisted(
 def _from_document(
     request: Request, document: Mapping[str, object], actual: Instance | None, home: Path, host: Host
 ) -> Desired:
-    """For an instance that exists its lima.yaml as it shall be; for a new one, what a template would say."""
+    """The desired state where the request has a whole document: an existing instance's lima.yaml, or in
+    place of a template for a new one."""
     if actual is not None:
         template = request.template or actual.template
         return _resolved(request, {**document}, template, home, host, request.text, actual.dir)
@@ -92,19 +94,19 @@ def _from_document(
 
 
 def _refuse_stale_edit(request: Request, actual: Instance | None) -> None:
-    """:raises InstanceOvertaken: when lima.yaml is not what the request was written from."""
-    if not request.before or actual is None:
+    """:raises InstanceOvertaken: when lima.yaml has changed since the request was made from it."""
+    if not request.expected_text or actual is None:
         return
     now = actual.paths.lima_yaml.read_bytes().decode("utf-8", "replace")
-    if now != request.before:
+    if now != request.expected_text:
         raise InstanceOvertaken(
             f"instance {request.name!r}: another run has changed {actual.paths.lima_yaml} meanwhile.",
-            hint="Edit it again: it has what that run wrote.",
+            hint="Edit it again, with what that run wrote.",
         )
 
 
 def _from_source_instance(request: Request, home: Path, host: Host) -> Desired:
-    """The configuration of the instance that a new one begins as, and ``config`` over it."""
+    """The configuration of the source instance, with ``config`` merged over it."""
     from callao.lifecycle.create_from import Source
 
     source = Source.of(request.origin, home, host).instance
@@ -152,7 +154,7 @@ def _refuse_unused_parameters(config: Mapping[str, object], actual: Instance) ->
 
 
 def _with_fixed_fields(document: dict[str, object], actual: Instance) -> dict[str, object]:
-    """What an existing instance has for good, unless the request says otherwise in so many words."""
+    """``document`` with the fields that an existing instance keeps, unless ``document`` sets them."""
     kept: dict[str, object] = {
         key: actual.document[key] for key in ("vmType", "arch") if key in actual.document
     }
@@ -161,7 +163,7 @@ def _with_fixed_fields(document: dict[str, object], actual: Instance) -> dict[st
 
 
 def _without_duplicates(document: dict[str, object]) -> dict[str, object]:
-    """Lists append when they merge: what the instance has already is not added a second time."""
+    """Remove duplicates from lists, because a merge appends what the instance has already."""
     return {
         key: [item for index, item in enumerate(value) if item not in value[:index]]
         if isinstance(value, list)
@@ -179,10 +181,10 @@ def _resolved(
     text: str = "",
     current_dir: Path | None = None,
 ) -> Desired:
-    """``vmType`` and ``arch`` are resolved once and written down: they never change after.
+    """Resolve ``vmType`` and ``arch``, which are stored, because they never change later.
 
-    :param current_dir: where the instance is now, if there is one.
-    :param text: whose comments lima.yaml shall have; without one, it keeps its own.
+    :param current_dir: the folder of the existing instance, if any.
+    :param text: the source whose comments lima.yaml gets; when empty, lima.yaml keeps its own.
     """
     warnings: list[Problem] = []
     config = effective(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance's disk, made from its image."""
+"""Makes an instance's disk from its image."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from callao.images.cache import exclusive
 from callao.instances import InstancePaths
 
 _TRIES = 5
-"""For an image that a prune removes between its fetch and the disk."""
+"""Attempts, as a prune may remove the image between its download and the making of the disk."""
 
 
 def make_disk(
     paths: InstancePaths, config: Config, driver: Driver, image: Callable[[], FetchedImage]
 ) -> FetchedImage:
-    """Make the disk in a folder that is on its way to be an instance.
+    """Make the disk in a staging directory.
 
-    Under the lock of its base, as a prune removes one: from then on whoever looks sees who stands on it.
+    Holds the lock of the base image, which a prune also takes before it removes one. Once the disk exists,
+    a prune sees that it needs the base image.
 
-    :param image: has the image; called again when that has been removed meanwhile.
+    :param image: fetches the image; called again when the image was removed meanwhile.
     :raises ImageError: when no image is available.
     :raises DriverError: when the disk cannot be made.
     """
     for _ in range(_TRIES):
-        had = image()
-        with exclusive(had.disk):
-            if all(each.exists() for each in (had.disk, had.kernel, had.initrd) if each is not None):
-                driver.create(paths, config, had)
-                return had
+        fetched = image()
+        with exclusive(fetched.disk):
+            if all(
+                each.exists() for each in (fetched.disk, fetched.kernel, fetched.initrd) if each is not None
+            ):
+                driver.create(paths, config, fetched)
+                return fetched
     raise ImageError(
-        f"{had.location} was removed from the cache by another run each time it was fetched.",
+        f"{fetched.location} was removed from the cache by another run each time it was fetched.",
         hint="Try again.",
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door: make an instance what a request says, or say what that would take."""
+"""The entry point of the engine: brings an instance to the requested state, or tells the steps."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ from callao.lifecycle.thread_safety import thread_safe
 
 @thread_safe
 def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Reporter) -> Outcome:
-    """Bring the instance to the requested state; with ``check``, only tell what would be done.
+    """Bring the instance to the requested state; with ``check``, only return what would be done.
 
-    Nothing is touched before the whole request is known to be good. The instance's lock is only
-    taken when there is something to do.
+    The whole request is validated before anything is changed. The instance's lock is only taken when
+    there is something to do.
 
-    :raises CallaoError: one of the tree in :mod:`callao.errors`, with the remedy in it.
+    :raises CallaoError: see :mod:`callao.errors`.
     """
     check_name(request.name)
     request, sizes = split_disk_sizes(request)
     new = missing_disks(request, sizes, home)
     if new and not check:
-        _ensure(request, home=home, host=host, check=True, report=report)  # a wrong request makes no disk
+        _ensure(
+            request, home=home, host=host, check=True, report=report
+        )  # validates the request before a disk is made
         create_disks(new, home)
     return with_created_disks(_ensure(request, home=home, host=host, check=check, report=report), new)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance that had another name, brought to what a request says under its new one."""
+"""Renames an instance, then brings it to the requested state: ``renamed_from``."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from callao.lifecycle.rename import must_be_renamable, must_not_be_protected, re
 from callao.lifecycle.request import Outcome, Request
 
 _RENAME = "rename"
-"""What the outcome says was done before the plan's steps."""
+"""The action in the outcome, before the plan's steps."""
 
 
 def ensure_renamed(
     request: Request, *, home: Path, host: Host, check: bool, report: Reporter
 ) -> Outcome | None:
-    """Rename the instance and meet the rest of the request; None where there is nothing to rename.
+    """Rename the instance and carry out the rest of the request; None where there is nothing to rename.
 
-    One that runs is shut down for it, where the request lets it be restarted.
+    A running instance is shut down first, where the request allows a restart.
 
     :raises InstanceError: when both names exist, or the instance runs and may not be stopped.
     """
@@ -42,18 +42,20 @@ def ensure_renamed(
         )
     runs = old.agent is not None or old.driver is not None
     _must_be_renamable(old, request, home, runs=runs)
-    rest = replace(request, renamed_from="")
-    foreseen = _expected_instance(old, request.name, home, host)
-    wanted, steps = decide(rest, foreseen, home, host)  # all of it is known to be good before the rename
+    remaining = replace(request, renamed_from="")
+    expected = _expected_instance(old, request.name, home, host)
+    wanted, steps = decide(remaining, expected, home, host)  # validates the whole request before the rename
     if check:
-        return _with_rename(old, outcome(steps, wanted, state_of(foreseen), old, rest), request.name)
+        return _with_rename(old, outcome(steps, wanted, state_of(expected), old, remaining), request.name)
     before = state_of(old)
     if runs:
-        off = Request(name=old.name, state=Target.STOPPED, force=request.force, timeout=request.timeout)
-        ensure(off, home=home, host=host, check=False, report=report)
-    # Where the request ends the protection, its rest does so, under the new name.
+        stop_request = Request(
+            name=old.name, state=Target.STOPPED, force=request.force, timeout=request.timeout
+        )
+        ensure(stop_request, home=home, host=host, check=False, report=report)
+    # A request that ends the protection does so in the second step, under the new name.
     rename(old, request.name, home=home, though_protected=request.protected is False)
-    done = ensure(rest, home=home, host=host, check=False, report=report)
+    done = ensure(remaining, home=home, host=host, check=False, report=report)
     return _with_rename(old, done, request.name, before)
 
 
@@ -71,7 +73,7 @@ def _must_be_renamable(old: Instance, request: Request, home: Path, *, runs: boo
 
 
 def _expected_instance(old: Instance, name: str, home: Path, host: Host) -> Instance:
-    """The instance as it will be: stopped, and what its lima.yaml means under the new name."""
+    """The instance after the rename: stopped, with its lima.yaml resolved under the new name."""
     config = old.config
     if config is not None:
         config = effective(old.document, host, name=name, instance_dir=home / name, current_dir=old.dir)
@@ -80,10 +82,10 @@ def _expected_instance(old: Instance, name: str, home: Path, host: Host) -> Inst
 
 
 def _with_rename(
-    old: Instance, rest: Outcome, name: str, before: dict[str, object] | None = None
+    old: Instance, outcome: Outcome, name: str, before: dict[str, object] | None = None
 ) -> Outcome:
-    """The rest's outcome, with the rename in it. Where the rest changes nothing, the name alone differs."""
+    """The outcome of the rest with the rename added."""
     before = {"name": old.name, **(before or state_of(old) or {})}
-    gone = "delete" in rest.actions
-    after = None if gone else {**before, **(rest.after or {}), "name": name}
-    return replace(rest, changed=True, before=before, after=after, actions=(_RENAME, *rest.actions))
+    gone = "delete" in outcome.actions
+    after = None if gone else {**before, **(outcome.after or {}), "name": name}
+    return replace(outcome, changed=True, before=before, after=after, actions=(_RENAME, *outcome.actions))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance given the disk that it was made with: everything in the guest is new, lima.yaml stays."""
+"""Replaces the disk of an instance by a new one from its image; lima.yaml stays."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from callao.snapshots import sweep
 
 
 def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, report: Reporter) -> None:
-    """Stop the machine without ceremony and replace its disk; it stays stopped.
+    """Stop the machine without shutting down the guest, and replace its disk; it stays stopped.
 
-    The image is had before anything is touched.
+    The image is fetched before anything is changed.
 
     :raises InstanceError: when it is protected or broken, or the disk cannot be made.
     :raises ImageError: when the image is not available.
@@ -60,15 +60,17 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
         if agent or machine:
             stop(instance, force=True, report=report)
         remove_stale_files(instance.paths)
-        with contextlib.suppress(CallaoError):  # for snapshots of the old disk, while its image is known
+        with contextlib.suppress(
+            CallaoError
+        ):  # for snapshots of the old disk, while the record names its image
             repair_backing_files(instance.paths, instance.record, driver, home)
-        fresh = InstancePaths(reset_dir(home, instance.name))
+        staging = InstancePaths(reset_dir(home, instance.name))
         try:
             sweep_instance(home, instance.name)
-            fresh.dir.mkdir(mode=0o700)
-            made = make_disk(fresh, config, driver, image)
-            new = driver.carried(fresh)
-            for file in new:  # over the old one: there is a disk at every moment
+            staging.dir.mkdir(mode=0o700)
+            made = make_disk(staging, config, driver, image)
+            new = driver.carried(staging)
+            for file in new:  # replaces the old one in one step, so that there is always a disk
                 put_in_place(file, instance.dir / file.name)
             for old in driver.carried(instance.paths):
                 if old.name not in {file.name for file in new}:
@@ -83,5 +85,5 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
         except OSError as error:
             raise InstanceError(f"instance {instance.name!r} cannot be reset: {error}.") from error
         finally:
-            shutil.rmtree(fresh.dir, ignore_errors=True)
+            shutil.rmtree(staging.dir, ignore_errors=True)
     report(Event(stage=Stage.DISK, state=EventState.DONE))

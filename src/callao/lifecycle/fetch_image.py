@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image that an instance's disk begins from."""
+"""Fetches the image that an instance's disk is made from."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from callao.images import DownloadLimits, FetchedImage, ensure_image
 from callao.offline import NetworkAccess
 
 DEFAULT_TIMEOUT = DownloadLimits().lock_timeout
-"""Seconds that another run may keep us from an image, where nobody said how long."""
+"""Default of the seconds to wait for another run that fetches the same image."""
 
 
 def fetch_image(
     config: Config, *, home: Path, access: NetworkAccess, report: Reporter, timeout: float = DEFAULT_TIMEOUT
 ) -> FetchedImage:
-    """The first of its images that is available, for its architecture.
+    """The first available image of the configuration for its architecture.
 
-    :param timeout: seconds that another run may keep us from it.
+    :param timeout: seconds to wait for another run that fetches it.
     :raises ImageError: when none is available.
     """
     return ensure_image(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processes of an instance ended: the host agent is asked, and only when it does not listen, made to."""
+"""Ends the processes of an instance: by a signal to the host agent, and by SIGKILL if it does not end."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from callao.lifecycle.cleanup import remove_stale_files
 from callao.lifecycle.unused_networks import end_unused_networks
 
 _GRACE = 15.0
-"""Seconds beyond what the stop policy allows the guest."""
+"""Seconds beyond the time that the stop policy gives the guest."""
 
 _KILL_TIMEOUT = 5.0
-"""Seconds that a process gets to go in, when it must."""
+"""Seconds for a process to end after SIGKILL."""
 
 _LIMACTL_AGENT = "hostagent"
-"""A word of the command line of limactl's host agent; ours is ``callao.hostagent``."""
+"""An argument of limactl's host agent; that of ours is ``callao.hostagent``."""
 
 MessageCallback = Callable[[str], None]
 
 
 class HasProcesses(Protocol):
-    """An instance with the processes that it has, read whole or from the index."""
+    """An instance with its processes, from :mod:`callao.instances.store` or from the index."""
 
     @property
     def name(self) -> str: ...
@@ -49,17 +49,17 @@ def halt(
 ) -> None:
     """Switch the machine off and wait until its processes are gone.
 
-    :param force: don't wait for the guest to shut down; its disks are flushed, its programs aren't told.
-    :param notice: hears what somebody should know.
-    :param passed: hears of each stage as it ends.
+    :param force: power off without a shutdown of the guest; the disks are flushed.
+    :param notice: called with each warning.
+    :param passed: called with the name of each stage that has ended.
     :raises AgentError: when a process survives even SIGKILL.
     """
-    patience = _GRACE if force else StopPolicy().longest + _GRACE
+    timeout = _GRACE if force else StopPolicy().longest + _GRACE
     _signal(found.name, found.agent, signal.SIGTERM if force else signal.SIGINT)
     if force and found.agent is not None and _LIMACTL_AGENT in system.arguments(found.agent.pid):
-        _signal(found.name, found.driver, signal.SIGTERM)  # it gives the guest its time all the same
-    if not wait_gone(found.agent, patience):
-        notice(f"{found.name}: the host agent did not end within {patience:.0f} s: killed.")
+        _signal(found.name, found.driver, signal.SIGTERM)  # limactl waits for the guest even after SIGTERM
+    if not wait_gone(found.agent, timeout):
+        notice(f"{found.name}: the host agent did not end within {timeout:.0f} s: killed.")
         _signal(found.name, found.agent, system.kill_signal())
     passed("host agent ended")
     for process in (found.agent, found.driver):
@@ -73,9 +73,9 @@ def halt(
 
 
 def kill(found: HasProcesses) -> None:
-    """End the machine at once, for one whose state is thrown away.
+    """End the machine at once, because its state is thrown away.
 
-    :raises AgentError: when a process survives even that.
+    :raises AgentError: when a process survives SIGKILL.
     """
     for process in (found.driver, found.agent):
         _signal(found.name, process, system.kill_signal())
@@ -100,5 +100,5 @@ def _require_exit(name: str, process: ProcessLike | None) -> None:
         pid = process.pid if process is not None else 0
         raise AgentError(
             f"instance {name!r}: process {pid} is still there {_KILL_TIMEOUT:.0f} s after SIGKILL.",
-            hint="It hangs in the kernel, as with a disk that does not answer: see its state by ps.",
+            hint="It hangs in the kernel, for example because a disk does not answer: see its state in ps.",
         )

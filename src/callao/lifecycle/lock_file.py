@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A request that names a lock file: the instance is made of what the file locks, and of nothing else."""
+"""Restricts a request to what its lock file allows."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from callao.templates import Resolved, with_override_files
 
 
 def refuse_unlockable_options(request: Request, file: LockFile, actual: Instance | None) -> None:
-    """Refuse options that no lock file can fix, before any template is read.
+    """Refuse options that a lock file cannot pin, before any template is read.
 
-    :raises LockError: naming it.
+    :raises LockError: naming the option.
     """
     refuse_inputs(file, request.config)
     if request.document is not None and (actual is None or request.recreate):
         raise LockError(
-            f"lock: {file.path} locks templates, and this lima.yaml is none of them.",
+            f"lock: {file.path} locks templates, and this lima.yaml is not one of them.",
             hint="Name the template, or do without the lock.",
         )
 

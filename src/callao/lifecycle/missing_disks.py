@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks that a request wants made where they do not exist: ``size`` beside an entry of ``additionalDisks``.
+"""Creates disks of ``additionalDisks`` that have a ``size`` and do not exist.
 
-lima.yaml has no such key: the size belongs to the disk, which outlives the instance.
+lima.yaml has no key ``size``, because the size belongs to the disk, which outlives the instance.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from callao.instances import Target
 from callao.lifecycle.request import Outcome, Request
 
 ACTION = "create-disk"
-"""What an outcome's ``actions`` have for each."""
+"""The action in the outcome for each."""
 
 _FIELD = "additionalDisks"
 
 
 def split_disk_sizes(request: Request) -> tuple[Request, dict[str, int]]:
-    """The request as lima.yaml can have it, and the sizes in bytes, by the names of the disks.
+    """The request without the sizes, and the sizes in bytes by the names of the disks.
 
-    :raises DiskError: for what is no size.
+    :raises DiskError: for an invalid size.
     """
     entries = request.config.get(_FIELD)
     if not isinstance(entries, list):
@@ -44,7 +44,7 @@ def split_disk_sizes(request: Request) -> tuple[Request, dict[str, int]]:
 
 
 def missing_disks(request: Request, sizes: Mapping[str, int], home: Path) -> dict[str, int]:
-    """Those that the request needs and that are not there."""
+    """The disks that the request needs and that do not exist."""
     if not sizes or request.state in (Target.STOPPED, Target.ABSENT):
         return {}
     there = names(home)
@@ -52,13 +52,13 @@ def missing_disks(request: Request, sizes: Mapping[str, int], home: Path) -> dic
 
 
 def create_disks(sizes: Mapping[str, int], home: Path) -> None:
-    """:raises DiskError: when one cannot be made."""
+    """:raises DiskError: when a disk cannot be created."""
     for name, size in sizes.items():
         create(name, home, size=size, form=ImageFormat.QCOW2)
 
 
 def with_created_disks(outcome: Outcome, made: Mapping[str, int]) -> Outcome:
-    """The outcome of a request for which these were made, or would be."""
+    """The outcome with an action for each disk that was created, or would be."""
     if not made:
         return outcome
     return replace(outcome, changed=True, actions=(*(ACTION for _ in made), *outcome.actions))

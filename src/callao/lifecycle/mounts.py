@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory shared with an instance that exists, or no longer: planned first, then done."""
+"""Adds a shared directory to an instance, or removes it: decides first, then acts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from callao.instances.status import must_not_be_paused
 from callao.lifecycle.thread_safety import thread_safe
 
 _TIMEOUT = 120.0
-"""Seconds for the guest to mount, or to let go."""
+"""Seconds for the guest to mount or unmount."""
 
 MOUNTED, UNMOUNTED = "mounted", "unmounted"
 
@@ -32,12 +32,12 @@ MountSummary = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class MountRequest:
-    """One directory as somebody wants it.
+    """The desired state of one shared directory.
 
     :param location: on the host; needed for ``mounted``.
     :param mount_point: in the guest; the location's own path when empty.
-    :param type: empty for the instance's own where that can be mounted now, else reverse-sshfs.
-    :param persist: also in lima.yaml, so that the next start mounts it, too.
+    :param type: empty for the instance's mountType where it supports hot-plug, else reverse-sshfs.
+    :param persist: write it to lima.yaml as well, so that the next start mounts it.
     """
 
     instance: str
@@ -51,7 +51,7 @@ class MountRequest:
 
 @dataclass(frozen=True)
 class MountOutcome:
-    """``before`` and ``after`` are what is at the mount point, None for nothing."""
+    """``before`` and ``after`` are the mount at the mount point, None for none."""
 
     changed: bool
     before: MountSummary | None = None
@@ -59,9 +59,9 @@ class MountOutcome:
 
 
 def mounts_of(instance: Instance) -> list[MountSummary]:
-    """What is shared now with a running instance; what lima.yaml says of a stopped one.
+    """The present mounts of a running instance; those in the lima.yaml of a stopped one.
 
-    :raises InstanceBroken: of one that cannot be read.
+    :raises InstanceBroken: when the lima.yaml cannot be parsed.
     """
     from callao.hostagent.api import routes
     from callao.hostagent.api.client import call
@@ -88,10 +88,10 @@ def mounts_of(instance: Instance) -> list[MountSummary]:
 def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) -> MountOutcome:
     """Bring one mount to the requested state; with ``check``, only tell what would be done.
 
-    An instance that is gone has nothing mounted. With ``check`` one that is not there yet, or not started,
-    is taken for one that an earlier step would have made and started.
+    An instance that does not exist has no mounts. With ``check``, one that does not exist or run is taken
+    for one that an earlier task would have created and started.
 
-    :raises CallaoError: naming the option that is wrong, or what the guest said.
+    :raises CallaoError: naming the invalid option, or with the error of the guest.
     """
     wanted = _validated(request, host)
     try:
@@ -99,7 +99,7 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
     except InstanceNotFound:
         if request.state == UNMOUNTED:
             return MountOutcome(False)
-        if check:  # a task before this one would have made it
+        if check:  # an earlier task would have created it
             return MountOutcome(True, None, {"hot": not request.persist, **wanted})
         raise
     if check and instance.status is Status.STOPPED and not request.persist and request.state == MOUNTED:
@@ -108,10 +108,12 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
     if check or not decided.changes:
         return decided.outcome(wanted, request)
     with instance_lock(request.instance, home, _TIMEOUT):
-        decided = _decide(request, wanted, home, host)  # anew: another run may have been faster
+        decided = _decide(
+            request, wanted, home, host
+        )  # again, because another run may have changed it before the lock was taken
         outcome, instance = decided.outcome(wanted, request), decided.instance
         if decided.live:
-            outcome = replace(outcome, after=_apply(instance, decided.there, wanted, request))
+            outcome = replace(outcome, after=_apply(instance, decided.current, wanted, request))
         if decided.document is not None:
             write_persisted(instance.paths, _persisted_with(instance, wanted, request))
             write_document(instance.paths, decided.document)
@@ -121,10 +123,10 @@ def ensure_mount(request: MountRequest, *, home: Path, host: Host, check: bool) 
 
 @dataclass(frozen=True)
 class _Decision:
-    """What is to be done: ``live`` to the running machine, and ``document`` as its new lima.yaml, if any."""
+    """``live``: whether the running machine changes; ``document``: the new lima.yaml, None for no change."""
 
     instance: Instance
-    there: MountSummary | None
+    current: MountSummary | None
     live: bool
     document: dict[str, object] | None
 
@@ -134,21 +136,21 @@ class _Decision:
 
     def outcome(self, wanted: MountSummary, request: MountRequest) -> MountOutcome:
         if not self.changes:
-            return MountOutcome(False, self.there, self.there)
-        after = None if request.state == UNMOUNTED else {**(self.there or {"hot": True}), **wanted}
-        return MountOutcome(True, self.there, after)
+            return MountOutcome(False, self.current, self.current)
+        after = None if request.state == UNMOUNTED else {**(self.current or {"hot": True}), **wanted}
+        return MountOutcome(True, self.current, after)
 
 
 def _decide(request: MountRequest, wanted: MountSummary, home: Path, host: Host) -> _Decision:
     instance = inspect(request.instance, home, host)
     _refuse_unfit(request, instance)
-    there = next((each for each in mounts_of(instance) if _is_at(each["mountPoint"], wanted)), None)
-    live = instance.status is Status.RUNNING and _differs(there, wanted, request)
+    current = next((each for each in mounts_of(instance) if _is_at(each["mountPoint"], wanted)), None)
+    live = instance.status is Status.RUNNING and _differs(current, wanted, request)
     document = _new_document(instance, wanted, request, host)
     written = request.persist and document != instance.document
-    if live or written:  # what lima.yaml may not say, nobody gets for now only
+    if live or written:  # what lima.yaml does not allow is refused for the running machine, too
         effective(document, host, name=instance.name, instance_dir=instance.dir)
-    return _Decision(instance, there, live, document if written else None)
+    return _Decision(instance, current, live, document if written else None)
 
 
 def _validated(request: MountRequest, host: Host) -> MountSummary:
@@ -208,12 +210,12 @@ def _refuse_unfit(request: MountRequest, instance: Instance) -> None:
     )
 
 
-def _differs(there: MountSummary | None, wanted: MountSummary, request: MountRequest) -> bool:
+def _differs(current: MountSummary | None, wanted: MountSummary, request: MountRequest) -> bool:
     if request.state == UNMOUNTED:
-        return there is not None
-    if there is None:
+        return current is not None
+    if current is None:
         return True
-    known = {**there, **{key: os.path.normpath(there[key]) for key in ("location", "mountPoint")}}
+    known = {**current, **{key: os.path.normpath(current[key]) for key in ("location", "mountPoint")}}
     return any(known[key] != value for key, value in wanted.items())
 
 
@@ -222,23 +224,23 @@ def _is_at(point: str, wanted: MountSummary) -> bool:
 
 
 def _apply(
-    instance: Instance, there: MountSummary | None, wanted: MountSummary, request: MountRequest
+    instance: Instance, current: MountSummary | None, wanted: MountSummary, request: MountRequest
 ) -> MountSummary | None:
     from callao.hostagent.api import routes
     from callao.hostagent.api.client import call
 
     sock = instance.paths.ha_sock
-    if there is not None:
+    if current is not None:
         method, path = routes.REMOVE_MOUNT
-        target = f"{path}?mountPoint={quote(there['mountPoint'], safe='')}"
+        target = f"{path}?mountPoint={quote(current['mountPoint'], safe='')}"
         call(sock, method, target, timeout=_TIMEOUT)
     if request.state == UNMOUNTED:
         return None
     try:
         added: MountSummary = call(sock, *routes.ADD_MOUNT, body=wanted, timeout=_TIMEOUT)
     except CallaoError:
-        if there is not None:  # what was there before comes back
-            before = {key: value for key, value in there.items() if key != "hot"}
+        if current is not None:  # mount again what was there before
+            before = {key: value for key, value in current.items() if key != "hot"}
             call(sock, *routes.ADD_MOUNT, body=before, timeout=_TIMEOUT)
         raise
     return added
@@ -247,22 +249,22 @@ def _apply(
 def _new_document(
     instance: Instance, wanted: MountSummary, request: MountRequest, host: Host
 ) -> dict[str, object]:
-    """lima.yaml with it, or without; an entry that says so already keeps its own words."""
+    """lima.yaml with the mount, or without it; an entry that says the same already is not changed."""
     document = instance.document
     entries = [dict(each) for each in _entries(document.get("mounts"))]
-    # a plain one's configuration has none of what lima.yaml lists
+    # the configuration of a plain instance leaves out the mounts of its lima.yaml
     whole = {**document, "plain": False}
     known = effective(whole, host, name=instance.name, instance_dir=instance.dir).mounts
-    places = [index for index, each in enumerate(known) if _is_at(each.mount_point, wanted)]
+    matches = [index for index, each in enumerate(known) if _is_at(each.mount_point, wanted)]
     if request.state == UNMOUNTED:
-        kept = [each for index, each in enumerate(entries) if index not in places]
-        return {**document, "mounts": kept} if places else document
+        kept = [each for index, each in enumerate(entries) if index not in matches]
+        return {**document, "mounts": kept} if matches else document
     entry = _lima_yaml_entry(wanted)
-    if not places:  # last, for it may lie below one of the others
+    if not matches:  # last, for it may lie below one of the others
         return {**document, "mounts": [*entries, entry]}
-    there = known[places[0]]
-    if (os.path.normpath(there.location), there.writable) != (entry["location"], entry["writable"]):
-        entries[places[0]] |= entry
+    current = known[matches[0]]
+    if (os.path.normpath(current.location), current.writable) != (entry["location"], entry["writable"]):
+        entries[matches[0]] |= entry
     return {**document, "mounts": entries}
 
 
@@ -280,7 +282,7 @@ def _entries(value: object) -> list[Mapping[str, Any]]:
 
 
 def _reload_if_running(instance: Instance) -> None:
-    """The machine is what lima.yaml says already: no later run shall restart it for this."""
+    """Have the host agent read lima.yaml, so that no later run restarts the machine for this change."""
     if instance.status is Status.RUNNING:
         from callao.hostagent.api import routes
         from callao.hostagent.api.client import call

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances that were made for a folder which is gone."""
+"""Finds and deletes instances whose owning folder is gone."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from callao.lifecycle.ensure import ensure
 from callao.lifecycle.request import Request
 
 OWNER_LABELS = ("callao.owner", "molecule_project")
-"""Labels that name the folder an instance was made for: anybody's, and the Molecule driver's."""
+"""Labels that name the folder an instance was created for: the general one, and the Molecule driver's."""
 
 
 def orphans(home: Path, host: Host) -> list[Instance]:
-    """Those with such a label whose every folder is gone. One without the label is nobody's orphan."""
+    """The instances whose labels name only folders that are gone; none without such a label."""
     found: list[Instance] = []
     for instance in all_instances(home, host):
         owners = [instance.labels[key] for key in OWNER_LABELS if key in instance.labels]
@@ -27,9 +27,9 @@ def orphans(home: Path, host: Host) -> list[Instance]:
 
 
 def remove_orphans(home: Path, host: Host, report: Reporter, *, check: bool = False) -> list[str]:
-    """Delete them; returns their names. A protected one stays, and is told.
+    """Delete them; returns their names. A protected one stays, with a notice.
 
-    :param check: delete none, and tell which would be.
+    :param check: delete none, and return which would be deleted.
     :raises CallaoError: when one of them cannot be removed.
     """
     removed: list[str] = []
@@ -45,7 +45,7 @@ def remove_orphans(home: Path, host: Host, report: Reporter, *, check: bool = Fa
 
 
 def _is_gone(folder: str) -> bool:
-    """Only what is known not to be there: a folder that cannot be looked at, or is no path, is not gone."""
+    """Whether the folder certainly does not exist. One that cannot be read, or is no path, is not gone."""
     if not Path(folder).is_absolute():
         return False
     try:

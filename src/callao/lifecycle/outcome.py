@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What came of a request, told as the state before and after it."""
+"""Builds the outcome of a request: the state before and after it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from callao.instances import Desired, Instance, Plan, Status, Step, Target, summ
 from callao.lifecycle.request import Outcome, Request
 
 InstanceState = dict[str, object]
-"""All of an instance that a request can change, as plain values."""
+"""All state of an instance that a request can change, as plain values."""
 
 
 def outcome(
     steps: Plan, wanted: Desired | None, before: InstanceState | None, now: Instance | None, request: Request
 ) -> Outcome:
-    """What the steps have changed, or would.
+    """The outcome of steps that were carried out, or would be in check mode.
 
-    :param before: the instance before them; ``now`` is after them, or the same in check mode.
+    :param before: the state before the steps; ``now`` is the instance after them, unchanged in check mode.
     """
     return Outcome(
         changed=steps.changed,
@@ -36,7 +36,7 @@ _FLAG_STEPS = {
 
 
 def state_of(instance: Instance | None) -> InstanceState | None:
-    """Taken before anything is changed: it asks the files."""
+    """The state as the files have it now; to be read before anything is changed."""
     from callao.config import to_document
 
     if instance is None:
@@ -54,31 +54,31 @@ def state_of(instance: Instance | None) -> InstanceState | None:
 def _state_after(
     steps: Plan, wanted: Desired | None, before: InstanceState | None, request: Request
 ) -> InstanceState | None:
-    """The state that the steps lead to: the same in check mode as for real."""
+    """The state after the steps, computed, so that check mode returns the same."""
     from callao.config import to_document
 
     if request.state == Target.ABSENT:
         return None
-    picture: InstanceState = {
+    state: InstanceState = {
         "status": Status.STOPPED.value,
         "labels": {},
         "protected": False,
         "autostart": False,
     }
-    picture |= before or {}
+    state |= before or {}
     if wanted is not None:
-        images = picture.get("images")
-        kept = {key: picture[key] for key in ("status", "labels", "protected", "autostart")}
-        picture = {**to_document(wanted.config), **kept}
+        images = state.get("images")
+        kept = {key: state[key] for key in ("status", "labels", "protected", "autostart")}
+        state = {**to_document(wanted.config), **kept}
         if images is not None and Step.CREATE not in steps.steps:
-            picture["images"] = images
+            state["images"] = images
         if wanted.labels is not None:
-            picture["labels"] = dict(wanted.labels)
+            state["labels"] = dict(wanted.labels)
     if Step.START in steps.steps:
-        picture["status"] = Status.RUNNING.value
+        state["status"] = Status.RUNNING.value
     elif Step.STOP in steps.steps or Step.CREATE in steps.steps:
-        picture["status"] = Status.STOPPED.value
+        state["status"] = Status.STOPPED.value
     for step, (key, value) in _FLAG_STEPS.items():
         if step in steps.steps:
-            picture[key] = value
-    return picture
+            state[key] = value
+    return state

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pipe by which a host agent ends with the run that started it, however that ends."""
+"""A pipe that makes a host agent end with the process that started it, even when that is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def parent_pipe() -> Iterator[int]:
-    """The end that the host agent reads: it ends when ours is closed, by the kernel at the latest."""
+    """Yield the read end for the host agent. It reads end-of-file when this process closes the other end or
+    ends."""
     theirs, ours = os.pipe()
     try:
         yield theirs

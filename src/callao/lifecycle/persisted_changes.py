@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ``persist`` wrote, as a layer over a template and below the request's own words. Pure."""
+"""Merges what ``persist`` wrote over a template and below the request's own configuration. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from callao.instances.persisted import Persisted, PersistedItem
 
 @dataclass(frozen=True)
 class MergedDocument:
-    """``document`` with the layer, and a sentence for each thing on which the request goes before it."""
+    """The merged document, and a notice for each entry in which the request takes precedence."""
 
     document: dict[str, object]
     notices: tuple[str, ...] = ()
@@ -27,19 +27,19 @@ class MergedDocument:
 
 @dataclass(frozen=True)
 class EntryReader:
-    """What the entries of a lima.yaml are read with."""
+    """Reads single entries of a lima.yaml with the instance's defaults."""
 
     name: str
     directory: Path
     host: Host
 
     def mount_point(self, document: Mapping[str, object], entry: PersistedItem) -> str:
-        """Normalized; empty for an entry that is wrong, which validation tells later."""
+        """The normalized mount point; empty for an invalid entry, which validation reports later."""
         mounts = self._effective(document, "mounts", entry)
         return os.path.normpath(mounts[0].mount_point) if mounts else ""
 
     def forward(self, document: Mapping[str, object], rule: PersistedItem) -> object:
-        """The rule with every default; the rule itself when it is wrong."""
+        """The rule with all defaults; the rule itself when it is invalid."""
         rules = self._effective(document, "portForwards", rule)
         return msgspec.to_builtins(rules[0]) if rules else rule
 
@@ -60,7 +60,7 @@ def merge_persisted(
     persisted: Persisted,
     context: EntryReader,
 ) -> MergedDocument:
-    """``document`` is what template and request come to, ``asked`` the request's own part of it."""
+    """Merge; ``document`` is the merged template and request, ``asked`` the request's own part of it."""
     mounts = _merge_mounts(document, asked, persisted, context)
     forwards = _merge_forwards(mounts.document, asked, persisted, context)
     return MergedDocument(forwards.document, (*mounts.notices, *forwards.notices))
@@ -71,23 +71,23 @@ def _merge_mounts(
 ) -> MergedDocument:
     if not persisted.mounts:
         return MergedDocument({**document})
-    said = {context.mount_point(document, each): each for each in _entries(asked, "mounts")}
-    known = [(context.mount_point(document, each), each) for each in _entries(document, "mounts")]
+    requested = {context.mount_point(document, each): each for each in _entries(asked, "mounts")}
+    merged = [(context.mount_point(document, each), each) for each in _entries(document, "mounts")]
     notices = []
     for point, entry in persisted.mounts.items():
-        if point in said:
-            if entry is None or any(said[point].get(key) != value for key, value in entry.items()):
+        if point in requested:
+            if entry is None or any(requested[point].get(key) != value for key, value in entry.items()):
                 notices.append(
                     f"{context.name}: mounts: the request's {point} takes precedence over what persist "
                     "has written of it."
                 )
         elif entry is None:
-            known = [(at, each) for at, each in known if at != point]
-        elif point in [at for at, _ in known]:
-            known = [(at, {**each, **entry} if at == point else each) for at, each in known]
-        else:  # last, for it may lie below one of the others
-            known.append((point, entry))
-    return MergedDocument({**document, "mounts": [each for _, each in known]}, tuple(notices))
+            merged = [(at, each) for at, each in merged if at != point]
+        elif point in [at for at, _ in merged]:
+            merged = [(at, {**each, **entry} if at == point else each) for at, each in merged]
+        else:  # last, because its mount point may be below another one
+            merged.append((point, entry))
+    return MergedDocument({**document, "mounts": [each for _, each in merged]}, tuple(notices))
 
 
 def _merge_forwards(
@@ -95,25 +95,25 @@ def _merge_forwards(
 ) -> MergedDocument:
     if not persisted.forwards and not persisted.removed:
         return MergedDocument({**document})
-    said = [context.forward(document, each) for each in _entries(asked, "portForwards")]
+    requested = [context.forward(document, each) for each in _entries(asked, "portForwards")]
     rules = _entries(document, "portForwards")
     notices = []
     for rule in persisted.removed:
         full = context.forward(document, rule)
-        if full in said:
+        if full in requested:
             notices.append(
                 f"{context.name}: portForwards: the request's rule ({_format_rule(rule)}) takes precedence "
                 "over its removal by persist."
             )
         else:
             rules = [each for each in rules if context.forward(document, each) != full]
-    there = [context.forward(document, each) for each in rules]
+    existing = [context.forward(document, each) for each in rules]
     added = []
     for rule in persisted.forwards:
         full = context.forward(document, rule)
-        if full in there:
+        if full in existing:
             continue
-        if any(_conflict(full, each) for each in said):
+        if any(_conflict(full, each) for each in requested):
             notices.append(
                 f"{context.name}: portForwards: the request's rules take precedence over what persist has "
                 f"written ({_format_rule(rule)})."
@@ -128,7 +128,7 @@ _HOST_FIELDS = ("hostIP", "hostPortRange", "hostSocket")
 
 
 def _conflict(one: object, other: object) -> bool:
-    """Whether only one of two different rules can have its way: of one end in the guest, or on the host."""
+    """Whether two different rules conflict: they have the same port of the guest, or of the host."""
     if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
         return False
     protocols = {one.get("proto"), other.get("proto")}
@@ -145,5 +145,5 @@ def _format_rule(rule: PersistedItem) -> str:
 
 
 def _entries(document: Mapping[str, object], field: str) -> list[PersistedItem]:
-    said = document.get(field)
-    return [dict(each) for each in said if isinstance(each, Mapping)] if isinstance(said, list) else []
+    entries = document.get(field)
+    return [dict(each) for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A port of the guest forwarded while its machine runs, or no longer: planned first, then done."""
+"""Adds a port forward to an instance, or removes it: decides first, then acts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TIMEOUT = 60.0
 """Seconds for the host agent to answer."""
 
 _CANONICAL_KEYS = {"guestPort": "guestPortRange", "hostPort": "hostPortRange"}
-"""What a field is called in a rule with every default."""
+"""Short fields, and the fields that hold their values in a rule with all defaults."""
 
 PRESENT, ABSENT = "present", "absent"
 
@@ -37,9 +37,9 @@ Rule = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardRequest:
-    """One rule as somebody wants it.
+    """The desired state of one rule.
 
-    :param persist: also in lima.yaml, so that the next start has it, too.
+    :param persist: write it to lima.yaml as well, so that the next start has it.
     """
 
     instance: str
@@ -50,7 +50,7 @@ class ForwardRequest:
 
 @dataclass(frozen=True)
 class ForwardOutcome:
-    """``forwards`` is what is forwarded now, ``failed`` what is wanted and cannot be."""
+    """``forwards`` are the present forwards, ``failed`` those that could not be made."""
 
     changed: bool
     forwards: tuple[Rule, ...] = ()
@@ -64,19 +64,19 @@ def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
 
     if instance.status not in (Status.RUNNING, Status.PAUSED):
         return {"forwards": [], "failed": [], "rules": []}
-    said: dict[str, list[Rule]] = call(instance.paths.ha_sock, *routes.LIST_FORWARDS)
-    return said
+    agent_state: dict[str, list[Rule]] = call(instance.paths.ha_sock, *routes.LIST_FORWARDS)
+    return agent_state
 
 
 @thread_safe
 def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bool) -> ForwardOutcome:
     """Bring one rule to the requested state; with ``check``, only tell what would be done.
 
-    A rule that shall be absent is found by what the request says of it, where that is one rule alone. An
-    instance that is gone forwards nothing. With ``check`` one that is not there yet, or not started, is
-    taken for one that an earlier step would have made and started.
+    A rule to remove is found by the fields that the request sets, which must match exactly one rule. An
+    instance that does not exist has no forwards. With ``check``, one that does not exist or run is taken for
+    one that an earlier task would have created and started.
 
-    :raises CallaoError: naming what is wrong with the rule, or why it cannot be.
+    :raises CallaoError: naming the invalid field, or why the forward cannot be made.
     """
     if request.state not in (PRESENT, ABSENT):
         raise CallaoError(f"state: {request.state!r} is not known (allowed: {PRESENT}, {ABSENT}).")
@@ -91,9 +91,11 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
         return ForwardOutcome(request.state == PRESENT)
     decided = _decide(request, home, host)
     if check or not decided.changes:
-        return _outcome(decided.changes, decided.said)
+        return _outcome(decided.changes, decided.agent_state)
     with instance_lock(request.instance, home):
-        decided = _decide(request, home, host)  # anew: another run may have been faster
+        decided = _decide(
+            request, home, host
+        )  # again, because another run may have changed it before the lock was taken
         if decided.live:
             _apply_live(decided.instance, decided.full, request.state)
         if decided.document is not None:
@@ -104,16 +106,16 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
 
 @dataclass(frozen=True)
 class _Decision:
-    """What is to be done: ``live`` to the running machine, and ``document`` as its new lima.yaml, if any.
+    """``live``: whether the running machine is changed; ``document``: its new lima.yaml, None for no change.
 
-    ``rule`` is the rule as it is written, ``full`` the same with every default, ``said`` what the host
-    agent has now.
+    ``rule`` is the rule as written, ``full`` the same with all defaults, ``agent_state`` the host
+    agent's present forwards.
     """
 
     instance: Instance
     rule: Rule
     full: Rule
-    said: Mapping[str, list[Rule]]
+    agent_state: Mapping[str, list[Rule]]
     live: bool
     document: dict[str, object] | None
 
@@ -125,10 +127,10 @@ class _Decision:
 def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
     instance = inspect(request.instance, home, host)
     must_not_be_paused(instance.status, instance.paths)
-    said = forwards_of(instance)
+    agent_state = forwards_of(instance)
     rule = dict(request.rule)
     if request.state == ABSENT:
-        rule = _matching_rule(rule, instance, said["rules"], request, host)
+        rule = _matching_rule(rule, instance, agent_state["rules"], request, host)
     full = _with_defaults(rule, instance, host)
     running = instance.status is Status.RUNNING
     if not running and not request.persist:
@@ -136,15 +138,17 @@ def _decide(request: ForwardRequest, home: Path, host: Host) -> _Decision:
             f"instance {instance.name!r} is not running.",
             hint="Start it; or have the rule at its next start with 'persist: true'.",
         )
-    live = running and not request.persist and (full in said["rules"]) != (request.state == PRESENT)
+    live = running and not request.persist and (full in agent_state["rules"]) != (request.state == PRESENT)
     document = _new_document(instance, rule, request, host) if request.persist else instance.document
-    return _Decision(instance, rule, full, said, live, document if document != instance.document else None)
+    return _Decision(
+        instance, rule, full, agent_state, live, document if document != instance.document else None
+    )
 
 
 def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host, home: Path) -> None:
-    """Refuse a start whose request itself names a port of the host that somebody else has.
+    """Refuse a start whose request names a host port that another process uses.
 
-    :raises PortTaken: naming who has it.
+    :raises PortTaken: naming the process.
     """
     from callao.hostagent.ports.taken import refuse_taken
 
@@ -154,7 +158,7 @@ def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host
 
 
 def _with_defaults(rule: Rule, instance: Instance, host: Host) -> Rule:
-    """The rule with every default, as the host agent has it."""
+    """The rule with all defaults, as the host agent has it."""
     require_config(instance)
     document = {**instance.document, "portForwards": [rule], "plain": False}
     config = effective(document, host, name=instance.name, instance_dir=instance.dir)
@@ -166,17 +170,17 @@ def _with_defaults(rule: Rule, instance: Instance, host: Host) -> Rule:
 def _matching_rule(
     rule: Rule, instance: Instance, live: list[Rule], request: ForwardRequest, host: Host
 ) -> Rule:
-    """The rule that is to go, as it is written; ``rule`` itself where there is none.
+    """The existing rule to remove, as written; ``rule`` itself where none matches.
 
-    :raises CallaoError: when more than one is like it.
+    :raises CallaoError: when more than one matches.
     """
     asked = _with_defaults(rule, instance, host)
     known = [
         (each, _with_defaults(each, instance, host))
         for each in (_rules(instance) if request.persist else live)
     ]
-    said = {_CANONICAL_KEYS.get(key, key) for key in rule}
-    alike = [each for each, full in known if all(full[key] == asked[key] for key in said)]
+    requested = {_CANONICAL_KEYS.get(key, key) for key in rule}
+    alike = [each for each, full in known if all(full[key] == asked[key] for key in requested)]
     same = [each for each, full in known if full == asked]
     if len(alike) > 1 and not same:
         rules = "; ".join(", ".join(f"{key}: {value}" for key, value in each.items()) for each in alike)
@@ -187,12 +191,12 @@ def _matching_rule(
 
 
 def _rules(instance: Instance) -> list[Rule]:
-    said = instance.document.get("portForwards")
-    return [dict(each) for each in said if isinstance(each, Mapping)] if isinstance(said, list) else []
+    rules = instance.document.get("portForwards")
+    return [dict(each) for each in rules if isinstance(each, Mapping)] if isinstance(rules, list) else []
 
 
 def _new_document(instance: Instance, rule: Rule, request: ForwardRequest, host: Host) -> dict[str, object]:
-    """lima.yaml with the rule or without; one that says the same in other words keeps them."""
+    """lima.yaml with the rule, or without it; an entry that means the same already is not changed."""
     rules = _rules(instance)
     if request.state == ABSENT:
         kept = [each for each in rules if each != rule]
@@ -219,7 +223,7 @@ def _apply_live(instance: Instance, full: Rule, state: str) -> None:
 
 
 def _write_lima_yaml(instance: Instance, document: dict[str, object], home: Path, host: Host) -> None:
-    """lima.yaml, and the running machine after it."""
+    """Write lima.yaml, and have the running machine follow it."""
     effective(document, host, name=instance.name, instance_dir=home / instance.name)
     before = instance.paths.lima_yaml.read_bytes()
     write_document(instance.paths, document)
@@ -227,5 +231,5 @@ def _write_lima_yaml(instance: Instance, document: dict[str, object], home: Path
         refresh(instance.paths, before)
 
 
-def _outcome(changed: bool, said: Mapping[str, list[Rule]]) -> ForwardOutcome:
-    return ForwardOutcome(changed, tuple(said["forwards"]), tuple(said["failed"]))
+def _outcome(changed: bool, agent_state: Mapping[str, list[Rule]]) -> ForwardOutcome:
+    return ForwardOutcome(changed, tuple(agent_state["forwards"]), tuple(agent_state["failed"]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preconditions of an operation on an instance's folder: it is stopped, and the new name is free."""
+"""Preconditions of operations on an instance's folder: it is stopped, and the new name is free."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HasPaths(Protocol):
 def must_be_stopped(instance: HasPaths, what: str) -> None:
     """Precondition of an operation on the disk.
 
-    Checked again here: under the instance's lock it stays true.
+    The caller holds the instance's lock, under which it stays true.
 
     :raises InstanceNotFound: when it is gone meanwhile.
     :raises InstanceError: when the instance runs.

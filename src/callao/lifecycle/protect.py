@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance kept from being deleted, by Lima's own mark."""
+"""Protects an instance against deletion, by the file that Lima uses, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from callao.instances.paths import InstancePaths
 
 
 def set_protected(paths: InstancePaths, *, on: bool) -> None:
-    """Set the mark, or take it away; as it is when it is so already."""
+    """Create or remove the file; nothing changes when it is so already."""
     if on:
         paths.protected.touch(mode=0o400)
     else:

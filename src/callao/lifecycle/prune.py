@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cache pruned, with an eye on what the instances need of it."""
+"""Prunes the cache, except for the files that instances need."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ from callao.snapshots.cache import trim, warm_entries
 def prune_cache(
     home: Path, host: Host, *, keep_referenced: bool, report: Reporter = silent, check: bool = False
 ) -> Pruned:
-    """Remove what no instance's disk is made on: warm machines, and then images.
+    """Remove warm machines and images that back no instance's disk, and what killed runs have left.
 
-    Where an instance cannot be read, as one of another user, nobody knows what it stands on: then nothing
-    goes but what killed runs have left, which is told.
+    Where an instance cannot be read, such as one of another user, its backing files are unknown. Then only
+    the leftovers of killed runs are removed, with a notice. An image that backs a remaining warm machine
+    stays.
 
-    An image under a warm machine that stays does so, too. What killed runs have left goes.
-
-    :param keep_referenced: keep the images that an instance's lima.yaml names, too.
-    :param check: remove nothing, and tell what would be.
+    :param keep_referenced: also keep the images that an instance's lima.yaml names.
+    :param check: remove nothing, and return what would be removed.
     """
     abandoned = remove_abandoned(home, host, check=check)
     unreadable = [name for name in instance_names(home) if not _is_readable(home / name)]
@@ -43,7 +42,7 @@ def prune_cache(
         return abandoned
     warm = trim(home, 0, lambda: files_in_use(home), check=check)
 
-    removed = {*abandoned.paths, *warm.paths}  # in check mode they are there still
+    removed = {*abandoned.paths, *warm.paths}  # in check mode they still exist
 
     def used() -> list[Path]:
         found = files_in_use(home)
@@ -63,9 +62,9 @@ def prune_cache(
 
 
 def files_in_use(home: Path) -> list[Path]:
-    """Files that the disks of instances are made on, and those of instances that another run makes.
+    """Files that back the disks of instances, those included that another run is creating.
 
-    :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
+    :raises DriverError: when a disk cannot be read, so that its backing files are unknown.
     """
     used: list[Path] = []
     for root in (home, *(home / "_warm").glob("*")):
@@ -82,19 +81,21 @@ def files_in_use(home: Path) -> list[Path]:
                 raise DriverError(message, hint=hint) from error
             record = read_json(folder / "callao.json", Record)
             if record is not None and record.image_digest:
-                used.append(base_at(home, record.image_digest))  # it may stand on that before its next start
+                used.append(
+                    base_at(home, record.image_digest)
+                )  # its next start may make this the backing file
     return used
 
 
 def _bases(paths: InstancePaths) -> tuple[Path, ...]:
-    """Asked of the disk itself: a lima.yaml that cannot be parsed frees nothing.
+    """The backing files of a disk and of its snapshots, read from the disk: lima.yaml may be unreadable.
 
-    The layers of snapshots may stand on something else than the disk does, after a factory reset.
+    After a factory reset, snapshots have another backing file than the disk.
 
-    :raises DriverError: when a disk cannot be read; then nobody knows what it needs.
+    :raises DriverError: when a disk cannot be read, so that its backing files are unknown.
     """
     found: list[Path] = []
-    for driver in every_driver():  # which one's it is, only lima.yaml says
+    for driver in every_driver():  # only lima.yaml says which driver made the disk
         found += driver.layers.bases(paths.disk)
     return tuple(found)
 

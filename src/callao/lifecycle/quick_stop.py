@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance stopped or deleted by its entry in the index: reads no lima.yaml, no template and no driver.
+"""Stops or deletes an instance by its entry in the index, without lima.yaml, template or driver.
 
-The same decisions as :func:`callao.lifecycle.ensure` takes for the states ``stopped`` and ``absent``, quick
+It decides as :func:`callao.lifecycle.ensure` does for the states ``stopped`` and ``absent``, and is quick
 to import.
 """
 
@@ -26,7 +26,7 @@ def stop_indexed(
     """Stop the instance; returns whether there was anything to stop.
 
     :param timeout: seconds to wait for another run that changes it.
-    :raises InstanceNotFound: when there is none.
+    :raises InstanceNotFound: when there is no such instance.
     :raises InstanceBroken: when its lima.yaml cannot be parsed.
     """
     if not _is_running(indexed_instance(name, home)):
@@ -43,7 +43,7 @@ def stop_indexed(
 def delete_indexed(
     name: str, home: Path, *, timeout: float, notice: MessageCallback, passed: MessageCallback
 ) -> bool:
-    """Delete the instance, its machine stopped without ceremony; returns whether there was one.
+    """Delete the instance, without shutting down the guest; returns whether there was one.
 
     :param timeout: seconds to wait for another run that changes it.
     :raises InstanceProtected: when it is marked as protected.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disk of an instance that has none: after limactl's factory-reset, or in limactl's older layout."""
+"""Makes a missing disk: after limactl's factory-reset, or where limactl's older layout is in use."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from callao.offline import NetworkAccess
 def recreate_disk(
     instance: Instance, driver: Driver, *, home: Path, access: NetworkAccess, report: Reporter
 ) -> Instance:
-    """Give a stopped instance without a disk one; returns it as it is then.
+    """Make the disk of a stopped instance that has none; returns the instance with its new record.
 
     :raises ImageError: when the image is not available.
     :raises DriverError: when the disk cannot be made.
     """
     paths, config = instance.paths, require_config(instance)
     older = paths.dir / "diffdisk"
-    if older.exists():  # limactl gives it its new name in the same way
+    if older.exists():  # limactl links it to its new name, too
         paths.disk.symlink_to(older.name)
         return instance
 

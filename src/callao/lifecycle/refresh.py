@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running machine after its lima.yaml has changed."""
+"""Has a running machine follow its changed lima.yaml."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _TIMEOUT = 600.0
 
 
 def refresh(paths: InstancePaths, before: bytes) -> None:
-    """Have the agent read lima.yaml; what it refuses is taken back, so that the next run tries again.
+    """Have the agent read lima.yaml. If it refuses, restore the old file, so that the next run tries again.
 
-    :param before: the lima.yaml that it has read until now.
+    :param before: the content of lima.yaml that it read last.
     :raises AgentError: when it refuses.
     """
     from callao.hostagent.api import routes

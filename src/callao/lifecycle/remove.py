@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance's folder removed: renamed away first, so that there is never half a one. Quick to import."""
+"""Removes an instance's folder; renames it first, so that no partial instance is seen. Quick to import."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def remove(paths: InstancePaths) -> None:
     """
     must_be_unused(paths, "deleted")
     release_all(paths.dir)
-    away = removal_dir(paths.dir.parent, paths.name)
+    removed_dir = removal_dir(paths.dir.parent, paths.name)
     try:
-        remove_tree(away)  # what a removal that failed has left
-        paths.dir.rename(away)
+        remove_tree(removed_dir)  # left by a removal that failed
+        paths.dir.rename(removed_dir)
         disable(paths.name, paths.dir.parent)
-        remove_tree(away)
+        remove_tree(removed_dir)
     except OSError as error:
         raise InstanceError(f"instance {paths.name!r} cannot be removed: {error}.") from error
 
 
 def finish_removal(home: Path, name: str, timeout: float) -> bool:
-    """Remove the rest of an instance whose removal failed, or was killed; returns whether there was any.
+    """Remove what a failed or killed removal of the instance has left; returns whether there was any.
 
     :param timeout: seconds to wait for another run.
     :raises InstanceError: when it cannot be removed.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder removed, also one that is a link to where it really is. Quick to import."""
+"""Removes a folder, also through a symbolic link to it. Quick to import."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 def remove_tree(path: Path) -> None:
     """Remove a file, a folder, or a link to a folder together with that folder.
 
-    An instance's folder may be such a link: its user has moved it to a larger disk. Nothing happens where
-    there is nothing.
+    An instance's folder may be such a link, where its user has moved it to a larger disk. Nothing happens
+    where nothing exists.
 
-    :raises OSError: when something of it cannot be removed; it can be tried again then.
+    :raises OSError: when something cannot be removed; the call can be repeated.
     """
     linked = path.is_symlink()
-    folder = Path(realpath(path)) if linked else path  # Path.resolve() raises where links go round
+    folder = Path(realpath(path)) if linked else path  # Path.resolve() raises for a loop of links
     if folder.is_dir():
-        from shutil import rmtree  # as slow to import as all the rest of a stop
+        from shutil import rmtree  # slow to import
 
         rmtree(folder)
     if linked or path.is_file():
@@ -27,6 +27,6 @@ def remove_tree(path: Path) -> None:
 
 
 def remove_if_possible(path: Path) -> None:
-    """The same, where what stays is tried again by a later run."""
+    """Do the same, and ignore errors: a later run tries again."""
     with suppress(OSError):
         remove_tree(path)

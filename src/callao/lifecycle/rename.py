@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance under another name."""
+"""Renames an instance."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from callao.lifecycle.preconditions import must_be_stopped, must_not_exist
 
 
 def rename(instance: Instance, name: str, *, home: Path, though_protected: bool = False) -> None:
-    """Its next start writes the files that hold the name: seed, ssh.config, known_hosts.
+    """Rename the folder; the next start writes the files with the name: seed, ssh.config, known_hosts.
 
-    :raises InstanceError: when it runs, is protected, or the name is taken.
+    :raises InstanceError: when the instance runs or is protected, or the name is taken.
     :raises ConfigError: when the name cannot be one.
     """
-    must_be_renamable(name, home)  # before the locks: two of one name would wait for each other
+    must_be_renamable(
+        name, home
+    )  # before the locks, because two locks of one name would wait for each other
     with instance_lock(instance.name, home), instance_lock(name, home):
         must_be_stopped(instance, "renamed")
         must_not_exist(name, home)
@@ -48,7 +50,7 @@ def must_not_be_protected(instance: Instance) -> None:
 
 
 def must_be_renamable(name: str, home: Path) -> None:
-    """Whether an instance can have the name, and none has.
+    """Check that the name is valid and free.
 
     :raises InstanceError: when the name is taken.
     :raises ConfigError: when the name cannot be one.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is asked of the engine, and what came of it."""
+"""The request to the engine, and its outcome."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from callao.offline import NetworkAccess
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One instance as somebody wants it.
+    """The desired state of one instance.
 
     :param template: a template's name or path; None keeps that of an existing instance.
-    :param config: lima.yaml content, merged over the template; empty changes nothing. A disk of its
-        ``additionalDisks`` that has a ``size`` is made where it does not exist.
-    :param document: a whole lima.yaml, in the place of the template's; ``template`` then only names
-        where it came from.
-    :param text: that document as somebody wrote it, comments and all.
-    :param before: the lima.yaml that this was written from; where another run has changed it since, the
-        request is refused.
-    :param amend: what makes of an existing instance's document the one that it shall have; asked again under
-        the instance's lock, so that changes at the same time all count.
-    :param labels: None leaves an existing instance's labels alone. A number or a boolean is its text.
-    :param warm: have a new instance go on from the memory of one like it, in place of booting, where that
-        can be; the first of its kind boots, and is kept for those to come. None: as its lima.yaml says.
-    :param origin: ``NAME`` or ``NAME@SNAPSHOT``: the instance that a new one begins as.
-    :param protected: whether it shall be kept from being deleted; None leaves that as it is.
-    :param autostart: whether it shall be started when its user logs in; None leaves that as it is.
-    :param renamed_from: the name that the instance had; where that exists still, it is renamed first.
-    :param lock: a lock file that the template has to be in, unchanged; its images and packages count.
-    :param access: whether templates and images may be had from the network.
-    :param timeout: seconds, for the start to become ready, and for another run's lock.
+    :param config: lima.yaml content, merged over the template; empty changes nothing. A disk in
+        ``additionalDisks`` with a ``size`` is created where it does not exist.
+    :param document: a whole lima.yaml in place of the template's; ``template`` then only names its
+        source.
+    :param text: the source text of that document, with its comments.
+    :param expected_text: the lima.yaml that ``document`` was made from; where another run has changed it
+        since, the request is refused.
+    :param edit: computes the new document of an existing instance from its present one; called again under
+        the instance's lock, so that changes by several runs are all kept.
+    :param labels: None keeps an existing instance's labels. A number or a boolean is converted to text.
+    :param warm: have a new instance resume from the saved memory of an equal one, in place of booting, where
+        possible; the first of its kind boots and is saved. None: as its lima.yaml says.
+    :param origin: ``NAME`` or ``NAME@SNAPSHOT``: the source of a new instance.
+    :param protected: whether it is protected against deletion; None keeps the present state.
+    :param autostart: whether it is started when its user logs in; None keeps the present state.
+    :param renamed_from: the former name of the instance; where that still exists, it is renamed first.
+    :param lock: a lock file that must contain the template unchanged; its images and packages are used.
+    :param access: whether templates and images may be fetched from the network.
+    :param timeout: seconds to wait until the start is ready, and for another run's lock.
     """
 
     name: str
@@ -46,8 +46,8 @@ class Request:
     config: Mapping[str, object] = field(default_factory=dict)
     document: Mapping[str, object] | None = None
     text: str = ""
-    before: str = ""
-    amend: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
+    expected_text: str = ""
+    edit: Callable[[Mapping[str, object]], Mapping[str, object]] | None = None
     labels: Mapping[str, object] | None = None
     force: bool = False
     recreate: bool = False
@@ -62,9 +62,9 @@ class Request:
     access: NetworkAccess = NetworkAccess.ONLINE
 
     def policy(self) -> Policy:
-        """The same in the plan's words.
+        """The part of the request that the plan needs.
 
-        :raises CallaoError: for a state or a restart policy that there isn't, or no time at all.
+        :raises CallaoError: for an unknown state or restart policy, or a timeout that is not above 0.
         """
         if not self.timeout > 0:
             raise CallaoError(f"timeout: {self.timeout!r} is no time (allowed: seconds above 0).")
@@ -78,7 +78,7 @@ class Request:
         )
 
     def label_texts(self) -> dict[str, str] | None:
-        """:raises CallaoError: for a label that is no scalar."""
+        """:raises CallaoError: for a label that is not a scalar."""
         if self.labels is None:
             return None
         texts: dict[str, str] = {}

@@ -22,10 +22,10 @@ from callao.ssh import host_key, known_hosts
 def staged_instance(
     name: str, document: Mapping[str, object], record: Record, home: Path, text: str = ""
 ) -> Iterator[InstancePaths]:
-    """A staging directory with the files of every instance; the instance ``name`` when the block has ended.
+    """Yield a staging directory with the files that every instance has; it becomes the instance at the end.
 
     :param text: the source of the document, whose comments are kept.
-    :raises InstanceError: when something cannot be made; nothing is left then.
+    :raises InstanceError: when something cannot be created; nothing is left then.
     """
     staging = staging_dir(home, name)
     paths = InstancePaths(staging)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting: the seed is written, the host agent set going, and its events followed to the end."""
+"""Starts an instance: writes the seed, starts the host agent, and waits until it is ready."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def start(
     home: Path,
     timeout: float,
     report: Reporter,
-    origin: ResumeState | None = None,
-    lifeline: int | None = None,
+    resume_state: ResumeState | None = None,
+    parent_pipe: int | None = None,
 ) -> None:
     """Start a stopped instance and wait until it is ready.
 
     :param timeout: seconds.
-    :param origin: the saved state of another machine to go on from, in place of booting; the identity is
-        the instance's own.
-    :param lifeline: see :func:`callao.lifecycle.parent_pipe.parent_pipe`; the machine ends with us then.
-    :raises StageFailed: naming the stage, with the lines that explain it; the machine stays up
-        where it can be looked into.
+    :param resume_state: the saved state of another machine to resume from, in place of booting; the
+        instance gets its own identity.
+    :param parent_pipe: see :mod:`callao.lifecycle.parent_pipe`; with it, the machine ends with this process.
+    :raises StageFailed: naming the stage, with the log lines that explain it; the machine is left
+        running where it can be inspected.
     """
     assert instance.config is not None
     remove_stale_files(instance.paths)
@@ -50,20 +50,22 @@ def start(
     seed = _seed(instance, instance.config, home, driver)
     content = cidata.seed_files(seed)
     cidata.write_iso(content, instance.paths.cidata_iso)
-    if origin is not None:
+    if resume_state is not None:
         identifier = cidata.instance_id(content)
-        own = msgspec.structs.replace(origin, hostname=seed.hostname, instance_id=identifier)
-        write_json(instance.paths.take_up, own)
-    _run_agent(instance.paths, home, timeout, report, lifeline)
+        own_state = msgspec.structs.replace(resume_state, hostname=seed.hostname, instance_id=identifier)
+        write_json(instance.paths.resume_file, own_state)
+    _run_agent(instance.paths, home, timeout, report, parent_pipe)
 
 
-def resume(paths: InstancePaths, take_up: ResumeState, home: Path, timeout: float, report: Reporter) -> None:
+def resume(
+    paths: InstancePaths, resume_state: ResumeState, home: Path, timeout: float, report: Reporter
+) -> None:
     """Start a stopped instance from the memory of its own snapshot, and wait until it is ready.
 
     :raises StageFailed: naming the stage.
     """
     remove_stale_files(paths)
-    write_json(paths.take_up, take_up)
+    write_json(paths.resume_file, resume_state)
     _run_agent(paths, home, timeout, report, None)
 
 
@@ -86,25 +88,25 @@ def _seed(instance: Instance, config: Config, home: Path, driver: Driver) -> cid
 
 
 def authorized_keys(config: Config, home: Path) -> tuple[str, ...]:
-    """Whom the guest lets in: this home's key, and the user's own where they are wanted."""
+    """The public keys that may log in: that of this LIMA_HOME, and the user's own where configured."""
     extra = dot_ssh_public_keys(home_folder()) if config.ssh.load_dot_ssh_pub_keys else ()
     return (user_key(home).public, *extra)
 
 
 def _run_agent(
-    paths: InstancePaths, home: Path, timeout: float, report: Reporter, lifeline: int | None
+    paths: InstancePaths, home: Path, timeout: float, report: Reporter, parent_pipe: int | None
 ) -> None:
-    """The host agent, from its start until the box is ready."""
-    agent = _spawn_agent(paths, home, timeout, lifeline)
+    """Start the host agent and wait until the instance is ready."""
+    agent = _spawn_agent(paths, home, timeout, parent_pipe)
     wait_for_agent(paths, agent, timeout, report)
 
 
 def _spawn_agent(
-    paths: InstancePaths, home: Path, timeout: float, lifeline: int | None
+    paths: InstancePaths, home: Path, timeout: float, parent_pipe: int | None
 ) -> subprocess.Popen[bytes]:
-    """The host agent in a session of its own: it outlives our terminal, and us unless it has a lifeline."""
+    """Start the host agent in a new session, so that it outlives this process, unless it has a pipe."""
     argv = [sys.executable, "-P", "-m", "callao.hostagent", paths.name, "--timeout", str(timeout)]
-    if lifeline is not None:
+    if parent_pipe is not None:
         argv.append("--lifeline")
     try:
         for log in (paths.ha_stdout, paths.ha_stderr):
@@ -112,7 +114,7 @@ def _spawn_agent(
         with paths.ha_stdout.open("ab") as stdout, paths.ha_stderr.open("ab") as stderr:
             agent = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL if lifeline is None else lifeline,
+                stdin=subprocess.DEVNULL if parent_pipe is None else parent_pipe,
                 stdout=stdout,
                 stderr=stderr,
                 cwd="/",
@@ -120,7 +122,7 @@ def _spawn_agent(
                 start_new_session=True,
                 close_fds=True,
             )
-        # The agent writes it too, when it has loaded; who is interrupted before that must find it already.
+        # The agent writes it, too, once it has loaded. A run that is interrupted earlier must find it.
         write_volatile(paths.ha_pid, f"{agent.pid}\n".encode())
     except OSError as error:
         raise InstanceError(f"the host agent of {paths.name!r} cannot be started: {error}.") from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stopping, told in events."""
+"""Stops an instance, and reports events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from callao.lifecycle.halt import halt
 def stop(instance: Instance, *, force: bool, report: Reporter) -> None:
     """Switch the machine off and wait until its processes are gone.
 
-    :param force: don't wait for the guest to shut down; its disks are flushed, its programs aren't told.
+    :param force: power off without a shutdown of the guest; the disks are flushed.
     :raises AgentError: when a process survives even SIGKILL.
     """
 

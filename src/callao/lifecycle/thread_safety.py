@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes the engine safe for several threads of one process.
+"""Makes the engine safe for several threads of one process.
 
-msgspec builds what it knows of a type when that is first used, and not safely: two threads that begin with
-one record read it wrongly, or end the process. Where there are threads, one builds it all before any begins.
+msgspec builds its type information when a type is first used, and that is not thread-safe: two threads that
+begin with the same record read it wrongly, or crash the process. So one thread builds all of it first.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _BUILD_LOCK = threading.Lock()
 
 
 def thread_safe(call: Callable[P, R]) -> Callable[P, R]:
-    """A door of the engine that threads may come through at the same time."""
+    """Decorate an entry point of the engine that several threads may call at the same time."""
 
     @wraps(call)
-    def door(*arguments: P.args, **options: P.kwargs) -> R:
-        if threading.active_count() > 1:  # else nobody pays for it
+    def wrapper(*arguments: P.args, **options: P.kwargs) -> R:
+        if threading.active_count() > 1:  # a process with one thread need not
             with _BUILD_LOCK:
                 _build_decoders()
         return call(*arguments, **options)
 
-    return door
+    return wrapper
 
 
 @cache
@@ -53,7 +53,7 @@ def _build_decoders() -> None:
     for module in _RECORD_MODULES:
         import_module(module)
     for record in _subclasses(msgspec.Struct):
-        with contextlib.suppress(TypeError):  # one that is never read
+        with contextlib.suppress(TypeError):  # a record that is never decoded
             msgspec.json.Decoder(record)
 
 

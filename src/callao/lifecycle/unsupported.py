@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a configuration this host and the chosen driver can do: refused, or told, never silent."""
+"""Refuses, or warns about, what this host and the chosen driver do not support in a configuration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from callao.errors import ConfigError, DriverError, Problem
 from callao.host import Host
 
 _MIN_SIZE = 2**20
-"""Bytes below which no memory and no disk is of use."""
+"""Bytes below which a size of memory or disk is certainly a mistake."""
 
 _ENGINE_FIELDS = frozenset(
     {
@@ -27,7 +27,7 @@ _ENGINE_FIELDS = frozenset(
         "mounts", "mountInotify", "dns", "warm", "hostname",
     }
 )  # fmt: skip
-"""Fields that the engine acts on itself, whatever the driver."""
+"""Fields that the engine handles itself, whatever the driver."""
 
 
 _UNSUPPORTED_SYSTEMS = {
@@ -35,14 +35,14 @@ _UNSUPPORTED_SYSTEMS = {
     "Darwin": "vmType vz and its installer of IPSW images",
     "Windows": "an answer file, virtio drivers and boot scripts for PowerShell",
 }
-"""The guests' systems that lima.yaml knows and this version has not, with what they would need."""
+"""Guest systems of lima.yaml that this version does not support, and what each would need."""
 
 
 def refuse_unsupported(config: Config, name: str, host: Host, *, new: bool = True) -> None:
-    """Raise unless this host can run ``config`` and hand it to a guest; nothing is touched.
+    """Raise unless this host can run ``config``; changes nothing.
 
-    :param new: whether the instance is yet to be made: one that is there starts with what it has always had.
-    :raises ConfigError: naming each field that the driver cannot do, or that no seed can carry.
+    :param new: whether the instance is being created; an existing one starts with what it always had.
+    :raises ConfigError: naming each field that the driver or the seed does not support.
     :raises DriverError: naming each program that the host lacks.
     """
     refuse_impossible(config, name, host, new=new)
@@ -52,9 +52,9 @@ def refuse_unsupported(config: Config, name: str, host: Host, *, new: bool = Tru
 
 
 def refuse_impossible(config: Config, name: str, host: Host, *, new: bool = True) -> None:
-    """The same without a look at the host's programs: what no installation would change.
+    """Do the same without checking the host's programs: only what no installation would change.
 
-    :raises ConfigError: naming each field that the driver cannot do, or that no seed can carry.
+    :raises ConfigError: naming each field that the driver or the seed does not support.
     :raises DriverError: when there is no such driver.
     """
     if config.os.value in _UNSUPPORTED_SYSTEMS:
@@ -87,16 +87,16 @@ _SYSTEM_USERS = frozenset(
         "tcpdump", "tss", "uucp", "uuidd", "www-data",
     }
 )  # fmt: skip
-"""Accounts that Alpine, Arch, Debian and Fedora images, and those like them, have: without a login shell."""
+"""Accounts without a login shell in images of Alpine, Arch, Debian, Fedora and related systems."""
 
 _SYSTEM_PREFIXES = ("_", "systemd-")
-"""Of names that Debian and systemd keep for such accounts."""
+"""Prefixes of names that Debian and systemd reserve for such accounts."""
 
 _NO_SHELLS = frozenset({"nologin", "false", "true", "sync", "halt", "shutdown"})
 
 
 def _user_problems(config: Config) -> list[Problem]:
-    """cloud-init leaves an account that is there as it is, and nobody can log in as this one."""
+    """Problems of ``user``: cloud-init changes no existing account, and system accounts have no login."""
     name = config.user.name
     problems = []
     if name in _SYSTEM_USERS or name.startswith(_SYSTEM_PREFIXES):
@@ -109,7 +109,7 @@ def _user_problems(config: Config) -> list[Problem]:
 
 
 def _yq_problems(config: Config) -> list[Problem]:
-    """Mode ``yq`` of provision: what jq does not do as yq does."""
+    """Problems of provision mode ``yq``: expressions that jq evaluates otherwise than yq."""
     entries = [
         (f"provision[{index}]", entry)
         for index, entry in enumerate(config.provision)
@@ -122,9 +122,11 @@ def _yq_problems(config: Config) -> list[Problem]:
 
     problems = []
     for place, entry in entries:
-        form = form_of(entry.format or "auto", entry.path or "")
-        if form not in FORMATS:
-            problems.append(Problem(f"{place}.format", form, "is not edited in this version", "json, yaml"))
+        format_name = form_of(entry.format or "auto", entry.path or "")
+        if format_name not in FORMATS:
+            problems.append(
+                Problem(f"{place}.format", format_name, "is not edited in this version", "json, yaml")
+            )
         if not config.user.passwordless_sudo:
             message = "needs user.passwordlessSudo: the host makes the edit by ssh"
             problems.append(Problem(f"{place}.mode", "yq", message, "data, or a script"))
@@ -147,12 +149,12 @@ def _truncated_values(config: Config) -> list[Problem]:
 
 
 def existing_instance_notices(config: Config) -> tuple[str, ...]:
-    """What is said of an instance that is there, of which a new one would be refused."""
+    """Warnings for an existing instance about what a new one would be refused for."""
     return tuple(str(each) for each in _truncated_values(config))
 
 
 def _missing_units(config: Config) -> list[Problem]:
-    """A number without a unit is bytes, as in Lima; nobody means that few of them."""
+    """Problems of sizes without a unit: they are bytes, as in Lima, and too few to be meant."""
     return [
         Problem(
             field, size, f"is {size} bytes, and {size}MiB may be meant", "a size with a unit, such as 2GiB"
@@ -163,45 +165,49 @@ def _missing_units(config: Config) -> list[Problem]:
 
 
 def notices(document: Mapping[str, object], config: Config) -> tuple[str, ...]:
-    """One sentence for each field that the document sets and this version does not act on, and for what
-    Lima would do and this version does not.
+    """A notice for each field of the document that has no effect in this version, and for what Lima would do
+    and this version does not.
     """
     features = driver_for(config.vm_type).features
     honoured = features.honoured | _ENGINE_FIELDS
-    given, usual = msgspec.to_builtins(config), _common_defaults()
-    told = [
+    given, defaults = msgspec.to_builtins(config), _common_defaults()
+    messages = [
         f"{key}: has no effect in this version of Callao with vmType {config.vm_type}."
         for key in document
-        if key in usual and key not in honoured and given[key] != usual[key]
+        if key in defaults and key not in honoured and given[key] != defaults[key]
     ]
     if config.firmware.images:
-        told.append("firmware.images: has no effect in this version of Callao: the host's firmware is used.")
+        messages.append(
+            "firmware.images: has no effect in this version of Callao: the host's firmware is used."
+        )
     if config.ssh.over_vsock:
-        told.append("ssh.overVsock: has no effect in this version of Callao: ssh goes over TCP.")
+        messages.append("ssh.overVsock: has no effect in this version of Callao: ssh goes over TCP.")
     if config.containerd.system or config.containerd.user:
-        told.append("containerd: is not installed by this version of Callao; a provision script can do it.")
+        messages.append(
+            "containerd: is not installed by this version of Callao; a provision script can do it."
+        )
     if config.mounts and "mountType" not in document and config.mount_types_unsupported:
         lacking = ", ".join(config.mount_types_unsupported)
-        told.append(
+        messages.append(
             f"mountType: this guest's kernel has no {lacking} (mountTypesUnsupported): "
             f"{config.mount_type} is used."
         )
-    return (*of_document(document), *told)
+    return (*of_document(document), *messages)
 
 
 def new_instance_notices(document: Mapping[str, object]) -> tuple[str, ...]:
-    """What is said once, when an instance is made."""
-    said = document.get("containerd")
-    if document.get("plain") or (isinstance(said, Mapping) and said.get("user") is not None):
+    """Notices that are given once, when an instance is created."""
+    containerd = document.get("containerd")
+    if document.get("plain") or (isinstance(containerd, Mapping) and containerd.get("user") is not None):
         return ()
     return ("containerd: is not installed, as by Lima it would be; 'containerd: {user: false}' ends this.",)
 
 
 def _common_defaults() -> dict[str, Any]:
-    """The defaults that are the same everywhere, as plain values."""
-    usual = {}
+    """The defaults that do not depend on the host, as plain values."""
+    defaults = {}
     for field in msgspec.structs.fields(Config):
         default = field.default_factory() if callable(field.default_factory) else field.default
         if default is not msgspec.NODEFAULT:
-            usual[field.encode_name] = msgspec.to_builtins(default)
-    return usual
+            defaults[field.encode_name] = msgspec.to_builtins(default)
+    return defaults

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Daemons of networks ended once no running instance is left in them. Quick to import."""
+"""Ends the daemons of networks without running instances. Quick to import."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from callao.networks.vmnet.logs import was_started
 
 
 def end_unused_networks(home: Path, name: str, notice: Callable[[str], None]) -> None:
-    """End each socket_vmnet that ran for the instance, which is off, and for no other that runs.
+    """End each socket_vmnet that served the stopped instance and serves no running one.
 
-    Its host agent does so when it ends. But it may have been killed, or have ended together with another's:
-    each of the two saw the other running then.
+    The host agent does so when it ends. But it may have been killed, or have ended at the same time as
+    another one: then each of them saw the other still running.
 
-    :param notice: hears of what cannot be ended.
+    :param notice: called with a warning for what cannot be ended.
     """
-    if not was_started(home):  # what comes next is slow to import
+    if not was_started(home):  # the modules below are slow to import
         return
     from callao.errors import CallaoError
     from callao.networks.vmnet.reconcile import stop_unused

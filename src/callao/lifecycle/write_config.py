@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""lima.yaml written anew, and told where comments could not be kept."""
+"""Writes lima.yaml, with a notice where comments could not be kept."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from callao.instances.lima_yaml import write_document
 def write_config(
     paths: InstancePaths, document: Mapping[str, object], report: Reporter, text: str = ""
 ) -> None:
-    """As :func:`callao.instances.lima_yaml.write_document` does."""
+    """Write lima.yaml, see :func:`callao.instances.lima_yaml.write_document`."""
     kept = write_document(paths, document, text)
     if kept is not None:
-        message = (
-            f"{paths.name}: not all comments of lima.yaml could stay; as it was before it is in {kept}."
-        )
+        message = f"{paths.name}: not all comments of lima.yaml could be kept; its former text is in {kept}."
         report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=message))

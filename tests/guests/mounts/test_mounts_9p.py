@@ -58,7 +58,7 @@ class TestDisks:
             kept = [each for each in document["additionalDisks"] if each["name"] == "quick"]
             return {**document, "additionalDisks": [*kept, *disks]}
 
-        assert box.home.ensure("box", template=None, amend=amend, timeout=300).actions == (
+        assert box.home.ensure("box", template=None, edit=amend, timeout=300).actions == (
             "configure",
             "refresh",
         )

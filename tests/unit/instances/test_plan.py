@@ -64,7 +64,7 @@ def running(**values: Any) -> Instance:
 
 
 C, F, L, D = Step.CREATE, Step.CONFIGURE, Step.LABEL, Step.DELETE
-STOP, START, AWAIT, LIVE = Step.STOP, Step.START, Step.AWAIT, Step.REFRESH
+STOP, START, AWAIT, LIVE = Step.STOP, Step.START, Step.WAIT, Step.REFRESH
 
 
 @pytest.mark.parametrize(

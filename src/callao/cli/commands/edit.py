@@ -56,7 +56,7 @@ def command(instance: str, **flags: Any) -> None:
     if any_given(flags):
         require_config(found, f"Mend it in an editor: callao edit {instance}")
         if ensure_instance(
-            run, found.name, "present", restart="never", amend=lambda document: apply_flags(document, flags)
+            run, found.name, "present", restart="never", edit=lambda document: apply_flags(document, flags)
         ):
             tell(f"Changed {found.name}.")
         else:
@@ -98,7 +98,7 @@ def _apply(run: Session, found: Instance, text: str, before: str) -> None:
         effective(document, run.host, name=found.name, instance_dir=found.dir)
     else:
         text, document = _with_fixed_fields(text, document, found.config)
-        wish = {"document": document, "text": text, "before": before}
+        wish = {"document": document, "text": text, "expected_text": before}
         if ensure_instance(run, found.name, "present", restart="never", **wish):
             return
     with instance_lock(found.name, run.home):

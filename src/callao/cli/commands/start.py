@@ -62,7 +62,7 @@ def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> No
         warn(f"--warm: only a new instance can be, and {name} exists.")
     more: dict[str, Any] = {}
     if any_given(flags):
-        more["amend"] = lambda document: apply_flags(document, flags)
+        more["edit"] = lambda document: apply_flags(document, flags)
     if not ensure_instance(run, name, "started", timeout=timeout, **more):
         tell(f"{name} is running already.")
 

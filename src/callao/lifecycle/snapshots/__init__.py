@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots of an instance: taken, restored, deleted."""
+"""Takes, restores and deletes snapshots of an instance."""

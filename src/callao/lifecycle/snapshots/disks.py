@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disks of a stopped instance in a snapshot: its own and the additional ones, all of them or none."""
+"""Takes and restores the disks of a stopped instance: its own and the additional ones, all or none."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from callao.snapshots import Snapshot, refuse_other, refuse_unkept, sweep, sweep
 
 
 def freeze_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
-    """Keep them as they are, and go on on top of them.
+    """Freeze the present layer of each disk, and add a new one on top of it.
 
-    :raises DiskError: when one does not exist, or another machine has it.
-    :raises SnapshotError: when one cannot be kept.
-    :raises DriverError: when they cannot be left; they are then as before.
+    :raises DiskError: when a disk does not exist, or another machine uses it.
+    :raises SnapshotError: when a disk cannot be part of a snapshot.
+    :raises DriverError: when it fails; the disks are unchanged then.
     """
     disks = [each.name for each in config.additional_disks]
     refuse_unkept(paths, disks)
@@ -30,10 +30,10 @@ def freeze_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
 
 
 def refuse_restore(paths: InstancePaths, config: Config, snapshot: Snapshot) -> None:
-    """Before anything is ended.
+    """Check that the disks can be restored, before the machine is ended.
 
-    :raises DiskError: when a disk does not exist, or another machine has it.
-    :raises SnapshotError: when the disks are others by now.
+    :raises DiskError: when a disk does not exist, or another machine uses it.
+    :raises SnapshotError: when the instance has other disks now.
     """
     refuse_other(paths, snapshot.name, snapshot.disks, [each.name for each in config.additional_disks])
     for name in snapshot.disks:
@@ -41,10 +41,10 @@ def refuse_restore(paths: InstancePaths, config: Config, snapshot: Snapshot) -> 
 
 
 def restore_disks(paths: InstancePaths, snapshot: Snapshot, driver: Driver) -> None:
-    """Have them be what they were.
+    """Restore the snapshot's disks.
 
-    :raises DiskError: when another machine has taken one meanwhile.
-    :raises DriverError: when they cannot be returned; they are then as before.
+    :raises DiskError: when another machine uses a disk by now.
+    :raises DriverError: when it fails; the disks are unchanged then.
     """
     with _reserved(paths, snapshot.disks):
         others = {_disk(name, paths).image: layer for name, layer in snapshot.disks.items()}
@@ -52,7 +52,7 @@ def restore_disks(paths: InstancePaths, snapshot: Snapshot, driver: Driver) -> N
 
 
 def remove_unused_layers(paths: InstancePaths, disks: Collection[str], driver: Driver) -> None:
-    """Remove the layers that nobody needs, of a stopped instance; not of a disk that another one has."""
+    """Remove unused layers of a stopped instance; not of a disk that another one uses."""
     sweep(paths, driver.layers)
     for name in disks:
         with contextlib.suppress(DiskError), held(name, paths.dir.parent) as disk:
@@ -62,7 +62,7 @@ def remove_unused_layers(paths: InstancePaths, disks: Collection[str], driver: D
 
 @contextlib.contextmanager
 def _reserved(paths: InstancePaths, disks: Collection[str]) -> Iterator[None]:
-    """Nobody else starts with them meanwhile."""
+    """Lock the disks, so that no other instance starts with them meanwhile."""
     take(list(disks), paths.dir)
     try:
         yield

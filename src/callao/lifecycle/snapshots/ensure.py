@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A snapshot brought to the state that somebody wants: planned first, then done."""
+"""Brings a snapshot to the requested state: decides first, then acts."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class SnapshotState(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotRequest:
-    """One snapshot as somebody wants it.
+    """The desired state of one snapshot.
 
-    :param timeout: seconds, for another run's lock, and for a machine to be ready again.
+    :param timeout: seconds to wait for another run's lock, and until a machine is ready again.
     """
 
     instance: str
@@ -46,9 +46,9 @@ class SnapshotRequest:
 class SnapshotOutcome:
     """What changed (or would, in check mode).
 
-    ``snapshot`` is :func:`callao.snapshots.summary`'s, of one that would be taken only ``name`` and
-    ``memory``, None of one that is gone; ``instance`` is :func:`callao.instances.summary`'s. ``before`` and
-    ``after`` are the snapshot's; for one that is applied, what it makes of the instance.
+    ``snapshot`` is :func:`callao.snapshots.summary`'s, in check mode only ``name`` and
+    ``memory``, None for none; ``instance`` is :func:`callao.instances.summary`'s. ``before`` and
+    ``after`` are the snapshot's state; for one that is applied, the instance's.
     """
 
     changed: bool
@@ -65,7 +65,7 @@ def ensure_snapshot(
     """Bring the snapshot to the requested state; with ``check``, only tell what would be done.
 
     :raises SnapshotError: when the machine cannot be saved, or the snapshot cannot be restored.
-    :raises StageFailed: when it returns to it and does not become ready.
+    :raises StageFailed: when the restored machine does not become ready.
     """
     if not request.timeout > 0:
         raise CallaoError(f"timeout: {request.timeout!r} is no time (allowed: seconds above 0).")
@@ -78,19 +78,19 @@ def ensure_snapshot(
             raise
         return _without_instance(request.name, state)
     require_config(instance)
-    there = _existing(instance, request.name)
-    place: Summary = {"home": home, "host": host, "timeout": request.timeout}
+    existing = _existing(instance, request.name)
+    options: Summary = {"home": home, "host": host, "timeout": request.timeout}
     match state:
         case SnapshotState.PRESENT:
-            return _ensure_present(request, instance, there, place, check, report)
+            return _ensure_present(request, instance, existing, options, check, report)
         case SnapshotState.ABSENT:
-            return _ensure_absent(request, instance, there, place, check)
+            return _ensure_absent(request, instance, existing, options, check)
         case SnapshotState.APPLIED:
-            return _ensure_applied(request, instance, place, check, report)
+            return _ensure_applied(request, instance, options, check, report)
 
 
 def _without_instance(name: str, state: SnapshotState) -> SnapshotOutcome:
-    """What is gone has no snapshot; in check mode a task before this one would have made the instance."""
+    """The outcome where there is no instance; in check mode an earlier task would have created it."""
     if state is SnapshotState.ABSENT:
         return SnapshotOutcome(False, None)
     intended = {"name": name, "memory": True} if state is SnapshotState.PRESENT else {"snapshot": name}
@@ -98,9 +98,9 @@ def _without_instance(name: str, state: SnapshotState) -> SnapshotOutcome:
 
 
 def snapshots_of(instance: Instance, name: str | None = None) -> list[Summary]:
-    """What there is of an instance, the oldest first; one that is not there is left out.
+    """The snapshots of an instance, the oldest first; with ``name``, at most that one.
 
-    :raises ConfigError: when ``name`` cannot be a snapshot's.
+    :raises ConfigError: when ``name`` is no valid name of a snapshot.
     """
     if name is not None:
         check_snapshot_name(name)
@@ -111,57 +111,57 @@ def snapshots_of(instance: Instance, name: str | None = None) -> list[Summary]:
 def _ensure_present(
     request: SnapshotRequest,
     instance: Instance,
-    there: Snapshot | None,
-    place: Summary,
+    existing: Snapshot | None,
+    options: Summary,
     check: bool,
     report: Reporter,
 ) -> SnapshotOutcome:
-    if there is not None:
-        same = summary(instance.paths, there)
+    if existing is not None:
+        same = summary(instance.paths, existing)
         return SnapshotOutcome(False, summary_of(instance), same, same, same)
     intended = {"name": request.name, "memory": instance.agent is not None}
     if check:
         return SnapshotOutcome(True, summary_of(instance), intended, None, intended)
     try:
-        made = operations.take(request.instance, request.name, report=report, **place)
+        made = operations.take(request.instance, request.name, report=report, **options)
     except SnapshotError:
         made_meanwhile = _existing(
             instance, request.name
-        )  # by another run, while this one waited for the lock
+        )  # taken by another run while this one waited for the lock
         if made_meanwhile is None:
             raise
         same = summary(instance.paths, made_meanwhile)
         return SnapshotOutcome(False, summary_of(instance), same, same, same)
-    now = inspect(request.instance, place["home"], place["host"])
+    now = inspect(request.instance, options["home"], options["host"])
     return SnapshotOutcome(True, summary_of(now), summary(now.paths, made), None, intended)
 
 
 def _ensure_absent(
-    request: SnapshotRequest, instance: Instance, there: Snapshot | None, place: Summary, check: bool
+    request: SnapshotRequest, instance: Instance, existing: Snapshot | None, options: Summary, check: bool
 ) -> SnapshotOutcome:
-    if there is None:
+    if existing is None:
         return SnapshotOutcome(False, summary_of(instance))
-    before = {"name": there.name, "memory": there.bound is not None}
+    before = {"name": existing.name, "memory": existing.bound is not None}
     if not check:
         try:
-            operations.delete(request.instance, request.name, **place)
+            operations.delete(request.instance, request.name, **options)
         except SnapshotError:
             if _existing(instance, request.name) is not None:
                 raise
-            return SnapshotOutcome(False, summary_of(instance))  # another run was faster
+            return SnapshotOutcome(False, summary_of(instance))  # deleted by another run meanwhile
     return SnapshotOutcome(True, summary_of(instance), None, before, None)
 
 
 def _ensure_applied(
-    request: SnapshotRequest, instance: Instance, place: Summary, check: bool, report: Reporter
+    request: SnapshotRequest, instance: Instance, options: Summary, check: bool, report: Reporter
 ) -> SnapshotOutcome:
     found = find(instance.paths, request.name)
     before = {"status": instance.status.value}
     status = Status.STOPPED if found.bound is None else Status.RUNNING
     after = {"status": status.value, "snapshot": found.name}
     if not check:
-        operations.apply(request.instance, request.name, report=report, **place)
-        instance = inspect(request.instance, place["home"], place["host"])
+        operations.apply(request.instance, request.name, report=report, **options)
+        instance = inspect(request.instance, options["home"], options["host"])
     described = summary(instance.paths, found)
     return SnapshotOutcome(True, summary_of(instance), described, before, after)
 

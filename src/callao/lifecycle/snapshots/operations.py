@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Snapshots of an instance: taken, restored, and deleted."""
+"""Takes, restores and deletes snapshots of an instance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from callao.snapshots.store import RECORD
 def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, report: Reporter) -> Snapshot:
     """Take a snapshot of an instance: disks and memory of a running one, the disks of a stopped one.
 
-    :raises SnapshotError: when there is one of that name, or this machine cannot be saved.
+    :raises SnapshotError: when the name is taken, or the machine cannot be saved.
     """
     check_snapshot_name(snapshot)
     with instance_lock(name, home, timeout):
@@ -84,12 +84,12 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
 
 
 def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, report: Reporter) -> None:
-    """Restore a snapshot. An instance that ran then runs afterwards; one that was off is off.
+    """Restore a snapshot. The machine runs afterwards if the snapshot has its memory.
 
-    What happened since is gone.
+    All changes since the snapshot are lost.
 
-    :raises SnapshotError: when there is no such snapshot, or the machine is not the one that was saved.
-    :raises StageFailed: when it does not come back; it is stopped then, with the disk of the snapshot.
+    :raises SnapshotError: when there is no such snapshot, or the machine differs from the saved one.
+    :raises StageFailed: when the machine does not become ready; it is stopped then, with the disk restored.
     """
     with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
@@ -98,10 +98,10 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
         driver = driver_for(config.vm_type)
         found = find(paths, snapshot)
         refuse_restore(paths, config, found)
-        take_up = _resume_state(instance, driver, found) if found.bound is not None else None
-        if take_up is None and instance.agent:
+        resume_state = _resume_state(instance, driver, found) if found.bound is not None else None
+        if resume_state is None and instance.agent:
             raise SnapshotError(
-                f"snapshot {snapshot!r} of {name!r} is of its disk alone, and it runs.",
+                f"snapshot {snapshot!r} of {name!r} contains its disk only, and the instance is running.",
                 hint="Stop it first.",
             )
         report(Event(stage=Stage.SNAPSHOT, state=EventState.BEGUN))
@@ -112,14 +112,14 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
             restore_disks(paths, found, driver)
             for file in (paths.qemu_efi_vars, paths.cidata_iso):
                 if (folder / file.name).exists():
-                    # Half of it would start no machine.
+                    # Replaced as a whole, because no machine starts with a partial file.
                     make_file(file, partial(shutil.copyfile, folder / file.name))
         except OSError as error:
-            raise SnapshotError(f"instance {name!r} cannot be set back: {error}.") from error
+            raise SnapshotError(f"instance {name!r} cannot be restored: {error}.") from error
         remove_unused_layers(paths, found.disks, driver)
         report(Event(stage=Stage.SNAPSHOT, state=EventState.DONE))
-        if take_up is not None:
-            resume(paths, take_up, home, timeout, report)
+        if resume_state is not None:
+            resume(paths, resume_state, home, timeout, report)
 
 
 def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) -> None:
@@ -132,26 +132,26 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
         instance = inspect(name, home, host)
         disks = [] if snapshot in unreadable(instance.paths) else list(find(instance.paths, snapshot).disks)
         folder = instance.paths.snapshots / snapshot
-        away = folder.with_name(f".{snapshot}.deleting")
+        removed_folder = folder.with_name(f".{snapshot}.deleting")
         try:
-            shutil.rmtree(away, ignore_errors=True)
-            folder.rename(away)
-            shutil.rmtree(away)
+            shutil.rmtree(removed_folder, ignore_errors=True)
+            folder.rename(removed_folder)
+            shutil.rmtree(removed_folder)
         except OSError as error:
             raise InstanceError(f"snapshot {snapshot!r} of {name!r} cannot be removed: {error}.") from error
         _free_layers(instance, disks, driver_for(require_config(instance).vm_type))
 
 
 def _resume_state(instance: Instance, driver: Driver, snapshot: Snapshot) -> ResumeState:
-    """:raises SnapshotError: when the machine would be another than the one that was saved."""
+    """:raises SnapshotError: when the machine differs from the saved one."""
     assert instance.config is not None
     assert snapshot.bound is not None
     bound = snapshot.bound
-    other = machine_differences(bound, instance.paths, instance.config, driver)
-    if other:
+    difference = machine_differences(bound, instance.paths, instance.config, driver)
+    if difference:
         raise SnapshotError(
             f"instance {instance.name!r} cannot return to {snapshot.name!r}: "
-            f"the machine has changed since: {other}.",
+            f"the machine has changed since: {difference}.",
             hint="Make it what it was then, or delete the snapshot.",
         )
     folder = instance.paths.snapshots / snapshot.name
@@ -164,7 +164,7 @@ def _copy(file: Path, folder: Path) -> None:
 
 
 def _free_layers(instance: Instance, disks: Collection[str], driver: Driver) -> None:
-    """Remove the layers of its disks that nobody needs; where the host agent cannot be asked, they stay."""
+    """Remove unused layers of its disks; they stay where the host agent cannot be asked."""
     if not any(read_processes(instance.paths)):
         remove_unused_layers(instance.paths, disks, driver)
         return

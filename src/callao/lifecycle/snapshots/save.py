@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine saved while it runs, and who can go on from what was saved."""
+"""Saves a running machine, and tells which machines can resume from the saved state."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from callao.hostagent.api.saving import SaveAnswer
 
 _TIMEOUT = 600.0
-"""Seconds for the host agent to save a machine; a slow disk writes a gigabyte in ten."""
+"""Seconds for the host agent to save a machine; a slow disk takes ten for a gigabyte."""
 
 
 def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
     """Have the host agent write memory and devices into ``folder``.
 
-    :param go_on: whether the machine does.
+    :param go_on: whether the machine continues to run.
     :raises AgentError: when it cannot be saved.
     """
-    # With half of the host agent, which who goes on from something saved has no use for.
+    # Imported here, because a machine that resumes does not need the host agent's modules.
     from callao.hostagent.api import routes
     from callao.hostagent.api.client import call
     from callao.hostagent.api.saving import SaveAnswer, SaveRequest
 
-    asked = SaveRequest(folder=str(folder), go_on=go_on)
-    said = call(paths.ha_sock, *routes.SAVE, body=asked, timeout=_TIMEOUT)
-    return msgspec.convert(said, SaveAnswer)
+    request = SaveRequest(folder=str(folder), go_on=go_on)
+    answer = call(paths.ha_sock, *routes.SAVE, body=request, timeout=_TIMEOUT)
+    return msgspec.convert(answer, SaveAnswer)
 
 
 def too_few_slots(config: Config, slots: int) -> str:
-    """Why one like this cannot go on as a copy of another; empty when it can."""
+    """Why a machine with this configuration has too few slots to resume; empty when it has enough."""
     wanted = [len(each) for each in (config.mounts, config.additional_disks, config.networks)]
     if sum(wanted) > slots:
         counts = f"{wanted[0]}, {wanted[1]} and {wanted[2]}"
@@ -47,7 +47,7 @@ def too_few_slots(config: Config, slots: int) -> str:
 
 
 def machine_differences(bound: Bound, paths: InstancePaths, config: Config, driver: Driver) -> str:
-    """What of the machine is another than what was saved is bound to; empty when nothing is."""
+    """How the machine differs from the saved one; empty when it does not."""
     slots = sorted(bound.disks.items(), key=lambda each: each[1])
     disks = tuple(DataDisk(name, Path("/"), "qcow2", serial(name), slot) for name, slot in slots)
     boot = Boot(paths, config, None, disks=disks, shape=bound.shape)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Warm machines: a new instance starts from the saved memory of one like it."""
+"""Warm machines: a new instance resumes from the saved memory of an equal one."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A new instance that goes on from the memory of one like it, in place of booting.
+"""Creates an instance that resumes from the saved memory of an equal one, in place of booting.
 
-The first of a kind boots, provisions, and is saved under a key of all that went into it. Every later one
-is a layer on its disk, a copy or a mapping of its memory, and an identity of its own.
+The first of a kind boots, is provisioned, and is saved under a key of all its inputs. Each later one has a
+layer on its disk, a copy or a mapping of its memory, and an identity of its own.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ _PER_INSTANCE_FIELDS = frozenset({
     "additionalDisks", "mounts", "mountInotify", "networks", "portForwards", "probes", "message",
     "copyToHost", "hostname",
 })  # fmt: skip
-"""Fields of lima.yaml that are about one machine and its host: a copy has its own."""
+"""Fields of lima.yaml that each copy has for itself; they are not part of the saved machine."""
 
 
 def create_warm(
     wanted: Desired, *, home: Path, host: Host, access: NetworkAccess, timeout: float, report: Reporter
 ) -> ResumeState | None:
-    """Create the instance; as one that boots, with a notice, where it cannot be warm.
+    """Create the instance; where it cannot be warm, as one that boots, with a notice.
 
-    :returns: what its start goes on from; None for a boot.
-    :raises CallaoError: when even that fails.
+    :returns: the saved state that its start resumes from; None where it boots.
+    :raises CallaoError: when the instance cannot be created.
     """
-    why = _why_not_warm(wanted, host)
-    if not why:
+    reason = _why_not_warm(wanted, host)
+    if not reason:
         try:
             return _create_warm(wanted, home=home, host=host, access=access, timeout=timeout, report=report)
         except (CallaoError, TimeoutError) as error:
-            why = str(error)
-    create_cold(wanted, why, home=home, host=host, access=access, timeout=timeout, report=report)
+            reason = str(error)
+    create_cold(wanted, reason, home=home, host=host, access=access, timeout=timeout, report=report)
     return None
 
 
 def create_cold(
     wanted: Desired,
-    why: str,
+    reason: str,
     *,
     home: Path,
     host: Host,
@@ -73,27 +73,27 @@ def create_cold(
     timeout: float,
     report: Reporter,
 ) -> None:
-    """Create the instance to boot, in the place of a warm one that failed.
+    """Create the instance so that it boots, in place of a warm one that failed.
 
-    :param why: it failed, for a notice.
+    :param reason: why that failed, for the notice.
     """
     if (home / wanted.name).exists():
         delete(inspect(wanted.name, home, host), report)
-    report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=f"warm: booting instead: {why}"))
+    report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=f"warm: booting instead: {reason}"))
     create(wanted, home, report, access, timeout=timeout)
 
 
 def _why_not_warm(wanted: Desired, host: Host) -> str:
-    """Why it cannot be warm; empty when it can."""
+    """Why the instance cannot be warm; empty when it can."""
     config = wanted.config
     if not driver_for(config.vm_type).features.saved_states:
         return f"a {config.vm_type} machine cannot be saved while it runs on this host."
     if config.plain:
-        return "plain: there is no program in the guest to give a copy its identity."
-    if why := too_few_slots(config, SPARE_SLOTS):
-        return why
+        return "plain: no guest program runs that gives a copy its identity."
+    if reason := too_few_slots(config, SPARE_SLOTS):
+        return reason
     if _shared_config(config) != _shared_config(_source_config(wanted, host, Path("/"))):
-        return "the configuration contains the instance's name or folder, so that it is no other's."
+        return "the configuration contains the instance's name or folder, which a copy does not share."
     return ""
 
 
@@ -104,8 +104,8 @@ def _create_warm(
     image = fetch_image(config, home=home, access=access, report=report, timeout=timeout)
     entry = WarmEntry(home, _cache_key(config, image, home))
     with entry.lock(timeout):
-        found = entry.record()
-        if found is None:
+        saved = entry.record()
+        if saved is None:
             if not entry.removed_unless_used(lambda: files_in_use(home)):
                 raise InstanceError(
                     f"{entry.folder} has a machine that cannot be read, and instances may stand on its disk."
@@ -114,19 +114,19 @@ def _create_warm(
                 Event(
                     stage=Stage.DISK,
                     state=EventState.NOTICE,
-                    message="warm: the first of its kind: it boots once, and is kept for those to come.",
+                    message="warm: the first of its kind: it boots once, and is saved for later instances.",
                 )
             )
-        record = found or _boot_and_save(entry, wanted, host, access, timeout, report)
+        record = saved or _boot_and_save(entry, wanted, host, access, timeout, report)
         variables = InstancePaths(entry.folder).qemu_efi_vars
-        begin = DiskSource(
+        source = DiskSource(
             image=_image(entry, record, image.arch),
             mac_address=record.mac_address,
             files=(variables,) if variables.exists() else (),
         )
-        create(wanted, home, report, access, begin)
+        create(wanted, home, report, access, source)
     entry.touch()
-    if found is None:
+    if saved is None:
         trim_cache(home, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
     return ResumeState(folder=str(entry.folder), shape=record.bound.shape, shared_memory=shared)
@@ -135,7 +135,7 @@ def _create_warm(
 def _boot_and_save(
     entry: WarmEntry, wanted: Desired, host: Host, access: NetworkAccess, timeout: float, report: Reporter
 ) -> WarmRecord:
-    """Boot one of this kind to the end, and keep it."""
+    """Boot a machine of this kind until it is ready, and save it."""
     staging_home = entry.staging_home
     remove_staging_home(staging_home, host, report)
     staging_home.mkdir(parents=True, mode=0o700)
@@ -144,23 +144,28 @@ def _boot_and_save(
         (staging_home / shared).symlink_to(entry.home / shared)
     staging = entry.staging
     shutil.rmtree(staging, ignore_errors=True)
-    with parent_pipe() as tie:
+    with parent_pipe() as pipe:
         try:
-            golden = Desired(
+            source = Desired(
                 SOURCE_NAME,
                 _shared_document(wanted.document),
                 _source_config(wanted, host, staging_home),
                 wanted.template,
             )
-            create(golden, staging_home, report, access, DiskSource(reclaims=False), timeout)
-            driver = driver_for(golden.config.vm_type)
+            create(source, staging_home, report, access, DiskSource(reclaims=False), timeout)
+            driver = driver_for(source.config.vm_type)
             start(
-                inspect(SOURCE_NAME, staging_home, host), driver, staging_home, timeout, report, lifeline=tie
+                inspect(SOURCE_NAME, staging_home, host),
+                driver,
+                staging_home,
+                timeout,
+                report,
+                parent_pipe=pipe,
             )
             staging.mkdir(mode=0o700)
             saved = inspect(SOURCE_NAME, staging_home, host)
             record = _save(saved, staging, report)
-            remove_staging_home(staging_home, host, report)  # nobody has the disk open then
+            remove_staging_home(staging_home, host, report)  # ends the process that has the disk open
             repair_backing_files(InstancePaths(staging), saved.record, driver, entry.home)
             entry.keep(staging, record)
         except OSError as error:
@@ -192,7 +197,7 @@ def _save(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
 
 
 def _image(entry: WarmEntry, record: WarmRecord, arch: str) -> FetchedImage:
-    """The kept machine's disk, as the image that a copy is made from."""
+    """The saved machine's disk, as the image that a copy is made from."""
     kernel, initrd = entry.folder / "kernel", entry.folder / "initrd"
     return FetchedImage(
         disk=entry.disk,
@@ -206,7 +211,7 @@ def _image(entry: WarmEntry, record: WarmRecord, arch: str) -> FetchedImage:
 
 
 def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
-    """A digest of all that the machine is made of: the image, what the guest is told, and the hypervisor.
+    """A digest of all inputs of the machine: the image, the seed and the hypervisor.
 
     :raises DriverError: when the hypervisor is missing.
     """
@@ -232,7 +237,7 @@ def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
 
 
 def _shared_config(config: Config) -> Config:
-    """What of a configuration a copy has from the one that was saved; the rest is its own."""
+    """The configuration without the fields that each copy has for itself."""
     return msgspec.structs.replace(
         config,
         images=(),
@@ -260,5 +265,5 @@ def _source_config(wanted: Desired, host: Host, staging_home: Path) -> Config:
 
 
 def _shared_document(document: Mapping[str, object]) -> dict[str, object]:
-    """Without what a copy adds for itself when it goes on."""
+    """The document without the fields that each copy has for itself."""
     return {key: value for key, value in document.items() if key not in _PER_INSTANCE_FIELDS}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How large the cache of warm machines may be."""
+"""Limits the size of the cache of warm machines."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _DEFAULT = "20GiB"
 def max_cache_size() -> int:
     """``CALLAO_WARM_CACHE_SIZE`` in bytes.
 
-    :raises CallaoError: when it is no size.
+    :raises CallaoError: when the value is no size.
     """
     return size_of_environment("CALLAO_WARM_CACHE_SIZE", _DEFAULT)
 
 
 def trim_cache(home: Path, report: Reporter) -> None:
-    """Remove the warm machines that were used longest ago, until the cache is as small as it should be.
+    """Remove the least recently used warm machines until the cache is within its limit.
 
-    What instances stand on stays. That it cannot be done is no reason to fail: it is told.
+    Those that back instances stay. A failure is only reported.
     """
     try:
         trim(home, max_cache_size(), lambda: files_in_use(home))

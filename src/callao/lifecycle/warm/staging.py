@@ -20,18 +20,18 @@ SOURCE_NAME = "golden"
 
 
 def remove_staging_home(staging_home: Path, host: Host, report: Reporter) -> None:
-    """Remove it with its machine, also after a run that was killed; the caller holds the entry's lock."""
+    """Remove the staging home and its machine, also of a killed run; the caller holds the lock."""
     if (staging_home / SOURCE_NAME).exists():
         delete(inspect(SOURCE_NAME, staging_home, host), report)
     shutil.rmtree(staging_home, ignore_errors=True)
 
 
 def remove_abandoned(home: Path, host: Host, *, check: bool = False) -> Pruned:
-    """Remove what killed runs have left of machines that they were saving.
+    """Remove what killed runs have left while they saved machines.
 
-    A run that is still saving one holds its lock.
+    An entry whose lock is held is skipped: another run is still saving it.
 
-    :param check: remove nothing, and tell what would be.
+    :param check: remove nothing, and return what would be removed.
     :raises InstanceError: when something cannot be removed.
     """
     gone: list[Path] = []
