@@ -36,7 +36,7 @@ from callao.drivers.base import Boot, DataDisk
 from callao.errors import CallaoError, DriverError
 from callao.host import Host, HostUser
 from callao.hostagent.mounts.devices import device_share
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 from callao.instances import InstancePaths
 from callao.templates import builtin_names, resolve
 
@@ -142,7 +142,7 @@ def test_neither_tool_is_told_what_it_does_not_know(device: Any, word: str) -> N
 @pytest.mark.parametrize(
     ("device", "word"),
     [
-        (Disk(Path("/d"), Form.QCOW2), "qcow2"),
+        (Disk(Path("/d"), ImageFormat.QCOW2), "qcow2"),
         (SharedDirectory(Path("/s"), "t", own_permissions=True), "securityModel"),
     ],
 )

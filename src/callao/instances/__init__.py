@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances: what is on disk, and the plan from there to what is wanted."""
+"""Instances: their state on disk, and the plan from the actual state to the desired one."""
 
 from typing import TYPE_CHECKING
 

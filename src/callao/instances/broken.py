@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of an instance that is broken, wherever something was to be done with it."""
+"""The error for a broken instance, wherever an operation needs its configuration."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from callao.config import Config
     from callao.instances.store import Instance
 
-REPAIR_HINT = "Mend its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'."
-"""How to go on, where it is to be changed."""
+REPAIR_HINT = "Repair its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'."
+"""The hint where the instance was to be changed."""
 
 
 def require_config(instance: Instance, hint: str = "") -> Config:
-    """Its configuration, for what can do nothing without.
+    """The configuration of an instance, for operations that need it.
 
     :raises InstanceBroken: when its lima.yaml cannot be parsed.
     """
@@ -26,5 +26,5 @@ def require_config(instance: Instance, hint: str = "") -> Config:
 
 
 def broken_error(name: str, errors: tuple[str, ...], hint: str = "") -> InstanceBroken:
-    """The error: what is wrong with it, and ``hint``, how to go on."""
+    """The error, with the problems of the instance and the hint."""
     return InstanceBroken(f"instance {name!r} is broken: {'; '.join(errors)}.", hint=hint)

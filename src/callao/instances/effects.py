@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a changed field means for an instance that exists: a table, and nothing else."""
+"""A table: when a change of each field takes effect on an existing instance."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from callao.config import Change, Config
 
 
 class Effect(enum.Enum):
-    """When a change takes hold."""
+    """When a change takes effect."""
 
     NEVER = enum.auto()
     """Fixed when the instance was made."""
     AT_CREATE = enum.auto()
-    """Only read when the instance is made; an existing one neither needs nor notices it."""
+    """Read only when the instance is created; no effect on an existing one."""
     LIVE = enum.auto()
-    """Taken over by the running machine."""
+    """Applied to the running machine."""
     AT_START = enum.auto()
     """Read at the next start."""
 
@@ -42,7 +42,7 @@ _EFFECTS = {
     "ssh.forwardX11": Effect.LIVE,
     "ssh.forwardX11Trusted": Effect.LIVE,
 }
-"""By path; a path inherits from its parents; what isn't here takes hold at the next start."""
+"""By path; a path inherits from its parents; any other takes effect at the next start."""
 
 
 def effect_of(path: str) -> Effect:
@@ -61,7 +61,7 @@ def shrinks_disk(change: Change) -> bool:
 
 
 def fingerprint(config: Config) -> str:
-    """Digest of all that a start reads: equal for two configurations that boot the same machine."""
+    """A digest of all fields that a start reads: equal for two configurations that boot the same machine."""
     settled = msgspec.structs.replace(
         config,
         images=(),
@@ -77,7 +77,7 @@ def fingerprint(config: Config) -> str:
         ),
     )
     read = msgspec.to_builtins(settled)
-    # Not blanked: machines that run now were started when there were no such fields.
+    # Deleted, not set to defaults: machines may run that were started before these fields existed.
     del read["warm"]
     if not read["hostname"]:
         del read["hostname"]

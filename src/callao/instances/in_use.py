@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a machine runs on an instance's folder, asked of the kernel: pid files can be lost or wrong."""
+"""Checks by the kernel whether a machine uses an instance's folder, as pid files can be lost or wrong."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _WRITE_LOCKS = (101, 3)
 
 
 def must_be_unused(paths: InstancePaths, operation: str) -> None:
-    """For what would pull the disk or the sockets from under a machine.
+    """Check before an operation that would remove the disk or the sockets of a running machine.
 
-    :param operation: what is to be done to the instance, as in "deleted".
+    :param operation: the operation on the instance, such as "deleted".
     :raises InstanceError: when a process writes its disk, or a host agent answers.
     """
     if is_listening(paths.ha_sock):
@@ -32,7 +32,7 @@ def must_be_unused(paths: InstancePaths, operation: str) -> None:
 
 
 def is_listening(sock: Path) -> bool:
-    """Whether somebody listens on a socket."""
+    """Whether a process listens on a socket."""
     if not sock.exists():
         return False
     with system.unix_socket() as wire:
@@ -41,7 +41,11 @@ def is_listening(sock: Path) -> bool:
             wire.connect(str(sock))
         except (FileNotFoundError, ConnectionRefusedError):
             return False
-        except (BlockingIOError, PermissionError, TimeoutError):  # it listens, and does not take us
+        except (
+            BlockingIOError,
+            PermissionError,
+            TimeoutError,
+        ):  # it listens, but does not accept the connection
             return True
         except OSError:  # no socket, or a name that is too long for one
             return False
@@ -61,6 +65,6 @@ def _refused(paths: InstancePaths, what: str, why: str) -> InstanceError:
 
 
 def _writers(disk: Path) -> Iterator[str]:
-    """The processes of ours that have a file open, as "NAME (pid N)"."""
+    """Processes of this user that have a file open, as "NAME (pid N)"."""
     for pid in system.openers(disk):
         yield f"{Path(system.arguments(pid)[0]).name} (pid {pid})"

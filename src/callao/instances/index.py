@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The index of instances: what a list shows and a shell needs, without reading each lima.yaml again.
 
-The index keeps what a lima.yaml resolves to until the file changes. Whether a machine runs is looked up each
+The index keeps what a lima.yaml resolves to until the file changes. Whether a machine runs is checked each
 time. The index is read and written without msgspec, which would take longer to import than the rest.
 """
 
@@ -38,7 +38,7 @@ _VERSION = 2
 class IndexedConfig(NamedTuple):
     """What a lima.yaml resolves to on this host; sizes in bytes, empty where it cannot be parsed.
 
-    ``shares`` are the host's directories with where the guest has them.
+    ``shares`` are the shared directories of the host, each with its mount point in the guest.
     """
 
     vm_type: str = ""
@@ -93,7 +93,7 @@ def indexed_instances(home: Path, host: Host | None = None) -> list[IndexedInsta
     index = _Index(home, host)
     instances = []
     for name in instance_names(home):
-        with contextlib.suppress(CallaoError):  # deleted meanwhile, or a folder that is no instance's
+        with contextlib.suppress(CallaoError):  # deleted meanwhile, or not an instance's folder
             instances.append(index.look_up(existing_paths(name, home)))
     index.save(only=True)
     return instances

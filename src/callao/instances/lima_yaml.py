@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How an instance's lima.yaml is written: with the comments that people wrote."""
+"""Writes an instance's lima.yaml and keeps its comments."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from callao.instances.paths import InstancePaths
 
 
 def write_document(paths: InstancePaths, document: Mapping[str, object], text: str = "") -> Path | None:
-    """Have lima.yaml say ``document``, in the words of ``text`` or else of what stands there.
+    """Write ``document`` to lima.yaml, with the comments of ``text``, or of the present file.
 
-    :returns: where the text is kept whose comments could not be; None where they all were.
+    :returns: the file with the former text where not all comments could be kept, else None.
     """
-    from callao.config.patch import patched  # only who writes pays for it
+    from callao.config.patch import patched  # slow to import
 
     before = text or _read(paths.lima_yaml)
     new = patched(before, document) if before else dump(document)

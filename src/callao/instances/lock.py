@@ -11,7 +11,7 @@ from callao.errors import InstanceBusy
 from callao.flock import home_lock, ignore_holder
 
 DEFAULT_TIMEOUT = 60.0
-"""Seconds to wait for another run that changes the instance, where nobody said how long."""
+"""Default of the seconds to wait for another run that changes the instance."""
 
 
 @contextlib.contextmanager
@@ -20,11 +20,11 @@ def instance_lock(
 ) -> Iterator[None]:
     """Hold the instance's lock; the kernel frees it when the process ends, however it ends.
 
-    The lock lies beside the instances, not in one, so that it outlives a delete.
+    The lock file is outside the instance's folder, so that it outlives a delete.
 
     :param timeout: seconds to wait for another run to finish.
-    :param notice: hears of that run in a sentence, when there is one.
-    :raises InstanceBusy: when it doesn't.
+    :param notice: called with a message about that run, if there is one.
+    :raises InstanceBusy: when that run does not end in time.
     """
 
     def busy(who: str) -> InstanceBusy:

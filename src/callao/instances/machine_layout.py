@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a machine is beyond its configuration."""
+"""Properties of a machine that are not in its configuration."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import msgspec
 
 
 class MachineLayout(msgspec.Struct, frozen=True):
-    """How a machine is built beyond what its configuration says; a saved state fits its like only."""
+    """Properties of a machine that are not in its configuration; a saved state requires the same ones."""
 
     slots: int
-    """Places for shares, those from the start among them."""
+    """Number of slots for hot-plugged devices, those in use from the start included."""
     reclaims: bool = True
-    """Whether memory that the guest frees goes back to the host at once."""
+    """Whether memory that the guest frees is returned to the host at once."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an instance keeps what: Lima's file names, and the few of our own."""
+"""The files of an instance: Lima's file names, and the few of our own."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 VM_TYPES = ("qemu", "vz", "wsl2", "krunkit")
-"""The values of lima.yaml's ``vmType``, for what is quick to import."""
+"""The values of lima.yaml's ``vmType``, for modules that must import quickly."""
 
 
 def ssh_alias(name: str) -> str:
-    """What ssh calls the instance: its ``Host`` in ssh.config and the name its host key is known by."""
+    """The name of the instance for ssh: its ``Host`` in ssh.config, and its name in known_hosts."""
     return f"lima-{name}"
 
 
 class InstancePaths(NamedTuple):
-    """The files of one instance; nothing here touches the disk."""
+    """The paths of one instance's files; nothing here accesses the disk."""
 
     dir: Path
 
@@ -26,14 +26,14 @@ class InstancePaths(NamedTuple):
 
     @property
     def runtime_files(self) -> tuple[Path, ...]:
-        """Files that have a meaning only while the machine runs."""
+        """Files that are only valid while the machine runs."""
         return (
             self.ha_sock, self.ssh_sock, self.qmp_sock, self.ga_sock, *self.driver_pids, self.disk_full
         )  # fmt: skip
 
     @property
     def driver_pids(self) -> tuple[Path, ...]:
-        """Pid files of hypervisors, of every driver: which one's the instance is, only lima.yaml says."""
+        """Pid files of the hypervisors of every driver, because only lima.yaml says which driver it is."""
         return tuple(self.driver_pid(each) for each in VM_TYPES)
 
     def driver_pid(self, vm_type: str) -> Path:
@@ -135,17 +135,17 @@ class InstancePaths(NamedTuple):
 
     @property
     def resume_file(self) -> Path:
-        """Ours: the state that the next start takes up in place of booting, once."""
+        """Ours: the saved state that the next start resumes from, once."""
         return self.dir / "take-up.json"
 
     @property
     def snapshots(self) -> Path:
-        """Ours: a folder a snapshot; the layers of the disk lie beside the disk."""
+        """Ours: a folder for each snapshot; the layers of the disk are beside the disk."""
         return self.dir / "snapshots"
 
     @property
     def runtime(self) -> Path:
-        """Ours: the processes of the last start, their start times, the ports, how far it came."""
+        """Ours: the last start: its processes, ports and progress."""
         return self.dir / "runtime.json"
 
     @property

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""persisted.json: what ``persist`` wrote into lima.yaml, apart from what the instance was asked to be.
+"""persisted.json: the entries that ``persist`` wrote into lima.yaml.
 
-lima.yaml has it too, for the next start. This file keeps it over a later request, whose template knows
-nothing of it.
+lima.yaml has them too, for the next start. This file keeps them when a later request with a template
+writes lima.yaml anew.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Persisted(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(rest, removed=(*rest.removed, dict(rule)))
 
     def without_rule(self, rule: Mapping[str, Any]) -> Persisted:
-        """As if nothing had ever been said of the rule."""
+        """Without any entry for the rule."""
         return msgspec.structs.replace(
             self,
             forwards=tuple(each for each in self.forwards if each != rule),
@@ -49,7 +49,7 @@ class Persisted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_persisted(paths: InstancePaths) -> Persisted:
-    """Nothing where there is no such file, or one that cannot be read: lima.yaml has it as well."""
+    """Read the file; empty where it is missing or unreadable, because lima.yaml has the entries, too."""
     return read_json(paths.persisted, Persisted) or Persisted()
 
 

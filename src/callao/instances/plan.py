@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From what is wanted and what is there to the steps between them. Pure: check mode is this alone."""
+"""Computes the steps from the actual state to the desired one. Pure; check mode ends here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callao.instances.store import Instance
 
 
 class Target(enum.StrEnum):
-    """The state that is asked for; the module's ``state``."""
+    """The requested state; the module's ``state``."""
 
     PRESENT = "present"
     STARTED = "started"
@@ -26,7 +26,7 @@ class Target(enum.StrEnum):
 
 
 class Restart(enum.StrEnum):
-    """Whether a running instance may be restarted so that a change takes hold."""
+    """Whether a running instance may be restarted so that a change takes effect."""
 
     AUTO = "auto"
     NEVER = "never"
@@ -42,11 +42,11 @@ class Step(enum.StrEnum):
     LABEL = "label"
     STOP = "stop"
     START = "start"
-    """With whatever lima.yaml says by then: the disk grows here, too."""
+    """With the lima.yaml of that time; also enlarges the disk."""
     WAIT = "await"
-    """Another run started it; wait until it is ready."""
+    """Another run has started it; wait until it is ready."""
     REFRESH = "refresh"
-    """Hand the running machine the changes that it can take live."""
+    """Apply to the running machine the changes that need no restart."""
     PROTECT = "protect"
     UNPROTECT = "unprotect"
     AUTOSTART = "autostart"
@@ -56,11 +56,12 @@ class Step(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Desired:
-    """What the instance shall be.
+    """The desired state of an instance.
 
-    ``document`` is what lima.yaml shall say, ``config`` what it means, and ``text`` the document as
-    somebody wrote it, empty when nobody did. ``notices`` is what people should know of how it came about,
-    ``warnings`` what in the document has no effect, or another than it seems.
+
+    ``document`` is the content of lima.yaml, ``config`` its resolved form, and ``text`` the source text of
+    the document with comments, empty when there is none. ``notices`` are messages for the user,
+    ``warnings`` problems of the document that are no errors.
     """
 
     name: str
@@ -77,8 +78,8 @@ class Desired:
 class Policy:
     """How far the plan may go.
 
-    ``force`` stops without asking the guest, and repairs what is broken; ``recreate`` replaces an
-    instance that exists. ``protected`` and ``autostart`` are what it shall be; None leaves them alone.
+    ``force`` stops without shutting down the guest; ``recreate`` replaces an existing instance.
+    ``protected`` and ``autostart`` are the desired values; None keeps the present ones.
     """
 
     target: Target = Target.STARTED
@@ -91,7 +92,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps, what they change in the effective configuration, and what people should know."""
+    """The steps, the changes that they make to the effective configuration, and messages for the user."""
 
     steps: tuple[Step, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -105,10 +106,10 @@ class Plan:
 def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Plan:
     """The steps from ``actual`` to ``desired``.
 
-    :param desired: None when nothing was said about the configuration: what is there stays.
+    :param desired: None when the request does not change the configuration.
     :param actual: None when there is no instance of that name.
-    :raises ImmutableField: for a change that an existing instance can never take.
-    :raises InstanceBroken: when only replacing would help, and ``recreate`` was not given.
+    :raises ImmutableField: for a change of a field that is fixed at creation.
+    :raises InstanceBroken: when lima.yaml cannot be parsed, and ``recreate`` was not given.
     :raises InstanceProtected: when it would have to be deleted.
     :raises RestartRequired: for ``restarted`` with ``restart: never``.
     """
@@ -123,7 +124,7 @@ def plan(desired: Desired | None, actual: Instance | None, policy: Policy) -> Pl
     if actual is None:
         return Plan(steps=(Step.CREATE, *_start_steps(policy.target), *_flag_steps(policy)))
     if policy.recreate:
-        # Deleted, it is registered no more; made anew, it is what it was in this.
+        # A delete ends autostart; the new instance gets the setting of the old one.
         kept = replace(policy, autostart=actual.autostart) if policy.autostart is None else policy
         return Plan(
             steps=(*_delete(actual, policy), Step.CREATE, *_start_steps(policy.target), *_flag_steps(kept)),
@@ -141,7 +142,7 @@ def _delete(actual: Instance, policy: Policy) -> tuple[Step, ...]:
 
 
 def _flag_steps(policy: Policy, actual: Instance | None = None) -> tuple[Step, ...]:
-    """What makes it protected and started at login, or no more; a new one is neither."""
+    """Steps that change protection and autostart; a new instance has neither."""
     steps: list[Step] = []
     if policy.protected is not None and policy.protected != (actual is not None and actual.protected):
         steps.append(Step.PROTECT if policy.protected else Step.UNPROTECT)
@@ -179,7 +180,7 @@ def _plan_existing(desired: Desired | None, actual: Instance, policy: Policy) ->
 def _unreadable(actual: Instance) -> str:
     return (
         f"{actual.name}: labels: {actual.paths.callao_json} cannot be read ({actual.record_unreadable}). "
-        "It is kept as it is: mend it, or remove it to give the instance new labels."
+        "It is not changed: repair it, or remove it to give the instance new labels."
     )
 
 
@@ -220,7 +221,7 @@ def _plan_running(
         return Plan((*steps, Step.STOP, Step.START), relevant)
     what = ", ".join(pending) or "an earlier change"
     asked = f"restart: {policy.restart}, state: {policy.target}"
-    notice = f"{actual.name}: {what} takes hold at the next start ({asked})."
+    notice = f"{actual.name}: {what} takes effect at the next start ({asked})."
     return Plan((*steps, *live), relevant, (notice,))
 
 
@@ -234,8 +235,8 @@ def _refuse_immutable(actual: Instance, relevant: Sequence[Change]) -> None:
     for change in relevant:
         if effect_of(change.path) is Effect.NEVER:
             raise ImmutableField(
-                f"{change.path}: {change.after!r}: instance {actual.name!r} was made with "
-                f"{change.before!r}, and this can never change.",
+                f"{change.path}: {change.after!r}: instance {actual.name!r} was created with "
+                f"{change.before!r}, and this field cannot change.",
                 hint="Keep that value, or replace the instance with 'recreate: true'.",
             )
         if shrinks_disk(change):

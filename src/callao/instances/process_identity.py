@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Is that process still ours? A pid alone proves nothing: pids are reused."""
+"""The identity of a process as a record, because pids are reused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["ProcessIdentity", "alive", "from_pid_file", "identify", "terminate",
 
 
 class ProcessIdentity(msgspec.Struct, frozen=True):
-    """A process, told apart from a later one with the same pid, whatever happens to the host's clock.
+    """A process, distinguished from a later one with the same pid, also after a step of the host's clock.
 
     :param started: on the kernel's own clock, see :func:`callao.system.linux.start_ticks`.
-    :param boot: the boot of the host that it belongs to.
+    :param boot: id of the host's boot in which it was started.
     """
 
     pid: int
@@ -25,7 +25,7 @@ class ProcessIdentity(msgspec.Struct, frozen=True):
 
 
 def identify(pid: int) -> ProcessIdentity:
-    """The identity of a living process.
+    """The identity of a running process.
 
     :raises ProcessLookupError: when there is none.
     """
@@ -33,6 +33,6 @@ def identify(pid: int) -> ProcessIdentity:
 
 
 def from_pid_file(path: Path) -> ProcessIdentity | None:
-    """Whom a pid file names, see :func:`callao.instances.processes.process_from_pid_file`."""
+    """The process that a pid file names, see :func:`callao.instances.processes.process_from_pid_file`."""
     process = process_from_pid_file(path)
     return None if process is None else ProcessIdentity(*process)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes asked after, signalled and awaited, each told apart from a later one with the same pid.
+"""Checks, signals and waits for processes, each distinguished from a later one with the same pid.
 
-What a quick command imports: nothing here needs msgspec, see :mod:`callao.instances.process_identity`.
+Quick to import: nothing here needs msgspec, see :mod:`callao.instances.process_identity`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import signal
 
 _FILE_SLACK = 2.0
-"""Seconds by which a pid file may seem older than its process: the two are counted by two clocks."""
+"""Seconds by which a pid file may seem older than its process, because their times come from two clocks."""
 
 
 class ProcessLike(Protocol):
-    """What tells a process apart: see :class:`callao.instances.process_identity.ProcessIdentity`."""
+    """What identifies a process, see :class:`callao.instances.process_identity.ProcessIdentity`."""
 
     @property
     def pid(self) -> int: ...
@@ -32,7 +32,7 @@ class ProcessLike(Protocol):
 
 
 class Process(NamedTuple):
-    """The same, without the means to be read from and written to a file."""
+    """The same without msgspec, so that it cannot be read from or written to a file."""
 
     pid: int
     started: int
@@ -40,7 +40,7 @@ class Process(NamedTuple):
 
 
 def process_of(pid: int) -> Process:
-    """The living process that has the pid now.
+    """The running process that has the pid now.
 
     :raises ProcessLookupError: when there is none.
     """
@@ -51,10 +51,10 @@ def process_of(pid: int) -> Process:
 
 
 def process_from_pid_file(path: Path) -> Process | None:
-    """Whom a pid file of an instance's folder names, if that process can have written it.
+    """The process that a pid file in an instance's folder names, if it is not a later one with the same pid.
 
-    It is no younger than the file; or it is for this instance by its command line, since after a step of the
-    clock the two times do not compare.
+    It must not be younger than the file, or its command line must name the instance, because the two times
+    cannot be compared after a step of the clock.
     """
     try:
         pid = int(path.read_text().strip())
@@ -68,7 +68,7 @@ def process_from_pid_file(path: Path) -> Process | None:
 
 
 def alive(process: ProcessLike | None) -> bool:
-    """Whether exactly this process lives; a zombie does not."""
+    """Whether exactly this process runs; a zombie does not."""
     if process is None or system.start_ticks(process.pid) != process.started:
         return False
     return process.boot == system.boot_id()
@@ -84,7 +84,7 @@ def terminate(process: ProcessLike | None, sig: signal.Signals) -> None:
 
 
 def wait_gone(process: ProcessLike | None, seconds: float) -> bool:
-    """Wait until the process is gone; False when it outlived ``seconds``."""
+    """Wait until the process is gone; False when it still runs after ``seconds``."""
     return process is None or system.wait_ended(process.pid, seconds, lambda: alive(process))
 
 

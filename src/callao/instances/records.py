@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own records of an instance, which are JSON files in its folder."""
+"""The records of an instance that only Callao has: JSON files in its folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """callao.json: what we know of an instance beyond its lima.yaml."""
+    """callao.json: properties of an instance that are not in its lima.yaml."""
 
     template: str = ""
     labels: dict[str, str] = {}
@@ -28,29 +28,29 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     created: float = msgspec.field(default_factory=time.time)
     engine: str = ""
     mac_address: str = ""
-    """Of the first NIC, where it is not the folder's: a copy of a running machine keeps that of the source.
-    The user-mode network has this machine only, and the guest's lease goes on."""
+    """Of the first NIC, where it is not derived from the folder: a copy of a running machine keeps that of
+    its source, so that the guest's DHCP lease stays valid. The user-mode network has no other machine."""
 
     reclaims: bool = True
-    """Whether memory that the guest frees goes back to the host at once; not where copies will map it."""
+    """Whether memory that the guest frees is returned to the host at once; not where copies will map it."""
 
 
 class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
-    """take-up.json: the saved state that the next start goes on from."""
+    """take-up.json: the saved state that the next start resumes from."""
 
     folder: str
     shape: MachineLayout
     shared_memory: bool
-    """Whether virtiofs needs the memory to be this machine's own."""
+    """Whether virtiofs requires that the memory is mapped as shared, not by copies of the saved file."""
     disks: dict[str, int] = {}
-    """The additional disks that the state has, and the slot of each."""
+    """The additional disks that are part of the state, and the slot of each."""
     hostname: str = ""
     instance_id: str = ""
-    """The identity to take, as the seed has it; empty for the machine that was saved itself."""
+    """The new identity of the guest, as in the seed; empty where the saved machine itself resumes."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a start did not become ready."""
+    """Why a start failed."""
 
     stage: str
     message: str
@@ -58,7 +58,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
-    """runtime.json: the last start. Its processes are believed only while they live."""
+    """runtime.json: the last start. Its processes are only valid while they run."""
 
     agent: ProcessIdentity
     driver: ProcessIdentity | None = None
@@ -67,13 +67,13 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     ssh_address: str = LOOPBACK
     ssh_proxy_command: tuple[str, ...] = ()
     booted: str = ""
-    """Fingerprint of the configuration that the machine was started with."""
+    """Fingerprint of the configuration with which the machine was started."""
     ready: bool = False
     failure: Failure | None = None
     timings: dict[str, float] = {}
     """Seconds from the agent's start to the end of each stage."""
     forwards: tuple[tuple[str, str, int, int], ...] = ()
-    """(proto, host ip, host port, guest port) as the hypervisor has them now."""
+    """The present forwards: (proto, host ip, host port, guest port)."""
 
     @property
     def reach(self) -> Reach | None:
@@ -82,7 +82,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_json(path: Path, kind: type[T]) -> T | None:
-    """The record in ``path``; None when the file is missing or is not one (a torn or foreign file)."""
+    """The record in ``path``; None when the file is missing, incomplete or of another kind."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError):
@@ -90,9 +90,9 @@ def read_json(path: Path, kind: type[T]) -> T | None:
 
 
 def read_record(path: Path) -> tuple[Record, str]:
-    """callao.json, and why it cannot be read: empty where it can, or where there is none.
+    """Read callao.json; also returns why it cannot be read, empty where it can or does not exist.
 
-    A label that is a number or a boolean, as an earlier version wrote it, is its text.
+    A label that is a number or a boolean, as earlier versions wrote them, is converted to text.
     """
     try:
         raw = msgspec.json.decode(path.read_bytes())
@@ -106,17 +106,17 @@ def read_record(path: Path) -> tuple[Record, str]:
 
 
 def label_text(value: object) -> object:
-    """A scalar's text, as YAML writes it; anything else as it is."""
+    """The text of a scalar, as in YAML; any other value unchanged."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else value
 
 
 def write_json(path: Path, record: msgspec.Struct) -> None:
-    """As :func:`callao.atomic.write_file` does, mode 0600."""
+    """Write a record, mode 0600, see :func:`callao.atomic.write_file`."""
     write_file(path, json_text(record), mode=0o600)
 
 
 def json_text(record: msgspec.Struct) -> bytes:
-    """A record as our files have it."""
+    """The JSON text of a record."""
     return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which instances name a thing of the ``LIMA_HOME`` that they share, as a disk or a network."""
+"""Finds the instances that refer to a shared object of the LIMA_HOME: a disk or a network."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from callao.instances.status import instance_names
 def instances_referring_to(
     name: str, home: Path, field: str, name_of: Callable[[object], object]
 ) -> list[str]:
-    """The instances in whose lima.yaml an entry of a list names it, as far as that can be read.
+    """The instances that name it in a list of their lima.yaml; unreadable files are left out.
 
-    :param field: the list, as ``networks``.
+    :param field: the list, such as ``networks``.
     :param name_of: returns the name in an entry.
     """
     return [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which instances there are, and who runs for them. Quick to import: no lima.yaml is read here."""
+"""Lists instances, their processes and status. Quick to import: reads no lima.yaml."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ K = TypeVar("K", bound=ProcessLike)
 
 
 class Status(enum.StrEnum):
-    """Lima's words, and one of ours for a machine that runs and cannot go on."""
+    """Lima's values, and one of ours for a machine that is paused."""
 
     RUNNING = "Running"
     PAUSED = "Paused (disk full)"
@@ -28,7 +28,7 @@ class Status(enum.StrEnum):
 
 
 class LiveProcesses(NamedTuple):
-    """The host agent and the hypervisor, as far as they live; ``reach`` is None while there is no agent."""
+    """The running host agent and hypervisor; ``reach`` is None while there is no agent."""
 
     agent: Process | None
     driver: Process | None
@@ -36,8 +36,8 @@ class LiveProcesses(NamedTuple):
 
 
 def instance_names(home: Path) -> list[str]:
-    """The instances under ``home``, sorted, without the folders of Lima's and our own housekeeping, and
-    without those of a name that no instance can have, as ``lost+found``.
+    """The names of the instances under ``home``, sorted, without folders whose name no instance can have,
+    such as ``_config`` and ``lost+found``.
 
     :raises InstanceError: when the home cannot be read.
     """
@@ -51,19 +51,19 @@ def instance_names(home: Path) -> list[str]:
 
 
 def is_directory(path: Path) -> bool:
-    """pathlib's own question fails where we may not look."""
+    """Whether it is a directory. ``Path.is_dir`` raises where permissions are missing."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
 def path_exists(path: Path) -> bool:
-    """The same of any file."""
+    """Whether it exists, likewise."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def existing_paths(name: str, home: Path) -> InstancePaths:
     """The instance's folder.
 
-    :raises ConfigError: when ``name`` cannot be a name.
+    :raises ConfigError: when ``name`` is no valid name.
     :raises InstanceNotFound: when there is no such folder.
     """
     check_name(name)
@@ -75,7 +75,7 @@ def existing_paths(name: str, home: Path) -> InstancePaths:
 
 
 def live_processes(paths: InstancePaths) -> LiveProcesses:
-    """Who lives, by what a start has written down until now."""
+    """The running processes, by runtime.json and the pid files."""
     recorded = _read_runtime(paths.runtime)
     recorded_agent, machine = _process(recorded.get("agent")), _process(recorded.get("driver"))
     agent, driver = recorded_or_from_pid_file(paths, recorded_agent, machine)
@@ -86,9 +86,9 @@ def live_processes(paths: InstancePaths) -> LiveProcesses:
 def recorded_or_from_pid_file(
     paths: InstancePaths, agent: K | None, driver: K | None
 ) -> tuple[K | Process | None, K | Process | None]:
-    """Those that a start of ours wrote down, else those that the pid files name.
+    """The recorded processes if they run, else those of the pid files.
 
-    Another tool may have started the machine since, as limactl does on the same folder.
+    Another tool, such as limactl, may have started the machine since.
     """
     return (
         agent if alive(agent) else process_from_pid_file(paths.ha_pid),
@@ -97,7 +97,7 @@ def recorded_or_from_pid_file(
 
 
 def _hypervisor(paths: InstancePaths) -> Process | None:
-    """Found by its pid file, of whichever driver, so that no driver needs to be loaded for it."""
+    """The hypervisor of a pid file of any driver, so that no driver needs to be imported."""
     for path in paths.driver_pids:
         if path_exists(path) and (process := process_from_pid_file(path)) is not None:
             return process
@@ -125,7 +125,7 @@ def limactl_reach(paths: InstancePaths) -> Reach | None:
 def status_of(
     paths: InstancePaths, errors: tuple[str, ...], agent: ProcessLike | None, driver: ProcessLike | None
 ) -> tuple[Status, tuple[str, ...]]:
-    """The status, by what is wrong with lima.yaml and by who lives; with all that is wrong."""
+    """The status, from the errors of lima.yaml and the running processes; also returns all errors."""
     if driver is not None and agent is None:
         errors = (*errors, f"the machine runs (pid {driver.pid}) without its host agent")
     if errors:
@@ -136,17 +136,17 @@ def status_of(
 
 
 def paused_message(paths: InstancePaths) -> str:
-    """Why a machine is paused, and what becomes of it."""
+    """Why a machine is paused, and how it resumes."""
     return (
         f"the machine is paused, since the disk that {paths.disk} is on is full. "
-        "Make room there: it goes on by itself."
+        "Free some space there: it resumes by itself."
     )
 
 
 def must_not_be_paused(status: Status, paths: InstancePaths) -> None:
-    """For what a guest has to answer to.
+    """Check before an operation that needs a reply of the guest.
 
-    :raises InstanceError: when its machine is paused for lack of space.
+    :raises InstanceError: when its machine is paused because a disk is full.
     """
     if status is Status.PAUSED:
         raise InstanceError(f"instance {paths.name!r}: {paused_message(paths)}")
@@ -162,7 +162,7 @@ def must_be_unprotected(paths: InstancePaths) -> None:
 
 
 def _read_runtime(path: Path) -> dict[str, Any]:
-    """What runtime.json holds, unchecked; nothing when it is missing or torn."""
+    """The content of runtime.json, not validated; empty when it is missing or incomplete."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

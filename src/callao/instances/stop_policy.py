@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a machine gets to stop: known to the host agent that does it, and to whoever waits for it."""
+"""Timeouts for stopping a machine, for the host agent that stops it and for callers that wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class StopPolicy(NamedTuple):
-    """How long each way of stopping gets, in seconds, before the next is tried."""
+    """Seconds for each way of stopping before the next one is tried."""
 
     acpi: float = 60.0
     ssh: float = 30.0
@@ -15,5 +15,5 @@ class StopPolicy(NamedTuple):
 
     @property
     def longest(self) -> float:
-        """Seconds that all of them take: ssh has its time for the login, and again for the guest."""
+        """Seconds for all of them; ssh counts twice, for the login and for the shutdown."""
         return self.acpi + 2 * self.ssh + self.quit

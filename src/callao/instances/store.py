@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on disk: which instances there are, and how each one is."""
+"""Reads instances from disk, with their configuration, records and processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from callao.reach import Reach
 class Instance:
     """One instance as it is now.
 
-    ``ready`` and ``failure`` tell how far a running one came; both are unset for one that Lima runs.
+    ``ready`` and ``failure`` are the result of the last start; for one that limactl started, ``failure`` is
+    None.
     """
 
     name: str
@@ -76,9 +77,9 @@ class Instance:
 
 
 def inspect(name: str, home: Path, host: Host) -> Instance:
-    """Read one instance; what cannot be read makes it BROKEN, with the reason in ``errors``.
+    """Read one instance; it is BROKEN where its lima.yaml cannot be read, with the reason in ``errors``.
 
-    :raises ConfigError: when ``name`` cannot be a name.
+    :raises ConfigError: when ``name`` is no valid name.
     :raises InstanceNotFound: when there is no such folder.
     """
     paths = existing_paths(name, home)
@@ -89,7 +90,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
     document, config, errors = read_config(paths, host)
     status, errors = status_of(paths, errors, agent, driver)
     if status is Status.BROKEN:
-        existing_paths(name, home)  # what is being deleted just now is not broken
+        existing_paths(name, home)  # raises where the folder was deleted meanwhile
     return Instance(
         name=name,
         paths=paths,
@@ -111,7 +112,7 @@ def inspect(name: str, home: Path, host: Host) -> Instance:
 
 
 def all_instances(home: Path, host: Host) -> Iterator[Instance]:
-    """The instances under ``home``, sorted by name, without one that another run deletes meanwhile."""
+    """Yield the instances under ``home``, sorted by name; one that is deleted meanwhile is left out."""
     for name in instance_names(home):
         with contextlib.suppress(InstanceNotFound):
             yield inspect(name, home, host)
@@ -120,14 +121,14 @@ def all_instances(home: Path, host: Host) -> Iterator[Instance]:
 def processes(
     paths: InstancePaths, runtime: Runtime | None
 ) -> tuple[ProcessIdentity | None, ProcessIdentity | None]:
-    """The host agent and the hypervisor, as far as they live."""
+    """The running host agent and hypervisor."""
     written = (runtime.agent, runtime.driver) if runtime is not None else (None, None)
     agent, driver = recorded_or_from_pid_file(paths, *written)
     return _identity(agent), _identity(driver)
 
 
 def read_processes(paths: InstancePaths) -> tuple[ProcessIdentity | None, ProcessIdentity | None]:
-    """The same, by what a start has written down until now."""
+    """Do the same with the present runtime.json."""
     return processes(paths, read_json(paths.runtime, Runtime))
 
 
@@ -140,7 +141,7 @@ def _identity(process: ProcessLike | None) -> ProcessIdentity | None:
 def read_config(
     paths: InstancePaths, host: Host
 ) -> tuple[dict[str, object], Config | None, tuple[str, ...]]:
-    """What lima.yaml says, what it means here, and else all that is wrong with it."""
+    """Read lima.yaml: the document, its effective configuration on this host, and all errors."""
     document: dict[str, object] = {}
     try:
         text = paths.lima_yaml.read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An instance as modules and commands return it: plain values under stable keys."""
+"""An instance as modules and commands return it, as plain values with stable keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from callao.reach import LOOPBACK
 
 
 def summary(instance: Instance) -> dict[str, object]:
-    """``memory`` and ``disk`` in bytes, ``timings`` in seconds; ``ssh.port`` is None while it is off."""
+    """``memory`` and ``disk`` in bytes, ``timings`` in seconds; ``ssh.port`` is None while it is stopped."""
     config = instance.config
     paths = instance.paths
     return {

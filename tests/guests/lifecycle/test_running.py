@@ -122,11 +122,11 @@ def test_without_leave_to_restart_a_change_waits_and_says_so(box: Box) -> None:
     box.extra["memory"] = "1280MiB"
     outcome = box.ensure(restart="never")
     assert outcome.actions == ("configure",)
-    assert "memory, provision takes hold at the next start" in " ".join(outcome.notices)
+    assert "memory, provision takes effect at the next start" in " ".join(outcome.notices)
     assert box.now().driver == machine
     waiting = box.ensure(restart="never")
     assert not waiting.changed
-    assert "takes hold at the next start" in " ".join(waiting.notices)
+    assert "takes effect at the next start" in " ".join(waiting.notices)
 
 
 def test_the_next_run_that_may_restart_mends_it_and_makes_the_waiting_change(box: Box) -> None:

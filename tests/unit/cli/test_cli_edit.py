@@ -89,7 +89,7 @@ def test_visual_comes_before_editor(callao: Line, web: InstancePaths, editor: ob
         ("sed -i 's/cpus: 2/cpus: [/' \"$1\"", ["lima.yaml:8:5: ", "is not YAML"]),
         ("printf 'mounts:\\n- writable: yes\\ndns: 7\\n' >>\"$1\"", ["lima.yaml:11:1: dns:", "mounts[0]"]),
         ("sed -i 's/10GiB/1GiB/' \"$1\"", ["disk: 1073741824", "a disk cannot shrink"]),
-        ("sed -i 's/x86_64/aarch64/' \"$1\"", ["arch: 'aarch64'", "this can never change"]),
+        ("sed -i 's/x86_64/aarch64/' \"$1\"", ["arch: 'aarch64'", "this field cannot change"]),
         (": >\"$1\"", ["lima.yaml"]),
     ],
 )  # fmt: skip

@@ -27,8 +27,8 @@ def test_no_hint_of_the_engine_names_an_option_of_a_module_here() -> None:
 
 
 def test_a_notice_is_told_without_what_only_a_module_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
-    warn("web: cpus takes hold at the next start (restart: never, state: present).")
-    assert capsys.readouterr().err == "! web: cpus takes hold at the next start.\n"
+    warn("web: cpus takes effect at the next start (restart: never, state: present).")
+    assert capsys.readouterr().err == "! web: cpus takes effect at the next start.\n"
 
 
 def test_a_failure_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:

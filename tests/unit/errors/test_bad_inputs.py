@@ -226,7 +226,7 @@ def test_a_file_that_is_no_image_says_what_it_is(home: Path) -> None:
     ("options", "words"),
     [
         ({"disk": "1GiB"}, ["disk", "cannot shrink", "recreate"]),
-        ({"arch": "aarch64"}, ["arch", "aarch64", "never change"]),
+        ({"arch": "aarch64"}, ["arch", "aarch64", "cannot change"]),
         ({"vm_type": "vz"}, ["vmType", "vz"]),
         ({"user": {"name": "bob"}}, ["user.name", "bob", "recreate"]),
     ],

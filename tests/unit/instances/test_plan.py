@@ -135,7 +135,7 @@ def test_a_stopped_machine_is_only_written_anew() -> None:
 def test_what_needs_a_restart_that_may_not_be_is_written_and_told(policy: Policy) -> None:
     made = plan(desired(cpus=3), running(), policy)
     assert made.steps == (F,)
-    assert "cpus takes hold at the next start" in made.notices[0]
+    assert "cpus takes effect at the next start" in made.notices[0]
 
 
 def test_an_earlier_change_still_waits_for_its_restart() -> None:

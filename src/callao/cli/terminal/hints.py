@@ -5,8 +5,8 @@ from __future__ import annotations
 
 _WORDS = {
     "aise 'timeout'": "aise --timeout",
-    "Mend its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'.": (
-        "Mend its lima.yaml ('callao edit'), or delete it with 'callao delete'."
+    "Repair its lima.yaml, replace it with 'recreate: true', or delete it with 'state: absent'.": (
+        "Repair its lima.yaml ('callao edit'), or delete it with 'callao delete'."
     ),
     "mount it without 'persist'": "mount it without --persist",
     "Stop it first, or ask for state: started with restart: auto.": "Stop it first.",

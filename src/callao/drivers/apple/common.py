@@ -32,7 +32,7 @@ from callao.instances import InstancePaths, Record
 from callao.instances.records import read_json
 
 if TYPE_CHECKING:
-    from callao.images import Fetched  # a download has no part in running a machine
+    from callao.images import FetchedImage  # a download has no part in running a machine
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def evidence(paths: InstancePaths, vm_type: VMType, name: str) -> tuple[Log, ...
     )
 
 
-def create(paths: InstancePaths, config: Config, image: Fetched) -> None:
+def create(paths: InstancePaths, config: Config, image: FetchedImage) -> None:
     """See :meth:`callao.drivers.base.Driver.create`."""
     if image.kernel is not None and not paths.kernel.exists():
         if image.initrd is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 SSH_PORT = 22
 """On which systemd's sshd socket listens in a guest's virtual socket address family, as in Lima."""
@@ -48,7 +48,7 @@ class Disk:
     """
 
     path: Path
-    form: Form = Form.RAW
+    form: ImageFormat = ImageFormat.RAW
     readonly: bool = False
     serial: str = ""
 

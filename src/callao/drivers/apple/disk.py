@@ -10,7 +10,7 @@ from pathlib import Path
 
 from callao.config.sizes import format_size
 from callao.errors import ConfigError, DriverError, ImageFormatError, Problem
-from callao.images.formats import Form, form_of
+from callao.images.formats import ImageFormat, detect_format
 from callao.reflink import copy_reflink
 
 
@@ -22,7 +22,7 @@ def create(disk: Path, image: Path, size: int, location: str) -> None:
     :raises DriverError: when that cannot be done.
     """
     try:
-        if form_of(image, location) is Form.RAW:
+        if detect_format(image, location) is ImageFormat.RAW:
             copy_reflink(image, disk)
         else:
             _convert(image, disk)

@@ -24,7 +24,7 @@ from callao.instances import InstancePaths
 from callao.reach import Reach
 
 if TYPE_CHECKING:
-    from callao.images import Fetched  # a download has no part in running a machine
+    from callao.images import FetchedImage  # a download has no part in running a machine
 
 LIMITS = common.Limits(VMType.KRUNKIT, frozenset({Arch.AARCH64}), krunkit.FORBIDDEN)
 
@@ -62,7 +62,7 @@ class KrunkitDriver:
         words = common.lacking(KRUNKIT, _LEAST_MACOS)
         return [*words, *([absent] if (absent := GVPROXY.missing()) else [])]
 
-    def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
+    def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         common.create(paths, config, image)
 
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:

@@ -36,7 +36,7 @@ from callao.drivers.apple.devices import (
 from callao.drivers.apple.files import Sockets, efi_store
 from callao.drivers.apple.tools import NEWEST, Version
 from callao.drivers.base import Boot
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 WINDOWS = ("vz", "default")
 """The values of ``video.display`` that have vfkit show a window."""
@@ -73,7 +73,7 @@ def vz_machine(
         Disk(paths.disk),
         Disk(paths.cidata_iso, readonly=True),
         *_common(boot, wiring),
-        *(Disk(each.image, Form(each.format), serial=each.serial) for each in boot.disks),
+        *(Disk(each.image, ImageFormat(each.format), serial=each.serial) for each in boot.disks),
         *([Balloon()] if version >= vfkit.BALLOON else []),
         *([Rosetta(ROSETTA_TAG)] if has_rosetta(config) else []),
         *(_SCREEN if window else ()),
@@ -98,7 +98,7 @@ def krunkit_machine(boot: Boot, wiring: Wiring, version: Version = NEWEST) -> Vi
         # Writable, as krunkit has no other: the guest mounts it read-only, and each start writes it anew.
         Disk(paths.cidata_iso),
         *_common(boot, wiring),
-        *(Disk(each.image, Form(each.format), serial=each.serial) for each in boot.disks),
+        *(Disk(each.image, ImageFormat(each.format), serial=each.serial) for each in boot.disks),
         *([Sound()] if config.audio.device else []),
     ]
     return VirtualMachine(

@@ -34,7 +34,7 @@ from callao.drivers.apple.devices import (
 )
 from callao.drivers.apple.refusal import checked, refused, too_old
 from callao.drivers.apple.tools import NEWEST, Version
-from callao.images.formats import Form
+from callao.images.formats import ImageFormat
 
 FORBIDDEN = ","
 """Characters that no value of ``--device`` can have."""
@@ -128,7 +128,7 @@ def _device(device: Device, version: Version) -> str:
 
 
 def _disk(disk: Disk) -> str:
-    if disk.form is not Form.RAW:
+    if disk.form is not ImageFormat.RAW:
         raise refused("disk", disk.path, f"vfkit reads raw disks, not {disk.form}", "a raw disk")
     options = [f"virtio-blk,path={_value(disk.path, 'disk')}"]
     options += ["readonly"] if disk.readonly else []

@@ -24,7 +24,7 @@ from callao.instances import InstancePaths
 from callao.reach import Reach
 
 if TYPE_CHECKING:
-    from callao.images import Fetched  # a download has no part in running a machine
+    from callao.images import FetchedImage  # a download has no part in running a machine
 
 LIMITS = common.Limits(VMType.VZ, frozenset({Arch.AARCH64, Arch.X86_64}), vfkit.FORBIDDEN)
 
@@ -65,7 +65,7 @@ class VzDriver:
     def missing(self, config: Config) -> list[str]:  # noqa: ARG002 - the same for all
         return common.lacking(VFKIT, _LEAST_MACOS)
 
-    def create(self, paths: InstancePaths, config: Config, image: Fetched) -> None:
+    def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         common.create(paths, config, image)
 
     def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
