@@ -64,7 +64,7 @@ def import_file(name: str, home: Path, source: Path, *, form: ImageFormat | None
         raise DiskError(f"{source} cannot be read: {error}.") from error
     except ImageFormatError as error:
         raise DiskError(error.message, hint=error.hint) from error
-    if found is Form.RAW and source.stat().st_size % SECTOR:
+    if found is ImageFormat.RAW and source.stat().st_size % SECTOR:
         raise DiskError(f"{source} is no disk image: its size is not a multiple of {SECTOR} bytes.")
     wanted = form or found
     return _make(name, home, wanted, lambda fresh: image.convert(source, found, fresh, wanted))
