@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parses the IP addresses in lima.yaml."""
+"""Parses the IP and MAC addresses in lima.yaml."""
 
 from __future__ import annotations
 

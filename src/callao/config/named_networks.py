@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import Any
 
-from callao.config.network import NetworkDefinition, NetworkMode
-from callao.config.networks_rules import linux_problems
+from callao.config.network import NetworkDefinition, NetworkMode, user_network_socket
+from callao.config.networks_rules import USER_MODE_SUBNET, linux_problems
 from callao.config.networks_yaml import networks_file, read_networks
 from callao.errors import ConfigError, Problem
 from callao.host import Host
+from callao.system import UNIX_PATH_MAX
 
 
 def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> Iterator[Problem]:
@@ -52,6 +54,32 @@ def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> I
                     f"cannot be used: {networks_file(home)}: {each.path}: {each.value!r} {each.message}"
                 )
                 yield Problem(f"networks[{index}].lima", name, message, f"{each.path} {each.allowed}")
+        if name in networks:
+            for each in unusable(networks[name], home):
+                yield each._replace(path=f"networks[{index}].lima", value=name)
+
+
+def unusable(network: NetworkDefinition, home: Path) -> Iterator[Problem]:
+    """What keeps guests from being in a network of mode ``user-v2``. Lima allows both in networks.yaml, so
+    that they are no problem of the file.
+    """
+    if network.mode is not NetworkMode.USER_V2:
+        return
+    subnet = network.subnet
+    if subnet is not None and subnet.overlaps(USER_MODE_SUBNET):
+        message = f"its subnet {subnet} overlaps {USER_MODE_SUBNET}, which every guest's eth0 has"
+        yield Problem("gateway", str(network.gateway), message, "a network with another subnet")
+    path = home / user_network_socket(network.name)
+    if len(os.fsencode(path)) >= UNIX_PATH_MAX:
+        yield Problem(
+            "name", network.name, f"the path {path} is too long for a unix socket", _name_allowed(home)
+        )
+
+
+def _name_allowed(home: Path) -> str:
+    """The name is in the path twice."""
+    most = 1 + (UNIX_PATH_MAX - 1 - len(os.fsencode(home / user_network_socket("n")))) // 2
+    return f"a name of at most {most} bytes, or a shorter LIMA_HOME" if most > 0 else "a shorter LIMA_HOME"
 
 
 def _modes(host: Host, program: str) -> frozenset[NetworkMode]:

@@ -7,6 +7,12 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import PurePosixPath
+
+
+def user_network_socket(name: str) -> PurePosixPath:
+    """Where below ``LIMA_HOME`` the daemon of a network of mode ``user-v2`` listens."""
+    return PurePosixPath("_networks", name, f"{name}_ep.sock")
 
 
 class NetworkMode(enum.StrEnum):

@@ -28,7 +28,7 @@ _WIDEST_ON_LINUX = 16
 """Prefix length: the program keeps the addresses one by one."""
 
 USER_MODE_SUBNET = IPv4Network("192.168.5.0/24")
-"""Where eth0 of every guest is that is not on a network of mode user-v2."""
+"""Where eth0 of every guest is."""
 
 
 def read_network(name: str, fields: Fields) -> NetworkDefinition | None:

@@ -199,11 +199,11 @@ class Running:
         """Those of the networks have changed."""
         if self.resolver is not None:
             from callao.hostagent.channel.nameservice import names_of
+            from callao.resolver import ConfiguredNames
 
             at = self.at
-            self.resolver.replace_names(
-                names_of(self.config, at.paths.name, at.driver.network(self.config), names)
-            )
+            rules = names_of(self.config, at.paths.name, at.driver.network(self.config), names)
+            self.resolver.replace_names(ConfiguredNames(rules))
 
     def note_forwards(self) -> None:
         """They have changed."""

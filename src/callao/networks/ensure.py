@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from callao.config.named_networks import host_interfaces, overlaps
+from callao.config.named_networks import host_interfaces, overlaps, unusable
 from callao.config.network import NetworkDefinition, Networks
 from callao.config.networks_rules import linux_problems, name_problem
 from callao.config.networks_yaml import (
@@ -117,7 +117,10 @@ def _plan(request: NetworkRequest, home: Path) -> _Plan:
     after = _validated(new).by_name[request.name]
     if after == before:
         return _Plan(before, after)
-    if sys.platform == "linux" and (problems := list(linux_problems(after))):
+    problems = list(unusable(after, home))
+    if sys.platform == "linux":
+        problems += linux_problems(after)
+    if problems:
         raise ConfigError(problems)
     notices = [f"network {request.name}: {each}." for each in overlaps(after, host_interfaces())]
     notices += [

@@ -10,7 +10,7 @@ DNSSEC signatures come through for what is forwarded; answers of getaddrinfo hav
 """
 
 from callao.resolver.forwarder import Timeouts
-from callao.resolver.rules import Rules
+from callao.resolver.rules import ConfiguredNames, Rules
 from callao.resolver.server import Resolver
 
-__all__ = ["Resolver", "Rules", "Timeouts"]
+__all__ = ["ConfiguredNames", "Resolver", "Rules", "Timeouts"]

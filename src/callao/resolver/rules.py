@@ -49,11 +49,10 @@ class ConfiguredNames:
         self._targets = {
             key: target for name, target in {**rules.static, **rules.hosts}.items() if (key := _key(name))
         }
-        self._pointers: dict[str, tuple[str, ...]] = {}
+        self._pointers: dict[str, list[str]] = {}
         for name, target in self._targets.items():
             if not name.startswith("*") and (address := _address(target)):
-                reverse = address.reverse_pointer
-                self._pointers[reverse] = (*self._pointers.get(reverse, ()), name)
+                self._pointers.setdefault(address.reverse_pointer, []).append(name)
 
     def follow(self, name: str) -> AliasChain | None:
         """The alias chain of ``name``; None for a loop, a chain that is too long, or an invalid target."""
@@ -69,7 +68,7 @@ class ConfiguredNames:
 
     def pointers(self, reverse: str) -> tuple[str, ...]:
         """The names of an address in the form ``2.5.168.192.in-addr.arpa``."""
-        return self._pointers.get(reverse, ())
+        return tuple(self._pointers.get(reverse, ()))
 
     def _target(self, name: str) -> str | None:
         return next((self._targets[key] for key in _keys(name) if key in self._targets), None)

@@ -80,9 +80,9 @@ class Resolver:
         self._ours.update((udp, tcp))
         return udp, tcp
 
-    def replace_names(self, rules: Rules) -> None:
-        """Answer by other configured names from now on; whether IPv6 is answered stays."""
-        self._answerer.known = ConfiguredNames(rules)
+    def replace_names(self, names: ConfiguredNames) -> None:
+        """Answer by other configured names from now on."""
+        self._answerer.known = names
 
     async def _listen_udp(self, port: int) -> asyncio.DatagramTransport:
         loop, here = asyncio.get_running_loop(), (LOOPBACK, port)

@@ -47,6 +47,7 @@ if sys.platform != "win32":
         "epoch",
         "hangup_watch",
         "ignore_hangup",
+        "interrupt_nobody",
         "kill_signal",
         "lock",
         "machine",
@@ -116,6 +117,9 @@ if sys.platform != "win32":
 
     def cpus() -> int:
         return os.cpu_count() or 1
+
+    def interrupt_nobody() -> None:
+        """There is no such scheduling."""
 
     def boot_id() -> str:
         """Start times need none to be told apart: no step of the clock moves them."""

@@ -52,6 +52,7 @@ if sys.platform == "linux":
         "epoch",
         "hangup_watch",
         "ignore_hangup",
+        "interrupt_nobody",
         "kill_signal",
         "lock",
         "machine",
@@ -128,6 +129,12 @@ if sys.platform == "linux":
     def cpus() -> int:
         """Those that this process may use."""
         return len(os.sched_getaffinity(0))
+
+    def interrupt_nobody() -> None:
+        """Have this process, and those that it starts, begin to run only when a CPU is free or another
+        process has had its turn: what comes meanwhile is done at once (SCHED_BATCH, sched(7))."""
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
     def boot_id() -> str:
         """Names this boot of the host, see proc(5)."""

@@ -43,6 +43,7 @@ if sys.platform == "win32":
         "epoch",
         "hangup_watch",
         "ignore_hangup",
+        "interrupt_nobody",
         "kill_signal",
         "lock",
         "machine",
@@ -170,6 +171,9 @@ if sys.platform == "win32":
         except OSError:
             return False
         return True
+
+    def interrupt_nobody() -> None:
+        """There is no such scheduling."""
 
     def ignore_hangup() -> None:
         """There is none."""

@@ -178,3 +178,23 @@ def test_a_file_with_problems_is_refused_with_their_lines(callao: Line) -> None:
     assert done.status == 1
     assert f"{file(callao.home)}:2:7: networks.a.mode" in done.err
     assert f"{file(callao.home)}:3:3: networks.b.gateway" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "gateway", "words"),
+    [
+        (
+            "lab",
+            "192.168.5.1/24",
+            "gateway: '192.168.5.1': its subnet 192.168.5.0/24 overlaps",
+        ),
+        ("n" * 75, "10.0.0.1", "is too long for a unix socket (allowed: a name of at most"),
+        ("user-v2", "10.0.0.1", "network 'user-v2' exists already"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused_and_nothing_is_written(
+    callao: Line, name: str, gateway: str, words: str
+) -> None:
+    done = callao("network", "create", name, "--gateway", gateway)
+    assert (done.status, words in done.err) == (1, True), done.err
+    assert file(callao.home).read_text() == default_text()

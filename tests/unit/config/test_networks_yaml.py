@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callao.config.named_networks import name_problems, overlaps
+from callao.config.named_networks import name_problems, overlaps, unusable
 from callao.config.network import NetworkDefinition, NetworkMode
 from callao.config.networks_yaml import default_text, ensure_networks_file, parse_networks, read_networks
 from callao.errors import ConfigError, Problem
@@ -204,6 +204,32 @@ def test_a_subnet_that_linux_does_not_carry_is_refused_where_it_is_named(
     found = list(name_problems([{"lima": "n"}], tmp_path, replace(host, os="linux")))
     told = [f"{each.message}|{each.allowed}" for each in found]
     assert told == ([] if words is None else [f"cannot be used: {path}: {words}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "gateway", "words", "allowed"),
+    [
+        ("lab", "192.168.5.77", "its subnet 192.168.5.0/24 overlaps 192.168.5.0/24, which every guest's",
+         "a network with another subnet"),
+        ("lab", "192.168.1.1, netmask: 255.255.0.0", "its subnet 192.168.0.0/16 overlaps", "another subnet"),
+        ("n" * 40, "10.0.0.1", "_ep.sock is too long for a unix socket", "a name of at most 33 bytes, or"),
+    ],
+)  # fmt: skip
+def test_a_network_of_ours_that_no_guest_can_be_in_is_refused_where_it_is_named(
+    name: str, gateway: str, words: str, allowed: str
+) -> None:
+    home = Path("/home/of/20/bytes/..")
+    text = f"networks:\n  {name}: {{mode: user-v2, gateway: {gateway}}}\n"
+    definition = parse_networks(text).by_name[name]
+    (found,) = unusable(definition, home)
+    assert words in found.message
+    assert allowed in found.allowed
+
+
+def test_the_longest_name_that_is_allowed_can_be_listened_at() -> None:
+    home = Path("/home/of/20/bytes/..")
+    longest = NetworkDefinition("n" * 33, NetworkMode.USER_V2)
+    assert list(unusable(longest, home)) == []
 
 
 def test_a_networks_yaml_with_problems_is_one_problem_of_lima_yaml(tmp_path: Path) -> None:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from callao.config import Config, hostname_of
 from callao.config.addresses import with_colons
@@ -15,10 +16,10 @@ from callao.config.network import NetworkDefinition, NetworkMode, Networks
 from callao.config.networks_yaml import ensure_networks_file, networks_file
 from callao.config.schema import Network
 from callao.drivers.qemu import binary
-from callao.errors import NetworkError
+from callao.errors import CallaoError, NetworkError
 from callao.host import lima_home
 from callao.instances import InstancePaths, ssh_alias
-from callao.networks.usernet.control import Join
+from callao.networks.usernet.control import Join, Joined
 from callao.networks.usernet.folder import network_folder
 from callao.networks.usernet.membership import Membership, UserNetwork, join
 from callao.networks.vmnet.commands import socket_path
@@ -42,6 +43,10 @@ class Attachment:
     stream: socket.socket
     membership: Membership | None = None
     helper: VmnetHelper | None = None
+    network: UserNetwork | None = None
+    """What the membership is in."""
+    notice: str = ""
+    """What people have to know of it."""
     by_vmnet: bool = False
     """Whether the network is carried by socket_vmnet, which may end when the instance has left."""
 
@@ -101,8 +106,44 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
         await asyncio.to_thread(start, networks, definition, lima_home())
         path = str(socket_path(networks, definition.name))
         return Attachment(_connected(path, network.interface), by_vmnet=True)
-    membership = await join(_user_network(definition, config), _wanted(network, paths, config))
-    return Attachment(membership.stream, membership)
+    there = _user_network(definition, config)
+    membership = await join(there, _wanted(network, paths, config))
+    notice = _of_another_subnet(membership.joined, definition)
+    return Attachment(membership.stream, membership, network=there, notice=notice)
+
+
+async def attach_again(
+    left: Attachment, network: Network, paths: InstancePaths, config: Config
+) -> Attachment:
+    """Be in a network again that has been left. In one of mode user-v2 the guest has an address of its
+    subnet, so it keeps that one as long as it can, whatever networks.yaml says by now.
+
+    :raises NetworkError: when it cannot be joined.
+    """
+    if left.membership is None or left.network is None:
+        return await attach(network, paths, config)
+    membership = await join(left.network, _wanted(network, paths, config))
+    before, now = left.membership.joined, membership.joined
+    notice = ""
+    if (before.subnet, before.gateway) != (now.subnet, now.gateway):
+        notice = (
+            f"networks: {left.network.name!r} has the subnet {now.subnet} by now, and the guest an address "
+            f"of {before.subnet}: restart the instance."
+        )
+    else:
+        with contextlib.suppress(CallaoError):
+            definition = networks_of_host(lima_home()).by_name.get(left.network.name)
+            notice = _of_another_subnet(now, definition) if definition is not None else ""
+    return Attachment(membership.stream, membership, network=left.network, notice=notice)
+
+
+def _of_another_subnet(joined: Joined, definition: NetworkDefinition) -> str:
+    if joined.subnet == str(definition.subnet):
+        return ""
+    return (
+        f"networks: {definition.name!r} keeps its subnet {joined.subnet} as long as an instance is in it; "
+        f"networks.yaml has {definition.subnet}."
+    )
 
 
 def _wanted(network: Network, paths: InstancePaths, config: Config) -> Join:
@@ -130,7 +171,8 @@ def _user_network(definition: NetworkDefinition, config: Config) -> UserNetwork:
     program = binary.find(config.arch.value)
     if program is None:
         raise NetworkError(f"networks: {name!r}: {binary.absence(config.arch.value)}")
-    first = definition.gateway or IPv4Address(0)
+    assert definition.gateway is not None
+    first = definition.gateway
     return UserNetwork(
         network_folder(home, name), subnet, subnet.network_address + _GATEWAY, (first,), program
     )

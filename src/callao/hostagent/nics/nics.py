@@ -33,6 +33,9 @@ _PAUSE = 1.0
 _LONGEST_PAUSE = 15.0
 """Seconds between two tries at most."""
 
+_SHORT_PAUSE = 0.1
+"""Seconds before the first of them, which is enough for a daemon that closes each connection at once."""
+
 
 @dataclass
 class _Attached:
@@ -133,6 +136,8 @@ class Nics:
             await attachment.leave()
             raise
         attachment.hand_over()
+        if attachment.notice:
+            journal.notice(attachment.notice)
         self.on_vmnet |= attachment.by_vmnet
         self.attached[network.interface] = there
         there.watch = asyncio.ensure_future(self._watch(there))
@@ -182,19 +187,25 @@ class Nics:
         interface = there.network.interface
         while True:
             await there.attachment.lost(lambda names: self._rename(interface, names))
+            journal.notice(f"networks: {interface}: what carries the network has ended; joining again.")
             await there.attachment.leave()
+            await asyncio.sleep(_SHORT_PAUSE)
             await self._rejoin(there)
 
     async def _rejoin(self, there: _Attached) -> None:
-        from callao.hostagent.nics.attachment import attach
+        from callao.hostagent.nics.attachment import attach_again
 
         interface, pause = there.network.interface, _PAUSE
         while True:
             try:
-                there.attachment = await attach(there.network, self.paths, there.config)
+                there.attachment = await attach_again(
+                    there.attachment, there.network, self.paths, there.config
+                )
                 machine = self._plugger(there.network)
                 await machine.relink_nic(interface, there.attachment.stream.fileno())
                 there.attachment.hand_over()
+                if there.attachment.notice:
+                    journal.notice(there.attachment.notice)
                 break
             except (CallaoError, OSError) as error:  # the latter: as of a full disk
                 if pause == _PAUSE:

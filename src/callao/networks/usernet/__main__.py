@@ -34,23 +34,27 @@ def main() -> int:
     parser.add_argument("--gateway", type=IPv4Address, required=True)
     parser.add_argument("--reserve", type=IPv4Address, action="append", default=[])
     parser.add_argument("--qemu", required=True)
+    parser.add_argument("--lock", type=int, required=True, help="descriptor of the folder's lock")
     given = parser.parse_args()
     if os.fork():
         return 0
     system.ignore_hangup()
     os.umask(0o077)
     system.allow_descriptors(_DESCRIPTORS)
+    # On a busy host, frames come while others run, and leave together: guests would be interrupted for each.
+    system.interrupt_nobody()
     folder = NetworkFolder(given.folder)
     daemon = Daemon(Settings(folder, given.subnet, given.gateway, frozenset(given.reserve), given.qemu))
     try:
-        asyncio.run(_run(daemon))
+        asyncio.run(_run(daemon, given.lock))
     except (CallaoError, OSError) as error:
         sys.stderr.write(f"{error}\n")
     return 1
 
 
-async def _run(daemon: Daemon) -> NoReturn:
+async def _run(daemon: Daemon, lock: int) -> NoReturn:
     await daemon.start()
+    os.close(lock)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     # Nobody may wait for an end of standard output, which is a pipe of who started this process.

@@ -8,9 +8,11 @@ import sys
 assert sys.platform != "win32"
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -18,6 +20,7 @@ import msgspec
 
 from callao import system
 from callao.atomic import write_volatile
+from callao.errors import AgentError
 from callao.networks.usernet.control import LONGEST_LINE, Joined, Names, Refused, line, read_join
 from callao.networks.usernet.dhcp import DhcpServer
 from callao.networks.usernet.folder import NetworkFolder
@@ -27,7 +30,7 @@ from callao.networks.usernet.leases import Leases
 from callao.networks.usernet.members import Member, Members, NotAMember
 from callao.networks.usernet.nat import Nat, gateway_mac
 from callao.networks.usernet.switch import Switch
-from callao.resolver import Resolver, Rules
+from callao.resolver import ConfiguredNames, Resolver, Rules
 
 _FIRST_NIC = 30.0
 """Seconds for the first NIC to come. The daemon ends at once after the last."""
@@ -38,8 +41,11 @@ _ANOTHER_TRY = 0.1
 _PATIENCE = 10.0
 """Seconds for a connection to say what it wants."""
 
-_UNREAD = 1 << 20
+_UNREAD = 2 * LONGEST_LINE
 """Bytes that a host agent has not read, beyond which it is believed to be stuck."""
+
+_FOLDER_CHECK = 2.0
+"""Seconds between two looks at the daemon's folder: nobody can join any more when it has gone."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class Daemon:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._resolver = Resolver(Rules(), gateway=settings.gateway)
         self._agents: dict[asyncio.StreamWriter, Member] = {}
+        self._resolvers: dict[Member, Resolver] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._joined = asyncio.Event()
@@ -69,15 +75,14 @@ class Daemon:
         """Returns when host agents can connect.
 
         :raises OSError: when the socket or the NAT process cannot be had.
-        :raises AgentError: when the name server cannot listen.
         """
         at = self._settings
-        udp, tcp = await self._resolver.start()
         leases = Leases(at.subnet, at.reserved | {at.gateway}, at.folder.leases)
         mac = gateway_mac(at.gateway)
         dhcp = DhcpServer(at.subnet, at.gateway, mac, leases)
         guard = Guard(at.gateway.packed, lambda address: leases.owner(IPv4Address(address)))
-        self._switch = Switch(Gateway(mac, at.gateway.packed, udp, tcp), guard, dhcp)
+        self._gateway = Gateway(mac, at.gateway.packed)
+        self._switch = Switch(self._gateway, guard, dhcp, self._lost)
         self._members = Members(at.gateway, leases, self._switch)
         self._nat = Nat(at.qemu, at.subnet, at.gateway, self._switch.connect_uplink)
         await self._nat.start()
@@ -86,10 +91,12 @@ class Daemon:
         self._listener.bind(str(at.folder.control))
         self._listener.listen(64)
         self._listener.setblocking(False)
-        write_volatile(at.folder.pid, f"{os.getpid()}\n".encode())
+        self._socket_file = at.folder.control.stat()
+        with contextlib.suppress(OSError):  # as of a full disk: the file is for people
+            write_volatile(at.folder.pid, f"{os.getpid()}\n".encode())
 
     async def run(self) -> None:
-        """Serve host agents until there has been no NIC for a while.
+        """Serve host agents until there has been no NIC for a while, or the folder has gone.
 
         Nothing is left then but the connections of those who left last. They end with the process, and not
         before: their end tells that the daemon is gone.
@@ -99,13 +106,29 @@ class Daemon:
         assert task is not None
         for each in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(each, task.cancel)
+        looking = asyncio.ensure_future(self._end_without_folder(task))
         try:
             await self._until_empty()
         except asyncio.CancelledError:
             pass  # it was told to end
         finally:
             accepting.cancel()
+            looking.cancel()
             await self._close()
+
+    async def _end_without_folder(self, serving: asyncio.Task[None]) -> None:
+        while self._has_its_folder():
+            await asyncio.sleep(_FOLDER_CHECK)
+        sys.stderr.write(f"{self._settings.folder.control} is no longer this daemon's socket; it ends.\n")
+        serving.cancel()
+
+    def _has_its_folder(self) -> bool:
+        """False where somebody removed or renamed the folder, also when another daemon is in one of the same
+        name by now."""
+        try:
+            return os.path.samestat(self._socket_file, self._settings.folder.control.stat())
+        except OSError:
+            return False
 
     async def _until_empty(self) -> None:
         """Returns with the lock of the folder held, so that nobody starts another daemon before this
@@ -139,11 +162,13 @@ class Daemon:
     async def _close(self) -> None:
         folder = self._settings.folder
         self._listener.close()
-        for path in (folder.control, folder.pid, folder.log):
-            path.unlink(missing_ok=True)
+        if self._has_its_folder():
+            for path in (folder.control, folder.pid, folder.log):
+                path.unlink(missing_ok=True)
         await self._nat.close()
         self._switch.close()
-        await self._resolver.close()
+        for each in list(self._resolvers.values()):
+            await each.close()
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
@@ -175,18 +200,14 @@ class Daemon:
             except (NotAMember, msgspec.MsgspecError) as error:
                 if stream is not None:
                     stream.close()
-                writer.write(line(Refused(str(error))))
-                await writer.drain()
+                await _refuse(writer, str(error))
                 return
-            self._agents[writer] = member
             try:
-                at = self._settings
-                writer.write(line(Joined(str(member.address), str(at.subnet), str(at.gateway))))
-                self._tell_names()
-                while await reader.read(LONGEST_LINE):
-                    pass  # it has nothing more to say
+                async with self._name_server(member):
+                    await self._follow(member, reader, writer)
+            except AgentError as error:
+                await _refuse(writer, error.message)
             finally:
-                del self._agents[writer]
                 self._members.remove(member)
                 self._tell_names()
             await self._end_or_others()
@@ -194,6 +215,33 @@ class Daemon:
             pass
         finally:
             writer.close()
+
+    async def _follow(
+        self, member: Member, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._agents[writer] = member
+        try:
+            at = self._settings
+            writer.write(line(Joined(str(member.address), str(at.subnet), str(at.gateway))))
+            self._tell_names()
+            while await reader.read(LONGEST_LINE):
+                pass  # it has nothing more to say
+        finally:
+            del self._agents[writer]
+
+    @contextlib.asynccontextmanager
+    async def _name_server(self, member: Member) -> AsyncIterator[None]:
+        """Each NIC has its own: what one guest asks for does not take the place of others' questions."""
+        resolver = Resolver(Rules(), gateway=self._settings.gateway)
+        udp, tcp = await resolver.start()
+        self._resolvers[member] = resolver
+        self._gateway.add_name_server(member.mac, udp, tcp)
+        try:
+            yield
+        finally:
+            self._gateway.remove_name_server(member.mac, udp)
+            del self._resolvers[member]
+            await resolver.close()
 
     async def _end_or_others(self) -> None:
         """The last to leave is held until this daemon has ended: who stops it finds nothing left."""
@@ -213,13 +261,29 @@ class Daemon:
     def _tell_names(self) -> None:
         self._changed.set()
         names = dict(self._members.names())
-        self._resolver.replace_names(Rules(hosts=names))
+        configured = ConfiguredNames(Rules(hosts=names))
+        for each in self._resolvers.values():
+            each.replace_names(configured)
         message = line(Names(names))
         for writer in list(self._agents):
             if writer.transport.get_write_buffer_size() > _UNREAD:
                 writer.transport.abort()
             else:
                 writer.write(message)
+
+    def _lost(self, mac: bytes, why: str) -> None:
+        """The stream of a NIC is of no use any more: have its host agent join again."""
+        for writer, member in self._agents.items():
+            if member.mac == mac:
+                sys.stderr.write(
+                    f"NIC {member.join.mac} of {member.join.instance!r} is disconnected: {why}.\n"
+                )
+                writer.transport.abort()
+
+
+async def _refuse(writer: asyncio.StreamWriter, why: str) -> None:
+    writer.write(line(Refused(why)))
+    await writer.drain()
 
 
 async def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao.config.network import user_network_socket
+
 
 @dataclass(frozen=True)
 class NetworkFolder:
@@ -21,7 +23,7 @@ class NetworkFolder:
     @property
     def control(self) -> Path:
         """The daemon's socket; who it answers, the daemon runs."""
-        return self.dir / f"{self.name}_ep.sock"
+        return self.dir / user_network_socket(self.name).name
 
     @property
     def pid(self) -> Path:

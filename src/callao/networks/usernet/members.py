@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from callao.networks.usernet.control import Join
+from callao.networks.usernet.control import LONGEST_LINE, Join, Names, line
 from callao.networks.usernet.leases import Leases, NoAddressLeft
 from callao.networks.usernet.switch import Switch
 
@@ -19,7 +19,7 @@ class NotAMember(Exception):
     """Why a NIC cannot be in the network."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Member:
     """One NIC of a running instance."""
 
@@ -64,6 +64,13 @@ class Members:
         member = Member(join, mac, address)
         self._members.append(member)
         self.switch.reserve(mac)
+        size = len(line(Names(dict(self.names()))))
+        if size > LONGEST_LINE:
+            self.remove(member)
+            raise NotAMember(
+                f"hostResolver.hosts of it and of those that run make {size} bytes of names "
+                f"(allowed: {LONGEST_LINE}): remove some"
+            )
         return member
 
     def remove(self, member: Member) -> None:

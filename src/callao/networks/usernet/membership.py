@@ -20,6 +20,7 @@ from callao import system
 from callao.errors import NetworkError, unsupported
 from callao.networks.usernet.control import LONGEST_LINE, Join, Joined, Names, Refused, line, read_answer
 from callao.networks.usernet.folder import NetworkFolder
+from callao.networks.usernet.packets import STREAM_BUFFER
 from callao.system import UNIX_PATH_MAX
 
 _TRIES = 5
@@ -99,6 +100,12 @@ async def join(network: UserNetwork, wanted: Join) -> Membership:
     """
     if sys.platform == "win32":
         raise unsupported("a network of mode user-v2")
+    if (size := len(line(wanted))) > LONGEST_LINE:
+        raise NetworkError(
+            f"networks: {wanted.instance!r} cannot be in {network.name!r}: its hostResolver.hosts make a "
+            f"message of {size} bytes (allowed: {LONGEST_LINE}).",
+            hint="Remove some of hostResolver.hosts.",
+        )
     _create_folder(network)
     for _ in range(_TRIES):
         connection = await _connected(network)
@@ -138,6 +145,7 @@ async def _ask(network: UserNetwork, connection: socket.socket, wanted: Join) ->
     if sys.platform == "win32":
         raise unsupported("a unix socket")
     ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER)
     reader, writer = None, None
     try:
         with theirs:
@@ -169,10 +177,10 @@ async def _connected(network: UserNetwork) -> socket.socket:
     """A connection to the daemon."""
     if (connection := _connect(network)) is not None:
         return connection
-    async with _locked(network):
+    async with _locked(network) as lock:
         if (connection := _connect(network)) is not None:
             return connection
-        await _start(network)
+        await _start(network, lock)
         connection = _connect(network)
     if connection is None:
         raise NetworkError(
@@ -199,14 +207,14 @@ def _connect(network: UserNetwork) -> socket.socket | None:
 
 
 @contextlib.asynccontextmanager
-async def _locked(network: UserNetwork) -> AsyncIterator[None]:
-    """The right to start a daemon. One that ends keeps it until it has gone."""
+async def _locked(network: UserNetwork) -> AsyncIterator[int]:
+    """The right to start a daemon, by a descriptor. A daemon that ends keeps it until it has gone."""
     descriptor = os.open(network.folder.dir, os.O_RDONLY)
     try:
         async with asyncio.timeout(_PATIENCE):
             while not system.lock(descriptor):
                 await asyncio.sleep(_POLL)
-        yield
+        yield descriptor
     except TimeoutError:
         raise NetworkError(
             f"networks: another process has held the lock of {network.folder.dir} for {_PATIENCE:.0f} s.",
@@ -216,16 +224,27 @@ async def _locked(network: UserNetwork) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
-async def _start(network: UserNetwork) -> None:
-    """Start the daemon in a session of its own; returns when it can be connected to."""
+def start_command(network: UserNetwork, lock: int) -> list[str]:
+    """The daemon's command line.
+
+    :param lock: a descriptor by which the folder is locked.
+    """
     reserved = [word for each in network.reserved for word in ("--reserve", str(each))]
-    argv = [
+    return [
         sys.executable, "-P", "-m", "callao.networks.usernet", str(network.folder.dir),
         "--subnet", str(network.subnet), "--gateway", str(network.gateway), *reserved,
-        "--qemu", network.qemu,
+        "--qemu", network.qemu, "--lock", str(lock),
     ]  # fmt: skip
+
+
+async def _start(network: UserNetwork, lock: int) -> None:
+    """Start the daemon in a session of its own; returns when it can be connected to.
+
+    The daemon holds the lock, too, until then: nobody starts another when this process is killed meanwhile.
+    """
+    argv = start_command(network, lock)
     try:
-        why = await asyncio.to_thread(_run, argv, network)
+        why = await asyncio.to_thread(_run, argv, network, lock)
     except OSError as error:
         why = str(error.strerror)
     if not why:
@@ -236,8 +255,10 @@ async def _start(network: UserNetwork) -> None:
     )
 
 
-def _run(argv: list[str], network: UserNetwork) -> str:
+def _run(argv: list[str], network: UserNetwork, lock: int) -> str:
     """Run the program, which leaves a daemon; returns why there is none, if so."""
+    if sys.platform == "win32":
+        raise unsupported("a process group")
     with network.folder.log.open("wb") as log:
         process = subprocess.Popen(
             argv,
@@ -246,16 +267,16 @@ def _run(argv: list[str], network: UserNetwork) -> str:
             stderr=log,
             cwd="/",
             start_new_session=True,
+            pass_fds=(lock,),
         )
     assert process.stdout is not None
     with process.stdout:
-        readable, _, _ = select.select([process.stdout], [], [], _PATIENCE)
-        said = process.stdout.readline() if readable else None
+        poll = select.poll()  # select(2) takes no descriptor beyond 1023, and a host agent may have more
+        poll.register(process.stdout, select.POLLIN)
+        said = process.stdout.readline() if poll.poll(_PATIENCE * 1000) else None
     if said == b"ready\n":
         process.wait()
         return ""
-    if sys.platform == "win32":
-        raise unsupported("a process group")
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, system.kill_signal())
     status = process.wait()

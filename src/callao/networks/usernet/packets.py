@@ -21,6 +21,10 @@ LONGEST = 1518
 LONGEST_STREAM_FRAME = 1 << 17
 """QEMU sends up to 68 KiB (its ``NET_BUFSIZE``); a greater length means that the stream is out of step."""
 
+STREAM_BUFFER = 1 << 19
+"""Bytes of a stream that the kernel keeps until the other end reads them, so that each end can go on while
+the other does not run. The kernel allows less where its own limit is lower."""
+
 MTU = 1500
 BROADCAST = b"\xff" * 6
 

@@ -10,8 +10,8 @@ from collections import Counter, deque
 from collections.abc import Callable
 from itertools import islice
 
-from callao.errors import unsupported
-from callao.networks.usernet.packets import LENGTH, LONGEST_STREAM_FRAME
+from callao.networks.usernet.forwarding import HEAD_SIZE, Outlet, OutOfStep
+from callao.networks.usernet.packets import LENGTH, LONGEST_STREAM_FRAME, STREAM_BUFFER
 
 _BUFFER = 1 << 17
 """Bytes read at once: the more, the more frames share a system call."""
@@ -20,42 +20,48 @@ _QUEUED_FOR_ONE = 1 << 20
 """Bytes of one sender that may wait for one receiver. More are dropped, as a switch does: TCP adapts, and a
 guest that floods does not take the place of the others' frames."""
 
+_CHUNK_COST = 512
+"""Bytes that a chunk in the queue counts beside its own, so that many tiny frames do not take more memory
+than few large ones."""
+
 _CHUNKS_AT_ONCE = 64
 
 Accept = Callable[["Port", memoryview, int], int]
 """Takes the whole frames of a buffer up to an offset; returns how far it came."""
 
 
-class OutOfStep(Exception):
-    """A stream has no frame where one has to begin."""
-
-
 class Port:
     """Reads and writes without waiting, called by the event loop. ``mac`` is the address that it may
-    use; ``macs`` has all that were seen at it.
+    use, if there is a single one; ``macs`` has all that were seen at it.
     """
 
     def __init__(
-        self, connection: socket.socket, mac: bytes, accept: Accept, closed: Callable[[Port], None]
+        self,
+        connection: socket.socket,
+        accept: Accept,
+        closed: Callable[[Port, str], None],
+        mac: bytes = b"",
     ) -> None:
-        """:param closed: called once, when the connection has ended."""
+        """:param closed: called once, when the connection has ended, with what was wrong, if anything."""
         connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, STREAM_BUFFER)
         self.mac = mac
-        self.macs = {mac}
+        self.macs = {mac} if mac else set()
+        self.routes: dict[bytes, Outlet] = {}
         self.dropped = 0
         self._socket = connection
         self._accept = accept
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         # A frame's head is read in one piece, also where the frame's end is not there yet.
-        self._buffer = memoryview(bytearray(_BUFFER + 2 * LONGEST_STREAM_FRAME))
+        self._buffer = memoryview(bytearray(_BUFFER + LENGTH.size + LONGEST_STREAM_FRAME + HEAD_SIZE))
         self._filled = 0
-        self._queue: deque[tuple[memoryview, Port]] = deque()
-        self._waiting: Counter[Port] = Counter()
-        """Bytes in the queue, by their sender."""
+        self._queue: deque[tuple[memoryview, Outlet]] = deque()
+        self._waiting: Counter[Outlet] = Counter()
+        """What the queue's chunks of a sender count."""
         self._loop.add_reader(connection, self._read)
 
-    def close(self) -> None:
+    def close(self, why: str = "") -> None:
         """End the connection; nothing the second time."""
         if self._socket.fileno() < 0:
             return
@@ -64,10 +70,10 @@ class Port:
         self._socket.close()
         self._queue.clear()
         self._waiting.clear()
-        self._closed(self)
+        self._closed(self, why)
 
-    def send(self, frames: memoryview, sender: Port) -> None:
-        """Send whole frames with their lengths, or queue a copy, or drop what has no place."""
+    def send(self, frames: memoryview, sender: Outlet) -> None:
+        """See :class:`.forwarding.Outlet`."""
         if self._socket.fileno() < 0:
             return
         if not self._queue:
@@ -85,20 +91,20 @@ class Port:
             if begun > sent:  # the rest of a frame that has begun must come
                 self._append(frames[sent:begun], sender)
             frames = frames[begun:]
-        free = _QUEUED_FOR_ONE - self._waiting[sender]
+        free = _QUEUED_FOR_ONE - self._waiting[sender] - _CHUNK_COST
         fitting = frames if len(frames) <= free else frames[: _whole_frames(frames, free)]
         if len(fitting) < len(frames):
             self.dropped += 1
         if fitting:
             self._append(fitting, sender)
 
-    def _append(self, frames: memoryview, sender: Port) -> None:
+    def _append(self, frames: memoryview, sender: Outlet) -> None:
         self._queue.append((memoryview(bytes(frames)), sender))
-        self._waiting[sender] += len(frames)
+        self._waiting[sender] += len(frames) + _CHUNK_COST
 
     def _write(self) -> None:
         if sys.platform == "win32":
-            raise unsupported("scattered writing")
+            raise NotImplementedError("scattered writing")
         chunks = [chunk for chunk, _ in islice(self._queue, _CHUNKS_AT_ONCE)]
         try:
             sent = self._socket.sendmsg(chunks)
@@ -112,10 +118,12 @@ class Port:
             taken = min(sent, len(chunk))
             sent -= taken
             self._waiting[sender] -= taken
-            if not self._waiting[sender]:
-                del self._waiting[sender]  # it may be gone for long
             if taken < len(chunk):
                 self._queue.appendleft((chunk[taken:], sender))
+                break
+            self._waiting[sender] -= _CHUNK_COST
+            if not self._waiting[sender]:
+                del self._waiting[sender]  # it may be gone for long
         if not self._queue:
             self._loop.remove_writer(self._socket)
 
@@ -129,8 +137,11 @@ class Port:
             taken = self._accept(self, self._buffer, end)
         except (BlockingIOError, InterruptedError):
             return
-        except (OSError, OutOfStep):
+        except OSError:
             self.close()
+            return
+        except OutOfStep as error:
+            self.close(str(error))
             return
         self._filled = end - taken
         if self._filled and taken:

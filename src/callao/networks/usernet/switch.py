@@ -1,38 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Ethernet switch: learns MAC addresses, forwards by them, floods what has no known port.
-
-Python's cost is that of each frame, so it forwards runs: frames in a row from one address to another, which
-the first one's verdict is good for, leave in one system call with their lengths as they came.
-"""
+"""The Ethernet switch of a network: what each frame of a guest needs, and of the way to the host."""
 
 from __future__ import annotations
 
 import socket
-import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from callao.networks.usernet.bucket import TokenBucket
+from callao.networks.usernet.forwarding import MacTable, Outlet, forward, is_flow
 from callao.networks.usernet.gateway import Gateway
 from callao.networks.usernet.guard import Guard, Verdict
-from callao.networks.usernet.packets import (
-    ARP,
-    BROADCAST,
-    IPV4,
-    LENGTH,
-    LONGEST,
-    LONGEST_STREAM_FRAME,
-    SHORTEST,
-    UDP,
-    Frame,
-)
-from callao.networks.usernet.port import OutOfStep, Port
+from callao.networks.usernet.packets import ARP, BROADCAST, LENGTH, Frame
+from callao.networks.usernet.port import Port
 
-_HEAD = struct.Struct(">I14s9xB")
-"""Of a frame with its length: the Ethernet header; of IPv4 the transport protocol."""
-
-_IPV4, _ARP = IPV4.to_bytes(2, "big"), ARP.to_bytes(2, "big")
+_ARP = ARP.to_bytes(2, "big")
 
 _MOST_MACS = 8
 """Addresses of one port, beside its own: those of containers and machines in the guest."""
@@ -57,25 +41,30 @@ class Switch:
     """
 
     def __init__(
-        self, gateway: Gateway, guard: Guard, dhcp: Dhcp, clock: Callable[[], float] = time.monotonic
+        self,
+        gateway: Gateway,
+        guard: Guard,
+        dhcp: Dhcp,
+        lost: Callable[[bytes, str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """:param lost: told the MAC address of a NIC whose stream is out of step, and what was wrong."""
         self._gateway = gateway
         self._guard = guard
         self._dhcp = dhcp
+        self._lost = lost
         self._clock = clock
         self._reserved: set[bytes] = set()
         self._ports: dict[Port, TokenBucket] = {}
-        self._table: dict[bytes, Port] = {}
-        """The port of each MAC address that was seen."""
+        self._table = MacTable()
         self._uplink: Port | None = None
 
     def reserve(self, mac: bytes) -> None:
         """Have only a port of its own use a MAC address."""
         self._reserved.add(mac)
-        stranger = self._table.get(mac)
-        if stranger is not None and stranger.mac != mac:
+        for stranger in [each for each in self._ports if mac in each.macs and each.mac != mac]:
             stranger.macs.discard(mac)
-            del self._table[mac]
+            self._table.remove([mac], stranger, self._ports)
             self._dhcp.forget(mac)
 
     def release(self, mac: bytes) -> None:
@@ -88,15 +77,15 @@ class Switch:
         """A guest's NIC; an older connection of the same NIC ends."""
         for port in [each for each in self._ports if each.mac == mac]:
             port.close()
-        port = Port(connection, mac, self._accept, self._disconnected)
+        port = Port(connection, self._accept, self._disconnected, mac)
         self._ports[port] = TokenBucket(_FLOODED_RATE, _FLOODED_BURST, self._clock)
-        self._table[mac] = port
+        self._table.add(mac, port)
 
     def connect_uplink(self, connection: socket.socket) -> Port:
         """What leads to the host and beyond; an older one ends."""
         if self._uplink is not None:
             self._uplink.close()
-        self._uplink = Port(connection, self._gateway.mac, self._accept_uplink, self._disconnected)
+        self._uplink = Port(connection, self._accept_uplink, self._disconnected, self._gateway.mac)
         return self._uplink
 
     def close(self) -> None:
@@ -104,43 +93,20 @@ class Switch:
         for port in [*self._ports, *([self._uplink] if self._uplink else [])]:
             port.close()
 
-    def _disconnected(self, port: Port) -> None:
+    def _disconnected(self, port: Port, why: str) -> None:
         if port is self._uplink:
             self._uplink = None
         self._ports.pop(port, None)
-        for mac in port.macs:
-            if self._table.get(mac) is port:
-                del self._table[mac]
-            if mac != port.mac:
-                self._dhcp.forget(mac)
+        self._table.remove(port.macs, port, self._ports)
+        for mac in port.macs - {port.mac}:
+            self._dhcp.forget(mac)
+        if why:
+            self._lost(port.mac, why)
 
     def _accept(self, source: Port, buffer: memoryview, end: int) -> int:
-        at = run = 0
-        known = b""
-        target: Port | None = None
-        while end - at >= LENGTH.size:
-            size, head, protocol = _HEAD.unpack_from(buffer, at)
-            if size > LONGEST_STREAM_FRAME:
-                raise OutOfStep
-            after = at + LENGTH.size + size
-            if after > end:
-                break
-            if head != known or protocol == UDP or not SHORTEST <= size <= LONGEST:
-                if target is not None:
-                    target.send(buffer[run:at], source)
-                run, known, target = after, b"", None
-                if SHORTEST <= size <= LONGEST:
-                    target = self._one(source, buffer[at:after])
-                if target is not None:
-                    run = at
-                    known = head if head[12:] == _IPV4 and target is not self._uplink else b""
-            at = after
-        if target is not None:
-            target.send(buffer[run:at], source)
-        return at
+        return forward(source, buffer, end, partial(self._decide, source))
 
-    def _one(self, source: Port, whole: memoryview) -> Port | None:
-        """Do what a frame needs; returns the port that it is to be sent to together with its followers."""
+    def _decide(self, source: Port, whole: memoryview) -> Outlet | None:
         frame = whole[LENGTH.size :]
         if source not in self._ports:  # it has ended, by the answer to an earlier frame in the buffer
             return None
@@ -157,14 +123,17 @@ class Switch:
                     source.send(memoryview(LENGTH.pack(len(answer)) + bytes(answer)), source)
                 return None
         if destination == self._gateway.mac:
-            self._gateway.outbound(frame)
-            return self._uplink
+            return self._uplink if self._gateway.outbound(source.mac, frame) else None
         port = self._table.get(destination)
-        if port is not None:
-            return port if port is not source else None
-        if self._ports[source].take():
-            self._flood(source, whole)
-        return None
+        if port is None:
+            if self._ports[source].take():
+                self._flood(source, whole)
+            return None
+        if port is source:
+            return None
+        if is_flow(frame):
+            source.routes[bytes(frame[:14])] = port
+        return port
 
     def _learn(self, source: Port, mac: bytes) -> bool:
         """Whether a MAC address that is new at a port may be used there; then it is the port's."""
@@ -176,8 +145,7 @@ class Switch:
             or len(source.macs) > _MOST_MACS
         ):
             return False
-        source.macs.add(mac)
-        self._table[mac] = source
+        self._table.add(mac, source)
         return True
 
     def _flood(self, source: Port, whole: memoryview) -> None:
@@ -186,25 +154,16 @@ class Switch:
                 port.send(whole, source)
 
     def _accept_uplink(self, source: Port, buffer: memoryview, end: int) -> int:
-        at = run = 0
-        target: Port | None = None
-        while end - at >= LENGTH.size:
-            size, head, _ = _HEAD.unpack_from(buffer, at)
-            if size > LONGEST_STREAM_FRAME:
-                raise OutOfStep
-            after = at + LENGTH.size + size
-            if after > end:
-                break
-            to = self._table.get(head[:6]) if size >= SHORTEST else None
-            if to is not None and not self._gateway.inbound(buffer[at + LENGTH.size : after]):
-                to = None
-            if to is not target:
-                if target is not None:
-                    target.send(buffer[run:at], source)
-                run, target = at, to
-            if head[:6] == BROADCAST and head[12:] == _ARP:
-                self._flood(source, buffer[at:after])
-            at = after
-        if target is not None:
-            target.send(buffer[run:at], source)
-        return at
+        return forward(source, buffer, end, partial(self._decide_uplink, source))
+
+    def _decide_uplink(self, source: Port, whole: memoryview) -> Outlet | None:
+        frame = whole[LENGTH.size :]
+        destination = bytes(frame[:6])
+        if destination == BROADCAST:
+            if frame[12:14] == _ARP:
+                self._flood(source, whole)
+            return None
+        port = self._table.get(destination)
+        if not isinstance(port, Port) or not self._gateway.inbound(port.mac, frame):
+            return None
+        return port

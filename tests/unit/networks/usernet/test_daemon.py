@@ -18,12 +18,13 @@ import pytest
 from dnslib import DNSRecord
 from networks.usernet.wire import GATEWAY_MAC, Nic, arp, dhcp_answer, dhcp_frame, dhcp_request, ip, mac
 
+from callao import system
 from callao.drivers.qemu import binary
 from callao.errors import NetworkError
 from callao.networks.usernet.control import Join
 from callao.networks.usernet.dhcp_message import Kind
 from callao.networks.usernet.folder import network_folder
-from callao.networks.usernet.membership import UserNetwork, join
+from callao.networks.usernet.membership import UserNetwork, join, start_command
 from callao.networks.usernet.packets import udp_frame
 
 QEMU = binary.find("x86_64") or ""
@@ -268,3 +269,99 @@ def test_fifty_nics_up_and_down_leave_nothing(network: UserNetwork) -> None:
         assert [each.name for each in network.folder.dir.iterdir()] == ["leases.json"]
 
     _run(work)
+
+
+def test_a_daemon_whose_folder_is_renamed_ends_and_leaves_the_next_one_alone(network: UserNetwork) -> None:
+    async def work() -> None:
+        one = await join(network, _wanted("one", 1))
+        first = _daemon(network)
+        network.folder.dir.rename(network.folder.dir.with_name("elsewhere"))
+        two = await join(network, _wanted("two", 2))
+        second = _daemon(network)
+        while await one.names() is not None:
+            pass
+        await _gone(first)
+        three = await join(network, _wanted("three", 3))
+        assert _daemon(network).pid == second.pid
+        two.close()
+        three.close()
+        await _gone(second)
+
+    _run(work)
+
+
+def test_a_pid_file_that_cannot_be_written_is_no_fault(network: UserNetwork) -> None:
+    network.folder.pid.mkdir(parents=True)
+
+    async def work() -> None:
+        one = await join(network, _wanted("one", 1))
+        assert one.joined.address == "192.168.104.3"
+        await one.leave()
+        assert not network.folder.control.exists()
+
+    _run(work)
+
+
+def test_who_starts_a_daemon_shares_the_lock_with_it_until_it_can_be_joined(network: UserNetwork) -> None:
+    network.folder.dir.mkdir(parents=True)
+
+    def lock() -> int | None:
+        descriptor = os.open(network.folder.dir, os.O_RDONLY)
+        if system.lock(descriptor):
+            return descriptor
+        os.close(descriptor)
+        return None
+
+    held = lock()
+    assert held is not None
+    argv = start_command(network, held)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, pass_fds=(held,)) as starting:
+        os.close(held)  # as when the starter is killed
+        assert lock() is None
+        assert starting.stdout is not None
+        assert starting.stdout.readline() == b"ready\n"
+    taken = lock()
+    assert taken is not None
+    os.close(taken)
+    _daemon(network).terminate()
+
+
+def test_a_starter_with_many_descriptors_starts_a_daemon(network: UserNetwork) -> None:
+    system.allow_descriptors(2048)
+    null = os.open(os.devnull, os.O_RDONLY)
+    many = [os.dup(null) for _ in range(1100)]
+
+    async def work() -> None:
+        one = await join(network, _wanted("one", 1))
+        await one.leave()
+
+    try:
+        _run(work)
+    finally:
+        for each in (null, *many):
+            os.close(each)
+
+
+def test_a_nic_whose_stream_is_out_of_step_is_told_and_can_join_again(network: UserNetwork) -> None:
+    async def work() -> None:
+        one = await join(network, _wanted("one", 1))
+        two = await join(network, _wanted("two", 2))
+        await asyncio.get_running_loop().run_in_executor(None, one.stream.sendall, b"\xff" * 100)
+        while await one.names() is not None:
+            pass
+        again = await join(network, _wanted("one", 1))
+        await asyncio.to_thread(_converse, Nic(again.stream, mac(1)))
+        assert "of 'one' is disconnected: a frame of 4294967295 bytes" in network.folder.log.read_text()
+        again.close()
+        two.close()
+        await _gone(_daemon(network))
+
+    _run(work)
+
+
+def test_more_names_than_a_message_holds_are_refused(network: UserNetwork) -> None:
+    hosts = {f"{number:060}.{'n' * 20}": "10.1.2.3" for number in range(12_000)}
+    words = "its hostResolver.hosts make a message of .* bytes .allowed: 1048576"
+    with pytest.raises(NetworkError, match=words):
+        asyncio.run(join(network, _wanted("one", 1, hosts=hosts)))
+    assert not network.folder.dir.exists()

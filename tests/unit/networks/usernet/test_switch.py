@@ -24,7 +24,10 @@ from networks.usernet.wire import (
     udp,
 )
 
+from callao.networks.usernet.control import Join
 from callao.networks.usernet.dhcp_message import Kind
+from callao.networks.usernet.gateway import Gateway
+from callao.networks.usernet.members import Members, NotAMember
 from callao.networks.usernet.packets import BROADCAST, LONGEST_STREAM_FRAME, checksum, udp_frame
 
 
@@ -70,6 +73,28 @@ def test_an_address_behind_a_port_is_learned(wire: Wire) -> None:
     two.send(tcp(mac(2), container))
     assert one.receive() == tcp(mac(2), container)
     assert three.silent(two)
+
+
+def test_a_flow_ends_with_its_receiver_and_goes_on_to_who_has_the_address_next(wire: Wire) -> None:
+    one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
+    flow = tcp(mac(1), mac(2))
+    one.send(flow, flow)
+    assert [two.receive() for _ in range(2)] == [flow] * 2
+    again = wire.nic(2)
+    assert two.ended()
+    one.send(flow)
+    assert again.receive() == flow
+    again.stream.close()
+    one.send(tcp(mac(1), mac(3)))
+    assert three.receive() == tcp(mac(1), mac(3))
+    container = tcp(mac(1), mac(500))
+    three.send(tcp(mac(500), mac(1)))
+    one.receive()
+    one.send(container)
+    assert three.receive() == container
+    four = wire.nic(500)
+    one.send(container)
+    assert four.receive() == container
 
 
 def test_a_port_has_a_bounded_number_of_addresses(wire: Wire) -> None:
@@ -208,10 +233,21 @@ def test_frames_of_a_wrong_size_are_dropped_alone(wire: Wire, size: int) -> None
     assert two.receive() == tcp(mac(1), mac(2), b"after")
 
 
-def test_a_stream_out_of_step_ends_alone(wire: Wire) -> None:
+def test_a_member_with_more_names_than_a_message_holds_is_refused_alone(wire: Wire) -> None:
+    members = Members(GATEWAY, wire.leases, wire.switch)
+    hosts = [{f"{own}{number:060}.{'n' * 20}": "10.1.2.3" for number in range(6_000)} for own in "ab"]
+    first = members.add(Join("one", mac(1).hex(":"), hosts=hosts[0]))
+    with pytest.raises(NotAMember, match=r"make \d+ bytes of names .allowed: 1048576.: remove some"):
+        members.add(Join("two", mac(2).hex(":"), hosts=hosts[1]))
+    assert members.add(Join("three", mac(3).hex(":"))).address != first.address
+    assert len(members) == 2
+
+
+def test_a_stream_out_of_step_ends_alone_and_is_told(wire: Wire) -> None:
     one, two, three = wire.nic(1), wire.nic(2), wire.nic(3)
     one.stream.sendall(b"\xff" * 100)
     assert one.ended()
+    assert wire.lost == [(mac(1), "a frame of 4294967295 bytes; the longest has 131072")]
     two.send(tcp(mac(2), mac(3)))
     assert three.receive() == tcp(mac(2), mac(3))
 
@@ -309,9 +345,38 @@ def test_dns_of_the_gateway_is_led_to_the_name_server_and_back(wire: Wire, paylo
 
     there, back = (ip(3), GATEWAY.packed), (GATEWAY.packed, ip(3))
     one.send(datagram((mac(1), GATEWAY_MAC), there, (5000, 53)))
-    assert up.receive() == datagram((mac(1), GATEWAY_MAC), there, (5000, DNS_PORT))
-    up.send(datagram((GATEWAY_MAC, mac(1)), back, (DNS_PORT, 5000)))
+    assert up.receive() == datagram((mac(1), GATEWAY_MAC), there, (5000, DNS_PORT + 1))
+    up.send(datagram((GATEWAY_MAC, mac(1)), back, (DNS_PORT + 1, 5000)))
     assert one.receive() == datagram((GATEWAY_MAC, mac(1)), back, (53, 5000))
+
+
+def test_each_nic_has_a_name_server_of_its_own(wire: Wire) -> None:
+    up, one, two = wire.uplink(), wire.nic(1), wire.nic(2)
+    for nic, port in ((one, DNS_PORT + 1), (two, DNS_PORT + 2)):
+        nic.send(udp_frame((nic.mac, GATEWAY_MAC), (ip(3), GATEWAY.packed), (5000, 53), b"question"))
+        assert up.receive()[36:38] == port.to_bytes(2, "big")
+    for port in (DNS_PORT + 1, DNS_PORT + 2):  # by its own port, nobody's is reached
+        one.send(udp_frame((mac(1), GATEWAY_MAC), (ip(3), GATEWAY.packed), (5000, port), b"question"))
+    one.send(tcp(mac(1), GATEWAY_MAC, b"after"))
+    assert up.receive() == tcp(mac(1), GATEWAY_MAC, b"after")
+
+
+def test_questions_of_a_guest_that_floods_are_dropped_and_not_those_of_others() -> None:
+    now = [0.0]
+    gateway = Gateway(GATEWAY_MAC, GATEWAY.packed, lambda: now[0])
+    for number in (1, 2):
+        gateway.add_name_server(mac(number), DNS_PORT + number, DNS_PORT + number)
+
+    def asks(number: int) -> bool:
+        ends, addresses = (mac(number), GATEWAY_MAC), (ip(number), GATEWAY.packed)
+        return gateway.outbound(
+            mac(number), memoryview(bytearray(udp_frame(ends, addresses, (5000, 53), b"question")))
+        )
+
+    assert sum(asks(1) for _ in range(2000)) == 1000
+    assert asks(2)
+    now[0] = 1.0
+    assert sum(asks(1) for _ in range(2000)) == 500
 
 
 def test_port_53_of_other_servers_is_left_alone(wire: Wire) -> None:
@@ -330,7 +395,7 @@ def test_no_bytes_of_a_guest_or_of_the_uplink_are_a_fault(wire: Wire) -> None:
         udp(mac(1), BROADCAST, (68, 67)),
         arp(mac(1), ip(3), ip(9)),
         _ipv6(mac(1), 44, b"\x3a\x00" + bytes(30)),
-        udp(GATEWAY_MAC, mac(1), (DNS_PORT, 5000)),
+        udp(GATEWAY_MAC, mac(1), (DNS_PORT + 1, 5000)),
     ]
     reading = [threading.Thread(target=_drain, args=(each,)) for each in (up, one, two)]
     for each in reading:

@@ -86,7 +86,9 @@ class Wire:
         self.leases = Leases(SUBNET, frozenset({SUBNET.network_address + 1, GATEWAY}), leases)
         dhcp = DhcpServer(SUBNET, GATEWAY, GATEWAY_MAC, self.leases)
         guard = Guard(GATEWAY.packed, lambda address: self.leases.owner(IPv4Address(address)))
-        self.switch = Switch(Gateway(GATEWAY_MAC, GATEWAY.packed, DNS_PORT, DNS_PORT), guard, dhcp)
+        self.gateway = Gateway(GATEWAY_MAC, GATEWAY.packed)
+        self.lost: list[tuple[bytes, str]] = []
+        self.switch = Switch(self.gateway, guard, dhcp, lambda *lost: self.lost.append(lost))
         self._streams: list[socket.socket] = []
 
     def nic(self, number: int) -> Nic:
@@ -97,6 +99,7 @@ class Wire:
         async def connect() -> None:
             self.leases.take(mac(number))
             self.switch.reserve(mac(number))
+            self.gateway.add_name_server(mac(number), DNS_PORT + number, DNS_PORT + number)
             self.switch.connect(theirs, mac(number))
 
         self.do(connect())
