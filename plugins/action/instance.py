@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one door on the controller, for all of the collection's modules.
+"""The action plugin of all modules of the collection.
 
-It picks the interpreter that has the engine, runs the module from where it is installed if it can, and shows
-the stages while the module runs.
+It selects the Python that has the engine, runs the installed module directly where possible, and shows the
+stages while the module runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ansible_collections.callao.lima.plugins.plugin_utils._progress_watcher impo
 )
 
 WITH_PROGRESS = {f"callao.lima.{name}" for name in ("image", "instance", "lock", "prune", "snapshot")}
-"""The modules that take long and report their progress."""
+"""The modules that may run long and report their progress."""
 
 
 class ActionModule(ActionBase):
@@ -52,7 +52,7 @@ class ActionModule(ActionBase):
     def _configure_module(
         self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]
     ) -> tuple[Any, str]:
-        """Ansible's own, but where the module is on this very machine, for this Python: nothing to pack."""
+        """Do as Ansible does, except where the installed module can run on this machine without packing."""
         if self._runs_here(task_vars):
             loader = self._shared_loader_obj.module_loader
             path = loader.find_plugin_with_context(self._task.resolved_action, ".py").plugin_resolved_path
@@ -62,7 +62,7 @@ class ActionModule(ActionBase):
         return configured
 
     def _runs_here(self, variables: dict[str, Any]) -> bool:
-        # One in the background has a second module, Ansible's own, around it.
+        # A module in the background is wrapped by a module of Ansible's.
         if self._connection.transport != "local" or self._connection.become or self._task.async_val:
             return False
         chosen = self._templar.template(chosen_python(target_of(variables, self._task.delegate_to)))
@@ -89,7 +89,7 @@ class ActionModule(ActionBase):
             events = result.pop(EVENTS_KEY, None)
         finally:
             watch.end(events or [])
-        if events is None:  # the module did not come to its end: nobody else will remove the file
+        if events is None:  # the module was killed, and has not removed the file
             self._low_level_execute_command(f"rm -f {shlex.quote(path)}")
         return result
 
@@ -108,9 +108,9 @@ def display_name(arguments: dict[str, Any]) -> str:
 
 
 def with_interpreter(variables: dict[str, Any], delegate_to: str | None, connection: Any) -> dict[str, Any]:
-    """*variables*, with the controller's own Python for its own machine unless somebody chose another.
+    """*variables*, with the controller's own Python for this machine unless the user chose another.
 
-    Discovery would find a Python that does not have the engine.
+    Interpreter discovery would find a Python without the engine.
     """
     if connection.transport != "local":
         return variables
@@ -133,5 +133,5 @@ def target_of(variables: dict[str, Any], delegate_to: str | None) -> dict[str, A
 
 
 def chosen_python(target: dict[str, Any]) -> object:
-    """As somebody wrote it, a template perhaps; ``auto`` or its like where Ansible is to look for one."""
+    """The interpreter as configured, possibly a template; ``auto…`` for interpreter discovery."""
     return config.get_config_value("INTERPRETER_PYTHON", variables=target)

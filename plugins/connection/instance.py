@@ -191,10 +191,10 @@ display = Display()
 
 
 def _define_options(name: str) -> None:
-    """Define our options as those of ssh, which this process has read already, and our own.
+    """Define the options: those of ssh, which this process has read already, and our own.
 
     Ansible reads a collection's documentation anew in each task's process. With all of ssh's options in
-    it that takes 15 ms, a tenth of a small task. Where ssh's are not known, Ansible does that as ever.
+    it that takes 15 ms, a tenth of a small task. Where ssh's are not known, Ansible reads the documentation.
     """
     inherited = constants.config.get_configuration_definitions("connection", "ssh")
     if inherited and not constants.config.has_configuration_definition("connection", name):
@@ -230,13 +230,13 @@ class Connection(SSHConnection):
         return options
 
     def set_options(self, task_keys: t.Any = None, var_options: t.Any = None, direct: t.Any = None) -> None:
-        # Ansible hands its own default on as if somebody had asked for it.
+        # Ansible passes its default as if the user had set it.
         if task_keys and constants.config.get_config_value_and_origin("DEFAULT_TIMEOUT")[1] == "default":
             task_keys = {key: value for key, value in task_keys.items() if key != "timeout"}
         super().set_options(task_keys=task_keys, var_options=var_options, direct=direct)
         self._endpoint = None
-        # Actions ask for the remote user before they connect. Where there is none to be known yet,
-        # the first command will say why.
+        # Action plugins read the remote user before they connect. Where the endpoint is not known yet,
+        # the first command reports why.
         with contextlib.suppress(AnsibleConnectionFailure, NotRunning):
             self._resolve(self._known_endpoint())
 
@@ -274,7 +274,7 @@ class Connection(SSHConnection):
 
     def _build_command(self, binary: str, subsystem: str, *other_args: bytes | str) -> list[bytes]:
         command = super()._build_command(binary, subsystem, *other_args)
-        # Of options given twice ssh takes the first, so that none of the user's own can loosen these.
+        # ssh uses the first of repeated options, so that the user's options cannot weaken these.
         place = command.index(to_bytes(binary, errors="surrogate_or_strict")) + 1
         command[place:place] = [
             to_bytes(word, errors="surrogate_or_strict") for word in self._own_arguments()
@@ -310,9 +310,9 @@ class Connection(SSHConnection):
 
     @contextlib.contextmanager
     def _endpoint_known(self) -> t.Iterator[None]:
-        """Know the endpoint before, and explain a failure after."""
+        """Find the endpoint before the block, and explain a failure of it."""
         if not self._remote() and (self._home() / self._name() / "disk-full").exists():
-            why = self._diagnosis()  # a paused guest answers nothing: ssh would wait for it without end
+            why = self._diagnosis()  # a paused guest does not answer, and ssh would wait for it forever
             if why:
                 raise AnsibleConnectionFailure(why)
         if self._endpoint is None:
@@ -350,7 +350,7 @@ class Connection(SSHConnection):
         from ansible_collections.callao.lima.plugins.plugin_utils._jump_host import JumpHost, load_endpoint
 
         endpoint = load_endpoint(self._cache())
-        # Only while a control master lives is what we remember surely still so.
+        # The saved endpoint is only certainly valid while a control master runs.
         if endpoint is None or not self._control_path(endpoint).exists():
             raise NotRunning
         self._proxy_command = JumpHost.from_variables(
@@ -383,14 +383,14 @@ class Connection(SSHConnection):
         return endpoint
 
     def _start(self) -> Endpoint:
-        """The endpoint of a stopped instance, once it has been started, where that is wanted."""
+        """Start a stopped instance where ``lima_autostart`` is set; returns its endpoint."""
         why = self._diagnosis()
         if not self.get_option("autostart") or not (self._home() / self._name()).is_dir():
             raise AnsibleConnectionFailure(why or _stopped_message(self._name()))
         if self._in_check_mode():
             raise AnsibleConnectionFailure(
                 f"instance {self._name()!r} is stopped, and lima_autostart starts nothing in check mode: "
-                "what tasks in it would do cannot be foretold."
+                "what its tasks would do cannot be predicted."
             )
         from ansible_collections.callao.lima.plugins.plugin_utils._engine import start_instance
 
@@ -439,11 +439,11 @@ class Connection(SSHConnection):
 
     def _missing_message(self, where: str) -> str:
         name = self._name()
-        foretold = " In check mode no task makes it: what tasks in it would do cannot be foretold."
+        check_mode = " In check mode no task makes it: what its tasks would do cannot be predicted."
         return (
             f"instance {name!r} does not exist in {where}: make it with callao.lima.instance "
             f"(name: {name}, state: started), or correct lima_instance, lima_home or lima_host."
-        ) + (foretold if self._in_check_mode() else "")
+        ) + (check_mode if self._in_check_mode() else "")
 
     def _in_check_mode(self) -> bool:
         """Whether the play runs in check mode."""
@@ -453,7 +453,7 @@ class Connection(SSHConnection):
         return Path(self.get_option("control_path_dir")).expanduser()
 
     def _prefix(self) -> str:
-        """What the names of all our files for this instance begin with; its machine, home and name."""
+        """The prefix of all our file names for this instance: a hash of its machine, home and name."""
         place = (
             [self.get_option("lima_host"), self.get_option("lima_home") or ""]
             if self._remote()

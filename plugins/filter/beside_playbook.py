@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Paths beside the playbook that the user named, whichever playbook a role runs in."""
+"""Resolves paths relative to the playbook on the command line, whichever playbook runs a role."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from pathlib import Path
 from ansible import context
 
 _FILE = re.compile(r"\.\.?/|(?!~)[^:]*\.ya?ml\Z")
-"""What is a file and not a template's name or address: ``./x``, ``x.yaml``, ``boxes/x.yaml``."""
+"""Matches a file, and no name or address of a template: ``./x``, ``x.yaml``, ``boxes/x.yaml``."""
 
 _PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 """Where ``playbook_dir`` is in an imported playbook of this collection."""
@@ -49,8 +49,8 @@ _PLAYBOOKS = Path(__file__).parents[2] / "playbooks"
 def beside_playbook(path):
     """*path* below the folder of the user's playbook, where it is relative; else as it is.
 
-    ``playbook_dir`` of a variable that is used in an imported playbook is that playbook's folder, and the
-    user meant his own.
+    In an imported playbook, ``playbook_dir`` in the user's variables is the folder of that playbook, but the
+    user means that of their own.
     """
     text = str(path)
     if Path(text).is_relative_to(_PLAYBOOKS):
@@ -59,7 +59,7 @@ def beside_playbook(path):
 
 
 def _folder():
-    """Of the first playbook on the command line; the working directory where that is a collection's."""
+    """The folder of the first playbook on the command line; the working directory without one."""
     for argument in context.CLIARGS.get("args") or ():
         playbook = Path(argument)
         if playbook.is_file():

@@ -119,7 +119,7 @@ VARIABLES = (
     "errors",
     "ssh",
 )
-"""Of what the module ``instance`` returns: the keys of the variable ``lima``."""
+"""The keys of the variable ``lima``: a part of what the module ``instance`` returns."""
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -139,7 +139,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 self._add_host(instance)
 
     def _warn_about_unknown_options(self, source: dict[str, t.Any]) -> None:
-        """Ansible itself leaves them out in silence."""
+        """Ansible itself ignores them silently."""
         known = sorted(self.option_definitions)
         for key in sorted(map(str, set(source) - set(known))):
             near = get_close_matches(key, known, n=1)
@@ -159,7 +159,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             )
 
     def _is_included(self, instance: dict[str, t.Any], filters: list[tuple[bool, t.Any]]) -> bool:
-        """What the first filter whose expression is true says; without one, yes."""
+        """Whether the first filter with a true expression includes the instance; without one, yes."""
         self.templar.available_variables = {
             "lima": _lima_variable(instance),
             "inventory_hostname": instance["name"],
@@ -195,9 +195,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return bool(self.templar.evaluate_conditional(expression))
 
     def _add_host(self, instance: dict[str, t.Any]) -> None:
-        # What an instance says of itself is never marked as a template: 2.19 and later then leave it alone.
+        # Values of an instance are not marked as templates, so that Ansible does not expand them.
         name = self.inventory.add_host(instance["name"])
-        # One dictionary of facts: a variable such as lima_cpus would go before a wish in role devbox.
+        # One dictionary: a variable such as lima_cpus would override the desired value for role devbox.
         variables: dict[str, t.Any] = {
             "lima": _lima_variable(instance),
             "ansible_connection": "callao.lima.instance",
@@ -226,7 +226,7 @@ def _lima_variable(instance: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _parse_filters(filters: list[dict[str, t.Any]]) -> list[tuple[bool, t.Any]]:
-    """Each filter as whether it includes, and its expression."""
+    """Parse filters to pairs: whether it includes, and its expression."""
     checked = []
     for index, entry in enumerate(filters):
         if len(entry) != 1 or not entry.keys() <= {"include", "exclude"}:

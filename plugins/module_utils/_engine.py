@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a module to the engine and back: one guarded import, one map of errors, one way to report.
+"""Runs a module's work with the engine: the guarded import, the mapping of errors, events and warnings.
 
 Private to the collection.
 """
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from callao.offline import NetworkAccess
 
 VERSION = "0.1.0"
-"""Of the collection, and of the engine that it is made for."""
+"""Version of the collection, and of the engine that it requires."""
 
 HOME = {"lima_home": {"type": "path"}}
-"""The option of every module that names the folder of the instances."""
+"""The option of all modules for the folder of the instances."""
 
 EVENTS_KEY = "_callao_events"
-"""Under which a module hands its events to the action plugin, which takes them out again."""
+"""Key of a module's result with its events, which the action plugin removes."""
 
 
 class _EventLog:
-    """What the engine has told so far: kept for the result, written for whoever watches meanwhile."""
+    """Collects the engine's events for the result, and writes them to the events file."""
 
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
@@ -47,7 +47,7 @@ class _EventLog:
         self.events: list[dict[str, Any]] = []
 
     def open(self) -> None:
-        """A file of ours alone: never one that somebody put there before."""
+        """Create the events file; never opens an existing one, which another user may have put there."""
         if self._watched:
             self._file = os.open(self._watched, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
@@ -69,7 +69,7 @@ class _EventLog:
         self.events.append(to_builtins(event))
 
     def warn(self, text: str) -> None:
-        """Once for each text: an event and an outcome may say the same."""
+        """Warn once for each text, because an event and an outcome may have the same one."""
         from callao.printable import printable
 
         if text not in self._warned:
@@ -77,7 +77,7 @@ class _EventLog:
             self._module.warn(commands_to_options(printable(text)))
 
     def result(self) -> dict[str, Any]:
-        """Also when there are none: whoever watches knows by it that the file is gone."""
+        """The events for the result; the key tells the action plugin that the file is gone."""
         return {EVENTS_KEY: self.events} if self._watched else {}
 
 
@@ -85,7 +85,7 @@ def run(module: AnsibleModule, work: Callable[[Reporter, Path, Host], dict[str, 
     """Do *work* with the engine and end the module with what it returns.
 
     ``notices`` in the returned mapping become warnings. Everything that the engine raises on purpose,
-    and what the operating system refuses, ends the module with one clear message.
+    and errors of the operating system end the module with one message.
     """
     ledger = _EventLog(module)
     try:
@@ -132,14 +132,14 @@ def _absolute(home: str) -> Path:
 
 
 def network_access(offline: bool | None) -> NetworkAccess:
-    """The option ``offline``, and where nobody has set it what the environment says."""
+    """The option ``offline``; where it is not set, the setting of the environment."""
     from callao.offline import network_access as resolved
 
     return resolved(offline)
 
 
 def failure_result(error: CallaoError) -> dict[str, Any]:
-    """An engine error as a failed result: ``msg`` says it all, the rest is for programs."""
+    """An engine error as a failed result: ``msg`` is for people, the other keys are for programs."""
     failure: dict[str, Any] = {"msg": commands_to_options(str(error)), "error": type(error).__name__}
     for detail in ("hint", "stage", "evidence"):
         value = getattr(error, detail, "")
@@ -172,6 +172,6 @@ def _missing_library(error: ImportError) -> dict[str, Any]:
 
 
 def os_error_message(error: OSError) -> str:
-    """What the operating system would not do, as one sentence."""
+    """An error of the operating system as one sentence."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}."

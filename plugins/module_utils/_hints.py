@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's hints in the modules' words: where it names a command, a module does the same.
+"""Rewrites the engine's hints for modules: commands become options of a module.
 
 Private to the collection.
 """
@@ -19,7 +19,7 @@ _COMMAND = re.compile(rf"'?callao ({'|'.join(_STATES)}) ([A-Za-z0-9._-]*[A-Za-z0
 
 
 def commands_to_options(text: str) -> str:
-    """``text`` with each command that a module stands for as that module's options. ``callao lock`` and what
-    carries images offline have none, and stay."""
+    """``text`` with each command replaced by the options of the module that does the same. Commands without
+    such a module stay, such as ``callao lock``."""
     text = _COMMAND.sub(lambda found: f"callao.lima.instance (name: {found[2]}, {_STATES[found[1]]})", text)
     return text.replace("Run 'callao fetch' with the network", "Run callao.lima.image with the network")

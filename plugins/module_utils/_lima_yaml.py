@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of lima.yaml that are options of their own: their fields, in Ansible's spelling and in Lima's.
+"""The options for parts of lima.yaml, with their fields in Ansible's and in Lima's spelling.
 
-Private to the collection. Where both spellings differ, Lima's is the option's alias; an option without one
-is called the same in lima.yaml.
+Private to the collection. Where the spellings differ, Lima's is an alias of the option.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ SSHFS = {
     "sftp_driver": {"type": "str", "aliases": ["sftpDriver"]},
 }
 NOT_IDENTIFIERS = {"ninep": "9p"}
-"""Options whose name in lima.yaml no option of Ansible's can have; the action plugin takes that one, too."""
+"""Options whose name in lima.yaml is no identifier; the action plugin accepts that name, too."""
 
 MOUNT = {
     "location": {"type": "str", "required": True},
@@ -117,7 +116,7 @@ SHORTCUTS = {
     "user": "user",
     "ssh": "ssh",
 }
-"""Options that stand for one key of lima.yaml, and that key."""
+"""Options for one key of lima.yaml, and that key."""
 
 OPTIONS = {
     "config": {"type": "dict", "default": {}},
@@ -139,7 +138,7 @@ OPTIONS = {
 
 
 def to_option_names(arguments):
-    """A task's arguments, with names that are no identifiers as the options have them."""
+    """A task's arguments, with names that are no identifiers replaced by the names of the options."""
     mounts = arguments.get("mounts")
     if not isinstance(mounts, list):
         return arguments
@@ -152,13 +151,13 @@ def to_option_names(arguments):
 
 
 def to_lima_names(options):
-    """Options that no argument spec has read, with their parts' fields as lima.yaml has them. What is no
-    field stays, so that the engine refuses it."""
+    """Options that were not read by an argument spec, with their fields in Lima's spelling. Unknown fields
+    are kept, so that the engine refuses them."""
     return {option: _to_lima_names(OPTIONS.get(option, {}), value) for option, value in options.items()}
 
 
 def partial_lima_yaml(params):
-    """The options as one partial lima.yaml; an option goes before the same key in ``config``."""
+    """The options as one partial lima.yaml; an option overrides its key in ``config``."""
     shortcuts = {
         key: _to_lima_value(OPTIONS[option], params[option])
         for option, key in SHORTCUTS.items()
@@ -172,7 +171,7 @@ def partial_lima_yaml(params):
 
 
 def diff_of(name, outcome):
-    """As lima.yaml reads, so that a script differs line by line; nothing where there is no instance."""
+    """The diff of the lima.yaml texts, so that scripts are compared by line; empty without an instance."""
     from callao.config import dump
     from callao.config.secrets import masked
 
@@ -201,7 +200,7 @@ def _to_lima_names(spec, value):
         for each in _spellings(name, field)
     }
     found = {}
-    # Ours come last: as with the modules, they go before Lima's where somebody has written both.
+    # Ansible's spelling comes last, because it wins where both are given, as in modules.
     for key in sorted(value, key=lambda each: each in fields):
         field, lima = known.get(key, ({}, key))
         found[lima] = _to_lima_names(field, value[key])
@@ -209,7 +208,7 @@ def _to_lima_names(spec, value):
 
 
 def _spellings(name, field):
-    """Ansible's, and last Lima's."""
+    """All spellings; Lima's is the last."""
     return [name, *field.get("aliases", []), *filter(None, [NOT_IDENTIFIERS.get(name)])]
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options of the module instance as a request of the engine."""
+"""Converts the options of the module instance to a request to the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def request_of(params: dict[str, Any]) -> Request:
-    """What the options ask for."""
+    """The request for the options."""
     from callao.lifecycle import Request
 
     return Request(

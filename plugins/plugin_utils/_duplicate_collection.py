@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which copy of this collection Ansible has taken, where there are two. Private to the collection.
+"""Warns where two copies of this collection are installed. Private to the collection.
 
-Ansible looks into its collections path before it looks where pip puts packages. So a copy from Galaxy, an
-old one perhaps, hides the one that came with the Python package callao.
+Ansible searches its collections path before Python's packages. So a copy from Galaxy, possibly an old one,
+hides the copy that is part of the Python package callao.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _VERSION = re.compile(r"^version: *(\S+)", re.MULTILINE)
 
 @cache
 def warn_about_hidden_copy() -> None:
-    """Warn of the copy that is hidden by this one. Ansible shows the same warning once."""
+    """Warn of a copy that this one hides. Ansible shows the same warning only once."""
     ours = Path(__file__).resolve().parents[2]
     hidden = hidden_copy(ours, sys.path)
     if hidden is not None:
@@ -33,7 +33,7 @@ def warn_about_hidden_copy() -> None:
 
 
 def hidden_copy(ours: Path, path: list[str]) -> Path | None:
-    """The collection that came with a Python package, where *ours* is another.
+    """The collection that is part of a Python package, where it is another one than *ours*.
 
     :param path: where Python looks for packages.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where an instance's sshd is, read from the instance's own files. Private to the collection.
+"""Reads the address of an instance's sshd from the instance's files. Private to the collection.
 
-Each task is a new process that needs this once, so nothing of the engine is imported here.
+Each task is a new process that needs this, so the engine, which imports slowly, is not imported here.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ _NAME = re.compile(r"[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*")
 _OPTION = re.compile(r'\s*(\w+)[\s=]+(?:"([^"]*)"|(.*?))\s*$')
 
 FILES = ("ssh.config", "known_hosts", "ha.pid")
-"""What to read, by Lima's names; ``known_hosts`` is ours."""
+"""The files to read. Lima has the same ones, except for ``known_hosts``."""
 
 
 class NotRunning(Exception):
-    """The instance's files say that nobody answers."""
+    """The instance does not run, by its files."""
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """How to reach one start of one instance.
+    """How to reach an instance since its present start.
 
     ``proxy_command`` is run in place of a connection to ``address`` and ``port``, as ssh_config(5) has it;
-    empty for none. ``start_id`` differs between any two starts that ssh must not mistake for each other;
-    ``identities`` are none for an instance on another machine, whose key stays there;
-    ``known_hosts`` is None for one that Lima itself runs, whose host key nobody knows.
+    empty for none. ``start_id`` is another one for each start, so that ssh does not reuse the connection of
+    an earlier one;
+    ``identities`` is empty for an instance on another machine, whose key stays there;
+    ``known_hosts`` is None for one that limactl started, because its host key is unknown.
     """
 
     alias: str
@@ -44,7 +45,7 @@ class Endpoint:
 
 
 def is_instance_name(name: str) -> bool:
-    """Whether this can be an instance's name; such a one is safe as part of a path."""
+    """Whether it is a valid name of an instance, which is safe as part of a path."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -67,8 +68,8 @@ def read_endpoint(folder: Path) -> Endpoint:
 def parse_endpoint(texts: dict[str, str], known_hosts: str) -> Endpoint:
     """The endpoint that the contents of :data:`FILES` describe.
 
-    :param known_hosts: path of the file that holds the text of that name.
-    :raises NotRunning: when they name no port, as those of an instance that never ran.
+    :param known_hosts: path of the file with that text.
+    :raises NotRunning: when they contain no port, as for an instance that never ran.
     """
     options: dict[str, list[str]] = {}
     for line in texts["ssh.config"].splitlines():
@@ -96,7 +97,7 @@ def parse_endpoint(texts: dict[str, str], known_hosts: str) -> Endpoint:
 
 
 def _alive(pid: str) -> bool:
-    """Good enough here: whoever took over a pid or a port does not have the instance's host key."""
+    """Whether a process has the pid. This suffices, because no other process has the host key."""
     try:
         os.kill(int(pid), 0)
     except PermissionError:

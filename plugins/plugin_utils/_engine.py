@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks the engine why an instance does not answer, or to start it. Private to the collection."""
+"""Lets the engine start an instance, or tell why it does not answer. Private to the collection."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs a module from where it is installed, on the controller. Private to the collection.
 
-Ansible packs a module with all that it imports, for a machine that has none of it, and the Python there
-unpacks and compiles that anew for each task. On the controller, for the controller's own Python, the same
-files are there already, compiled.
+Ansible packs a module with everything that it imports into a zip file, and Python on the target unpacks
+and compiles that in each task. On the controller, with the controller's own Python, the installed files and
+their bytecode can be used directly.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ansible.module_utils.common.json import Direction, get_module_encoder
 
 try:
     from ansible.executor.module_common import _BuiltModule
-except ImportError:  # an Ansible that hands its modules on in another shape: it packs ours as any other
+except ImportError:  # an Ansible with other internals: it packs our modules like all others
     _BuiltModule = None
 
 PROFILE = "legacy"
-"""How Ansible and a module that says nothing about it write JSON to each other."""
+"""The default serialization profile of JSON between Ansible and a module."""
 
 SCRIPT = """\
 import os
@@ -46,8 +46,8 @@ runpy.run_module({name!r}, run_name="__main__", alter_sys=True)
 
 
 def build_module(path: str, arguments: dict[str, Any], python: str) -> Any:
-    """What Ansible's own ``modify_module`` returns, for a module of ours at *path*; None where this Ansible
-    wants it in another shape."""
+    """The same kind of object as Ansible's ``modify_module`` returns, for our module at *path*; None where
+    this Ansible has other internals."""
     if _BuiltModule is None:
         return None
     module = Path(path)

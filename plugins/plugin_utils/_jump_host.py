@@ -55,9 +55,9 @@ class JumpHost:
 
     @classmethod
     def from_variables(cls, name: str, variables: Mapping[str, object]) -> JumpHost:
-        """The way that ``ansible.builtin.ssh`` would take to the inventory host of these variables.
+        """The ssh command by which ``ansible.builtin.ssh`` would reach a host with these variables.
 
-        :raises AnsibleConnectionFailure: when ssh is not how that host is reached.
+        :raises AnsibleConnectionFailure: when that host has another connection than ssh.
         """
         kind = str(variables.get("ansible_connection", "ssh")).removeprefix("ansible.builtin.")
         if kind not in ("ssh", "smart"):
@@ -97,7 +97,7 @@ class JumpHost:
             *words("ssh_extra_args"),
         ]
 
-        # The very path that the ssh plugin takes: one login serves tasks there and guests behind it.
+        # The same path as the ssh plugin uses: tasks on that host and guests behind it share one login.
         folder = Path(str(option("control_path_dir"))).expanduser()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         template = option("control_path") or SSHConnection._create_control_path(address, port, user)  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ class JumpHost:
         return cls(name=name, address=address, argv=tuple(argv), control_path=control_path)
 
     def proxy_command(self, endpoint: Endpoint) -> str:
-        """For ssh_config(5)'s ProxyCommand: connects to ``endpoint`` over there."""
+        """The ProxyCommand of ssh_config(5) that connects to ``endpoint`` from that machine."""
         command = [
             sys.executable,
             "-IS",
@@ -126,15 +126,15 @@ class JumpHost:
         return shlex.join(command).replace("%", "%%")
 
     def find_endpoint(self, name: str, home: str, known_hosts: Path) -> Endpoint:
-        """The endpoint of the instance ``name`` over there; its host key is kept in ``known_hosts``.
+        """The endpoint of the instance ``name`` on that machine; its host key is written to ``known_hosts``.
 
-        :param home: the Lima home over there; empty for that user's own.
-        :raises Missing: when it isn't there.
+        :param home: the LIMA_HOME on that machine; empty for that user's default.
+        :raises Missing: when there is no such instance.
         :raises NotRunning: when it doesn't run.
         :raises AnsibleConnectionFailure: when the machine can't be reached.
         """
         script = shlex.join(["sh", "-c", _READ_FILES_SCRIPT, "callao", home, name, *FILES])
-        # A control master that is born here keeps standard error open for as long as it lives.
+        # A control master that this ssh starts keeps standard error open as long as it runs.
         with tempfile.TemporaryFile() as errors:
             done = subprocess.run(
                 [*self.argv, self.address, script],
@@ -157,12 +157,12 @@ class JumpHost:
 
 
 def save_endpoint(path: Path, endpoint: Endpoint) -> None:
-    """Keep an endpoint for the tasks that follow."""
+    """Save an endpoint for later tasks."""
     _write(path, json.dumps(endpoint.__dict__))
 
 
 def load_endpoint(path: Path) -> Endpoint | None:
-    """The endpoint kept in ``path``, if any."""
+    """The endpoint saved in ``path``, if any."""
     try:
         fields = json.loads(path.read_bytes())
         return Endpoint(**{**fields, "identities": tuple(fields["identities"])})
@@ -171,7 +171,7 @@ def load_endpoint(path: Path) -> Endpoint | None:
 
 
 def _sections(text: str) -> dict[str, str]:
-    """What comes after each mark; whatever the login shell said before the first one is dropped."""
+    """The text after each mark; output of the login shell before the first mark is dropped."""
     sections = {}
     for part in ("\n" + text).split(f"\n{_SECTION_MARK}")[1:]:
         title, _newline, body = part.partition("\n")

@@ -16,14 +16,14 @@ _STAGE_PHRASES = {
     "first-boot": "first boot done",
     "stop": "stopped",
 }
-"""What a stage is called once it is done, where its name alone would not say it."""
+"""Phrases for completed stages whose name alone is not clear."""
 
 _MIN_STEP = 0.1
-"""How much further, of 1, a stage that counts has to be before that is worth saying again."""
+"""The smallest progress, as a fraction, after which a stage is shown again."""
 
 
 class ProgressFormatter:
-    """Turns events into phrases, each told once."""
+    """Formats events as phrases, each of which is shown once."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -31,7 +31,7 @@ class ProgressFormatter:
         self._fraction: dict[str, float] = {}
 
     def line(self, events: list[dict[str, object]]) -> str:
-        """What *events* add to the story, as one line; empty when that is nothing."""
+        """The new phrases of *events* as one line; empty when there are none."""
         phrases = [
             phrase for event in events if (phrase := self._phrase(event)) and phrase not in self._shown
         ]
@@ -52,13 +52,13 @@ class ProgressFormatter:
 
 
 def parse(text: str) -> list[dict[str, object]]:
-    """The events among the lines of *text*; one that is still being written waits for the next look."""
+    """The events in the lines of *text*; an incomplete last line is left out."""
     events = []
     for line in text.rpartition("\n")[0].splitlines():
         try:
             event = json.loads(line)
         except ValueError:
-            continue  # a login banner, or whatever else a shell says before it obeys
+            continue  # a login banner or other output of a shell
         if isinstance(event, dict) and "stage" in event:
             events.append(event)
     return events

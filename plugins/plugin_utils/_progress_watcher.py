@@ -19,20 +19,20 @@ from ansible.utils.display import Display
 from ansible_collections.callao.lima.plugins.plugin_utils._progress_lines import ProgressFormatter, parse
 
 DELAY = 1.5
-"""Seconds that a task may take before it is worth telling how far it is."""
+"""Seconds before the progress of a task is shown."""
 
 INTERVAL = 1.0
-"""Seconds between two looks."""
+"""Seconds between two reads."""
 
 PAUSE_FACTOR = 4
-"""A look that took long is followed by a pause of this many times as long."""
+"""The pause after a slow read, as a multiple of its duration."""
 
 
 class ProgressWatcher:
-    """Reads the events file from a thread of its own, and from a connection of its own.
+    """Reads the events file in a thread of its own, over a connection of its own.
 
-    Every line goes to standard error, whole: standard output is the callback's, and other hosts' lines
-    come in between.
+    Writes whole lines to standard error, because standard output belongs to the callback plugin, and lines
+    of other hosts come in between.
     """
 
     def __init__(self, name: str, look: Callable[[], str]) -> None:
@@ -46,7 +46,7 @@ class ProgressWatcher:
         self._thread.start()
 
     def end(self, events: list[dict[str, object]]) -> None:
-        """Tell what is left of *events*, which are all of them; nothing of a task that was quick."""
+        """Show the rest of *events*, which are all of them; nothing for a quick task."""
         self._ended.set()
         self._thread.join()
         if time.monotonic() - self._started > DELAY:
@@ -71,10 +71,10 @@ class ProgressWatcher:
 
 
 def file_reader(action: ActionBase, path: str) -> Callable[[], str]:
-    """What reads *path* on the target of *action*, as the user whom its module runs as.
+    """A function that reads *path* on the target of *action*, as the user as whom its module runs.
 
-    The connection is made anew, at the first look, by the same plugin with the same options: the
-    module keeps the other one busy.
+    It opens a second connection, at the first call, by the same plugin with the same options, because the
+    module uses the first one.
     """
     twin: list[ActionBase] = []
 

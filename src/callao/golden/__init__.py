@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Golden images: a Debian cloud image built from packages alone, once for each recipe."""
+"""Golden images: Debian cloud images built from packages, once for each recipe."""
 
 from callao.golden.build import Built, build, find
 from callao.golden.recipe import Recipe, recipe

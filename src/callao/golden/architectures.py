@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a golden image of each architecture needs to boot: a new one is a record here."""
+"""What a golden image needs to boot on each architecture; a new architecture is one more record."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class BootSetup:
-    """One architecture's boot loader, and where UEFI and systemd look for what is on the disk."""
+    """The boot loader of one architecture, and the identifiers that UEFI and systemd use."""
 
     root_type: str
     """UAPI Group, Discoverable Partitions Specification: the type of the root partition."""
     grub_platform: str
     """GRUB's name of the architecture's UEFI."""
     grub_modules: tuple[str, ...]
-    """Beyond those of every image."""
+    """In addition to those of every image."""
     efi_file: str
     """The file of the removable path, see UEFI 2.10, section 3.5.1.1."""
     packages: Mapping[str, str]

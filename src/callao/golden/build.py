@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the image of a recipe once: in a staging directory, renamed into place, under a lock."""
+"""Builds the image of a recipe once, under a lock, in a staging directory that is then renamed."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def find(wanted: Recipe, home: Path) -> Built | None:
 def build(wanted: Recipe, home: Path, say: ReportStep) -> Built:
     """The image of this recipe, built unless it is there.
 
-    :param say: told each step, a line at a time.
-    :raises ImageError: when this host cannot, or a tool fails; nothing is left then.
+    :param say: called with a line for each step.
+    :raises ImageError: when this host lacks something, or a tool fails; nothing is left then.
     """
     golden = home / "_golden"
     golden.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def mmdebstrap_argv(wanted: Recipe, tar: Path) -> list[str]:
 
 
 def _boot_files(tar: Path, folder: Path) -> None:
-    """The kernel and its initrd beside the disk, for direct boots."""
+    """Copy the kernel and its initrd to the image's folder, for direct boots."""
     with tarfile.open(tar) as archive:
         for member in archive:
             name = Path(member.name).name
@@ -135,6 +135,6 @@ def _result(wanted: Recipe, folder: Path, *, changed: bool) -> Built:
 
 
 def _remove_abandoned(golden: Path) -> None:
-    """Remove what a killed build has left; we hold the lock."""
+    """Remove what a killed build has left; the caller holds the lock."""
     for path in golden.glob(".building-*"):
         shutil.rmtree(path, ignore_errors=True)

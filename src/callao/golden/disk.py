@@ -73,7 +73,7 @@ def _partition(disk: Path, arch: str) -> None:
 
 
 def _write_root_partition(tar: Path, disk: Path, work: Path) -> None:
-    """Unpack, make the file system, remove the folder: in one namespace, since outside owners differ."""
+    """Unpack and make the file system in one user namespace, because file owners differ outside."""
     kib = (_SIZE - _ROOT_START - _MIB) // 1024
     script = (
         'set -e; mkdir "$2"; tar -xpf "$1" -C "$2" --numeric-owner --exclude="./dev/*"; '

@@ -25,7 +25,7 @@ _PROGRAMS = {
 _AS_USER = {"newuidmap": "uidmap", "unshare": "util-linux"}
 _KEYRING = {"/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring"}
 _SPACE = 4 * 2**30
-"""Bytes that a build takes at its height: the packages, the root, the raw disk and the image."""
+"""Peak disk usage of a build in bytes: packages, root directory, raw disk and image."""
 
 
 def missing_packages(arch: str) -> list[str]:
@@ -52,5 +52,5 @@ def refuse_unfit(arch: str, folder: Path) -> None:
     if free < _SPACE:
         raise ImageError(
             f"{folder} has {free / 2**30:.1f} GiB free, and a build takes {_SPACE // 2**30} GiB.",
-            hint="Make room, or point LIMA_HOME elsewhere.",
+            hint="Free some space, or set LIMA_HOME to a folder on another disk.",
         )

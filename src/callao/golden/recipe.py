@@ -16,7 +16,7 @@ from callao.golden.architectures import BOOT
 from callao.golden.hooks import customize_hook, essential_hook
 
 REVISION = 2
-"""Raise it when the way an image is built changes, so that older ones are not taken for it."""
+"""To be increased when the build changes, so that older images are not reused."""
 
 SUITES = {"12": "bookworm", "13": "trixie"}
 
@@ -91,7 +91,7 @@ def recipe(
 
 
 def all_packages(wanted: Recipe) -> tuple[str, ...]:
-    """What makes a minimal Debian a cloud image: a first-boot system, one network renderer, sshd, sshfs."""
+    """The packages of an image: a minimal Debian with a first-boot system, networking, sshd and sshfs."""
     flavour = f"cloud-{wanted.debian_arch}" if wanted.kernel is Kernel.CLOUD else wanted.debian_arch
     usual = (
         f"linux-image-{flavour}", "systemd-sysv", "systemd-resolved", "systemd-timesyncd", "libpam-systemd",

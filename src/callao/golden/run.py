@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running the builders' tools, as root or in a user namespace that maps to root."""
+"""Runs the tools of a build, as root or in a user namespace that maps to root."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OUTPUT_LINES = 15
 def run(argv: Sequence[str]) -> None:
     """Run a tool to its end.
 
-    :raises ImageError: with the last lines of what it said.
+    :raises ImageError: with the last lines of its output.
     """
     environment = {
         **os.environ,
@@ -33,7 +33,7 @@ def run(argv: Sequence[str]) -> None:
 
 
 def as_root(argv: Sequence[str]) -> list[str]:
-    """The same command with the power over file owners that filling a root takes; see unshare(1)."""
+    """The command with permission to set file owners, by a user namespace if needed; see unshare(1)."""
     if system.uid() == 0:
         return list(argv)
     return ["unshare", "--map-root-user", "--map-auto", "--", *argv]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disk images: fetched once, verified while they stream, kept in the cache as qcow2."""
+"""Disk images: downloaded once, verified during the download, cached as qcow2."""
 
 from callao.images.download_limits import DownloadLimits
 from callao.images.ensure import ensure_image

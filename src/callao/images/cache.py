@@ -25,39 +25,39 @@ class CacheEntry:
 
     @property
     def data(self) -> Path:
-        """The file as it came over the wire, whole and verified."""
+        """The downloaded file, complete and verified."""
         return self.dir / "data"
 
     @property
     def part(self) -> Path:
-        """A download that is under way, or was interrupted."""
+        """An incomplete download, running or interrupted."""
         return self.dir / "data.part"
 
     @property
     def validator(self) -> Path:
-        """Ours: the ETag or the date that the part belongs to."""
+        """Ours: the ETag or date of the incomplete download."""
         return self.dir / "data.part.validator"
 
     @property
     def version(self) -> Path:
-        """Ours: the ETag or the date that the data belong to."""
+        """Ours: the ETag or date of the complete download."""
         return self.dir / "data.validator"
 
     @property
     def modified(self) -> Path:
-        """The date alone, where Lima has it."""
+        """The date alone, in the file that Lima uses."""
         return self.dir / "time"
 
     @property
     def part_modified(self) -> Path:
-        """The date of the part."""
+        """The date of the incomplete download."""
         return self.dir / "data.part.time"
 
     def digest_file(self, algorithm: str) -> Path:
         return self.dir / f"{algorithm}.digest"
 
     def known_digest(self, algorithm: str) -> str:
-        """``NAME:HEX`` as recorded; empty when it never was."""
+        """The recorded ``NAME:HEX``; empty when there is none."""
         try:
             return self.digest_file(algorithm).read_text(encoding="ascii").strip()
         except OSError:
@@ -65,14 +65,15 @@ class CacheEntry:
 
 
 def cache_entry(home: Path, url: str) -> CacheEntry:
-    """The place of ``url``; nothing is made."""
+    """The cache entry of ``url``; creates nothing."""
     name = hashlib.sha256(url.encode()).hexdigest()
     return CacheEntry(home / "_cache" / "download" / "by-url-sha256" / name, url)
 
 
 def is_of_another_home(folder: str, home: Path) -> bool:
-    """Whether this folder of the cache is of another LIMA_HOME, by a link: of whose instances nobody knows
-    here. A cache that its user has moved to a larger disk is still the home's own.
+    """Whether this folder of the cache belongs to another LIMA_HOME, by a link, whose instances are unknown.
+
+    A cache that the user has moved to a larger disk still belongs to this home.
     """
     place = home / "_cache" / folder
     other = place.resolve().parent.parent
@@ -80,7 +81,7 @@ def is_of_another_home(folder: str, home: Path) -> bool:
 
 
 def free_space(folder: Path) -> str:
-    """How much is free where ``folder`` is or would be, for people."""
+    """A message: how much space is free where ``folder`` is or would be."""
     place = next(place for place in (folder, *folder.parents) if place.exists())
     return f"{shutil.disk_usage(place).free / 2**20:.0f} MiB are free there."
 
@@ -97,9 +98,10 @@ _STAGING = ".staging"
 
 @contextlib.contextmanager
 def staging_dir(target: Path) -> Iterator[Path]:
-    """A folder beside ``target``, in which it is made; the caller holds :func:`exclusive` of it.
+    """Yield a staging directory beside ``target``; the caller holds its lock, :func:`exclusive`.
 
-    It has one name for each target, so that what a killed run has left goes, see also :func:`staging_dirs`.
+    Its name depends on the target alone, so that the next run removes what a killed one has left; see also
+    :func:`staging_dirs`.
     """
     folder = target.with_name(f".{target.name}{_STAGING}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -111,14 +113,14 @@ def staging_dir(target: Path) -> Iterator[Path]:
 
 
 def staging_dirs(folder: Path) -> list[tuple[Path, Path]]:
-    """The staging directories in a folder, each with the target that is made there, or was."""
+    """The staging directories in a folder, each with its target."""
     found = folder.glob(f".*{_STAGING}")
     return [(each, each.with_name(each.name[1 : -len(_STAGING)])) for each in found]
 
 
 @dataclass(frozen=True)
 class LockWait:
-    """How to wait for another run: ``seconds`` at most, with a word to ``report``."""
+    """How long to wait for another run, and where to report that."""
 
     seconds: float = DownloadLimits().lock_timeout
     report: Reporter = silent
@@ -129,7 +131,7 @@ DEFAULT_WAIT = LockWait()
 
 @contextlib.contextmanager
 def exclusive(path: Path, wait: LockWait = DEFAULT_WAIT) -> Iterator[None]:
-    """One caller at a time for what lies at ``path``; the others wait and then find it done.
+    """Lock the file at ``path``: one caller makes it, the others wait and then find it.
 
     :raises ImageError: when another run takes too long.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Converts a disk image to a qcow2 without a backing file; refuses what is no disk image."""
+"""Converts a disk image to a qcow2 without a backing file; refuses other files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from callao.images.formats import ImageFormat, detect_format
 
 
 def usable_as_is(path: Path, location: str) -> bool:
-    """Whether a file can be a base without a copy: qcow2, not compressed as a whole.
+    """Whether a file can be a base image as it is: a qcow2 that is not inside an archive.
 
-    :raises ImageFormatError: for what is no image, or would read other files of this host.
+    :raises ImageFormatError: for a file that is no image, or refers to other files of this host.
     """
     if compression_of(path) is not None or detect_format(path, location) is not ImageFormat.QCOW2:
         return False
@@ -28,11 +28,11 @@ def usable_as_is(path: Path, location: str) -> bool:
 
 
 def to_qcow2(source: Path, target: Path, location: str) -> None:
-    """Make ``target``, whole or not at all; compressed files are unpacked first.
+    """Make ``target`` atomically; compressed files are unpacked first.
 
-    :param location: what people call the source.
+    :param location: the name of the source for messages.
     :raises ImageFormatError: when it is no disk image.
-    :raises OSError: when there is no room for it.
+    :raises OSError: when the disk is full.
     """
     with staging_dir(target) as folder:
         kind = compression_of(source)
@@ -65,7 +65,7 @@ def _refuse_damaged(path: Path, location: str) -> None:
 
 
 def _run_qemu_img(*arguments: str) -> str:
-    """Its complaint; empty when it has none."""
+    """Run qemu-img; returns its error message, empty when it succeeded."""
     program = shutil.which("qemu-img")
     if program is None:
         raise ImageError("qemu-img is not on PATH.", hint="Install it (Debian: qemu-utils).")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compressed images, told by their first bytes and unpacked as a stream, in memory that has a bound and to a
-size that has one: a few kilobytes can stand for gigabytes."""
+"""Unpacks compressed images, detected by their magic bytes, as a stream.
+
+Memory and unpacked size are limited, because a few kilobytes can unpack to gigabytes."""
 
 from __future__ import annotations
 
@@ -36,19 +37,19 @@ _MAGIC = {
 _CHUNK = 1 << 20
 
 _XZ_MEMORY = 256 << 20
-"""Bytes that xz may take; its best preset, -9, takes a quarter."""
+"""Memory limit of xz in bytes; its largest preset, -9, needs a quarter."""
 
 _RLE = 1
-"""A block that is one byte, many times."""
+"""Type of a block that repeats one byte."""
 
 _SKIPPABLE = {(0x184D2A50 + each).to_bytes(4, "little") for each in range(16)}
-"""The magic bytes of a frame without content."""
+"""Magic bytes of skippable frames."""
 
 _DEFAULT_MAX_SIZE = "256GiB"
 
 
 def max_unpacked_size() -> int:
-    """``CALLAO_LARGEST_IMAGE`` in bytes: what an archive may unpack to.
+    """``CALLAO_LARGEST_IMAGE`` in bytes: the largest size that an archive may unpack to.
 
     :raises CallaoError: when it is no size.
     """
@@ -65,7 +66,7 @@ def compression_of(path: Path) -> Compression | None:
 def decompress(source: Path, target: Path, kind: Compression, location: str) -> None:
     """Unpack ``source`` into ``target``, sparse where it holds zeroes.
 
-    :param location: what people know the archive by.
+    :param location: the name of the archive for messages.
 
     :raises ImageFormatError: for an archive that is damaged, or larger than :func:`max_unpacked_size`.
     """
@@ -88,7 +89,7 @@ def decompress(source: Path, target: Path, kind: Compression, location: str) -> 
 
 
 class _SparseFile:
-    """A file that grows to a limit."""
+    """A writer that leaves holes for zeros, and refuses to exceed a limit."""
 
     def __init__(self, file: BinaryIO, limit: int, location: str) -> None:
         self._file = file
@@ -118,8 +119,8 @@ def _chunks(source: Path, kind: Compression) -> Iterator[bytes]:
 
 
 def _xz_chunks(source: Path) -> Iterator[bytes]:
-    """Stream by stream, with the padding that may be between (xz's file format, section 2.2): the library's
-    own reader takes as much memory as the file asks for."""
+    """Unpack stream by stream, with the padding between them (xz's file format, section 2.2), because the
+    library's own reader uses as much memory as the file demands."""
     with source.open("rb") as packed:
         data = packed.read(_CHUNK)
         while data:
@@ -135,11 +136,11 @@ def _xz_chunks(source: Path) -> Iterator[bytes]:
 
 
 def _unpack_zstd(source: Path, write: Callable[[bytes], int]) -> None:
-    """The library hands over what it has unpacked in pieces, and takes a torn last frame for the end."""
+    """Unpack by the library, which takes a truncated last frame for the end of the file."""
     import zstandard
 
     class Sink:
-        """The file that the library writes to."""
+        """The file object to which the library writes."""
 
         def write(self, chunk: bytes) -> int:
             return write(bytes(chunk))

@@ -12,7 +12,7 @@ from callao.errors import DigestMismatch, ImageError
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64})|(sha512:[0-9a-f]{128})")
 ALGORITHMS = ("sha256", "sha512")
 DEFAULT_ALGORITHM = "sha256"
-"""The algorithm for what nobody gave a digest for."""
+"""The algorithm where no digest was given."""
 
 _CHUNK = 1 << 20
 

@@ -36,12 +36,12 @@ _MAX_RETRY_AFTER = 300.0
 """Seconds that a server may ask for before another try."""
 
 _CHUNK = 64 * 1024
-"""Bytes: what a stall in the middle of a chunk loses."""
+"""Bytes to read at once; a stall loses at most this many."""
 HEADERS = {"User-Agent": f"callao/{callao.__version__}", "Accept-Encoding": "identity"}
 _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
 
 _LENGTH = re.compile(r"\d{1,18}", re.ASCII)
-"""No server has a file of more digits, and Python refuses to read numbers of thousands."""
+"""Limits the digits, because Python raises an error for numbers of thousands of digits."""
 
 
 def download(
@@ -53,9 +53,9 @@ def download(
 ) -> str:
     """Fetch ``entry.url`` into ``entry.part``; returns ``NAME:HEX`` of the whole.
 
-    :param notice: hears why it waits.
-    :raises DownloadError: when it is not available; the part is kept for the next try, unless too large.
-    :raises OSError: when it cannot be written; urllib3 wraps those of the network.
+    :param notice: called with the reason for each wait.
+    :raises DownloadError: when the URL is not available; the incomplete file is kept, unless too large.
+    :raises OSError: when the file cannot be written; urllib3 wraps the errors of the network.
     """
     last: Exception | None = None
     for _ in range(limits.tries):
@@ -119,20 +119,20 @@ def _attempt(
             if more:
                 raise _Truncated(f"the connection ended after {_size(entry.part)} bytes, and there are more")
             if more is None:
-                notice(f"{entry.url}: the server says nowhere how long the file is: it may be cut short.")
+                notice(f"{entry.url}: the server does not send the length of the file: it may be truncated.")
         return found
 
 
 def _range_headers(have: int, version: str) -> dict[str, str]:
-    """Headers that ask for what follows so many bytes, if the file still is of that version; see RFC 9110,
+    """Headers that request the rest after ``have`` bytes, if the file still has that version; see RFC 9110,
     sections 13.1.5 and 14.2.
     """
     return {**HEADERS, "Range": f"bytes={have}-", "If-Range": version}
 
 
 def _has_more(pool: Any, entry: CacheEntry) -> bool | None:
-    """Whether the file goes on behind what came: where its length is not told, the connection may have ended
-    too early. None where the server does not tell: the digest has to."""
+    """Whether the file has more bytes than were received. Without a Content-Length, the connection may have
+    ended too early. None where the server does not say; then only the digest can tell."""
     have, version = _size(entry.part), read_note(entry.validator)
     if not version:
         return None
@@ -150,9 +150,9 @@ def _has_more(pool: Any, entry: CacheEntry) -> bool | None:
 
 
 def _body_range(entry: CacheEntry, answer: Any, have: int) -> tuple[int, int | None]:
-    """Where the body belongs, and how long the whole is.
+    """The offset of the body in the file, and the length of the whole file.
 
-    :raises DownloadError: for a status that brings no file.
+    :raises DownloadError: for a status without a file.
     """
     promised = content_length(answer)
     if answer.status == 206:
@@ -160,11 +160,11 @@ def _body_range(entry: CacheEntry, answer: Any, have: int) -> tuple[int, int | N
         same = validator(answer) in ("", read_note(entry.validator))
         if match is None or int(match.group(1)) != have or not same:
             entry.part.unlink(missing_ok=True)
-            raise _Truncated("the server sent another range than the one asked for")
+            raise _Truncated("the server sent another range than was requested")
         return have, int(match.group(2)) if match.group(2).isdigit() else None
     if answer.status == 416:
         entry.part.unlink(missing_ok=True)
-        raise _Truncated("the server has no more than what came before")
+        raise _Truncated("the server has no more bytes than were received before")
     seconds = (
         _retry_after(answer.headers.get("Retry-After", "")) if answer.status in _RETRY_STATUSES else None
     )
@@ -179,13 +179,13 @@ def _body_range(entry: CacheEntry, answer: Any, have: int) -> tuple[int, int | N
 
 
 def content_length(answer: Any) -> int | None:
-    """Bytes that a server promises; None where it does not say, or says nothing that is a length."""
+    """The Content-Length; None where it is missing or invalid."""
     said = str(answer.headers.get("Content-Length", ""))
     return int(said) if _LENGTH.fullmatch(said) else None
 
 
 def _retry_after(said: str) -> float | None:
-    """Seconds, from a number or a date; None where it says nothing, or more than anybody waits."""
+    """Seconds, from a number or a date; None where the value is invalid or too large."""
     if said.strip().isdecimal():
         seconds = float(said)
     else:
@@ -241,7 +241,7 @@ def _stream(
 
 
 def pool_for(url: str, limits: DownloadLimits) -> Any:
-    """Through the proxy that the environment names for this URL, if any (``no_proxy`` counts)."""
+    """A connection pool, through the proxy that the environment sets for this URL; honours ``no_proxy``."""
     timeout = urllib3.Timeout(connect=limits.connect, read=limits.read)
     parts = urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
@@ -258,7 +258,7 @@ def pool_for(url: str, limits: DownloadLimits) -> Any:
 
 
 def _bypasses_proxy(host: str | None) -> bool:
-    """Whether ``no_proxy`` names a network that an address is in; urllib knows names alone."""
+    """Whether ``no_proxy`` has a network that contains the address; urllib compares names only."""
     try:
         address = ip_address(host or "")
     except ValueError:
@@ -275,7 +275,7 @@ def _networks(named: str) -> Iterator[IPv4Network | IPv6Network]:
 
 
 def redirect_policy() -> Any:
-    """Follow redirects between http and https; our own loop does the retrying."""
+    """Follow redirects, also between http and https; retries are done by :func:`download`."""
     return urllib3.Retry(
         total=None, connect=0, read=0, status=0, other=0, redirect=10, raise_on_redirect=True
     )
@@ -289,7 +289,7 @@ def _size(path: Path) -> int:
 
 
 def read_note(path: Path) -> str:
-    """A note about a file; empty where there is none."""
+    """The content of a note file; empty where there is none."""
     try:
         return path.read_text(encoding="latin-1")
     except OSError:
@@ -297,7 +297,7 @@ def read_note(path: Path) -> str:
 
 
 def describe_error(error: BaseException | None) -> str:
-    """The innermost cause, without urllib3's wrapping."""
+    """A message for the innermost cause of an error of urllib3."""
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         return describe_error(error.reason)
     if isinstance(error, urllib3.exceptions.ProxyError):
@@ -309,10 +309,10 @@ def describe_error(error: BaseException | None) -> str:
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
         return "the server does not answer"
     if isinstance(error, urllib3.exceptions.ProtocolError):
-        # Its text is a tuple of Python's: a sentence, and the error below.
+        # Its text is the repr of a tuple: a message and the underlying error.
         below = next((each for each in error.args if isinstance(each, Exception)), None)
         ended = isinstance(below, urllib3.exceptions.IncompleteRead | http.client.IncompleteRead)
         if below is None or ended or isinstance(below, http.client.RemoteDisconnected):
-            return "the server ended the connection before the file was whole"
+            return "the server ended the connection before the file was complete"
         return f"the connection broke: {getattr(below, 'strerror', None) or below}"
     return str(error)

@@ -13,7 +13,7 @@ _ANY_SIZE = 1 << 62
 """Bytes: more than there are."""
 
 Progress = Callable[[int, int | None], None]
-"""Told (bytes so far, bytes in all or None) as they come."""
+"""Called with (bytes so far, bytes in all or None)."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The first image of a list that fits and is available, ready to boot from."""
+"""Fetches the first available image of a list that has the right architecture."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ def ensure_image(
     access: NetworkAccess = NetworkAccess.ONLINE,
     limits: DownloadLimits | None = None,
 ) -> FetchedImage:
-    """Lima's rule: the first whose architecture fits and that can be fetched wins; only images of that one's
-    variant and architecture variant are tried in its place.
+    """Fetch the first available image with the architecture, as Lima does.
 
-    A wrong digest is not a reason to take the next one: somebody has to look at it.
+    Only images with the variant and the architecture variant of the first one are tried.
 
-    :raises ImageError: when none is available, with each one's reason.
-    :raises DigestMismatch: when one is not what was asked for.
+    A wrong digest is an error and not a reason to try the next image.
+
+    :raises ImageError: when none is available, with the reason of each.
+    :raises DigestMismatch: when the digest of one is wrong.
     """
     fitting = [image for image in images if image.arch is None or image.arch.value == arch]
     if not fitting:
@@ -69,7 +70,7 @@ def _fetched(
 ) -> FetchedImage:
     digests.algorithm(image.digest)
     kept = base_at(home, image.digest) if image.digest else None
-    if kept is not None and kept.exists():  # whatever its location brings by now
+    if kept is not None and kept.exists():  # whatever its location has by now
         disk, digest, from_cache = kept, image.digest or "", True
     else:
         file = get(image.location, image.digest)
@@ -89,7 +90,7 @@ def _fetched(
 
 
 def _base_image(image: Image, file: CachedFile, home: Path, wait: LockWait) -> Path:
-    """The base made from it: once for each content."""
+    """The base image made from the file, once for each content."""
     message = f"preparing {Path(file.location).name}"
     try:
         if not base_at(home, file.digest or identity_of(file.path)).exists():
@@ -100,7 +101,7 @@ def _base_image(image: Image, file: CachedFile, home: Path, wait: LockWait) -> P
             _verify(file)
         return base_from_download(file.path, file.digest, home, file.location, wait)
     except ImageFormatError:
-        if not image.digest:  # a login page, say: the location may bring the image next time
+        if not image.digest:  # possibly a login page: the next request may get the image
             remove_cached(image.location, home)
         raise
     except OSError as error:
@@ -111,9 +112,9 @@ def _base_image(image: Image, file: CachedFile, home: Path, wait: LockWait) -> P
 
 
 def _verify(file: CachedFile) -> None:
-    """What was noted when it was fetched may be of another file: the cache is shared with other tools.
+    """Check the recorded digest, because other tools share the cache and may have replaced the file.
 
-    :raises DigestMismatch: when it is; the next run does not go by the note.
+    :raises DigestMismatch: when the file has another digest; the record is removed.
     """
     found = digests.file_digest(file.path, digests.algorithm(file.digest))
     if found != file.digest:

@@ -25,7 +25,7 @@ _INTERVAL = 0.5
 
 @dataclass(frozen=True)
 class CachedFile:
-    """A file that is whole; ``digest`` is ``NAME:HEX``, empty where nobody asked for one."""
+    """A complete file; ``digest`` is ``NAME:HEX``, empty where none was requested."""
 
     path: Path
     location: str
@@ -35,9 +35,9 @@ class CachedFile:
 
 
 def cached_file(location: str, digest: str | None, home: Path) -> CachedFile | None:
-    """The file if it is available without the network; nothing is built or verified again.
+    """The file if it is available without the network; not verified again.
 
-    :raises ImageError: for a location or a digest that is none.
+    :raises ImageError: for an invalid location or digest.
     """
     digests.algorithm(digest)
     place = parse(location)
@@ -58,10 +58,10 @@ def fetch(
 ) -> CachedFile:
     """The file at ``location``, verified.
 
-    :param digest: ``sha256:…`` or ``sha512:…``; without one, people are told, and the server is asked if
-        a cached file has changed.
+    :param digest: ``sha256:…`` or ``sha512:…``; without one, the user gets a notice, and the server is asked
+        whether a cached file has changed.
     :raises DownloadError: when it is not available.
-    :raises DigestMismatch: when it is another; nothing of it is kept.
+    :raises DigestMismatch: when the digest is wrong; nothing of the file is kept.
     """
     name = digests.algorithm(digest)
     place = parse(location)
@@ -85,9 +85,9 @@ def fetch(
 def fetch_latest(
     location: str, *, home: Path, report: Reporter, limits: DownloadLimits | None = None
 ) -> CachedFile:
-    """The URL's content as it is now, whatever was cached; for what has no digest and may change.
+    """Download the present content of the URL, whatever was cached; for URLs without a digest that change.
 
-    :raises DownloadError: when it is not available; what was cached stays.
+    :raises DownloadError: when it is not available; the cached file stays.
     """
     place = parse(location)
     cached = cache_entry(home, place.url)
@@ -102,7 +102,7 @@ def fetch_latest(
 def _is_current(
     cached: CacheEntry, access: NetworkAccess, report: Reporter, limits: DownloadLimits | None
 ) -> bool:
-    """Whether the cached file will do; one that nobody can ask about does."""
+    """Whether the cached file is current; also when the server cannot be asked."""
     if access is NetworkAccess.OFFLINE:
         return True
     from callao.images.revalidate import unchanged  # with urllib3
@@ -135,7 +135,7 @@ def _from_cache(cached: CacheEntry, place: Location, found: str) -> CachedFile:
 
 
 def remove_cached(location: str, home: Path) -> None:
-    """Remove what was fetched from ``location``, unless another run is at it; files of this machine stay."""
+    """Remove the cached download of ``location``, unless another run has its lock; local files stay."""
     place = parse(location)
     if place.path is None:
         folder = cache_entry(home, place.url).dir
@@ -193,7 +193,7 @@ def _downloaded(
         message = f"{place.text}: no digest is known for this download."
         report(Event(stage=Stage.IMAGE, state=EventState.NOTICE, message=message))
     put_in_place(cached.part, cached.data)
-    # After the data: a run that is killed between the two must not leave this digest beside other data.
+    # After the data, so that a run that is killed between the two leaves no digest of other data.
     write_file(cached.digest_file(name), f"{found}\n".encode())
     for noted, kept in ((cached.validator, cached.version), (cached.part_modified, cached.modified)):
         kept.unlink(missing_ok=True)
@@ -203,7 +203,7 @@ def _downloaded(
 
 
 def _cached_digest(cached: CacheEntry, name: str) -> str:
-    """The cached file's digest; computed once for each algorithm that somebody asks for."""
+    """The digest of the cached file; computed once for each requested algorithm."""
     known = cached.known_digest(name)
     if not known:
         known = digests.file_digest(cached.data, name)

@@ -12,7 +12,7 @@ class FetchedImage:
     """An image in the cache, verified, decompressed and in qcow2.
 
     ``kernel`` and ``initrd`` are set for images that boot directly. ``digest`` is ``sha256:…`` or
-    ``sha512:…`` of what came over the wire, empty when nobody vouched for it.
+    ``sha512:…`` of the downloaded file, empty when none is known.
     """
 
     disk: Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detects a file's format by its own bytes; runs no other program, and opens no file that it names."""
+"""Detects the format of an image by its content, without other programs or the files that it refers to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OTHER_FORMATS = {
     "Apple disk image (.dmg)": (-SECTOR, (b"koly",)),
     "archive within an archive": (0, (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")),
 }
-"""By name, where each format's signature is (QEMU: block/*.c, the probes) and what it is, in any case."""
+"""By name: the offset and the signatures of each format (QEMU: block/*.c, the probes), in any case."""
 
 # QEMU: docs/interop/qcow2.txt
 _QCOW2 = b"QFI\xfb"
@@ -38,7 +38,7 @@ _LARGEST_HEADER = 1 << 16
 
 
 class ImageFormat(enum.StrEnum):
-    """The formats that images may have, by QEMU's names. An ISO is raw to it."""
+    """The allowed formats of images, by QEMU's names. An ISO is raw."""
 
     QCOW2 = "qcow2"
     RAW = "raw"
@@ -47,8 +47,8 @@ class ImageFormat(enum.StrEnum):
 def detect_format(path: Path, location: str) -> ImageFormat:
     """The format of an image that is not compressed.
 
-    :param location: what people call the file.
-    :raises ImageFormatError: when it is none of those allowed, or a qcow2 that needs other files.
+    :param location: the name of the file for messages.
+    :raises ImageFormatError: when the format is not allowed, or a qcow2 refers to other files.
     """
     with path.open("rb") as file:
         head = file.read(_LARGEST_HEADER)
@@ -70,7 +70,7 @@ def detect_format(path: Path, location: str) -> ImageFormat:
 
 
 def _refuse_references(head: bytes, location: str) -> None:
-    """An image must stand for itself: what it names would be read as the user, from any folder."""
+    """Refuse references to other files, because QEMU would read those with the user's permissions."""
     if len(head) < _LENGTH_OF_2 or (head[7] != 2 and len(head) < _LENGTH_OF_3):
         raise ImageFormatError(f"{location} is a damaged image: its header is cut off.")
     version, backing_at, backing_length = struct.unpack_from(">IQI", head, 4)
@@ -83,7 +83,7 @@ def _refuse_references(head: bytes, location: str) -> None:
     if other or backing_at or data_file:
         name = other.decode("utf-8", "replace")
         raise ImageFormatError(
-            f"{location} refers to another file, {name!r}, and an image must stand for itself.",
+            f"{location} refers to another file, {name!r}, and an image must not do that.",
             hint="Flatten it: qemu-img convert -O qcow2 IN OUT",
         )
     if crypt:
@@ -94,7 +94,7 @@ def _refuse_references(head: bytes, location: str) -> None:
 
 
 def _external_data_file(head: bytes, version: int) -> bytes:
-    """The name of the file that has the image's data in its place; empty where there is none."""
+    """The name of the external data file; empty where there is none."""
     at = struct.unpack_from(">I", head, 100)[0] if version == 3 else _LENGTH_OF_2
     while 0 < at <= len(head) - 8:
         kind, length = struct.unpack_from(">II", head, at)

@@ -16,10 +16,10 @@ _CHUNK = 1 << 20
 
 
 def import_file(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
-    """Keep ``data`` as what ``url`` brings; a file that is there already and has the digest stays.
+    """Store ``data`` as the download of ``url``; an existing file with the digest stays.
 
-    :raises DigestMismatch: when it is another; nothing of it is kept.
-    :raises ImageError: when it cannot be kept.
+    :raises DigestMismatch: when the digest is wrong; nothing is stored.
+    :raises ImageError: when it cannot be written.
     """
     name = digests.algorithm(digest)
     place = cache_entry(home, url)
@@ -34,7 +34,9 @@ def import_file(url: str, data: IO[bytes], digest: str, home: Path) -> Path:
 
 def _put(place: CacheEntry, data: IO[bytes], name: str, digest: str, home: Path) -> Path:
     place.dir.mkdir(parents=True, exist_ok=True)
-    temporary = place.dir / ".data.adopted"  # one name: what a killed run has left is written over
+    temporary = (
+        place.dir / ".data.adopted"
+    )  # a fixed name, so that what a killed run has left is overwritten
     try:
         with temporary.open("wb") as file:
             while chunk := data.read(_CHUNK):
@@ -48,7 +50,7 @@ def _put(place: CacheEntry, data: IO[bytes], name: str, digest: str, home: Path)
             stale.unlink()
         (place.dir / "url").write_text(place.url, encoding="utf-8")
         put_in_place(temporary, place.data)
-        # After the data: a run that is killed between the two must not leave this digest beside other data.
+        # After the data, so that a run that is killed between the two leaves no digest of other data.
         write_file(place.digest_file(name), f"{digest}\n".encode())
     finally:
         temporary.unlink(missing_ok=True)

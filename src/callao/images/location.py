@@ -23,12 +23,12 @@ class Location:
 
     @property
     def name(self) -> str:
-        """The file's name, for people and for guessing its compression."""
+        """The file's name, for messages."""
         return self.path.name if self.path else Path(urlsplit(self.url).path).name or "image"
 
 
 def parse(text: str) -> Location:
-    """A location as lima.yaml has them.
+    """Parse a location of lima.yaml.
 
     :raises ImageError: for a scheme that cannot be fetched.
     """
@@ -40,7 +40,7 @@ def parse(text: str) -> Location:
     if scheme not in _REMOTE:
         allowed = ", ".join((*_REMOTE, "file"))
         raise ImageError(f"location: {text!r} cannot be fetched (allowed: {allowed}, or a path).")
-    from urllib3.exceptions import LocationParseError  # half of the engine's load, for a URL alone
+    from urllib3.exceptions import LocationParseError  # slow to import, and only needed for URLs
     from urllib3.util import parse_url
 
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removes from the cache what nothing uses."""
+"""Removes unused files from the cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from callao.images.location import parse
 from callao.images.store import STORE_NAME, base_at, base_folder, identity_of
 
 FileIds = set[tuple[int, int]]
-"""Device and inode: a download and the base that was made from it can be one file."""
+"""Device and inode, because a download and its base image can be hard links to one file."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ def prune(
     referenced: Collection[str] = (),
     check: bool = False,
 ) -> Pruned:
-    """Remove cached downloads, and bases that nobody stands on.
+    """Remove cached downloads, and base images that back no disk.
 
-    A store of bases that is a link belongs to another LIMA_HOME, of whose instances nobody knows here: it
-    stays.
+    A folder of base images that is a link to another LIMA_HOME stays, because the instances of that home are
+    not known here.
 
-    :param used: files that instances' disks are made on: they stay, whatever else is asked. Asked again
-        under the lock of each that goes: another run may just have made an instance on it.
-    :param referenced: locations that stay as well.
-    :param check: remove nothing, and tell what would be.
+    :param used: returns the files that back instances' disks, which always stay. Called again under the
+        lock of each file to remove, because another run may just have made an instance on it.
+    :param referenced: locations whose files stay as well.
+    :param check: remove nothing, and return what would be removed.
     """
     downloads = home / "_cache" / "download" / "by-url-sha256"
     bases = [] if is_of_another_home(STORE_NAME, home) else _entries(base_folder(home))
@@ -92,7 +92,7 @@ def _files_of(location: str, home: Path) -> list[Path]:
     """The cache's files of a location: the download, and the base images made from it."""
     try:
         found = cached_file(location, None, home)
-    except ImageError:  # a location that cannot be one holds nothing
+    except ImageError:  # an invalid location has no files
         return []
     if found is None:
         return []
@@ -107,9 +107,9 @@ def _files_of(location: str, home: Path) -> list[Path]:
 def _remove(
     target: Path, kept: Callable[[], FileIds], staging: Path | None = None, *, check: bool
 ) -> int | None:
-    """The bytes that it freed; None when another run is at it just now, or it cannot be removed.
+    """Remove a file; returns the freed bytes, None when another run has its lock or it cannot be removed.
 
-    :param staging: is removed in place of the target.
+    :param staging: removed in place of the target.
     """
     path = staging or target
     try:

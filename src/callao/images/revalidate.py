@@ -20,10 +20,11 @@ from callao.images.download_limits import DownloadLimits
 
 
 def unchanged(entry: CacheEntry, limits: DownloadLimits) -> bool:
-    """By a HEAD request, see RFC 9110, section 9.3.2: the ETag, or the date, is that of the cached file.
-    Where nothing tells the two apart, the file counts as changed, as it does in Lima.
+    """Compare the ETag or the date by a HEAD request, see RFC 9110, section 9.3.2.
 
-    :raises DownloadError: when the server does not say.
+    Where neither is known, the file counts as changed, as in Lima.
+
+    :raises DownloadError: when the server does not answer.
     """
     known, date = read_note(entry.version), read_note(entry.modified)
     if not known and not date:

@@ -15,7 +15,7 @@ _NOT_ALLOWED = (405, 501)
 
 
 def size_of(location: str, limits: DownloadLimits | None = None) -> int:
-    """Bytes; 0 where the server doesn't say.
+    """Size in bytes; 0 where the server does not send it.
 
     :raises DownloadError: when the file is not available.
     """
@@ -37,7 +37,7 @@ def _remote_size(url: str, limits: DownloadLimits) -> int:
             answer = pool.request(
                 method, url, headers=HEADERS, preload_content=False, redirect=True, retries=redirect_policy()
             )
-            answer.close()  # of a GET's body, only what the server has sent already
+            answer.close()  # the body of a GET is not read
             if answer.status not in _NOT_ALLOWED:
                 break
     if answer.status != 200:

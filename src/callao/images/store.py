@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base images that back instances' disks: one file for each content, never changed or replaced.
 
-A download's place is found by its URL, and what lies there may be another file tomorrow; so may a file of
-the user's own. An instance's disk reads the blocks that it has not written from its base for all its life.
+A download is cached by its URL, whose content may change; so may a file of the user's own. But an instance's
+disk reads the blocks that it has not written from its base image as long as it exists.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ STORE_NAME = "qcow2"
 
 def base_folder(home: Path) -> Path:
     """The folder."""
-    return (home / "_cache" / STORE_NAME).resolve()  # an overlay records it, and a home that links it may go
+    return (
+        home / "_cache" / STORE_NAME
+    ).resolve()  # an overlay records the path, and a link to it may be deleted
 
 
 def base_at(home: Path, identity: str) -> Path:
-    """Where the qcow2 made from a content with this identity is; nothing is made.
+    """The path of the qcow2 made from the content with this identity; creates nothing.
 
     :param identity: a digest, or :func:`identity_of` a local file.
     """
@@ -38,7 +40,7 @@ def base_at(home: Path, identity: str) -> Path:
 
 
 def identity_of(path: Path) -> str:
-    """A local file's identity, which changes with its content, without reading it."""
+    """An identity of a local file that changes with its content, by its metadata."""
     status = path.stat()
     seen = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     return "\n".join([str(path.resolve()), *map(str, seen)])
@@ -47,11 +49,11 @@ def identity_of(path: Path) -> str:
 def base_from_download(
     source: Path, digest: str, home: Path, location: str, wait: LockWait = DEFAULT_WAIT
 ) -> Path:
-    """The base made from a cached download with this digest. As far as it can be, it is the same file under
-    a second name, which stays when another file takes the first.
+    """The base image made from a cached download with this digest. Where possible, it is a hard link to it,
+    which stays when the download is replaced.
 
     :raises ImageFormatError: when it is no disk image.
-    :raises OSError: when there is no room for it.
+    :raises OSError: when the disk is full.
     """
     target = base_at(home, digest)
     with exclusive(target, wait):
@@ -66,12 +68,12 @@ def base_from_download(
 def base_from_file(
     source: Path, digest: str, home: Path, location: str, wait: LockWait = DEFAULT_WAIT
 ) -> Path:
-    """The base made from a file that others may change: a copy, which shares blocks where it can.
+    """The base image made from a local file that may change: a copy, by reflink where possible.
 
-    :param digest: that the file was just seen to have; empty where nobody asked for one.
-    :raises ImageError: when it changes meanwhile.
+    :param digest: the verified digest of the file; empty where none was requested.
+    :raises ImageError: when the file changes meanwhile.
     :raises ImageFormatError: when it is no disk image.
-    :raises OSError: when there is no room for it.
+    :raises OSError: when the disk is full.
     """
     identity = identity_of(source)
     target = base_at(home, digest or identity)
@@ -92,11 +94,11 @@ def base_from_file(
 
 
 def keep_replaced_download(data: Path, digest: str, home: Path) -> None:
-    """Before another file takes the place of a download: earlier versions made disks on it where it lay.
+    """Keep a download as a base image before it is replaced, because earlier versions made disks on it.
 
-    Nothing happens where it cannot be kept.
+    Errors are ignored.
 
-    :param digest: as it was noted; empty where it never was.
+    :param digest: the recorded digest; empty where there is none.
     """
     with contextlib.suppress(OSError, ImageError):
         if detect_format(data, str(data)) is ImageFormat.QCOW2:
@@ -106,11 +108,11 @@ def keep_replaced_download(data: Path, digest: str, home: Path) -> None:
 
 
 def base_of_disk(base: Path, digest: str, home: Path) -> Path | None:
-    """The base with the content of a file that a disk was made on where it lay, as earlier versions did.
+    """The base image for a disk that an earlier version made on a download or on a local file.
 
-    :param digest: of the content that the disk was made on; empty where nobody knows.
-    :returns: None when the file has another content by now, and the store has not that one.
-    :raises OSError: when it cannot be kept.
+    :param digest: of the content that the disk was made on; empty where it is unknown.
+    :returns: None when the file has another content by now, and no base image has the former one.
+    :raises OSError: when the base image cannot be written.
     """
     if not digest:
         return base_from_file(base, "", home, str(base))
@@ -123,7 +125,7 @@ def base_of_disk(base: Path, digest: str, home: Path) -> Path | None:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
-    """A second name, where the file system has them."""
+    """Make a hard link where the file system supports it, else a copy."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real guests for pytest: one that a session shares, and a fresh one for a test in about a second.
+"""Real guests for pytest: one that a session shares, and a new one for a test in a few seconds.
 
 The plugin is :mod:`callao.testing.plugin`; pytest finds it by itself.
 """

@@ -40,7 +40,7 @@ class Guest:
     def output(self, command: str, *, timeout: float = 60.0) -> str:
         """Its standard output, without the last line break.
 
-        :raises AssertionError: when it failed; with its status and its words.
+        :raises AssertionError: when it failed, with its status and standard error.
         """
         done = self.run(command, timeout=timeout)
         if done.returncode != 0:
@@ -49,7 +49,7 @@ class Guest:
         return done.stdout.removesuffix("\n")
 
     def testinfra(self, *, sudo: bool = False) -> Any:
-        """A testinfra host, over the connection that is open already.
+        """A testinfra host, over the existing ssh connection.
 
         :raises ImportError: without the extra ``testing``.
         """

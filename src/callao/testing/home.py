@@ -30,9 +30,9 @@ _LOCK_TIMEOUT = 300.0
 
 @dataclass
 class TestHome:
-    """Where the guests of one run are. ``path`` is short: unix sockets have short names."""
+    """The LIMA_HOME of one run. ``path`` is short, because the paths of unix sockets are limited."""
 
-    __test__ = False  # to pytest, a class of this name is one of tests
+    __test__ = False  # else pytest collects the class by its name
 
     path: Path
     host: Host = field(default_factory=Host.detect)
@@ -46,11 +46,11 @@ class TestHome:
         timeout: float,
         report: Reporter = silent,
     ) -> Guest:
-        """A guest that is ready; warm, where there was one like it before.
+        """Create a guest and wait until it is ready; warm, where an equal one was saved before.
 
         :param config: lima.yaml content, merged over the template.
         :param timeout: seconds.
-        :raises CallaoError: when it does not come up; with the stage and the reason.
+        :raises CallaoError: when it does not become ready, with the stage and the reason.
         """
         request = Request(
             name=name, template=template, config=config or {}, timeout=timeout, warm=True,
@@ -60,14 +60,14 @@ class TestHome:
         return Guest(name, self.path)
 
     def remove(self, name: str) -> None:
-        """The guest, and all that it had."""
+        """Delete the guest."""
         request = Request(name=name, state="absent", force=True)
         ensure(request, home=self.path, host=self.host, check=False, report=silent)
 
 
 @contextmanager
 def test_home(cache: Path) -> Iterator[TestHome]:
-    """A home whose guests are gone at the end; those of runs that were killed go at the beginning.
+    """Yield a home and remove it with its guests at the end; first remove those of killed runs.
 
     :param cache: the LIMA_HOME whose ssh key and warm machines are used.
     """
@@ -88,7 +88,7 @@ def claim(home: Path) -> None:
 
 
 def link_cache(home: Path, cache: Path) -> None:
-    """Have a home use another's ssh key, warm machines, and the images that those stand on."""
+    """Have a home use another's ssh key, warm machines, and their base images."""
     for shared in ("_config", "_cache/warm", "_cache/qcow2"):
         (cache / shared).mkdir(parents=True, exist_ok=True, mode=0o700)
         (home / shared).parent.mkdir(exist_ok=True, mode=0o700)
@@ -96,11 +96,11 @@ def link_cache(home: Path, cache: Path) -> None:
 
 
 def remove_abandoned_homes(temporary: Path) -> None:
-    """Remove the homes whose run is gone; others are left alone, whatever they look like.
+    """Remove the homes whose owner process has ended, and no other folders.
 
-    Runs that begin at the same time, as xdist's workers do, take turns at each home.
+    Runs that begin at the same time, as xdist's workers do, remove each home one after the other, by a lock.
 
-    :raises CallaoError: when something of one cannot be removed, or another run takes too long with it.
+    :raises CallaoError: when a home cannot be removed, or another run holds its lock too long.
     """
     for folder in temporary.glob(f"{_PREFIX}*"):
         if not _is_abandoned(folder):
@@ -117,10 +117,10 @@ def _is_abandoned(folder: Path) -> bool:
 
 @contextmanager
 def _removal_lock(folder: Path) -> Iterator[None]:
-    """The lock on a home that is removed.
+    """Lock a home for its removal.
 
-    It lies beside the home and goes after it: one that went with it could be made anew, and held, while the
-    rest of the home is still there.
+    The lock file is beside the home and is removed after it. One inside could be created again, and locked,
+    while the rest of the home still exists.
     """
     lock = folder.with_name(f".{folder.name}.lock")
 
@@ -146,7 +146,7 @@ def _remove_home(home: TestHome) -> None:
             shutil.rmtree(each)
         elif each.name != _OWNER:
             each.unlink()
-    shutil.rmtree(home.path)  # with the owner's name last: without it no later run would go on here
+    shutil.rmtree(home.path)  # with the owner file last: without it no later run would continue the removal
 
 
 test_home.__test__ = False  # type: ignore[attr-defined]

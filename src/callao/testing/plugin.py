@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pytest plugin: fixtures ``guest``, ``fresh_guest`` and ``guest_host``, and the mark ``guest``.
 
-Everything heavy is imported by the first test that wants a guest: the plugin is loaded in every run of
-pytest on a machine that has callao.
+Slow imports happen in the first test that uses a guest, because pytest loads the plugin in every run where
+callao is installed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The mark is known, with --strict-markers, too."""
+    """Register the mark, for --strict-markers."""
     config.addinivalue_line("markers", _MARK)
 
 
@@ -65,7 +65,7 @@ class GuestSpec:
 
 @dataclass
 class Pool:
-    """The guests that this session shares, by what they are."""
+    """The guests that this session shares, by their template and configuration."""
 
     home: TestHome
     timeout: float
@@ -134,13 +134,13 @@ def wanted_guest(request: pytest.FixtureRequest, callao_template: str, callao_dr
 
 @pytest.fixture
 def guest(callao_pool: Pool, wanted_guest: GuestSpec) -> Guest:
-    """One that the session shares with every test that asks for the same: look, but leave it as it was."""
+    """A guest that the session shares among the tests with the same mark; tests must not change it."""
     return callao_pool.share(wanted_guest)
 
 
 @pytest.fixture
 def fresh_guest(callao_pool: Pool, wanted_guest: GuestSpec) -> Iterator[Guest]:
-    """One of the test's own, gone after it."""
+    """A guest for one test, deleted after it."""
     made = callao_pool.make(wanted_guest, "fresh")
     yield made
     callao_pool.home.remove(made.name)
@@ -154,14 +154,14 @@ def guest_host(guest: Guest) -> Any:
 
 
 def _missing_for(driver: str) -> str:
-    """Why no test can run with ``driver`` here; empty when nothing is known to be missing."""
+    """What is missing on this host for ``driver``; empty when nothing is."""
     from callao.config import effective
     from callao.drivers import driver_for, known
     from callao.host import Host
 
     if driver not in known():
         return f"vmType {driver}: this version of Callao has no such driver (it has: {', '.join(known())})."
-    image = {"location": "/", "kernel": {"location": "/"}}  # firmware is the template's affair
+    image = {"location": "/", "kernel": {"location": "/"}}  # a kernel, so that no firmware is required
     least = {"vmType": driver, "images": [image]}
     config = effective(least, Host.detect(), name="guest", instance_dir=Path("/"))
     missing = driver_for(config.vm_type).missing(config)

@@ -145,7 +145,7 @@ def test_chunks_that_end_too_early_are_told_and_gone_on_with(server: Server, tmp
     assert get(url, tmp_path, sha256(BODY)) == BODY
     assert ranges(server)[1] == "bytes=300000-"
     url = server.serve("/b.img", BODY, chunked=True, cut_after=[1] * 9)
-    with pytest.raises(DownloadError, match="the server ended the connection before the file was whole"):
+    with pytest.raises(DownloadError, match="the server ended the connection before the file was complete"):
         get(url, tmp_path)
 
 

@@ -49,7 +49,7 @@ def create(name: str, size: str, form: str) -> None:
 @command.command("list", cls=Command)
 @click.argument("names", metavar="[DISK]...", nargs=-1, shell_complete=complete.disks)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def listed(names: tuple[str, ...], as_json: bool) -> None:
+def list_disks(names: tuple[str, ...], as_json: bool) -> None:
     """List disks, and the instances that have them."""
     from callao import disks
 
@@ -78,7 +78,7 @@ def listed(names: tuple[str, ...], as_json: bool) -> None:
 @command.command("delete", cls=Command)
 @_names
 @click.option("-f", "--force", is_flag=True, help="Also a disk that an instance has, or lists.")
-def deleted(names: tuple[str, ...], force: bool) -> None:
+def delete(names: tuple[str, ...], force: bool) -> None:
     """Delete disks with their content."""
     from callao.disks import change
 
@@ -96,7 +96,7 @@ def deleted(names: tuple[str, ...], force: bool) -> None:
 
 @command.command("unlock", cls=Command)
 @_names
-def unlocked(names: tuple[str, ...]) -> None:
+def unlock(names: tuple[str, ...]) -> None:
     """Free disks whose instance ended without freeing them."""
     from callao.disks import change
 
@@ -113,7 +113,7 @@ def unlocked(names: tuple[str, ...]) -> None:
 @command.command("resize", cls=Command)
 @_name
 @_size
-def resized(name: str, size: str) -> None:
+def resize(name: str, size: str) -> None:
     """Grow a disk; the guest's file system grows at the next start."""
     from callao.disks import change
 
@@ -126,7 +126,7 @@ def resized(name: str, size: str) -> None:
 @click.argument("name", metavar="DISK")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--format", "form", help="qcow2 or raw (default: the file's own).")
-def imported(name: str, file: Path, form: str | None) -> None:
+def import_disk(name: str, file: Path, form: str | None) -> None:
     """Create a disk with the content of an image, qcow2 or raw."""
     from callao.disks import change
 

@@ -70,7 +70,7 @@ def remove(instance: str, mount_point: str, persist: bool) -> None:
 @command.command("list", cls=Command)
 @click.argument("instance")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def listed(instance: str, as_json: bool) -> None:
+def list_mounts(instance: str, as_json: bool) -> None:
     """List what is shared with an instance."""
     from callao.lifecycle.mounts import mounts_of
 

@@ -24,7 +24,7 @@ def command() -> None:
 @command.command("list", cls=Command)
 @click.argument("names", metavar="[NETWORK]...", nargs=-1, shell_complete=complete.networks)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def listed(names: tuple[str, ...], as_json: bool) -> None:
+def list_networks(names: tuple[str, ...], as_json: bool) -> None:
     """List networks."""
     from callao.config.networks_yaml import ensure_networks_file, read_networks
     from callao.networks.ensure import summary
@@ -75,7 +75,7 @@ def create(name: str, mode: str, gateway: str | None, interface: str | None) -> 
 @command.command("delete", cls=Command)
 @click.argument("names", metavar="NETWORK...", nargs=-1, required=True, shell_complete=complete.networks)
 @click.option("-f", "--force", is_flag=True, help="Also a network that instances name.")
-def deleted(names: tuple[str, ...], force: bool) -> None:
+def delete(names: tuple[str, ...], force: bool) -> None:
     """Delete networks."""
     from callao.networks.ensure import ensure_network
     from callao.networks.request import NetworkRequest, NetworkState

@@ -61,7 +61,7 @@ def create(instance: str, tag: str, timeout: float) -> None:
 @_instance
 @_tag
 @timeout
-def applied(instance: str, tag: str, timeout: float) -> None:
+def apply(instance: str, tag: str, timeout: float) -> None:
     """Restore a snapshot. What happened since is lost."""
     from callao.lifecycle.snapshots.operations import apply
 
@@ -74,7 +74,7 @@ def applied(instance: str, tag: str, timeout: float) -> None:
 @_instance
 @_tag
 @timeout
-def deleted(instance: str, tag: str, timeout: float) -> None:
+def delete(instance: str, tag: str, timeout: float) -> None:
     """Delete a snapshot. The instance stays as it is."""
     from callao.lifecycle.snapshots.operations import delete
 
@@ -88,7 +88,7 @@ def deleted(instance: str, tag: str, timeout: float) -> None:
 @click.option("-f", "--format", "form", default="table", metavar="FORMAT",
               help="table, json, yaml, or a template: '{{.Tag}}', or '{{ name }}' (Jinja2).")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Names only.")
-def shown(instance: str, form: str, quiet: bool) -> None:
+def list_snapshots(instance: str, form: str, quiet: bool) -> None:
     """List the snapshots of an instance, the oldest first."""
     from callao.lifecycle.snapshots.ensure import snapshots_of
 

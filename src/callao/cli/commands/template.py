@@ -23,7 +23,7 @@ def command() -> None:
 
 @command.command("list", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with each template's location.")
-def listed(as_json: bool) -> None:
+def list_templates(as_json: bool) -> None:
     """List the built-in templates, and the user's own."""
     from callao.templates import builtin_names, find, user_names
 
