@@ -58,6 +58,8 @@ class Features:
     :class:`NicHotPlugger`, of which it only connects these to their networks."""
     guest_port: int = 0
     """The port of vsock(7) at which the guest's program listens; 0 where it has a virtio-serial port."""
+    ssh_over_vsock: bool = False
+    """Whether ``ssh.overVsock`` can be had on this host."""
     saved_states: bool = False
     """Whether a running machine can be saved and taken up again: :class:`StateSaver`."""
 

@@ -180,8 +180,11 @@ def notices(document: Mapping[str, object], config: Config) -> tuple[str, ...]:
         messages.append(
             "firmware.images: has no effect in this version of Callao: the host's firmware is used."
         )
-    if config.ssh.over_vsock:
-        messages.append("ssh.overVsock: has no effect in this version of Callao: ssh goes over TCP.")
+    if config.ssh.over_vsock and not features.ssh_over_vsock:
+        messages.append(
+            f"ssh.overVsock: has no effect with vmType {config.vm_type} on this host, which has no "
+            "/dev/vhost-vsock that this user can open: ssh goes by the port."
+        )
     if config.containerd.system or config.containerd.user:
         messages.append(
             "containerd: is not installed by this version of Callao; a provision script can do it."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import signal
+    import socket
     from pathlib import Path
 
 if sys.platform != "win32":
@@ -53,12 +54,14 @@ if sys.platform != "win32":
         "machine",
         "memory",
         "open_unix_socket",
+        "open_vsock",
         "openers",
         "send",
         "serve_unix_socket",
         "start_ticks",
         "uid",
         "unix_socket",
+        "vhost_vsock",
         "wait_ended",
         "write_locked",
     ]
@@ -114,6 +117,13 @@ if sys.platform != "win32":
                 queue.fileno(),
                 lambda: any(each.flags & select.KQ_EV_EOF for each in queue.control(None, 1, 0)),
             )
+
+    def vhost_vsock() -> bool:
+        """The kernel has none: vfkit and krunkit lead unix sockets there."""
+        return False
+
+    def open_vsock(_cid: int, _port: int, _seconds: float) -> socket.socket:
+        raise unsupported("vsock(7)")
 
     def cpus() -> int:
         return os.cpu_count() or 1

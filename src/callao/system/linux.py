@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import signal
+    import socket
 
 if sys.platform == "linux":
     from callao.system.posix import (
@@ -58,12 +59,14 @@ if sys.platform == "linux":
         "machine",
         "memory",
         "open_unix_socket",
+        "open_vsock",
         "openers",
         "send",
         "serve_unix_socket",
         "start_ticks",
         "uid",
         "unix_socket",
+        "vhost_vsock",
         "wait_ended",
         "write_locked",
     ]
@@ -125,6 +128,24 @@ if sys.platform == "linux":
         with select.epoll() as poll:
             poll.register(descriptor, select.EPOLLRDHUP)
             yield HangupWatch(poll.fileno(), lambda: bool(poll.poll(0)))
+
+    def vhost_vsock() -> bool:
+        """Whether this user's machines can have a device of vsock(7), see vhost's documentation."""
+        return os.access("/dev/vhost-vsock", os.R_OK | os.W_OK)
+
+    def open_vsock(cid: int, port: int, seconds: float) -> socket.socket:
+        """A connection to who listens in a machine."""
+        import socket
+
+        peer = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+        try:
+            peer.settimeout(seconds)
+            peer.connect((cid, port))
+            peer.settimeout(None)
+        except BaseException:
+            peer.close()
+            raise
+        return peer
 
     def cpus() -> int:
         """Those that this process may use."""

@@ -49,12 +49,14 @@ if sys.platform == "win32":
         "machine",
         "memory",
         "open_unix_socket",
+        "open_vsock",
         "openers",
         "send",
         "serve_unix_socket",
         "start_ticks",
         "uid",
         "unix_socket",
+        "vhost_vsock",
         "wait_ended",
         "write_locked",
     ]
@@ -93,6 +95,12 @@ if sys.platform == "win32":
     def hangup_watch(descriptor: int) -> Iterator[HangupWatch]:  # noqa: ARG001
         raise unsupported("a unix socket")
         yield  # a generator, as on the other systems
+
+    def vhost_vsock() -> bool:
+        return False
+
+    def open_vsock(_cid: int, _port: int, _seconds: float) -> socket.socket:
+        raise unsupported("vsock(7)")
 
     def unix_socket() -> socket.socket:
         raise unsupported("a unix socket")

@@ -125,6 +125,16 @@ class GuestChannel:
 
 
 @dataclass(frozen=True)
+class Vsock:
+    """The kernel's device of vsock(7); ``cid`` is the guest's address, alone on this host."""
+
+    cid: int
+
+    def argv(self) -> list[str]:
+        return ["-device", f"vhost-vsock-pci,guest-cid={self.cid}"]
+
+
+@dataclass(frozen=True)
 class Monitor:
     """QMP on a unix socket."""
 

@@ -18,7 +18,7 @@ from callao.config import Arch, Config, MountType, VMType
 from callao.config.sizes import format_size
 from callao.disks.layers import LayerStore
 from callao.drivers.base import Boot, Features, Log, Machine
-from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd
+from callao.drivers.qemu import binary, disk, firmware, layers, virtiofsd, vsock
 from callao.drivers.qemu.accel import Acceleration, choose
 from callao.drivers.qemu.architectures import ARCHITECTURES
 from callao.drivers.qemu.datadisks import opened
@@ -35,6 +35,7 @@ from callao.guest_network import USER_MODE, GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths
 from callao.reach import Reach
+from callao.system import vhost_vsock
 
 if TYPE_CHECKING:
     from callao.images import FetchedImage  # a download has no part in running a machine
@@ -62,6 +63,7 @@ class QemuDriver:
         legacy_bios=True,
         hot_disks=True,
         hot_nics=True,
+        ssh_over_vsock=vhost_vsock(),
         saved_states=sys.platform == "linux",
     )
     layers: ClassVar[LayerStore] = Qcow2Layers()
@@ -86,8 +88,8 @@ class QemuDriver:
     def network(self, config: Config) -> GuestNetwork:  # noqa: ARG002 - the same for all of QEMU's
         return USER_MODE
 
-    def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:  # noqa: ARG002 - as above
-        return Reach(port)
+    def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:
+        return vsock.reach_of(paths, config, port)
 
     def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
         return Log("QEMU", paths.qemu_log), Log("the serial console", paths.serial_log)

@@ -24,9 +24,11 @@ from callao.drivers.qemu.devices import (
     Part,
     SerialLog,
     UserNetwork,
+    Vsock,
 )
 from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.shares import Slots
+from callao.drivers.qemu.vsock import cid_of, has_vsock
 from callao.guest_network import GuestNetwork
 from callao.instances import InstancePaths
 
@@ -75,6 +77,7 @@ def command_line(
         *([booting.memory] if booting.memory is not None else _memory(config)),
         Slots(paths, boot.shape.slots, boot.shares),
         DataDisks(boot.disks),
+        *([Vsock(cid_of(paths))] if has_vsock(config) else []),
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
         Datasource(),
