@@ -42,19 +42,22 @@ class Target:
 
 
 def by_vsock(reach: Reach, cid: int, port: int) -> Reach:
-    """By a virtual socket of the guest's, or as ``reach`` says where that does not answer."""
+    """By a virtual socket of the guest's, or by the port of ``reach`` where that does not answer."""
     return _by(f"vsock:{cid}:{port}", reach)
 
 
 def by_unix_socket(reach: Reach, path: str) -> Reach:
-    """By a unix socket that leads to the guest's sshd, or as ``reach`` says where that does not answer."""
-    return _by(f"unix:{path}", reach)
+    """By a unix socket that leads to the guest's sshd, or by the port where that does not answer."""
+    return _by(unix_target(path), reach)
+
+
+def unix_target(path: str) -> str:
+    """As :func:`parse` reads it."""
+    return f"unix:{path}"
 
 
 def _by(target: str, reach: Reach) -> Reach:
-    if reach.proxy_command:
-        raise ValueError("there is a proxy command already")
-    words = (sys.executable, "-P", "-m", __name__, target, f"tcp:{reach.address}:{reach.port}")
+    words = (sys.executable, "-P", "-m", "callao.ssh.proxy", target, f"tcp:{reach.address}:{reach.port}")
     return reach._replace(proxy_command=words)
 
 
@@ -63,7 +66,7 @@ def parse(text: str) -> Target:
     kind, _, place = text.partition(":")
     host, _, port = place.rpartition(":")
     match kind:
-        case "unix":
+        case "unix" if place:
             return Target(text, lambda: _unix(place))
         case "vsock":
             cid, number = int(host), int(port)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from callao.config import Arch, Config, MountType, VMType
 from callao.disks.layers import LayerStore
-from callao.drivers.apple import common, disk, krunkit
+from callao.drivers.apple import common, disk, krunkit, network
 from callao.drivers.apple.devices import PROGRAM_PORT
 from callao.drivers.apple.layers import CopiedLayers
 from callao.drivers.apple.machine import krunkit_machine
@@ -42,6 +42,7 @@ class KrunkitDriver:
             {"cpus", "memory", "disk", "networks", "additionalDisks", "nestedVirtualization", "audio"}
         ),
         boot_nics=True,
+        ssh_over_vsock=True,
         guest_port=PROGRAM_PORT,
     )
     layers: ClassVar[LayerStore] = CopiedLayers()
@@ -52,8 +53,8 @@ class KrunkitDriver:
     def network(self, config: Config) -> GuestNetwork:  # noqa: ARG002 - the same for all of krunkit's
         return USER_MODE
 
-    def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:  # noqa: ARG002 - as above
-        return Reach(port)
+    def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:
+        return network.by_port(paths, config, port)
 
     def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
         return common.evidence(paths, VMType.KRUNKIT, "krunkit")

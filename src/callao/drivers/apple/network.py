@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import sys
 
+from callao.config import Config
+from callao.drivers.apple.files import Sockets
+from callao.drivers.apple.short_folder import folder_of
 from callao.drivers.apple.tools import GVPROXY
 from callao.guest_network import AddressSource, GuestNetwork
+from callao.instances import InstancePaths
 from callao.reach import Reach
+from callao.ssh.proxy import by_unix_socket, unix_target
 
 NAT = GuestNetwork(
     subnet="192.168.64.0/24",
@@ -24,7 +29,18 @@ def has_gvproxy() -> bool:
     return not GVPROXY.missing()
 
 
-def by_lease(mac_address: str, port: int) -> Reach:
+def by_lease(mac_address: str, paths: InstancePaths, config: Config, port: int) -> Reach:
     """To a guest in macOS's own network."""
-    command = (sys.executable, "-P", "-m", "callao.drivers.apple.connect", mac_address)
-    return Reach(port, proxy_command=command)
+    before = [unix_target(_socket(paths))] if config.ssh.over_vsock else []
+    module = (sys.executable, "-P", "-m", "callao.drivers.apple.connect")
+    return Reach(port, proxy_command=(*module, *before, mac_address))
+
+
+def by_port(paths: InstancePaths, config: Config, port: int) -> Reach:
+    """To a guest whose sshd gvproxy forwards a port to."""
+    reach = Reach(port)
+    return by_unix_socket(reach, _socket(paths)) if config.ssh.over_vsock else reach
+
+
+def _socket(paths: InstancePaths) -> str:
+    return str(Sockets(folder_of(paths)).ssh)

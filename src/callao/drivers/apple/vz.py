@@ -44,6 +44,7 @@ class VzDriver:
             | {"nestedVirtualization"}
         ),
         boot_nics=True,
+        ssh_over_vsock=True,
         guest_port=PROGRAM_PORT,
     )
     layers: ClassVar[LayerStore] = CopiedLayers()
@@ -56,8 +57,8 @@ class VzDriver:
 
     def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:
         if self.network(config) is USER_MODE:
-            return Reach(port)
-        return network.by_lease(common.mac_address_of(paths), port)
+            return network.by_port(paths, config, port)
+        return network.by_lease(common.mac_address_of(paths), paths, config, port)
 
     def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
         return common.evidence(paths, VMType.VZ, "vfkit")
