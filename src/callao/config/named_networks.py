@@ -30,7 +30,7 @@ def name_problems(entries: list[Mapping[str, Any]], home: Path, host: Host) -> I
         names = [entry["lima"] for entry in entries if entry.get("lima")]
         yield Problem("networks", names, f"cannot be looked up: {error}", "a networks.yaml without problems")
         return
-    networks, program = there.by_name, there.paths.program
+    networks, program = there.by_name, there.paths.socket_vmnet
     modes = _modes(host, program)
     usable = ", ".join(name for name, each in networks.items() if each.mode in modes)
     for index, entry in enumerate(entries):

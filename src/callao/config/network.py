@@ -58,26 +58,19 @@ class NetworkDefinition:
 class VmnetPaths:
     """The paths of the program that carries ``host``, ``shared`` and ``bridged``.
 
-    :param socket_vmnet: the daemon's program; empty for none.
+    :param socket_vmnet: the program, socket_vmnet or vmnet-helper; empty for none.
     :param var_run: the folder of its pid files and sockets.
     :param sudoers: the file that lets a group start it; empty for none.
-    :param vmnet_helper: the program vmnet-helper, which is used in place of socket_vmnet; empty for none.
     """
 
     socket_vmnet: str
     var_run: str
     sudoers: str
-    vmnet_helper: str = ""
 
     @property
-    def program(self) -> str:
-        """The program that carries the networks; empty for none."""
-        return self.vmnet_helper or self.socket_vmnet
-
-    @property
-    def program_key(self) -> str:
-        """Its place in networks.yaml."""
-        return "paths.vmnetHelper" if self.vmnet_helper else "paths.socketVMNet"
+    def is_vmnet_helper(self) -> bool:
+        """Whether the program is vmnet-helper, which has other options and runs once for each interface."""
+        return PurePosixPath(self.socket_vmnet).name == "vmnet-helper"
 
 
 @dataclass(frozen=True)

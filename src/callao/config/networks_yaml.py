@@ -154,7 +154,6 @@ def parse_networks(
         paths.text("socketVMNet"),
         paths.text("varRun") or DEFAULT_VAR_RUN,
         paths.text("sudoers"),
-        paths.text("vmnetHelper"),
     )
     paths.told_unknown()
     top.told_unknown()

@@ -17,7 +17,7 @@ from callao.networks.vmnet.helper import needs_no_root
 from callao.networks.vmnet.sudoers import is_ours, sudoers_text
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="a mount namespace needs root")
-WITH_HELPER = NETWORKS.replace("paths:\n", "paths:\n  vmnetHelper: /srv/bin/vmnet-helper\n")
+WITH_HELPER = NETWORKS.replace("/srv/bin/socket_vmnet", "/srv/bin/vmnet-helper")
 TEXT = """\
 %admin ALL=(root:wheel) NOPASSWD:NOSETENV: /bin/mkdir -m 775 -p /srv/run/lima
 
@@ -157,5 +157,5 @@ except CallaoError as error:
     print(json.dumps(str(error)))
 """)  # fmt: skip
     host.run("chown", "root", "/srv/bin/vmnet-helper", user=False)
-    assert "paths.vmnetHelper: '/srv/bin/vmnet-helper': " in str(told)
+    assert "paths.socketVMNet: '/srv/bin/vmnet-helper': " in str(told)
     assert "is owned by uid 4711, not by root" in str(told)

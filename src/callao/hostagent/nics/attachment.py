@@ -93,11 +93,12 @@ class Attachment:
 async def attach(network: Network, paths: InstancePaths, config: Config) -> Attachment:
     """:raises NetworkError: when there is no such network, or it cannot be joined."""
     if network.socket:
-        return Attachment(_connected(network.socket, network.interface))
+        hint = "Start the program that listens there, or remove the entry."
+        return Attachment(_connected(network.socket, network.interface, hint))
     ensure_networks_file(lima_home())
     networks = networks_of_host(lima_home())
     definition = _definition(network, networks)
-    if definition.mode is not NetworkMode.USER_V2 and networks.paths.vmnet_helper:
+    if definition.mode is not NetworkMode.USER_V2 and networks.paths.is_vmnet_helper:
         log = paths.dir / f"vmnet-helper.{network.interface}.log"
         helper = await start_helper(networks, definition, lima_home(), log)
         return Attachment(helper.stream, helper=helper)
@@ -105,7 +106,8 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
         # sudo may wait for the daemon for half a minute, and the host agent has others to answer.
         await asyncio.to_thread(start, networks, definition, lima_home())
         path = str(socket_path(networks, definition.name))
-        return Attachment(_connected(path, network.interface), by_vmnet=True)
+        hint = f"Be a member of the group {networks.group}, which may use it."
+        return Attachment(_connected(path, network.interface, hint), by_vmnet=True)
     there = _user_network(definition, config)
     membership = await join(there, _wanted(network, paths, config))
     notice = _of_another_subnet(membership.joined, definition)
@@ -178,7 +180,7 @@ def _user_network(definition: NetworkDefinition, config: Config) -> UserNetwork:
     )
 
 
-def _connected(path: str, interface: str) -> socket.socket:
+def _connected(path: str, interface: str, hint: str) -> socket.socket:
     stream = unix_socket()
     try:
         stream.connect(path)
@@ -186,7 +188,7 @@ def _connected(path: str, interface: str) -> socket.socket:
         stream.close()
         raise NetworkError(
             f"networks: {interface}: the socket {path} cannot be connected to: {error.strerror}.",
-            hint="Start the program that listens there, or remove the entry.",
+            hint=hint,
         ) from error
     return stream
 

@@ -38,12 +38,12 @@ def is_installed(networks: Networks) -> bool:
 
     :raises NetworkError: when it is there and cannot be run.
     """
-    program = networks.paths.program
+    program = networks.paths.socket_vmnet
     if not program or not Path(program).exists():
         return False
     if not os.access(program, os.X_OK) or Path(program).is_dir():
         raise NetworkError(
-            f"{networks.paths.program_key}: {program} is not a program that can be run.",
+            f"paths.socketVMNet: {program} is not a program that can be run.",
             hint=f"Install {Path(program).name} again.",
         )
     return True

@@ -46,7 +46,7 @@ def helper_argv(networks: Networks, network: NetworkDefinition) -> list[str]:
     """Runs vmnet-helper for one interface, with its frames on standard input: sudo closes all others but the
     standard descriptors.
     """
-    argv = [networks.paths.vmnet_helper, "--fd=0", f"--operation-mode={network.mode}"]
+    argv = [networks.paths.socket_vmnet, "--fd=0", f"--operation-mode={network.mode}"]
     if network.mode is NetworkMode.BRIDGED:
         return [*argv, f"--shared-interface={network.interface}"]
     return [
@@ -59,7 +59,7 @@ def helper_argv(networks: Networks, network: NetworkDefinition) -> list[str]:
 
 def allowed_argvs(networks: Networks, network: NetworkDefinition) -> list[list[str]]:
     """The commands that the group needs for the network."""
-    if networks.paths.vmnet_helper:
+    if networks.paths.is_vmnet_helper:
         return [helper_argv(networks, network)]
     return [start_argv(networks, network), stop_argv(networks, network.name)]
 

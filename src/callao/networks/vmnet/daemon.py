@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from callao import system
 from callao.config.network import NetworkDefinition, Networks
 from callao.errors import NetworkError, unsupported
 from callao.flock import home_lock
@@ -158,15 +159,16 @@ def _start_with_retries(
         if ended is None:
             return
         if wait is None:
+            times = f", {len(patience.retries) + 1} times" if patience.retries else ""
             raise NetworkError(
-                f"socket_vmnet of network {network.name!r} ended with {ended} before it was ready, "
-                f"{len(patience.retries) + 1} times: {_said(home, network.name)}."
+                f"socket_vmnet of network {network.name!r} ended with {ended} before it was ready{times}: "
+                f"{_said(home, network.name)}."
             )
         time.sleep(wait)
 
 
 def _try(argv: Sequence[str], networks: Networks, name: str, home: Path, patience: Patience) -> int | None:
-    """Start the daemon; its exit status where it ended before its pid file was written."""
+    """Start the daemon; its exit status where it ended before it served."""
     stdout, stderr = log_files(home, name)
     stdout.parent.mkdir(parents=True, exist_ok=True)
     for log in (stdout, stderr):
@@ -181,19 +183,33 @@ def _try(argv: Sequence[str], networks: Networks, name: str, home: Path, patienc
             start_new_session=True,
         )
     end = time.monotonic() + patience.start
-    while running_pid(networks, name) is None:
+    while not _serves(networks, name):
         status = process.poll()
         if status is not None:
             return status if running_pid(networks, name) is None else None
         if time.monotonic() > end:
             _end(process)
             raise NetworkError(
-                f"socket_vmnet of network {name!r} wrote no pid file within {patience.start:.0f} s: "
+                f"socket_vmnet of network {name!r} did not serve within {patience.start:.0f} s: "
                 f"{_said(home, name)}."
             )
         time.sleep(_POLL)
     process.returncode = 0  # it goes on without us, and nobody waits for it here
     return None
+
+
+def _serves(networks: Networks, name: str) -> bool:
+    """Whether the daemon listens: it writes its pid file before it has created the interface of vmnet."""
+    if running_pid(networks, name) is None:
+        return False
+    with system.unix_socket() as stream:
+        try:
+            stream.connect(str(commands.socket_path(networks, name)))
+        except (FileNotFoundError, ConnectionRefusedError):  # not yet; the latter is a killed one's socket
+            return False
+        except PermissionError:
+            return True  # it is not for us, which is told when the machine connects
+    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -65,7 +65,7 @@ def ensure_sudoers(home: Path, *, path: str | None, present: bool, check: bool) 
     no_folder = (
         present
         and sys.platform == "linux"
-        and not networks.paths.vmnet_helper
+        and not networks.paths.is_vmnet_helper
         and not Path(networks.paths.var_run).is_dir()
     )
     changed = before != after or no_folder

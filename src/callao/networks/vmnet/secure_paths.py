@@ -39,14 +39,14 @@ class Owners:
 def path_problems(paths: VmnetPaths, owners: Owners) -> list[Problem]:
     """What keeps the paths of networks.yaml from being safe to run as root; the program's absence last."""
     problems: list[Problem] = []
-    program, place = paths.program, paths.program_key
+    program, place = paths.socket_vmnet, "paths.socketVMNet"
     if program:
         problems += _problems(place, program, owners, _existing(program))
     problems += _problems("paths.varRun", paths.var_run, owners, _existing(paths.var_run), of_daemon=True)
     if paths.sudoers:
         problems += sudoers_problems("paths.sudoers", paths.sudoers, owners)
     if not program or str(_existing(program)) != program:
-        name = "vmnet-helper" if paths.vmnet_helper else "socket_vmnet"
+        name = "vmnet-helper" if paths.is_vmnet_helper else "socket_vmnet"
         problems.append(Problem(place, program, "has to be installed", f"{name}'s program"))
     return problems
 
