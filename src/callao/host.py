@@ -65,6 +65,8 @@ class Host:
     """Whether there is a virtiofsd that this user can run."""
     temporary: str = "/tmp"  # noqa: S108 - $TMPDIR is of one user
     """The user's directory for temporary files."""
+    version: tuple[int, ...] = ()
+    """Of macOS, as in 14, 5; empty on other systems."""
 
     @classmethod
     def detect(cls) -> Host:
@@ -78,6 +80,7 @@ class Host:
             timezone=_timezone(),
             virtiofs=any(usable for _, usable in virtiofsds()),
             temporary=os.environ.get("TMPDIR") or "/tmp",  # noqa: S108
+            version=_macos_version(),
         )
 
 
@@ -106,3 +109,11 @@ def _timezone() -> str:
         return ""
     _, found, name = target.partition("zoneinfo/")
     return name if found else ""
+
+
+def _macos_version() -> tuple[int, ...]:
+    if sys.platform != "darwin":
+        return ()
+    import platform
+
+    return tuple(int(each) for each in platform.mac_ver()[0].split(".")[:2] if each.isdigit())

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.config.addresses import canonical_address
+from callao.config.driver_choice import default_vm_type
 from callao.config.lima_version import GUEST_HOMES, LIMA_VERSION
 from callao.config.names import is_guest_user
 from callao.config.schema import VMType
@@ -78,18 +79,6 @@ def fill(
     filled.setdefault("mounts", [])
     filled.setdefault("timezone", host.timezone)
     return filled
-
-
-def default_vm_type(document: Mapping[str, Any], host: Host) -> str:
-    """The host's own hypervisor; QEMU where the host's does not support the configuration."""
-    if host.os == "windows":
-        return VMType.WSL2.value
-    if host.os != "darwin":
-        return VMType.QEMU.value
-    foreign = document.get("arch") not in (None, "", "default", host.arch)
-    firmware = document.get("firmware")
-    legacy = isinstance(firmware, Mapping) and firmware.get("legacyBIOS")
-    return (VMType.QEMU if foreign or legacy or document.get("mountType") == "9p" else VMType.VZ).value
 
 
 def _mount_type(filled: Document, lima_version_of: str, host: Host) -> str:

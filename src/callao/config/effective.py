@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from callao.config.coercion import coerce, schema_problems
-from callao.config.defaults import apply_plain, default_vm_type, fill
+from callao.config.defaults import apply_plain, fill
+from callao.config.driver_choice import default_vm_type
 from callao.config.expand import expand
 from callao.config.lima_version import lima_version_of
 from callao.config.mounts import fill_mounts

@@ -10,6 +10,7 @@ import msgspec
 
 from callao import cidata
 from callao.config import Config
+from callao.config.driver_choice import others
 from callao.config.notices import notices as of_document
 from callao.config.schema import ProvisionMode
 from callao.drivers import driver_for
@@ -48,7 +49,13 @@ def refuse_unsupported(config: Config, name: str, host: Host, *, new: bool = Tru
     refuse_impossible(config, name, host, new=new)
     missing = driver_for(config.vm_type).missing(config)
     if missing:
-        raise DriverError(" ".join(missing))
+        raise DriverError(" ".join(missing), hint=_other_drivers(config, host))
+
+
+def _other_drivers(config: Config, host: Host) -> str:
+    """What of the host's other drivers could run it, and why one was not chosen."""
+    legacy = {"legacyBIOS": config.firmware.legacy_bios}
+    return others({"arch": config.arch.value, "firmware": legacy}, host, config.vm_type)
 
 
 def refuse_impossible(config: Config, name: str, host: Host, *, new: bool = True) -> None:

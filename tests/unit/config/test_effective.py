@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from callao.config import Config, changes, check_schema, effective, to_document
 from callao.config.coercion import fields_of
+from callao.config.driver_choice import candidates, default_vm_type, others
+from callao.config.schema import VMType
 from callao.errors import ConfigError
 from callao.host import Host, HostUser
 
@@ -63,6 +65,29 @@ def test_small_hosts_give_less() -> None:
 )
 def test_the_driver_fits_the_host(system: str, document: dict[str, Any], driver: str) -> None:
     assert config(replace(HOST, os=system), **document).vm_type == driver
+
+
+@pytest.mark.parametrize(
+    ("version", "document", "words"),
+    [
+        ((13, 4), {}, "needs macOS 13.5, and this host has 13.4"),
+        ((14, 5), {"arch": "aarch64"}, "arch: aarch64 is not this host's, which is x86_64"),
+        ((14, 5), {"firmware": {"legacyBIOS": True}}, "boots by UEFI only"),
+        ((), {"mountType": "9p"}, "has no 9p"),
+        ((13, 5), {}, ""),
+        ((26, 0), {"mountType": "virtiofs"}, ""),
+    ],
+)
+def test_why_vz_is_not_chosen_on_a_mac_is_told(
+    version: tuple[int, ...], document: dict[str, Any], words: str
+) -> None:
+    host = replace(HOST, os="darwin", version=version)
+    vz, qemu = candidates(document, host)
+    assert (vz.vm_type, bool(vz.obstacle)) == (VMType.VZ, bool(words))
+    assert words in vz.obstacle
+    assert (qemu.vm_type, qemu.obstacle) == (VMType.QEMU, "")
+    assert default_vm_type(document, host) == ("qemu" if words else "vz")
+    assert words in others(document, host, VMType.QEMU)
 
 
 @pytest.mark.parametrize(

@@ -270,8 +270,9 @@ def test_gvproxy_gives_the_addresses_that_templates_rely_on() -> None:
 def test_what_a_tool_cannot_do_is_refused_by_its_place(
     driver: str, document: dict[str, Any], path: str
 ) -> None:
+    image = {"location": "/a.qcow2", "arch": document.get("arch", "aarch64")}
     config = effective(
-        {"images": [{"location": "/a", "arch": document.get("arch", "aarch64")}], "vmType": driver, **document},
+        {"images": [image], "vmType": driver, **document},
         MAC, name="box", instance_dir=Path("/Users/ana/.lima/box"),
     )  # fmt: skip
     found = driver_for(config.vm_type).validate(config, MAC)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,10 @@ from callao.cli.session import Session, session
 from callao.cli.terminal.coloured import in_colour
 from callao.cli.terminal.output import echo, show_values
 
+if TYPE_CHECKING:
+    from callao.config import Config
+    from callao.host import Host
+
 
 @click.command("info", cls=Command)
 @click.argument("instance", required=False, shell_complete=complete.instances)
@@ -24,7 +29,8 @@ def command(instance: str | None, query: str | None) -> None:
     """Show facts about Callao and this host.
 
     With INSTANCE, what its host agent knows of the machine that runs; "listeners" tells whether the kernel
-    there tells of them ("events"), or they are looked for ("looks"). All comes as JSON.
+    there tells of them ("events"), or they are looked for ("looks"). "drivers" has what is against each
+    driver: for its configuration with INSTANCE, else on this host. All comes as JSON.
     """
     run = session()
     facts = _of_host(run) if instance is None else _of_instance(run, instance)
@@ -45,11 +51,36 @@ def _of_instance(run: Session, name: str) -> dict[str, Any]:
     from callao.instances.status import Status
 
     found = indexed_instance(name, run.home)
-    facts = {"name": name, "status": found.status.value, "dir": str(found.dir)}
+    facts: dict[str, Any] = {"name": name, "status": found.status.value, "dir": str(found.dir)}
+    if not found.facts.errors:
+        facts["drivers"] = _drivers_of(found.paths.lima_yaml, run.host)
     if found.status not in (Status.RUNNING, Status.PAUSED):
         return facts
     answer = call(found.paths.ha_sock, *routes.INFO)
     return {**(answer if isinstance(answer, dict) else {}), **facts}
+
+
+def _drivers_of(lima_yaml: Path, host: Host) -> dict[str, str]:
+    """The host's drivers, the preferred one first, and what is against each; empty where nothing is."""
+    from callao.config import load
+    from callao.config.driver_choice import candidates
+
+    document = load(lima_yaml.read_text(encoding="utf-8"), str(lima_yaml))
+    return {each.vm_type.value: each.obstacle for each in candidates(document, host)}
+
+
+def _drivers_here(template: Config) -> dict[str, str]:
+    """Every driver, and what this host lacks for it; empty where that is nothing."""
+    import msgspec
+
+    from callao.drivers import every_driver
+
+    return {
+        driver.features.vm_type.value: " ".join(
+            driver.missing(msgspec.structs.replace(template, vm_type=driver.features.vm_type))
+        )
+        for driver in every_driver()
+    }
 
 
 def _of_host(run: Session) -> dict[str, Any]:
@@ -73,6 +104,7 @@ def _of_host(run: Session) -> dict[str, Any]:
         "hostArch": run.host.arch,
         "vmTypes": known(),
         "vmTypesEx": {name: {} for name in known()},
+        "drivers": _drivers_here(template),
         "templates": [{"name": name, "location": find(name, run.home).location} for name in builtin_names()],
         "defaultTemplate": to_document(template),
         "identityFile": str(identity_file(run.home)),

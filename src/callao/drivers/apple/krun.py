@@ -60,8 +60,8 @@ class KrunkitDriver:
         return common.evidence(paths, VMType.KRUNKIT, "krunkit")
 
     def missing(self, config: Config) -> list[str]:  # noqa: ARG002 - the same for all
-        words = common.lacking(KRUNKIT, _LEAST_MACOS)
-        return [*words, *([absent] if (absent := GVPROXY.missing()) else [])]
+        absent = "" if KRUNKIT.missing() else GVPROXY.missing()
+        return [*common.lacking(KRUNKIT, _LEAST_MACOS), *([absent] if absent else [])]
 
     def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         common.create(paths, config, image)
