@@ -18,8 +18,8 @@ from callao.cidata.provision import has_mode, provision_files, skips_default_dep
 from callao.cidata.proxies import guest_environment
 from callao.cidata.seed import Seed
 from callao.cidata.userdata import HEADING, user_data
-from callao.config.schema import Config, MountType, ProvisionMode
-from callao.config.shares import device_mounts, guest_mount
+from callao.config.schema import Config, MountType, ProvisionMode, VMType
+from callao.config.shares import device_mounts, guest_mount, has_rosetta
 from callao.errors import ConfigError, Problem
 from callao.guest.zipapp import zipapp_bytes
 
@@ -103,6 +103,8 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
     if not config.plain:
         names += ["boot/05-mounts.sh"] if device_mounts(config) else []
         names += ["boot/20-home.sh", "boot/30-hosts.sh", "boot/40-environment.sh", "boot/50-timezone.sh"]
+        names += ["boot/35-gpu.sh"] if config.vm_type is VMType.KRUNKIT else []
+        names += ["boot/35-rosetta.sh"] if has_rosetta(config) else []
         names += ["boot/60-guest-program.sh"]
         wanted = config.mounts and config.mount_type is MountType.REVERSE_SSHFS
         if wanted and not skips_default_dependencies(config):

@@ -11,6 +11,7 @@ from callao.cidata.disks import disk_variables
 from callao.cidata.provision import file_variables, skips_default_dependencies
 from callao.cidata.seed import Seed
 from callao.config.schema import Mount
+from callao.config.shares import has_rosetta
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -45,6 +46,8 @@ def lima_variables(seed: Seed) -> dict[str, str]:
         "TIMEZONE": config.timezone,
         "PLAIN": _flag(config.plain),
     }
+    if has_rosetta(config):
+        variables["ROSETTA_BINFMT"] = _flag(config.vm_opts.vz.rosetta.binfmt)
     if seed.guest_port:
         variables["VSOCK_PORT"] = str(seed.guest_port)
     return {f"LIMA_CIDATA_{name}": value for name, value in variables.items()} | file_variables(config)

@@ -6,7 +6,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from callao.config.schema import Config, Mount, MountType
+from callao.config.schema import Arch, Config, Mount, MountType, VMType
+
+ROSETTA_TAG = "vz-rosetta"
+"""Lima's name of the share that has it."""
 
 DEVICE_TYPES = frozenset({MountType.P9, MountType.VIRTIOFS})
 """Mount types that are devices of the machine; the hypervisor has no part in the others."""
@@ -46,3 +49,9 @@ def guest_mount(mount: Mount, kind: MountType) -> GuestMount:
 def device_mounts(config: Config) -> tuple[Mount, ...]:
     """The mounts that the machine is started with as devices."""
     return config.mounts if config.mount_type in DEVICE_TYPES and not config.plain else ()
+
+
+def has_rosetta(config: Config) -> bool:
+    """Whether Apple's translator of x86-64 programs is shared: only Apple's own processors have it."""
+    wanted = config.vm_type is VMType.VZ and config.vm_opts.vz.rosetta.enabled
+    return wanted and config.arch is Arch.AARCH64

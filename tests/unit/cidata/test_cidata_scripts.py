@@ -14,7 +14,17 @@ import pytest
 from guest_tree import GuestTree
 
 from callao.cidata import seed_files
-from callao.config.schema import HostResolver, Mount, Provision, ProvisionMode
+from callao.config.schema import (
+    Arch,
+    HostResolver,
+    Mount,
+    Provision,
+    ProvisionMode,
+    Rosetta,
+    VMOpts,
+    VMType,
+    VZOpts,
+)
 from callao.config.yq_edit import NotEdited, edited
 
 _SCRIPTS = sorted(
@@ -81,6 +91,29 @@ def test_a_second_boot_changes_nothing(tree, make_seed):
     first = tree.snapshot()
     assert tree.boot(seed).code == 0
     assert tree.snapshot() == first
+
+
+@pytest.mark.parametrize(("system", "lets_all"), [("debian", True), ("fedora", False)])
+def test_everybody_may_use_the_gpu_of_krunkit_where_the_distribution_does_not_see_to_it(
+    tree, make_seed, system, lets_all
+):
+    tree.put("etc/os-release", f"NAME=x\nID={system}\n")
+    tree.put("etc/udev/udev.conf", "")
+    tree.stub("udevadm")
+    seed = make_seed(vm_type=VMType.KRUNKIT)
+    assert tree.boot(seed).code == 0
+    found = tree.snapshot()
+    assert any("70-callao-gpu.rules" in str(each) for each in found) == lets_all
+    assert tree.boot(seed).code == 0
+    assert tree.snapshot() == found
+
+
+def test_a_host_without_rosetta_is_told_and_the_boot_goes_on(tree, make_seed):
+    options = VMOpts(vz=VZOpts(rosetta=Rosetta(enabled=True, binfmt=True)))
+    tree.stub("mount", "exit 1")
+    done = tree.boot(make_seed(vm_type=VMType.VZ, arch=Arch.AARCH64, vm_opts=options))
+    assert done.code == 0
+    assert "Rosetta is not installed on the host" in done.output
 
 
 def test_scripts_run_in_limas_order(tree, make_seed):

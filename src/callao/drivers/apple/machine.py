@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.config import Arch, Config
+from callao.config import Config
+from callao.config.shares import ROSETTA_TAG, has_rosetta
 from callao.drivers.apple import krunkit, vfkit
 from callao.drivers.apple.devices import (
     PROGRAM_PORT,
@@ -40,10 +41,6 @@ from callao.images.formats import ImageFormat
 
 WINDOWS = ("vz", "default")
 """The values of ``video.display`` that have vfkit show a window."""
-
-ROSETTA_TAG = "vz-rosetta"
-"""Lima's name of the share."""
-
 
 _SCREEN: tuple[Device, ...] = (Gpu(), Keyboard(), Pointer())
 
@@ -134,8 +131,3 @@ def _common(boot: Boot, wiring: Wiring) -> Sequence[Device]:
 def has_window(config: Config) -> bool:
     """Whether the guest's screen is shown."""
     return config.video.display in WINDOWS
-
-
-def has_rosetta(config: Config) -> bool:
-    """Only Apple's own processors have it."""
-    return config.vm_opts.vz.rosetta.enabled and config.arch is Arch.AARCH64
