@@ -105,32 +105,33 @@ def carried(paths: InstancePaths) -> tuple[Path, ...]:
     return tuple(path for path in files if path.exists())
 
 
-async def wired(boot: Boot, uplink: Nat | None) -> tuple[Wiring, Companions]:
-    """The host's ends of a machine's sockets and networks.
+def wired(boot: Boot, uplink: Nat | None) -> tuple[Wiring, Companions]:
+    """The host's ends of a machine's sockets and networks; no program is started.
 
     :param uplink: of the first NIC; None for gvproxy's.
-    :raises DriverError: when one cannot be had; nothing is left then.
+    :raises DriverError: when one cannot be had.
     """
     sockets = Sockets(short_folder.make(boot.paths))
     relays: dict[str, Relay] = {}
     nics: list[Nic] = []
     companions = Companions(boot.paths, sockets, relays)
-    try:
-        for network in boot.config.networks:
-            address = with_colons(network.mac_address)
-            if network.vz_nat:
-                nics.append(Nic(address, Nat()))
-                continue
-            relay = relays[network.interface] = Relay()
-            nics.append(Nic(address, Datagrams(relay.theirs.fileno())))
-        if uplink is None:
-            companions.gvproxy = await Gvproxy.start(
-                _gvproxy(), sockets, boot.mac_address, boot.reach, switch_log(boot.paths)
-            )
-    except BaseException:
-        await companions.end()
-        raise
+    for network in boot.config.networks:
+        address = with_colons(network.mac_address)
+        if network.vz_nat:
+            nics.append(Nic(address, Nat()))
+            continue
+        relay = relays[network.interface] = Relay()
+        nics.append(Nic(address, Datagrams(relay.theirs.fileno())))
     return Wiring(sockets, uplink or Switch(sockets.switch), tuple(nics)), companions
+
+
+async def start_gvproxy(boot: Boot, companions: Companions) -> None:
+    """:raises DriverError: when there is none that can be used, or it does not start."""
+    if words := GVPROXY.missing():
+        raise DriverError(words)
+    companions.gvproxy = await Gvproxy.start(
+        found(GVPROXY), companions.sockets, boot.mac_address, boot.reach, switch_log(boot.paths)
+    )
 
 
 def tell_of_readonly(config: Config, report: Reporter, name: str) -> None:
@@ -165,12 +166,6 @@ def found(tool: Tool) -> str:
     if program is None:
         raise DriverError(tool.absence())
     return program
-
-
-def _gvproxy() -> str:
-    if words := GVPROXY.missing():
-        raise DriverError(words)
-    return found(GVPROXY)
 
 
 def _old_macos(tool: Tool, least: int) -> str:

@@ -80,9 +80,10 @@ class KrunkitDriver:
         program = common.found(KRUNKIT)
         version = version_of(program)
         common.tell_of_readonly(boot.config, report, "krunkit")
-        wiring, companions = await common.wired(boot, None)
+        wiring, companions = common.wired(boot, None)
         try:
             argv = krunkit.command_line(program, krunkit_machine(boot, wiring, version), version)
+            await common.start_gvproxy(boot, companions)
         except BaseException:
             await companions.end()
             raise

@@ -84,10 +84,12 @@ class VzDriver:
         version = version_of(program)
         common.tell_of_readonly(boot.config, report, "vfkit")
         uplink = None if self.network(boot.config) is USER_MODE else Nat()
-        wiring, companions = await common.wired(boot, uplink)
+        wiring, companions = common.wired(boot, uplink)
         try:
             machine = vz_machine(boot, wiring, _kernel(boot.paths), version)
             argv = vfkit.command_line(program, machine, version)
+            if uplink is None:
+                await common.start_gvproxy(boot, companions)
         except BaseException:
             await companions.end()
             raise
