@@ -183,6 +183,18 @@ def test_layers_of_a_raw_disk_are_kept_returned_to_shared_and_swept(tmp_path: Pa
         layers.return_to({image: first})
 
 
+def test_the_layers_of_a_qcow2_disk_are_left_alone(tmp_path: Path) -> None:
+    layers, image, backed_by = CopiedLayers(), tmp_path / "datadisk", tmp_path / "datadisk.1"
+    for each in (image, backed_by):
+        each.write_bytes(b"QFI\xfb and more")
+    layers.sweep(image, [])
+    assert backed_by.exists()
+    with pytest.raises(DriverError, match="is qcow2"):
+        layers.leave([image])
+    with pytest.raises(DriverError, match="is qcow2"):
+        layers.return_to({image: "datadisk.1"})
+
+
 def test_sockets_lie_in_a_short_plain_folder_of_ours_whatever_the_instance_is_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

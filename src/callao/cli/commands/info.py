@@ -52,7 +52,7 @@ def _of_instance(run: Session, name: str) -> dict[str, Any]:
 
     found = indexed_instance(name, run.home)
     facts: dict[str, Any] = {"name": name, "status": found.status.value, "dir": str(found.dir)}
-    if not found.facts.errors:
+    if not found.config.errors:
         facts["drivers"] = _drivers_of(found.paths.lima_yaml, run.host)
     if found.status not in (Status.RUNNING, Status.PAUSED):
         return facts
