@@ -36,7 +36,7 @@ def bare(home: Home, folder: Path) -> None:
         "user-data": b"#cloud-config\nusers:\n- name: lima\n  sudo: ALL=(ALL) NOPASSWD:ALL\n"
         b"  shell: /bin/bash\n  ssh_authorized_keys: ['" + key.public.encode() + b"']\n",
     }
-    cidata.write(seed, folder / "cidata.iso")
+    cidata.write_iso(seed, folder / "cidata.iso")
     disk = folder / "disk.qcow2"
     base = ["-b", str(home.golden.disk), "-F", "qcow2"]
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *base, str(disk), "6G"], check=True)

@@ -51,7 +51,7 @@ def test_a_changed_one_is_read_again(callao: Line, read: list[str]) -> None:
     status = paths.lima_yaml.stat()
     paths.lima_yaml.write_text(text.replace("cpus: 2", "cpus: 3"))
     os.utime(paths.lima_yaml, ns=(status.st_atime_ns, status.st_mtime_ns))  # as cp --preserve leaves it
-    assert [each.facts.cpus for each in indexed_instances(callao.home, HOST)] == [2, 3]
+    assert [each.config.cpus for each in indexed_instances(callao.home, HOST)] == [2, 3]
     assert read == ["a", "b", "b"]
 
 

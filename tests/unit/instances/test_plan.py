@@ -154,9 +154,9 @@ def test_labels_are_compared_only_when_given() -> None:
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        ({"vmType": "vz"}, r"vmType: .*'vz'.*made with .*'qemu'.*recreate"),
-        ({"arch": "aarch64"}, r"arch: .*'aarch64'.*made with .*'x86_64'"),
-        ({"user": {"name": "bob"}}, r"user\.name: .*'bob'.*made with"),
+        ({"vmType": "vz"}, r"vmType: .*'vz'.*created with .*'qemu'.*recreate"),
+        ({"arch": "aarch64"}, r"arch: .*'aarch64'.*created with .*'x86_64'"),
+        ({"user": {"name": "bob"}}, r"user\.name: .*'bob'.*created with"),
         ({"disk": "5GiB"}, r"disk: .*5.*cannot shrink"),
     ],
 )
