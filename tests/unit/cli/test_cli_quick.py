@@ -157,8 +157,9 @@ def test_a_line_is_read_as_click_reads_it_or_left_to_click(name: str, words: lis
         (["copy", "web:a", "b"], "copy",
          {"recursive": False, "verbose": False, "backend": "auto", "places": ("web:a", "b")}, {}),
         (["shell", "--workdir", "/x", "web", "ls", "-l", "--", "--debug"], "shell",
-         {"workdir": "/x", "program": None, "preserve_env": False, "start": False, "named": None,
-          "reconnect": False, "instance": "web", "arguments": ("ls", "-l", "--", "--debug")}, {}),
+         {"workdir": "/x", "program": None, "preserve_env": False, "start": False, "sync": None,
+          "named": None, "reconnect": False, "instance": "web",
+          "arguments": ("ls", "-l", "--", "--debug")}, {}),
     ],
 )  # fmt: skip
 def test_a_plain_line_needs_no_click(

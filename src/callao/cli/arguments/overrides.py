@@ -78,6 +78,24 @@ def _gib(key: str) -> Callable[[Document, Any], None]:
     return change
 
 
+def _images_with(key: str) -> Callable[[Document, Any], None]:
+    """Keeps the images with this value of ``key``."""
+    option = "--image-variant" if key == "variant" else "--arch-variant"
+
+    def change(document: Document, value: str) -> None:
+        images = _entries(document, "images")
+        kept = [each for each in images if value and isinstance(each, dict) and each.get(key) == value]
+        if not kept:
+            there = {str(each[key]) for each in images if isinstance(each, dict) and each.get(key)}
+            raise CallaoError(
+                f"{option}: no image of the template has {key} {value!r} "
+                f"(existing: {', '.join(sorted(there)) or 'none'})."
+            )
+        document["images"] = kept
+
+    return change
+
+
 def _containerd(document: Document, value: str) -> None:
     _set_field("containerd", "user")(document, "user" in value.split("+"))
     _set_field("containerd", "system")(document, "system" in value.split("+"))
@@ -199,6 +217,11 @@ _CHANGES: dict[str, Callable[[Document, Any], None]] = {
     "plain": _set_field("plain"),
     "ssh_port": _set_field("ssh", "localPort"),
     "vm_type": _set_field("vmType"),
+    "audio_device": _set_field("audio", "device"),
+    "audio_interface": _set_field("audio", "interface"),
+    "user_shell": _set_field("user", "shell"),
+    "image_variant": _images_with("variant"),
+    "arch_variant": _images_with("archVariant"),
     "param": _param,
     "warm": _set_field("warm"),
 }

@@ -11,7 +11,7 @@ import click
 
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import DEFAULT, ensure_instance
-from callao.cli.parsing.options import Command, configuration, list_templates, timeout, warm
+from callao.cli.parsing.options import Command, configuration, image_choice, lists, timeout, warm
 from callao.cli.session import Session, session, warn_all
 from callao.errors import CallaoError
 from callao.host import expand_user
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 @click.command("create", cls=Command)
 @click.argument("template", required=False, shell_complete=complete.templates)
 @click.option("--name", help="The instance's name (default: the template's).")
-@list_templates
+@lists
 @configuration
+@image_choice
 @warm
 @timeout
 def command(template: str | None, name: str | None, timeout: float, **flags: Any) -> None:

@@ -16,7 +16,7 @@ import click
 from callao.cli.arguments import complete
 from callao.cli.arguments.defaults import with_defaults
 from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
-from callao.cli.parsing.options import Command, configuration
+from callao.cli.parsing.options import Command, boolean, configuration
 from callao.cli.session import Session, session, tell, warn, warn_all
 from callao.config import Config
 from callao.errors import CallaoError, ConfigError, InstanceOvertaken
@@ -34,8 +34,9 @@ _ODD_BYTES = "surrogateescape"
 @click.argument(
     "instance", default=DEFAULT, metavar="[INSTANCE|FILE]", shell_complete=complete.instances_or_files
 )
+@boolean("--start", help="Start the instance afterwards.")
 @configuration
-def command(instance: str, **flags: Any) -> None:
+def command(instance: str, start: bool | None, **flags: Any) -> None:
     """Change an instance, in an editor or by flags.
 
     What a running machine can take over it does at once; the rest takes hold at its next start.
@@ -63,6 +64,8 @@ def command(instance: str, **flags: Any) -> None:
             tell(f"{found.name} is so already.")
     else:
         _edit_until_valid(run, found)
+    if start:
+        ensure_instance(run, found.name, "started")
 
 
 def _edit_until_valid(run: Session, found: Instance) -> None:

@@ -3,21 +3,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import existing_instance
-from callao.cli.parsing.options import Command
+from callao.cli.arguments.existing import ensure_instance, existing_instance
+from callao.cli.parsing.options import Command, boolean, configuration, timeout
 from callao.cli.session import session, tell
 
 
 @click.command("rename", cls=Command)
 @click.argument("old", metavar="INSTANCE", shell_complete=complete.instances)
 @click.argument("new", metavar="NEW_NAME")
-def command(old: str, new: str) -> None:
-    """Give a stopped instance another name."""
+@boolean("--start", help="Start it afterwards.")
+@configuration
+@timeout
+def command(old: str, new: str, start: bool | None, timeout: float, **flags: Any) -> None:
+    """Give a stopped instance another name, and change it by flags."""
+    from callao.cli.arguments.overrides import any_given, apply_flags
     from callao.lifecycle.rename import rename
 
     run = session()
-    rename(existing_instance(run, old), new, home=run.home)
+    found = existing_instance(run, old)
+    apply_flags(found.document, flags)  # a flag that cannot be is refused before anything changes
+    rename(found, new, home=run.home)
+    if any_given(flags):
+        ensure_instance(
+            run, new, "present", restart="never", edit=lambda document: apply_flags(document, flags)
+        )
     tell(f"{old} is now {new}.")
+    if start:
+        ensure_instance(run, new, "started", timeout=timeout)

@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
 from callao.cli.commands.start import welcome
-from callao.cli.parsing.options import Command, timeout
+from callao.cli.parsing.options import Command, configuration, timeout
 from callao.cli.session import session
 
 
 @click.command("restart", cls=Command)
 @click.argument("instance", default=DEFAULT, shell_complete=complete.instances)
 @click.option("-f", "--force", is_flag=True, help="Switch off without asking the guest.")
+@configuration
 @timeout
-def command(instance: str, force: bool, timeout: float) -> None:
-    """Stop an instance and start it again."""
+def command(instance: str, force: bool, timeout: float, **flags: Any) -> None:
+    """Stop an instance and start it again, changed by flags in between."""
+    from callao.cli.arguments.overrides import any_given, apply_flags
+
     run = session()
     existing_instance(run, instance)
-    ensure_instance(run, instance, "restarted", force=force, timeout=timeout)
+    more: dict[str, Any] = {}
+    if any_given(flags):
+        more["edit"] = lambda document: apply_flags(document, flags)
+    ensure_instance(run, instance, "restarted", force=force, timeout=timeout, **more)
     welcome(run, instance)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +28,8 @@ SYNTAX = Syntax(
                "Shell interpreter, such as /bin/zsh (default: the user's own).", "TEXT"),
         Option("preserve_env", ("--preserve-env",), "Pass the environment on, but for what must not be."),
         Option("start", ("--start",), "Start the instance if it is stopped."),
+        Option("sync", ("--sync",), "Copy this directory into the guest, run the command, and copy the "
+               "changes back.", "DIR"),
         Option("named", ("--instance",), "The instance; all arguments are the command then.", "INSTANCE",
                hidden=True),
         Option("reconnect", ("--reconnect",), "A new ssh connection, so that new groups count."),
@@ -45,11 +48,12 @@ def run(
     program: str | None,
     preserve_env: bool,
     start: bool,
+    sync: str | None,
     named: str | None,
     reconnect: bool,
     instance: str | None,
     arguments: tuple[str, ...],
-) -> None:
+) -> int:
     """Run a command, or a shell, in an instance.
 
     The exit status is the command's.
@@ -69,6 +73,13 @@ def run(
         ensure_instance(run, name, "started")
         found = indexed_instance(name, run.home)
     client = ssh_to_running(found)
+    directory = None
+    if sync is not None:
+        from callao.cli.synced import synced_directory, take_back
+
+        directory = synced_directory(sync, found, client, workdir)
+        workdir = directory.remote
+        directory.push()
     script = guest_script(
         arguments,
         workdir=workdir or os.environ.get("LIMA_WORKDIR") or None,
@@ -82,7 +93,14 @@ def run(
     if reconnect:
         options += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
     argv = client.argv(*options, command=["--", script])
-    os.execvp(argv[0], argv)  # noqa: S606 - ssh takes our place: its signals, terminal and status are ours
+    if directory is None:
+        os.execvp(argv[0], argv)  # noqa: S606 - ssh takes our place: its signals, terminal and status are ours
+    else:
+        status = subprocess.run(argv, check=False).returncode
+        if status:
+            return status
+        take_back(run, directory)
+    return 0
 
 
 def _usual_instance(run: Session) -> str:

@@ -20,6 +20,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 FIELDS = {"Tag": "name", "Created": "created", "Age": "age", "Memory": "memory", "Size": "size"}
 """As ``{{.Field}}`` has them, and as JSON does: seconds and bytes."""
 
+_ALIASES = {"save": "create", "del": "delete", "load": "apply", "ls": "list"}
+"""limactl's shorter names of the verbs."""
+
 _AGES = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 
@@ -34,7 +37,7 @@ def _tag(function: F) -> F:
     )(function)
 
 
-@click.group("snapshot", cls=CommandGroup)
+@click.group("snapshot", cls=CommandGroup, verb_aliases=_ALIASES)
 def command() -> None:
     """Take, restore, list and delete snapshots."""
 

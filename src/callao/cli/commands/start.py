@@ -10,7 +10,7 @@ import click
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
 from callao.cli.commands import create
-from callao.cli.parsing.options import Command, configuration, list_templates, timeout, warm
+from callao.cli.parsing.options import Command, configuration, image_choice, lists, timeout, warm
 from callao.cli.session import Session, session, tell, warn
 from callao.config.names import is_instance_name
 from callao.errors import TemplateError
@@ -21,8 +21,9 @@ from callao.errors import TemplateError
     "instance", metavar="[INSTANCE|TEMPLATE]", required=False, shell_complete=complete.instances_or_templates
 )
 @click.option("--name", help="The name of a new instance (default: the template's).")
-@list_templates
+@lists
 @configuration
+@image_choice
 @warm
 @timeout
 def command(instance: str | None, name: str | None, timeout: float, **flags: Any) -> None:
@@ -58,8 +59,9 @@ def command(instance: str | None, name: str | None, timeout: float, **flags: Any
 def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> None:
     from callao.cli.arguments.overrides import any_given, apply_flags
 
-    if flags.pop("warm"):
-        warn(f"--warm: only a new instance can be, and {name} exists.")
+    for flag in ("warm", "image_variant", "arch_variant"):
+        if flags.pop(flag):
+            warn(f"--{flag.replace('_', '-')}: has an effect on a new instance only, and {name} exists.")
     more: dict[str, Any] = {}
     if any_given(flags):
         more["edit"] = lambda document: apply_flags(document, flags)

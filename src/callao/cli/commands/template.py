@@ -9,10 +9,11 @@ import click
 
 from callao.cli.arguments import complete
 from callao.cli.arguments.defaults import with_defaults
+from callao.cli.commands import validate
 from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell, warn_all
-from callao.cli.terminal.output import echo
+from callao.cli.terminal.output import echo, show_values
 from callao.errors import CallaoError
 
 
@@ -49,12 +50,15 @@ def show(reference: str, fill: bool, original: bool, query: str | None) -> None:
 
 @command.command("copy", cls=Command)
 @click.argument("reference", metavar="TEMPLATE", shell_complete=complete.templates)
-@click.argument("destination", metavar="FILE")
+@click.argument("destination", metavar="[FILE]", default="-")
 @click.option("--fill", is_flag=True, help="With every default filled in.")
 @click.option("--embed-all", "--embed", is_flag=True, help="With its bases taken in.")
+@click.option("--verbatim", is_flag=True, help="The text as it is written; the default.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
-def copy(reference: str, destination: str, fill: bool, embed_all: bool, force: bool) -> None:
+def copy(reference: str, destination: str, fill: bool, embed_all: bool, verbatim: bool, force: bool) -> None:
     """Copy a template to FILE, or to standard output (-)."""
+    if verbatim and (fill or embed_all):
+        raise click.UsageError("--verbatim cannot be used with --fill, --embed or --embed-all.")
     text = _text(reference, fill=fill, original=not (fill or embed_all))
     if destination == "-":
         echo(text, nl=False)
@@ -68,6 +72,36 @@ def copy(reference: str, destination: str, fill: bool, embed_all: bool, force: b
     except OSError as error:
         raise CallaoError(f"{path} cannot be written: {error.strerror}.") from error
     tell(f"Wrote {path}.")
+
+
+@command.command("url", cls=Command)
+@click.argument("reference", metavar="LOCATOR", shell_complete=complete.templates)
+def url(reference: str) -> None:
+    """Print the URL that a locator of github: or of a URL plugin stands for; others as they are."""
+    from callao.templates import find
+    from callao.templates.url_plugins import translate_locator
+
+    locator = translate_locator(reference)
+    echo(find(locator, session().home).location if locator.lower().startswith("github:") else locator)
+
+
+@command.command("yq", cls=Command)
+@click.argument("reference", metavar="TEMPLATE", shell_complete=complete.templates)
+@click.argument("expression")
+def yq(reference: str, expression: str) -> None:
+    """Print what a yq expression finds in a template, its bases taken in and every default filled in.
+
+    
+      callao template yq debian-12 .images[].arch
+    """
+    from callao.config import load
+    from callao.config.yq_expression import evaluate_yq
+
+    document = load(_text(reference, fill=True, original=False), reference)
+    show_values(evaluate_yq(expression, document), "yaml")
+
+
+command.add_command(validate.command, "validate")
 
 
 def _text(reference: str, *, fill: bool, original: bool, query: str | None = None) -> str:

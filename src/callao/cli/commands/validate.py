@@ -11,6 +11,7 @@ from callao.cli.arguments import complete
 from callao.cli.arguments.defaults import with_defaults
 from callao.cli.parsing.options import Command
 from callao.cli.session import Session, session, tell, warn, warn_all
+from callao.cli.terminal.messages import Dialect
 from callao.cli.terminal.output import echo
 from callao.errors import CallaoError, ConfigError, Problem
 
@@ -43,7 +44,8 @@ def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
             if fill:
                 echo(text, nl=False)
             else:
-                tell(reference, mark="✓ ", fg="green")
+                words = f"`{reference}`: OK" if run.dialect is Dialect.LIMACTL else reference
+                tell(words, mark="✓ ", fg="green")
     return failed
 
 

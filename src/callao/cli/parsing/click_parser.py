@@ -16,7 +16,7 @@ from callao.cli.parsing import external, overview
 from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import common_options, spelled_out
 from callao.cli.session import CommonFlags
-from callao.cli.terminal.messages import program_name
+from callao.cli.terminal.messages import completion_variable, program_name
 from callao.cli.terminal.output import echo, failed
 from callao.cli_plugins import search_path
 from callao.errors import CallaoError
@@ -75,6 +75,10 @@ def cli() -> None:
 
 def run(words: Sequence[str], said: CommonFlags) -> int:
     """Returns the process's exit status: 0, 1 for an error as limactl has it, or a command's own."""
+    if completion_variable() in os.environ:
+        from callao.cli.parsing import powershell
+
+        powershell.register()
     try:
         result: Any = cli.main(
             args=list(words),

@@ -148,6 +148,9 @@ CONFIGURATION: tuple[Callable[[Any], Any], ...] = (
     boolean("--plain", help="No shares, no automatic forwards, no container engine."),
     click.option("--ssh-port", type=int, help="Port of the host for ssh; 0 is any free one."),
     click.option("--vm-type", help="Virtual machine driver: qemu, vz, krunkit, wsl2."),
+    click.option("--audio-device", metavar="DEVICE", help="QEMU's audio driver, such as coreaudio or pa."),
+    click.option("--audio-interface", type=click.Choice(["hda", "virtio"]), help="The guest's sound card."),
+    click.option("--shell", "user_shell", metavar="PATH", help="The guest user's login shell."),
     click.option("--param", multiple=True, metavar="KEY=VALUE", help="Value of a template's parameter."),
     click.option("--set", "expressions", multiple=True, metavar="EXPRESSION",
                  help="Change lima.yaml by a jq expression: '.cpus = 2 | .memory = \"2GiB\"'."),
@@ -162,25 +165,52 @@ def configuration(function: F) -> F:
     return function
 
 
+def image_choice(function: F) -> F:
+    """``--image-variant`` and ``--arch-variant``, for the commands that make an instance."""
+    for option, what in (("--arch-variant", "archVariant"), ("--image-variant", "variant")):
+        function = click.option(
+            option, metavar="VARIANT", help=f"Use only the images that have this {what}."
+        )(function)
+    return function
+
+
 def warm(function: F) -> F:
     """``--warm``, for the commands that make an instance."""
     return boolean("--warm", help="Go on from the memory of one like it, in place of booting.")(function)
 
 
-def list_templates(function: F) -> F:
-    """``--list-templates``, which does nothing else."""
-    return click.option(
-        "--list-templates", is_flag=True, is_eager=True, expose_value=False, callback=_listed,
-        help="List the templates and exit.",
-    )(function)  # fmt: skip
+def lists(function: F) -> F:
+    """``--list-templates`` and ``--list-drivers``, which do nothing else."""
+    for option, what, names in (
+        ("--list-drivers", "drivers of virtual machines", _drivers),
+        ("--list-templates", "templates", _templates),
+    ):
+        function = click.option(
+            option, is_flag=True, is_eager=True, expose_value=False, callback=_listing(names),
+            help=f"List the {what} and exit.",
+        )(function)  # fmt: skip
+    return function
 
 
-def _listed(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
-    if given and not ctx.resilient_parsing:
-        from callao.templates import builtin_names
+def _templates() -> list[str]:
+    from callao.templates import builtin_names
 
-        echo("\n".join(builtin_names()))
-        ctx.exit()
+    return builtin_names()
+
+
+def _drivers() -> list[str]:
+    from callao.drivers import known
+
+    return known()
+
+
+def _listing(names: Callable[[], list[str]]) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
+        if given and not ctx.resilient_parsing:
+            echo("\n".join(names()))
+            ctx.exit()
+
+    return callback
 
 
 def timeout(function: F) -> F:

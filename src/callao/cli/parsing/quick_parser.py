@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from callao.cli.command_table import ALIASES, COMMANDS
 from callao.cli.parsing.syntax import Option, Syntax, UsageError
 from callao.cli.session import CommonFlags, session_of
-from callao.cli.terminal.messages import program_name
+from callao.cli.terminal.messages import completion_variable, program_name
 from callao.cli.terminal.output import failed
 
 _COMMON = {
@@ -42,7 +42,7 @@ def parse_line(words: Sequence[str], flags: CommonFlags) -> Line | None:
 
     :param flags: takes the flags that are common to all commands; only to be believed when there is a line.
     """
-    if "_CALLAO_COMPLETE" in os.environ:
+    if completion_variable() in os.environ:
         return None
     for place, word in enumerate(words):
         if _common(word, flags):

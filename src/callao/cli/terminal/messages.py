@@ -70,6 +70,11 @@ def program_name() -> str:
     return _STYLE.get().dialect.value
 
 
+def completion_variable() -> str:
+    """The environment variable by which a shell asks for completions; click derives the same name."""
+    return f"_{program_name().upper()}_COMPLETE"
+
+
 def use_dialect(dialect: Dialect) -> None:
     """Begin a run: the form and level that are usual for ``dialect``."""
     _STYLE.set(MessageStyle(dialect, Form.LOGRUS if dialect is Dialect.LIMACTL else Form.SENTENCE))
