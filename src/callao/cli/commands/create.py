@@ -13,6 +13,7 @@ from callao.cli.arguments import complete
 from callao.cli.arguments.existing import DEFAULT, ensure_instance
 from callao.cli.parsing.options import Command, configuration, image_choice, lists, timeout, warm
 from callao.cli.session import Session, session, warn_all
+from callao.cli.terminal.messages import Dialect
 from callao.errors import CallaoError
 from callao.host import expand_user
 
@@ -37,23 +38,36 @@ def command(template: str | None, name: str | None, timeout: float, **flags: Any
     \b
       callao create --name web debian-12 --cpus 2 --memory 2
     """
-    new(session(), template or DEFAULT, name, flags, state="present", timeout=timeout)
+    new(session(), template, name, flags, state="present", timeout=timeout)
 
 
 def new(
-    run: Session, reference: str, name: str | None, flags: Mapping[str, Any], *, state: str, timeout: float
+    run: Session,
+    template: str | None,
+    name: str | None,
+    flags: Mapping[str, Any],
+    *,
+    state: str,
+    timeout: float,
 ) -> str:
     """Make an instance from a template; returns its name.
 
-    :raises CallaoError: when there is one of that name already.
+    :param template: the template that the user named.
+    :raises CallaoError: when there is one of that name already, or the user changes his mind.
     """
-    from callao.cli.arguments.overrides import apply_flags
+    from callao.cli.arguments.overrides import any_given, apply_flags
     from callao.instances import instance_names
     from callao.offline import network_access_of_environment
     from callao.templates import resolve, resolve_text
 
     access = network_access_of_environment()
-    if reference == "-":
+    reference = template or DEFAULT
+    asked = run.can_ask and (run.dialect is Dialect.LIMACTL or (template is None and not any_given(flags)))
+    if asked and reference != "-":
+        from callao.cli.arguments.creation_menu import confirmed_template
+
+        reference, resolved = confirmed_template(run, name, reference)
+    elif reference == "-":
         resolved = resolve_text(sys.stdin.read(), "-", run.home, access=access, report=run.report)
     else:
         resolved = resolve(reference, run.home, access=access, report=run.report)

@@ -10,7 +10,7 @@ import click
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
 from callao.cli.commands import create
-from callao.cli.parsing.options import Command, configuration, image_choice, lists, timeout, warm
+from callao.cli.parsing.options import Command, boolean, configuration, image_choice, lists, timeout, warm
 from callao.cli.session import Session, session, tell, warn
 from callao.config.names import is_instance_name
 from callao.errors import TemplateError
@@ -25,8 +25,11 @@ from callao.errors import TemplateError
 @configuration
 @image_choice
 @warm
+@boolean("--foreground", help="Stay until the instance stops; Ctrl-C stops it.")
 @timeout
-def command(instance: str | None, name: str | None, timeout: float, **flags: Any) -> None:
+def command(
+    instance: str | None, name: str | None, foreground: bool | None, timeout: float, **flags: Any
+) -> None:
     """Start an instance; create it first where there is none.
 
     \b
@@ -45,7 +48,7 @@ def command(instance: str | None, name: str | None, timeout: float, **flags: Any
     else:
         reference = instance or DEFAULT
         try:
-            wanted = create.new(run, reference, name, flags, state="started", timeout=timeout)
+            wanted = create.new(run, instance, name, flags, state="started", timeout=timeout)
         except TemplateError as error:
             if not is_instance_name(reference):
                 raise
@@ -54,6 +57,10 @@ def command(instance: str | None, name: str | None, timeout: float, **flags: Any
                 str(error), hint=f"There is no instance {reference!r} either (existing: {known})."
             ) from None
     welcome(run, wanted)
+    if foreground:
+        from callao.cli.foreground import stay
+
+        stay(run, wanted)
 
 
 def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> None:
