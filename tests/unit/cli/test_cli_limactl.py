@@ -107,6 +107,26 @@ def test_scripts_find_limactls_words(
     assert [each for each, text in logged(done) if text.startswith(words)] == [level], done.err
 
 
+def test_disks_are_named_as_limactl_names_them(limactl: Line) -> None:
+    found = [
+        logged(limactl("disk", *line.split()))
+        for line in (
+            "list",
+            "create data --size 10MiB",
+            "create data --size 10MiB",
+            "delete data",
+            "delete data",
+        )
+    ]
+    assert [entries[0][1] for entries in found] == [
+        "No disk found. Run `limactl disk create DISK --size SIZE` to create a disk.",
+        "Creating qcow2 disk `data` with size 10MiB",
+        f"disk `data` already exists (`{limactl.home}/_disks/data`)",
+        "Deleted `data`",
+        "Ignoring non-existent disk `data`",
+    ]
+
+
 def test_a_protected_instance_is_named_as_limactl_names_it(limactl: Line) -> None:
     limactl.write("web").protected.touch()
     assert logged(limactl("protect", "web")) == [

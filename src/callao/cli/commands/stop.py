@@ -37,7 +37,7 @@ def run(run: Session, instances: tuple[str, ...], force: bool) -> int:
         if stopped:
             tell("stopping", mark="✓ ", fg="green")
         elif run.dialect is Dialect.LIMACTL and not force:
-            status = failed(f"{name} is stopped already.")  # an error to limactl
+            status = failed("expected status `Running`, got `Stopped` (maybe use `limactl stop -f`?)")
         else:
             tell(f"{name} is stopped already.")
     return status

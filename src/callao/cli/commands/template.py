@@ -13,7 +13,7 @@ from callao.cli.commands import validate
 from callao.cli.parsing.group import CommandGroup
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell, warn_all
-from callao.cli.terminal.output import echo, show_values
+from callao.cli.terminal.output import echo, show_values, show_yaml
 from callao.errors import CallaoError
 
 
@@ -45,7 +45,7 @@ def list_templates(as_json: bool) -> None:
 @click.option("--query", metavar="EXPRESSION", help="Print what a jq expression finds: '.images[].arch'.")
 def show(reference: str, fill: bool, original: bool, query: str | None) -> None:
     """Print a template, its bases taken in."""
-    echo(_text(reference, fill=fill, original=original, query=query), nl=False)
+    show_yaml(_text(reference, fill=fill, original=original, query=query))
 
 
 @command.command("copy", cls=Command)
@@ -61,7 +61,7 @@ def copy(reference: str, destination: str, fill: bool, embed_all: bool, verbatim
         raise click.UsageError("--verbatim cannot be used with --fill, --embed or --embed-all.")
     text = _text(reference, fill=fill, original=not (fill or embed_all))
     if destination == "-":
-        echo(text, nl=False)
+        show_yaml(text)
         return
     path = Path(destination)
     try:

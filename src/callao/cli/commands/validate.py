@@ -11,7 +11,7 @@ from callao.cli.arguments import complete
 from callao.cli.arguments.defaults import with_defaults
 from callao.cli.parsing.options import Command
 from callao.cli.session import Session, session, tell, warn, warn_all
-from callao.cli.terminal.messages import Dialect
+from callao.cli.terminal.messages import Dialect, Level
 from callao.cli.terminal.output import echo
 from callao.errors import CallaoError, ConfigError, Problem
 
@@ -36,10 +36,10 @@ def command(references: tuple[str, ...], fill: bool, strict: bool) -> int:
         except ConfigError as error:
             failed = 1
             for problem in error.problems:
-                tell(problem.with_source(reference))
+                tell(problem.with_source(reference), level=Level.FATAL)
         except CallaoError as error:
             failed = 1
-            tell(f"{reference}: {error}")
+            tell(f"{reference}: {error}", level=Level.FATAL)
         else:
             if fill:
                 echo(text, nl=False)

@@ -41,12 +41,16 @@ def coloured_json(value: Any, margin: str = "") -> str:
 
 
 def coloured_yaml(text: str) -> str:
-    """A YAML text with its scalars in colour; nothing else of it changes."""
+    """A YAML text with its scalars in colour; nothing else of it changes. Other texts stay as they are."""
     import yaml
 
     parts: list[str] = []
     place, is_key = 0, False
-    for token in yaml.scan(text):
+    try:
+        tokens = list(yaml.scan(text))
+    except yaml.YAMLError:
+        return text
+    for token in tokens:
         if isinstance(token, yaml.KeyToken):
             is_key = True
         elif isinstance(token, yaml.ScalarToken):

@@ -42,7 +42,7 @@ def tell(words: str, *, level: Level = Level.INFO, mark: str = "", fg: str = "")
             mark = f"\x1b[{_COLOURS[fg]}m{mark}\x1b[0m"
         line = mark + printable(words)
     else:
-        line = log_entry(printable(words), level, style.form, terminal=stream.isatty())
+        line = log_entry(printable(words).lstrip(" "), level, style.form, terminal=stream.isatty())
     _write(stream, line + "\n")
     stream.flush()
 
@@ -83,7 +83,7 @@ def show_values(values: Iterable[Any], form: str) -> None:
 
     A string that is no part of a larger value is printed as it is.
     """
-    from callao.cli.terminal.coloured import coloured_json, coloured_yaml, in_colour
+    from callao.cli.terminal.coloured import coloured_json, in_colour
 
     colour = in_colour()
     for each in values:
@@ -99,8 +99,14 @@ def show_values(values: Iterable[Any], form: str) -> None:
         else:
             from callao.config.yamltext import dump_value
 
-            text = ("---\n" if isinstance(each, Mapping) else "") + dump_value(each)
-            _write(sys.stdout, coloured_yaml(printable(text)) if colour else printable(text))
+            show_yaml(("---\n" if isinstance(each, Mapping) else "") + dump_value(each))
+
+
+def show_yaml(text: str) -> None:
+    """A YAML text that has its last newline, in colour on a terminal."""
+    from callao.cli.terminal.coloured import coloured_yaml, in_colour
+
+    _write(sys.stdout, coloured_yaml(printable(text)) if in_colour() else printable(text))
 
 
 def _printable(value: Any) -> Any:
