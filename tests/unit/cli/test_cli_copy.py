@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Line
 
-from callao.cli.commands.copy import Place, _choose, parse
+from callao.cli.commands.copy import Place, _choose, as_cp_copies, parse
 from callao.errors import CallaoError
 
 
@@ -39,6 +39,27 @@ def test_a_place_is_the_hosts_or_an_instances(text: str, place: Place, argument:
     found = parse(text, ["web", "a.b"])
     assert found == place
     assert found.argument == argument
+
+
+@pytest.mark.parametrize(
+    ("sources", "target", "directories", "given"),
+    [
+        (["foo"], "web:new", {"foo"}, ["foo/", "new"]),
+        (["foo/"], "web:new", {"foo"}, ["foo/", "new"]),
+        (["foo"], "web:new/", {"foo"}, ["foo/", "new/"]),
+        (["foo"], "web:there", {"foo", "there"}, ["foo", "there"]),
+        (["foo/"], "web:there/", {"foo", "there/"}, ["foo", "there/"]),
+        (["file"], "web:new", set(), ["file", "new"]),
+        (["foo/", "bar"], "web:new", {"foo", "bar"}, ["foo", "bar", "new"]),
+        (["web:foo/"], "new", {"foo"}, ["foo/", "new"]),
+        (["/"], "web:new", {"/"}, ["/", "new"]),
+    ],
+)
+def test_directories_are_copied_as_cp_copies_them(
+    sources: list[str], target: str, directories: set[str], given: list[str]
+) -> None:
+    places = [parse(each, ["web"]) for each in (*sources, target)]
+    assert [each.path for each in as_cp_copies(places, lambda place: place.path in directories)] == given
 
 
 def test_an_unknown_instance_is_told_with_how_to_name_a_file() -> None:

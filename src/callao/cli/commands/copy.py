@@ -8,7 +8,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,6 +68,8 @@ def run(run: Session, recursive: bool, verbose: bool, backend: str, places: tupl
         raise UsageError("None of the paths is an instance's: write INSTANCE:PATH.")
     with _together(clients) as config:
         program = _choose(backend, clients, every)
+        if program == "rsync" and recursive:
+            every = as_cp_copies(every, lambda place: _is_directory(place, clients))
         argv = (_rsync if program == "rsync" else _scp)(config, every, recursive, verbose)
         return subprocess.run(argv, check=False).returncode
 
@@ -88,6 +90,25 @@ def parse(text: str, known: list[str]) -> Place:
     # Paths begin in the home there anyway, and rsync's own quoting leaves a tilde as it is.
     below_home = "" if after == "~" else after.removeprefix("~/")
     return Place(below_home or ".", before)
+
+
+def as_cp_copies(places: list[Place], is_directory: Callable[[Place], bool]) -> list[Place]:
+    """The places as rsync has to be given them to copy directories as ``cp -r`` and scp do.
+
+    To these a slash behind a source means nothing, and a target that is not there becomes the copy itself.
+    """
+    sources = [each._replace(path=each.path.rstrip("/") or "/") for each in places[:-1]]
+    target = places[-1]
+    if len(sources) == 1 and not is_directory(target) and is_directory(sources[0]):
+        sources = [sources[0]._replace(path=f"{sources[0].path.rstrip('/')}/")]
+    return [*sources, target]
+
+
+def _is_directory(place: Place, clients: dict[str, Target]) -> bool:
+    if not place.instance:
+        return os.path.isdir(place.path)  # noqa: PTH112 - pathlib is slower to import
+    look_for = clients[place.instance].argv(command=["--", f"test -d {shlex.quote(place.path)}"])
+    return subprocess.run(look_for, stdin=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @contextlib.contextmanager
