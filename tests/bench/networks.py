@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Networks of mode user-v2: throughput between guests, leases, and what the daemon costs.
 
-    tests/bench/networks.py [--rounds 5] [--no-guests]
+    tests/bench/networks.py [--rounds 5] [--no-guests] [--pairs 10]
 
 Two guests have two ways to each other: our switch, and QEMU's stream sockets from one QEMU to the other.
 They send by each in turn; what counts is the ratio within one run. All else is measured at the daemon, by
-NICs without a guest. gvproxy is not compared with: no package of Debian 12 has it.
+NICs without a guest, but for ``--pairs``: so many small warm guests, each of which connects to each other
+one by its name, and nothing else. gvproxy is not compared with: no package of Debian 12 has it.
 """
 
 from __future__ import annotations
@@ -89,11 +90,30 @@ with socket.create_connection((sys.argv[1], {_PORT})) as out:
 """
 
 
+_CONNECT = """
+import socket, sys
+reached = 0
+for name in sys.argv[1:]:
+    for _ in range(3):
+        try:
+            with socket.create_connection((f"lima-{name}.internal", 22), 20) as there:
+                reached += there.recv(4) == b"SSH-"
+            break
+        except OSError as error:
+            print(name, error, file=sys.stderr)
+print(reached)
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-guests", action="store_true")
+    parser.add_argument("--pairs", type=int, metavar="GUESTS")
     given = parser.parse_args()
+    if given.pairs:
+        _many(given.pairs)
+        return
     with tempfile.TemporaryDirectory(prefix="net-", dir="/tmp") as folder:
         asyncio.run(_daemon(Path(folder)))
     if not given.no_guests:
@@ -169,6 +189,43 @@ async def _cycles(network: UserNetwork, members: list[Membership], daemon: psuti
     show(f"descriptors more, after {_CYCLES} NICs came and went", str(more), "0", more == 0)
     for each in members:
         await each.leave()
+
+
+def _many(guests: int) -> None:
+    """Each guest connects to sshd of each other one."""
+    small = {"cpus": 1, "memory": "192MiB", "mounts": [], "networks": [{"lima": "user-v2"}]}
+    names = [f"n{number}" for number in range(1, guests + 1)]
+    with temporary_home(build_golden()) as home:
+        started = []
+        for name in names:
+            begun = time.monotonic()
+            home.ensure(name, extra={**home.direct(), **small}, warm=True, timeout=600)
+            started.append(time.monotonic() - begun)
+        rest = statistics.median(started[1:])
+        line(f"the first guest started in {started[0]:.1f} s, each one after it in {rest:.1f} s")
+        begun, reached = time.monotonic(), 0
+        for name in names:
+            others = " ".join(each for each in names if each != name)
+            done = home.ssh(name, f"python3 - {others} <<'END'\n{_CONNECT}\nEND\n", timeout=300)
+            reached += int(done.stdout or 0)
+            if done.stderr:
+                line(f"{name}: {done.stderr.strip()}")
+        pairs = guests * (guests - 1)
+        show(
+            "connections by name, from each guest to each other one",
+            str(reached),
+            str(pairs),
+            reached == pairs,
+        )
+        line(f"all of them took {time.monotonic() - begun:.0f} s")
+        daemon = psutil.Process(int(network_folder(home.path, "user-v2").pid.read_text()))
+        memory = daemon.memory_full_info().pss
+        show(
+            f"daemon: memory with {guests} guests",
+            f"{memory / 2**20:.1f} MiB",
+            "<= 30 MiB",
+            memory <= 30 * 2**20,
+        )
 
 
 def _guests(rounds: int) -> None:

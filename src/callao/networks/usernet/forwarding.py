@@ -45,7 +45,7 @@ class Outlet(Protocol):
     routes: dict[bytes, Outlet]
     """The outlets of flows from here, by the Ethernet header."""
 
-    def send(self, frames: memoryview, sender: Outlet) -> None:
+    def send(self, frames: memoryview, sender: Outlet, /) -> None:
         """Send whole frames with their lengths, or queue a copy, or drop what has no place."""
 
 

@@ -7,6 +7,7 @@ import sys
 
 assert sys.platform != "win32"
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -42,15 +43,19 @@ def main(arguments: list[str]) -> int:
     try:
         options = read_options(arguments)
         with _pid_file(options) as pid_file, host_interface(options) as tap, _server(options) as server:
-            relay = _relay(options, server, tap)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: relay.end())
-            os.pwrite(pid_file, f"{os.getpid()}\n".encode("ascii"), 0)
-            relay.run()
+            asyncio.run(_carry(options, server, tap, pid_file))
     except (WrongOption, Unavailable, OSError) as error:
         sys.stderr.write(f"socket_vmnet: {error}\n")
         return 1
     return 0
+
+
+async def _carry(options: Options, server: socket.socket, tap: int, pid_file: int) -> None:
+    relay = _relay(options, server, tap)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, relay.end)
+    os.pwrite(pid_file, f"{os.getpid()}\n".encode("ascii"), 0)
+    await relay.run()
 
 
 def _relay(options: Options, server: socket.socket, tap: int) -> Relay:

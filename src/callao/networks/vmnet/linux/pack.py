@@ -19,12 +19,22 @@ _MODULES = (
     "callao/networks/__init__.py",
     *(
         f"callao/networks/usernet/{each}.py"
-        for each in ("__init__", "dhcp", "dhcp_message", "guard", "leases", "packets")
+        for each in (
+            "__init__",
+            "bucket",
+            "dhcp",
+            "dhcp_message",
+            "forwarding",
+            "guard",
+            "leases",
+            "packets",
+            "port",
+        )
     ),
     "callao/networks/vmnet/__init__.py",
     *(
         f"callao/networks/vmnet/linux/{each}.py"
-        for each in ("__init__", "__main__", "interface", "options", "relay")
+        for each in ("__init__", "__main__", "interface", "options", "relay", "tap")
     ),
 )
 

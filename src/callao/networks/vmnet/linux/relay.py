@@ -3,30 +3,32 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import selectors
+import sys
+
+assert sys.platform != "win32"
+
+import asyncio
 import socket
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
+from functools import partial
 
+from callao.networks.usernet.bucket import TokenBucket
 from callao.networks.usernet.dhcp import DhcpServer
+from callao.networks.usernet.forwarding import MacTable, Outlet, forward, is_flow
 from callao.networks.usernet.guard import Guard, Verdict
-from callao.networks.usernet.packets import LENGTH, LONGEST_STREAM_FRAME, SHORTEST
-
-_READ = 1 << 16
-"""Bytes that one guest may send before it is the others' turn."""
-
-_TURNS = 64
-"""Frames of the TAP device before it is the guests' turn."""
-
-_PENDING = 1 << 20
-"""Bytes that wait for a guest that does not read; more is dropped, as by a full queue of a switch."""
+from callao.networks.usernet.packets import IP_AT, LENGTH
+from callao.networks.usernet.port import Port
+from callao.networks.vmnet.linux.tap import Tap
 
 _MOST_MACS = 64
 """Addresses of one guest: its own, and those of containers in it."""
 
 _MOST_PORTS = 256
 """Guests; a further connection is closed, so that members of the group cannot use up root's descriptors."""
+
+_FLOODED_RATE, _FLOODED_BURST = 500.0, 1000.0
+"""Frames a second of one guest that all the others have to hear, or that the DHCP server answers."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,6 @@ class SubnetServices:
 
     guard: Guard
     dhcp: DhcpServer
-
-
-@dataclass(eq=False)
-class Port:
-    """One guest's socket, or the TAP device, which has none."""
-
-    stream: socket.socket | None
-    received: bytearray = field(default_factory=bytearray)
-    pending: bytearray = field(default_factory=bytearray)
-    macs: set[bytes] = field(default_factory=set)
 
 
 class Relay:
@@ -57,33 +49,23 @@ class Relay:
     def __init__(
         self, server: socket.socket, tap: int, tap_macs: set[bytes], services: SubnetServices | None
     ) -> None:
-        self._server, self._tap, self._services = server, tap, services
-        self._host = Port(None, macs=set(tap_macs))
-        self._ports: list[Port] = []
-        self._by_mac: dict[bytes, Port] = dict.fromkeys(tap_macs, self._host)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(server, selectors.EVENT_READ)
-        self._selector.register(tap, selectors.EVENT_READ)
-        self._wake, self._woken = socket.socketpair()
-        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._server, self._services = server, services
+        self._ports: dict[Port, TokenBucket] = {}
+        self._table = MacTable()
+        self._ended = asyncio.Event()
+        self._host = Tap(tap, tap_macs, self._decide_host)
+        for mac in tap_macs:
+            self._table.add(mac, self._host)
+        asyncio.get_running_loop().add_reader(server, self._connect)
 
     def end(self) -> None:
         """Have :meth:`run` return; for a signal handler."""
-        self._wake.send(b"\0")
+        self._ended.set()
 
-    def run(self) -> None:
-        while True:
-            for key, events in self._selector.select():
-                if key.fileobj is self._woken:
-                    return
-                if key.fileobj is self._server:
-                    self._accept()
-                elif key.fileobj == self._tap:
-                    self._read_tap()
-                elif isinstance(key.data, Port) and key.data in self._ports:
-                    self._serve(key.data, events)
+    async def run(self) -> None:
+        await self._ended.wait()
 
-    def _accept(self) -> None:
+    def _connect(self) -> None:
         try:
             stream, _ = self._server.accept()
         except OSError:
@@ -91,116 +73,64 @@ class Relay:
         if len(self._ports) >= _MOST_PORTS:
             stream.close()
             return
-        stream.setblocking(False)
-        port = Port(stream)
-        self._ports.append(port)
-        self._selector.register(stream, selectors.EVENT_READ, port)
+        port = Port(stream, self._accept, self._disconnected)
+        self._ports[port] = TokenBucket(_FLOODED_RATE, _FLOODED_BURST, time.monotonic)
 
-    def _serve(self, port: Port, events: int) -> None:
-        assert port.stream is not None
-        if events & selectors.EVENT_WRITE:
-            self._flush(port)
-        if not events & selectors.EVENT_READ:
-            return
-        try:
-            data = port.stream.recv(_READ)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        port.received += data
-        if not data or not self._frames(port):
-            self._drop(port)
-
-    def _frames(self, port: Port) -> bool:
-        """Forward the whole frames that have come; False when the stream is not one of frames."""
-        data, at = port.received, 0
-        while len(data) - at >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(data, at)
-            if not SHORTEST <= length <= LONGEST_STREAM_FRAME:
-                return False
-            end = at + LENGTH.size + length
-            if end > len(data):
-                break
-            self._from_guest(port, bytes(data[at + LENGTH.size : end]))
-            at = end
-        del data[:at]
-        return True
-
-    def _from_guest(self, port: Port, frame: bytes) -> None:
-        source = frame[6:12]
-        owner = self._by_mac.get(source)
-        if owner is None and not source[0] & 1 and len(port.macs) < _MOST_MACS:
-            self._by_mac[source] = owner = port
-            port.macs.add(source)
-        if owner is not port:
-            return  # another's address, or one too many
-        services = self._services
-        if services is None:
-            self._forward(port, frame)
-            return
-        match services.guard.verdict(frame):
-            case Verdict.DROP:
-                pass
-            case Verdict.TO_GATEWAY:
-                self._send(self._host, frame)
-            case Verdict.DHCP:
-                answer = services.dhcp.serve(source, frame)
-                if answer is not None:
-                    self._send(port, answer)
-            case Verdict.FORWARD:
-                self._forward(port, frame)
-
-    def _forward(self, port: Port, frame: bytes) -> None:
-        known = self._by_mac.get(frame[:6])
-        targets = [known] if known is not None else [self._host, *self._ports]
-        for each in targets:
-            if each is not port:
-                self._send(each, frame)
-
-    def _send(self, port: Port, frame: bytes) -> None:
-        if port.stream is None:
-            with contextlib.suppress(OSError):  # too long, or its queue is full: lost, as on any wire
-                os.write(self._tap, frame)
-            return
-        if len(port.pending) + len(frame) > _PENDING:
-            return
-        idle = not port.pending
-        port.pending += LENGTH.pack(len(frame)) + frame
-        if idle:
-            self._flush(port)
-
-    def _flush(self, port: Port) -> None:
-        assert port.stream is not None
-        try:
-            sent = port.stream.send(port.pending)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            port.pending.clear()  # the reader's end is told when it is read
-            sent = 0
-        del port.pending[:sent]
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if port.pending else 0)
-        self._selector.modify(port.stream, events, port)
-
-    def _read_tap(self) -> None:
-        for _ in range(_TURNS):
-            try:
-                frame = os.read(self._tap, LONGEST_STREAM_FRAME)
-            except OSError:
-                return
-            source = frame[6:12]
-            if source not in self._by_mac and len(self._host.macs) < 16 * _MOST_MACS:
-                self._by_mac[source] = self._host
-                self._host.macs.add(source)
-            self._forward(self._host, frame)
-
-    def _drop(self, port: Port) -> None:
-        assert port.stream is not None
-        self._selector.unregister(port.stream)
-        port.stream.close()
-        self._ports.remove(port)
-        for mac in port.macs:
-            self._by_mac.pop(mac, None)
-            if self._services is not None:
+    def _disconnected(self, port: Port, _why: str) -> None:
+        del self._ports[port]
+        self._table.remove(port.macs, port, (self._host, *self._ports))
+        if self._services is not None:
+            for mac in port.macs:
                 self._services.dhcp.forget(mac)
+
+    def _accept(self, source: Port, buffer: memoryview, end: int) -> int:
+        return forward(source, buffer, end, partial(self._decide, source))
+
+    def _decide(self, source: Port, whole: memoryview) -> Outlet | None:
+        """See :data:`callao.networks.usernet.forwarding.Decide`."""
+        frame = whole[LENGTH.size :]
+        limit = self._ports.get(source)
+        if limit is None:  # it has ended, by the answer to an earlier frame in the buffer
+            return None
+        mac = bytes(frame[6:12])
+        if mac not in source.macs:
+            if mac[0] & 1 or mac in self._table or len(source.macs) >= _MOST_MACS:
+                return None  # another's address, or one too many
+            self._table.add(mac, source)
+        if self._services is not None:
+            match self._services.guard.verdict(frame):
+                case Verdict.DROP:
+                    return None
+                case Verdict.TO_GATEWAY:
+                    return self._host if limit.take() else None
+                case Verdict.DHCP:
+                    if limit.take() and (answer := self._services.dhcp.serve(mac, frame)) is not None:
+                        source.send(memoryview(LENGTH.pack(len(answer)) + answer), source)
+                    return None
+        return self._route(source, whole, limit)
+
+    def _decide_host(self, whole: memoryview) -> Outlet | None:
+        mac = bytes(whole[LENGTH.size + 6 : LENGTH.size + 12])
+        if mac not in self._table and len(self._host.macs) < 16 * _MOST_MACS:
+            self._table.add(mac, self._host)
+        return self._route(self._host, whole, None)
+
+    def _route(self, source: Outlet, whole: memoryview, limit: TokenBucket | None) -> Outlet | None:
+        """:param limit: of the frames that all have to hear; None for the host's."""
+        frame = whole[LENGTH.size :]
+        target = self._table.get(bytes(frame[:6]))
+        if target is None:
+            if limit is None or limit.take():
+                self._flood(source, whole)
+            return None
+        if target is source:
+            return None
+        if is_flow(frame):
+            source.routes[bytes(frame[:IP_AT])] = target
+        return target
+
+    def _flood(self, source: Outlet, whole: memoryview) -> None:
+        everybody: tuple[Outlet, ...] = (self._host, *self._ports)
+        for each in everybody:
+            if each is not source:
+                each.send(whole, source)
