@@ -135,8 +135,8 @@ async def _tried(fault: Fault, paths: InstancePaths, chance: random.Random) -> s
     now = "good" if fault.later else fault.service
     server = None
     if now != "absent":
-        where = sockets.rest if fault.has_rest else sockets.program
-        server = await asyncio.start_unix_server(_serving(lambda: say[now]), str(where))
+        sockets.pid_file.touch()
+        server = await asyncio.start_unix_server(_serving(lambda: say[now]), str(sockets.rest))
     try:
         argv = ["/bin/sh", "-c", PROGRAMS[fault.program]]
         machine = await launch(argv, fault.vm_type, companions, has_rest=fault.has_rest)

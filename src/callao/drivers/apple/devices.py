@@ -158,6 +158,7 @@ Device: TypeAlias = (
 @dataclass(frozen=True)
 class VirtualMachine:
     """``memory`` is in bytes, ``rest`` the unix socket of the program's REST service, None for no service.
+    ``pid_file`` is one that the program writes just before its machine runs.
 
     ``window`` shows the guest's screen.
     """
@@ -167,5 +168,6 @@ class VirtualMachine:
     bootloader: Bootloader
     devices: tuple[Device, ...]
     rest: Path | None = None
+    pid_file: Path | None = None
     nested: bool = False
     window: bool = False

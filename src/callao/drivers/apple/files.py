@@ -47,6 +47,11 @@ class Sockets:
         return self.folder / "rest.sock"
 
     @property
+    def pid_file(self) -> Path:
+        """Written by a krunkit that has no REST service to ask."""
+        return self.folder / "krunkit.pid"
+
+    @property
     def switch(self) -> Path:
         """gvproxy's, for frames."""
         return self.folder / "net.sock"

@@ -67,6 +67,8 @@ def command_line(program: str, machine: VirtualMachine, version: Version = NEWES
         argv += ["--device", _device(device, version)]
     if machine.rest is not None and version >= REST:
         argv += ["--restful-uri", f"unix://{_value(machine.rest, 'the REST socket')}"]
+    if machine.pid_file is not None:
+        argv += ["--pidfile", _value(machine.pid_file, "the pid file")]
     return argv + (["--nested"] if machine.nested else [])
 
 

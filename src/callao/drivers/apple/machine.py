@@ -104,6 +104,7 @@ def krunkit_machine(boot: Boot, wiring: Wiring, version: Version = NEWEST) -> Vi
         bootloader=FirmwareOfTool(),
         devices=tuple(devices),
         rest=wiring.sockets.rest if version >= krunkit.REST else None,
+        pid_file=wiring.sockets.pid_file if version < krunkit.REST else None,
         nested=config.nested_virtualization,
     )
 

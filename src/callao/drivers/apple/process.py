@@ -179,10 +179,10 @@ async def _spawned(
 async def _runs(
     process: asyncio.subprocess.Process, vm_type: VMType, companions: Companions, *, has_rest: bool
 ) -> None:
-    """Wait for the REST service to say so; without one, for the socket of the guest's program."""
+    """Wait for the REST service to say so; without one, for the program's pid file."""
     log, sockets = tool_log(companions.paths, vm_type), companions.sockets
     deadline = asyncio.get_running_loop().time() + PATIENCE
-    why = "no socket of its machine was made"
+    why = "it told of none."
     while process.returncode is None:
         if asyncio.get_running_loop().time() > deadline:
             raise DriverError(f"{vm_type}: no machine ran within {PATIENCE:.0f} s, {why} {_words(log)}")
@@ -193,7 +193,7 @@ async def _runs(
                 why = f"its state is {printable(state)}."
             except DriverError as error:
                 why = error.message
-        elif not has_rest and sockets.program.exists():
+        elif not has_rest and sockets.pid_file.exists():
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(process.wait()), _POLL)

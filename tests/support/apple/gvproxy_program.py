@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stand-in for gvproxy 0.8.9 (cmd/gvproxy): one machine's datagrams, and QEMU's user-mode network.
+
+It has ``-version`` and ``-config FILE``, of which it reads what Callao writes, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from support.apple.qemu import die_with_parent
+
+MAGIC = b"VFKT"
+FRAME = 65550
+
+
+def main(argv: list[str]) -> int:
+    if argv and argv[0].lstrip("-") == "version":
+        sys.stdout.write(f"gvproxy version {os.environ.get('CALLAO_STAND_IN_GVPROXY_VERSION', 'v0.8.9')}\n")
+        return 0
+    given = json.loads(Path(argv[argv.index("-config") + 1]).read_text())
+    path = given["interfaces"]["vfkit"].removeprefix("unixgram://")
+    switch = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    switch.bind(path)
+    try:
+        first, peer = switch.recvfrom(FRAME)
+        ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
+        nat = subprocess.Popen(
+            user_network(given["stack"], theirs.fileno()),
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            preexec_fn=die_with_parent(),
+        )
+        theirs.close()
+        if first != MAGIC:
+            ours.send(first)
+        relay(switch, peer, ours)
+        nat.kill()
+        return nat.wait()
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+def user_network(stack: dict[str, Any], descriptor: int) -> list[str]:
+    options = [
+        "user,id=user",
+        f"net={stack['subnet']}",
+        f"host={stack['hostIP']}",
+        f"dns={stack['gatewayIP']}",
+        f"dhcpstart={next(iter(stack['dhcpStaticLeases']))}",
+    ]
+    for local, remote in stack["forwards"].items():
+        options.append(f"hostfwd=tcp:{local}-{remote}")
+    return [
+        "qemu-system-x86_64", "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none",
+        "-netdev", ",".join(options),
+        "-netdev", "hubport,id=user-port,hubid=0,netdev=user",
+        "-netdev", f"dgram,id=switch,local.type=fd,local.str={descriptor}",
+        "-netdev", "hubport,id=switch-port,hubid=0,netdev=switch",
+    ]  # fmt: skip
+
+
+def relay(switch: socket.socket, peer: str, nat: socket.socket) -> None:
+    """Until the machine or the network has gone."""
+    with selectors.DefaultSelector() as ready:
+        ready.register(switch, selectors.EVENT_READ)
+        ready.register(nat, selectors.EVENT_READ)
+        while True:
+            for key, _ in ready.select():
+                try:
+                    if key.fileobj is switch:
+                        nat.send(switch.recv(FRAME))
+                    else:
+                        switch.sendto(nat.recv(FRAME), peer)
+                except OSError:
+                    return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
