@@ -112,6 +112,6 @@ def test_the_digest_of_the_engine_is_told_to_pip_which_may_be_an_old_one() -> No
     (install,) = [
         task["ansible.builtin.pip"]
         for task in yaml.safe_load((ROOT / "roles/hypervisor/tasks/install.yml").read_text())
-        if task["name"] == "Install this one"
+        if task["name"] == "Install the engine"
     ]
     assert "hypervisor_wheel_url" in install["name"]
