@@ -14,10 +14,16 @@ from support.run import folder
 from callao.drivers.qemu import binary
 from callao.host import Host
 
+# What a failed assertion compared is shown of these, too.
+pytest.register_assert_rewrite("cidata.suite", "mounts.suite")
 
-@pytest.fixture(scope="package", autouse=True)
+
+@pytest.fixture(scope="module", autouse=True)
 def _machines_are_counted() -> Iterator[None]:
-    """The table at the end of a run tells which tests have started machines."""
+    """The table at the end of a run tells which tests have started machines.
+
+    Unit tests that a worker runs between two modules start QEMU without a guest, which is no boot.
+    """
     arch = Host.detect().arch
     program = binary.find(arch)
     assert program is not None, binary.absence(arch)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from callao.atomic import write_file
+
 _SCRIPT = """#!/bin/sh
 case " $* " in
 */qmp.sock*) printf '%s\\t%s\\n' "$PYTEST_CURRENT_TEST" "$*" >>{log} ;;
@@ -37,8 +39,8 @@ class Boot:
 def write_recorder(folder: Path, program: str) -> Path:
     """A script by which to start the emulator ``program``: it records each start in ``folder``."""
     script = folder / Path(program).name
-    script.write_text(_SCRIPT.format(log=folder / "boots", program=program))
-    script.chmod(0o755)
+    # Another worker may be executing it.
+    write_file(script, _SCRIPT.format(log=folder / "boots", program=program).encode(), mode=0o755)
     return script
 
 

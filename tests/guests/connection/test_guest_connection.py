@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection plugin into real guests: here, from a stop, after a recreation, on another machine."""
+"""The connection plugin into real guests: here, after a recreation, on another machine."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.home import ROOT, Golden, Home, temporary_home
+from support.connection import boot_of, instances, run
+from support.home import Golden, Home, temporary_home
 from support.masters import control_folder
 from support.namespace import network_namespace
 from support.sshd import USER, Sshd, keygen
@@ -24,7 +23,6 @@ from callao.ssh import known_hosts
 pytestmark = pytest.mark.guest
 
 SUITE = Path(__file__).with_name("suite.yml")
-BIN = Path(sys.executable).parent
 
 
 @pytest.fixture
@@ -32,32 +30,6 @@ def control_dir() -> Iterator[Path]:
     """Where control masters of the test live."""
     with control_folder() as folder:
         yield folder
-
-
-def run(
-    program: str, inventory: dict[str, Any], *words: str, home: Path, control_dir: Path, **env: str
-) -> subprocess.CompletedProcess[str]:
-    """One of ansible's commands on that inventory, with nothing of the user's own."""
-    hosts, config = control_dir / "hosts.yml", control_dir / "ansible.cfg"
-    hosts.write_text(json.dumps(inventory))
-    config.write_text("[defaults]\n")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    environment = {
-        **kept,
-        "ANSIBLE_CONFIG": str(config),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".dev"),
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(control_dir),
-        "ANSIBLE_TIMEOUT": "60",
-        "LIMA_HOME": str(home),
-        **env,
-    }
-    argv = [str(BIN / program), "-i", str(hosts), *words]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
-
-
-def guests(name: str, **variables: Any) -> dict[str, Any]:
-    common = {"ansible_connection": "callao.lima.instance", "ansible_python_interpreter": "/usr/bin/python3"}
-    return {"guests": {"hosts": {name: variables}, "vars": common}}
 
 
 @pytest.mark.long
@@ -69,7 +41,7 @@ def test_the_standard_suite_passes(guest: Any, control_dir: Path, tmp_path: Path
     words = [word for pair in pairs for word in ("-e", pair)]
     done = run(
         "ansible-playbook",
-        guests(guest.name),
+        instances(guest.name),
         *words,
         str(SUITE),
         home=guest.home,
@@ -78,25 +50,22 @@ def test_the_standard_suite_passes(guest: Any, control_dir: Path, tmp_path: Path
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_stopped_instance_starts_when_that_is_wanted_and_a_recreated_one_is_met_anew(
+def test_a_stopped_instance_is_not_reached_and_a_recreated_one_is_met_anew(
     home: Home, control_dir: Path
 ) -> None:
-    def boot_id(**variables: Any) -> str:
-        words = ("guests", "-m", "raw", "-a", "cat /proc/sys/kernel/random/boot_id; cat /etc/machine-id")
-        done = run("ansible", guests("box", **variables), *words, home=home.path, control_dir=control_dir)
-        return done.stdout
-
+    """That it starts when that is wanted is in ``disks/test_disks.py``, whose box has to boot."""
+    place = {"home": home.path, "control_dir": control_dir}
     home.ensure("box", warm=True, timeout=600, extra=home.direct())
-    home.ensure("box", template=None, state="stopped", force=True)
-    assert "instance 'box' is stopped" in boot_id()
-    first = boot_id(lima_autostart=True)
+    first = boot_of("box", **place)
     assert "CHANGED" in first, first
     port = inspect("box", home.path, home.host).reach.port
+    home.ensure("box", template=None, state="stopped", force=True)
+    assert "instance 'box' is stopped" in boot_of("box", **place)
 
     extra = {**home.direct(), "ssh": {"localPort": port}}
     home.ensure("box", recreate=True, warm=True, timeout=600, extra=extra)
     assert inspect("box", home.path, home.host).reach.port == port
-    second = boot_id()
+    second = boot_of("box", **place)
     assert "CHANGED" in second, second
     assert second != first
 
@@ -134,7 +103,7 @@ def test_a_box_on_another_machine_comes_up_there_and_is_reached_through_it(
                     }
                 }
             },
-            "devboxes": guests("away")["guests"],
+            "devboxes": instances("away")["guests"],
         }
         inventory["devboxes"]["vars"] |= {
             "lima_host": "hv",

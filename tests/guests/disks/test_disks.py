@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from support.connection import boot_of
 from support.home import Home, build_golden, temporary_home
+from support.masters import control_folder
 
 from callao.disks import DiskPaths, inspect
 from callao.disks.change import create, resize
@@ -131,7 +133,10 @@ def test_a_snapshot_has_all_disks_or_there_is_none(boxes: Boxes) -> None:
 
 
 def test_what_a_killed_agent_left_half_made_is_made_whole_and_grown_at_the_next_start(boxes: Boxes) -> None:
-    """The next disk is attached, and has its partition when the agent goes, but no file system."""
+    """The next disk is attached, and has its partition when the agent goes, but no file system.
+
+    The connection plugin starts the box for who wants that, and for nobody else.
+    """
     boxes.run(
         "one",
         "sudo sh -c 'mv /sbin/mkfs.ext4 /sbin/mkfs.real; printf \"#!/bin/sh\\n"
@@ -156,7 +161,11 @@ def test_what_a_killed_agent_left_half_made_is_made_whole_and_grown_at_the_next_
     assert boxes.owner("late") == "one"  # nobody could free it, and nobody is there
     for name in ("data", "pages"):
         resize(name, boxes.home.path, size=256 * 2**20)
-    boxes.ensure("one", SWAP, "data", "late")
+    boxes.ensure("one", SWAP, "data", "late", state="present")
+    with control_folder() as control_dir:
+        place = {"home": boxes.home.path, "control_dir": control_dir}
+        assert "instance 'one' is stopped" in boot_of("one", **place)
+        assert "CHANGED" in (said := boot_of("one", lima_autostart=True, **place)), said
     assert boxes.run("one", "cat /mnt/lima-data/file") == "precious\n"
     assert boxes.file_system("one", "late") == ["lima-late", "ext4"]
     size, swap = boxes.run(

@@ -44,7 +44,8 @@ systemctl enable --now page.service
 echo once >>/srv/page/runs
 """
 BROKEN = "#!/bin/sh\necho the disk of dreams is missing >&2\nexit 7\n"
-NAME = "box"
+NAME = "box.one_x"
+HOSTNAME = "lima-box-one-x"
 
 
 class Box:
@@ -154,16 +155,25 @@ def test_each_stage_was_told_in_order_with_its_time(box: Box) -> None:
 
 
 def test_the_host_key_is_ours_and_checked(box: Box) -> None:
-    assert box.ssh("hostname") == f"lima-{NAME}"
+    assert box.ssh("ls /etc/ssh/ssh_host_*_key") == "/etc/ssh/ssh_host_ed25519_key"
     served = box.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
     assert served in (box.home.path / NAME / "known_hosts").read_text()
-    (box.home.path / "other").write_text("lima-box ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYQ\n")
+    (box.home.path / "other").write_text(f"lima-{NAME} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFYQ\n")
     config = box.home.path / NAME / "ssh.config"
     argv = ["ssh", "-F", str(config), "-o", "ControlPath=none"]
     argv += ["-o", f"UserKnownHostsFile={box.home.path / 'other'}", f"lima-{NAME}", "true"]
     refused = subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
     assert refused.returncode == 255
     assert "verification failed" in refused.stderr.lower()
+
+
+def test_the_guest_has_its_names_and_its_first_nic_from_its_first_boot_on(box: Box) -> None:
+    assert box.ssh("hostname; hostname -f").split() == [HOSTNAME] * 2
+    assert box.ssh(f"getent ahostsv4 {HOSTNAME}.internal").split()[0] == "192.168.5.15"
+    assert box.ssh("getent ahostsv4 host.lima.internal").split()[0] == "192.168.5.2"
+    route = box.ssh("ip route show default")
+    assert "via 192.168.5.2 dev eth0 " in route
+    assert " metric 200" in route
 
 
 def test_the_folder_has_limas_files_and_keeps_secrets(box: Box) -> None:
