@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The matrix: unit tests, ansible-test sanity and integration, on each ansible-core and a Python for it.
 
-``nox`` runs all of it, ``nox -s release -- sanity`` a part. A Python that this machine lacks is named and
-left out.
+``nox`` runs all of it, ``nox -s "release(ansible-core-2.20)"`` one pair. A Python that this machine lacks is
+named and left out.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import nox
@@ -53,7 +55,10 @@ def pythons_of_pyenv() -> Iterator[str]:
         yield str(path)
 
 
-os.environ["PATH"] = os.pathsep.join([*pythons_of_pyenv(), os.environ["PATH"]])
+# First the environment that nox itself runs in: a session without one of its own uses that.
+os.environ["PATH"] = os.pathsep.join([
+    str(Path(sys.executable).parent), *pythons_of_pyenv(), os.environ["PATH"]
+])  # fmt: skip
 # Each environment is compiled once, not by each program that is started in it.
 os.environ["UV_COMPILE_BYTECODE"] = "1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -77,17 +82,25 @@ def unit(session: nox.Session, core: str) -> None:
     session.run("pytest", "tests/unit", "-n", "2", "--dist", "worksteal", "-q", *session.posargs)
 
 
-@nox.session
-@nox.parametrize(["python", "core"], MATRIX)
-def release(session: nox.Session, core: str) -> None:
-    """What depends on ansible-core or on Python's version, and ansible-test, on one of the pairs.
+def make_release_session(python: str, core: str, name: str) -> None:
+    """One for each pair. The pair that .venv has needs no environment of its own."""
+    has_it = version("ansible-core").startswith(f"{core}.")
 
-    ``nox -s release -- sanity`` runs a part: depends, sanity or integration. They share an environment,
-    whose making takes as long as a part.
-    """
-    install_locked(session, core)
-    for part in session.posargs or PARTS:
-        PARTS[part](session)
+    @nox.session(python=python, name=name, venv_backend="none" if has_it else "uv")
+    def release(session: nox.Session) -> None:
+        """What depends on ansible-core or on Python's version, and ansible-test, on one of the pairs.
+
+        ``nox -s "release(ansible-core-2.20)" -- sanity`` runs one of the PARTS. They share an environment,
+        whose making takes as long as a part.
+        """
+        if not has_it:
+            install_locked(session, core)
+        for part in session.posargs or PARTS:
+            PARTS[part](session)
+
+
+for pair in MATRIX:
+    make_release_session(*pair.args, name=f"release({pair.id})")
 
 
 @nox.session(python=[MATRIX[0].args[0], MATRIX[-1].args[0]])
@@ -95,6 +108,10 @@ def newest(session: nox.Session) -> None:
     """Every unit test against the newest release of everything, without the lock; names what broke."""
     session.install("--upgrade", "-e", ".", *nox.project.dependency_groups(PROJECT, "test"))
     session.run("python", "scripts/newest.py", str(LOCK), *session.posargs)
+
+
+def environment(session: nox.Session) -> None:
+    """Nothing more than the environment: two runs side by side can use it then (``nox -R``)."""
 
 
 def depends(session: nox.Session) -> None:
@@ -116,20 +133,20 @@ def integration(session: nox.Session) -> None:
     ansible_test(session, "integration")
 
 
-PARTS = {"depends": depends, "sanity": sanity, "integration": integration}
+PARTS = {"environment": environment, "sanity": sanity, "integration": integration, "depends": depends}
 
 
 def ansible_test(session: nox.Session, command: str) -> None:
     """Run one of ansible-test's commands on the artifact."""
     home = ROOT / ".nox" / "home"
     bootstrap(session, home)
-    environment = {"HOME": str(home), "PIP_QUIET": "1"}
+    variables = {"HOME": str(home), "PIP_QUIET": "1"}
     # Away from this tree: in one that git ignores, ansible-test would find nothing to test.
     with tempfile.TemporaryDirectory(prefix="callao-test-") as scratch:
         target = unpacked_artifact(session, Path(scratch))
         session.chdir(target)
         session.run(
-            "ansible-test", command, "--color", "no", "--python", str(session.python), env=environment
+            "ansible-test", command, "--color", "no", "--python", str(session.python), env=variables
         )  # fmt: skip
         session.chdir(ROOT)
 
