@@ -6,23 +6,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
 from support import programs
 from support.sshd import Box
 
 SUITE = Path(__file__).parents[2] / "guests" / "connection" / "suite.yml"
-MIB = 1024 * 1024
+MEBIBYTES = 100
 
 
-@pytest.mark.parametrize(
-    ("pipelining", "mebibytes"), [(True, 100), pytest.param(False, 1, marks=pytest.mark.once)]
-)
-def test_the_standard_suite_passes(
-    box: Box, environment: dict[str, str], tmp_path: Path, pipelining: bool, mebibytes: int
-) -> None:
+def test_the_standard_suite_passes(box: Box, environment: dict[str, str], tmp_path: Path) -> None:
+    """With pipelining; without it, in ``test_lima_host.py``."""
     box.instance("web", box.start())
     big = tmp_path / "big.in"
-    big.write_bytes(os.urandom(MIB) * mebibytes)
+    big.write_bytes(os.urandom(2**20) * MEBIBYTES)
     (tmp_path / "script.sh").write_text('#!/bin/sh\necho script\necho "$1"\n')
     variables = ["-e", f"scratch={tmp_path}", "-e", f"big_file={big}", "-e", f"far={tmp_path}/far"]
     inventory = tmp_path / "hosts.yml"
@@ -36,6 +31,6 @@ def test_the_standard_suite_passes(
         str(inventory),
         *variables,
         str(SUITE),
-        environment=environment | {"ANSIBLE_PIPELINING": str(pipelining)},
+        environment=environment | {"ANSIBLE_PIPELINING": "true"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
