@@ -26,7 +26,7 @@ def _machines_are_counted() -> Iterator[None]:
     """
     arch = Host.detect().arch
     program = binary.find(arch)
-    assert program is not None, binary.absence(arch)
+    assert program is not None, binary.not_found_message(arch)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(f"QEMU_SYSTEM_{arch.upper()}", str(write_recorder(folder(), program)))
         yield

@@ -20,14 +20,14 @@ from typing import Protocol
 class LayerStore(Protocol):
     """Of disks that no machine has open; a disk is given by its image."""
 
-    def leave(self, images: Sequence[Path]) -> list[str]:
+    def freeze(self, images: Sequence[Path]) -> list[str]:
         """Keep the content of each disk as a layer, which the disk is backed by from then on.
 
         :returns: the names of the layers.
         :raises DriverError: when that cannot be; all disks are then as before.
         """
 
-    def return_to(self, layers: Mapping[Path, str]) -> None:
+    def revert(self, layers: Mapping[Path, str]) -> None:
         """Have each disk's content be that of one of its layers.
 
         :raises DriverError: when that cannot be; all disks are then as before.
@@ -53,7 +53,7 @@ class LayerStore(Protocol):
         :raises DriverError: when one of them cannot be read.
         """
 
-    def settle_bases(self, image: Path, home: Path, find: Callable[[Path], Path]) -> None:
+    def repair_backing_files(self, image: Path, home: Path, find: Callable[[Path], Path]) -> None:
         """Have each file outside of its folder that the disk is backed by be the one that ``find`` says,
         under a name that stays right when ``home`` moves.
 

@@ -16,15 +16,15 @@ from callao.drivers.base import (
     Driver,
     Features,
     Forward,
+    FrozenLayers,
     GuestNic,
-    Left,
     LiveForwarder,
     Log,
     Machine,
     NicHotPlugger,
+    OutOfSpacePauser,
     SavedState,
     ShareHotPlugger,
-    SpacePauser,
     StateSaver,
 )
 from callao.errors import DriverError
@@ -44,7 +44,7 @@ def driver_for(vm_type: VMType) -> Driver:
     try:
         module, name = _FACTORIES[vm_type]
     except KeyError:
-        allowed = ", ".join(known())
+        allowed = ", ".join(driver_names())
         raise DriverError(
             f"vmType: {vm_type!s} has no driver in this version (allowed: {allowed})."
         ) from None
@@ -52,13 +52,13 @@ def driver_for(vm_type: VMType) -> Driver:
     return driver
 
 
-def every_driver() -> list[Driver]:
-    """One of each kind, for what is asked without knowing an instance's ``vmType``."""
+def all_drivers() -> list[Driver]:
+    """One driver of each kind, for callers that do not know an instance's ``vmType``."""
     return [driver_for(each) for each in _FACTORIES]
 
 
-def known() -> list[str]:
-    """The names that have a driver, sorted."""
+def driver_names() -> list[str]:
+    """The values of ``vmType`` that have a driver, sorted."""
     return sorted(str(each) for each in _FACTORIES)
 
 
@@ -72,17 +72,17 @@ __all__ = [
     "Driver",
     "Features",
     "Forward",
+    "FrozenLayers",
     "GuestNic",
-    "Left",
     "LiveForwarder",
     "Log",
     "Machine",
     "NicHotPlugger",
+    "OutOfSpacePauser",
     "SavedState",
     "ShareHotPlugger",
-    "SpacePauser",
     "StateSaver",
+    "all_drivers",
     "driver_for",
-    "every_driver",
-    "known",
+    "driver_names",
 ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a driver promises. Callers ask :class:`Features`; nobody asks for a driver's name."""
+"""The contract of drivers. Callers look at :class:`Features`, never at a driver's name."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     OpenChannel: TypeAlias = Callable[[], Awaitable[Channel]]
 
 SPARE_SLOTS = 8
-"""Directories that a running machine can be given as devices, beyond those from the start."""
+"""Free slots for devices that a running machine is given, beyond those used from the start."""
 
 WARM_SLOTS = 2 * SPARE_SLOTS
-"""The same of a machine that copies are made of: they get those of their configuration later, too."""
+"""Free slots of a machine that is made to be copied: a copy gets the devices of its configuration later,
+too."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Forward:
-    """One forward that the hypervisor itself keeps: host address and port to a guest port."""
+    """A port forward of the hypervisor itself: a host's address and port to a guest's port."""
 
     proto: str
     """``tcp`` or ``udp``."""
@@ -79,7 +80,7 @@ class Forward:
 class DeviceShare:
     """A directory of the host that the hypervisor shares as a device with a mount tag.
 
-    One that is not ``writable`` is read-only on the host's side, whatever the guest's root does.
+    Without ``writable`` it is read-only on the host's side, so that not even the guest's root can write.
     """
 
     tag: str
@@ -87,17 +88,17 @@ class DeviceShare:
     location: str
     writable: bool = False
     security_model: str = "none"
-    """9p only: whose files the guest's are on the host, see qemu(1), ``-fsdev``."""
+    """9p only: how the guest's file owners are stored on the host, see qemu(1), ``-fsdev``."""
     queue_size: int | None = None
-    """virtiofs only: requests that the device holds."""
+    """virtiofs only: the size of the device's request queue."""
 
 
 @dataclass(frozen=True)
 class DataDisk:
     """An additional disk, which the guest finds by its serial number.
 
-    ``image`` is its name on the host, ``format`` qcow2 or raw, ``slot`` the machine's port for it:
-    the driver chooses one for a disk that comes later.
+    ``image`` is its file on the host, ``format`` qcow2 or raw, ``slot`` the machine's port for it; the
+    driver chooses the slot of a disk that is plugged while the machine runs.
     """
 
     name: str
@@ -116,26 +117,26 @@ class GuestNic:
 
 
 @dataclass(frozen=True)
-class Left:
-    """What the disks of a machine were left as: names of layers, see :mod:`callao.disks.layers`."""
+class FrozenLayers:
+    """The layers in which a machine's disks were frozen, by name, see :mod:`callao.disks.layers`."""
 
     layer: str
-    """Of the instance's own disk."""
+    """The layer of the instance's own disk."""
     disks: Mapping[str, str] = field(default_factory=dict)
-    """Of the additional ones, by their names."""
+    """The layers of the additional disks, by the disks' names."""
 
 
-_USUAL = MachineLayout(SPARE_SLOTS)
+_DEFAULT_LAYOUT = MachineLayout(SPARE_SLOTS)
 
 
 @dataclass(frozen=True)
 class SavedState:
-    """A state to take up: the folder that :meth:`StateSaver.save` filled."""
+    """A state to restore: the folder that :meth:`StateSaver.save` filled."""
 
     folder: Path
     shared_memory: bool = True
-    """Whether the memory shall be the machine's own copy, as virtiofs needs it; else it is mapped from the
-    folder as far as that can be, which must stay then."""
+    """Whether the machine gets its own copy of the memory, which virtiofs needs. Otherwise the memory is
+    mapped from the folder where that is possible, and the folder must stay as long as the machine runs."""
 
 
 @dataclass(frozen=True)
@@ -145,16 +146,16 @@ class Boot:
     paths: InstancePaths
     config: Config
     reach: Reach | None
-    """The driver's own answer, :meth:`Driver.reach`; None while nobody is to reach the guest's sshd."""
+    """What :meth:`Driver.reach` returned; None while the guest's sshd must not be reachable."""
     forwards: tuple[Forward, ...] = ()
     mac_address: str = ""
-    """Of the first, user-mode NIC; stable over the life of the instance."""
+    """MAC address of the first, user-mode NIC; it stays the same over the life of the instance."""
     shares: tuple[DeviceShare, ...] = ()
     disks: tuple[DataDisk, ...] = ()
     """Each with its slot."""
-    shape: MachineLayout = _USUAL
+    shape: MachineLayout = _DEFAULT_LAYOUT
     saved: SavedState | None = None
-    """What to take up in place of booting; the machine is paused then until it is told to go on."""
+    """The state to restore in place of booting; the machine is then paused until it is resumed."""
 
 
 class Machine(Protocol):
@@ -162,43 +163,43 @@ class Machine(Protocol):
 
     @property
     def pid(self) -> int:
-        """Of the hypervisor's process, which ``InstancePaths.driver_pid`` names from its start to its end:
-        stopping, deleting and the checks for use find it there, and load no driver."""
+        """Process id of the hypervisor. The file ``InstancePaths.driver_pid`` has it while the process runs:
+        stopping, deleting and the checks for use read it there, and need not load a driver."""
 
     async def wait(self) -> int:
-        """Until the machine is off; returns the hypervisor's exit status."""
+        """Wait until the machine is off; returns the hypervisor's exit status."""
 
     async def power_button(self) -> None:
         """Ask the guest to shut down (ACPI); returns at once.
 
-        :raises DriverError: when the hypervisor cannot be asked.
+        :raises DriverError: when the hypervisor does not accept the request.
         """
 
     async def quit(self) -> None:
         """Tell the hypervisor to end now, flushing its disks; returns at once."""
 
     async def kill(self) -> None:
-        """End the process, whatever it does; returns when it is gone."""
+        """Kill the process; returns when it has ended."""
 
     async def channel(self) -> Channel:
-        """A new connection to the program in the guest, which hears one at a time.
+        """Open a connection to the program in the guest, which serves one connection at a time.
 
-        :raises OSError: when there is none to be had.
+        :raises OSError: when it cannot be opened.
         """
 
 
 @runtime_checkable
 class LiveForwarder(Protocol):
-    """A machine that forwards ports of the host itself, other ones as it runs; only where
-    ``Features.live_port_forwards``."""
+    """A machine whose hypervisor forwards ports of the host, and can change the forwards while it runs; only
+    where ``Features.live_port_forwards``."""
 
     async def add_forward(self, forward: Forward) -> None:
         """:raises PortTaken: when the host's port is taken."""
 
     async def remove_forward(self, forward: Forward) -> None:
-        """Nothing happens when there is none.
+        """Remove a forward; one that does not exist is ignored.
 
-        :raises DriverError: when it stays.
+        :raises DriverError: when it cannot be removed.
         """
 
 
@@ -206,31 +207,33 @@ class LiveForwarder(Protocol):
 class StateSaver(Protocol):
     """A machine whose memory and devices can be written to files; only where ``Features.saved_states``."""
 
-    async def save(self, folder: Path) -> Left:
-        """Pause, leave all disks behind or none (the machine goes on in files on top of them), and write
-        memory and devices into ``folder``. The machine stays paused.
+    async def save(self, folder: Path) -> FrozenLayers:
+        """Pause the machine, freeze all disks or none (later writes go to overlays), and write memory and
+        device state into ``folder``. The machine stays paused.
 
-        :raises DriverError: when it cannot be saved; it may be resumed then.
+        :raises DriverError: when it cannot be saved; it can be resumed then.
         """
 
     async def resume(self) -> None:
-        """Go on, after a save or the take-up of a state."""
+        """Resume the machine after a save or a restore."""
 
 
 @runtime_checkable
-class SpacePauser(Protocol):
+class OutOfSpacePauser(Protocol):
     """A machine that is paused when the host has no space for what its guest writes."""
 
-    async def out_of_space(self) -> None:
-        """Until that happens; then at once, while there are pauses that were not asked after."""
+    async def wait_out_of_space(self) -> None:
+        """Wait until the machine is paused for that reason; returns at once for a pause since the last
+        call.
+        """
 
     async def resume(self) -> None:
-        """Try that write again, and go on; where there still is no space, the machine is paused anew."""
+        """Retry the write and resume; if there still is no space, the machine is paused again."""
 
 
 @runtime_checkable
 class ShareHotPlugger(Protocol):
-    """A machine that takes shares while it runs; only where ``Features.hot_mount_types``."""
+    """A machine that can be given shares while it runs; only where ``Features.hot_mount_types``."""
 
     async def plug_share(self, share: DeviceShare) -> None:
         """Give the guest a device with ``share.tag``; it may need a moment to find it.
@@ -239,15 +242,15 @@ class ShareHotPlugger(Protocol):
         """
 
     async def unplug_share(self, tag: str) -> None:
-        """Take the device away; the guest must not have it mounted any more.
+        """Remove the device, which the guest must have unmounted.
 
-        :raises DriverError: when the guest keeps it; the slot stays taken.
+        :raises DriverError: when the guest does not release it; the slot stays in use.
         """
 
 
 @runtime_checkable
 class DiskHotPlugger(Protocol):
-    """A machine that takes disks while it runs; only where ``Features.hot_disks``."""
+    """A machine that can be given disks while it runs; only where ``Features.hot_disks``."""
 
     async def plug_disk(self, disk: DataDisk) -> None:
         """Give the guest the disk; it may need a moment to find it.
@@ -256,22 +259,23 @@ class DiskHotPlugger(Protocol):
         """
 
     async def unplug_disk(self, name: str) -> None:
-        """Take the disk away; the guest must not use it any more.
+        """Remove the disk, which the guest must not use any more.
 
-        :raises DriverError: when the guest keeps it; it stays attached then.
+        :raises DriverError: when the guest does not release it; it stays attached then.
         """
 
     def data_disks(self) -> tuple[DataDisk, ...]:
-        """Those that the machine has now, each with its slot."""
+        """The additional disks that the machine has now, each with its slot."""
 
 
 @runtime_checkable
 class NicHotPlugger(Protocol):
-    """A machine that takes network interfaces while it runs; only where ``Features.hot_nics``
-    or ``Features.boot_nics``.
+    """A machine that can be given network interfaces while it runs; only where ``Features.hot_nics`` or
+    ``Features.boot_nics``.
 
-    Each is at a descriptor of a socket with its frames: a stream, where each comes after its length in 32
-    bits, or one of datagrams, each a frame. The machine takes a duplicate of the descriptor.
+    An interface sends and receives its frames over a socket: a stream socket, where each frame comes after its
+    length in 32 bits, or a datagram socket with one frame in each datagram. The machine gets a duplicate of the
+    socket's descriptor.
     """
 
     async def plug_nic(self, nic: GuestNic, stream: int) -> None:
@@ -281,21 +285,23 @@ class NicHotPlugger(Protocol):
         """
 
     async def relink_nic(self, interface: str, stream: int) -> None:
-        """Have the interface send and receive by another socket; the guest does not notice.
+        """Connect the interface to another socket; the guest does not notice.
 
         :raises DriverError: when the hypervisor refuses.
         """
 
     async def unplug_nic(self, interface: str) -> None:
-        """Take the interface away.
+        """Remove the interface.
 
-        :raises DriverError: when the guest keeps it; it stays attached then.
+        :raises DriverError: when the guest does not release it; it stays attached then.
         """
 
 
 @dataclass(frozen=True)
 class Log:
-    """A file that explains a failure; ``name`` is what people call who wrote it."""
+    """A log file that explains a failure; ``name`` is the name of the program that wrote it, for
+    messages.
+    """
 
     name: str
     path: Path
@@ -306,49 +312,54 @@ class Driver(Protocol):
 
     features: ClassVar[Features]
     layers: ClassVar[LayerStore]
-    """Of an instance's own disk, and of the additional ones that can have layers."""
+    """The store of layers of an instance's own disk, and of the additional disks that can have layers."""
 
     def validate(self, config: Config, host: Host) -> list[Problem]:
-        """What of ``config`` this driver cannot do; pure, touches nothing."""
+        """The fields of ``config`` with which this driver cannot run a machine. A pure function."""
 
     def network(self, config: Config) -> GuestNetwork:
-        """Of the first NIC of a machine of ``config``; pure."""
+        """The network of the first NIC of a machine of ``config``. A pure function."""
 
     def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:
-        """How ssh gets to the guest's sshd; pure.
+        """How ssh gets to the guest's sshd. A pure function.
 
-        :param port: a free port of the host's loopback, which the machine may have lead there.
+        :param port: a free port of the host's loopback, which the machine may forward to it.
         """
 
     def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
-        """What explains why a machine failed, the hypervisor's own first."""
+        """The logs that explain why a machine failed, the hypervisor's own first."""
 
     def missing(self, config: Config) -> list[str]:
-        """What the host lacks to run ``config`` (programs, firmware), a sentence each with its remedy."""
-
-    def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
-        """Make the instance's disks in ``paths.dir``; what exists stays as it is.
-
-        :raises ConfigError: for a disk that is smaller than its image.
-        :raises DriverError: when a disk cannot be made.
+        """What the host lacks to run ``config`` (programs, firmware), one sentence with its remedy for
+        each.
         """
 
-    def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
-        """The files that hold a stopped machine's state: what a copy of it needs, and a reset replaces."""
+    def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
+        """Create the instance's disks in ``paths.dir``; existing files are kept.
+
+        :raises ConfigError: for a disk that is smaller than its image.
+        :raises DriverError: when a disk cannot be created.
+        """
+
+    def state_files(self, paths: InstancePaths) -> tuple[Path, ...]:
+        """The files that hold a stopped machine's state: a clone copies them, and a factory reset replaces
+        them.
+        """
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         """Grow the stopped instance's disk to ``config.disk``; never shrinks."""
 
-    def machine_words(self, boot: Boot) -> tuple[str, ...]:
-        """What a state that is saved of this machine is bound to, the hypervisor's version included.
+    def machine_arguments(self, boot: Boot) -> tuple[str, ...]:
+        """The hypervisor's version and the arguments that a saved state depends on: it can only be restored
+        into a machine with the same ones.
 
         :raises DriverError: when the hypervisor is missing.
         """
 
     async def start(self, boot: Boot, report: Reporter) -> Machine:
-        """Start the hypervisor; returns once it runs guest code, or, with ``boot.saved``, is about to.
+        """Start the hypervisor; returns once it runs guest code, or, with ``boot.saved``, is ready to.
 
-        It must die with the calling process, however that ends.
+        It must end with the calling process, even if that is killed.
 
-        :raises DriverError: with the hypervisor's own words.
+        :raises DriverError: with the hypervisor's own message.
         """

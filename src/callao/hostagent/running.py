@@ -13,7 +13,7 @@ import msgspec
 
 from callao.config import Config
 from callao.disks.ownership import release_all
-from callao.drivers import SpacePauser
+from callao.drivers import OutOfSpacePauser
 from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
 from callao.hostagent import journal, unexpected
@@ -71,7 +71,7 @@ class Running:
         self.resolver = resolver
         self.space = (
             SpaceWatch(self.machine, at.paths, status.notice)
-            if isinstance(self.machine, SpacePauser)
+            if isinstance(self.machine, OutOfSpacePauser)
             else None
         )
         self.ports = None if at.config.plain else self._live_ports(greeting)

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from callao.drivers import SpacePauser
+from callao.drivers import OutOfSpacePauser
 from callao.errors import DriverError
 from callao.hostagent import journal
 from callao.instances import InstancePaths
@@ -32,7 +32,7 @@ _DENIED = 30.0
 class SpaceWatch:
     """Of one machine. ``tell`` takes a sentence for people."""
 
-    machine: SpacePauser
+    machine: OutOfSpacePauser
     paths: InstancePaths
     tell: Callable[[str], None]
     paused: bool = False
@@ -40,7 +40,7 @@ class SpaceWatch:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await self.machine.out_of_space()
+            await self.machine.wait_out_of_space()
             self.paused = True
             try:
                 self._mark()
@@ -62,7 +62,7 @@ class SpaceWatch:
             await self.machine.resume()
         try:
             async with asyncio.timeout(_STEADY):
-                await self.machine.out_of_space()
+                await self.machine.wait_out_of_space()
         except TimeoutError:
             return True
         if self._has_space():

@@ -27,7 +27,7 @@ def repair_backing_files(paths: InstancePaths, record: Record, driver: Driver, h
     def find(base: Path) -> Path:
         return _locate(base, paths.name, record, home)
 
-    driver.layers.settle_bases(paths.disk, home, find)
+    driver.layers.repair_backing_files(paths.disk, home, find)
 
 
 def _locate(base: Path, name: str, record: Record, home: Path) -> Path:

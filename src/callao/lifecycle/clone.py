@@ -54,7 +54,7 @@ def copy_instance(
     """
     must_be_stopped(source, "copied")
     must_not_exist(name, home)
-    files = driver_for(require_config(source).vm_type).carried(source.paths)
+    files = driver_for(require_config(source).vm_type).state_files(source.paths)
     if not files:
         raise InstanceError(
             f"instance {source.name!r} has no disk that could be copied.",

@@ -69,10 +69,10 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
             sweep_instance(home, instance.name)
             staging.dir.mkdir(mode=0o700)
             made = make_disk(staging, config, driver, image)
-            new = driver.carried(staging)
+            new = driver.state_files(staging)
             for file in new:  # replaces the old one in one step, so that there is always a disk
                 put_in_place(file, instance.dir / file.name)
-            for old in driver.carried(instance.paths):
+            for old in driver.state_files(instance.paths):
                 if old.name not in {file.name for file in new}:
                     old.unlink()
             record = msgspec.structs.replace(

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from callao.config import Config
-from callao.drivers import every_driver
+from callao.drivers import all_drivers
 from callao.errors import DriverError
 from callao.events import Event, EventState, Reporter, Stage, silent
 from callao.host import Host
@@ -95,7 +95,7 @@ def _bases(paths: InstancePaths) -> tuple[Path, ...]:
     :raises DriverError: when a disk cannot be read, so that its backing files are unknown.
     """
     found: list[Path] = []
-    for driver in every_driver():  # only lima.yaml says which driver made the disk
+    for driver in all_drivers():  # only lima.yaml says which driver made the disk
         found += driver.layers.bases(paths.disk)
     return tuple(found)
 

@@ -15,7 +15,7 @@ class Bound(msgspec.Struct, frozen=True, kw_only=True):
     """What a state with memory is bound to: only a machine of which this is the same can go on from it."""
 
     words: tuple[str, ...]
-    """The hypervisor's version and command line, see :meth:`callao.drivers.base.Driver.machine_words`."""
+    """The hypervisor's version and command line, see :meth:`callao.drivers.base.Driver.machine_arguments`."""
     shape: MachineLayout
     disks: dict[str, int] = {}
     """The additional disks that the machine had, and the slot of each."""

@@ -156,11 +156,11 @@ def guest_host(guest: Guest) -> Any:
 def _missing_for(driver: str) -> str:
     """What is missing on this host for ``driver``; empty when nothing is."""
     from callao.config import effective
-    from callao.drivers import driver_for, known
+    from callao.drivers import driver_for, driver_names
     from callao.host import Host
 
-    if driver not in known():
-        return f"vmType {driver}: this version of Callao has no such driver (it has: {', '.join(known())})."
+    if driver not in driver_names():
+        return f"vmType {driver}: this version of Callao has no such driver (it has: {', '.join(driver_names())})."
     image = {"location": "/", "kernel": {"location": "/"}}  # a kernel, so that no firmware is required
     least = {"vmType": driver, "images": [image]}
     config = effective(least, Host.detect(), name="guest", instance_dir=Path("/"))

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from support.home import Golden, Home, temporary_home
 
-from callao.drivers.qemu.disk import backing_file
+from callao.drivers.qemu.disks.qcow2 import backing_file
 from callao.ports import any_free
 
 pytestmark = pytest.mark.guest

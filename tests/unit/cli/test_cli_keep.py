@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cli.conftest import Line
 
-from callao.drivers.qemu.disk import backing_file, virtual_size
+from callao.drivers.qemu.disks.qcow2 import backing_file, virtual_size
 from callao.instances import InstancePaths, Record
 from callao.instances.records import read_json
 

@@ -11,7 +11,7 @@ import pytest
 from cli.conftest import Line
 
 from callao.config import dump
-from callao.drivers.qemu.disk import backing_file, create_layer, create_overlay
+from callao.drivers.qemu.disks.qcow2 import backing_file, create_layer, create_overlay
 from callao.flock import exclusive
 from callao.images.cache import cache_entry
 from callao.instances import MachineLayout, Runtime

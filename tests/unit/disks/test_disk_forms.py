@@ -10,7 +10,7 @@ import pytest
 
 from callao.disks import DiskPaths, attachable, inspect
 from callao.disks.change import create, import_file
-from callao.drivers.qemu import layers
+from callao.drivers.qemu.disks import layers
 from callao.errors import DiskError
 from callao.images.formats import ImageFormat
 
@@ -61,7 +61,7 @@ def test_a_raw_disk_stays_one_whatever_its_guest_writes(tmp_path: Path, how: str
 def test_a_qcow2_that_refers_to_other_files_is_given_to_no_guest(tmp_path: Path) -> None:
     create("data", tmp_path, size=MIB, form=ImageFormat.QCOW2)
     image = DiskPaths.of("data", tmp_path).image
-    layers.leave_all([image])
+    layers.freeze_all([image])
     assert attachable("data", tmp_path).format is ImageFormat.QCOW2
     forged(image)
     with pytest.raises(DiskError, match="refers to '/etc/shadow'"):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from callao.drivers.qemu import firmware
-from callao.drivers.qemu.firmware import Firmware, find, lay_variables
+from callao.drivers.qemu.firmware import Firmware, create_variables, find
 from callao.errors import DriverError
 
 
@@ -37,7 +37,7 @@ def described(folder: Path, name: str, *, form: str = "raw", **changes: Any) -> 
 
 @pytest.fixture(autouse=True)
 def _no_firmware_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firmware, "_PLACES", {})
+    monkeypatch.setattr(firmware, "_KNOWN_PATHS", {})
 
 
 def test_descriptors_count_by_name_and_secure_boot_is_passed_over(tmp_path: Path) -> None:
@@ -58,12 +58,12 @@ def test_an_empty_descriptor_takes_a_firmware_away(tmp_path: Path) -> None:
 def test_variables_are_laid_raw_and_of_their_own_size(tmp_path: Path, form: str) -> None:
     source, target = tmp_path / "vars", tmp_path / "own"
     subprocess.run(["qemu-img", "create", "-q", "-f", form, str(source), "528K"], check=True)
-    lay_variables(Firmware(tmp_path / "code", source, form, form), target)
+    create_variables(Firmware(tmp_path / "code", source, form, form), target)
     assert target.stat().st_size == 528 * 1024
     assert {path.name for path in tmp_path.iterdir()} == {"vars", "own"}
 
 
 def test_variables_that_cannot_be_copied_leave_none(tmp_path: Path) -> None:
     with pytest.raises(DriverError, match="qemu-img"):
-        lay_variables(Firmware(tmp_path / "code", tmp_path / "gone"), tmp_path / "own")
+        create_variables(Firmware(tmp_path / "code", tmp_path / "gone"), tmp_path / "own")
     assert not (tmp_path / "own").exists()

@@ -14,7 +14,6 @@ from callao.drivers import Boot, Forward, driver_for
 from callao.drivers.qemu import firmware, vsock
 from callao.drivers.qemu.accel import Acceleration
 from callao.drivers.qemu.devices import DirectKernel, Flash
-from callao.drivers.qemu.machine import Booting, command_line
 from callao.errors import DriverError
 from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
@@ -30,10 +29,10 @@ def config(**document: Any) -> Config:
     return effective({**base, **document}, HOST, name="web", instance_dir=Path("/h/web"))
 
 
-def argv(booting: Booting | None = None, folder: str = "/h/web", **document: Any) -> list[str]:
+def argv(booting: BootSource | None = None, folder: str = "/h/web", **document: Any) -> list[str]:
     forwards = (Forward("tcp", "127.0.0.1", 8080, 80), Forward("udp", "0.0.0.0", 5353, 53))
     boot = Boot(InstancePaths(Path(folder)), config(**document), Reach(40022), forwards, "52:55:55:00:00:01")
-    return command_line("qemu-system-x86_64", boot, TCG, booting or Booting(), USER_MODE)
+    return command_line("qemu-system-x86_64", boot, TCG, booting or BootSource(), USER_MODE)
 
 
 def values(words: list[str], option: str) -> list[str]:
@@ -68,7 +67,7 @@ def test_the_serial_number_spares_cloud_init_its_search() -> None:
     ],
 )
 def test_only_an_emulated_cpu_goes_without_mitigations(option: str, wanted: str, expected: str) -> None:
-    assert Acceleration(option, "max").cmdline(wanted) == expected
+    assert Acceleration(option, "max").kernel_cmdline(wanted) == expected
 
 
 def test_the_network_is_limas_and_forwards_from_the_host() -> None:
@@ -103,7 +102,7 @@ def test_the_seed_cannot_be_written() -> None:
 
 
 def test_uefi_is_two_flashes() -> None:
-    words = argv(Booting(flash=Flash(Path("/fw/CODE.fd"), Path("/h/web/vars.fd"))))
+    words = argv(BootSource(flash=Flash(Path("/fw/CODE.fd"), Path("/h/web/vars.fd"))))
     assert values(words, "-drive") == [
         "if=pflash,format=raw,readonly=on,file=/fw/CODE.fd",
         "if=pflash,format=raw,file=/h/web/vars.fd",
@@ -111,7 +110,7 @@ def test_uefi_is_two_flashes() -> None:
 
 
 def test_a_kernel_is_loaded_directly() -> None:
-    words = argv(Booting(kernel=DirectKernel(Path("/h/web/kernel"), Path("/h/web/initrd"), "ro quiet")))
+    words = argv(BootSource(kernel=DirectKernel(Path("/h/web/kernel"), Path("/h/web/initrd"), "ro quiet")))
     assert values(words, "-kernel") == ["/h/web/kernel"]
     assert values(words, "-initrd") == ["/h/web/initrd"]
     assert values(words, "-append") == ["ro quiet"]

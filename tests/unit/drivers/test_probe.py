@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from callao.config import effective
-from callao.drivers.qemu.accel import choose
+from callao.drivers.qemu.accelerator import choose_accelerator
 from callao.drivers.qemu.probe import payload, probe
 from callao.drivers.qemu.probe.run import run_payload
 from callao.host import Host, HostUser
@@ -45,10 +45,10 @@ def test_code_that_never_ends_is_no_proof(tmp_path: Path, monkeypatch: pytest.Mo
         "callao.drivers.qemu.probe.run.boot_sector",
         lambda: b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa" * 1024,
     )
-    monkeypatch.setattr("callao.drivers.qemu.probe.run._PATIENCE", 1.0)
+    monkeypatch.setattr("callao.drivers.qemu.probe.run._TIMEOUT", 1.0)
     verdict = run_payload(binary, "tcg", "x86_64", "max", tmp_path / "code")
     assert not verdict.works
-    assert "did not come to its end" in verdict.why
+    assert "did not come to its end" in verdict.reason
 
 
 def test_qemus_refusal_is_the_reason(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_qemus_refusal_is_the_reason(tmp_path: Path) -> None:
     assert binary is not None
     verdict = run_payload(binary, "hvf", "x86_64", "max", tmp_path / "code")
     assert not verdict.works
-    assert "hvf" in verdict.why
+    assert "hvf" in verdict.reason
 
 
 def counting(folder: Path) -> Path:
@@ -109,7 +109,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 def test_a_foreign_guest_is_emulated_and_told_why(tmp_path: Path) -> None:
     document = {"images": [{"location": "/x"}], "arch": "aarch64"}
     config = effective(document, HOST, name="web", instance_dir=Path("/h/web"))
-    chosen = choose(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "accel.json")
+    chosen = choose_accelerator(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "accel.json")
     assert chosen.option.startswith("tcg")
     assert "the guest is aarch64 and this host x86_64" in chosen.notice
     assert chosen.emulated
@@ -122,12 +122,12 @@ def test_the_cpu_that_was_asked_for_is_taken(tmp_path: Path) -> None:
         "vmOpts": {"qemu": {"cpuType": {"aarch64": "max"}}},
     }
     config = effective(document, HOST, name="web", instance_dir=Path("/h/web"))
-    assert choose(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "a").cpu == "max"
+    assert choose_accelerator(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "a").cpu == "max"
 
 
 def test_a_cpu_of_hardware_gives_way_in_software(tmp_path: Path) -> None:
     document = {"images": [{"location": "/x"}], "arch": "aarch64", "cpuType": {"aarch64": "host"}}
     config = effective(document, HOST, name="web", instance_dir=Path("/h/web"))
-    chosen = choose(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "a")
+    chosen = choose_accelerator(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "a")
     assert chosen.cpu != "host"
     assert "cpuType 'host' exists in hardware only" in chosen.notice

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from callao.drivers.base import DataDisk, Left
-from callao.drivers.qemu import layers
-from callao.drivers.qemu.datadisks import DataDisks, device_id, opened
+from callao.drivers.base import DataDisk, FrozenLayers
 from callao.drivers.qemu.devices import Disk, Monitor
+from callao.drivers.qemu.disks import layers
+from callao.drivers.qemu.disks.data_disks import DataDiskOptions, device_id, with_layer_name
+from callao.drivers.qemu.hotplug.slots import root_port_id
 from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.process import QemuMachine, launch
-from callao.drivers.qemu.shares import port
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 
@@ -51,14 +51,14 @@ def data(paths: InstancePaths, name: str, form: str = "qcow2", slot: int = -1) -
 
 
 async def started(paths: InstancePaths, *disks: DataDisk) -> QemuMachine:
-    own = layers.named(paths.disk)
+    own = layers.layer_name(paths.disk)
     argv = [QEMU, "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults", "-display", "none", "-S"]
     for slot in range(SLOTS):
-        argv += ["-device", f"pcie-root-port,id={port(slot)},chassis={slot + 1},slot={slot + 1}"]
-    named = DataDisks(tuple(opened(each) for each in disks))
+        argv += ["-device", f"pcie-root-port,id={root_port_id(slot)},chassis={slot + 1},slot={slot + 1}"]
+    named = DataDiskOptions(tuple(with_layer_name(each) for each in disks))
     parts = (Disk("disk", own, "qcow2"), SharedMemory(SIZE), named, Monitor(paths.qmp_sock))
     argv += [word for each in parts for word in each.argv()]
-    return await launch(argv, paths, count=SLOTS, disk=own, disks=disks)
+    return await launch(argv, paths, slot_count=SLOTS, disk=own, disks=disks)
 
 
 async def write(machine: QemuMachine, slot: int, pattern: int) -> None:
@@ -118,7 +118,7 @@ def test_a_disk_that_qemu_refuses_leaves_nothing(paths: InstancePaths) -> None:
 
 def test_all_disks_are_left_at_one_moment_and_written_on_top(paths: InstancePaths, tmp_path: Path) -> None:
     one, two = data(paths, "one", slot=0), data(paths, "two")
-    kept: list[tuple[Left, int]] = []
+    kept: list[tuple[FrozenLayers, int]] = []
 
     async def play() -> None:
         machine = await started(paths, one)
@@ -143,8 +143,8 @@ def test_all_disks_are_left_at_one_moment_and_written_on_top(paths: InstancePath
             assert holds(disk.image.with_name(left.disks[disk.name]), number)
     for image in (one.image, two.image):
         assert holds(image, 3)
-        assert len(layers.chain(image)) == 2
-    assert len(layers.chain(paths.disk)) == 2
+        assert len(layers.backing_chain(image)) == 2
+    assert len(layers.backing_chain(paths.disk)) == 2
 
 
 def test_a_raw_disk_keeps_all_from_being_left(paths: InstancePaths, tmp_path: Path) -> None:
@@ -158,16 +158,16 @@ def test_a_raw_disk_keeps_all_from_being_left(paths: InstancePaths, tmp_path: Pa
 
     asyncio.run(play())
     assert list(tmp_path.iterdir()) == []
-    assert layers.chain(paths.disk) == layers.chain(data(paths, "one").image) == ()
+    assert layers.backing_chain(paths.disk) == layers.backing_chain(data(paths, "one").image) == ()
 
 
 def test_stopped_disks_are_left_and_returned_to_all_or_none(
     paths: InstancePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = [paths.disk, data(paths, "one").image, data(paths, "two").image]
-    first = layers.leave_all(images)
+    first = layers.freeze_all(images)
     before = [image.stat().st_ino for image in images]
-    settle, calls = layers.settle, []
+    settle, calls = layers.activate_staged, []
 
     def failing(path: Path) -> None:
         calls.append(path)
@@ -176,15 +176,15 @@ def test_stopped_disks_are_left_and_returned_to_all_or_none(
         settle(path)
 
     for change in (
-        lambda: layers.leave_all(images),
-        lambda: layers.return_all(
+        lambda: layers.freeze_all(images),
+        lambda: layers.revert_all(
             [(image.with_name(name), image) for name, image in zip(first, images, strict=True)]
         ),
     ):
         calls.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(layers, "settle", failing)
+            patch.setattr(layers, "activate_staged", failing)
             with pytest.raises(DriverError, match="no space"):
                 change()
         assert [image.stat().st_ino for image in images] == before
-    assert [len(layers.chain(image)) for image in images] == [1, 1, 1]
+    assert [len(layers.backing_chain(image)) for image in images] == [1, 1, 1]

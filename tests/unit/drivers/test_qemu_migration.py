@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from callao.drivers.qemu import layers, memory
+from callao.drivers.qemu import memory
 from callao.drivers.qemu.devices import Disk, Monitor
+from callao.drivers.qemu.disks import layers
+from callao.drivers.qemu.disks.layer_store import Qcow2Layers
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory
-from callao.drivers.qemu.migration import DEVICES, MEMORY, WHOLE
+from callao.drivers.qemu.migration import COMBINED, DEVICES, MEMORY
 from callao.drivers.qemu.process import QemuMachine, launch
-from callao.drivers.qemu.store import Qcow2Layers
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 from callao.snapshots import sweep
@@ -51,7 +52,7 @@ def io(path: Path, *commands: str) -> str:
 async def started(
     paths: InstancePaths, part: SharedMemory | MappedMemory, *words: str, inherited: tuple[int, ...] = ()
 ) -> QemuMachine:
-    disk = layers.named(paths.disk)
+    disk = layers.layer_name(paths.disk)
     argv = [QEMU, "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults", "-display", "none", *words]
     parts = (Disk("disk", disk, "qcow2"), part, Monitor(paths.qmp_sock))
     argv += [word for each in parts for word in each.argv()]
@@ -103,7 +104,7 @@ def test_a_machine_goes_on_from_the_memory_of_another(
         await saved(paths, folder)
         before = (folder / MEMORY).read_bytes()
         with (folder / DEVICES).open("rb") as stream:
-            copy = memory.read_in(folder / MEMORY)
+            copy = memory.copy_to_memfd(folder / MEMORY)
             part = MappedMemory(SIZE, folder / MEMORY) if mapped else SharedMemory(SIZE, copy)
             machine = await started(paths, part, "-incoming", "defer", inherited=(stream.fileno(), copy))
             os.close(copy)
@@ -147,8 +148,8 @@ def test_one_with_private_memory_is_saved_whole_and_laid_apart_when_it_is_taken_
             await machine.save(folder)
         finally:
             await ended(machine)
-        assert [path.name for path in folder.iterdir()] == [WHOLE]
-        with (folder / WHOLE).open("rb") as stream:
+        assert [path.name for path in folder.iterdir()] == [COMBINED]
+        with (folder / COMBINED).open("rb") as stream:
             assert (
                 await taken_up(stream.fileno(), memory=SharedMemory(SIZE), separate_memory=False) == b"hello"
             )
@@ -165,7 +166,7 @@ def test_what_was_never_written_takes_no_room(tmp_path: Path) -> None:
     os.ftruncate(pages, SIZE)
     os.pwrite(pages, bytes(SIZE // 2), 0)  # the kernel has pages for it
     os.pwrite(pages, b"hello", ADDRESS)
-    memory.write_out(pages, tmp_path / "out")
+    memory.copy_to_file(pages, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == os.pread(pages, SIZE, 0)
     assert (tmp_path / "out").stat().st_blocks * 512 <= 2**20
     os.close(pages)
@@ -190,8 +191,8 @@ def test_each_save_leaves_a_layer_with_what_was_written_until_then(
 
     first, second, third = (paths.dir / name for name in asyncio.run(play()))
     assert len({first, second, third}) == 3
-    assert layers.chain(third) == (second, first)
-    assert layers.chain(paths.disk) == (third, second, first)
+    assert layers.backing_chain(third) == (second, first)
+    assert layers.backing_chain(paths.disk) == (third, second, first)
     assert "verification failed" not in io(paths.disk, "read -P 1 1M 64k", "read -P 3 3M 64k")
     assert "verification failed" not in io(first, "read -P 1 1M 64k", "read -P 0 2M 64k")
 
@@ -203,7 +204,7 @@ def test_a_state_of_another_machine_is_refused_and_says_so(paths: InstancePaths,
         await saved(paths, folder)
         with (folder / DEVICES).open("rb") as stream:
             words = ("-incoming", "defer", "-device", "virtio-rng-pci")
-            copy = memory.read_in(folder / MEMORY)
+            copy = memory.copy_to_memfd(folder / MEMORY)
             machine = await started(
                 paths, SharedMemory(SIZE, copy), *words, inherited=(stream.fileno(), copy)
             )
@@ -236,18 +237,18 @@ def test_a_save_without_room_is_refused_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=0))
     asyncio.run(play())
     assert list(tmp_path.iterdir()) == []
-    assert layers.chain(paths.disk) == ()
+    assert layers.backing_chain(paths.disk) == ()
 
 
 def test_a_disk_keeps_its_second_name(paths: InstancePaths) -> None:
-    first = layers.named(paths.disk)
-    assert layers.named(paths.disk) == first
-    fresh = layers.begin(paths.disk)
-    layers.put_on_top(fresh, paths.disk)
-    assert layers.named(paths.disk) == fresh != first
-    layers.return_to(first, paths.disk)
-    assert layers.chain(paths.disk) == (first,)
-    assert layers.named(paths.disk) not in (first, fresh)
+    first = layers.layer_name(paths.disk)
+    assert layers.layer_name(paths.disk) == first
+    fresh = layers.create_empty_layer(paths.disk)
+    layers.activate(fresh, paths.disk)
+    assert layers.layer_name(paths.disk) == fresh != first
+    layers.revert(first, paths.disk)
+    assert layers.backing_chain(paths.disk) == (first,)
+    assert layers.layer_name(paths.disk) not in (first, fresh)
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -263,7 +264,7 @@ def test_what_is_written_after_a_disk_could_not_be_renamed_is_not_lost(
         machine = await started(paths, SharedMemory(SIZE))
         try:
             with monkeypatch.context() as patch:
-                patch.setattr(layers, "settle", full)
+                patch.setattr(layers, "activate_staged", full)
                 with pytest.raises(DriverError, match="cannot be made anew"):
                     await machine.save(folder(tmp_path / "1"))
             await machine.resume()
@@ -277,7 +278,7 @@ def test_what_is_written_after_a_disk_could_not_be_renamed_is_not_lost(
 
     asyncio.run(play())
     assert "verification failed" not in io(paths.disk, "read -P 7 1M 64k")
-    assert len(layers.chain(paths.disk)) == (2 if again else 1)
+    assert len(layers.backing_chain(paths.disk)) == (2 if again else 1)
 
 
 def test_a_layer_that_qemu_refuses_is_gone_and_the_next_save_works(
@@ -305,7 +306,7 @@ def test_a_layer_that_qemu_refuses_is_gone_and_the_next_save_works(
             await ended(machine)
 
     asyncio.run(play())
-    assert len(layers.chain(paths.disk)) == 1
+    assert len(layers.backing_chain(paths.disk)) == 1
 
 
 def folder(path: Path) -> Path:

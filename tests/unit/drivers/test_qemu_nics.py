@@ -30,7 +30,7 @@ def with_machine(tmp_path: Path, play: Callable[[QemuMachine], Awaitable[None]])
     ]
 
     async def run() -> None:
-        machine = await launch([*argv, *monitor], paths, count=1)
+        machine = await launch([*argv, *monitor], paths, slot_count=1)
         try:
             async with asyncio.timeout(30):
                 await play(machine)

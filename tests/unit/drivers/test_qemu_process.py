@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from callao.drivers import Forward
-from callao.drivers.qemu import disk
 from callao.drivers.qemu.devices import Monitor, UserNetwork
+from callao.drivers.qemu.disks import qcow2
 from callao.drivers.qemu.process import launch
 from callao.errors import DriverError, PortTaken
 from callao.guest_network import USER_MODE
@@ -44,22 +44,22 @@ def bare(paths: InstancePaths, *forwards: Forward) -> list[str]:
     ]
 
 
-def tcp(port: int) -> Forward:
-    return Forward("tcp", "127.0.0.1", port, 80)
+def tcp(root_port_id: int) -> Forward:
+    return Forward("tcp", "127.0.0.1", root_port_id, 80)
 
 
 def test_forwards_come_and_go_while_it_runs(paths: InstancePaths) -> None:
     async def play() -> None:
-        port = any_free()
+        root_port_id = any_free()
         machine = await launch(bare(paths), paths)
         try:
-            await machine.add_forward(tcp(port))
-            assert not is_free("tcp", "127.0.0.1", port)
-            with pytest.raises(PortTaken, match=str(port)):
-                await machine.add_forward(tcp(port))
-            await machine.remove_forward(tcp(port))
-            assert is_free("tcp", "127.0.0.1", port)
-            await machine.remove_forward(tcp(port))
+            await machine.add_forward(tcp(root_port_id))
+            assert not is_free("tcp", "127.0.0.1", root_port_id)
+            with pytest.raises(PortTaken, match=str(root_port_id)):
+                await machine.add_forward(tcp(root_port_id))
+            await machine.remove_forward(tcp(root_port_id))
+            assert is_free("tcp", "127.0.0.1", root_port_id)
+            await machine.remove_forward(tcp(root_port_id))
         finally:
             await machine.quit()
         assert await machine.wait() == 0
@@ -71,10 +71,10 @@ def test_forwards_come_and_go_while_it_runs(paths: InstancePaths) -> None:
 
 def test_a_taken_port_is_named_at_the_start(paths: InstancePaths) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+        root_port_id = server.getsockname()[1]
         with pytest.raises(PortTaken) as caught:
-            asyncio.run(launch(bare(paths, tcp(port)), paths))
-    assert caught.value.port == port
+            asyncio.run(launch(bare(paths, tcp(root_port_id)), paths))
+    assert caught.value.root_port_id == root_port_id
     assert not paths.driver_pid("qemu").exists()
 
 
@@ -118,17 +118,17 @@ def test_it_dies_with_its_parent_however_that_ends(paths: InstancePaths) -> None
 def test_an_overlay_is_as_large_as_asked_and_never_smaller_than_its_base(tmp_path: Path) -> None:
     base, overlay = tmp_path / "base.qcow2", tmp_path / "disk"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(base), "2M"], check=True)
-    disk.create_overlay(overlay, base, 1 << 20)
-    assert disk.virtual_size(overlay) == 2 << 20
-    disk.grow(overlay, 8 << 20)
-    assert disk.virtual_size(overlay) == 8 << 20
-    disk.grow(overlay, 4 << 20)
-    assert disk.virtual_size(overlay) == 8 << 20
+    qcow2.create_overlay(overlay, base, 1 << 20)
+    assert qcow2.virtual_size(overlay) == 2 << 20
+    qcow2.enlarge(overlay, 8 << 20)
+    assert qcow2.virtual_size(overlay) == 8 << 20
+    qcow2.enlarge(overlay, 4 << 20)
+    assert qcow2.virtual_size(overlay) == 8 << 20
 
 
 def test_a_disk_that_is_none_says_so(tmp_path: Path) -> None:
     (tmp_path / "disk").write_text("nothing")
     with pytest.raises(DriverError, match=r"no qcow2.*recreate"):
-        disk.virtual_size(tmp_path / "disk")
+        qcow2.virtual_size(tmp_path / "disk")
     with pytest.raises(DriverError, match="cannot be read"):
-        disk.virtual_size(tmp_path / "missing")
+        qcow2.virtual_size(tmp_path / "missing")

@@ -16,7 +16,7 @@ from images.conftest import Server, serving, sha256
 
 from callao.config import dump
 from callao.drivers import driver_for
-from callao.drivers.qemu.disk import backing_name
+from callao.drivers.qemu.disks.qcow2 import backing_name
 from callao.errors import ConfigError, DigestMismatch, InstanceError
 from callao.events import silent
 from callao.host import Host

@@ -14,7 +14,7 @@ import pytest
 
 from callao.config import VMType
 from callao.drivers import driver_for
-from callao.drivers.qemu.disk import virtual_size
+from callao.drivers.qemu.disks.qcow2 import virtual_size
 from callao.errors import InstanceError
 from callao.events import Event, silent
 from callao.host import Host

@@ -14,12 +14,12 @@ import pytest
 from callao.config import MountType, effective
 from callao.config.schema import SSHFS, Mount
 from callao.drivers import Boot, DeviceShare
-from callao.drivers.qemu import virtiofsd
-from callao.drivers.qemu.accel import Acceleration
-from callao.drivers.qemu.machine import Booting, command_line
+from callao.drivers.qemu.accelerator import Acceleration
+from callao.drivers.qemu.command_line import BootSource, command_line
+from callao.drivers.qemu.hotplug import virtiofsd
+from callao.drivers.qemu.hotplug.slots import SlotOptions, export_link, fsdev_id, root_port_id
+from callao.drivers.qemu.hotplug.virtiofsd import Virtiofsd, argv
 from callao.drivers.qemu.memory import MappedMemory, SharedMemory
-from callao.drivers.qemu.shares import Slots, fsdev, link, port
-from callao.drivers.qemu.virtiofsd import Program, argv
 from callao.errors import AgentError
 from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
@@ -32,9 +32,9 @@ SLOTS = 8
 SOCKET = Path("/h/web/virtiofsd-0.sock")
 PATHS = InstancePaths(Path("/h/a,b"))
 
-RUST = Program("/v", rust=True, read_only=True)
-OLD_RUST = Program("/v", rust=True, read_only=False)
-OWN = Program("/v", rust=False, read_only=False)
+RUST = Virtiofsd("/v", rust=True, read_only=True)
+OLD_RUST = Virtiofsd("/v", rust=True, read_only=False)
+OWN = Virtiofsd("/v", rust=False, read_only=False)
 
 
 def values(words: list[str], option: str) -> list[str]:
@@ -54,7 +54,7 @@ def test_a_9p_share_is_a_device_on_one_of_its_slots_exports(
     fields: dict[str, Any], model: str, export: str
 ) -> None:
     other = replace(SHARE, tag="lima-0000")
-    words = Slots(PATHS, 3, (other, replace(SHARE, **fields))).argv()
+    words = SlotOptions(PATHS, 3, (other, replace(SHARE, **fields))).argv()
     assert f"virtio-9p-pci,fsdev={export},mount_tag=lima-0011,id=hotshare1,bus=hot1" in values(
         words, "-device"
     )
@@ -68,7 +68,7 @@ def test_a_9p_share_is_a_device_on_one_of_its_slots_exports(
 @pytest.mark.parametrize(("queue", "size"), [(None, ""), (512, "queue-size=512,")])
 def test_a_virtiofs_share_is_a_socket_and_a_device(queue: int | None, size: str) -> None:
     share = replace(SHARE, type=MountType.VIRTIOFS, queue_size=queue)
-    words = Slots(PATHS, 1, (share,)).argv()
+    words = SlotOptions(PATHS, 1, (share,)).argv()
     assert values(words, "-chardev") == ["socket,id=hotchar0,path=/h/a,,b/virtiofsd-0.sock"]
     device = f"vhost-user-fs-pci,chardev=hotchar0,tag=lima-0011,{size}id=hotshare0,bus=hot0"
     assert values(words, "-device")[-1] == device
@@ -94,18 +94,20 @@ def test_memory_is_new_or_inherited_or_a_private_view_of_a_file(
 
 
 def test_every_slot_is_a_port_with_two_exports_through_one_link() -> None:
-    words = Slots(PATHS, SLOTS).argv()
+    words = SlotOptions(PATHS, SLOTS).argv()
     ports, exports = values(words, "-device"), values(words, "-fsdev")
     assert (len(ports), len(exports)) == (SLOTS, 2 * SLOTS) == (8, 16)
     assert len({each.partition("chassis=")[2] for each in ports}) == SLOTS
     for slot in range(SLOTS):
-        assert ports[slot].startswith(f"pcie-root-port,id={port(slot)},")
+        assert ports[slot].startswith(f"pcie-root-port,id={root_port_id(slot)},")
         writable, read_only = exports[2 * slot : 2 * slot + 2]
-        assert writable.startswith(f"local,id={fsdev(slot, writable=True)},path=/h/a,,b/9p-slot-{slot},")
+        assert writable.startswith(f"local,id={fsdev_id(slot, writable=True)},path=/h/a,,b/9p-slot-{slot},")
         assert "readonly" not in writable
-        assert read_only.startswith(f"local,id={fsdev(slot, writable=False)},path=/h/a,,b/9p-slot-{slot},")
+        assert read_only.startswith(
+            f"local,id={fsdev_id(slot, writable=False)},path=/h/a,,b/9p-slot-{slot},"
+        )
         assert read_only.endswith("readonly=on")
-        assert link(PATHS, slot) == Path(f"/h/a,b/9p-slot-{slot}")
+        assert export_link(PATHS, slot) == Path(f"/h/a,b/9p-slot-{slot}")
 
 
 def test_shared_memory_is_all_of_the_guests() -> None:
@@ -125,7 +127,7 @@ def test_memory_is_shared_where_there_is_a_memfd(
         InstancePaths(folder), effective(document, ann, name="web", instance_dir=folder), Reach(40022)
     )
     monkeypatch.setattr(sys, "platform", platform)
-    words = command_line("qemu", boot, Acceleration("tcg", "Nehalem"), Booting(), USER_MODE)
+    words = command_line("qemu", boot, Acceleration("tcg", "Nehalem"), BootSource(), USER_MODE)
     assert len([each for each in words if each.startswith("memory-backend-memfd")]) == shared
 
 
@@ -143,7 +145,7 @@ def test_memory_is_shared_where_there_is_a_memfd(
     ],
 )  # fmt: skip
 def test_each_virtiofsd_is_told_in_its_own_words(
-    monkeypatch: pytest.MonkeyPatch, program: Program, writable: bool, euid: int, expected: list[str]
+    monkeypatch: pytest.MonkeyPatch, program: Virtiofsd, writable: bool, euid: int, expected: list[str]
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: euid)
     words = argv(program, replace(SHARE, writable=writable), SOCKET)
@@ -159,7 +161,7 @@ def test_each_virtiofsd_is_told_in_its_own_words(
     ],
 )
 def test_one_that_cannot_be_read_only_gets_a_read_only_view(
-    monkeypatch: pytest.MonkeyPatch, program: Program, euid: int, space: list[str]
+    monkeypatch: pytest.MonkeyPatch, program: Virtiofsd, euid: int, space: list[str]
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: euid)
     share = replace(SHARE, location="/a b; $x")
@@ -200,7 +202,7 @@ def test_a_virtiofsd_is_known_by_its_help(
     )
     virtiofsd.find.cache_clear()
     try:
-        assert virtiofsd.find() == Program(str(program), rust, read_only)
+        assert virtiofsd.find() == Virtiofsd(str(program), rust, read_only)
     finally:
         virtiofsd.find.cache_clear()
 

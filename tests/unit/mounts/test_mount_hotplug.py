@@ -16,13 +16,13 @@ import pytest
 
 from callao.config import MountType
 from callao.drivers import DeviceShare
-from callao.drivers.qemu import hotplug, virtiofsd
 from callao.drivers.qemu.devices import Monitor
-from callao.drivers.qemu.hotplug import HotPlug
+from callao.drivers.qemu.hotplug import shares, virtiofsd
+from callao.drivers.qemu.hotplug.shares import SharePlug
+from callao.drivers.qemu.hotplug.slots import SlotOptions, export_link, virtiofsd_socket
+from callao.drivers.qemu.hotplug.virtiofsd import Virtiofsd
 from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.process import QemuMachine, launch
-from callao.drivers.qemu.shares import Slots, link, socket_of
-from callao.drivers.qemu.virtiofsd import Program
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 
@@ -44,11 +44,11 @@ def share(index: int, location: Path, **fields: Any) -> DeviceShare:
 def played(paths: InstancePaths, play: Play) -> None:
     """``play`` with a machine that is never set off."""
     argv = [QEMU, "-machine", "q35", "-accel", "tcg", "-m", "64", "-nodefaults", "-display", "none", "-S"]
-    parts = (SharedMemory(64 * 2**20), Slots(paths, SLOTS), Monitor(paths.qmp_sock))
+    parts = (SharedMemory(64 * 2**20), SlotOptions(paths, SLOTS), Monitor(paths.qmp_sock))
 
     async def run() -> None:
         words = [*argv, *(word for part in parts for word in part.argv())]
-        machine = await launch(words, paths, count=SLOTS)
+        machine = await launch(words, paths, slot_count=SLOTS)
         try:
             await play(machine)
         finally:
@@ -64,7 +64,7 @@ async def devices(machine: QemuMachine) -> str:
 
 
 def links(paths: InstancePaths) -> dict[int, str]:
-    each = {slot: link(paths, slot) for slot in range(SLOTS)}
+    each = {slot: export_link(paths, slot) for slot in range(SLOTS)}
     return {slot: str(path.readlink()) for slot, path in each.items() if path.is_symlink()}
 
 
@@ -130,7 +130,7 @@ def test_one_that_the_guest_keeps_stays_taken(
     paths: InstancePaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No guest runs, so nobody lets the device go."""
-    monkeypatch.setattr(hotplug, "_PATIENCE", 0.1)
+    monkeypatch.setattr(shares, "_UNPLUG_TIMEOUT", 0.1)
 
     async def play(machine: QemuMachine) -> None:
         await machine.plug_share(share(0, tmp_path))
@@ -154,11 +154,11 @@ with socket.socket(socket.AF_UNIX) as server:
 """Opens its socket and never answers."""
 
 
-def daemon(folder: Path, text: str) -> Program:
+def daemon(folder: Path, text: str) -> Virtiofsd:
     path = folder / "virtiofsd"
     path.write_text(text)
     path.chmod(0o755)
-    return Program(str(path), rust=True, read_only=True)
+    return Virtiofsd(str(path), is_rust=True, has_readonly_option=True)
 
 
 def test_a_virtiofs_device_that_is_refused_takes_its_daemon_and_chardev_along(
@@ -168,13 +168,13 @@ def test_a_virtiofs_device_that_is_refused_takes_its_daemon_and_chardev_along(
     monkeypatch.setattr(virtiofsd, "find", lambda: program)
     asked: list[str] = []
     started: list[asyncio.subprocess.Process] = []
-    serve = virtiofsd.serve
+    serve = virtiofsd.start
 
     async def spy(*arguments: Any) -> asyncio.subprocess.Process:
         started.append(await serve(*arguments))
         return started[-1]
 
-    monkeypatch.setattr(virtiofsd, "serve", spy)
+    monkeypatch.setattr(virtiofsd, "start", spy)
 
     async def execute(command: str, _arguments: Mapping[str, object]) -> object:
         asked.append(command)
@@ -184,7 +184,7 @@ def test_a_virtiofs_device_that_is_refused_takes_its_daemon_and_chardev_along(
 
     async def play() -> None:
         monitor: Any = None
-        hot = HotPlug(paths, monitor, execute, SLOTS)
+        hot = SharePlug(paths, monitor, execute, SLOTS)
         with pytest.raises(DriverError, match="no such device"):
             await hot.plug(share(0, tmp_path, type=MountType.VIRTIOFS))
         assert hot.slots == {}
@@ -192,7 +192,7 @@ def test_a_virtiofs_device_that_is_refused_takes_its_daemon_and_chardev_along(
     asyncio.run(play())
     assert asked == ["chardev-add", "device_add", "chardev-remove"]
     assert [each.returncode is not None for each in started] == [True]
-    assert not socket_of(paths, 0).exists()
+    assert not virtiofsd_socket(paths, 0).exists()
     assert list(paths.dir.iterdir()) == []
 
 
@@ -214,10 +214,10 @@ def test_a_virtiofsd_that_does_not_start_says_why_and_leaves_the_slot(
 
     async def play() -> None:
         monitor: Any = None
-        hot = HotPlug(paths, monitor, execute, SLOTS)
+        hot = SharePlug(paths, monitor, execute, SLOTS)
         with pytest.raises(DriverError, match=words):
             await hot.plug(share(0, tmp_path, type=MountType.VIRTIOFS))
         assert hot.slots == {}
 
     asyncio.run(play())
-    assert not socket_of(paths, 0).exists()
+    assert not virtiofsd_socket(paths, 0).exists()

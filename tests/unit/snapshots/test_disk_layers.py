@@ -78,7 +78,7 @@ def test_a_record_that_cannot_be_read_costs_no_layer(paths: InstancePaths, damag
     good = record.read_text()
     record.write_text(damage)
     before = layers(paths)
-    DRIVER.layers.return_to({paths.disk: "disk.1"})  # now nothing but the record knows of the second layer
+    DRIVER.layers.revert({paths.disk: "disk.1"})  # now nothing but the record knows of the second layer
     sweep(paths, DRIVER.layers)
     assert set(before) <= set(layers(paths))
     assert unreadable(paths) == ["first"]

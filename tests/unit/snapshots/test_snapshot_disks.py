@@ -13,8 +13,8 @@ from callao.config import dump
 from callao.disks import DiskPaths
 from callao.disks.change import create
 from callao.disks.ownership import owner_of
-from callao.drivers.qemu import layers
-from callao.drivers.qemu.store import Qcow2Layers
+from callao.drivers.qemu.disks import layers
+from callao.drivers.qemu.disks.layer_store import Qcow2Layers
 from callao.errors import CallaoError, DiskInUse, DiskNotFound, SnapshotError
 from callao.events import silent
 from callao.host import Host
@@ -94,7 +94,7 @@ def test_all_disks_return_to_each_moment_and_their_layers_go_with_the_last(home:
     delete(home, "b")
     for name in ("one", "two"):
         # The disk itself, and what it stands on; nothing of the branch that was left.
-        assert len(kept(home, name)) == 1 + len(layers.chain(image(home, name)))
+        assert len(kept(home, name)) == 1 + len(layers.backing_chain(image(home, name)))
 
 
 def test_layers_that_a_snapshot_of_another_instance_needs_stay(home: Path) -> None:
@@ -114,7 +114,7 @@ def test_layers_of_an_instance_that_is_gone_go_when_the_disk_is_attached(home: P
         take(home, name)
     assert len(kept(home, "one")) == 3
     shutil.rmtree(home / "web")
-    layers.return_to(image(home, "one").with_name("datadisk.1"), image(home, "one"))
+    layers.revert(image(home, "one").with_name("datadisk.1"), image(home, "one"))
     (home / "db").mkdir()
     (disk,) = taken({"one": 0}, InstancePaths(home / "db"), Qcow2Layers())
     assert (disk.name, disk.slot) == ("one", 0)
@@ -136,7 +136,7 @@ def test_a_disk_that_cannot_be_kept_keeps_all_from_it(home: Path) -> None:
     with pytest.raises(SnapshotError, match=r"db list its disk 'two', too, and a return"):
         take(home, "no")
     assert listed(InstancePaths(home / "web")) == []
-    assert [layers.chain(path) for path in every(home)] == [(), (), ()]
+    assert [layers.backing_chain(path) for path in every(home)] == [(), (), ()]
 
 
 @pytest.mark.parametrize(

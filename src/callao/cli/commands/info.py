@@ -73,13 +73,13 @@ def _drivers_here(template: Config) -> dict[str, str]:
     """Every driver, and what this host lacks for it; empty where that is nothing."""
     import msgspec
 
-    from callao.drivers import every_driver
+    from callao.drivers import all_drivers
 
     return {
         driver.features.vm_type.value: " ".join(
             driver.missing(msgspec.structs.replace(template, vm_type=driver.features.vm_type))
         )
-        for driver in every_driver()
+        for driver in all_drivers()
     }
 
 
@@ -90,7 +90,7 @@ def _of_host(run: Session) -> dict[str, Any]:
     from callao.cli_plugins import libexec_folders
     from callao.config import effective, to_document
     from callao.config.lima_version import LIMA_VERSION
-    from callao.drivers import known
+    from callao.drivers import driver_names
     from callao.host import identity_file
     from callao.templates import builtin_names, find, resolve
 
@@ -102,8 +102,8 @@ def _of_host(run: Session) -> dict[str, Any]:
         "limaHome": str(run.home),
         "hostOS": run.host.os,
         "hostArch": run.host.arch,
-        "vmTypes": known(),
-        "vmTypesEx": {name: {} for name in known()},
+        "vmTypes": driver_names(),
+        "vmTypesEx": {name: {} for name in driver_names()},
         "drivers": _drivers_here(template),
         "templates": [{"name": name, "location": find(name, run.home).location} for name in builtin_names()],
         "defaultTemplate": to_document(template),

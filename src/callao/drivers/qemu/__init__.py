@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""QEMU as a driver: on Linux with KVM where it works, anywhere in software."""
+"""The driver for QEMU: with KVM on Linux where it works, otherwise with software emulation."""
 
 from callao.drivers.qemu.driver import QemuDriver
 

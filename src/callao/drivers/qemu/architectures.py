@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What QEMU has for each architecture of a guest: a new one is a record here."""
+"""QEMU's values for each architecture of a guest. To add an architecture, add a record here."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ class Architecture:
 
     machine: str
     """QEMU's machine type."""
-    full_name: str
-    """The same with a version, as firmware descriptors match it."""
+    versioned_machine: str
+    """The machine type with a version, as firmware descriptors match it."""
     package: str
     software_cpu: str
     """The CPU model without an accelerator."""
     firmware: tuple[tuple[str, str], ...]
-    """Where it is on hosts whose packages install no descriptors."""
+    """Paths of the firmware on hosts whose packages install no descriptors."""
     firmware_package: str
-    probe_status: int
-    """QEMU's exit status when the probe's code came to its end."""
+    probe_exit_status: int
+    """QEMU's exit status when the probe's code has run to its end."""
 
 
 ARCHITECTURES = {
     Arch.X86_64: Architecture(
         machine="q35",
-        full_name="pc-q35-7.2",
+        versioned_machine="pc-q35-7.2",
         package="qemu-system-x86",
         # x86-64-v2: enough for RHEL 9's descendants; RHEL 10 wants v3, by vmOpts.qemu.cpuType. "max" boots
         # slower, for its many features, which the guest's kernel probes one by one. An Intel model, such as
@@ -43,11 +43,11 @@ ARCHITECTURES = {
             ("/opt/homebrew/share/qemu/edk2-x86_64-code.fd", "/opt/homebrew/share/qemu/edk2-i386-vars.fd"),
         ),
         firmware_package="ovmf",
-        probe_status=85,  # isa-debug-exit's 2 * 0x2a + 1
+        probe_exit_status=85,  # isa-debug-exit's 2 * 0x2a + 1
     ),
     Arch.AARCH64: Architecture(
         machine="virt",
-        full_name="virt-7.2",
+        versioned_machine="virt-7.2",
         package="qemu-system-arm",
         software_cpu="cortex-a72",
         firmware=(
@@ -55,11 +55,11 @@ ARCHITECTURES = {
             ("/opt/homebrew/share/qemu/edk2-aarch64-code.fd", "/opt/homebrew/share/qemu/edk2-arm-vars.fd"),
         ),
         firmware_package="qemu-efi-aarch64",
-        probe_status=0,  # SYSTEM_OFF
+        probe_exit_status=0,  # SYSTEM_OFF
     ),
 }
 
 
-def architecture(name: str) -> Architecture | None:
-    """By lima.yaml's name; None for one that the driver does not have."""
+def find_architecture(name: str) -> Architecture | None:
+    """The record by lima.yaml's name; None for an architecture that the driver does not support."""
     return next((found for arch, found in ARCHITECTURES.items() if arch.value == name), None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""QEMU's programs on this host: where they are, and which version."""
+"""Finds QEMU's programs on this host, and their versions."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ import re
 import shutil
 import subprocess
 
-from callao.drivers.qemu.architectures import architecture
+from callao.drivers.qemu.architectures import find_architecture
 from callao.errors import DriverError
 
-OLDEST = (6, 2)
-"""Ubuntu 22.04's; older ones lack options that we use."""
+OLDEST_VERSION = (6, 2)
+"""The version of Ubuntu 22.04; older versions lack options that are used here."""
 
 
 def find(arch: str) -> str | None:
-    """The emulator for ``arch``; ``QEMU_SYSTEM_X86_64`` and its like name one, as Lima has it."""
-    named = os.environ.get(f"QEMU_SYSTEM_{arch.upper()}")
-    return shutil.which(named) if named else shutil.which(f"qemu-system-{arch}")
+    """The emulator for ``arch``; the environment's ``QEMU_SYSTEM_X86_64`` and the like override it, as in
+    Lima.
+    """
+    configured = os.environ.get(f"QEMU_SYSTEM_{arch.upper()}")
+    return shutil.which(configured) if configured else shutil.which(f"qemu-system-{arch}")
 
 
-def absence(arch: str) -> str:
-    """What is lacking when :func:`find` finds none, and the remedy."""
+def not_found_message(arch: str) -> str:
+    """The message, with a remedy, for when :func:`find` finds no emulator."""
     variable = f"QEMU_SYSTEM_{arch.upper()}"
-    if named := os.environ.get(variable):
-        return f"{variable}={named} names no program: correct it, or unset it."
-    known = architecture(arch)
-    package = known.package if known is not None else "qemu-system-misc"
+    if configured := os.environ.get(variable):
+        return f"{variable}={configured} names no program: correct it, or unset it."
+    entry = find_architecture(arch)
+    package = entry.package if entry is not None else "qemu-system-misc"
     return f"qemu-system-{arch} is not on PATH: install it (Debian: {package})."
 
 
 @functools.cache
 def version(binary: str) -> tuple[int, ...]:
-    """As in (7, 2, 22).
+    """The version of a program, such as (7, 2, 22).
 
-    :raises DriverError: when the program does not say.
+    :raises DriverError: when its output has no version.
     """
-    done = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
-    match = re.search(r"version (\d+)\.(\d+)(?:\.(\d+))?", done.stdout)
+    result = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+    match = re.search(r"version (\d+)\.(\d+)(?:\.(\d+))?", result.stdout)
     if match is None:
         raise DriverError(
-            f"{binary} --version says no version: {done.stdout.strip() or done.stderr.strip()}"
+            f"{binary} --version says no version: {result.stdout.strip() or result.stderr.strip()}"
         )
     return tuple(int(number) for number in match.groups() if number)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine's parts, typed; each renders its piece of QEMU's command line, see qemu(1)."""
+"""The parts of a machine as typed records, each of which renders its options of QEMU's command line, see
+qemu(1).
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,18 @@ from callao.drivers.base import Forward
 from callao.guest_network import GuestNetwork
 
 NETDEV = "net0"
-"""The user-mode network, by which the monitor adds and removes forwards."""
+"""The id of the user-mode network, by which the monitor adds and removes forwards."""
 
 
-class Part(Protocol):
-    """Anything that has options on the command line."""
+class CommandLinePart(Protocol):
+    """A part with options on the command line."""
 
     def argv(self) -> list[str]:
         """Option, value, option, value."""
 
 
-def escaped(path: Path) -> str:
-    """A comma in an option's value is written twice (QEMU's keyval syntax)."""
+def escape_commas(path: Path) -> str:
+    """Escape a path for an option's value: QEMU's keyval syntax has commas doubled."""
     return str(path).replace(",", ",,")
 
 
@@ -52,7 +54,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Flash:
-    """UEFI: code read-only, variables of the machine's own, always raw."""
+    """UEFI: the code is read-only, and the variables are the machine's own and always raw."""
 
     code: Path
     variables: Path
@@ -60,8 +62,8 @@ class Flash:
 
     def argv(self) -> list[str]:
         return [
-            "-drive", f"if=pflash,format={self.code_format},readonly=on,file={escaped(self.code)}",
-            "-drive", f"if=pflash,format=raw,file={escaped(self.variables)}",
+            "-drive", f"if=pflash,format={self.code_format},readonly=on,file={escape_commas(self.code)}",
+            "-drive", f"if=pflash,format=raw,file={escape_commas(self.variables)}",
         ]  # fmt: skip
 
 
@@ -80,10 +82,10 @@ class DirectKernel:
 
 @dataclass(frozen=True)
 class UserNetwork:
-    """QEMU's own, see qemu(1), ``-netdev user``.
+    """QEMU's user-mode network, see qemu(1), ``-netdev user``.
 
-    Gateway and DNS are the second and third address of the subnet by themselves. They are not said again,
-    since saved states are bound to the words that are here.
+    Gateway and DNS are the second and third address of the subnet by default. They are not given as options,
+    since saved states depend on the options that are here.
     """
 
     network: GuestNetwork
@@ -92,34 +94,36 @@ class UserNetwork:
 
     def argv(self) -> list[str]:
         options = [f"user,id={NETDEV},net={self.network.subnet},dhcpstart={self.network.guest}"]
-        options += [f"hostfwd={rule(forward)}-:{forward.guest_port}" for forward in self.forwards]
+        options += [f"hostfwd={forward_rule(forward)}-:{forward.guest_port}" for forward in self.forwards]
         return ["-netdev", ",".join(options), "-device", f"virtio-net-pci,netdev={NETDEV},mac={self.mac}"]
 
 
-APPEND = ",append=on"
+APPEND_OPTION = ",append=on"
 
 
 @dataclass(frozen=True)
 class SerialLog:
-    """The first serial port, at the end of a file: whoever bounds the file empties it meanwhile."""
+    """The first serial port, appended to a file, because the file is truncated while QEMU runs to limit its
+    size.
+    """
 
     path: Path
 
     def argv(self) -> list[str]:
-        file = f"file,id=serial,path={escaped(self.path)}{APPEND}"
+        file = f"file,id=serial,path={escape_commas(self.path)}{APPEND_OPTION}"
         return ["-chardev", file, "-serial", "chardev:serial"]
 
 
 @dataclass(frozen=True)
 class GuestChannel:
-    """A virtio-serial port on a unix socket, under the name that Lima's guest agent opens."""
+    """A virtio-serial port connected to a unix socket, with the name that Lima's guest agent opens."""
 
     path: Path
 
     def argv(self) -> list[str]:
         return [
             "-device", "virtio-serial-pci",
-            "-chardev", f"socket,id=ga,path={escaped(self.path)},server=on,wait=off",
+            "-chardev", f"socket,id=ga,path={escape_commas(self.path)},server=on,wait=off",
             "-device", "virtserialport,chardev=ga,name=io.lima-vm.guest_agent.0",
         ]  # fmt: skip
 
@@ -142,14 +146,14 @@ class Monitor:
 
     def argv(self) -> list[str]:
         return [
-            "-chardev", f"socket,id=qmp,path={escaped(self.path)},server=on,wait=off",
+            "-chardev", f"socket,id=qmp,path={escape_commas(self.path)},server=on,wait=off",
             "-mon", "chardev=qmp,mode=control",
         ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Devices:
-    """Parts without options of ours."""
+    """Devices without options."""
 
     names: tuple[str, ...]
 
@@ -158,8 +162,8 @@ class Devices:
 
 
 @dataclass(frozen=True)
-class Datasource:
-    """The system's serial number, by which cloud-init knows where its data is and looks nowhere else.
+class NoCloudSerial:
+    """The system's serial number, by which cloud-init uses the NoCloud datasource and probes no other.
 
     See its documentation, "NoCloud".
     """
@@ -168,6 +172,6 @@ class Datasource:
         return ["-smbios", "type=1,serial=ds=nocloud"]
 
 
-def rule(forward: Forward) -> str:
-    """The host's side of a forward, as ``hostfwd`` and the monitor's commands write it."""
+def forward_rule(forward: Forward) -> str:
+    """The host's side of a forward, in the syntax of ``hostfwd`` and the monitor's commands."""
     return f"{forward.proto}:{forward.host_ip}:{forward.host_port}"

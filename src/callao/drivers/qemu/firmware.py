@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""UEFI for a machine: found by the descriptors that QEMU's packages install, else at known places.
+"""Finds UEFI firmware for a machine by the descriptors that QEMU's packages install, otherwise at known
+paths.
 
 See docs/interop/firmware.json in QEMU's sources.
 """
@@ -15,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from callao.atomic import make_file
-from callao.drivers.qemu import disk
-from callao.drivers.qemu.architectures import ARCHITECTURES, architecture
+from callao.drivers.qemu.architectures import ARCHITECTURES, find_architecture
+from callao.drivers.qemu.disks import qcow2
 
 DESCRIPTORS = (
     Path("/etc/qemu/firmware"),
@@ -24,13 +25,13 @@ DESCRIPTORS = (
     Path("/usr/local/share/qemu/firmware"),
     Path("/opt/homebrew/share/qemu/firmware"),
 )
-_PLACES = {arch.value: each.firmware for arch, each in ARCHITECTURES.items()}
+_KNOWN_PATHS = {arch.value: each.firmware for arch, each in ARCHITECTURES.items()}
 
 
-def absence(arch: str) -> str:
-    """What is lacking when :func:`find` finds none, and the remedy."""
-    known = architecture(arch)
-    package = known.firmware_package if known is not None else "qemu-efi"
+def not_found_message(arch: str) -> str:
+    """The message, with a remedy, for when :func:`find` finds no firmware."""
+    entry = find_architecture(arch)
+    package = entry.firmware_package if entry is not None else "qemu-efi"
     return f"There is no UEFI firmware for {arch}: install it (Debian: {package})."
 
 
@@ -48,35 +49,40 @@ class Firmware:
 
 
 def find(arch: str, machine: str, descriptors: Sequence[Path] = DESCRIPTORS) -> Firmware | None:
-    """The best UEFI without Secure Boot, whose keys would keep unsigned kernels from booting.
+    """The first suitable UEFI without Secure Boot, whose keys would keep unsigned kernels from booting.
 
-    A descriptor hides those of its name in later folders; an empty one so takes a firmware away.
+    A descriptor overrides those of the same name in later folders; an empty one removes a firmware.
     """
     by_name: dict[str, Path] = {}
     for folder in descriptors:
         for path in folder.glob("*.json"):
             by_name.setdefault(path.name, path)
     for name in sorted(by_name):
-        found = _described(by_name[name], arch, machine)
+        found = _from_descriptor(by_name[name], arch, machine)
         if found is not None:
             return found
-    for code, variables in _PLACES.get(arch, ()):
+    for code, variables in _KNOWN_PATHS.get(arch, ()):
         if Path(code).exists() and Path(variables).exists():
             return Firmware(Path(code), Path(variables))
     return None
 
 
-def _described(path: Path, arch: str, machine: str) -> Firmware | None:
+def _from_descriptor(path: Path, arch: str, machine: str) -> Firmware | None:
     try:
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        mapping = said["mapping"]
-        fits = any(
+        descriptor: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        mapping = descriptor["mapping"]
+        matches = any(
             target["architecture"] == arch
             and any(fnmatch.fnmatch(machine, pattern) for pattern in target["machines"])
-            for target in said["targets"]
+            for target in descriptor["targets"]
         )
-        secure = {"secure-boot", "requires-smm", "enrolled-keys"} & set(said["features"])
-        if not fits or secure or "uefi" not in said["interface-types"] or mapping["device"] != "flash":
+        secure_boot = {"secure-boot", "requires-smm", "enrolled-keys"} & set(descriptor["features"])
+        if (
+            not matches
+            or secure_boot
+            or "uefi" not in descriptor["interface-types"]
+            or mapping["device"] != "flash"
+        ):
             return None
         code, variables = mapping["executable"], mapping["nvram-template"]
         found = Firmware(
@@ -87,11 +93,12 @@ def _described(path: Path, arch: str, machine: str) -> Firmware | None:
     return found if found.code.exists() and found.variables.exists() else None
 
 
-def lay_variables(found: Firmware, target: Path) -> None:
-    """Give a machine its own variables, raw: the guest writes them, so QEMU must never guess their format.
+def create_variables(found: Firmware, target: Path) -> None:
+    """Create a machine's own variables as a raw file: the guest writes them, so QEMU must not detect their
+    format.
 
-    Whole or not at all: QEMU refuses half a file at every later start.
+    The file is created atomically, because QEMU refuses a truncated one at every later start.
 
-    :raises DriverError: with qemu-img's own words.
+    :raises DriverError: with qemu-img's message.
     """
-    make_file(target, partial(disk.convert_to_raw, found.variables, found.variables_format))
+    make_file(target, partial(qcow2.convert_to_raw, found.variables, found.variables_format))

@@ -99,7 +99,7 @@ def command_line(
     ]  # fmt: skip
 
 
-def machine_words(
+def machine_arguments(
     binary: str, boot: Boot, accel: Acceleration, booting: Booting, network: GuestNetwork
 ) -> tuple[str, ...]:
     """Of the command line, what a saved state is bound to: no path, no port, no name.

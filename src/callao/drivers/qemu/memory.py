@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guest's memory: shared while the machine runs, copied out of it, and taken up again.
+"""The guest's memory: shared while the machine runs, copied to a file by a save, and read by a restore.
 
-On Linux it is a memfd. Its pages can be read from outside of QEMU, at the speed of a copy, so that a saved
-state is two files: the pages, and the devices as QEMU's migration writes them (capability
-``x-ignore-shared``: pages that another process can reach are left out).
+On Linux it is a memfd. Its pages can be read from outside of QEMU, at the speed of a copy. So a saved state
+is two files: the pages, and the device state as QEMU's migration writes it (with the capability
+``x-ignore-shared``, QEMU leaves out shared memory).
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.drivers.qemu.devices import escaped
+from callao.drivers.qemu.devices import escape_commas
 from callao.errors import unsupported
 
-_CHUNK, _BLOCK = 1 << 26, 1 << 16
-"""Bytes to copy at a time, without a look and with one."""
+_COPY_SIZE, _ZERO_CHECK_SIZE = 1 << 26, 1 << 16
+"""Bytes to copy at a time, and bytes in which to look for zeros at a time."""
 
-_NAME = "memory-backend-memfd"
-"""QEMU's own name of the memfd, and ours for one that it is given."""
+_MEMFD_NAME = "memory-backend-memfd"
+"""QEMU's name for its memfd, which is also used for one that QEMU is given."""
 
 
 @dataclass(frozen=True)
 class SharedMemory:
-    """Memory where another process can map it: a virtiofsd reads requests in place."""
+    """Memory that another process can map, as virtiofsd does to read requests."""
 
     size: int
     """Bytes."""
@@ -45,14 +45,18 @@ class SharedMemory:
 
 @dataclass(frozen=True)
 class MappedMemory:
-    """Pages of a file, read as they are needed; what the guest writes is its own and goes nowhere."""
+    """Memory mapped from a file, read on demand. The guest's writes are private, and do not change the
+    file.
+    """
 
     size: int
     """Bytes."""
     path: Path
 
     def argv(self) -> list[str]:
-        backend = f"memory-backend-file,id=mem,size={self.size // 2**20}M,mem-path={escaped(self.path)}"
+        backend = (
+            f"memory-backend-file,id=mem,size={self.size // 2**20}M,mem-path={escape_commas(self.path)}"
+        )
         return _memory(f"{backend},share=off")
 
 
@@ -61,15 +65,15 @@ def _memory(backend: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def pages_of(pid: int) -> Iterator[int | None]:
-    """The memfd of a running QEMU, opened for reading; None when its memory is private, as on macOS."""
+def open_guest_memory(pid: int) -> Iterator[int | None]:
+    """Open the memfd of a running QEMU for reading; None when its memory is private, as on macOS."""
     if sys.platform != "linux":
         yield None
         return
     folder = Path(f"/proc/{pid}/fd")
     for entry in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):
-            if str(entry.readlink()).startswith(f"/memfd:{_NAME}"):
+            if str(entry.readlink()).startswith(f"/memfd:{_MEMFD_NAME}"):
                 descriptor = os.open(entry, os.O_RDONLY | os.O_CLOEXEC)
                 break
     else:
@@ -81,57 +85,58 @@ def pages_of(pid: int) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def write_out(pages: int, target: Path) -> None:
-    """Copy a memfd into a file with holes where there are only zeros: what was only read has pages, too.
+def copy_to_file(pages: int, target: Path) -> None:
+    """Copy a memfd into a sparse file, with holes for blocks of zeros: pages that were only read are
+    allocated, too.
 
-    :raises OSError: when there is no room.
+    :raises OSError: when there is no space.
     """
     if sys.platform != "linux":
         raise unsupported("memfd_create(2)")
-    size, nothing = os.fstat(pages).st_size, bytes(_BLOCK)
+    size, zeros = os.fstat(pages).st_size, bytes(_ZERO_CHECK_SIZE)
     target.touch(mode=0o600, exist_ok=False)
     with target.open("r+b") as file, mmap.mmap(pages, size, prot=mmap.PROT_READ) as memory:
         os.ftruncate(file.fileno(), size)
-        for begin, end in _extents(pages, size):
-            for at in range(begin, end, _BLOCK):
-                block = memory[at : min(at + _BLOCK, end)]
-                if block != nothing[: len(block)]:
-                    os.pwrite(file.fileno(), block, at)
+        for start, end in _data_extents(pages, size):
+            for offset in range(start, end, _ZERO_CHECK_SIZE):
+                block = memory[offset : min(offset + _ZERO_CHECK_SIZE, end)]
+                if block != zeros[: len(block)]:
+                    os.pwrite(file.fileno(), block, offset)
 
 
-def read_in(source: Path) -> int:
-    """A memfd with a file's pages, to be inherited; the caller closes it.
+def copy_to_memfd(source: Path) -> int:
+    """Copy a file into a new memfd, which child processes inherit; the caller closes it.
 
     :raises OSError: when the file cannot be read, or memory is short.
     """
     if sys.platform != "linux":
         raise unsupported("memfd_create(2)")
-    descriptor = os.memfd_create(_NAME, 0)
+    descriptor = os.memfd_create(_MEMFD_NAME, 0)
     try:
         with source.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             os.ftruncate(descriptor, size)
-            for begin, end in _extents(file.fileno(), size):
-                os.lseek(descriptor, begin, os.SEEK_SET)
-                while begin < end:
-                    begin += os.sendfile(descriptor, file.fileno(), begin, min(_CHUNK, end - begin))
+            for start, end in _data_extents(file.fileno(), size):
+                os.lseek(descriptor, start, os.SEEK_SET)
+                while start < end:
+                    start += os.sendfile(descriptor, file.fileno(), start, min(_COPY_SIZE, end - start))
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """Where there is data, see lseek(2), ``SEEK_DATA``."""
+def _data_extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """The ranges of a file that hold data, see lseek(2), ``SEEK_DATA``."""
     if sys.platform != "linux":
         raise unsupported("memfd_create(2)")
     end = 0
     while end < size:
         try:
-            begin = os.lseek(descriptor, end, os.SEEK_DATA)
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
         except OSError as error:
             if error.errno == errno.ENXIO:  # nothing but a hole is left
                 return
             raise
-        end = os.lseek(descriptor, begin, os.SEEK_HOLE)
-        yield begin, end
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        yield start, end

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A running QEMU: a child of the host agent, spoken to by QMP."""
+"""A running QEMU: a child process of the host agent, controlled by QMP."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from qemu.qmp import EventListener, Message, QMPClient, QMPError
 
 from callao.atomic import write_volatile
 from callao.config import VMType
-from callao.drivers.base import DataDisk, DeviceShare, Forward, GuestNic, Left
-from callao.drivers.qemu.datadisks import DiskPlug, Top
-from callao.drivers.qemu.devices import NETDEV, rule
-from callao.drivers.qemu.hotplug import HotPlug, Slot
+from callao.drivers.base import DataDisk, DeviceShare, Forward, FrozenLayers, GuestNic
+from callao.drivers.qemu.devices import NETDEV, forward_rule
+from callao.drivers.qemu.disks.data_disks import DataDiskPlug, DiskTop
+from callao.drivers.qemu.hotplug.nics import NicPlug
+from callao.drivers.qemu.hotplug.shares import SharePlug, UsedSlot
 from callao.drivers.qemu.migration import Migration
-from callao.drivers.qemu.nics import NicPlug
 from callao.errors import DriverError, PortTaken
 from callao.instances import InstancePaths
 from callao.system import die_with_parent, open_unix_socket
@@ -27,10 +27,10 @@ from callao.system import die_with_parent, open_unix_socket
 if TYPE_CHECKING:
     from callao.drivers.base import Channel
 
-_PATIENCE = 30.0
-"""Seconds for QEMU to open its monitor; a loaded host needs a few."""
+_MONITOR_TIMEOUT = 30.0
+"""Seconds for QEMU to open its monitor; on a busy host it takes a few."""
 
-_TAKEN = re.compile(r"Could not set up host forwarding rule '\w+:[^:]*:(\d+)-")
+_PORT_TAKEN = re.compile(r"Could not set up host forwarding rule '\w+:[^:]*:(\d+)-")
 
 
 class QemuMachine:
@@ -42,24 +42,26 @@ class QemuMachine:
         process: asyncio.subprocess.Process,
         monitor: QMPClient,
         paths: InstancePaths,
-        count: int,
-        slots: Mapping[int, Slot],
+        slot_count: int,
+        used_slots: Mapping[int, UsedSlot],
         disk: Path,
         disks: Iterable[DataDisk] = (),
     ) -> None:
         self._process = process
         self._monitor = monitor
         self._paths = paths
-        self._hotplug = HotPlug(paths, monitor, self._execute, count, dict(slots))
-        self._disks = DiskPlug(self._execute, self._hotplug.free_slot, self._hotplug.delete_device)
-        self._disks.began_with(disks)
+        self._shares = SharePlug(paths, monitor, self._execute, slot_count, dict(used_slots))
+        self._disks = DataDiskPlug(self._execute, self._shares.free_slot, self._shares.delete_device)
+        self._disks.set_initial(disks)
         self._nics = NicPlug(
-            self._execute, self._hotplug.free_slot, self._hotplug.delete_device, monitor.send_fd_scm
+            self._execute, self._shares.free_slot, self._shares.delete_device, monitor.send_fd_scm
         )
-        self._hotplug.others = lambda: {*self._disks.slots(), *self._nics.slots()}
-        own = Top(paths.disk, disk, ["disk"])
-        self.migration = Migration(paths, monitor, self._execute, process.pid, own, self._disks.attached)
-        self._pauses = EventListener("BLOCK_IO_ERROR", _is_pause)
+        self._shares.other_slots = lambda: {*self._disks.used_slots(), *self._nics.used_slots()}
+        own_disk = DiskTop(paths.disk, disk, ["disk"])
+        self.migration = Migration(
+            paths, monitor, self._execute, process.pid, own_disk, self._disks.attached
+        )
+        self._pauses = EventListener("BLOCK_IO_ERROR", _is_out_of_space)
         monitor.register_listener(self._pauses)
 
     @property
@@ -68,29 +70,29 @@ class QemuMachine:
 
     async def wait(self) -> int:
         status = await self._process.wait()
-        # It hears here that QEMU has gone; unheard, asyncio would complain of that at any later time.
+        # Closes the QMP socket when QEMU exits, because asyncio logs an unhandled exception otherwise.
         with contextlib.suppress(QMPError, OSError, EOFError):
             await self._monitor.disconnect()
-        await self._hotplug.close()
+        await self._shares.close()
         with contextlib.suppress(DriverError):
-            self.migration.settle()
+            self.migration.repair_names()
         return status
 
-    async def save(self, folder: Path) -> Left:
+    async def save(self, folder: Path) -> FrozenLayers:
         return await self.migration.save(folder)
 
     async def resume(self) -> None:
         await self.migration.resume()
 
-    async def out_of_space(self) -> None:
+    async def wait_out_of_space(self) -> None:
         await self._pauses.get()
-        self._pauses.clear()  # each request that waits for space has its own
+        self._pauses.clear()  # QEMU sends an event for each request that waits for space
 
     async def plug_share(self, share: DeviceShare) -> None:
-        await self._hotplug.plug(share)
+        await self._shares.plug(share)
 
     async def unplug_share(self, tag: str) -> None:
-        await self._hotplug.unplug(tag)
+        await self._shares.unplug(tag)
 
     async def plug_disk(self, disk: DataDisk) -> None:
         await self._disks.plug(disk)
@@ -105,7 +107,7 @@ class QemuMachine:
         await self._nics.plug(nic, stream)
 
     async def relink_nic(self, interface: str, stream: int) -> None:
-        await self._nics.relink(interface, stream)
+        await self._nics.reconnect(interface, stream)
 
     async def unplug_nic(self, interface: str) -> None:
         await self._nics.unplug(interface)
@@ -125,22 +127,26 @@ class QemuMachine:
         return await open_unix_socket(self._paths.ga_sock)
 
     async def add_forward(self, forward: Forward) -> None:
-        said = await self._human(f"hostfwd_add {NETDEV} {rule(forward)}-:{forward.guest_port}")
-        if said:
+        answer = await self._human_monitor(
+            f"hostfwd_add {NETDEV} {forward_rule(forward)}-:{forward.guest_port}"
+        )
+        if answer:
             raise PortTaken(
                 f"portForwards: {forward.proto} port {forward.host_port} on {forward.host_ip} cannot be "
-                f"forwarded: {said}",
+                f"forwarded: {answer}",
                 hint="Choose another host port, or stop who has it.",
                 port=forward.host_port,
             )
 
     async def remove_forward(self, forward: Forward) -> None:
-        said = await self._human(f"hostfwd_remove {NETDEV} {rule(forward)}")
-        if "removed" not in said and "not found" not in said:
-            raise DriverError(f"portForwards: {rule(forward)} cannot be removed: {said}")
+        answer = await self._human_monitor(f"hostfwd_remove {NETDEV} {forward_rule(forward)}")
+        if "removed" not in answer and "not found" not in answer:
+            raise DriverError(f"portForwards: {forward_rule(forward)} cannot be removed: {answer}")
 
-    async def _human(self, line: str) -> str:
-        """Only the human monitor knows host forwards; it answers in text, and with none when all is well."""
+    async def _human_monitor(self, line: str) -> str:
+        """Run a command of the human monitor, the only one that has host forwards. It returns text, empty on
+        success.
+        """
         return str(await self._execute("human-monitor-command", {"command-line": line})).strip()
 
     async def _execute(self, command: str, arguments: Mapping[str, object] | None = None) -> object:
@@ -154,21 +160,21 @@ async def launch(
     argv: list[str],
     paths: InstancePaths,
     *,
-    count: int = 0,
-    slots: Mapping[int, Slot] | None = None,
+    slot_count: int = 0,
+    used_slots: Mapping[int, UsedSlot] | None = None,
     inherited: Sequence[int] = (),
     disk: Path | None = None,
     disks: Sequence[DataDisk] = (),
 ) -> QemuMachine:
     """Start QEMU in a session of its own; returns when its monitor answers.
 
-    :param count: slots for shares that the command line has.
-    :param slots: those that have one, to be ended with the machine.
-    :param disk: the name by which the command line has the instance's disk, where it is another.
-    :param disks: the additional disks that the command line has.
-    :param inherited: descriptors of ours that the command line, or the monitor later, names.
+    :param slot_count: the number of slots in the command line.
+    :param used_slots: the slots with a share, which are cleaned up when the machine has ended.
+    :param disk: the path of the instance's disk in the command line, if not ``paths.disk``.
+    :param disks: the additional disks in the command line.
+    :param inherited: descriptors that QEMU inherits.
     :raises PortTaken: when a host port of the command line cannot be bound.
-    :raises DriverError: with QEMU's own words when it ends or hangs.
+    :raises DriverError: with QEMU's own message when it ends or hangs.
     """
     paths.qmp_sock.unlink(missing_ok=True)
     for each in (paths.qemu_log, paths.serial_log):
@@ -186,7 +192,7 @@ async def launch(
     try:
         write_volatile(paths.driver_pid(VMType.QEMU), f"{process.pid}\n".encode())
         monitor = await _monitor(process, paths)
-        return QemuMachine(process, monitor, paths, count, slots or {}, disk or paths.disk, disks)
+        return QemuMachine(process, monitor, paths, slot_count, used_slots or {}, disk or paths.disk, disks)
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -196,10 +202,12 @@ async def launch(
 
 
 async def _monitor(process: asyncio.subprocess.Process, paths: InstancePaths) -> QMPClient:
-    deadline = asyncio.get_running_loop().time() + _PATIENCE
+    deadline = asyncio.get_running_loop().time() + _MONITOR_TIMEOUT
     while process.returncode is None:
         if asyncio.get_running_loop().time() > deadline:
-            raise DriverError(f"QEMU opened no monitor within {_PATIENCE:.0f} s: {_log(paths)}")
+            raise DriverError(
+                f"QEMU did not open its monitor within {_MONITOR_TIMEOUT:.0f} s: {_log_text(paths)}"
+            )
         if paths.qmp_sock.exists():
             client = QMPClient(f"lima-{paths.name}")
             try:
@@ -210,19 +218,19 @@ async def _monitor(process: asyncio.subprocess.Process, paths: InstancePaths) ->
             return client
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(process.wait()), 0.02)
-    words = _log(paths)
-    taken = _TAKEN.search(words)
-    if taken:
-        port = int(taken.group(1))
-        raise PortTaken(f"portForwards: port {port} of the host is taken: {words}", port=port)
-    raise DriverError(f"QEMU ended with status {process.returncode}: {words}")
+    message = _log_text(paths)
+    port_taken = _PORT_TAKEN.search(message)
+    if port_taken:
+        port = int(port_taken.group(1))
+        raise PortTaken(f"portForwards: port {port} of the host is taken: {message}", port=port)
+    raise DriverError(f"QEMU ended with status {process.returncode}: {message}")
 
 
-def _is_pause(event: Message) -> bool:
-    """By its default QEMU pauses for lack of space, and tells the guest of any other error."""
+def _is_out_of_space(event: Message) -> bool:
+    """Whether QEMU paused for lack of disk space; by default it reports any other error to the guest."""
     data = event.get("data")
     return isinstance(data, Mapping) and data.get("action") == "stop"
 
 
-def _log(paths: InstancePaths) -> str:
+def _log_text(paths: InstancePaths) -> str:
     return paths.qemu_log.read_text(encoding="utf-8", errors="replace").strip() or "it said nothing"

@@ -112,7 +112,7 @@ class Saver:
                 if wanted.go_on:
                     await self.shares.attach(shared)
                     await self.nics.become(self.config())
-        words = self.driver.machine_words(replace(self.boot, disks=disks))
+        words = self.driver.machine_arguments(replace(self.boot, disks=disks))
         slots = {each.name: each.slot for each in disks}
         return SaveAnswer(
             left.layer, Bound(words=words, shape=self.boot.shape, disks=slots), dict(left.disks)

@@ -172,7 +172,7 @@ def _user_network(definition: NetworkDefinition, config: Config) -> UserNetwork:
     assert subnet is not None
     program = binary.find(config.arch.value)
     if program is None:
-        raise NetworkError(f"networks: {name!r}: {binary.absence(config.arch.value)}")
+        raise NetworkError(f"networks: {name!r}: {binary.not_found_message(config.arch.value)}")
     assert definition.gateway is not None
     first = definition.gateway
     return UserNetwork(

@@ -9,13 +9,13 @@ from collections.abc import Collection, Iterator
 from callao.config import Config
 from callao.disks import DiskPaths, inspect
 from callao.disks.ownership import held, must_be_free, release, take
-from callao.drivers import Driver, Left
+from callao.drivers import Driver, FrozenLayers
 from callao.errors import DiskError
 from callao.instances import InstancePaths
 from callao.snapshots import Snapshot, refuse_other, refuse_unkept, sweep, sweep_disk
 
 
-def freeze_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
+def freeze_disks(paths: InstancePaths, config: Config, driver: Driver) -> FrozenLayers:
     """Freeze the present layer of each disk, and add a new one on top of it.
 
     :raises DiskError: when a disk does not exist, or another machine uses it.
@@ -25,8 +25,8 @@ def freeze_disks(paths: InstancePaths, config: Config, driver: Driver) -> Left:
     disks = [each.name for each in config.additional_disks]
     refuse_unkept(paths, disks)
     with _reserved(paths, disks):
-        layer, *others = driver.layers.leave([paths.disk, *(_disk(name, paths).image for name in disks)])
-    return Left(layer, dict(zip(disks, others, strict=True)))
+        layer, *others = driver.layers.freeze([paths.disk, *(_disk(name, paths).image for name in disks)])
+    return FrozenLayers(layer, dict(zip(disks, others, strict=True)))
 
 
 def refuse_restore(paths: InstancePaths, config: Config, snapshot: Snapshot) -> None:
@@ -48,7 +48,7 @@ def restore_disks(paths: InstancePaths, snapshot: Snapshot, driver: Driver) -> N
     """
     with _reserved(paths, snapshot.disks):
         others = {_disk(name, paths).image: layer for name, layer in snapshot.disks.items()}
-        driver.layers.return_to({paths.disk: snapshot.layer, **others})
+        driver.layers.revert({paths.disk: snapshot.layer, **others})
 
 
 def remove_unused_layers(paths: InstancePaths, disks: Collection[str], driver: Driver) -> None:

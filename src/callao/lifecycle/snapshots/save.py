@@ -51,4 +51,4 @@ def machine_differences(bound: Bound, paths: InstancePaths, config: Config, driv
     slots = sorted(bound.disks.items(), key=lambda each: each[1])
     disks = tuple(DataDisk(name, Path("/"), "qcow2", serial(name), slot) for name, slot in slots)
     boot = Boot(paths, config, None, disks=disks, shape=bound.shape)
-    return differences(bound.words, driver.machine_words(boot))
+    return differences(bound.words, driver.machine_arguments(boot))

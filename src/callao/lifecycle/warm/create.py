@@ -229,7 +229,7 @@ def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
     )
     parts = (
         [image.disk.name, image.digest, str(image.kernel)],
-        driver_for(config.vm_type).machine_words(boot),
+        driver_for(config.vm_type).machine_arguments(boot),
         cidata.instance_id(cidata.seed_files(seed)),
         config.disk,
     )

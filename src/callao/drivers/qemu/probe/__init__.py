@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an accelerator runs a kernel's code: shown by running some, never by a file that exists."""
+"""Tests whether an accelerator can run a kernel's code by running some, not by looking for a device file."""
 
 from callao.drivers.qemu.probe.run import Verdict, probe
 

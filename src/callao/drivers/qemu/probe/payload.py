@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The code that the probe runs, assembled. Its sources lie beside this file; a test assembles them anew."""
+"""The machine code that the probe runs. Its sources are beside this file; a test assembles and compares
+them.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ _X86_64 = bytes.fromhex(
 _AARCH64 = bytes.fromhex("415fa0d2210400f1e1ffff54000180520080b072020000d400000014")
 
 _DISK = 1 << 20
-"""Bytes: SeaBIOS reads no smaller disk."""
+"""Bytes. SeaBIOS does not read a smaller disk."""
 
 
 def boot_sector() -> bytes:
-    """A disk whose first sector is the x86_64 code."""
+    """The content of a disk whose first sector is the x86_64 code."""
     return _X86_64.ljust(510, b"\0") + b"\x55\xaa" + bytes(_DISK - 512)
 
 
 def kernel() -> bytes:
-    """The aarch64 code as QEMU's ``-kernel`` takes it."""
+    """The aarch64 code for QEMU's ``-kernel``."""
     return _AARCH64

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The instance's disk: a qcow2 overlay on the cached image, and how it grows."""
+"""Reads qcow2 headers, and creates and changes qcow2 files by qemu-img."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from callao.errors import DriverError
 
 _MAGIC = b"QFI\xfb"
 
-_HEADER = 4096
-"""Bytes; backing file names lie in the first cluster, and ours close to its beginning."""
+_HEADER_SIZE = 4096
+"""Bytes to read: the backing file's name is in the first cluster, and qemu-img writes it near the
+beginning."""
 
 
 def virtual_size(path: Path) -> int:
@@ -27,7 +28,7 @@ def virtual_size(path: Path) -> int:
 
 
 def backing_file(path: Path) -> Path | None:
-    """The file that an overlay is on. One that is named without a folder lies beside the overlay.
+    """The backing file of an overlay. A name without a folder means the overlay's folder.
 
     :raises DriverError: when it is no qcow2.
     """
@@ -38,7 +39,8 @@ def backing_file(path: Path) -> Path | None:
 
 
 def backing_name(path: Path) -> str:
-    """That file as the overlay names it, empty for none (same text: its offset at 8, its length at 16).
+    """The backing file's name in the header, empty for none (see qcow2.txt: its offset at 8, its length at
+    16).
 
     :raises DriverError: when it is no qcow2.
     """
@@ -48,9 +50,9 @@ def backing_name(path: Path) -> str:
     return os.fsdecode(name) if length and len(name) == length else ""
 
 
-def name_for(base: Path, folder: Path, home: Path) -> str:
-    """How a disk in ``folder`` is to name its base: relatively where both are below the same LIMA_HOME,
-    which may then move. Not where a link leads out of it.
+def backing_name_for(base: Path, folder: Path, home: Path) -> str:
+    """The name by which a disk in ``folder`` refers to its backing file: relative where both are below the
+    same LIMA_HOME, which can then be moved, and absolute where a symbolic link leads out of it.
     """
     if not (folder.is_relative_to(home) and base.is_relative_to(home)):
         return str(base)
@@ -59,10 +61,11 @@ def name_for(base: Path, folder: Path, home: Path) -> str:
     return os.path.relpath(base, folder)
 
 
-def rebase(disk: Path, name: str) -> None:
-    """Change what an overlay calls its base, whose content is the same; nobody may have it open.
+def rename_backing_file(disk: Path, name: str) -> None:
+    """Change the backing file's name in an overlay's header, without changing content; nobody may have the
+    overlay open.
 
-    :raises DriverError: with qemu-img's own words.
+    :raises DriverError: with qemu-img's message.
     """
     _qemu_img("rebase", "-q", "-u", "-f", "qcow2", "-b", name, "-F", "qcow2", str(disk))
 
@@ -70,7 +73,7 @@ def rebase(disk: Path, name: str) -> None:
 def _header(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            header = file.read(_HEADER)
+            header = file.read(_HEADER_SIZE)
     except OSError as error:
         raise DriverError(f"disk {path} cannot be read: {error}.") from error
     if len(header) < 32 or header[:4] != _MAGIC:
@@ -79,28 +82,28 @@ def _header(path: Path) -> bytes:
 
 
 def create_overlay(disk: Path, base: Path, size: int) -> None:
-    """An overlay of at least ``size`` bytes, and no smaller than ``base``, which stays as it is.
+    """Create an overlay of at least ``size`` bytes, and no smaller than ``base``, which is not changed.
 
     :raises DriverError: with qemu-img's own words.
     """
     size = max(size, virtual_size(base))
-    name = name_for(base, disk.parent, disk.parent.parent)
+    name = backing_name_for(base, disk.parent, disk.parent.parent)
     _qemu_img("create", "-q", "-f", "qcow2", "-b", name, "-F", "qcow2", str(disk), str(size))
 
 
-def create_layer(disk: Path, below: Path) -> None:
-    """An overlay on a file of the same folder, found by its name alone: the folder may move.
+def create_layer(disk: Path, backing: Path) -> None:
+    """Create an overlay on a file of the same folder, by its name alone, so that the folder can be moved.
 
-    ``below`` may be in use.
+    ``backing`` may be in use.
 
     :raises DriverError: with qemu-img's own words.
     """
-    size = str(virtual_size(below))
-    _qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", below.name, "-F", "qcow2", str(disk), size)
+    size = str(virtual_size(backing))
+    _qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", backing.name, "-F", "qcow2", str(disk), size)
 
 
 def is_qcow2(path: Path) -> bool:
-    """By its magic number."""
+    """Whether the file has qcow2's magic number."""
     try:
         with path.open("rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC
@@ -108,8 +111,8 @@ def is_qcow2(path: Path) -> bool:
         raise DriverError(f"disk {path} cannot be read: {error}.") from error
 
 
-def grow(disk: Path, size: int) -> None:
-    """Enlarge to ``size`` bytes; a disk that has them already stays as it is."""
+def enlarge(disk: Path, size: int) -> None:
+    """Enlarge a disk to ``size`` bytes; one that is at least that large is not changed."""
     if virtual_size(disk) < size:
         _qemu_img("resize", "-q", "-f", "qcow2", str(disk), str(size))
 
@@ -126,6 +129,6 @@ def _qemu_img(*arguments: str) -> None:
     program = shutil.which("qemu-img")
     if program is None:
         raise DriverError("qemu-img is not on PATH.", hint="Install it (Debian: qemu-utils).")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise DriverError(f"qemu-img {arguments[0]}: {done.stderr.strip()}")
+    result = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise DriverError(f"qemu-img {arguments[0]}: {result.stderr.strip()}")

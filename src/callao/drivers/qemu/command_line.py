@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds QEMU's command line from a configuration. Pure functions."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from callao.config import Arch, Config
+from callao.drivers.base import Boot, Forward
+from callao.drivers.qemu.accelerator import Acceleration
+from callao.drivers.qemu.architectures import ARCHITECTURES
+from callao.drivers.qemu.devices import (
+    APPEND_OPTION,
+    CommandLinePart,
+    Devices,
+    DirectKernel,
+    Disk,
+    Flash,
+    GuestChannel,
+    Monitor,
+    NoCloudSerial,
+    SerialLog,
+    UserNetwork,
+)
+from callao.drivers.qemu.disks.data_disks import DataDiskOptions
+from callao.drivers.qemu.hotplug.slots import SlotOptions
+from callao.drivers.qemu.memory import SharedMemory
+from callao.guest_network import GuestNetwork
+from callao.instances import InstancePaths
+
+_GICV2_CPUS = 8
+"""More CPUs than these need a newer interrupt controller than the default one of ``virt``."""
+
+_BALLOON = "virtio-balloon-pci"
+_RECLAIM = "free-page-reporting=on"
+"""Returns memory that the guest has freed to the host. Not used where the memory is mapped from a file: QEMU
+would punch holes into the file, which other machines read."""
+
+_VMGENID = "vmgenid,guid=auto"
+"""Tells a restored guest's kernel to reseed its random pool, see QEMU's docs/specs/vmgenid.txt; only on
+q35."""
+
+
+@dataclass(frozen=True)
+class BootSource:
+    """What the machine boots from: UEFI or a direct kernel, or neither for BIOS.
+
+    ``memory`` is the memory backend of a machine that restores a saved state; ``disk`` the path by which
+    QEMU opens the instance's disk.
+    """
+
+    flash: Flash | None = None
+    kernel: DirectKernel | None = None
+    memory: CommandLinePart | None = None
+    disk: Path | None = None
+
+
+def command_line(
+    binary: str, boot: Boot, accel: Acceleration, source: BootSource, network: GuestNetwork
+) -> list[str]:
+    """The whole argv.
+
+    :param network: the network of the first NIC.
+    """
+    config, paths = boot.config, boot.paths
+    ssh = [Forward("tcp", boot.reach.address, boot.reach.port, 22)] if boot.reach is not None else []
+    parts: list[CommandLinePart] = [each for each in (source.flash, source.kernel) if each is not None]
+    parts += [
+        Disk("disk", source.disk or paths.disk, "qcow2", boot=True),
+        Disk("cidata", paths.cidata_iso, "raw", readonly=True),
+        UserNetwork(network, boot.mac_address, (*ssh, *boot.forwards)),
+        SerialLog(paths.serial_log),
+        GuestChannel(paths.ga_sock),
+        *([source.memory] if source.memory is not None else _memory(config)),
+        SlotOptions(paths, boot.shape.slots, boot.shares),
+        DataDiskOptions(boot.disks),
+        Monitor(paths.qmp_sock),
+        Devices(_devices(boot)),
+        NoCloudSerial(),
+    ]
+    incoming = ["-incoming", "defer"] if boot.saved is not None else []
+    return [
+        binary,
+        *incoming,
+        "-name", f"lima-{paths.name}",
+        "-machine", _machine(config),
+        "-accel", accel.option,
+        "-cpu", accel.cpu,
+        "-smp", str(config.cpus),
+        "-m", f"{config.memory // 2**20}M",
+        "-nodefaults",
+        "-no-user-config",
+        "-display", "none",
+        *(word for part in parts for word in part.argv()),
+    ]  # fmt: skip
+
+
+def machine_arguments(
+    binary: str, boot: Boot, accel: Acceleration, source: BootSource, network: GuestNetwork
+) -> tuple[str, ...]:
+    """The part of the command line that a saved state depends on: without paths, ports and names.
+
+    Two machines for which it is the same can restore each other's states.
+    """
+    neutral = replace(
+        boot, paths=InstancePaths(Path("/")), reach=None, forwards=(), mac_address="", shares=(),
+        disks=tuple(replace(each, image=Path("/")) for each in boot.disks),
+    )  # fmt: skip
+    flash = replace(source.flash, variables=Path("/")) if source.flash is not None else None
+    # A kernel that QEMU loads is part of the saved memory.
+    kernel = DirectKernel(Path("/"), None, "") if source.kernel is not None else None
+    words = command_line(binary, neutral, accel, BootSource(flash, kernel), network)
+    # The guest does not depend on how the serial log is opened, and older saved states lack this option.
+    return tuple(word.removesuffix(APPEND_OPTION) for word in words[words.index("-machine") :])
+
+
+def _devices(boot: Boot) -> tuple[str, ...]:
+    balloon = f"{_BALLOON},{_RECLAIM}" if boot.shape.reclaims else _BALLOON
+    return ("virtio-rng-pci", balloon, *((_VMGENID,) if boot.config.arch is Arch.X86_64 else ()))
+
+
+def _machine(config: Config) -> str:
+    name = ARCHITECTURES[config.arch].machine
+    needs_gicv3 = config.arch is Arch.AARCH64 and config.cpus > _GICV2_CPUS
+    return f"{name},gic-version=max" if needs_gicv3 else name
+
+
+def _memory(config: Config) -> list[CommandLinePart]:
+    """The memory is always shared, so that virtiofs can be plugged later: it cannot be changed at run
+    time.
+    """
+    return [SharedMemory(config.memory)] if sys.platform == "linux" else []
