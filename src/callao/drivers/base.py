@@ -153,7 +153,7 @@ class Boot:
     shares: tuple[DeviceShare, ...] = ()
     disks: tuple[DataDisk, ...] = ()
     """Each with its slot."""
-    shape: MachineLayout = _DEFAULT_LAYOUT
+    layout: MachineLayout = _DEFAULT_LAYOUT
     saved: SavedState | None = None
     """The state to restore in place of booting; the machine is then paused until it is resumed."""
 

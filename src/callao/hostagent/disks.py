@@ -20,7 +20,7 @@ from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
 from callao.hostagent.guest_root import run_as_root
 from callao.instances import InstancePaths
-from callao.snapshots import sweep_disk
+from callao.snapshots import sweep_disk_layers
 from callao.ssh import Client
 
 _PATIENCE = 300.0
@@ -37,7 +37,7 @@ def taken(slots: Mapping[str, int], paths: InstancePaths, store: LayerStore) -> 
     take(list(slots), paths.dir)
     home = paths.dir.parent
     for name in slots:
-        sweep_disk(DiskPaths.of(name, home), home, store)
+        sweep_disk_layers(DiskPaths.of(name, home), home, store)
     return tuple(_device(name, paths, slot) for name, slot in slots.items())
 
 

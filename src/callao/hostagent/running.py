@@ -40,7 +40,7 @@ from callao.instances.process_identity import identify
 from callao.instances.status import paused_message
 from callao.instances.stop_policy import StopPolicy
 from callao.resolver import Resolver
-from callao.ssh import Client, end
+from callao.ssh import Client, terminate
 
 _MASTER_PAUSE = 1.0
 """Seconds between two tries to log in again."""
@@ -160,7 +160,7 @@ class Running:
         await attempt("the end of the mounts", self.shares.close())
         await attempt("the end of the networks", self.nics.close())
         if self.master is not None:
-            await attempt("the end of the ssh master", end(self.master))
+            await attempt("the end of the ssh master", terminate(self.master))
         if not self.off.done():
             await attempt("the end of the machine", end_machine(self.machine))
             await attempt("the end of the machine", self.off)

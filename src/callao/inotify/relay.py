@@ -14,7 +14,7 @@ from callao.inotify.change import Change, stamp_of
 from callao.inotify.echo_filter import EchoFilter
 from callao.inotify.queue import ChangeQueue
 from callao.inotify.watcher import Watcher
-from callao.ssh import end
+from callao.ssh import terminate
 
 MAX_PAUSE = 30.0
 """The maximum of seconds between attempts while the guest's process keeps ending."""
@@ -71,7 +71,7 @@ async def _send(
         finally:
             queue.requeue(batch)
             if process is not None:
-                await end(process)
+                await terminate(process)
         await asyncio.sleep(wait)
         wait = min(wait * 2, MAX_PAUSE)
 

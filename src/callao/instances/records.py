@@ -39,7 +39,7 @@ class ResumeState(msgspec.Struct, frozen=True, kw_only=True):
     """take-up.json: the saved state that the next start resumes from."""
 
     folder: str
-    shape: MachineLayout
+    layout: MachineLayout = msgspec.field(name="shape")
     shared_memory: bool
     """Whether virtiofs requires that the memory is mapped as shared, not by copies of the saved file."""
     disks: dict[str, int] = {}

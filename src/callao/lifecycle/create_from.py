@@ -22,7 +22,7 @@ from callao.instances.records import read_json, write_json
 from callao.lifecycle.clone import copy_instance, refuse_incompatible_copy
 from callao.lifecycle.snapshots.save import machine_differences, too_few_slots
 from callao.lifecycle.staging import staged_instance
-from callao.snapshots import Bound, Snapshot, find
+from callao.snapshots import RequiredMachine, Snapshot, find
 
 _ALLOWED = "an instance's name, or NAME@SNAPSHOT"
 
@@ -77,7 +77,7 @@ def create_from(
             hint="Take a snapshot without them, or copy the stopped instance.",
         )
     driver = driver_for(config.vm_type)
-    bound = source.snapshot.bound
+    bound = source.snapshot.machine
     reason = "" if bound is None else _why_not_resumable(wanted, bound, driver, source.instance)
     if reason:
         report(Event(stage=Stage.DISK, state=EventState.NOTICE, message=f"from: booting instead: {reason}"))
@@ -88,13 +88,13 @@ def create_from(
     if memory is None:
         return None
     folder = source.instance.paths.snapshots / source.snapshot.name
-    return ResumeState(folder=str(folder), shape=memory.shape, shared_memory=True)
+    return ResumeState(folder=str(folder), layout=memory.layout, shared_memory=True)
 
 
-def _why_not_resumable(wanted: Desired, bound: Bound, driver: Driver, source: Instance) -> str:
+def _why_not_resumable(wanted: Desired, bound: RequiredMachine, driver: Driver, source: Instance) -> str:
     """Why the snapshot's memory cannot be resumed; empty when it can."""
     config = wanted.config
-    if reason := too_few_slots(config, bound.shape.slots):
+    if reason := too_few_slots(config, bound.layout.slots):
         return reason
     difference = machine_differences(bound, source.paths, config, driver)
     return f"the machine is another: {difference}." if difference else ""

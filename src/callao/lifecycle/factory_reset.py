@@ -27,7 +27,7 @@ from callao.lifecycle.disk import make_disk
 from callao.lifecycle.fetch_image import fetch_image
 from callao.lifecycle.stop import stop
 from callao.offline import NetworkAccess
-from callao.snapshots import sweep
+from callao.snapshots import sweep_layers
 
 
 def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, report: Reporter) -> None:
@@ -79,7 +79,7 @@ def factory_reset(instance: Instance, *, home: Path, access: NetworkAccess, repo
                 instance.record, image=made.location, image_digest=made.digest, mac_address="", reclaims=True
             )
             write_json(instance.paths.callao_json, record)
-            sweep(instance.paths, driver.layers)
+            sweep_layers(instance.paths, driver.layers)
             for path in (instance.paths.runtime, instance.paths.cidata_iso, instance.paths.ssh_config):
                 path.unlink(missing_ok=True)
         except OSError as error:

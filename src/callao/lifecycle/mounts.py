@@ -68,8 +68,8 @@ def mounts_of(instance: Instance) -> list[MountSummary]:
 
     _refuse_broken(instance)
     if instance.status is Status.RUNNING and instance.ready:
-        listed: list[MountSummary] = call(instance.paths.ha_sock, *routes.LIST_MOUNTS)
-        return listed
+        list_snapshots: list[MountSummary] = call(instance.paths.ha_sock, *routes.LIST_MOUNTS)
+        return list_snapshots
     assert instance.config is not None
     kind = instance.config.mount_type.value
     return [

@@ -17,7 +17,7 @@ from callao.instances import InstancePaths, Record, all_instances, instance_name
 from callao.instances.records import read_json
 from callao.lifecycle.cleanup import reset_dir, staging_dir
 from callao.lifecycle.warm.staging import remove_abandoned
-from callao.snapshots.cache import trim, warm_entries
+from callao.snapshots.warm_cache import trim, warm_entries
 
 
 def prune_cache(

@@ -27,7 +27,7 @@ _RECORD_MODULES = (
     "callao.hostagent.api.saving",
     "callao.instances.records",
     "callao.lockfile.model",
-    "callao.snapshots.cache",
+    "callao.snapshots.warm_cache",
     "callao.snapshots.record",
 )
 """Modules with records that are read from files or sockets."""

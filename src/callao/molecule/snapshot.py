@@ -9,7 +9,7 @@ from callao.host import Host
 from callao.instances import InstancePaths
 from callao.lifecycle.snapshots.ensure import SnapshotRequest, SnapshotState, ensure_snapshot
 from callao.molecule.instance_config import RecordedInstance
-from callao.snapshots import listed
+from callao.snapshots import list_snapshots
 
 
 def ensure_taken(box: RecordedInstance, snapshot: str) -> bool | str:
@@ -19,7 +19,7 @@ def ensure_taken(box: RecordedInstance, snapshot: str) -> bool | str:
 
 def restore(box: RecordedInstance, snapshot: str) -> bool | str:
     """Restore the snapshot; does nothing if it does not exist, as before ``molecule prepare``."""
-    if snapshot not in [each.name for each in listed(InstancePaths(box.home / box.name))]:
+    if snapshot not in [each.name for each in list_snapshots(InstancePaths(box.home / box.name))]:
         return False
     return _ensure(box, snapshot, SnapshotState.APPLIED)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from callao.config.schema import Mount
 from callao.errors import AgentError
 from callao.mounts.server import server_argv
-from callao.ssh import Client, end
+from callao.ssh import Client, terminate
 from callao.ssh.output import last_bytes
 from callao.system import die_with_parent
 
@@ -130,7 +130,7 @@ class Share:
                     preexec_fn=die_with_parent(),
                 )
             except BaseException:
-                await end(server)
+                await terminate(server)
                 raise
         self.processes = [server, session]
         assert session.stderr is not None
@@ -146,7 +146,7 @@ class Share:
     async def _disconnect(self) -> str:
         """End both processes; returns and logs the server's standard error."""
         for process in reversed(self.processes):
-            await end(process)
+            await terminate(process)
         if self.session_stderr is not None:
             await self.session_stderr
             self.session_stderr = None

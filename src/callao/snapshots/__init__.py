@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Saved states of machines: snapshots of an instance, and warm machines that new instances start from."""
 
-from callao.snapshots.disks import refuse_other, refuse_unkept
-from callao.snapshots.layers import sweep, sweep_disk
-from callao.snapshots.record import Bound, Snapshot, differences
-from callao.snapshots.store import check_snapshot_name, find, listed, size, unreadable
+from callao.snapshots.disks import refuse_changed_disks, refuse_unsupported_disks
+from callao.snapshots.layers import sweep_disk_layers, sweep_layers
+from callao.snapshots.record import RequiredMachine, Snapshot, command_line_differences
+from callao.snapshots.store import check_snapshot_name, find, list_snapshots, size, unreadable_snapshots
 from callao.snapshots.summary import summary
 
 __all__ = [
-    "Bound",
+    "RequiredMachine",
     "Snapshot",
     "check_snapshot_name",
-    "differences",
+    "command_line_differences",
     "find",
-    "listed",
-    "refuse_other",
-    "refuse_unkept",
+    "list_snapshots",
+    "refuse_changed_disks",
+    "refuse_unsupported_disks",
     "size",
     "summary",
-    "sweep",
-    "sweep_disk",
-    "unreadable",
+    "sweep_disk_layers",
+    "sweep_layers",
+    "unreadable_snapshots",
 ]

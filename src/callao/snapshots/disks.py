@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Additional disks in snapshots: which can be in one."""
+"""Checks whether additional disks can be part of a snapshot, and whether they still are those of a
+snapshot.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,11 @@ from callao.images.formats import ImageFormat
 from callao.instances import InstancePaths
 
 
-def refuse_unkept(paths: InstancePaths, disks: Iterable[str]) -> None:
-    """For a snapshot of an instance with these disks: all of them are in it, or there is none.
+def refuse_unsupported_disks(paths: InstancePaths, disks: Iterable[str]) -> None:
+    """Check the disks before a snapshot, which has either all of them or is not taken.
 
-    :raises DiskNotFound: when one does not exist.
-    :raises SnapshotError: when one cannot have layers, or is listed by another instance, whose data a return
-        to the snapshot would undo.
+    :raises DiskNotFound: when one does not exist. :raises SnapshotError: when one cannot have layers, or
+    another instance lists it, whose data would be reverted with the snapshot.
     """
     home = paths.dir.parent
     for name in disks:
@@ -37,17 +38,20 @@ def refuse_unkept(paths: InstancePaths, disks: Iterable[str]) -> None:
             )
 
 
-def refuse_other(paths: InstancePaths, snapshot: str, kept: dict[str, str], now: Iterable[str]) -> None:
-    """For a return to a snapshot.
+def refuse_changed_disks(
+    paths: InstancePaths, snapshot: str, kept: dict[str, str], now: Iterable[str]
+) -> None:
+    """Check the disks before the instance is reverted to a snapshot.
 
-    :raises SnapshotError: when the instance has other disks now, or a disk is not the one that was kept.
+    :raises SnapshotError: when the instance lists other disks now, or a disk was replaced by another of its
+    name.
     """
     wanted, there = set(kept), set(now)
     if wanted != there:
-        was, is_now = (", ".join(sorted(each)) or "none" for each in (wanted, there))
+        before, after = (", ".join(sorted(each)) or "none" for each in (wanted, there))
         raise SnapshotError(
-            f"instance {paths.name!r} cannot return to {snapshot!r}: additionalDisks were {was}, and are "
-            f"{is_now}.",
+            f"instance {paths.name!r} cannot return to {snapshot!r}: additionalDisks were {before}, and are "
+            f"{after}.",
             hint="List the same disks as then, or delete the snapshot.",
         )
     for name, layer in kept.items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is written down of a saved state."""
+"""The records of saved states."""
 
 from __future__ import annotations
 
@@ -11,42 +11,43 @@ import msgspec
 from callao.instances import MachineLayout
 
 
-class Bound(msgspec.Struct, frozen=True, kw_only=True):
-    """What a state with memory is bound to: only a machine of which this is the same can go on from it."""
+class RequiredMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a saved state with memory depends on: only a machine for which this is equal can restore it."""
 
-    words: tuple[str, ...]
-    """The hypervisor's version and command line, see :meth:`callao.drivers.base.Driver.machine_arguments`."""
-    shape: MachineLayout
+    arguments: tuple[str, ...] = msgspec.field(name="words")
+    """See :meth:`callao.drivers.base.Driver.machine_arguments`."""
+    layout: MachineLayout = msgspec.field(name="shape")
     disks: dict[str, int] = {}
     """The additional disks that the machine had, and the slot of each."""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """snapshot.json. ``layer`` is the name of the disk as it was, ``disks`` those of the additional disks in
-    their folders; ``bound`` is None for disks alone."""
+    """snapshot.json. ``layer`` is the name of the disk's frozen layer, ``disks`` has those of the additional
+    disks in their folders; ``machine`` is None for a snapshot without memory.
+    """
 
     name: str
     layer: str
     disks: dict[str, str] = {}
-    bound: Bound | None = None
+    machine: RequiredMachine | None = msgspec.field(default=None, name="bound")
     created: float = msgspec.field(default_factory=time.time)
 
 
-def differences(saved: Sequence[str], now: Sequence[str]) -> str:
-    """What of two command lines differs, as people read it; empty when nothing does."""
-    before, after = _options(saved), _options(now)
-    told = []
-    for option in dict.fromkeys((*before, *after)):
-        was, is_now = before.get(option, []), after.get(option, [])
-        if was != is_now:
-            gone = ", ".join(each for each in was if each not in is_now) or "fewer or none"
-            come = ", ".join(each for each in is_now if each not in was) or "fewer or none"
-            told.append(f"{option} was {gone} and is {come}")
-    return "; ".join(told)
+def command_line_differences(saved: Sequence[str], now: Sequence[str]) -> str:
+    """The differences between two command lines, for a message; empty when they are equal."""
+    saved_options, current_options = _values_by_option(saved), _values_by_option(now)
+    messages = []
+    for option in dict.fromkeys((*saved_options, *current_options)):
+        before, after = saved_options.get(option, []), current_options.get(option, [])
+        if before != after:
+            removed = ", ".join(each for each in before if each not in after) or "fewer or none"
+            added = ", ".join(each for each in after if each not in before) or "fewer or none"
+            messages.append(f"{option} was {removed} and is {added}")
+    return "; ".join(messages)
 
 
-def _options(words: Sequence[str]) -> dict[str, list[str]]:
-    """Option to its values; every option of ours that has no value stands alone."""
+def _values_by_option(words: Sequence[str]) -> dict[str, list[str]]:
+    """The values of each option; an option without a value has an empty list."""
     found: dict[str, list[str]] = {}
     option = ""
     for word in words:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The snapshots of one instance, as they lie in its folder."""
+"""Reads the snapshots in an instance's folder."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def check_snapshot_name(name: str) -> None:
         raise ConfigError([Problem("name", name, "cannot be a snapshot's name", _ALLOWED)])
 
 
-def listed(paths: InstancePaths) -> list[Snapshot]:
-    """All whose record can be read, the oldest first."""
+def list_snapshots(paths: InstancePaths) -> list[Snapshot]:
+    """The snapshots whose record can be read, the oldest first."""
     found = [read_json(each / RECORD, Snapshot) for each in _folders(paths)]
     return sorted((each for each in found if each is not None), key=lambda each: each.created)
 
 
-def unreadable(paths: InstancePaths) -> list[str]:
-    """The names of those whose record cannot be read: nobody knows which layer they stand on."""
+def unreadable_snapshots(paths: InstancePaths) -> list[str]:
+    """The names of the snapshots whose record cannot be read, so that their layers are not known."""
     return sorted(each.name for each in _folders(paths) if read_json(each / RECORD, Snapshot) is None)
 
 
 def _folders(paths: InstancePaths) -> list[Path]:
-    """Without those that a run is just making or removing.
+    """The folders of the snapshots, without those that a run is creating or removing.
 
     :raises SnapshotError: when the folder cannot be read.
     """
@@ -51,13 +51,16 @@ def _folders(paths: InstancePaths) -> list[Path]:
 
 
 def find(paths: InstancePaths, name: str) -> Snapshot:
-    """:raises SnapshotError: naming those that there are."""
+    """Read a snapshot by its name.
+
+    :raises SnapshotError: when it does not exist, with the names of those that do, or cannot be read.
+    """
     check_snapshot_name(name)
-    every = listed(paths)
+    every = list_snapshots(paths)
     for each in every:
         if each.name == name:
             return each
-    if name in unreadable(paths):
+    if name in unreadable_snapshots(paths):
         raise SnapshotError(
             f"snapshot {name!r} of {paths.name!r}: {paths.snapshots / name / RECORD} cannot be read.",
             hint="Bring the file back from a backup, or delete the snapshot.",
@@ -67,6 +70,6 @@ def find(paths: InstancePaths, name: str) -> Snapshot:
 
 
 def size(paths: InstancePaths, snapshot: Snapshot) -> int:
-    """Bytes that it takes on the disk: memory, devices, and its own layer."""
+    """Bytes that a snapshot takes on the disk: memory, device state, and its own layer."""
     files = [*(paths.snapshots / snapshot.name).iterdir(), paths.dir / snapshot.layer]
     return disk_usage(each for each in files if each.exists())

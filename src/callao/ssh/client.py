@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands in the guest, over one control master that lives and dies with its owner."""
+"""Runs commands in the guest over one ssh control master, which ends with the process that opened it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from callao.ssh.target import Target
 from callao.system import die_with_parent
 
 _BANNER_LIMIT = 1 << 10
-"""Bytes of a first line; RFC 4253 allows an sshd 255."""
+"""Largest first line in bytes; RFC 4253 allows an sshd 255."""
 
-_CONTROL = 30.0
-"""Seconds for the control master to do what it is told."""
+_CONTROL_TIMEOUT = 30.0
+"""Seconds for the control master to carry out a request."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The result of a command in the guest; ssh itself failed when ``status`` is 255.
+class CommandResult:
+    """The result of a command in the guest. ``status`` is 255 when ssh itself failed.
 
-    Of each output, the last :data:`callao.ssh.output.OUTPUT_LIMIT` bytes.
+    The outputs are cut to the last :data:`callao.ssh.output.OUTPUT_LIMIT` bytes of each.
     """
 
     status: int
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Client:
-    """ssh to one instance. ``config`` is its ssh.config, ``alias`` its host in there."""
+    """ssh to one instance. ``config`` is its ssh.config, ``alias`` its Host in that file."""
 
     config: Path
     alias: str
@@ -46,12 +46,12 @@ class Client:
         return Target(self.config, self.alias).argv(*options, command=command)
 
     async def open_master(self, timeout: float, options: Sequence[str] = ()) -> asyncio.subprocess.Process:
-        """Log in once and keep the connection for all that follows.
+        """Log in, and keep the connection as control master for later commands.
 
         :param timeout: seconds for the login.
-        :param options: more of ssh's, for this login.
+        :param options: further options of ssh for this login.
         :returns: the master's process; the caller ends it.
-        :raises AgentError: with ssh's own words when the guest doesn't let us in.
+        :raises AgentError: with ssh's own message when the login fails.
         """
         self.socket.unlink(missing_ok=True)
         master = await asyncio.create_subprocess_exec(
@@ -75,19 +75,19 @@ class Client:
                 while not self.socket.exists():
                     if master.returncode is not None:
                         assert master.stderr is not None
-                        words = (await master.stderr.read()).decode(errors="replace").strip()
-                        raise AgentError(f"ssh: {words or f'ended with status {master.returncode}'}")
+                        message = (await master.stderr.read()).decode(errors="replace").strip()
+                        raise AgentError(f"ssh: {message or f'ended with status {master.returncode}'}")
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(asyncio.shield(master.wait()), 0.02)
         except BaseException as error:
-            await end(master)
+            await terminate(master)
             if isinstance(error, TimeoutError):
                 raise AgentError(f"ssh: no login within {timeout:.0f} s") from None
             raise
         return master
 
-    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> Answer:
-        """Run a script in the guest; it travels by stdin, so nothing needs quoting.
+    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> CommandResult:
+        """Run a script in the guest. It is sent by stdin, so that nothing needs quoting.
 
         :param interpreter: the script's ``#!`` line without those two characters.
         :raises TimeoutError: after ``timeout`` seconds; the command's connection is then closed.
@@ -104,21 +104,21 @@ class Client:
         try:
             async with asyncio.timeout(timeout):
                 _, stdout, stderr, _ = await asyncio.gather(
-                    _said(process, script),
+                    _write_script(process, script),
                     last_bytes(process.stdout),
                     last_bytes(process.stderr),
                     process.wait(),
                 )
         finally:
-            await end(process)
+            await terminate(process)
         status = process.returncode if process.returncode is not None else 255
-        return Answer(status, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+        return CommandResult(status, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
 
     async def control(self, verb: str, *options: str) -> None:
-        """Tell the control master something: ``forward`` or ``cancel``, see ssh(1), ``-O``.
+        """Send the control master a request, ``forward`` or ``cancel``, see ssh(1), ``-O``.
 
-        :raises AgentError: with ssh's own words; or when none came in time, as where a guest that is to
-            listen does not say whether it does.
+        :raises AgentError: with ssh's own message; or when there is no answer in time, for example because
+        the guest's sshd does not confirm a forward.
         """
         process = await asyncio.create_subprocess_exec(
             *self.argv("-O", verb, *options),
@@ -128,17 +128,17 @@ class Client:
             preexec_fn=die_with_parent(),
         )
         try:
-            async with asyncio.timeout(_CONTROL):
-                _, words = await process.communicate()
+            async with asyncio.timeout(_CONTROL_TIMEOUT):
+                _, message = await process.communicate()
         except TimeoutError:
-            raise AgentError(f"ssh -O {verb}: no answer within {_CONTROL:.0f} s") from None
+            raise AgentError(f"ssh -O {verb}: no answer within {_CONTROL_TIMEOUT:.0f} s") from None
         finally:
-            await end(process)
+            await terminate(process)
         if process.returncode != 0:
-            raise AgentError(f"ssh -O {verb}: {words.decode(errors='replace').strip()}")
+            raise AgentError(f"ssh -O {verb}: {message.decode(errors='replace').strip()}")
 
-    async def stream(self, script: str, line: Callable[[str], None]) -> int:
-        """Run a script and hand over its output a line at a time, cut off at
+    async def stream(self, script: str, on_line: Callable[[str], None]) -> int:
+        """Run a script, and call ``on_line`` for each line of its output, cut to
         :data:`callao.ssh.output.LINE_LIMIT`; returns its status."""
         process = await asyncio.create_subprocess_exec(
             *self.argv(command=["/bin/sh"]),
@@ -149,16 +149,16 @@ class Client:
         )
         assert process.stdout is not None
         try:
-            await _said(process, script)
+            await _write_script(process, script)
             async for text in lines(process.stdout):
-                line(text)
+                on_line(text)
             return await process.wait()
         finally:
-            await end(process)
+            await terminate(process)
 
 
-async def _said(process: asyncio.subprocess.Process, script: str) -> None:
-    """Send the script; a command that does not read to the end of it has ended."""
+async def _write_script(process: asyncio.subprocess.Process, script: str) -> None:
+    """Send the script; a broken pipe is ignored, because the command has ended then."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(script.encode())
@@ -166,8 +166,8 @@ async def _said(process: asyncio.subprocess.Process, script: str) -> None:
     process.stdin.close()
 
 
-async def end(process: asyncio.subprocess.Process) -> None:
-    """End a child and reap it, and close what is left of its pipes."""
+async def terminate(process: asyncio.subprocess.Process) -> None:
+    """Terminate and reap a child process, and close its pipes."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
@@ -177,29 +177,29 @@ async def end(process: asyncio.subprocess.Process) -> None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    # Its pipes outlive it where their end was not read, or where another program holds them. asyncio has no
-    # public way to close them, and complains of them once the loop is gone.
+    # A pipe stays open where it was not read to its end, or where another program has it, too. asyncio has
+    # no public way to close it, and warns about it after the event loop is closed.
     process._transport.close()  # type: ignore[attr-defined]
 
 
-async def banner(reach: Reach, timeout: float) -> str:
-    """sshd's banner, as in ``SSH-2.0-OpenSSH_9.2``; empty where nothing answers.
+async def read_banner(reach: Reach, timeout: float) -> str:
+    """sshd's banner, such as ``SSH-2.0-OpenSSH_9.2``; empty if there is no answer.
 
-    User-mode networking accepts connections for a guest that is still booting, so only a line of
-    the protocol (RFC 4253, section 4.2) proves that sshd is there.
+    User-mode networking accepts connections for a guest that is still booting, so only the first line of the
+    protocol (RFC 4253, section 4.2) proves that sshd runs.
 
     :param timeout: seconds to wait for it.
     """
     try:
-        async with asyncio.timeout(timeout), _opened(reach) as reader:
+        async with asyncio.timeout(timeout), _open_connection(reach) as reader:
             return (await reader.readline()).decode(errors="replace").strip()
     except (OSError, TimeoutError, ValueError):  # the last: a longer line than sshd's
         return ""
 
 
 @contextlib.asynccontextmanager
-async def _opened(reach: Reach) -> AsyncIterator[asyncio.StreamReader]:
-    """What sshd sends first, as an ssh client would get it."""
+async def _open_connection(reach: Reach) -> AsyncIterator[asyncio.StreamReader]:
+    """A connection to sshd, made as an ssh client would make it."""
     if not reach.proxy_command:
         reader, writer = await asyncio.open_connection(reach.address, reach.port, limit=_BANNER_LIMIT)
         try:
@@ -219,4 +219,4 @@ async def _opened(reach: Reach) -> AsyncIterator[asyncio.StreamReader]:
     try:
         yield process.stdout
     finally:
-        await end(process)
+        await terminate(process)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Renders an instance's ssh.config and known_hosts. Pure."""
+"""Renders an instance's ssh.config and known_hosts. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from callao.system import UNIX_PATH_MAX
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an instance's sshd is, and how its key is known."""
+    """How a client reaches and identifies an instance's sshd, and logs in."""
 
     alias: str
     reach: Reach
@@ -22,24 +22,24 @@ class Endpoint:
     identity: Path
     known_hosts: Path
     control_path: Path
-    """The socket of the connection that all logins of ``user`` share; other users have others beside it."""
+    """The control socket that all logins of ``user`` share; each other user has one beside it."""
     forward_agent: bool = False
     forward_x11: bool = False
     forward_x11_trusted: bool = False
 
 
 def known_hosts(alias: str, host_key_pub: str) -> str:
-    """One line, see sshd(8) "SSH_KNOWN_HOSTS FILE FORMAT"; the key's comment is left out."""
+    """The line of known_hosts, see sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"; without the key's comment."""
     kind, key, *_ = host_key_pub.split()
     return f"{alias} {kind} {key}\n"
 
 
 def render(endpoint: Endpoint) -> str:
-    """ssh.config as Lima lays it out, see ssh_config(5), with the host key checked."""
+    """ssh.config in Lima's layout, see ssh_config(5), with strict checking of the host key."""
     options = {
         "Hostname": endpoint.reach.address,
         "Port": str(endpoint.reach.port),
-        **_proxy(endpoint.reach),
+        **_proxy_command(endpoint.reach),
         "User": endpoint.user,
         "IdentityFile": _quoted(endpoint.identity),
         "IdentitiesOnly": "yes",
@@ -55,9 +55,9 @@ def render(endpoint: Endpoint) -> str:
         "Compression": "no",
         "ControlMaster": "auto",
         "ControlPersist": "yes",
-        "ForwardAgent": _yes(endpoint.forward_agent),
-        "ForwardX11": _yes(endpoint.forward_x11),
-        "ForwardX11Trusted": _yes(endpoint.forward_x11_trusted),
+        "ForwardAgent": _yes_or_no(endpoint.forward_agent),
+        "ForwardX11": _yes_or_no(endpoint.forward_x11),
+        "ForwardX11Trusted": _yes_or_no(endpoint.forward_x11_trusted),
         "LogLevel": "ERROR",
     }
     lines = [f"  {key} {value}" for key, value in options.items()]
@@ -69,34 +69,36 @@ def render(endpoint: Endpoint) -> str:
             f"Match originalhost {endpoint.alias} user {endpoint.user}",
             f"  ControlPath {_quoted(endpoint.control_path)}",
             f"Host {endpoint.alias}",
-            f"  ControlPath {_of_others(endpoint.control_path)}",
+            f"  ControlPath {_per_user_control_path(endpoint.control_path)}",
             "",
         ]
     )
 
 
-def _proxy(reach: Reach) -> dict[str, str]:
+def _proxy_command(reach: Reach) -> dict[str, str]:
     if not reach.proxy_command:
         return {}
     return {"ProxyCommand": shlex.join(reach.proxy_command).replace("%", "%%")}
 
 
-def _of_others(path: Path) -> str:
-    """Shared by the logins of one user; by none where the path may be too long for a socket."""
+def _per_user_control_path(path: Path) -> str:
+    """ControlPath for other users: one socket for each, or none where the path may be too long for a
+    socket.
+    """
     if len(str(path).encode()) + 1 + MAX_USER_NAME + SSH_CONTROL_SUFFIX >= UNIX_PATH_MAX:
         return "none"
-    return f'"{_literal(path.with_suffix(""))}-%r{path.suffix}"'
+    return f'"{_escape_percent(path.with_suffix(""))}-%r{path.suffix}"'
 
 
 def _quoted(path: Path) -> str:
-    """ssh_config(5): arguments may be in double quotes."""
-    return f'"{_literal(path)}"'
+    """Quote an argument, see ssh_config(5)."""
+    return f'"{_escape_percent(path)}"'
 
 
-def _literal(path: Path) -> str:
-    """``%`` begins a token there."""
+def _escape_percent(path: Path) -> str:
+    """Double each ``%``, which begins a token in ssh_config(5)."""
     return str(path).replace("%", "%%")
 
 
-def _yes(flag: bool) -> str:
+def _yes_or_no(flag: bool) -> str:
     return "yes" if flag else "no"

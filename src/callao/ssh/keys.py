@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Key pairs, made by ssh-keygen: the user's one for all instances, and a host key for each."""
+"""Makes key pairs by ssh-keygen: the user's, which is the same for all instances, and each instance's host
+key.
+"""
 
 from __future__ import annotations
 
@@ -25,32 +27,33 @@ class KeyPair:
 
 
 def user_key(home: Path) -> KeyPair:
-    """Lima's identity for all instances; made on first use.
+    """The user's key pair for all instances, with Lima's path; generated on first use.
 
     :raises CallaoError: when ssh-keygen is missing or fails.
     """
     path = identity_file(home)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _ensure(path, comment="lima")
+    return _ensure_key_pair(path, comment="lima")
 
 
 def host_key(path: Path, comment: str) -> KeyPair:
-    """The guest's host key at ``path``; we choose it, so we know it before the first connection.
+    """The guest's host key at ``path``. It is generated on the host, so that it is known before the first
+    connection.
 
     :raises CallaoError: when ssh-keygen is missing or fails.
     """
-    return _ensure(path, comment=comment)
+    return _ensure_key_pair(path, comment=comment)
 
 
 def dot_ssh_public_keys(home: Path) -> tuple[str, ...]:
-    """Every public key in the user's ``~/.ssh``, for ``ssh.loadDotSSHPubKeys``; other files are passed over:
-    one bad line of authorized_keys is a reason to distrust all of it.
+    """Every public key in the user's ``~/.ssh``, for ``ssh.loadDotSSHPubKeys``. Files that are not one
+    public key are skipped, so that authorized_keys has no invalid line.
     """
     lines = []
     for path in sorted((home / ".ssh").glob("*.pub")):
         try:
             text = path.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:  # a link that leads nowhere, or a key that is somebody else's
+        except OSError:  # a broken symbolic link, or a file that this user cannot read
             continue
         if _is_public_key(text):
             lines.append(text)
@@ -70,7 +73,7 @@ def _is_public_key(text: str) -> bool:
     return "\n" not in text and algorithm != "" and name == algorithm.encode()
 
 
-def _ensure(path: Path, comment: str) -> KeyPair:
+def _ensure_key_pair(path: Path, comment: str) -> KeyPair:
     public = path.with_name(path.name + ".pub")
     if not (path.exists() and public.exists()):
         _generate(path, public, comment)
@@ -78,34 +81,36 @@ def _ensure(path: Path, comment: str) -> KeyPair:
 
 
 def _generate(path: Path, public: Path, comment: str) -> None:
-    """Make the pair in a staging directory and link it into place; a second run at once uses the first's."""
+    """Generate the pair in a staging directory, and link it into place. If two runs do so at once, both use
+    the key of the first.
+    """
     program = shutil.which("ssh-keygen")
     if program is None:
         raise CallaoError("ssh-keygen is not on PATH.", hint="Install the OpenSSH client.")
     with tempfile.TemporaryDirectory(prefix=".key.", dir=path.parent) as folder:
-        fresh = Path(folder) / "key"
-        argv = [program, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(fresh)]
-        done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode != 0:
+        new = Path(folder) / "key"
+        argv = [program, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(new)]
+        result = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        if result.returncode != 0:
             raise CallaoError(
-                f"ssh-keygen could not make {path}: {done.stderr.strip() or done.stdout.strip()}"
+                f"ssh-keygen could not make {path}: {result.stderr.strip() or result.stdout.strip()}"
             )
-        sync_file(fresh)
+        sync_file(new)
         try:
-            os.link(fresh, path)
+            os.link(new, path)
         except FileExistsError:
-            fresh = _public_of(program, path, Path(folder) / "existing")
-        put_in_place(Path(str(fresh) + ".pub"), public)
+            new = _derive_public_key(program, path, Path(folder) / "existing")
+        put_in_place(Path(str(new) + ".pub"), public)
 
 
-def _public_of(program: str, private: Path, stem: Path) -> Path:
-    """A private key whose .pub got lost: derive it again."""
+def _derive_public_key(program: str, private: Path, stem: Path) -> Path:
+    """Derive the public key again from a private key whose .pub file is missing."""
     argv = [program, "-y", "-f", str(private)]
-    done = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    if done.returncode != 0:
+    result = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if result.returncode != 0:
         raise CallaoError(
-            f"{private} is not a usable private key: {done.stderr.strip()}",
+            f"{private} is not a usable private key: {result.stderr.strip()}",
             hint="Remove it, and it is made anew.",
         )
-    Path(str(stem) + ".pub").write_text(done.stdout, encoding="ascii")
+    Path(str(stem) + ".pub").write_text(result.stdout, encoding="ascii")
     return stem

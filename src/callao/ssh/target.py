@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ssh command line for an instance. Quick to import."""
+"""Builds the ssh command line for an instance. Imports little, for quick commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Target(NamedTuple):
-    """Where ssh goes: ``config`` is an instance's ssh.config, ``alias`` its host in there."""
+    """What ssh connects to: ``config`` is an instance's ssh.config, ``alias`` its Host in that file."""
 
     config: Path
     alias: str

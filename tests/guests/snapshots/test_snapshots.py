@@ -16,7 +16,7 @@ from callao.errors import CallaoError, SnapshotError
 from callao.events import silent
 from callao.instances import InstancePaths, inspect
 from callao.lifecycle.snapshots import operations
-from callao.snapshots import Snapshot, listed, size
+from callao.snapshots import Snapshot, list_snapshots, size
 
 pytestmark = pytest.mark.guest
 
@@ -47,7 +47,7 @@ class Box:
         operations.delete("box", name, **self.place)
 
     def names(self) -> list[str]:
-        return [each.name for each in listed(self.paths)]
+        return [each.name for each in list_snapshots(self.paths)]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_running_box_returns_to_a_moment_memory_and_disk(box: Box) -> None:
     box.run("echo before >/tmp/memory; echo before >disk; sync")
     box.run("sudo sh -c 'nohup sleep 9999 >/dev/null 2>&1 &'")
     taken = box.take("pristine")
-    assert taken.bound is not None
+    assert taken.machine is not None
     assert size(box.paths, taken) > 50 * 2**20
     assert box.run("cat /mnt/shared/greeting") == "hello\n"  # let go for the moment, and given back
     box.run("echo after >/tmp/memory; rm disk; sudo pkill -x sleep")
@@ -144,7 +144,7 @@ def test_another_machine_is_refused_with_what_differs(box: Box) -> None:
 
 def test_a_box_that_is_off_keeps_its_disk(box: Box) -> None:
     box.home.ensure("box", template=None, state="stopped")
-    assert box.take("off").bound is None
+    assert box.take("off").machine is None
     box.apply("second")  # one with memory sets it off
     assert box.run("cat disk; cat /mnt/shared/greeting") == "two\nhello\n"
     assert "pristine" not in box.names()

@@ -17,8 +17,8 @@ from callao.images.cache import cache_entry
 from callao.instances import MachineLayout, Runtime
 from callao.instances.process_identity import alive, identify
 from callao.instances.records import write_json
-from callao.snapshots import Bound
-from callao.snapshots.cache import WarmEntry, WarmRecord
+from callao.snapshots import RequiredMachine
+from callao.snapshots.warm_cache import WarmEntry, WarmRecord
 
 Box = Callable[..., Path]
 URL = "https://example.com/image.qcow2"
@@ -129,8 +129,8 @@ def warm(callao: Line, key: str, base: Path) -> WarmEntry:
     with place.lock(1.0):
         place.staging.mkdir()
         create_overlay(place.staging / "disk", base, 0)
-        bound = Bound(words=(), shape=MachineLayout(8, reclaims=False))
-        place.keep(place.staging, WarmRecord(bound=bound, mac_address="", image=str(base)))
+        bound = RequiredMachine(arguments=(), layout=MachineLayout(8, reclaims=False))
+        place.commit(place.staging, WarmRecord(machine=bound, mac_address="", image=str(base)))
     return place
 
 

@@ -17,7 +17,7 @@ from callao.cli.arguments import complete
 from callao.cli.commands.snapshot import _AGES, _SIZES, _in_units
 from callao.instances import InstancePaths, MachineLayout
 from callao.instances.records import write_json
-from callao.snapshots import Bound, Snapshot
+from callao.snapshots import RequiredMachine, Snapshot
 
 Box = Callable[..., Path]
 
@@ -61,10 +61,10 @@ def test_the_disk_returns_to_each_moment(callao: Line, web: InstancePaths) -> No
 
 def test_a_table_shows_what_is_in_each_and_how_old_it_is(callao: Line, web: InstancePaths) -> None:
     callao("snapshot", "create", "web", "--tag", "new")
-    bound = Bound(words=(), shape=MachineLayout(8))
+    bound = RequiredMachine(arguments=(), layout=MachineLayout(8))
     (web.snapshots / "old").mkdir()
     (web.snapshots / "old" / "memory").write_bytes(b"x" * 3 * 2**20)
-    old = Snapshot(name="old", layer="disk.9", bound=bound, created=1.0)
+    old = Snapshot(name="old", layer="disk.9", machine=bound, created=1.0)
     write_json(web.snapshots / "old" / "snapshot.json", old)
     done = callao("snapshot", "list", "web")
     rows = [line.split() for line in done.out.splitlines()]

@@ -22,7 +22,7 @@ from callao.drivers.qemu.migration import COMBINED, DEVICES, MEMORY
 from callao.drivers.qemu.process import QemuMachine, launch
 from callao.errors import DriverError
 from callao.instances import InstancePaths
-from callao.snapshots import sweep
+from callao.snapshots import sweep_layers
 
 QEMU = shutil.which("qemu-system-x86_64") or "qemu-system-x86_64"
 DEVICE = "/machine/peripheral-anon/device[0]/virtio-backend"
@@ -269,7 +269,7 @@ def test_what_is_written_after_a_disk_could_not_be_renamed_is_not_lost(
                     await machine.save(folder(tmp_path / "1"))
             await machine.resume()
             await human(machine, f'qemu-io -d {DEVICE} "write -P 7 1M 64k"')
-            sweep(paths, Qcow2Layers())
+            sweep_layers(paths, Qcow2Layers())
             if again:
                 await machine.save(folder(tmp_path / "2"))
                 await machine.resume()

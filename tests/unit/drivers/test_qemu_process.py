@@ -44,22 +44,22 @@ def bare(paths: InstancePaths, *forwards: Forward) -> list[str]:
     ]
 
 
-def tcp(root_port_id: int) -> Forward:
-    return Forward("tcp", "127.0.0.1", root_port_id, 80)
+def tcp(port: int) -> Forward:
+    return Forward("tcp", "127.0.0.1", port, 80)
 
 
 def test_forwards_come_and_go_while_it_runs(paths: InstancePaths) -> None:
     async def play() -> None:
-        root_port_id = any_free()
+        port = any_free()
         machine = await launch(bare(paths), paths)
         try:
-            await machine.add_forward(tcp(root_port_id))
-            assert not is_free("tcp", "127.0.0.1", root_port_id)
-            with pytest.raises(PortTaken, match=str(root_port_id)):
-                await machine.add_forward(tcp(root_port_id))
-            await machine.remove_forward(tcp(root_port_id))
-            assert is_free("tcp", "127.0.0.1", root_port_id)
-            await machine.remove_forward(tcp(root_port_id))
+            await machine.add_forward(tcp(port))
+            assert not is_free("tcp", "127.0.0.1", port)
+            with pytest.raises(PortTaken, match=str(port)):
+                await machine.add_forward(tcp(port))
+            await machine.remove_forward(tcp(port))
+            assert is_free("tcp", "127.0.0.1", port)
+            await machine.remove_forward(tcp(port))
         finally:
             await machine.quit()
         assert await machine.wait() == 0
@@ -71,10 +71,10 @@ def test_forwards_come_and_go_while_it_runs(paths: InstancePaths) -> None:
 
 def test_a_taken_port_is_named_at_the_start(paths: InstancePaths) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        root_port_id = server.getsockname()[1]
+        port = server.getsockname()[1]
         with pytest.raises(PortTaken) as caught:
-            asyncio.run(launch(bare(paths, tcp(root_port_id)), paths))
-    assert caught.value.root_port_id == root_port_id
+            asyncio.run(launch(bare(paths, tcp(port)), paths))
+    assert caught.value.port == port
     assert not paths.driver_pid("qemu").exists()
 
 

@@ -17,7 +17,7 @@ from callao.errors import StageFailed
 from callao.hostagent.boot.readiness import await_return
 from callao.instances import InstancePaths
 from callao.reach import Reach
-from callao.ssh import Client, end
+from callao.ssh import Client, terminate
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def login(paths: InstancePaths, port: int, *, heal: str = "") -> None:
             await asyncio.sleep(1.5)
             assert not waiting.done()
             paths.known_hosts.write_text(heal)
-        await end(await waiting)
+        await terminate(await waiting)
 
     asyncio.run(play())
 

@@ -17,7 +17,7 @@ from callao.errors import DriverError
 from callao.hostagent.shutdown import shut_down
 from callao.instances.stop_policy import StopPolicy
 from callao.ssh import Client
-from callao.ssh.client import Answer
+from callao.ssh.client import CommandResult
 
 LISTENER = """
 import signal, sys, time
@@ -92,7 +92,7 @@ class HangingMachine(ProcessMachine):
 class NoSsh(Client):
     """A host that can start no ssh."""
 
-    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> Answer:
+    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> CommandResult:
         raise OSError(errno.EAGAIN, "no more processes")
 
 

@@ -15,7 +15,7 @@ from support.sshd import Box, Sshd, free_port, keygen
 
 from callao.config import PortForward
 from callao.hostagent.ports.socketforward import SocketForwards
-from callao.ssh import Client, end
+from callao.ssh import Client, terminate
 
 ODD = "it's a:b\\c %d $(touch x).sock"
 """What a shell, ssh and its configuration would each take for something else."""
@@ -47,7 +47,7 @@ async def forwards(
     try:
         yield SocketForwards(client, folder / "sock", lambda *words: told.append(words))
     finally:
-        await end(master)
+        await terminate(master)
 
 
 @contextlib.asynccontextmanager

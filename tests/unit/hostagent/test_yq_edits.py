@@ -13,7 +13,7 @@ import pytest
 
 from callao.config.schema import Provision, ProvisionMode
 from callao.hostagent.boot import yq_edits
-from callao.ssh import Answer
+from callao.ssh import CommandResult
 
 
 class Here:
@@ -26,11 +26,11 @@ class Here:
         sudo.chmod(0o755)
         self.path = f"{sudo.parent}:/usr/bin:/bin"
 
-    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> Answer:
+    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> CommandResult:
         done = await asyncio.to_thread(
             subprocess.run, ["sh"], input=script, env={"PATH": self.path}, capture_output=True, text=True
         )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     async def stream(self, script: str, line: Callable[[str], None]) -> int:
         process = await asyncio.create_subprocess_exec(

@@ -16,7 +16,7 @@ from callao.instances import InstancePaths, MachineLayout, inspect
 from callao.instances.records import write_json
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.create_from import Source
-from callao.snapshots import Bound, Snapshot
+from callao.snapshots import RequiredMachine, Snapshot
 
 
 @pytest.fixture
@@ -30,10 +30,13 @@ def home(tmp_path: Path) -> Path:
     for name in ("base", "disk.1"):
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(paths.dir / name), "1G"], check=True)
     paths.disk.hardlink_to(paths.dir / "base")
-    for name, bound in (("off", None), ("ran", Bound(words=("-version", "0"), shape=MachineLayout(8)))):
+    for name, bound in (
+        ("off", None),
+        ("ran", RequiredMachine(arguments=("-version", "0"), layout=MachineLayout(8))),
+    ):
         (paths.snapshots / name).mkdir(parents=True)
         write_json(
-            paths.snapshots / name / "snapshot.json", Snapshot(name=name, layer="disk.1", bound=bound)
+            paths.snapshots / name / "snapshot.json", Snapshot(name=name, layer="disk.1", machine=bound)
         )
     return tmp_path
 

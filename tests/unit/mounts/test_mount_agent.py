@@ -21,7 +21,7 @@ from callao.hostagent.api.http import Request
 from callao.hostagent.api.mounts_api import MountsApi
 from callao.hostagent.mounts import shares as shares_room
 from callao.hostagent.mounts.shares import Mounted, Shares
-from callao.ssh.client import Answer
+from callao.ssh.client import CommandResult
 
 P9, VIRTIOFS, SSHFS = MountType.P9, MountType.VIRTIOFS, MountType.REVERSE_SSHFS
 
@@ -49,9 +49,11 @@ class Guest:
         self.fails = ""
         self.scripts: list[str] = []
 
-    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> Answer:
+    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> CommandResult:
         self.scripts.append(script)
-        return Answer(1, "", "no") if self.fails and self.fails in script else Answer(0, "", "")
+        return (
+            CommandResult(1, "", "no") if self.fails and self.fails in script else CommandResult(0, "", "")
+        )
 
 
 class Stream:

@@ -32,9 +32,9 @@ SLOTS = 8
 SOCKET = Path("/h/web/virtiofsd-0.sock")
 PATHS = InstancePaths(Path("/h/a,b"))
 
-RUST = Virtiofsd("/v", rust=True, read_only=True)
-OLD_RUST = Virtiofsd("/v", rust=True, read_only=False)
-OWN = Virtiofsd("/v", rust=False, read_only=False)
+RUST = Virtiofsd("/v", is_rust=True, has_readonly_option=True)
+OLD_RUST = Virtiofsd("/v", is_rust=True, has_readonly_option=False)
+OWN = Virtiofsd("/v", is_rust=False, has_readonly_option=False)
 
 
 def values(words: list[str], option: str) -> list[str]:

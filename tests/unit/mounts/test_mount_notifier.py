@@ -16,7 +16,7 @@ from callao.drivers.qemu.driver import QemuDriver
 from callao.errors import AgentError
 from callao.hostagent.mounts.notifier import Notifier
 from callao.hostagent.mounts.shares import Mounted, Shares
-from callao.ssh.client import Answer
+from callao.ssh.client import CommandResult
 
 
 class Guest:
@@ -102,9 +102,9 @@ class Spy:
     async def remove(self, _location: str, point: str, *, held: bool) -> None:
         self.asked.append(("forget", point, held))
 
-    async def run(self, script: str, timeout: float, interpreter: str) -> Answer:
+    async def run(self, script: str, timeout: float, interpreter: str) -> CommandResult:
         self.asked.append(("umount" if "umount" in script else "mount",))
-        return Answer(1, "", "busy") if self.busy else Answer(0, "", "")
+        return CommandResult(1, "", "busy") if self.busy else CommandResult(0, "", "")
 
     async def plug_share(self, _share: object) -> None:
         """Also the machine."""

@@ -16,7 +16,7 @@ from callao.config.shares import GuestMount
 from callao.errors import AgentError
 from callao.mounts import mount_in_guest, unmount_in_guest
 from callao.mounts.sshfs import guest_script
-from callao.ssh.client import Answer
+from callao.ssh.client import CommandResult
 
 NASTY = [
     "/srv/src", "/a b", "/it's", '/say "x"', "/$HOME/`id`/$(id)", "/a;b&c|d", "/{point}", "/{0}", "/100%s",
@@ -24,31 +24,31 @@ NASTY = [
 ]  # fmt: skip
 
 
-WELL = Answer(0, "", "")
+WELL = CommandResult(0, "", "")
 
 
 class Guest:
     """Stands for ssh: keeps the script, and gives the answer that it was made with."""
 
-    def __init__(self, answer: Answer | None = WELL) -> None:
+    def __init__(self, answer: CommandResult | None = WELL) -> None:
         self.answer = answer
         self.script = self.interpreter = ""
 
-    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> Answer:
+    async def run(self, script: str, timeout: float, interpreter: str = "/bin/sh") -> CommandResult:
         self.script, self.interpreter = script, interpreter
         if self.answer is None:
             raise TimeoutError
         return self.answer
 
 
-def mounting(point: str, answer: Answer | None = WELL) -> Guest:
+def mounting(point: str, answer: CommandResult | None = WELL) -> Guest:
     guest: Any = Guest(answer)
     asyncio.run(mount_in_guest(GuestMount("9p", "lima-00", point, "ro,trans=virtio"), guest))
     done: Guest = guest
     return done
 
 
-def unmounting(point: str, answer: Answer | None = WELL) -> Guest:
+def unmounting(point: str, answer: CommandResult | None = WELL) -> Guest:
     guest: Any = Guest(answer)
     asyncio.run(unmount_in_guest(point, guest))
     done: Guest = guest
@@ -166,15 +166,27 @@ def test_all_is_done_as_root() -> None:
 @pytest.mark.parametrize(
     ("make", "answer", "words", "hint"),
     [
-        (mounting, Answer(1, "", "bad tag\n"), "'/srv' cannot be mounted in the guest: bad tag", ""),
-        (mounting, Answer(1, "", "unknown filesystem type '9p'"), "unknown filesystem", "another type"),
-        (mounting, Answer(255, "", ""), "status 255", ""),
+        (mounting, CommandResult(1, "", "bad tag\n"), "'/srv' cannot be mounted in the guest: bad tag", ""),
+        (
+            mounting,
+            CommandResult(1, "", "unknown filesystem type '9p'"),
+            "unknown filesystem",
+            "another type",
+        ),
+        (mounting, CommandResult(255, "", ""), "status 255", ""),
         (mounting, None, "'/srv' cannot be mounted in the guest: no answer within 60 s", ""),
-        (unmounting, Answer(1, "", "in use by sh (7)"), "cannot be unmounted.*in use by sh .7.", "End what"),
+        (
+            unmounting,
+            CommandResult(1, "", "in use by sh (7)"),
+            "cannot be unmounted.*in use by sh .7.",
+            "End what",
+        ),
         (unmounting, None, "'/srv' cannot be unmounted in the guest: no answer within 60 s", ""),
     ],
 )
-def test_the_guests_words_are_in_the_error(make: Any, answer: Answer | None, words: str, hint: str) -> None:
+def test_the_guests_words_are_in_the_error(
+    make: Any, answer: CommandResult | None, words: str, hint: str
+) -> None:
     with pytest.raises(AgentError, match=words) as caught:
         make("/srv", answer)
     assert hint in caught.value.hint

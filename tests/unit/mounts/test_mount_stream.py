@@ -12,7 +12,7 @@ import pytest
 from callao.config.schema import Mount
 from callao.errors import AgentError
 from callao.mounts import mount_sshfs, sshfs
-from callao.ssh.client import Answer
+from callao.ssh.client import CommandResult
 
 MOUNT = Mount(location="/data", mount_point="/srv")
 
@@ -29,10 +29,10 @@ class Guest:
         self.opened += 1
         return list(self.session)
 
-    async def run(self, script: str, timeout: float) -> Answer:
+    async def run(self, script: str, timeout: float) -> CommandResult:
         if self.shown:  # a look that sees nothing goes on as long as it may
             await asyncio.sleep(timeout)
-        return Answer(self.shown, "", "")
+        return CommandResult(self.shown, "", "")
 
 
 @pytest.fixture(autouse=True)

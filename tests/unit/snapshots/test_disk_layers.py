@@ -16,7 +16,7 @@ from callao.host import Host
 from callao.instances import InstancePaths
 from callao.lifecycle.cleanup import remove_stale_files
 from callao.lifecycle.snapshots import operations
-from callao.snapshots import listed, sweep, unreadable
+from callao.snapshots import list_snapshots, sweep_layers, unreadable_snapshots
 
 DRIVER = driver_for("qemu")
 
@@ -50,7 +50,7 @@ def test_what_nobody_stands_on_goes(paths: InstancePaths) -> None:
     before = layers(paths)
     staging = paths.dir / "disk.77"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(staging), "1M"], check=True)
-    sweep(paths, DRIVER.layers)
+    sweep_layers(paths, DRIVER.layers)
     assert layers(paths) == before
 
 
@@ -58,7 +58,7 @@ def test_what_stands_on_the_disk_may_be_what_a_machine_writes(paths: InstancePat
     top = next(each for each in paths.dir.glob("disk.*") if each.samefile(paths.disk))
     argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", top.name, "-F", "qcow2"]
     subprocess.run([*argv, str(paths.dir / "disk.77")], check=True)
-    sweep(paths, DRIVER.layers)
+    sweep_layers(paths, DRIVER.layers)
     assert (paths.dir / "disk.77").exists()
 
 
@@ -79,15 +79,15 @@ def test_a_record_that_cannot_be_read_costs_no_layer(paths: InstancePaths, damag
     record.write_text(damage)
     before = layers(paths)
     DRIVER.layers.revert({paths.disk: "disk.1"})  # now nothing but the record knows of the second layer
-    sweep(paths, DRIVER.layers)
+    sweep_layers(paths, DRIVER.layers)
     assert set(before) <= set(layers(paths))
-    assert unreadable(paths) == ["first"]
+    assert unreadable_snapshots(paths) == ["first"]
     with pytest.raises(SnapshotError, match=r"'first' of 'web': .*snapshot\.json cannot be read"):
         operations.find(paths, "first")
     with pytest.raises(SnapshotError, match="has a snapshot 'first' already"):
         take(paths, "first")
     record.write_text(good)
-    assert [each.name for each in listed(paths)] == ["first", "second"]
+    assert [each.name for each in list_snapshots(paths)] == ["first", "second"]
 
 
 def test_one_whose_record_cannot_be_read_can_be_deleted(paths: InstancePaths) -> None:
@@ -98,9 +98,9 @@ def test_one_whose_record_cannot_be_read_can_be_deleted(paths: InstancePaths) ->
 
 def test_one_that_is_half_made_is_none(paths: InstancePaths) -> None:
     (paths.snapshots / "second").rename(paths.snapshots / ".second.new")
-    assert [each.name for each in listed(paths)] == ["first"]
+    assert [each.name for each in list_snapshots(paths)] == ["first"]
     take(paths, "second")
-    assert [each.name for each in listed(paths)] == ["first", "second"]
+    assert [each.name for each in list_snapshots(paths)] == ["first", "second"]
 
 
 def test_a_run_that_is_killed_while_it_sets_back_leaves_the_firmwares_variables_whole(
@@ -137,7 +137,7 @@ def test_what_a_killed_run_has_left_goes_with_the_next_start_or_snapshot(
         (paths.snapshots / left / "memory").write_bytes(b"x")
         each()
         assert not (paths.snapshots / left).exists()
-    assert [each.name for each in listed(paths)] == ["first", "second", "third"]
+    assert [each.name for each in list_snapshots(paths)] == ["first", "second", "third"]
 
 
 def test_an_interrupted_run_removes_no_layer_of_a_machine(

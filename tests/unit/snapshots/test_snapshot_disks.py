@@ -22,7 +22,7 @@ from callao.hostagent.disks import taken
 from callao.images.formats import ImageFormat
 from callao.instances import InstancePaths
 from callao.lifecycle.snapshots import operations
-from callao.snapshots import listed
+from callao.snapshots import list_snapshots
 
 HOST = Host.detect()
 
@@ -105,7 +105,7 @@ def test_layers_that_a_snapshot_of_another_instance_needs_stay(home: Path) -> No
     instance(home, "db")
     instance(home, "web", "one", "two")
     delete(home, "a")
-    (of_db,) = listed(InstancePaths(home / "db"))
+    (of_db,) = list_snapshots(InstancePaths(home / "db"))
     assert (DiskPaths.of("one", home).dir / of_db.disks["one"]).exists()
 
 
@@ -135,7 +135,7 @@ def test_a_disk_that_cannot_be_kept_keeps_all_from_it(home: Path) -> None:
     instance(home, "db", "two")
     with pytest.raises(SnapshotError, match=r"db list its disk 'two', too, and a return"):
         take(home, "no")
-    assert listed(InstancePaths(home / "web")) == []
+    assert list_snapshots(InstancePaths(home / "web")) == []
     assert [layers.backing_chain(path) for path in every(home)] == [(), (), ()]
 
 

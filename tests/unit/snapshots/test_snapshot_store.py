@@ -10,7 +10,14 @@ import pytest
 from callao.errors import ConfigError, SnapshotError
 from callao.instances import InstancePaths
 from callao.instances.records import write_json
-from callao.snapshots import Snapshot, check_snapshot_name, differences, find, listed, size
+from callao.snapshots import (
+    Snapshot,
+    check_snapshot_name,
+    command_line_differences,
+    find,
+    list_snapshots,
+    size,
+)
 
 WORDS = ("-version", "7.2", "-smp", "2", "-device", "a", "-device", "b", "-nodefaults")
 
@@ -27,7 +34,7 @@ WORDS = ("-version", "7.2", "-smp", "2", "-device", "a", "-device", "b", "-nodef
     ],
 )
 def test_what_differs_is_told_by_option(now: tuple[str, ...], told: str) -> None:
-    assert differences(WORDS, now) == told
+    assert command_line_differences(WORDS, now) == told
 
 
 @pytest.mark.parametrize("name", ["a", "pristine", "v1.2-rc_3", "x" * 64])
@@ -59,9 +66,9 @@ def paths(tmp_path: Path) -> InstancePaths:
 
 
 def test_they_are_listed_by_age_and_what_is_none_is_left_out(paths: InstancePaths) -> None:
-    assert [each.name for each in listed(paths)] == ["first", "second"]
+    assert [each.name for each in list_snapshots(paths)] == ["first", "second"]
     assert find(paths, "second").layer == "disk.2"
-    assert listed(InstancePaths(paths.dir / "none")) == []
+    assert list_snapshots(InstancePaths(paths.dir / "none")) == []
 
 
 def test_one_that_is_not_there_is_told_with_those_that_are(paths: InstancePaths) -> None:

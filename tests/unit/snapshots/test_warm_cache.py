@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from callao.instances import MachineLayout
-from callao.snapshots import Bound
-from callao.snapshots.cache import WarmEntry, WarmRecord, size, trim
+from callao.snapshots import RequiredMachine
+from callao.snapshots.warm_cache import WarmEntry, WarmRecord, size, trim
 
 ENTRY = WarmRecord(
-    bound=Bound(words=("-smp", "2"), shape=MachineLayout(8, reclaims=False)),
+    machine=RequiredMachine(arguments=("-smp", "2"), layout=MachineLayout(8, reclaims=False)),
     mac_address="52:55:55:00:00:01",
     image="/i",
 )
@@ -27,7 +27,7 @@ def kept(home: Path, key: str, age: float) -> WarmEntry:
         staging = place.folder.with_name(f".{key}.new")
         staging.mkdir()
         (staging / "disk").write_bytes(b"x" * MIB)
-        place.keep(staging, ENTRY)
+        place.commit(staging, ENTRY)
     os.utime(place.folder, (age, age))
     return place
 
@@ -51,7 +51,7 @@ def test_one_that_cannot_be_read_is_replaced_unless_somebody_stands_on_it(
     (place.folder / "warm.json").write_text("{}")  # as of another version
     assert place.record() is None
     with place.lock(1.0):
-        assert place.removed_unless_used(lambda: [place.disk] if stands_on_it else []) is not stands_on_it
+        assert place.remove_if_unused(lambda: [place.disk] if stands_on_it else []) is not stands_on_it
     assert place.disk.exists() is stands_on_it
     if not stands_on_it:
         assert kept(tmp_path, "a", 2).record() == ENTRY

@@ -94,7 +94,7 @@ def test_a_control_master_that_does_not_answer_is_not_waited_for_without_end(
     ssh.write_text(f"#!/bin/sh\necho $$ >>{pids}\nexec sleep 600\n")
     ssh.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(ssh_client, "_CONTROL", 0.5)
+    monkeypatch.setattr(ssh_client, "_CONTROL_TIMEOUT", 0.5)
     waiting = Client(tmp_path / "ssh.config", "lima-web", tmp_path / "ssh.sock")
     with pytest.raises(AgentError, match="ssh -O forward: no answer within"):
         asyncio.run(waiting.control("forward", "-R", "/run/a.sock:/tmp/b.sock"))

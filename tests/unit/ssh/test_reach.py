@@ -16,7 +16,7 @@ from support.sshd import Box, Sshd, free_port, keygen, proxied_reach
 from callao.instances import InstancePaths
 from callao.instances.status import limactl_reach
 from callao.reach import Reach, from_fields
-from callao.ssh import Client, banner, end
+from callao.ssh import Client, read_banner, terminate
 
 
 @dataclass
@@ -48,20 +48,20 @@ def test_commands_go_by_the_proxy_command(proxied: Proxied) -> None:
         try:
             return (await client.run("echo there", timeout=60.0)).stdout
         finally:
-            await end(master)
+            await terminate(master)
 
     assert asyncio.run(play()) == "there\n"
 
 
 def test_the_banner_comes_by_the_proxy_command(proxied: Proxied) -> None:
-    assert asyncio.run(banner(proxied.reach, 30.0)).startswith("SSH-2.0-")
+    assert asyncio.run(read_banner(proxied.reach, 30.0)).startswith("SSH-2.0-")
 
 
 @pytest.mark.parametrize(
     "words", [("false",), ("/nowhere/program",), (sys.executable, "-c", "print('x' * 9000)")]
 )
 def test_a_proxy_command_that_fails_has_no_banner(words: tuple[str, ...]) -> None:
-    assert asyncio.run(banner(Reach(1, proxy_command=words), 30.0)) == ""
+    assert asyncio.run(read_banner(Reach(1, proxy_command=words), 30.0)) == ""
 
 
 @pytest.mark.parametrize(

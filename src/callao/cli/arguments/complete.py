@@ -27,11 +27,11 @@ def tags(ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[st
     """Names of the snapshots of the instance that stands before."""
     from callao.host import lima_home
     from callao.instances import InstancePaths
-    from callao.snapshots import listed
+    from callao.snapshots import list_snapshots
 
     with contextlib.suppress(CallaoError, OSError):
         paths = InstancePaths(lima_home() / (ctx.params.get("instance") or "."))
-        return [each.name for each in listed(paths) if each.name.startswith(begun)]
+        return [each.name for each in list_snapshots(paths) if each.name.startswith(begun)]
     return []
 
 

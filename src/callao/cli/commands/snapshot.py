@@ -56,7 +56,7 @@ def create(instance: str, tag: str, timeout: float) -> None:
 
     run = session()
     made = take(instance, tag, home=run.home, host=run.host, timeout=timeout, report=run.report)
-    what = "disk and memory" if made.bound is not None else "its disk"
+    what = "disk and memory" if made.machine is not None else "its disk"
     tell(f"Kept {instance} as {tag}: {what}.")
 
 

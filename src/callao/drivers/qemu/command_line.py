@@ -74,7 +74,7 @@ def command_line(
         SerialLog(paths.serial_log),
         GuestChannel(paths.ga_sock),
         *([source.memory] if source.memory is not None else _memory(config)),
-        SlotOptions(paths, boot.shape.slots, boot.shares),
+        SlotOptions(paths, boot.layout.slots, boot.shares),
         DataDiskOptions(boot.disks),
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
@@ -117,7 +117,7 @@ def machine_arguments(
 
 
 def _devices(boot: Boot) -> tuple[str, ...]:
-    balloon = f"{_BALLOON},{_RECLAIM}" if boot.shape.reclaims else _BALLOON
+    balloon = f"{_BALLOON},{_RECLAIM}" if boot.layout.reclaims else _BALLOON
     return ("virtio-rng-pci", balloon, *((_VMGENID,) if boot.config.arch is Arch.X86_64 else ()))
 
 

@@ -40,7 +40,9 @@ from callao.reach import Reach
 from callao.system import vhost_vsock
 
 if TYPE_CHECKING:
-    from callao.images import FetchedImage  # not imported when a machine runs: it loads the code for downloads
+    from callao.images import (
+        FetchedImage,
+    )  # not imported when a machine runs: it loads the code for downloads
 
 
 _MAX_CPUS = 255
@@ -160,7 +162,7 @@ class QemuDriver:
                     slots[index] = await UsedSlot.prepare(index, share, boot.paths)
                     slots[index].plugged = True
                 machine = await launch(
-                    argv, boot.paths, slot_count=boot.shape.slots, used_slots=slots, inherited=descriptors,
+                    argv, boot.paths, slot_count=boot.layout.slots, used_slots=slots, inherited=descriptors,
                     disk=disk, disks=boot.disks,
                 )  # fmt: skip
             except BaseException:
@@ -227,7 +229,7 @@ def _migration_source(
             descriptors = (stream.fileno(),)
             if not separate_memory:
                 yield SharedMemory(size), descriptors
-            elif not boot.saved.shared_memory and not boot.shape.reclaims:
+            elif not boot.saved.shared_memory and not boot.layout.reclaims:
                 yield MappedMemory(size, pages), descriptors
             else:
                 copy = copy_to_memfd(pages)

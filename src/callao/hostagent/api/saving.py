@@ -20,7 +20,7 @@ from callao.hostagent.api.quiescence import come_to_rest
 from callao.hostagent.mounts.shares import Shares
 from callao.hostagent.nics.nics import Nics
 from callao.instances.process_identity import identify
-from callao.snapshots import Bound, refuse_unkept, sweep, sweep_disk
+from callao.snapshots import RequiredMachine, refuse_unsupported_disks, sweep_disk_layers, sweep_layers
 from callao.ssh import Client
 
 _LET_GO = """\
@@ -43,10 +43,10 @@ it mounts the other when somebody looks: a mount takes an emulated guest a quart
 
 
 class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``go_on`` is whether the machine does."""
+    """``keep_running`` is whether the machine does."""
 
     folder: str
-    go_on: bool
+    keep_running: bool = msgspec.field(name="go_on")
 
 
 class SaveAnswer(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class SaveAnswer(msgspec.Struct, frozen=True):
     were, in their own."""
 
     layer: str
-    bound: Bound
+    machine: RequiredMachine = msgspec.field(name="bound")
     disks: dict[str, str] = {}
 
 
@@ -80,10 +80,10 @@ class Saver:
         """Remove the layers of the disk that nobody needs. While the machine runs nobody else does: a run
         that is interrupted does not know which file the machine has come to write."""
         async with self.lock:
-            sweep(self.boot.paths, self.driver.layers)
+            sweep_layers(self.boot.paths, self.driver.layers)
             home = self.boot.paths.dir.parent
             for each in self._disks():
-                sweep_disk(DiskPaths.of(each.name, home), home, self.driver.layers)
+                sweep_disk_layers(DiskPaths.of(each.name, home), home, self.driver.layers)
         return {}
 
     def _disks(self) -> tuple[DataDisk, ...]:
@@ -96,24 +96,26 @@ class Saver:
             raise AgentError(f"vmType: {self.boot.config.vm_type} machines cannot be saved while they run.")
         async with self.lock:
             disks = self._disks()
-            refuse_unkept(self.boot.paths, [each.name for each in disks])
+            refuse_unsupported_disks(self.boot.paths, [each.name for each in disks])
             shared = await self.shares.detach()
             try:
                 await self.nics.detach()
-                if not wanted.go_on:
+                if not wanted.keep_running:
                     await self.client.run(_LET_GO, timeout=60.0, interpreter="sudo -n /bin/sh")
                     await asyncio.to_thread(come_to_rest, identify(self.machine.pid))
                 try:
                     left = await self.machine.save(Path(wanted.folder))
                 finally:
-                    if wanted.go_on:
+                    if wanted.keep_running:
                         await self.machine.resume()
             finally:
-                if wanted.go_on:
+                if wanted.keep_running:
                     await self.shares.attach(shared)
                     await self.nics.become(self.config())
         words = self.driver.machine_arguments(replace(self.boot, disks=disks))
         slots = {each.name: each.slot for each in disks}
         return SaveAnswer(
-            left.layer, Bound(words=words, shape=self.boot.shape, disks=slots), dict(left.disks)
+            left.layer,
+            RequiredMachine(arguments=words, layout=self.boot.layout, disks=slots),
+            dict(left.disks),
         )

@@ -13,7 +13,7 @@ import asyncio
 from pathlib import Path
 
 from callao.reach import Reach
-from callao.ssh import banner
+from callao.ssh import read_banner
 
 _HELD = 75.0
 """Seconds that a silent connection is kept: user-mode networking gives up on it after these."""
@@ -65,7 +65,7 @@ class _Calls:
             if not self._prompted and _prompts(self._console):
                 self._prompted, self._next, self._gap = True, now(), _FIRST_GAP
             if now() >= self._next:
-                self._open.add(asyncio.create_task(banner(self._reach, _HELD)))
+                self._open.add(asyncio.create_task(read_banner(self._reach, _HELD)))
                 self._next = now() + self._gap
                 self._gap = min(2 * self._gap, _LONGEST_GAP)
             if not self._open:

@@ -97,7 +97,7 @@ def _boot_of(
     if take_up is not None:
         saved = SavedState(Path(take_up.folder), take_up.shared_memory)
         disks = taken(take_up.disks, paths, driver.layers)
-        return Boot(paths, config, reach, forwards, mac, (), disks, take_up.shape, saved)
+        return Boot(paths, config, reach, forwards, mac, (), disks, take_up.layout, saved)
     shares = tuple(device_share(mount, config.mount_type) for mount in device_mounts(config))
     slots = {each.name: len(shares) + at for at, each in enumerate(config.additional_disks)}
     disks = taken(slots, paths, driver.layers)

@@ -9,7 +9,7 @@ import time
 from callao.config.schema import Probe
 from callao.errors import StageFailed
 from callao.events import Stage
-from callao.ssh import Answer, Client
+from callao.ssh import Client, CommandResult
 
 _INTERVAL = 1.0
 """Seconds between two tries."""
@@ -27,17 +27,17 @@ async def check_probe(index: int, probe: Probe, client: Client, deadline: float)
     name = probe.description or f"probes[{index}]"
     script = probe.script or ""
     interpreter = script.partition("\n")[0].removeprefix("#!").strip()
-    last: Answer | None = None
+    last: CommandResult | None = None
     while (left := deadline - time.monotonic()) > 0:
         try:
             last = await client.run(script, timeout=min(left, _ONE_TRY), interpreter=interpreter)
         except TimeoutError:
             # Cut off by the deadline, a try says less than the one before it did.
-            last = last or Answer(status=255, stdout="", stderr=f"no answer within {left:.0f} s")
+            last = last or CommandResult(status=255, stdout="", stderr=f"no answer within {left:.0f} s")
         if last.status == 0:
             return
         await asyncio.sleep(_INTERVAL)
-    last = last or Answer(status=255, stdout="", stderr="there was no time left to run it")
+    last = last or CommandResult(status=255, stdout="", stderr="there was no time left to run it")
     said = (last.stderr.strip() or last.stdout.strip() or "it said nothing")[-2000:]
     raise StageFailed(
         f"the probe {name!r} did not pass in time (status {last.status}).",

@@ -19,7 +19,7 @@ from callao.hostagent.boot import evidence, yq_edits
 from callao.hostagent.boot.greeting import greeted
 from callao.instances import InstancePaths
 from callao.reach import Reach
-from callao.ssh import Client, end
+from callao.ssh import Client, terminate
 
 Passed = Callable[[Stage], None]
 Note = Callable[[Stage, str], None]
@@ -114,7 +114,7 @@ async def await_booted(
             raise await _provision_failed(watched, client)
         passed(Stage.PROVISION)
     except BaseException:
-        await end(master)
+        await terminate(master)
         raise
     return master
 
@@ -206,7 +206,7 @@ async def _watch(
             return Watched(told.first, tuple(told.errors), told.code, tuple(told.failed)), master
         if status != _LOST and not told.heard:
             raise _no_shell(told.unknown)
-        await end(master)
+        await terminate(master)
         master = await _await_sshd(paths, driver, client, reach, deadline)
 
 

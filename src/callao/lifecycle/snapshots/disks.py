@@ -12,7 +12,13 @@ from callao.disks.ownership import held, must_be_free, release, take
 from callao.drivers import Driver, FrozenLayers
 from callao.errors import DiskError
 from callao.instances import InstancePaths
-from callao.snapshots import Snapshot, refuse_other, refuse_unkept, sweep, sweep_disk
+from callao.snapshots import (
+    Snapshot,
+    refuse_changed_disks,
+    refuse_unsupported_disks,
+    sweep_disk_layers,
+    sweep_layers,
+)
 
 
 def freeze_disks(paths: InstancePaths, config: Config, driver: Driver) -> FrozenLayers:
@@ -23,7 +29,7 @@ def freeze_disks(paths: InstancePaths, config: Config, driver: Driver) -> Frozen
     :raises DriverError: when it fails; the disks are unchanged then.
     """
     disks = [each.name for each in config.additional_disks]
-    refuse_unkept(paths, disks)
+    refuse_unsupported_disks(paths, disks)
     with _reserved(paths, disks):
         layer, *others = driver.layers.freeze([paths.disk, *(_disk(name, paths).image for name in disks)])
     return FrozenLayers(layer, dict(zip(disks, others, strict=True)))
@@ -35,7 +41,9 @@ def refuse_restore(paths: InstancePaths, config: Config, snapshot: Snapshot) -> 
     :raises DiskError: when a disk does not exist, or another machine uses it.
     :raises SnapshotError: when the instance has other disks now.
     """
-    refuse_other(paths, snapshot.name, snapshot.disks, [each.name for each in config.additional_disks])
+    refuse_changed_disks(
+        paths, snapshot.name, snapshot.disks, [each.name for each in config.additional_disks]
+    )
     for name in snapshot.disks:
         must_be_free(inspect(name, paths.dir.parent).paths, paths.dir, "returned to a snapshot")
 
@@ -53,11 +61,11 @@ def restore_disks(paths: InstancePaths, snapshot: Snapshot, driver: Driver) -> N
 
 def remove_unused_layers(paths: InstancePaths, disks: Collection[str], driver: Driver) -> None:
     """Remove unused layers of a stopped instance; not of a disk that another one uses."""
-    sweep(paths, driver.layers)
+    sweep_layers(paths, driver.layers)
     for name in disks:
         with contextlib.suppress(DiskError), held(name, paths.dir.parent) as disk:
             must_be_free(disk, None, "swept")
-            sweep_disk(disk, paths.dir.parent, driver.layers)
+            sweep_disk_layers(disk, paths.dir.parent, driver.layers)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from callao.instances import summary as summary_of
 from callao.instances.broken import require_config
 from callao.lifecycle.snapshots import operations
 from callao.lifecycle.thread_safety import thread_safe
-from callao.snapshots import Snapshot, check_snapshot_name, find, listed, summary
+from callao.snapshots import Snapshot, check_snapshot_name, find, list_snapshots, summary
 
 Summary = dict[str, Any]
 
@@ -104,7 +104,7 @@ def snapshots_of(instance: Instance, name: str | None = None) -> list[Summary]:
     """
     if name is not None:
         check_snapshot_name(name)
-    every = listed(instance.paths)
+    every = list_snapshots(instance.paths)
     return [summary(instance.paths, each) for each in every if name in (None, each.name)]
 
 
@@ -141,7 +141,7 @@ def _ensure_absent(
 ) -> SnapshotOutcome:
     if existing is None:
         return SnapshotOutcome(False, summary_of(instance))
-    before = {"name": existing.name, "memory": existing.bound is not None}
+    before = {"name": existing.name, "memory": existing.machine is not None}
     if not check:
         try:
             operations.delete(request.instance, request.name, **options)
@@ -157,7 +157,7 @@ def _ensure_applied(
 ) -> SnapshotOutcome:
     found = find(instance.paths, request.name)
     before = {"status": instance.status.value}
-    status = Status.STOPPED if found.bound is None else Status.RUNNING
+    status = Status.STOPPED if found.machine is None else Status.RUNNING
     after = {"status": status.value, "snapshot": found.name}
     if not check:
         operations.apply(request.instance, request.name, report=report, **options)
@@ -167,7 +167,7 @@ def _ensure_applied(
 
 
 def _existing(instance: Instance, name: str) -> Snapshot | None:
-    return next((each for each in listed(instance.paths) if each.name == name), None)
+    return next((each for each in list_snapshots(instance.paths) if each.name == name), None)
 
 
 def _parse_state(value: str) -> SnapshotState:

@@ -30,7 +30,7 @@ from callao.lifecycle.snapshots.disks import (
 )
 from callao.lifecycle.snapshots.save import machine_differences, save
 from callao.lifecycle.start import resume
-from callao.snapshots import Snapshot, check_snapshot_name, find, unreadable
+from callao.snapshots import Snapshot, check_snapshot_name, find, unreadable_snapshots
 from callao.snapshots.store import RECORD
 
 
@@ -66,8 +66,8 @@ def take(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, re
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir(parents=True, mode=0o700)
             if instance.agent:
-                saved = save(paths, staging, go_on=True)
-                made = Snapshot(name=snapshot, layer=saved.layer, disks=saved.disks, bound=saved.bound)
+                saved = save(paths, staging, keep_running=True)
+                made = Snapshot(name=snapshot, layer=saved.layer, disks=saved.disks, machine=saved.machine)
             else:
                 left = freeze_disks(paths, config, driver)
                 made = Snapshot(name=snapshot, layer=left.layer, disks=dict(left.disks))
@@ -98,7 +98,7 @@ def apply(name: str, snapshot: str, *, home: Path, host: Host, timeout: float, r
         driver = driver_for(config.vm_type)
         found = find(paths, snapshot)
         refuse_restore(paths, config, found)
-        resume_state = _resume_state(instance, driver, found) if found.bound is not None else None
+        resume_state = _resume_state(instance, driver, found) if found.machine is not None else None
         if resume_state is None and instance.agent:
             raise SnapshotError(
                 f"snapshot {snapshot!r} of {name!r} contains its disk only, and the instance is running.",
@@ -130,7 +130,11 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
     check_snapshot_name(snapshot)
     with instance_lock(name, home, timeout):
         instance = inspect(name, home, host)
-        disks = [] if snapshot in unreadable(instance.paths) else list(find(instance.paths, snapshot).disks)
+        disks = (
+            []
+            if snapshot in unreadable_snapshots(instance.paths)
+            else list(find(instance.paths, snapshot).disks)
+        )
         folder = instance.paths.snapshots / snapshot
         removed_folder = folder.with_name(f".{snapshot}.deleting")
         try:
@@ -145,8 +149,8 @@ def delete(name: str, snapshot: str, *, home: Path, host: Host, timeout: float) 
 def _resume_state(instance: Instance, driver: Driver, snapshot: Snapshot) -> ResumeState:
     """:raises SnapshotError: when the machine differs from the saved one."""
     assert instance.config is not None
-    assert snapshot.bound is not None
-    bound = snapshot.bound
+    assert snapshot.machine is not None
+    bound = snapshot.machine
     difference = machine_differences(bound, instance.paths, instance.config, driver)
     if difference:
         raise SnapshotError(
@@ -155,7 +159,7 @@ def _resume_state(instance: Instance, driver: Driver, snapshot: Snapshot) -> Res
             hint="Make it what it was then, or delete the snapshot.",
         )
     folder = instance.paths.snapshots / snapshot.name
-    return ResumeState(folder=str(folder), shape=bound.shape, shared_memory=True, disks=bound.disks)
+    return ResumeState(folder=str(folder), layout=bound.layout, shared_memory=True, disks=bound.disks)
 
 
 def _copy(file: Path, folder: Path) -> None:

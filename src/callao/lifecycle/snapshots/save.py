@@ -12,7 +12,7 @@ from callao.config import Config
 from callao.disks.guest import serial
 from callao.drivers import Boot, DataDisk, Driver
 from callao.instances import InstancePaths
-from callao.snapshots import Bound, differences
+from callao.snapshots import RequiredMachine, command_line_differences
 
 if TYPE_CHECKING:
     from callao.hostagent.api.saving import SaveAnswer
@@ -21,10 +21,10 @@ _TIMEOUT = 600.0
 """Seconds for the host agent to save a machine; a slow disk takes ten for a gigabyte."""
 
 
-def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
+def save(paths: InstancePaths, folder: Path, *, keep_running: bool) -> SaveAnswer:
     """Have the host agent write memory and devices into ``folder``.
 
-    :param go_on: whether the machine continues to run.
+    :param keep_running: whether the machine continues to run.
     :raises AgentError: when it cannot be saved.
     """
     # Imported here, because a machine that resumes does not need the host agent's modules.
@@ -32,7 +32,7 @@ def save(paths: InstancePaths, folder: Path, *, go_on: bool) -> SaveAnswer:
     from callao.hostagent.api.client import call
     from callao.hostagent.api.saving import SaveAnswer, SaveRequest
 
-    request = SaveRequest(folder=str(folder), go_on=go_on)
+    request = SaveRequest(folder=str(folder), keep_running=keep_running)
     answer = call(paths.ha_sock, *routes.SAVE, body=request, timeout=_TIMEOUT)
     return msgspec.convert(answer, SaveAnswer)
 
@@ -46,9 +46,9 @@ def too_few_slots(config: Config, slots: int) -> str:
     return ""
 
 
-def machine_differences(bound: Bound, paths: InstancePaths, config: Config, driver: Driver) -> str:
+def machine_differences(bound: RequiredMachine, paths: InstancePaths, config: Config, driver: Driver) -> str:
     """How the machine differs from the saved one; empty when it does not."""
     slots = sorted(bound.disks.items(), key=lambda each: each[1])
     disks = tuple(DataDisk(name, Path("/"), "qcow2", serial(name), slot) for name, slot in slots)
-    boot = Boot(paths, config, None, disks=disks, shape=bound.shape)
-    return differences(bound.words, driver.machine_arguments(boot))
+    boot = Boot(paths, config, None, disks=disks, layout=bound.layout)
+    return command_line_differences(bound.arguments, driver.machine_arguments(boot))

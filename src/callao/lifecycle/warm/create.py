@@ -36,7 +36,7 @@ from callao.lifecycle.start import authorized_keys, start
 from callao.lifecycle.warm.limit import trim_cache
 from callao.lifecycle.warm.staging import SOURCE_NAME, remove_staging_home
 from callao.offline import NetworkAccess
-from callao.snapshots.cache import WarmEntry, WarmRecord
+from callao.snapshots.warm_cache import WarmEntry, WarmRecord
 
 _PER_INSTANCE_FIELDS = frozenset({
     "additionalDisks", "mounts", "mountInotify", "networks", "portForwards", "probes", "message",
@@ -106,7 +106,7 @@ def _create_warm(
     with entry.lock(timeout):
         saved = entry.record()
         if saved is None:
-            if not entry.removed_unless_used(lambda: files_in_use(home)):
+            if not entry.remove_if_unused(lambda: files_in_use(home)):
                 raise InstanceError(
                     f"{entry.folder} has a machine that cannot be read, and instances may stand on its disk."
                 )
@@ -129,7 +129,7 @@ def _create_warm(
     if saved is None:
         trim_cache(home, report)
     shared = config.mount_type is MountType.VIRTIOFS and bool(config.mounts)
-    return ResumeState(folder=str(entry.folder), shape=record.bound.shape, shared_memory=shared)
+    return ResumeState(folder=str(entry.folder), layout=record.machine.layout, shared_memory=shared)
 
 
 def _boot_and_save(
@@ -167,7 +167,7 @@ def _boot_and_save(
             record = _save(saved, staging, report)
             remove_staging_home(staging_home, host, report)  # ends the process that has the disk open
             repair_backing_files(InstancePaths(staging), saved.record, driver, entry.home)
-            entry.keep(staging, record)
+            entry.commit(staging, record)
         except OSError as error:
             raise InstanceError(f"the machine cannot be kept in {entry.folder}: {error}.") from error
         finally:
@@ -179,7 +179,7 @@ def _boot_and_save(
 def _save(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
     report(Event(stage=Stage.SNAPSHOT, state=EventState.BEGUN))
     paths = instance.paths
-    answer = save(paths, staging, go_on=False)
+    answer = save(paths, staging, keep_running=False)
     (paths.dir / answer.layer).replace(staging / "disk")
     for file in (paths.kernel, paths.initrd):
         if file.exists():
@@ -188,7 +188,7 @@ def _save(instance: Instance, staging: Path, report: Reporter) -> WarmRecord:
     cmdline = paths.kernel_cmdline.read_text(encoding="utf-8") if paths.kernel_cmdline.exists() else ""
     report(Event(stage=Stage.SNAPSHOT, state=EventState.DONE))
     return WarmRecord(
-        bound=answer.bound,
+        machine=answer.machine,
         mac_address=mac_address(paths.dir, 0),
         image=record.image,
         image_digest=record.image_digest,
@@ -216,7 +216,7 @@ def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
     :raises DriverError: when the hypervisor is missing.
     """
     paths = InstancePaths(home / SOURCE_NAME)
-    boot = Boot(paths, config, None, shape=MachineLayout(WARM_SLOTS, reclaims=False))
+    boot = Boot(paths, config, None, layout=MachineLayout(WARM_SLOTS, reclaims=False))
     seed = cidata.Seed(
         name=SOURCE_NAME,
         config=_shared_config(config),

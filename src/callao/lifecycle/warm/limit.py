@@ -9,7 +9,7 @@ from callao.config.sizes import size_of_environment
 from callao.errors import CallaoError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.lifecycle.prune import files_in_use
-from callao.snapshots.cache import trim
+from callao.snapshots.warm_cache import trim
 
 _DEFAULT = "20GiB"
 

@@ -13,7 +13,7 @@ from callao.host import Host
 from callao.images.prune import Pruned
 from callao.instances import inspect
 from callao.lifecycle.delete import delete
-from callao.snapshots.cache import warm_entries
+from callao.snapshots.warm_cache import warm_entries
 
 SOURCE_NAME = "golden"
 """The name of the instance that is saved."""

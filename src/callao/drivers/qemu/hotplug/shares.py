@@ -130,7 +130,7 @@ class SharePlug:
             try:
                 async with asyncio.timeout(_UNPLUG_TIMEOUT):
                     async for event in listener:
-                        # The first event is for the virtio backend, without a name: the device is still used.
+                        # The first event, of the virtio backend, has no name: the device is in use yet.
                         data = event["data"]
                         if isinstance(data, dict) and data.get("device") == name:
                             return

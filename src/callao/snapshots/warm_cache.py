@@ -19,7 +19,7 @@ from callao.flock import exclusive
 from callao.images.cache import is_of_another_home
 from callao.images.prune import Pruned
 from callao.instances.records import read_json, write_json
-from callao.snapshots.record import Bound
+from callao.snapshots.record import RequiredMachine
 
 _RECORD = "warm.json"
 
@@ -28,9 +28,9 @@ _WARM = "warm"
 
 
 class WarmRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """warm.json: what a copy has to know."""
+    """warm.json: what is needed to start a copy of the saved machine."""
 
-    bound: Bound
+    machine: RequiredMachine = msgspec.field(name="bound")
     mac_address: str
     image: str
     image_digest: str = ""
@@ -60,7 +60,9 @@ class WarmEntry:
 
     @property
     def staging_home(self) -> Path:
-        """The LIMA_HOME in which the first machine boots. Short, because a unix socket's path must be."""
+        """The LIMA_HOME in which the first machine boots. Its path is short, because a unix socket's must
+        be.
+        """
         return self.home / "_warm" / self.key[:8]
 
     @contextlib.contextmanager
@@ -77,7 +79,7 @@ class WarmEntry:
         """The record; None where the machine has not been saved yet."""
         return read_json(self.folder / _RECORD, WarmRecord)
 
-    def removed_unless_used(self, used: Callable[[], Collection[Path]]) -> bool:
+    def remove_if_unused(self, used: Callable[[], Collection[Path]]) -> bool:
         """Remove an unreadable machine, unless an instance may be backed by its disk.
 
         The caller holds the lock.
@@ -87,28 +89,28 @@ class WarmEntry:
         """
         if not self.folder.exists():
             return True
-        if is_of_another_home(_WARM, self.home) or _stood_on(self.folder, used()):
+        if is_of_another_home(_WARM, self.home) or _is_backing_folder(self.folder, used()):
             return False
         shutil.rmtree(self.folder)
         return True
 
     def touch(self) -> None:
-        """Record that it was used now: the entry that was not used for longest is removed first."""
+        """Record that the entry was used now. The least recently used entry is removed first."""
         with contextlib.suppress(OSError):
             os.utime(self.folder)
 
-    def keep(self, staging: Path, record: WarmRecord) -> None:
-        """Make the staging directory the entry's folder, which must not exist.
+    def commit(self, staging: Path, record: WarmRecord) -> None:
+        """Rename the staging directory to the entry's folder, which must not exist.
 
-        It is flushed as a whole, the memory's file too: after a power failure, an entry whose memory is torn
-        would start machines that crash.
+        All files are flushed before, the memory's too: after a power failure, an entry with incomplete
+        memory would start machines that crash.
         """
         write_json(staging / _RECORD, record)
         put_folder_in_place(staging, self.folder)
 
 
 def warm_entries(home: Path) -> list[WarmEntry]:
-    """Every entry that a run has ever locked, or has left a staging home of."""
+    """Every entry that a run has ever locked, or whose staging home a run has left."""
     keys = [each.name[1 : -len(".lock")] for each in _cache(home).glob(".*.lock")]
     staging_homes = [each.name for each in (home / "_warm").glob("*")]
     known = {key[:8] for key in keys}
@@ -119,48 +121,49 @@ def warm_entries(home: Path) -> list[WarmEntry]:
 
 
 def trim(home: Path, limit: int, used: Callable[[], Collection[Path]], *, check: bool = False) -> Pruned:
-    """Remove what was used longest ago until the rest takes ``limit`` bytes at most.
+    """Remove the least recently used entries until the rest takes ``limit`` bytes at most.
 
-    A cache that is a link belongs to another LIMA_HOME, of whose instances nobody knows here: it stays.
+    A cache that is a symbolic link belongs to another LIMA_HOME, whose instances are not known here: nothing
+    of it is removed.
 
-    :param used: the files that instances' disks are made on: their entries stay. Asked under an entry's
-        lock, for another run may just have made an instance on it.
-    :param check: remove nothing, and tell what would be.
+    :param used: returns the backing files of instances' disks, whose entries are kept. It is called with the
+    entry's lock held, because another run may just have created an instance from it. :param check: remove
+    nothing, and return what would be removed.
     """
     if is_of_another_home(_WARM, home):
         return Pruned((), 0)
     entries = _entries(home)
     total = sum(size(each) for each in entries)
-    gone: list[Path] = []
+    removed: list[Path] = []
     freed = 0
     for folder in sorted(entries, key=lambda each: each.stat().st_mtime):
         if total - freed <= limit:
             break
-        held = size(folder)
-        if _removed(folder, used, check=check):
-            freed += held
-            gone.append(folder)
-    return Pruned(tuple(gone), freed)
+        size_of_folder = size(folder)
+        if _remove_if_unused(folder, used, check=check):
+            freed += size_of_folder
+            removed.append(folder)
+    return Pruned(tuple(removed), freed)
 
 
 def size(folder: Path) -> int:
-    """Bytes on the disk."""
+    """Bytes that a folder takes on the disk."""
     return disk_usage(folder.iterdir())
 
 
-def _removed(folder: Path, used: Callable[[], Collection[Path]], *, check: bool) -> bool:
+def _remove_if_unused(folder: Path, used: Callable[[], Collection[Path]], *, check: bool) -> bool:
     try:
         with _lock(folder, 0.0):
-            if _stood_on(folder, used()):
+            if _is_backing_folder(folder, used()):
                 return False
             if not check:
                 shutil.rmtree(folder)
-    except OSError:  # as when another run is at it just now
+    except OSError:  # for example because another run holds the lock
         return False
     return True
 
 
-def _stood_on(folder: Path, used: Collection[Path]) -> bool:
+def _is_backing_folder(folder: Path, used: Collection[Path]) -> bool:
     return folder.resolve() in {path.resolve().parent for path in used}
 
 
@@ -175,8 +178,8 @@ def _cache(home: Path) -> Path:
 
 @contextlib.contextmanager
 def _lock(folder: Path, timeout: float) -> Iterator[None]:
-    def busy(who: str) -> TimeoutError:
+    def timeout_error(who: str) -> TimeoutError:
         return TimeoutError(f"another run prepares the same machine, for {timeout:.0f} s: {who}.")
 
-    with exclusive(folder.with_name(f".{folder.name}.lock"), timeout, busy):
+    with exclusive(folder.with_name(f".{folder.name}.lock"), timeout, timeout_error):
         yield
