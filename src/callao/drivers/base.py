@@ -273,9 +273,9 @@ class NicHotPlugger(Protocol):
     """A machine that can be given network interfaces while it runs; only where ``Features.hot_nics`` or
     ``Features.boot_nics``.
 
-    An interface sends and receives its frames over a socket: a stream socket, where each frame comes after its
-    length in 32 bits, or a datagram socket with one frame in each datagram. The machine gets a duplicate of the
-    socket's descriptor.
+    An interface sends and receives its frames over a socket: a stream socket, where each frame comes after
+    its length in 32 bits, or a datagram socket with one frame in each datagram. The machine gets a duplicate
+    of the socket's descriptor.
     """
 
     async def plug_nic(self, nic: GuestNic, stream: int) -> None:

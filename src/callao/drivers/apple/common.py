@@ -99,7 +99,7 @@ def create(paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         make_file(paths.disk, lambda fresh: disk.create(fresh, image.disk, config.disk, image.location))
 
 
-def carried(paths: InstancePaths) -> tuple[Path, ...]:
+def state_files(paths: InstancePaths) -> tuple[Path, ...]:
     """See :meth:`callao.drivers.base.Driver.carried`."""
     files = (paths.disk, paths.kernel, paths.kernel_cmdline, paths.initrd, efi_store(paths))
     return tuple(path for path in files if path.exists())

@@ -21,7 +21,7 @@ _QCOW2 = b"QFI\xfb"
 class CopiedLayers:
     """Of any disk that is one file."""
 
-    def leave(self, images: Sequence[Path]) -> list[str]:
+    def freeze(self, images: Sequence[Path]) -> list[str]:
         made: list[Path] = []
         for image in images:
             _refuse_qcow2(image)
@@ -36,7 +36,7 @@ class CopiedLayers:
             raise
         return [layer.name for layer in made]
 
-    def return_to(self, layers: Mapping[Path, str]) -> None:
+    def revert(self, layers: Mapping[Path, str]) -> None:
         for image, layer in layers.items():
             _refuse_qcow2(image)
             if not (image.parent / layer).exists():
@@ -59,7 +59,7 @@ class CopiedLayers:
     def bases(self, image: Path) -> tuple[Path, ...]:  # noqa: ARG002 - a copy is backed by nothing
         return ()
 
-    def settle_bases(self, image: Path, home: Path, find: Callable[[Path], Path]) -> None:
+    def repair_backing_files(self, image: Path, home: Path, find: Callable[[Path], Path]) -> None:
         """A copy is backed by nothing."""
 
 

@@ -69,13 +69,13 @@ class VzDriver:
     def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         common.create(paths, config, image)
 
-    def carried(self, paths: InstancePaths) -> tuple[Path, ...]:
-        return common.carried(paths)
+    def state_files(self, paths: InstancePaths) -> tuple[Path, ...]:
+        return common.state_files(paths)
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         disk.grow(paths.disk, config.disk)
 
-    def machine_words(self, boot: Boot) -> tuple[str, ...]:  # noqa: ARG002 - no state can be saved
+    def machine_arguments(self, boot: Boot) -> tuple[str, ...]:  # noqa: ARG002 - no state can be saved
         return ("vfkit", words(version_of(common.found(VFKIT))))
 
     async def start(self, boot: Boot, report: Reporter) -> Machine:
