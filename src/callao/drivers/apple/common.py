@@ -100,7 +100,7 @@ def create(paths: InstancePaths, config: Config, image: FetchedImage) -> None:
 
 
 def state_files(paths: InstancePaths) -> tuple[Path, ...]:
-    """See :meth:`callao.drivers.base.Driver.carried`."""
+    """See :meth:`callao.drivers.base.Driver.state_files`."""
     files = (paths.disk, paths.kernel, paths.kernel_cmdline, paths.initrd, efi_store(paths))
     return tuple(path for path in files if path.exists())
 
