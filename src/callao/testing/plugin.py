@@ -160,7 +160,8 @@ def _missing_for(driver: str) -> str:
     from callao.host import Host
 
     if driver not in driver_names():
-        return f"vmType {driver}: this version of Callao has no such driver (it has: {', '.join(driver_names())})."
+        known = ", ".join(driver_names())
+        return f"vmType {driver}: this version of Callao has no such driver (it has: {known})."
     image = {"location": "/", "kernel": {"location": "/"}}  # a kernel, so that no firmware is required
     least = {"vmType": driver, "images": [image]}
     config = effective(least, Host.detect(), name="guest", instance_dir=Path("/"))
