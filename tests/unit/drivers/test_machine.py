@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callao.drivers.qemu.accel import Acceleration
 
 from callao.config import Config, effective
 from callao.drivers import Boot, Forward, driver_for
 from callao.drivers.qemu import firmware, vsock
+from callao.drivers.qemu.accelerator import Acceleration
+from callao.drivers.qemu.command_line import BootSource, command_line
 from callao.drivers.qemu.devices import DirectKernel, Flash
 from callao.errors import DriverError
 from callao.guest_network import USER_MODE

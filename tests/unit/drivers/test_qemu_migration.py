@@ -109,7 +109,7 @@ def test_a_machine_goes_on_from_the_memory_of_another(
             machine = await started(paths, part, "-incoming", "defer", inherited=(stream.fileno(), copy))
             os.close(copy)
             try:
-                await machine.migration.take_up(stream.fileno(), separate_memory=True)
+                await machine.migration.restore(stream.fileno(), separate_memory=True)
                 assert await read_memory(machine, 5) == b"hello"
                 assert "paused" in await human(machine, "info status")
                 await machine.resume()
@@ -132,7 +132,7 @@ def test_one_with_private_memory_is_saved_whole_and_laid_apart_when_it_is_taken_
     async def taken_up(*inherited: int, memory: MappedMemory | SharedMemory, separate_memory: bool) -> bytes:
         machine = await started(paths, memory, "-incoming", "defer", inherited=inherited)
         try:
-            await machine.migration.take_up(inherited[0], separate_memory=separate_memory)
+            await machine.migration.restore(inherited[0], separate_memory=separate_memory)
             if not separate_memory:
                 await machine.migration.split_files(folder)
             said = await read_memory(machine, 5)
@@ -211,7 +211,7 @@ def test_a_state_of_another_machine_is_refused_and_says_so(paths: InstancePaths,
             os.close(copy)
             try:
                 (folder / DEVICES).write_bytes(b"no state at all")
-                await machine.migration.take_up(stream.fileno(), separate_memory=True)
+                await machine.migration.restore(stream.fileno(), separate_memory=True)
             finally:
                 await machine.kill()
                 await machine.wait()

@@ -73,7 +73,7 @@ def test_an_interface_carries_frames_of_datagrams_and_of_streams(
         with ours, theirs, probe, of_probe:
             await machine.plug_nic(NIC, theirs.fileno())
             # One more port of the interface's hub hears what the guest would.
-            nics.send(of_probe.fileno())
+            nics.send_descriptor(of_probe.fileno())
             await nics.execute("getfd", {"fdname": "probe"})
             await nics.execute("netdev_add", {"type": "socket", "id": "probe", "fd": "probe"})
             hub = {"type": "hubport", "id": "port", "hubid": nics.attached["lima0"], "netdev": "probe"}

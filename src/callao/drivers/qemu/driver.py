@@ -18,7 +18,7 @@ from callao.config import Arch, Config, MountType, VMType
 from callao.config.sizes import format_size
 from callao.disks.layers import LayerStore
 from callao.drivers.base import Boot, Features, Log, Machine
-from callao.drivers.qemu import binary, firmware
+from callao.drivers.qemu import binary, firmware, vsock
 from callao.drivers.qemu.accelerator import Acceleration, choose_accelerator
 from callao.drivers.qemu.architectures import ARCHITECTURES
 from callao.drivers.qemu.command_line import BootSource, command_line, machine_arguments
