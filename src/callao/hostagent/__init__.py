@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host agent: one process an instance, which owns the machine from start to end."""
+"""The host agent: one process for each running instance, which owns the machine from start to end."""

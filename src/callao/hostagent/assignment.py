@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one host agent is started for."""
+"""The parameters of one run of the host agent."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 from callao.config import Config
 from callao.drivers import Driver
-from callao.hostagent.folder import Folder
+from callao.hostagent.instance_folder import InstanceFolder
 from callao.instances import InstancePaths, ResumeState
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One start of one instance."""
+    """One start of an instance."""
 
     paths: InstancePaths
-    folder: Folder
+    folder: InstanceFolder
     config: Config
     driver: Driver
     timeout: float
-    """Seconds to become ready in."""
+    """Seconds in which the machine must become ready."""
     last_port: int
-    """The ssh port of the start before, 0 when there was none."""
+    """The ssh port of the previous start, 0 if there was none."""
     reload: Callable[[], Config]
     """Reads lima.yaml again."""
-    take_up: ResumeState | None = None
-    """The saved state to go on from, in place of booting."""
+    resume_state: ResumeState | None = None
+    """The saved state to restore in place of booting."""

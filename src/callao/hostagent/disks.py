@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The additional disks of a running machine: those of lima.yaml, also after it has changed."""
+"""Attaches and detaches the additional disks of a running machine, so that they are those of lima.yaml."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from callao.instances import InstancePaths
 from callao.snapshots import sweep_disk_layers
 from callao.ssh import Client
 
-_PATIENCE = 300.0
+_FORMAT_TIMEOUT = 300.0
 """Seconds for the guest to format a disk; a large one with discards takes an emulated guest a minute."""
 
 
-def taken(slots: Mapping[str, int], paths: InstancePaths, store: LayerStore) -> tuple[DataDisk, ...]:
-    """What a machine is to be started with, by name and slot, each noted as this instance's.
+def claim_disks(slots: Mapping[str, int], paths: InstancePaths, store: LayerStore) -> tuple[DataDisk, ...]:
+    """Lock the disks, given with their slots, for this instance, and return them for the driver.
 
-    Layers of theirs that nobody needs go, as those of snapshots of an instance that was deleted.
+    Layers that no snapshot needs are removed, for example those of snapshots of a deleted instance.
 
-    :raises DiskError: when one does not exist, or another machine has it; none is taken then.
+    :raises DiskError: when one does not exist, or another machine has it; none is locked then.
     """
     take(list(slots), paths.dir)
     home = paths.dir.parent
@@ -42,8 +42,8 @@ def taken(slots: Mapping[str, int], paths: InstancePaths, store: LayerStore) -> 
 
 
 @dataclass
-class Disks:
-    """What is attached now, by name."""
+class AttachedDisks:
+    """The disks that are attached now, by name."""
 
     machine: Machine
     features: Features
@@ -51,43 +51,45 @@ class Disks:
     paths: InstancePaths
     attached: dict[str, AdditionalDisk] = field(default_factory=dict)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while disks or shares come or go, and while the machine is saved."""
+    """Held while disks or shares are changed, and while the machine is saved."""
 
-    def began_with(self, names: Collection[str], config: Config) -> None:
-        """What the machine was started with; the guest's boot scripts prepare it."""
+    def set_initial(self, names: Collection[str], config: Config) -> None:
+        """Record the disks that the machine was started with; the guest's boot scripts format and mount
+        them.
+        """
         known = {each.name: each for each in config.additional_disks}
         self.attached = {name: known.get(name, AdditionalDisk(name=name)) for name in names}
 
-    async def take_on(self, config: Config) -> None:
-        """The disks of a machine that goes on from the state of another, which has none in it.
+    async def apply_after_restore(self, config: Config) -> None:
+        """Attach the configured disks to a copy: the state that it was restored from has none.
 
         :raises StageFailed: naming the disk that cannot be attached.
         """
         try:
-            await self.become(config)
+            await self.apply_config(config)
         except CallaoError as error:
             raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
 
-    async def become(self, config: Config) -> None:
-        """Attach and detach, so that the machine has what ``config`` lists: all of that, or as before.
+    async def apply_config(self, config: Config) -> None:
+        """Attach and detach disks, so that the machine has those that ``config`` lists; undone if one fails.
 
-        :raises CallaoError: naming the disk, and what the guest or the hypervisor said.
+        :raises CallaoError: naming the disk, with the guest's or the hypervisor's message.
         """
         wanted = {each.name: each for each in config.additional_disks}
-        gone = [each for name, each in self.attached.items() if name not in wanted]
-        new = [each for name, each in wanted.items() if name not in self.attached]
+        removed = [each for name, each in self.attached.items() if name not in wanted]
+        added = [each for name, each in wanted.items() if name not in self.attached]
         async with self.lock:
             detached: list[AdditionalDisk] = []
-            added: list[AdditionalDisk] = []
+            attached_now: list[AdditionalDisk] = []
             try:
-                for each in gone:
+                for each in removed:
                     await self._detach(each, plain=config.plain)
                     detached.append(each)
-                for each in new:
-                    await self._attach(each, plain=config.plain)
-                    added.append(each)
-            except BaseException:
                 for each in added:
+                    await self._attach(each, plain=config.plain)
+                    attached_now.append(each)
+            except BaseException:
+                for each in attached_now:
                     with contextlib.suppress(CallaoError):
                         await self._detach(each, plain=config.plain)
                 for each in detached:
@@ -120,7 +122,7 @@ class Disks:
             try:
                 await self._in_guest(cidata.detach_script(disk), what)
             except CallaoError:
-                with contextlib.suppress(CallaoError):  # what was unmounted before that is mounted again
+                with contextlib.suppress(CallaoError):  # mount again what was unmounted
                     await self._in_guest(cidata.disk_script([disk]), what)
                 raise
         await machine.unplug_disk(disk.name)
@@ -137,7 +139,7 @@ class Disks:
         return self.machine
 
     async def _in_guest(self, script: str, what: str) -> None:
-        await run_as_root(self.client, script, what, _PATIENCE)
+        await run_as_root(self.client, script, what, _FORMAT_TIMEOUT)
 
 
 def _device(name: str, paths: InstancePaths, slot: int = -1) -> DataDisk:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scripts that the guest's root runs for the host agent."""
+"""Runs scripts as the guest's root."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from callao.ssh import Client
 async def run_as_root(client: Client, script: str, what: str, seconds: float) -> None:
     """Run a shell script as the guest's root.
 
-    :param what: what it is for, to begin a message with, as in ``networks: lima0``.
+    :param what: the beginning of error messages, such as ``networks: lima0``.
     :param seconds: how long it may take.
-    :raises AgentError: with the guest's own words.
+    :raises AgentError: with the script's error output.
     """
     try:
         answer = await client.run(script, timeout=seconds, interpreter="sudo -n /bin/sh")

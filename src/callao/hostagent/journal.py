@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ha.stdout.log: what the host agent tells, one JSON object a line.
+"""Writes ha.stdout.log, the host agent's events: one JSON object on each line.
 
-``time`` and ``status`` are Lima's (its host agent's events), ``callao`` is our event whole.
+``time`` and ``status`` are those of Lima's host agent, ``callao`` is Callao's event.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ def write(event: Event | None = None, **status: object) -> None:
     sys.stdout.flush()
 
 
-def tell(event: Event | None = None, **status: object) -> None:
-    """The same of what nobody's life depends on: on a full disk, it is written when there is space again."""
-    with contextlib.suppress(OSError):  # Python keeps what it could not write, up to its buffer's size
+def try_write(event: Event | None = None, **status: object) -> None:
+    """Append a line that is not essential: if the disk is full, it is written when there is space again."""
+    with contextlib.suppress(OSError):  # Python keeps the bytes in its buffer
         write(event, **status)
 
 
 def notice(sentence: str, stage: Stage = Stage.DRIVER) -> None:
-    """Tell people of what nobody's life depends on."""
-    tell(Event(stage=stage, state=EventState.NOTICE, message=sentence))
+    """Write a notice for the user, which is not essential."""
+    try_write(Event(stage=stage, state=EventState.NOTICE, message=sentence))
 
 
 def flush() -> None:
-    """Write what a full disk has held up, if there is space now."""
+    """Write the lines that could not be written to a full disk, if there is space now."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
 
 
 def read(line: bytes) -> Line | None:
-    """One line's record; None for what isn't one (Lima's own lines have no ``callao``, and are one)."""
+    """Decode a line; None if it is invalid. Lines of Lima's host agent are valid, without ``callao``."""
     try:
         return msgspec.json.decode(line, type=Line)
     except msgspec.MsgspecError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host agent's second state: a machine that runs, with all that serves it."""
+"""The host agent's second state: the machine runs, with all that serves it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from callao.errors import AgentError, CallaoError, StageFailed
 from callao.events import Stage
 from callao.hostagent import journal, unexpected
 from callao.hostagent.api import http
-from callao.hostagent.api.service import routes_of
+from callao.hostagent.api.route_table import routes_for
 from callao.hostagent.assignment import Assignment
-from callao.hostagent.boot import evidence
+from callao.hostagent.boot import log_tails
 from callao.hostagent.boot.bringup import bring_up
 from callao.hostagent.boot.machine_start import StartedMachine
-from callao.hostagent.disks import Disks
-from callao.hostagent.logs import keep_bounded
+from callao.hostagent.disk_full import DiskFullWatch
+from callao.hostagent.disks import AttachedDisks
+from callao.hostagent.log_limit import limit_logs
 from callao.hostagent.mounts.shares import Shares
 from callao.hostagent.nics.nics import Nics
-from callao.hostagent.ports.forwards import Forwards
-from callao.hostagent.ports.liveports import LivePorts
-from callao.hostagent.ports.taken import refuse_taken
-from callao.hostagent.shutdown import QUICK, UNREADY, end_machine, shut_down
-from callao.hostagent.space import SpaceWatch
-from callao.hostagent.sshconfig import write_ssh_config
+from callao.hostagent.ports.live_ports import LivePorts
+from callao.hostagent.ports.port_conflicts import refuse_taken_ports
+from callao.hostagent.ports.static_forwards import StaticForwards
+from callao.hostagent.shutdown import QUICK_STOP, STOP_WHILE_BOOTING, shut_down, stop_machine
+from callao.hostagent.ssh_config import write_ssh_config
 from callao.hostagent.status import RunStatus
-from callao.hostagent.unexpected import attempt
+from callao.hostagent.unexpected import try_step
 from callao.instances import fingerprint, ssh_alias
 from callao.instances.process_identity import identify
 from callao.instances.status import paused_message
@@ -42,109 +42,115 @@ from callao.instances.stop_policy import StopPolicy
 from callao.resolver import Resolver
 from callao.ssh import Client, terminate
 
-_MASTER_PAUSE = 1.0
-"""Seconds between two tries to log in again."""
+_RECONNECT_DELAY = 1.0
+"""Seconds between two attempts to log in again."""
 
 
 class Running:
-    """From the machine's start to its end."""
+    """Serves the machine from its start to its end."""
 
     def __init__(
         self,
-        at: Assignment,
+        assignment: Assignment,
         status: RunStatus,
         started: StartedMachine,
         resolver: Resolver | None,
-        greeting: Sequence[Mapping[str, object]],
+        hello_messages: Sequence[Mapping[str, object]],
     ) -> None:
-        """:param greeting: what a guest's program is told each time it has said hello."""
-        self.at, self.status, self.started = at, status, started
-        self.config = self.booted = at.config
+        """:param hello_messages: messages that are sent to the guest program each time that it has sent
+        ``hello``.
+        """
+        self.assignment, self.status, self.started = assignment, status, started
+        self.config = self.booted = assignment.config
         self.machine, port = started.machine, started.reach.port
-        self.off = asyncio.ensure_future(self.machine.wait())
-        self.client = Client(at.paths.ssh_config, ssh_alias(at.paths.name), at.paths.ssh_sock)
-        self.forwards = Forwards(self.machine, started.forwards, port)
-        self.shares = Shares(self.machine, at.driver.features, self.client)
-        self.disks = Disks(self.machine, at.driver.features, self.client, at.paths)
-        self.disks.began_with([each.name for each in started.boot.disks], self.config)
-        self.nics = Nics(self.machine, at.driver.features, self.client, at.paths, self._note_names)
+        self.exited = asyncio.ensure_future(self.machine.wait())
+        self.client = Client(
+            assignment.paths.ssh_config, ssh_alias(assignment.paths.name), assignment.paths.ssh_sock
+        )
+        self.forwards = StaticForwards(self.machine, started.forwards, port)
+        self.shares = Shares(self.machine, assignment.driver.features, self.client)
+        self.disks = AttachedDisks(self.machine, assignment.driver.features, self.client, assignment.paths)
+        self.disks.set_initial([each.name for each in started.boot.disks], self.config)
+        self.nics = Nics(
+            self.machine, assignment.driver.features, self.client, assignment.paths, self._update_names
+        )
         self.resolver = resolver
-        self.space = (
-            SpaceWatch(self.machine, at.paths, status.notice)
+        self.disk_full = (
+            DiskFullWatch(self.machine, assignment.paths, status.notice)
             if isinstance(self.machine, OutOfSpacePauser)
             else None
         )
-        self.ports = None if at.config.plain else self._live_ports(greeting)
+        self.ports = None if assignment.config.plain else self._live_ports(hello_messages)
         self.master: asyncio.subprocess.Process | None = None
-        """While the guest lets us in."""
+        """The ssh control master; None before the first login."""
         self.stopping: asyncio.Future[str] | None = None
-        """Once it is being switched off."""
+        """Set once the machine is being stopped."""
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
-    def _live_ports(self, greeting: Sequence[Mapping[str, object]]) -> LivePorts:
+    def _live_ports(self, hello_messages: Sequence[Mapping[str, object]]) -> LivePorts:
         ports = LivePorts(
             self.machine,
             self.client,
             self.config,
             ssh_port=self.started.reach.port,
-            network=self.at.driver.network(self.config),
-            sockets=self.at.paths.sock_dir,
-            changed=self.note_forwards,
-            greeting=greeting,
+            network=self.assignment.driver.network(self.config),
+            sockets=self.assignment.paths.sock_dir,
+            changed=self.update_forwards,
+            hello_messages=hello_messages,
         )
-        ports.hold(self.forwards.bindings())
+        ports.set_static(self.forwards.bindings())
         return ports
 
     async def run(self) -> None:
-        """Serve it until it is off."""
-        at, status = self.at, self.status
-        self._in_background(keep_bounded(at.paths.dir))
-        self._in_background(self._leave_with_folder())
-        if self.space is not None:
-            self._in_background(self.space.run())
+        """Serve the machine until it is off."""
+        assignment, status = self.assignment, self.status
+        self._in_background(limit_logs(assignment.paths.dir))
+        self._in_background(self._stop_with_folder())
+        if self.disk_full is not None:
+            self._in_background(self.disk_full.run())
         forwards = self.forwards.bindings()
         reach = self.started.reach
-        status.note(driver=identify(self.machine.pid), **reach.fields(), forwards=forwards)
+        status.update(driver=identify(self.machine.pid), **reach.fields(), forwards=forwards)
         status.passed(Stage.DRIVER)
-        write_ssh_config(at.paths, self.config, reach)
-        if at.take_up is None:
-            await self.nics.begin(self.config)
-        server = await http.serve(at.paths.ha_sock, routes_of(self))
+        write_ssh_config(assignment.paths, self.config, reach)
+        if assignment.resume_state is None:
+            await self.nics.attach_configured(self.config)
+        server = await http.serve(assignment.paths.ha_sock, routes_for(self))
         try:
-            self._in_background(self._become_ready())
-            exit_status = await self.off
+            self._in_background(self._bring_up())
+            exit_status = await self.exited
         finally:
             server.close()
         await self.close()
         if not status.runtime.ready and self.stopping is None and status.runtime.failure is None:
             message = f"the machine went off (status {exit_status}) before it was ready."
-            lines = evidence.of_machine(at.driver.evidence(at.paths))
+            lines = log_tails.machine_logs(assignment.driver.evidence(assignment.paths))
             self.failed(Stage.DRIVER, StageFailed(message, stage=Stage.DRIVER, evidence=lines))
 
     def stop(self, policy: StopPolicy) -> None:
-        """Switch it off; returns at once. A second, quicker policy overtakes the first."""
-        if self.stopping is not None and policy is not QUICK:
+        """Stop the machine; returns at once. A later stop with QUICK_STOP replaces an earlier one."""
+        if self.stopping is not None and policy is not QUICK_STOP:
             return
         client = self.client if self.master is not None else None
-        if client is None and policy is not QUICK:
-            policy = UNREADY
-        if self.space is not None and self.space.paused:
-            policy = QUICK
+        if client is None and policy is not QUICK_STOP:
+            policy = STOP_WHILE_BOOTING
+        if self.disk_full is not None and self.disk_full.paused:
+            policy = QUICK_STOP
             journal.notice("the machine is paused: it is switched off, its guest not told.")
         self.stopping = asyncio.ensure_future(shut_down(self.machine, client, policy))
 
     def failed(self, stage: Stage, error: CallaoError) -> None:
         hint = error.hint
-        if self.space is not None and self.space.paused:
-            hint = f"Meanwhile {paused_message(self.at.paths)}"
+        if self.disk_full is not None and self.disk_full.paused:
+            hint = f"Meanwhile {paused_message(self.assignment.paths)}"
         try:
             self.status.failed(stage, error, hint)
-        except OSError:  # the disk is full: who waits for us hears nothing but our end
-            self.stop(QUICK)
+        except OSError:  # the disk is full: the process that waits notices only the end of this one
+            self.stop(QUICK_STOP)
 
     async def close(self) -> None:
-        """End what serves the machine, and the machine where it still runs; nothing the second time."""
+        """Stop what serves the machine, and the machine if it still runs. A second call does nothing."""
         while self._tasks:
             task = self._tasks.pop()
             task.cancel()
@@ -154,90 +160,93 @@ class Running:
             return
         self._closed = True
         if self.ports is not None:
-            await attempt("the end of the port forwards", self.ports.close())
+            await try_step("the end of the port forwards", self.ports.close())
         if self.resolver is not None:
-            await attempt("the end of the resolver", self.resolver.close())
-        await attempt("the end of the mounts", self.shares.close())
-        await attempt("the end of the networks", self.nics.close())
+            await try_step("the end of the resolver", self.resolver.close())
+        await try_step("the end of the mounts", self.shares.close())
+        await try_step("the end of the networks", self.nics.close())
         if self.master is not None:
-            await attempt("the end of the ssh master", terminate(self.master))
-        if not self.off.done():
-            await attempt("the end of the machine", end_machine(self.machine))
-            await attempt("the end of the machine", self.off)
-        release_all(self.at.paths.dir)  # not before: until then the guest's writes may be under way
+            await try_step("the end of the ssh master", terminate(self.master))
+        if not self.exited.done():
+            await try_step("the end of the machine", stop_machine(self.machine))
+            await try_step("the end of the machine", self.exited)
+        release_all(self.assignment.paths.dir)  # only now: the machine may have written until here
         self.status.flush()
-        self.at.folder.remove(self.at.paths.runtime_files)
+        self.assignment.folder.remove_files(self.assignment.paths.runtime_files)
 
-    async def take_over(self, config: Config) -> list[str]:
-        """Have what runs be what lima.yaml says now, as far as a running machine can.
+    async def apply_config(self, config: Config) -> list[str]:
+        """Apply what of a changed lima.yaml a running machine can.
 
-        :returns: notices on what has no effect.
-        :raises CallaoError: when a port of the host is taken, or a disk cannot be attached or detached.
+        :returns: notices on rules without effect.
+        :raises CallaoError: when a port of the host is in use, or a disk cannot be attached or detached.
         """
-        refuse_taken(config.port_forwards, self.status.runtime.forwards, self.config.port_forwards)
-        await self.disks.become(config)
-        await self._become_networks(config)
+        refuse_taken_ports(config.port_forwards, self.status.runtime.forwards, self.config.port_forwards)
+        await self.disks.apply_config(config)
+        await self._apply_networks(config)
         try:
-            notices = await self.forwards.become(config)
+            notices = await self.forwards.apply_config(config)
             if self.ports is not None:
-                await self.ports.become(config, self.forwards.bindings())
+                await self.ports.apply_config(config, self.forwards.bindings())
         finally:
-            self.note_forwards()
+            self.update_forwards()
         self.config = config
-        write_ssh_config(self.at.paths, config, self.started.reach)
-        if self.shares.are_those_of(config):
+        write_ssh_config(self.assignment.paths, config, self.started.reach)
+        if self.shares.match_config(config):
             self.booted = msgspec.structs.replace(self.booted, mounts=config.mounts)
-            self.status.note(booted=fingerprint(self.booted))
+            self.status.update(booted=fingerprint(self.booted))
         return notices
 
-    async def _become_networks(self, config: Config) -> None:
-        """Not while the machine is saved, which cannot be with a network interface."""
+    async def _apply_networks(self, config: Config) -> None:
+        """Apply the networks, but not during a save, for which all interfaces are detached."""
         async with self.disks.lock:
-            await self.nics.become(config)
+            await self.nics.apply_config(config)
 
-    def _note_names(self, names: Mapping[str, str]) -> None:
-        """Those of the networks have changed."""
+    def _update_names(self, names: Mapping[str, str]) -> None:
+        """Update the resolver: the names in the networks have changed."""
         if self.resolver is not None:
-            from callao.hostagent.channel.nameservice import names_of
+            from callao.hostagent.channel.guest_resolver import resolver_rules
             from callao.resolver import ConfiguredNames
 
-            at = self.at
-            rules = names_of(self.config, at.paths.name, at.driver.network(self.config), names)
+            assignment = self.assignment
+            network = assignment.driver.network(self.config)
+            rules = resolver_rules(self.config, assignment.paths.name, network, names)
             self.resolver.replace_names(ConfiguredNames(rules))
 
-    def note_forwards(self) -> None:
-        """They have changed."""
-        live = self.ports.bindings() if self.ports is not None else ()
-        self.status.note_forwards((*self.forwards.bindings(), *live))
+    def update_forwards(self) -> None:
+        """Record the forwards, which have changed, in runtime.json."""
+        live_bindings = self.ports.bindings() if self.ports is not None else ()
+        self.status.update_forwards((*self.forwards.bindings(), *live_bindings))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.ensure_future(work))
 
-    async def _leave_with_folder(self) -> None:
-        await self.at.folder.removed()
-        self.stop(QUICK)
+    async def _stop_with_folder(self) -> None:
+        await self.assignment.folder.wait_removed()
+        self.stop(QUICK_STOP)
 
-    async def _become_ready(self) -> None:
+    async def _bring_up(self) -> None:
         try:
-            await bring_up(self, time.monotonic() + self.at.timeout)
+            await bring_up(self, time.monotonic() + self.assignment.timeout)
         except CallaoError as error:
             stage = Stage(error.stage) if isinstance(error, StageFailed) else Stage.SSHD
             self.failed(stage, error)
-        except Exception as error:  # whatever a guest, the host or a mistake of ours brings about
-            self.failed(Stage.SSHD, unexpected.failure(error))
+        except Exception as error:  # any failure of the guest, the host or this program
+            self.failed(Stage.SSHD, unexpected.as_agent_error(error))
         else:
             await self._keep_master()
 
     async def _keep_master(self) -> None:
-        """What a guest that restarts its sshd, or a host that slept too long, has ended is opened anew."""
+        """Open the control master again after the connection was lost, for example because sshd was
+        restarted, or the host was suspended for too long.
+        """
         while self.master is not None:
             await self.master.wait()
-            await asyncio.sleep(_MASTER_PAUSE)
+            await asyncio.sleep(_RECONNECT_DELAY)
             try:
                 self.master = await self.client.open_master(timeout=60.0)
                 if self.ports is not None:
                     await self.ports.open()
             except (AgentError, OSError):
                 continue
-            except Exception as error:  # the next connection may do better
-                unexpected.tell("a new connection to the guest", error)
+            except Exception as error:  # the next connection may succeed
+                unexpected.report("a new connection to the guest", error)

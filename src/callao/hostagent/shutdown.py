@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Off, by the gentlest way that works: ACPI, then poweroff over ssh, then quit, then kill."""
+"""Stops a machine by the gentlest method that works: ACPI, then poweroff over ssh, then quit, then kill."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from callao.drivers import Machine
 from callao.instances.stop_policy import StopPolicy
 from callao.ssh import Client
 
-QUICK = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
-"""For SIGTERM: no time for the guest, but the disks are flushed."""
+QUICK_STOP = StopPolicy(acpi=0.0, ssh=0.0, quit=5.0)
+"""For SIGTERM: the guest is not shut down, but the disks are flushed."""
 
-UNREADY = StopPolicy(acpi=15.0, ssh=0.0, quit=10.0)
-"""For a guest that is still booting: it may not hear the power button yet."""
+STOP_WHILE_BOOTING = StopPolicy(acpi=15.0, ssh=0.0, quit=10.0)
+"""For a guest that is still booting: it may not react to the power button yet."""
 
-_LAST = 1.0
-"""Seconds for a way that is given up to clean up after itself."""
+_CANCEL_TIMEOUT = 1.0
+"""Seconds for a method that is cancelled to clean up."""
 
 
 async def shut_down(machine: Machine, client: Client | None, policy: StopPolicy) -> str:
-    """Switch the machine off; each way gets its time from ``policy``, and one with none is not tried.
+    """Stop the machine; ``policy`` has the seconds for each method, and a method with 0 is not tried.
 
-    :param client: None while nobody can log in.
-    :returns: the way that worked: ``acpi``, ``ssh``, ``quit`` or ``kill``.
+    :param client: None if logins are not possible.
+    :returns: the method that worked: ``acpi``, ``ssh``, ``quit`` or ``kill``.
     """
     off = asyncio.ensure_future(machine.wait())
     try:
-        if policy.acpi and await _tried(machine.power_button(), off, policy.acpi):
+        if policy.acpi and await _succeeds_within(machine.power_button(), off, policy.acpi):
             return "acpi"
         if policy.ssh and client is not None:
             script = "sudo -n poweroff || sudo -n systemctl poweroff\n"
-            if await _tried(client.run(script, timeout=policy.ssh), off, policy.ssh):
+            if await _succeeds_within(client.run(script, timeout=policy.ssh), off, policy.ssh):
                 return "ssh"
-        if await _tried(machine.quit(), off, policy.quit):
+        if await _succeeds_within(machine.quit(), off, policy.quit):
             return "quit"
         await machine.kill()
         return "kill"
@@ -43,28 +43,31 @@ async def shut_down(machine: Machine, client: Client | None, policy: StopPolicy)
         off.cancel()
 
 
-async def end_machine(machine: Machine) -> None:
-    """Switch it off at once; returns when it is."""
-    await shut_down(machine, None, QUICK)
+async def stop_machine(machine: Machine) -> None:
+    """Stop the machine at once; returns when it is off."""
+    await shut_down(machine, None, QUICK_STOP)
     await machine.wait()
 
 
-async def _tried(way: Coroutine[Any, Any, object], off: asyncio.Future[int], seconds: float) -> bool:
-    """Whether one way has worked in its time, of which asking takes part: a monitor may hang.
+async def _succeeds_within(
+    method: Coroutine[Any, Any, object], off: asyncio.Future[int], seconds: float
+) -> bool:
+    """Whether a method has stopped the machine within its time, which includes the request: a monitor may
+    hang.
 
-    A way that cannot be gone leaves the time to the next: no login any more, no ssh, no room for a process.
+    If the request fails, for example because a login is not possible, the next method is tried at once.
     """
-    asking = asyncio.ensure_future(way)
+    request = asyncio.ensure_future(method)
     deadline = asyncio.get_running_loop().time() + seconds
     try:
-        both: set[asyncio.Future[Any]] = {asking, off}
-        await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if asking.done() and asking.exception() is not None and not off.done():
+        futures: set[asyncio.Future[Any]] = {request, off}
+        await asyncio.wait(futures, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if request.done() and request.exception() is not None and not off.done():
             return False
-        left = max(0.0, deadline - asyncio.get_running_loop().time())
-        await asyncio.wait({off}, timeout=left)
+        remaining = max(0.0, deadline - asyncio.get_running_loop().time())
+        await asyncio.wait({off}, timeout=remaining)
         return off.done()
     finally:
-        if not asking.done():
-            asking.cancel()
-            await asyncio.wait({asking}, timeout=_LAST)
+        if not request.done():
+            request.cancel()
+            await asyncio.wait({request}, timeout=_CANCEL_TIMEOUT)

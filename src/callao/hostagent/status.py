@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run of the host agent tells: events in its journal, and runtime.json."""
+"""Reports the state of a run of the host agent: events in its journal, and runtime.json."""
 
 from __future__ import annotations
 
@@ -20,46 +20,48 @@ from callao.instances.process_identity import identify
 from callao.instances.records import json_text
 from callao.ports import Binding
 
-_GATHER = 0.25
-"""Seconds in which changes of the forwards are gathered before runtime.json is written with them."""
+_GATHER_SECONDS = 0.25
+"""Seconds in which changes of the forwards are gathered before runtime.json is written."""
 
 
 @dataclass
 class RunStatus:
-    """Of one run."""
+    """The status of one run."""
 
     paths: InstancePaths
     began: float = field(default_factory=time.monotonic)
     runtime: Runtime = field(default_factory=lambda: Runtime(agent=identify(os.getpid())))
-    unwritten: asyncio.TimerHandle | None = None
-    """Until runtime.json is written with the forwards as they are."""
+    pending_write: asyncio.TimerHandle | None = None
+    """Set until runtime.json is written with the current forwards."""
 
-    def note(self, **values: object) -> None:
+    def update(self, **values: object) -> None:
         """Change fields of runtime.json, and write it."""
         self.runtime = msgspec.structs.replace(self.runtime, **values)
         write_volatile(self.paths.runtime, json_text(self.runtime), mode=0o600)
 
-    def note_forwards(self, forwards: tuple[Binding, ...]) -> None:
-        """The same of the forwards, which a guest may change all the time: written soon."""
+    def update_forwards(self, forwards: tuple[Binding, ...]) -> None:
+        """Change the forwards in runtime.json. It is written after a delay, because a guest may change them
+        often.
+        """
         self.runtime = msgspec.structs.replace(self.runtime, forwards=forwards)
-        if self.unwritten is None:
-            self.unwritten = asyncio.get_running_loop().call_later(_GATHER, self._write)
+        if self.pending_write is None:
+            self.pending_write = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._write)
 
     def flush(self) -> None:
-        """Write now what would be written soon."""
-        if self.unwritten is not None:
-            self.unwritten.cancel()
+        """Write a delayed change now."""
+        if self.pending_write is not None:
+            self.pending_write.cancel()
             self._write()
 
     def _write(self) -> None:
-        """A disk that is full has older forwards; the next change tries again."""
-        self.unwritten = None
+        """Write runtime.json. On a full disk it keeps the older forwards until the next change."""
+        self.pending_write = None
         with contextlib.suppress(OSError):
-            self.note()
+            self.update()
 
     def passed(self, stage: Stage, message: str = "") -> None:
         seconds = round(time.monotonic() - self.began, 3)
-        self.note(timings={**self.runtime.timings, stage.value: seconds})
+        self.update(timings={**self.runtime.timings, stage.value: seconds})
         self.report(Event(stage=stage, state=EventState.DONE, seconds=seconds, message=message))
 
     def notice(self, message: str) -> None:
@@ -69,11 +71,11 @@ class RunStatus:
         self.report(Event(stage=stage, state=EventState.PROGRESS, message=message))
 
     def failed(self, stage: Stage, error: CallaoError, hint: str) -> None:
-        """:raises OSError: when it cannot be told, as on a full disk."""
+        """:raises OSError: when it cannot be written, for example on a full disk."""
         lines = getattr(error, "evidence", "")
         message = f"{error.message} {hint}".strip()
         with contextlib.suppress(OSError):
-            self.note(failure=Failure(stage=stage.value, message=message, evidence=lines))
+            self.update(failure=Failure(stage=stage.value, message=message, evidence=lines))
         self.report(Event(stage=stage, state=EventState.FAILED, message=message))
         journal.write(degraded=True, errors=[message])
 

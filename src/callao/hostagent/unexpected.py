@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exceptions that nobody expected: each is told in ha.stdout.log, with its traceback in ha.stderr.log, and
-ends no more than the work that it came from."""
+"""Handles unexpected exceptions: each is reported in ha.stdout.log, with its traceback in ha.stderr.log, and
+ends only the task that raised it.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +13,15 @@ from collections.abc import Awaitable
 from callao.errors import AgentError
 from callao.hostagent import journal
 
-_PATIENCE = 30.0
-"""Seconds for one step of the clean-up, before the next has its turn."""
+_STEP_TIMEOUT = 30.0
+"""Seconds for one step of a clean-up."""
 
 
-def failure(error: Exception) -> AgentError:
-    """It as an error that a caller can be told; the traceback goes to standard error.
+def as_agent_error(error: Exception) -> AgentError:
+    """Convert an exception to an error for the user; the traceback goes to standard error.
 
-    An :class:`OSError` is the host's (a program that is missing, a full disk), the rest is ours.
+    An :class:`OSError` has a cause on the host (a missing program, a full disk), others are programming
+    errors.
     """
     with contextlib.suppress(OSError):  # standard error is a file, on a disk that may be full
         traceback.print_exception(error)
@@ -31,15 +33,15 @@ def failure(error: Exception) -> AgentError:
     )
 
 
-def tell(what: str, error: Exception) -> None:
-    """A notice that ``what`` failed; work goes on without it."""
-    journal.notice(f"{what}: {failure(error).message}")
+def report(what: str, error: Exception) -> None:
+    """Write a notice that ``what`` failed."""
+    journal.notice(f"{what}: {as_agent_error(error).message}")
 
 
-async def attempt(what: str, work: Awaitable[object]) -> None:
-    """One step of a clean-up, whose failure must not keep the others from being tried."""
+async def try_step(what: str, work: Awaitable[object]) -> None:
+    """Run one step of a clean-up; a failure is reported, so that the next steps run."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_STEP_TIMEOUT):
             await work
-    except Exception as error:  # whatever it is, the next step has its turn
-        tell(what, error)
+    except Exception as error:  # any failure: the next step must run
+        report(what, error)

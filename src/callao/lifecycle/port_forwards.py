@@ -150,11 +150,11 @@ def refuse_taken_by_others(request: Request, actual: Instance | None, host: Host
 
     :raises PortTaken: naming the process.
     """
-    from callao.hostagent.ports.taken import refuse_taken
+    from callao.hostagent.ports.port_conflicts import refuse_taken_ports
 
     asked = {"images": [{"location": "/"}], "portForwards": request.config["portForwards"]}
     config = effective(asked, host, name=request.name, instance_dir=home / request.name)
-    refuse_taken(config.port_forwards, actual.forwards if actual is not None else ())
+    refuse_taken_ports(config.port_forwards, actual.forwards if actual is not None else ())
 
 
 def _with_defaults(rule: Rule, instance: Instance, host: Host) -> Rule:

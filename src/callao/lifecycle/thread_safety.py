@@ -24,7 +24,7 @@ _RECORD_MODULES = (
     "callao.drivers.qemu.probe.run",
     "callao.events",
     "callao.hostagent.journal",
-    "callao.hostagent.api.saving",
+    "callao.hostagent.api.save_api",
     "callao.instances.records",
     "callao.lockfile.model",
     "callao.snapshots.warm_cache",

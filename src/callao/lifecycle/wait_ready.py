@@ -13,7 +13,7 @@ from pathlib import Path
 from callao.errors import AgentError, StageFailed
 from callao.events import Event, EventState, Reporter, Stage
 from callao.hostagent import journal
-from callao.hostagent.boot import evidence
+from callao.hostagent.boot import log_tails
 from callao.instances import Instance, InstancePaths, Runtime
 from callao.instances.process_identity import alive, wait_gone
 from callao.instances.records import read_json
@@ -69,7 +69,7 @@ def _wait(paths: InstancePaths, is_alive: Callable[[], bool], timeout: float, re
             f"the host agent of {paths.name!r} said nothing more for {timeout + _GRACE:.0f} s.",
             hint="Stop the instance with 'force: true' and start it again.",
         )
-    log_lines = evidence.tail(paths.ha_stderr) or evidence.tail(paths.ha_stdout, 3)
+    log_lines = log_tails.tail(paths.ha_stderr) or log_tails.tail(paths.ha_stdout, 3)
     if shutil.disk_usage(paths.dir).free < _MIN_FREE_SPACE:
         log_lines = (
             f"The disk that {paths.dir} is on is full: free some space, then start again. {log_lines}"

@@ -23,8 +23,8 @@ from support.home import Golden, Home, temporary_home
 
 from callao.events import Event, EventState
 from callao.hostagent.api.client import call
-from callao.hostagent.channel.guestlink import GuestLink, Message
-from callao.hostagent.ports.carriers import ByAgent
+from callao.hostagent.channel.guest_link import GuestLink, Message
+from callao.hostagent.ports.forwarders import AgentForwarder
 from callao.instances import inspect
 from callao.lifecycle.port_forwards import ForwardRequest, ensure_forward, forwards_of
 from callao.ports import WantedForward, is_free
@@ -502,7 +502,7 @@ def test_another_way_to_the_program_is_a_socket_that_ssh_forwards(box: Box, tmp_
 
     async def work() -> str:
         link = GuestLink(partial(asyncio.open_unix_connection, near), {"hello": hear, "listeners": hear})
-        agent = ByAgent(link.multiplexer, tmp_path)
+        agent = AgentForwarder(link.multiplexer, tmp_path)
         link.start()
         async with asyncio.timeout(PATIENCE):
             while not any(port in each for message in heard for each in message.get("added", ())):

@@ -21,10 +21,10 @@ from support.waiting import PATIENCE, until
 
 from callao.errors import AgentError, PortTaken
 from callao.guest.streams.window import WINDOW
-from callao.hostagent.channel import guestlink
-from callao.hostagent.channel.guestlink import GuestLink
-from callao.hostagent.ports import udpforward
-from callao.hostagent.ports.carriers import ByAgent
+from callao.hostagent.channel import guest_link
+from callao.hostagent.channel.guest_link import GuestLink
+from callao.hostagent.ports import udp_forward
+from callao.hostagent.ports.forwarders import AgentForwarder
 from callao.ports import WantedForward, any_free, is_free
 
 BULK = os.urandom(1 << 16) * 64
@@ -79,7 +79,7 @@ def pour(connection: socket.socket) -> None:
 @dataclass
 class Scene:
     link: GuestLink
-    agent: ByAgent
+    agent: AgentForwarder
 
     @contextlib.asynccontextmanager
     async def forward(
@@ -112,14 +112,14 @@ async def linked(path: Path) -> AsyncIterator[Scene]:
     link.start()
     await until(lambda: link.connected)
     try:
-        yield Scene(link, ByAgent(link.multiplexer, path.parent))
+        yield Scene(link, AgentForwarder(link.multiplexer, path.parent))
     finally:
         await link.close()
 
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guestlink, "_PAUSE", 0.01)
+    monkeypatch.setattr(guest_link, "_RECONNECT_DELAY", 0.01)
 
 
 @pytest.mark.parametrize("name", [sys.executable, "python3.6", "python3.8"])
@@ -207,7 +207,7 @@ def test_a_server_that_resets_resets_the_client_and_a_client_the_server(tmp_path
                 await reader.readexactly(1)
                 writer.transport.abort()
                 await until(lambda: ends)
-        await until(lambda: not scene.link.multiplexer.busy)
+        await until(lambda: not scene.link.multiplexer.open_streams)
 
     with_guest(tmp_path, work)
 
@@ -272,7 +272,7 @@ def test_a_thousand_connections_a_hundred_at_once(tmp_path: Path) -> None:
 
                 said = await asyncio.gather(*(ask(number) for number in range(1000)))
         assert said == [str(number).encode() for number in range(1000)]
-        await until(lambda: not scene.link.multiplexer.busy)
+        await until(lambda: not scene.link.multiplexer.open_streams)
 
     with_guest(tmp_path, work)
 
@@ -290,7 +290,7 @@ def test_a_message_waits_for_no_stream(tmp_path: Path) -> None:
         link = GuestLink(partial(asyncio.open_unix_connection, path), {"pong": pong})
         link.start()
         await until(lambda: link.connected)
-        agent = ByAgent(link.multiplexer, tmp_path)
+        agent = AgentForwarder(link.multiplexer, tmp_path)
         with server(pour) as guest:
             wanted = WantedForward("tcp", "127.0.0.1", any_free(), "127.0.0.1", guest.port)
             await agent.open(wanted)
@@ -337,7 +337,7 @@ def test_a_channel_that_closes_ends_all_and_the_next_serves_again(tmp_path: Path
 def test_without_the_guests_program_a_client_is_reset(tmp_path: Path) -> None:
     async def work() -> None:
         link = without_guest(tmp_path)
-        agent = ByAgent(link.multiplexer, tmp_path)
+        agent = AgentForwarder(link.multiplexer, tmp_path)
         wanted = WantedForward("tcp", "127.0.0.1", any_free(), "127.0.0.1", 80)
         await agent.open(wanted)
         reader, _ = await asyncio.open_connection("127.0.0.1", wanted.host_port)
@@ -351,7 +351,7 @@ def test_without_the_guests_program_a_client_is_reset(tmp_path: Path) -> None:
 @pytest.mark.parametrize("proto", ["tcp", "udp"])
 def test_a_port_that_somebody_has_is_taken(tmp_path: Path, proto: str) -> None:
     async def work() -> None:
-        agent = ByAgent(without_guest(tmp_path).multiplexer, tmp_path)
+        agent = AgentForwarder(without_guest(tmp_path).multiplexer, tmp_path)
         kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
         with socket.socket(socket.AF_INET, kind) as other:
             other.bind(("127.0.0.1", 0))
@@ -407,7 +407,7 @@ def test_a_socket_of_another_program_is_left_to_it_before_and_after(tmp_path: Pa
 @pytest.mark.parametrize("proto", ["tcp", "udp"])
 def test_every_address_of_the_host_takes_ipv4_as_well(tmp_path: Path, proto: str) -> None:
     async def work() -> None:
-        agent = ByAgent(without_guest(tmp_path).multiplexer, tmp_path)
+        agent = AgentForwarder(without_guest(tmp_path).multiplexer, tmp_path)
         wanted = WantedForward(proto, "::", any_free(proto, "::"), "127.0.0.1", 80)
         await agent.open(wanted)
         assert not is_free(proto, "127.0.0.1", wanted.host_port)
@@ -488,7 +488,7 @@ def test_a_large_datagram_and_an_empty_one_stay_whole(tmp_path: Path) -> None:
 def test_a_client_of_datagrams_that_falls_silent_is_forgotten_and_welcome_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(udpforward, "IDLE", 0.2)
+    monkeypatch.setattr(udp_forward, "IDLE_TIMEOUT", 0.2)
 
     async def work(scene: Scene) -> None:
         with echo_udp("127.0.0.1") as server_port:
@@ -497,8 +497,8 @@ def test_a_client_of_datagrams_that_falls_silent_is_forgotten_and_welcome_again(
                 for _ in range(2):
                     transport.sendto(b"a")
                     assert await protocol.heard.get() == b"echo a"
-                    assert scene.link.multiplexer.busy
-                    await until(lambda: not scene.link.multiplexer.busy)
+                    assert scene.link.multiplexer.open_streams
+                    await until(lambda: not scene.link.multiplexer.open_streams)
                 transport.close()
 
     with_guest(tmp_path, work)
@@ -507,7 +507,7 @@ def test_a_client_of_datagrams_that_falls_silent_is_forgotten_and_welcome_again(
 def test_more_clients_of_datagrams_than_there_may_be_push_out_the_oldest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(udpforward, "CLIENTS", 3)
+    monkeypatch.setattr(udp_forward, "MAX_CLIENTS", 3)
 
     async def work(scene: Scene) -> None:
         with echo_udp("127.0.0.1") as server_port:
@@ -517,7 +517,7 @@ def test_more_clients_of_datagrams_than_there_may_be_push_out_the_oldest(
                     transport.sendto(b"a")
                     assert await protocol.heard.get() == b"echo a"
                     transport.close()
-                assert scene.link.multiplexer.busy == 3
-            assert scene.link.multiplexer.busy == 0
+                assert scene.link.multiplexer.open_streams == 3
+            assert scene.link.multiplexer.open_streams == 0
 
     with_guest(tmp_path, work)

@@ -31,8 +31,8 @@ from callao.hostagent import journal, status
 from callao.hostagent.agent import Agent
 from callao.hostagent.assignment import Assignment
 from callao.hostagent.boot import bringup
-from callao.hostagent.boot.readiness import _await_sshd
-from callao.hostagent.folder import Folder
+from callao.hostagent.boot.readiness import _log_in
+from callao.hostagent.instance_folder import InstanceFolder
 from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Runtime
 from callao.instances.process_identity import alive
@@ -62,7 +62,7 @@ def paths() -> Iterator[InstancePaths]:
 def an_agent(paths: InstancePaths, timeout: float = 60.0, lifeline: int | None = None) -> Agent:
     document = {"images": [{"location": "/x"}], "hostResolver": {"enabled": False}, "mounts": []}
     config = effective(document, HOST, name="web", instance_dir=paths.dir)
-    assignment = Assignment(paths, Folder(paths.dir), config, Driver(), timeout, 0, lambda: config)
+    assignment = Assignment(paths, InstanceFolder(paths.dir), config, Driver(), timeout, 0, lambda: config)
     return Agent(assignment, lifeline)
 
 
@@ -105,7 +105,7 @@ def test_an_unexpected_exception_while_becoming_ready_is_told_and_the_machine_st
     async def fails(*_: object) -> None:
         raise ValueError("chunk exceed the limit")
 
-    monkeypatch.setattr(bringup, "await_booted", fails)
+    monkeypatch.setattr(bringup, "wait_until_booted", fails)
     agent, lived = an_agent(paths), []
 
     async def failed() -> None:
@@ -176,7 +176,7 @@ async def begun(agent: Agent) -> None:
 def test_it_ends_with_its_machine_when_its_folder_is_removed_and_leaves_the_next_one_alone(
     paths: InstancePaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("callao.hostagent.folder._LOOK", 0.01)
+    monkeypatch.setattr("callao.hostagent.instance_folder._POLL_INTERVAL", 0.01)
     agent = an_agent(paths)
 
     async def play() -> int:
@@ -194,13 +194,13 @@ def test_it_ends_with_its_machine_when_its_folder_is_removed_and_leaves_the_next
 
 
 def test_a_folder_that_is_moved_is_not_removed(paths: InstancePaths) -> None:
-    folder = Folder(paths.dir)
+    folder = InstanceFolder(paths.dir)
 
     async def play() -> None:
         paths.dir.rename(paths.dir.with_name("elsewhere"))
         assert not folder.is_in_place()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(folder.removed(0.01), 0.1)
+            await asyncio.wait_for(folder.wait_removed(0.01), 0.1)
 
     asyncio.run(play())
 
@@ -236,7 +236,7 @@ def test_a_first_line_that_is_no_sshds_is_waited_out(paths: InstancePaths, greet
         reach = Reach(server.sockets[0].getsockname()[1])
         client: Any = Client(paths.ssh_config, "lima-web", paths.ssh_sock)
         try:
-            await _await_sshd(paths, QemuDriver(), client, reach, asyncio.get_running_loop().time() + 1.0)
+            await _log_in(paths, QemuDriver(), client, reach, asyncio.get_running_loop().time() + 1.0)
         finally:
             server.close()
 
@@ -252,11 +252,11 @@ def test_changes_of_forwards_are_gathered_before_they_are_written(
 
     async def changes() -> None:
         await until(agent.status.paths.ha_sock.exists)
-        await until(lambda: agent.status.unwritten is None)
+        await until(lambda: agent.status.pending_write is None)
         monkeypatch.setattr(status, "write_volatile", lambda _, text, **__: written.append(text))
         for _ in range(1000):
-            running(agent).note_forwards()
-        await until(lambda: agent.status.unwritten is None)
+            running(agent).update_forwards()
+        await until(lambda: agent.status.pending_write is None)
 
     assert runs(agent, changes) == 0
     assert len(written) == 1

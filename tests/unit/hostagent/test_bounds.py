@@ -11,8 +11,8 @@ from support.waiting import until
 
 from callao.events import Stage
 from callao.hostagent.boot import readiness
-from callao.hostagent.logs import KEPT, begin_anew, keep_bounded
-from callao.hostagent.ports.rate_limit import Ration
+from callao.hostagent.log_limit import KEPT_SIZE, limit_logs, truncate_log
+from callao.hostagent.ports.rate_limit import TokenBucket
 
 
 def test_a_log_beyond_its_limit_begins_anew_and_its_end_is_kept(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_a_log_beyond_its_limit_begins_anew_and_its_end_is_kept(tmp_path: Path) 
     other.write_bytes(bytes(1000))
 
     async def play() -> None:
-        keeper = asyncio.ensure_future(keep_bounded(tmp_path, limit=500, look=0.01))
+        keeper = asyncio.ensure_future(limit_logs(tmp_path, limit=500, interval=0.01))
         with log.open("ab") as file:
             for number in range(3):
                 file.write(b"x" * 600 + b"%d" % number)
@@ -38,25 +38,25 @@ def test_a_log_beyond_its_limit_begins_anew_and_its_end_is_kept(tmp_path: Path) 
 
 def test_of_a_log_that_is_much_too_large_the_end_is_kept(tmp_path: Path) -> None:
     log = tmp_path / "serial.log"
-    log.write_bytes(b"a" * KEPT + b"b" * KEPT)
-    begin_anew(log)
-    assert (tmp_path / "serial.log.1").read_bytes() == b"b" * KEPT
+    log.write_bytes(b"a" * KEPT_SIZE + b"b" * KEPT_SIZE)
+    truncate_log(log)
+    assert (tmp_path / "serial.log.1").read_bytes() == b"b" * KEPT_SIZE
     assert log.read_bytes() == b""
 
 
 def test_a_ration_is_so_many_at_once_and_so_many_a_second() -> None:
     now = [0.0]
-    ration = Ration(3, 2.0, lambda: now[0])
-    assert [ration.take() for _ in range(5)] == [True, True, True, False, False]
+    ration = TokenBucket(3, 2.0, lambda: now[0])
+    assert [ration.try_take() for _ in range(5)] == [True, True, True, False, False]
     now[0] = 1.0
-    assert [ration.take() for _ in range(3)] == [True, True, False]
-    assert (ration.missed(), ration.missed()) == (3, 0)
+    assert [ration.try_take() for _ in range(3)] == [True, True, False]
+    assert (ration.take_dropped(), ration.take_dropped()) == (3, 0)
 
 
 def test_what_a_guest_says_of_its_boot_is_cut_short() -> None:
     passed: list[Stage] = []
     noted: list[str] = []
-    told = readiness._Told(passed.append, lambda _, text: noted.append(text))
+    told = readiness._BootOutput(passed.append, lambda _, text: noted.append(text))
     for _ in range(1000):
         told.line("log " + "x" * 60_000)
         told.line("boot failed=" + "y" * 60_000)
@@ -72,6 +72,6 @@ def test_what_a_guest_says_of_its_boot_is_cut_short() -> None:
     "result", ["", "{}", '{"v1": {"errors": 5}}', "[" * 60_000, '{"v1": {"errors": {}}}']
 )
 def test_a_result_of_cloud_init_that_is_none_is_no_exception(result: str) -> None:
-    told = readiness._Told(lambda _: None, lambda *_: None)
+    told = readiness._BootOutput(lambda _: None, lambda *_: None)
     told.line(f"result {result}")
-    assert told.finished
+    assert told.first_stage_done

@@ -28,7 +28,7 @@ from callao.host import Host, HostUser
 from callao.hostagent import journal
 from callao.hostagent.agent import Agent
 from callao.hostagent.assignment import Assignment
-from callao.hostagent.folder import Folder
+from callao.hostagent.instance_folder import InstanceFolder
 from callao.hostagent.running import Running
 from callao.instances import InstancePaths, Status, inspect
 from callao.instances.index import indexed_instance
@@ -81,13 +81,13 @@ async def written(machine: Machine | None) -> int:
 
 def an_agent(paths: InstancePaths) -> Agent:
     config = effective(DOCUMENT, HOST, name="web", instance_dir=paths.dir)
-    return Agent(Assignment(paths, Folder(paths.dir), config, Driver(), PATIENCE, 0, lambda: config))
+    return Agent(Assignment(paths, InstanceFolder(paths.dir), config, Driver(), PATIENCE, 0, lambda: config))
 
 
 def is_paused(agent: Agent) -> bool | None:
     """None before there is a machine."""
     state = getattr(agent, "state", None)
-    return state.space.paused if isinstance(state, Running) and state.space is not None else None
+    return state.disk_full.paused if isinstance(state, Running) and state.disk_full is not None else None
 
 
 def runs(agent: Agent, then: Callable[[], Awaitable[object]], sig: signal.Signals = signal.SIGTERM) -> int:

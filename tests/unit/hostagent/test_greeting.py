@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from callao.hostagent.boot import greeting
-from callao.hostagent.boot.greeting import greeted
+from callao.hostagent.boot import sshd_banner
+from callao.hostagent.boot.sshd_banner import wait_for_banner
 from callao.reach import Reach
 
 
@@ -48,7 +48,7 @@ def play(
         server = await asyncio.start_server(guest.answer, "127.0.0.1", 0)
         story = asyncio.create_task(plot(guest))
         try:
-            heard = await greeted(Reach(server.sockets[0].getsockname()[1]), console, seconds)
+            heard = await wait_for_banner(Reach(server.sockets[0].getsockname()[1]), console, seconds)
         finally:
             story.cancel()
             server.close()
@@ -60,8 +60,8 @@ def play(
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundredth of each time."""
-    for name in ("_HELD", "_INTERVAL", "_FIRST_GAP", "_LONGEST_GAP"):
-        monkeypatch.setattr(greeting, name, getattr(greeting, name) / 100)
+    for name in ("_CONNECTION_TIMEOUT", "_REFUSED_INTERVAL", "_FIRST_DELAY", "_MAX_DELAY"):
+        monkeypatch.setattr(sshd_banner, name, getattr(sshd_banner, name) / 100)
 
 
 async def comes_up(guest: Guest) -> None:
@@ -93,7 +93,7 @@ def test_connections_that_are_refused_are_made_again_soon(tmp_path: Path) -> Non
 
 def test_a_login_prompt_brings_a_connection_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     console = tmp_path / "serial.log"
-    monkeypatch.setattr(greeting, "_FIRST_GAP", 600.0)
+    monkeypatch.setattr(sshd_banner, "_FIRST_DELAY", 600.0)
 
     async def prompts(guest: Guest) -> None:
         await asyncio.sleep(0.1)

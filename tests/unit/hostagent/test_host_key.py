@@ -14,7 +14,7 @@ from support.sshd import Box, Sshd, free_port, keygen
 
 from callao.drivers.qemu.driver import QemuDriver
 from callao.errors import StageFailed
-from callao.hostagent.boot.readiness import await_return
+from callao.hostagent.boot.readiness import log_in_to_restored
 from callao.instances import InstancePaths
 from callao.reach import Reach
 from callao.ssh import Client, terminate
@@ -41,7 +41,7 @@ def login(paths: InstancePaths, port: int, *, heal: str = "") -> None:
     async def play() -> None:
         client = Client(paths.ssh_config, "lima-web", paths.ssh_sock)
         waiting = asyncio.ensure_future(
-            await_return(paths, QemuDriver(), client, Reach(port), time.monotonic() + 60)
+            log_in_to_restored(paths, QemuDriver(), client, Reach(port), time.monotonic() + 60)
         )
         if heal:
             await asyncio.sleep(1.5)

@@ -24,11 +24,11 @@ from callao.guest.frames import PROTOCOL, Decoder, FrameKind, StreamFrame, encod
 from callao.guest.streams.window import CREDIT_FORMAT, WINDOW
 from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
-from callao.hostagent.channel import guestlink, stream_multiplexer
-from callao.hostagent.channel.guestlink import GuestLink
-from callao.hostagent.ports import liveports
-from callao.hostagent.ports.carriers import ByAgent
-from callao.hostagent.ports.liveports import LivePorts
+from callao.hostagent.channel import guest_link, stream_multiplexer
+from callao.hostagent.channel.guest_link import GuestLink
+from callao.hostagent.ports import live_ports
+from callao.hostagent.ports.forwarders import AgentForwarder
+from callao.hostagent.ports.live_ports import LivePorts
 from callao.ports import WantedForward, any_free
 
 HOST = Host("linux", "x86_64", 4, 8 * 2**30, HostUser("ann", 1000, "Ann", "/home/ann"), "")
@@ -98,7 +98,7 @@ async def scene(folder: Path, proto: str) -> AsyncIterator[Scene]:
     server = await asyncio.start_unix_server(come, folder / "ga.sock")
     link = GuestLink(partial(asyncio.open_unix_connection, folder / "ga.sock"), {})
     link.start()
-    agent = ByAgent(link.multiplexer, folder)
+    agent = AgentForwarder(link.multiplexer, folder)
     wanted = WantedForward(proto, "127.0.0.1", any_free(proto), "127.0.0.1", 80)
     await agent.open(wanted)
     yield Scene(link, wanted.host_port, guests)
@@ -117,7 +117,7 @@ def play(folder: Path, work: Callable[[Scene], Awaitable[None]], proto: str = "t
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guestlink, "_PAUSE", 0.01)
+    monkeypatch.setattr(guest_link, "_RECONNECT_DELAY", 0.01)
 
 
 def more_than_granted(guest: Guest, number: int) -> None:
@@ -168,7 +168,7 @@ def test_what_was_not_agreed_ends_the_channel_and_its_streams_and_the_next_serve
             await asyncio.get_running_loop().sock_connect(slow, ("127.0.0.1", found.port))
             misdeed(guest, await guest.opened())
             assert await guest.left()
-        assert found.link.multiplexer.busy == 0
+        assert found.link.multiplexer.open_streams == 0
         again = await found.guest()
         reader, writer = await asyncio.open_connection("127.0.0.1", found.port)
         number = await again.opened()
@@ -188,7 +188,7 @@ def test_a_client_of_datagrams_is_no_different(tmp_path: Path, kind: FrameKind) 
             client.sendto(b"a", ("127.0.0.1", found.port))
             guest.piece(kind, await guest.opened())
             assert await guest.left()
-        assert found.link.multiplexer.busy == 0
+        assert found.link.multiplexer.open_streams == 0
 
     play(tmp_path, work, "udp")
 
@@ -210,7 +210,7 @@ def test_what_is_for_no_stream_is_passed_over(tmp_path: Path) -> None:
 def test_a_guest_that_says_hello_without_end_and_never_listens_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guestlink, "_DEAF", 1 << 16)
+    monkeypatch.setattr(guest_link, "_MAX_UNREAD", 1 << 16)
 
     async def work(found: Scene) -> None:
         guest = await found.guest()
@@ -324,18 +324,18 @@ def test_what_a_message_should_not_hold_is_left_out_and_the_next_is_understood(
     ],
 )
 def test_how_listeners_are_found_is_told_within_bounds(said: dict[str, Any], known: dict[str, str]) -> None:
-    assert liveports._hearing(said) == known
+    assert live_ports._source(said) == known
 
 
 def test_there_is_an_end_to_how_many_streams_are_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_multiplexer, "MOST", 3)
+    monkeypatch.setattr(stream_multiplexer, "MAX_STREAMS", 3)
 
     async def work(found: Scene) -> None:
         guest = await found.guest()
         clients = [await asyncio.open_connection("127.0.0.1", found.port) for _ in range(4)]
-        await until(lambda: found.link.multiplexer.busy == 3)
+        await until(lambda: found.link.multiplexer.open_streams == 3)
         with pytest.raises(ConnectionResetError):
             await clients[3][0].read()
         for _, writer in clients:
@@ -352,7 +352,7 @@ def test_credit_without_end_is_remembered_once_a_stream(tmp_path: Path) -> None:
         numbers = [await guest.opened() for _ in clients]
         for _, writer in clients:
             writer.write(bytes(WINDOW))
-        await until(lambda: found.link.multiplexer.crowded)
+        await until(lambda: found.link.multiplexer.streams_paused)
         for _ in range(20):
             for number in numbers:
                 guest.writer.write(
@@ -360,8 +360,8 @@ def test_credit_without_end_is_remembered_once_a_stream(tmp_path: Path) -> None:
                 )
             await guest.writer.drain()
         guest.piece(FrameKind.RESET, numbers[0])
-        await until(lambda: found.link.multiplexer.busy == 3)  # all before it has been read
-        assert len(found.link.multiplexer._waiting) == 3
+        await until(lambda: found.link.multiplexer.open_streams == 3)  # all before it has been read
+        assert len(found.link.multiplexer._drain_callbacks) == 3
         for _, writer in clients:
             writer.transport.abort()
 

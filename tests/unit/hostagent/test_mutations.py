@@ -23,7 +23,7 @@ from callao.guest.frames import Decoder, FrameError, FrameKind, encode, encode_s
 from callao.guest.streams.window import StreamTarget, unpack_credit, unpack_target
 from callao.host import Host, HostUser
 from callao.hostagent.api import http
-from callao.hostagent.ports.liveports import _listeners, _ports
+from callao.hostagent.ports.live_ports import _listeners, _ports
 from callao.images.cache import cache_entry
 from callao.lockfile import unpack
 from callao.lockfile.model import Lock, LockedImage, LockedTemplate

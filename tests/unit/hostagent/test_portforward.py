@@ -15,10 +15,10 @@ from support.waiting import until
 from callao.config import PortForward
 from callao.drivers import Forward
 from callao.errors import AgentError, PortTaken
-from callao.hostagent.ports import carriers, portforward
-from callao.hostagent.ports.carriers import BySlirp, BySsh
-from callao.hostagent.ports.port_events import PortNews
-from callao.hostagent.ports.portforward import PortForwarder
+from callao.hostagent.ports import forwarders, port_forwarder
+from callao.hostagent.ports.forwarders import SlirpForwarder, SshForwarder
+from callao.hostagent.ports.port_events import PortEvents
+from callao.hostagent.ports.port_forwarder import PortForwarder
 from callao.ports import Listener, Preference, Transport, WantedForward
 
 
@@ -89,25 +89,27 @@ class Scene:
         machine: Any = self.machine
         client: Any = self.client
         ways = {
-            Transport.SLIRP: BySlirp(machine),
-            Transport.SSH: BySsh(client),
+            Transport.SLIRP: SlirpForwarder(machine),
+            Transport.SSH: SshForwarder(client),
             Transport.AGENT: self.inside,
         }
-        news = PortNews(self.told.append, changed, Path("/sockets"))
-        return PortForwarder(ways, rules, 60022, expose, news, self.prefer, nic="192.168.5.15", enabled=True)
+        news = PortEvents(self.told.append, changed, Path("/sockets"))
+        return PortForwarder(
+            ways, rules, 60022, expose, news, self.prefer, guest_address="192.168.5.15", enabled=True
+        )
 
     def kinds(self) -> list[str]:
         return [each["type"] for each in self.told]
 
 
 async def news(ports: PortForwarder, added: list[Listener], removed: list[Listener]) -> None:
-    ports.listening(added, removed)
-    await ports.settle()
+    ports.change_listeners(added, removed)
+    await ports.update_until_stable()
 
 
 async def exposes(ports: PortForwarder, *exposed: tuple[str, int]) -> None:
-    ports.guest_exposes(exposed)
-    await ports.settle()
+    ports.set_exposed(exposed)
+    await ports.update_until_stable()
 
 
 OPEN, LOOPBACK = Listener("tcp", "0.0.0.0", 8080), Listener("tcp", "127.0.0.1", 8081)
@@ -115,9 +117,9 @@ OPEN, LOOPBACK = Listener("tcp", "0.0.0.0", 8080), Listener("tcp", "127.0.0.1", 
 
 @pytest.fixture(autouse=True)
 def _every_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (carriers, portforward):
+    for module in (forwarders, port_forwarder):
         monkeypatch.setattr(module, "is_free", lambda *_: True)
-    monkeypatch.setattr(portforward, "port_holder", lambda *_: "")
+    monkeypatch.setattr(port_forwarder, "port_holder", lambda *_: "")
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -144,7 +146,7 @@ def test_where_the_hypervisor_forwards_nothing_the_guests_program_carries_all() 
 
     async def work() -> None:
         ports = scene.forwarder()
-        ports.carriers = {Transport.AGENT: scene.inside}
+        ports.forwarders = {Transport.AGENT: scene.inside}
         await news(ports, [OPEN, LOOPBACK], [])
         assert [each.host_port for each in scene.inside.open_now] == [8080, 8081]
 
@@ -186,9 +188,9 @@ def test_ssh_carries_all_of_tcp_where_the_user_says_so() -> None:
 
 def test_a_taken_port_is_told_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     scene = Scene(Machine(taken={8080}))
-    monkeypatch.setattr(portforward, "_RETRY", 0.01)
-    monkeypatch.setattr(portforward, "port_holder", lambda *_: "nginx (pid 812)")
-    monkeypatch.setattr(portforward, "is_free", lambda *_: not scene.machine.taken)
+    monkeypatch.setattr(port_forwarder, "_RETRY_INTERVAL", 0.01)
+    monkeypatch.setattr(port_forwarder, "port_holder", lambda *_: "nginx (pid 812)")
+    monkeypatch.setattr(port_forwarder, "is_free", lambda *_: not scene.machine.taken)
 
     async def work() -> None:
         ports = scene.forwarder()
@@ -215,7 +217,7 @@ def test_what_the_machine_holds_since_its_start_is_left_to_it_but_for_the_loopba
 
     async def work() -> None:
         ports = scene.forwarder()
-        ports.held = frozenset({("tcp", "127.0.0.1", 8080), ("tcp", "127.0.0.1", 8081)})
+        ports.static_ends = frozenset({("tcp", "127.0.0.1", 8080), ("tcp", "127.0.0.1", 8081)})
         await news(ports, [OPEN], [])
         assert ports.active == {}
         await news(ports, [LOOPBACK], [])
@@ -235,7 +237,7 @@ def test_what_the_machine_holds_is_not_lost_where_no_other_can_take_its_place() 
 
     async def work() -> None:
         ports = scene.forwarder()
-        ports.held = frozenset({("tcp", "127.0.0.1", 8081)})
+        ports.static_ends = frozenset({("tcp", "127.0.0.1", 8081)})
         await news(ports, [LOOPBACK], [])
         await ports.close()
 
@@ -268,7 +270,7 @@ def test_an_added_rule_goes_before_the_others() -> None:
 
     async def work() -> None:
         ports = scene.forwarder()
-        ports.extra = [PortForward(guest_port_range=(8080, 8080), host_port_range=(9090, 9090))]
+        ports.added_rules = [PortForward(guest_port_range=(8080, 8080), host_port_range=(9090, 9090))]
         await news(ports, [OPEN], [])
         assert [each.host_port for each in scene.machine.forwards] == [9090]
 
@@ -276,7 +278,7 @@ def test_an_added_rule_goes_before_the_others() -> None:
 
 
 def test_there_is_an_end_to_forwards_and_those_that_there_are_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portforward, "MOST_FORWARDS", 3)
+    monkeypatch.setattr(port_forwarder, "MAX_FORWARDS", 3)
     scene, notices = Scene(), []
 
     async def work() -> None:
@@ -299,18 +301,18 @@ def test_there_is_an_end_to_forwards_and_those_that_there_are_stay(monkeypatch: 
 
 
 def test_there_is_an_end_to_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portforward, "MOST_LISTENERS", 100)
+    monkeypatch.setattr(port_forwarder, "MAX_LISTENERS", 100)
     scene, notices = Scene(), []
 
     async def work() -> None:
         ports = scene.forwarder()
         ports.notice = notices.append
         for port in range(1, 65536, 100):
-            ports.listening([Listener("tcp", "0.0.0.0", port + each) for each in range(100)], [])
+            ports.change_listeners([Listener("tcp", "0.0.0.0", port + each) for each in range(100)], [])
         assert len(ports.listeners) == 100
-        ports.listening([], list(ports.listeners))
-        ports.listening([OPEN], [])
-        await ports.settle()
+        ports.change_listeners([], list(ports.listeners))
+        ports.change_listeners([OPEN], [])
+        await ports.update_until_stable()
 
     run(work())
     assert [each.host_port for each in scene.machine.forwards] == [8080]
@@ -320,7 +322,7 @@ def test_there_is_an_end_to_listeners(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_has_a_port_is_looked_for_a_few_times_only(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
-    monkeypatch.setattr(portforward, "port_holder", lambda _, port: looked.append(port) or "")
+    monkeypatch.setattr(port_forwarder, "port_holder", lambda _, port: looked.append(port) or "")
     scene = Scene(Machine(taken=set(range(8000, 8100))))
 
     async def work() -> None:
@@ -330,13 +332,13 @@ def test_who_has_a_port_is_looked_for_a_few_times_only(monkeypatch: pytest.Monke
         assert len(ports.failed) == 100
 
     run(work())
-    assert len(looked) == portforward._MOST_NAMED
+    assert len(looked) == port_forwarder._MAX_HOLDER_LOOKUPS
 
 
 def test_listeners_take_no_more_than_their_share_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     clock = iter([0.0, 0.5, 0.5, 0.5])
-    monkeypatch.setattr(portforward.time, "thread_time", lambda: next(clock))
+    monkeypatch.setattr(port_forwarder.time, "thread_time", lambda: next(clock))
 
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
@@ -344,12 +346,12 @@ def test_listeners_take_no_more_than_their_share_of_a_cpu(monkeypatch: pytest.Mo
     async def work() -> None:
         ports = Scene().forwarder()
         with monkeypatch.context() as patch:
-            patch.setattr(portforward.asyncio, "sleep", sleep)
+            patch.setattr(port_forwarder.asyncio, "sleep", sleep)
             await news(ports, [OPEN], [])
         await ports.close()
 
     run(work())
-    assert slept[0] == 0.5 / portforward._SHARE
+    assert slept[0] == 0.5 / port_forwarder._CPU_SHARE
 
 
 def test_each_listener_is_told_of_once_as_lima_does() -> None:
@@ -359,7 +361,7 @@ def test_each_listener_is_told_of_once_as_lima_does() -> None:
 
     async def work() -> None:
         ports = scene.forwarder()
-        ports.held = frozenset({("tcp", "127.0.0.1", 8080)})
+        ports.static_ends = frozenset({("tcp", "127.0.0.1", 8080)})
         await news(ports, [OPEN, LOOPBACK, kept, sixth], [])
         await ports.update()
         await exposes(ports, ("tcp", 8081))

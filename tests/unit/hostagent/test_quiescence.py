@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from callao.hostagent.api.quiescence import come_to_rest
+from callao.hostagent.api.quiescence import wait_until_idle
 from callao.instances.process_identity import identify
 
 BUSY = """
@@ -23,7 +23,7 @@ time.sleep(600)
 def test_what_is_busy_is_waited_for(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", BUSY, str(tmp_path / "idle")])
     try:
-        come_to_rest(identify(process.pid))
+        wait_until_idle(identify(process.pid))
         assert (tmp_path / "idle").exists()
     finally:
         process.kill()
@@ -34,4 +34,4 @@ def test_what_is_gone_is_not(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     gone = identify(process.pid)
     process.communicate(b"\n")
-    come_to_rest(gone)
+    wait_until_idle(gone)

@@ -21,14 +21,14 @@ from callao.instances import InstancePaths
 _RESULT = '{"v1": {"errors": ["no route"]}}\n'
 
 
-def told(root: Path, files: dict[str, str]) -> tuple[readiness._Told, list[Stage]]:
+def told(root: Path, files: dict[str, str]) -> tuple[readiness._BootOutput, list[Stage]]:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    script = readiness._WATCH.replace("/run/", f"{root}/").replace("GRACE", "2")
+    script = readiness._BOOT_WATCH_SCRIPT.replace("/run/", f"{root}/").replace("GRACE", "2")
     said = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True).stdout
     passed: list[Stage] = []
-    heard = readiness._Told(passed.append, lambda *_: None)
+    heard = readiness._BootOutput(passed.append, lambda *_: None)
     for line in said.splitlines():
         heard.line(line)
     return heard, passed
@@ -38,20 +38,20 @@ def test_a_guest_without_cloud_init_has_the_stage_of_its_own_system(tmp_path: Pa
     files = {"callao/first-boot": "", "callao/errors": "add_user failed\n", "lima-boot-done": "code=0\n"}
     heard, passed = told(tmp_path, files)
     assert passed == [Stage.FIRST_BOOT]
-    assert (heard.first, heard.code, heard.errors) == (Stage.FIRST_BOOT, "0", ["add_user failed"])
-    assert (heard.stage, heard.busy) == (Stage.PROVISION, "the boot scripts")
+    assert (heard.first_stage, heard.exit_code, heard.errors) == (Stage.FIRST_BOOT, "0", ["add_user failed"])
+    assert (heard.stage, heard.activity) == (Stage.PROVISION, "the boot scripts")
 
 
 def test_a_guest_with_cloud_init_has_cloud_inits(tmp_path: Path) -> None:
     files = {"cloud-init/result.json": _RESULT, "lima-boot-done": "code=3\nfailed=provision[0] (user)\n"}
     heard, passed = told(tmp_path, files)
     assert passed == [Stage.CLOUD_INIT]
-    assert (heard.code, heard.failed, heard.errors) == ("3", ["provision[0] (user)"], ["no route"])
+    assert (heard.exit_code, heard.failed, heard.errors) == ("3", ["provision[0] (user)"], ["no route"])
 
 
 def test_a_guest_whose_boot_scripts_never_report_is_not_waited_for(tmp_path: Path) -> None:
     heard, _ = told(tmp_path, {"cloud-init/result.json": _RESULT})
-    assert heard.code == "missing"
+    assert heard.exit_code == "missing"
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_a_guest_whose_boot_scripts_never_report_is_not_waited_for(tmp_path: Pat
     ],
 )
 def test_who_is_at_work_has_a_name(said: list[str], stage: Stage, busy: str) -> None:
-    heard = readiness._Told(lambda _: None, lambda *_: None)
+    heard = readiness._BootOutput(lambda _: None, lambda *_: None)
     for line in said:
         heard.line(line)
-    assert (heard.stage, heard.busy) == (stage, busy)
+    assert (heard.stage, heard.activity) == (stage, busy)
 
 
 @pytest.mark.parametrize("said", ["This account is currently not available.", ""])
@@ -81,7 +81,7 @@ def test_a_user_for_whom_the_guest_runs_nothing_is_told_at_once(tmp_path: Path, 
 
     client: Any = Refused()
     paths, nobody = InstancePaths(tmp_path), cast("asyncio.subprocess.Process", None)
-    watch = readiness._watch(
+    watch = readiness._follow_boot(
         paths, QemuDriver(), client, 0, nobody, time.monotonic() + 60, lambda _: None, lambda *_: None
     )
     with pytest.raises(StageFailed, match=f"the login shell prints '{said or 'nothing'}'.*user.name"):

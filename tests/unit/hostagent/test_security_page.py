@@ -12,11 +12,11 @@ from callao.config import nodes
 from callao.gotemplate import budget
 from callao.guest import frames
 from callao.guest.streams import window
-from callao.hostagent import logs
+from callao.hostagent import log_limit
 from callao.hostagent.api import http
 from callao.hostagent.boot import readiness
-from callao.hostagent.channel import guestlink, stream_multiplexer
-from callao.hostagent.ports import liveports, portforward, udpforward
+from callao.hostagent.channel import guest_link, stream_multiplexer
+from callao.hostagent.ports import live_ports, port_forwarder, udp_forward
 from callao.images import decompress, download
 from callao.lockfile import bundle
 from callao.resolver import listeners, server
@@ -174,17 +174,20 @@ KIB, MIB = 1 << 10, 1 << 20
     [
         ("a message of the guest's program", [f"{frames.MESSAGE_LIMIT // MIB} MiB"]),
         ("bytes under way in one direction of a stream", [f"{window.WINDOW // KIB} KiB"]),
-        ("what is unread by the guest", [f"{guestlink._DEAF // MIB} MiB"]),
-        ("streams at a time", [str(stream_multiplexer.MOST)]),
-        ("clients of a UDP port at a time", [str(udpforward.CLIENTS)]),
-        ("listeners that are kept note of", [str(portforward.MOST_LISTENERS)]),
-        ("forwards of listeners at a time", [str(portforward.MOST_FORWARDS)]),
-        ("taken ports whose holder is looked for, at one change", [str(portforward._MOST_NAMED)]),
-        ("events of forwards in `ha.stdout.log`", [str(int(each)) for each in liveports._TOLD]),
-        ("lines of the guest's boot that are passed on", [f"{readiness._MOST_SAID} characters"]),
+        ("what is unread by the guest", [f"{guest_link._MAX_UNREAD // MIB} MiB"]),
+        ("streams at a time", [str(stream_multiplexer.MAX_STREAMS)]),
+        ("clients of a UDP port at a time", [str(udp_forward.MAX_CLIENTS)]),
+        ("listeners that are kept note of", [str(port_forwarder.MAX_LISTENERS)]),
+        ("forwards of listeners at a time", [str(port_forwarder.MAX_FORWARDS)]),
+        ("taken ports whose holder is looked for, at one change", [str(port_forwarder._MAX_HOLDER_LOOKUPS)]),
+        ("events of forwards in `ha.stdout.log`", [str(int(each)) for each in live_ports._EVENT_RATE]),
+        ("lines of the guest's boot that are passed on", [f"{readiness._MAX_TEXT} characters"]),
         ("the output of a command in the guest", [f"{output.OUTPUT_LIMIT // MIB} MiB"]),
         ("a line of such output", [f"{output.LINE_LIMIT // KIB} KiB"]),
-        ("each `*.log` of an instance", [f"{logs.LIMIT // MIB} MiB", f"{logs._LOOK:.0f} s"]),
+        (
+            "each `*.log` of an instance",
+            [f"{log_limit.LIMIT // MIB} MiB", f"{log_limit._CHECK_INTERVAL:.0f} s"],
+        ),
         ("questions to the host's resolver at a time", [str(server.MAX_QUERIES)]),
         ("TCP connections to the resolver", [str(listeners.MAX_CONNECTIONS)]),
         ("a request on `ha.sock`", [f"{http._BODY_LIMIT // MIB} MiB"]),

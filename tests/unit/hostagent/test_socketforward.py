@@ -14,7 +14,7 @@ import pytest
 from support.sshd import Box, Sshd, free_port, keygen
 
 from callao.config import PortForward
-from callao.hostagent.ports.socketforward import SocketForwards
+from callao.hostagent.ports.socket_forwards import SocketForwards
 from callao.ssh import Client, terminate
 
 ODD = "it's a:b\\c %d $(touch x).sock"
@@ -81,7 +81,7 @@ def test_a_socket_has_any_name(client: Client, folder: Path, name: str, reverse:
     async def play() -> bytes:
         async with forwards(client, folder, told) as found, echo((host if reverse else guest) / name):
             rule = PortForward(guest_socket=str(guest / name), host_socket=name, reverse=reverse)
-            await found.become([rule])
+            await found.apply_rules([rule])
             assert [each[0] for each in told] == ["forwarding"], told
             return await asked((guest if reverse else host) / name)
 
@@ -96,7 +96,7 @@ def test_a_socket_that_another_program_listens_on_is_left_to_it(client: Client, 
 
     async def play() -> bytes:
         async with forwards(client, folder, told) as found, echo(folder / "sock" / "h.sock"):
-            await found.become([rule])
+            await found.apply_rules([rule])
             return await asked(folder / "sock" / "h.sock")
 
     assert asyncio.run(play()) == b"here: hi\n"
@@ -112,7 +112,7 @@ def test_one_that_an_earlier_run_left_is_replaced(client: Client, folder: Path) 
 
     async def play() -> bytes:
         async with forwards(client, folder, told) as found, echo(folder / "g.sock"):
-            await found.become([PortForward(guest_socket=str(folder / "g.sock"), host_socket="h.sock")])
+            await found.apply_rules([PortForward(guest_socket=str(folder / "g.sock"), host_socket="h.sock")])
             return await asked(folder / "sock" / "h.sock")
 
     assert asyncio.run(play()) == b"here: hi\n"

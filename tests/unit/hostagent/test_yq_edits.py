@@ -59,12 +59,12 @@ class Configured:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "edits"
     made.mkdir()
-    monkeypatch.setattr(yq_edits, "_LOOK", yq_edits._LOOK.replace(yq_edits._FOLDER, str(made)))
+    monkeypatch.setattr(yq_edits, "_POLL_SCRIPT", yq_edits._POLL_SCRIPT.replace(yq_edits._FOLDER, str(made)))
     monkeypatch.setattr(yq_edits, "_FOLDER", str(made))
     return made
 
 
-def answered(folder: Path, entry: Provision, before: bytes | None, number: str = "00000000") -> str:
+def serve_edits(folder: Path, entry: Provision, before: bytes | None, number: str = "00000000") -> str:
     """What is answered to a guest that asks for an edit."""
     asked = folder / number
     asked.mkdir()
@@ -75,7 +75,7 @@ def answered(folder: Path, entry: Provision, before: bytes | None, number: str =
     async def wait() -> None:
         client: Any = Here(folder.parent)
         config: Any = Configured(entry)
-        async with asyncio.timeout(60), yq_edits.answered(config, client):
+        async with asyncio.timeout(60), yq_edits.serve_edits(config, client):
             while not (asked / "answered").exists():
                 await asyncio.sleep(0.05)
 
@@ -88,12 +88,12 @@ def edit(expression: str, path: str = "/etc/x.json") -> Provision:
 
 
 def test_a_file_is_edited_for_the_guest(folder: Path) -> None:
-    assert answered(folder, edit('.a = "\'é"'), b'{"b": 1}') == "settled\n"
+    assert serve_edits(folder, edit('.a = "\'é"'), b'{"b": 1}') == "settled\n"
     assert (folder / "00000000" / "after").read_text() == '{\n  "b": 1,\n  "a": "\'é"\n}\n'
 
 
 def test_an_edit_that_goes_on_changing_says_so(folder: Path) -> None:
-    assert answered(folder, edit(".n += 1"), None) == "changed\n"
+    assert serve_edits(folder, edit(".n += 1"), None) == "changed\n"
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_an_edit_that_goes_on_changing_says_so(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_edited_is_told_to_the_guest(folder: Path, before: bytes, words: str) -> None:
-    assert answered(folder, edit("."), before).startswith(words)
+    assert serve_edits(folder, edit("."), before).startswith(words)
 
 
 def test_a_guest_gets_no_other_edit_than_those_of_its_configuration(folder: Path) -> None:
     for number in ("00000001", "..", "$(touch x)"):
         (folder / number).mkdir(exist_ok=True)
         (folder / number / "asked").touch()
-    answered(folder, edit(".a = 1"), b"{}")
+    serve_edits(folder, edit(".a = 1"), b"{}")
     assert not (folder / "00000001" / "answered").exists()
 
 
@@ -135,10 +135,10 @@ def test_a_guest_that_asks_for_every_edit_without_end_is_answered_so_many_times(
     async def wait() -> None:
         client: Any = Endless(folder.parent)
         config: Any = Configured(*[edit(".")] * 60)
-        async with asyncio.timeout(60), yq_edits.answered(config, client):
-            while len(heard) < 60 * yq_edits._MOST:
+        async with asyncio.timeout(60), yq_edits.serve_edits(config, client):
+            while len(heard) < 60 * yq_edits._MAX_REQUESTS:
                 await asyncio.sleep(0.01)
 
     monkeypatch.setattr(yq_edits, "_answer", count)
     asyncio.run(wait())
-    assert len(heard) == 60 * yq_edits._MOST
+    assert len(heard) == 60 * yq_edits._MAX_REQUESTS

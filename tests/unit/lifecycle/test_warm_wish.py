@@ -109,6 +109,8 @@ def test_a_cache_that_cannot_be_trimmed_is_told_and_no_failure(
 
 
 def test_what_saves_a_machine_is_not_loaded_to_go_on_from_one() -> None:
-    program = "import sys, callao.lifecycle.warm.create; print('callao.hostagent.api.saving' in sys.modules)"
+    program = (
+        "import sys, callao.lifecycle.warm.create; print('callao.hostagent.api.save_api' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -20,7 +20,7 @@ from callao.host import Host, HostUser
 from callao.hostagent.api.http import Request
 from callao.hostagent.api.mounts_api import MountsApi
 from callao.hostagent.mounts import shares as shares_room
-from callao.hostagent.mounts.shares import Mounted, Shares
+from callao.hostagent.mounts.shares import ActiveMount, Shares
 from callao.ssh.client import CommandResult
 
 P9, VIRTIOFS, SSHFS = MountType.P9, MountType.VIRTIOFS, MountType.REVERSE_SSHFS
@@ -78,7 +78,7 @@ class Agent:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.machine, self.guest = Machine(), Guest()
-        self.streams: list[Stream] = []
+        self.sshfs_shares: list[Stream] = []
         self.ready = True
         self.config = config()
         machine: Any = self.machine
@@ -89,16 +89,18 @@ class Agent:
         async def mount_sshfs(mount: Mount, _client: object) -> Stream:
             if mount.mount_point == "/refused":
                 raise AgentError("mounts: no sshfs.", hint="Install it.")
-            self.streams.append(Stream())
-            return self.streams[-1]
+            self.sshfs_shares.append(Stream())
+            return self.sshfs_shares[-1]
 
         monkeypatch.setattr(shares_room, "mount_sshfs", mount_sshfs)
 
-    def add(self, location: Path, point: str, kind: MountType = P9, *, writable: bool = False) -> Mounted:
+    def add(
+        self, location: Path, point: str, kind: MountType = P9, *, writable: bool = False
+    ) -> ActiveMount:
         mount = Mount(location=str(location), mount_point=point, writable=writable)
         return asyncio.run(self.shares.add(mount, kind))
 
-    def remove(self, point: str) -> Mounted:
+    def remove(self, point: str) -> ActiveMount:
         return asyncio.run(self.shares.remove(point))
 
     def boot(self, **document: Any) -> None:
@@ -133,7 +135,7 @@ def entry(folder: Path, point: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", [P9, VIRTIOFS])
 def test_a_device_comes_and_goes(agent: Agent, tmp_path: Path, kind: MountType) -> None:
     added = agent.add(tmp_path, "/srv", kind, writable=True)
-    assert added == Mounted(str(tmp_path), "/srv", kind, writable=True, hot=True)
+    assert added == ActiveMount(str(tmp_path), "/srv", kind, writable=True, hot=True)
     assert agent.machine.plugged == [mount_tag(Mount(location=str(tmp_path), mount_point="/srv"))]
     assert agent.remove("/srv") == added
     assert (agent.machine.plugged, agent.shares.mounted) == ([], {})
@@ -141,17 +143,17 @@ def test_a_device_comes_and_goes(agent: Agent, tmp_path: Path, kind: MountType) 
 
 def test_a_stream_comes_and_goes_without_a_slot(agent: Agent, tmp_path: Path) -> None:
     agent.add(tmp_path, "/srv", SSHFS)
-    assert (agent.machine.plugged, agent.streams[0].open) == ([], True)
+    assert (agent.machine.plugged, agent.sshfs_shares[0].open) == ([], True)
     agent.remove("/srv")
-    assert not agent.streams[0].open
-    assert agent.shares.mounted == agent.shares.streams == {}
+    assert not agent.sshfs_shares[0].open
+    assert agent.shares.mounted == agent.shares.sshfs_shares == {}
 
 
 def test_a_mount_point_is_had_once(agent: Agent, tmp_path: Path) -> None:
     agent.add(tmp_path, "/srv")
     with pytest.raises(AgentError, match=r"'/srv' has '/.*' mounted already.*Remove that mount first"):
         agent.add(tmp_path, "/srv", SSHFS)
-    assert (len(agent.machine.plugged), agent.streams) == (1, [])
+    assert (len(agent.machine.plugged), agent.sshfs_shares) == (1, [])
 
 
 def test_a_location_that_is_not_there_is_refused(agent: Agent, tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_what_the_host_refuses_leaves_nothing(
     agent.machine.refuses = True
     with pytest.raises(CallaoError):
         agent.add(tmp_path, point, kind)
-    assert (agent.shares.mounted, agent.shares.streams, agent.guest.scripts) == ({}, {}, [])
+    assert (agent.shares.mounted, agent.shares.sshfs_shares, agent.guest.scripts) == ({}, {}, [])
 
 
 def test_one_in_use_in_the_guest_stays(agent: Agent, tmp_path: Path) -> None:
@@ -199,8 +201,8 @@ def test_a_stream_in_use_is_watched_over_again(agent: Agent, tmp_path: Path) -> 
     agent.guest.fails = "umount"
     with pytest.raises(AgentError, match="cannot be unmounted"):
         agent.remove("/srv")
-    assert (agent.streams[0].open, agent.streams[0].watched) == (True, True)
-    assert list(agent.shares.streams) == ["/srv"]
+    assert (agent.sshfs_shares[0].open, agent.sshfs_shares[0].watched) == (True, True)
+    assert list(agent.shares.sshfs_shares) == ["/srv"]
 
 
 def test_what_is_not_there_cannot_be_removed(agent: Agent, tmp_path: Path) -> None:
@@ -228,7 +230,7 @@ def test_all_is_let_go_for_a_moment_and_given_back_in_order(agent: Agent, tmp_pa
     before = dict(agent.shares.mounted)
     gone = asyncio.run(agent.shares.detach())
     assert (agent.machine.plugged, list(agent.shares.mounted)) == ([], [])
-    asyncio.run(agent.shares.attach(gone))
+    asyncio.run(agent.shares.reattach(gone))
     assert agent.shares.mounted == before
     assert list(agent.shares.mounted) == ["/srv", "/srv/two"]
 
@@ -253,21 +255,21 @@ def test_all_streams_end_with_the_machine(agent: Agent, tmp_path: Path) -> None:
     agent.add(tmp_path, "/a", SSHFS)
     agent.add(tmp_path, "/b", SSHFS)
     asyncio.run(agent.shares.close())
-    assert [each.open for each in agent.streams] == [False, False]
+    assert [each.open for each in agent.sshfs_shares] == [False, False]
 
 
 def test_a_restart_is_needed_for_other_mounts_only(agent: Agent, tmp_path: Path) -> None:
     at_start, more = entry(tmp_path, "/srv"), entry(tmp_path, "/more")
     agent.boot(mounts=[at_start])
-    assert agent.shares.are_those_of(config(mounts=[at_start]))
-    assert not agent.shares.are_those_of(config(mounts=[at_start, more]))
-    assert not agent.shares.are_those_of(config())
-    assert not agent.shares.are_those_of(config(mounts=[{**at_start, "writable": True}]))
+    assert agent.shares.match_config(config(mounts=[at_start]))
+    assert not agent.shares.match_config(config(mounts=[at_start, more]))
+    assert not agent.shares.match_config(config())
+    assert not agent.shares.match_config(config(mounts=[{**at_start, "writable": True}]))
     agent.add(tmp_path, "/more")
-    assert agent.shares.are_those_of(config(mounts=[at_start, more]))
-    assert agent.shares.are_those_of(config(mounts=[at_start]))  # it came for now only
+    assert agent.shares.match_config(config(mounts=[at_start, more]))
+    assert agent.shares.match_config(config(mounts=[at_start]))  # it came for now only
     agent.remove("/srv")
-    assert not agent.shares.are_those_of(config(mounts=[at_start]))
+    assert not agent.shares.match_config(config(mounts=[at_start]))
 
 
 @pytest.mark.parametrize(
@@ -337,6 +339,6 @@ def test_two_at_once_for_one_point_are_one_and_a_refusal(agent: Agent, tmp_path:
         return await asyncio.gather(*(add(Request({}, body)) for _ in range(2)), return_exceptions=True)
 
     first, second = asyncio.run(both())
-    assert isinstance(first, Mounted)
+    assert isinstance(first, ActiveMount)
     assert isinstance(second, AgentError)
     assert len(agent.machine.plugged) == 1

@@ -15,7 +15,7 @@ from callao.config.schema import Mount
 from callao.drivers.qemu.driver import QemuDriver
 from callao.errors import AgentError
 from callao.hostagent.mounts.notifier import Notifier
-from callao.hostagent.mounts.shares import Mounted, Shares
+from callao.hostagent.mounts.shares import ActiveMount, Shares
 from callao.ssh.client import CommandResult
 
 
@@ -49,7 +49,7 @@ def test_the_guests_program_ends_before_what_it_holds_is_unmounted(tmp_path: Pat
     async def play(notifier: Notifier, shared: Path) -> None:
         first = notifier.process
         assert first is not None
-        await notifier.remove(str(shared), "/mnt/a", held=True)
+        await notifier.remove(str(shared), "/mnt/a", is_held_by_program=True)
         assert first.returncode == 0  # of its own will: nobody killed ssh while it was still there
         while notifier.process is first:
             await asyncio.sleep(0.01)
@@ -63,7 +63,7 @@ def test_the_guests_program_stays_where_it_holds_nothing(tmp_path: Path) -> None
     async def play(notifier: Notifier, shared: Path) -> None:
         first = notifier.process
         await notifier.add(str(shared), "/mnt/b")
-        await notifier.remove(str(shared), "/mnt/b", held=False)
+        await notifier.remove(str(shared), "/mnt/b", is_held_by_program=False)
         assert notifier.process is first
         assert first is not None
         assert first.returncode is None
@@ -99,8 +99,8 @@ class Spy:
     async def add(self, _location: str, point: str) -> None:
         self.asked.append(("watch", point))
 
-    async def remove(self, _location: str, point: str, *, held: bool) -> None:
-        self.asked.append(("forget", point, held))
+    async def remove(self, _location: str, point: str, *, is_held_by_program: bool) -> None:
+        self.asked.append(("forget", point, is_held_by_program))
 
     async def run(self, script: str, timeout: float, interpreter: str) -> CommandResult:
         self.asked.append(("umount" if "umount" in script else "mount",))
@@ -114,9 +114,9 @@ class Spy:
 
 
 def shares(spy: Any, kind: MountType, *, writable: bool = True) -> Shares:
-    there = {"/srv": Mounted("/data", "/srv", kind, writable, hot=True)}
+    there = {"/srv": ActiveMount("/data", "/srv", kind, writable, hot=True)}
     wanted = {"/srv": Mount(location="/data", mount_point="/srv", writable=writable)}
-    return Shares(spy, QemuDriver.features, spy, mounted=there, wanted=wanted, notifier=spy)
+    return Shares(spy, QemuDriver.features, spy, mounted=there, requested=wanted, notifier=spy)
 
 
 @pytest.mark.parametrize(("kind", "held"), [(MountType.P9, True), (MountType.VIRTIOFS, False)])

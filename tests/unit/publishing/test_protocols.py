@@ -17,8 +17,8 @@ from callao.guest.frames import PROTOCOL, FrameKind
 from callao.hostagent.api import routes
 from callao.hostagent.api.answers import EmptyAnswer, ForwardsAnswer, InfoAnswer, RefreshAnswer
 from callao.hostagent.api.mounts_api import MountRequest
-from callao.hostagent.api.saving import SaveAnswer, SaveRequest
-from callao.hostagent.mounts.shares import Mounted
+from callao.hostagent.api.save_api import SaveAnswer, SaveRequest
+from callao.hostagent.mounts.shares import ActiveMount
 
 PROTOCOLS = (ROOT / "docs/protocols.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
@@ -26,7 +26,7 @@ ENGINE = ROOT / "src/callao"
 ANSWERS: dict[str, type] = {
     "InfoAnswer": InfoAnswer,
     "RefreshAnswer": RefreshAnswer,
-    "list[Mounted]": Mounted,
+    "list[ActiveMount]": ActiveMount,
     "ForwardsAnswer": ForwardsAnswer,
     "SaveAnswer": SaveAnswer,
     "EmptyAnswer": EmptyAnswer,

@@ -18,7 +18,7 @@ from callao.drivers.qemu.disks.layer_store import Qcow2Layers
 from callao.errors import CallaoError, DiskInUse, DiskNotFound, SnapshotError
 from callao.events import silent
 from callao.host import Host
-from callao.hostagent.disks import taken
+from callao.hostagent.disks import claim_disks
 from callao.images.formats import ImageFormat
 from callao.instances import InstancePaths
 from callao.lifecycle.snapshots import operations
@@ -116,7 +116,7 @@ def test_layers_of_an_instance_that_is_gone_go_when_the_disk_is_attached(home: P
     shutil.rmtree(home / "web")
     layers.revert(image(home, "one").with_name("datadisk.1"), image(home, "one"))
     (home / "db").mkdir()
-    (disk,) = taken({"one": 0}, InstancePaths(home / "db"), Qcow2Layers())
+    (disk,) = claim_disks({"one": 0}, InstancePaths(home / "db"), Qcow2Layers())
     assert (disk.name, disk.slot) == ("one", 0)
     assert len(kept(home, "one")) == 2
     assert owner_of(DiskPaths.of("one", home)) == home / "db"

@@ -36,4 +36,4 @@ class ForwardsAnswer(TypedDict):
 
 
 class EmptyAnswer(TypedDict):
-    """The request was carried out, and there is nothing to tell."""
+    """The request was carried out, and returns no data."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking a running host agent, from another process."""
+"""The client of a running host agent's HTTP API, for other processes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from callao.errors import AgentError
 
 
 def call(sock: Path, method: str, path: str, *, body: object = None, timeout: float = 30.0) -> Any:
-    """One request to ``ha.sock``; returns the decoded JSON answer.
+    """Send one request to ``ha.sock``; returns the decoded JSON answer.
 
     :param body: sent as JSON.
-    :param timeout: seconds, for each step on the wire.
-    :raises AgentError: when the agent cannot be reached, or refuses; with its words.
+    :param timeout: seconds for each operation on the socket.
+    :raises AgentError: when the agent cannot be reached; or, with its message, when it refuses.
     """
     try:
-        sent = b"" if body is None else msgspec.json.encode(body)
-        status, answered = _exchange(sock, method, path, sent, timeout)
+        encoded = b"" if body is None else msgspec.json.encode(body)
+        status, raw_answer = _exchange(sock, method, path, encoded, timeout)
     except (OSError, h11.ProtocolError) as error:
         raise AgentError(
             f"the host agent does not answer on {sock}: {error}.", hint="Restart the instance."
         ) from error
     try:
-        answer = msgspec.json.decode(answered)
+        answer = msgspec.json.decode(raw_answer)
     except msgspec.MsgspecError:
         raise AgentError(
             f"the host agent on {sock} does not know {method} {path}: limactl has started this machine.",
@@ -40,22 +40,22 @@ def call(sock: Path, method: str, path: str, *, body: object = None, timeout: fl
     return answer
 
 
-def _exchange(sock: Path, method: str, path: str, sent: bytes, timeout: float) -> tuple[int, bytes]:
+def _exchange(sock: Path, method: str, path: str, encoded: bytes, timeout: float) -> tuple[int, bytes]:
     http = h11.Connection(h11.CLIENT)
     status, body = 0, b""
-    with system.unix_socket() as wire:
-        wire.settimeout(timeout)
-        wire.connect(str(sock))
+    with system.unix_socket() as connection:
+        connection.settimeout(timeout)
+        connection.connect(str(sock))
         request = h11.Request(
-            method=method, target=path, headers=[("Host", "lima"), ("Content-Length", str(len(sent)))]
+            method=method, target=path, headers=[("Host", "lima"), ("Content-Length", str(len(encoded)))]
         )
-        # In one go: the agent hangs up as soon as it has answered.
-        parts = (request, h11.Data(data=sent), h11.EndOfMessage())
-        wire.sendall(b"".join(http.send(each) or b"" for each in parts))
+        # Sent at once, because the agent closes the connection as soon as it has answered.
+        parts = (request, h11.Data(data=encoded), h11.EndOfMessage())
+        connection.sendall(b"".join(http.send(each) or b"" for each in parts))
         while True:
             event = http.next_event()
             if event is h11.NEED_DATA:
-                http.receive_data(wire.recv(65536))
+                http.receive_data(connection.recv(65536))
             elif isinstance(event, h11.Response):
                 status = event.status_code
             elif isinstance(event, h11.Data):

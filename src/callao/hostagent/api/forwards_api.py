@@ -14,7 +14,7 @@ from callao.errors import AgentError
 from callao.hostagent.api import routes
 from callao.hostagent.api.answers import ForwardsAnswer
 from callao.hostagent.api.http import Request, Routes
-from callao.hostagent.ports.liveports import LivePorts
+from callao.hostagent.ports.live_ports import LivePorts
 from callao.ports import Binding
 
 
@@ -39,27 +39,27 @@ class ForwardsApi:
             "forwards": [dict(zip(keys, binding, strict=True)) for binding in self.forwards()],
             "failed": [
                 {"proto": each.proto, "hostIP": each.host_ip, "hostPort": each.host_port,
-                 "guestPort": each.guest_port, "error": words}
-                for each, words in sorted(failed.items())
+                 "guestPort": each.guest_port, "error": error}
+                for each, error in sorted(failed.items())
             ],
-            "rules": [msgspec.to_builtins(rule) for rule in (self.ports.extra if self.ports else ())],
+            "rules": [msgspec.to_builtins(rule) for rule in (self.ports.added_rules if self.ports else ())],
         }  # fmt: skip
 
     async def _add(self, request: Request) -> ForwardsAnswer:
-        ports, rule = self._live(), _rule(request.body)
-        if rule not in ports.extra:
+        ports, rule = self._require_ports(), _rule(request.body)
+        if rule not in ports.added_rules:
             await ports.add(rule)
         return await self._list(request)
 
     async def _remove(self, request: Request) -> ForwardsAnswer:
-        ports, rule = self._live(), _rule(request.body)
-        if rule in ports.extra:
+        ports, rule = self._require_ports(), _rule(request.body)
+        if rule in ports.added_rules:
             await ports.remove(rule)
         return await self._list(request)
 
-    def _live(self) -> LivePorts:
+    def _require_ports(self) -> LivePorts:
         if self.ports is None:
-            raise AgentError("a plain machine has no forwards but those it was started with.")
+            raise AgentError("a plain machine cannot be given further port forwards while it runs.")
         return self.ports
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP on ha.sock: a small JSON interface for whoever may read the instance's folder."""
+"""A small HTTP server with JSON bodies on ha.sock, for processes that may access the instance's folder."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from callao.errors import AgentError, CallaoError
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked beyond the path: the query's values, and the body as decoded from JSON."""
+    """The parameters of a request: the query's values, and the body decoded from JSON."""
 
     query: Mapping[str, str]
     body: Any = None
 
     def text(self, key: str) -> str:
-        """A value of the query, or of the body.
+        """A value of the query, or otherwise of the body.
 
         :raises AgentError: when it is missing.
         """
-        said = self.query.get(key)
-        if said is None and isinstance(self.body, dict):
-            said = self.body.get(key)
-        if not isinstance(said, str) or not said:
-            raise AgentError(f"{key}: {said!r} is not a text (allowed: one that isn't empty).")
-        return said
+        value = self.query.get(key)
+        if value is None and isinstance(self.body, dict):
+            value = self.body.get(key)
+        if not isinstance(value, str) or not value:
+            raise AgentError(f"{key}: {value!r} is not a text (allowed: one that isn't empty).")
+        return value
 
 
-Call = Callable[[Request], Awaitable[object]]
-Routes = Mapping[tuple[str, str], Call]
-"""(method, path) -> what answers it; the answer is sent as JSON."""
+Handler = Callable[[Request], Awaitable[object]]
+Routes = Mapping[tuple[str, str], Handler]
+"""(method, path) -> handler, whose return value is sent as JSON."""
 
 _BODY_LIMIT = 1 << 20
 
@@ -50,9 +50,9 @@ async def serve(path: Path, routes: Routes) -> asyncio.Server:
     """Listen on the unix socket ``path``, mode 0600; the caller closes the server."""
     path.unlink(missing_ok=True)
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await _converse(reader, writer, routes)
+            await _serve_connection(reader, writer, routes)
         except (OSError, h11.ProtocolError):
             pass
         finally:
@@ -60,13 +60,15 @@ async def serve(path: Path, routes: Routes) -> asyncio.Server:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    server = await system.serve_unix_socket(path, connected)
+    server = await system.serve_unix_socket(path, on_connection)
     path.chmod(0o600)
     return server
 
 
-async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, routes: Routes) -> None:
-    """One request a connection: callers are few and short."""
+async def _serve_connection(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, routes: Routes
+) -> None:
+    """Serve one request; each connection has one."""
     http = h11.Connection(h11.SERVER)
     request: h11.Request | None = None
     body = b""
@@ -85,7 +87,7 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         else:
             return
     assert request is not None
-    status, answer = await _answer(request.method.decode(), request.target.decode(), body, routes)
+    status, answer = await _dispatch(request.method.decode(), request.target.decode(), body, routes)
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(answer))),
@@ -100,23 +102,25 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     await writer.drain()
 
 
-async def _answer(method: str, target: str, body: bytes, routes: Routes) -> tuple[int, bytes]:
+async def _dispatch(method: str, target: str, body: bytes, routes: Routes) -> tuple[int, bytes]:
     path, _, query = target.partition("?")
-    call = routes.get((method, path))
-    if call is None:
-        known = sorted(verb for verb, at in routes if at == path)
-        if known:
-            return 405, _error(f"{method} {path}: not allowed (allowed: {', '.join(known)})")
-        return 404, _error(f"{path}: no such path (known: {', '.join(sorted({at for _, at in routes}))})")
+    handler = routes.get((method, path))
+    if handler is None:
+        allowed = sorted(each_method for each_method, route_path in routes if route_path == path)
+        if allowed:
+            return 405, _error(f"{method} {path}: not allowed (allowed: {', '.join(allowed)})")
+        return 404, _error(
+            f"{path}: no such path (known: {', '.join(sorted({route_path for _, route_path in routes}))})"
+        )
     try:
         request = Request(dict(parse_qsl(query)), msgspec.json.decode(body) if body else None)
-    except (ValueError, RecursionError):  # msgspec's errors are the former, JSON without end the latter
+    except (ValueError, RecursionError):  # RecursionError: deeply nested JSON
         return 400, _error(f"{method} {path}: the body is no JSON")
     try:
-        return 200, msgspec.json.encode(await call(request))
+        return 200, msgspec.json.encode(await handler(request))
     except CallaoError as error:
         return 409, _error(str(error))
-    except Exception as error:  # a mistake of ours: the caller must hear of it, and the log keep it
+    except Exception as error:  # a programming error: reported to the caller, and to the log
         traceback.print_exc()
         return 500, _error(f"{method} {path}: {type(error).__name__}: {error}")
 

@@ -15,11 +15,11 @@ from callao.config.schema import P9, Mount
 from callao.errors import AgentError
 from callao.hostagent.api import routes
 from callao.hostagent.api.http import Request, Routes
-from callao.hostagent.mounts.shares import Mounted, Shares
+from callao.hostagent.mounts.shares import ActiveMount, Shares
 
 
 class MountRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
-    """The body of a POST."""
+    """The body of a POST request."""
 
     location: str
     mount_point: str = ""
@@ -29,7 +29,9 @@ class MountRequest(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 @dataclass
 class MountsApi:
-    """One change at a time: a slot is looked for and taken between two awaits."""
+    """The handlers of ``/v1/mounts``. Changes are serialized by ``lock``, because a slot is chosen and used
+    in several steps with awaits in between.
+    """
 
     shares: Shares
     config: Callable[[], Config]
@@ -43,10 +45,10 @@ class MountsApi:
             routes.REMOVE_MOUNT: self._remove,
         }
 
-    async def _list(self, _request: Request) -> list[Mounted]:
+    async def _list(self, _request: Request) -> list[ActiveMount]:
         return list(self.shares.mounted.values())
 
-    async def _add(self, request: Request) -> Mounted:
+    async def _add(self, request: Request) -> ActiveMount:
         self._refuse_unready()
         try:
             wanted = msgspec.convert(request.body, MountRequest)
@@ -57,7 +59,7 @@ class MountsApi:
         point = wanted.mount_point or wanted.location
         if not PurePosixPath(point).is_absolute():
             raise AgentError(f"mountPoint: {point!r} is not absolute (allowed: a path in the guest).")
-        kind = wanted.type or self._usual()
+        kind = wanted.type or self._default_type()
         mount = Mount(
             location=wanted.location,
             mount_point=point,
@@ -67,13 +69,15 @@ class MountsApi:
         async with self.lock:
             return await self.shares.add(mount, kind)
 
-    async def _remove(self, request: Request) -> Mounted:
+    async def _remove(self, request: Request) -> ActiveMount:
         self._refuse_unready()
         async with self.lock:
             return await self.shares.remove(request.text("mountPoint"))
 
-    def _usual(self) -> MountType:
-        """The machine's own type where it can be added now, else the one that always can."""
+    def _default_type(self) -> MountType:
+        """The configuration's mount type if it can be added while the machine runs, otherwise
+        reverse-sshfs.
+        """
         kind = self.config().mount_type
         return kind if kind in self.shares.features.hot_mount_types else MountType.REVERSE_SSHFS
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits until a machine is idle before it is saved: whatever it still had to do, each copy would do again.
+"""Waits until a machine is idle before it is saved, because each copy would repeat the work that is pending.
 
-A guest is ready before it is idle: the last services of its boot are coming up, and our own program is;
-and each login and each umount has systemd and others look around for half a second.
+A guest is ready before it is idle: the last services of its boot are still starting, the guest program too,
+and systemd and others are busy for half a second after each login and each umount.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import psutil
 
 from callao.instances.process_identity import ProcessIdentity, alive
 
-_LOOK = 1.0
-"""Seconds that the machine is watched for."""
+_SAMPLE_SECONDS = 1.0
+"""Seconds over which the CPU use is measured."""
 
-_IDLE = 0.1
-"""Share of one CPU that a machine may take, and be at rest. An emulated one that idles takes 0.02."""
+_IDLE_SHARE = 0.1
+"""Share of one CPU below which a machine is idle. An emulated one uses 0.02 when idle."""
 
-_PATIENCE = 30.0
-"""Seconds after which a machine that does not rest is taken as it is."""
+_TIMEOUT = 30.0
+"""Seconds after which a machine that does not become idle is saved as it is."""
 
 
-def come_to_rest(hypervisor: ProcessIdentity) -> None:
-    """Wait until the process takes next to no CPU; one that has gone is not waited for."""
-    deadline = time.monotonic() + _PATIENCE
+def wait_until_idle(hypervisor: ProcessIdentity) -> None:
+    """Wait until the process uses nearly no CPU; returns at once if it has ended."""
+    deadline = time.monotonic() + _TIMEOUT
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(hypervisor.pid)
         while alive(hypervisor) and time.monotonic() < deadline:
-            if process.cpu_percent(_LOOK) < 100 * _IDLE:
+            if process.cpu_percent(_SAMPLE_SECONDS) < 100 * _IDLE_SHARE:
                 return

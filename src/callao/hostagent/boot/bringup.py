@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a machine that runs to one that is ready: what is waited for, and what is set up on the way."""
+"""Brings a running machine to the state ready: waits for its stages, and sets up mounts and forwards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from callao.events import Stage
 from callao.hostagent import journal
 from callao.hostagent.boot.guest_identity import RestoredGuest
 from callao.hostagent.boot.probes import check_probe
-from callao.hostagent.boot.readiness import await_booted, await_return
+from callao.hostagent.boot.readiness import log_in_to_restored, wait_until_booted
 from callao.instances import ResumeState
 
 if TYPE_CHECKING:
@@ -19,57 +19,68 @@ if TYPE_CHECKING:
 
 
 async def bring_up(running: Running, deadline: float) -> None:
-    """Wait until the machine is ready; each stage is told when it has passed.
+    """Wait until the machine is ready, and report each stage when it is done.
 
     :param deadline: on :func:`time.monotonic`'s clock.
-    :raises CallaoError: naming what did not come.
+    :raises CallaoError: naming the stage that failed.
     """
-    take_up, status, ports = running.at.take_up, running.status, running.ports
-    if take_up is not None:
-        await _go_on(running, take_up)
+    resume_state, status, ports = running.assignment.resume_state, running.status, running.ports
+    if resume_state is not None:
+        await _resume(running, resume_state)
     if ports is not None:
         ports.start()
-    await _log_in(running, deadline)
+    await _open_master(running, deadline)
     if ports is not None:
         await ports.open()
-    if take_up is None:
-        await running.nics.settle(running.config)
+    if resume_state is None:
+        await running.nics.wait_configured(running.config)
         await running.shares.mount_configured(running.config)
     else:
-        await running.nics.take_on(running.config)
-        await running.disks.take_on(running.config)
-        await running.shares.take_on(running.config)
-    if ports is not None and take_up is not None:
-        await ports.caught_up()
+        await running.nics.apply_after_restore(running.config)
+        await running.disks.apply_after_restore(running.config)
+        await running.shares.apply_after_restore(running.config)
+    if ports is not None and resume_state is not None:
+        await ports.wait_synchronized()
     if running.shares.mounted:
         status.passed(Stage.MOUNTS)
     for index, probe in enumerate(running.config.probes):
         await check_probe(index, probe, running.client, deadline)
     status.passed(Stage.PROBES)
     if ports is not None:
-        await ports.settled()
-    status.note(ready=True)
+        await ports.wait_forwarded()
+    status.update(ready=True)
     status.passed(Stage.READY, running.config.message)
     journal.write(running=True, sshLocalPort=running.started.reach.port)
 
 
-async def _log_in(running: Running, deadline: float) -> None:
-    at, status, reach = running.at, running.status, running.started.reach
-    if at.take_up is not None:
-        running.master = await await_return(at.paths, at.driver, running.client, reach, deadline)
+async def _open_master(running: Running, deadline: float) -> None:
+    assignment, status, reach = running.assignment, running.status, running.started.reach
+    if assignment.resume_state is not None:
+        running.master = await log_in_to_restored(
+            assignment.paths, assignment.driver, running.client, reach, deadline
+        )
         status.passed(Stage.SSHD)
         return
-    running.master = await await_booted(
-        at.paths, at.driver, running.config, running.client, reach, deadline, status.passed, status.progress
+    running.master = await wait_until_booted(
+        assignment.paths,
+        assignment.driver,
+        running.config,
+        running.client,
+        reach,
+        deadline,
+        status.passed,
+        status.progress,
     )
 
 
-async def _go_on(running: Running, take_up: ResumeState) -> None:
-    """Let the machine run on; one that is a copy is told who it is before anybody can reach it."""
+async def _resume(running: Running, resume_state: ResumeState) -> None:
+    """Resume a restored machine; a copy gets its own identity before its ports are forwarded."""
     machine, started = running.machine, running.started
     assert isinstance(machine, StateSaver)
-    if take_up.instance_id:
-        restored = RestoredGuest(running.at.paths, machine.channel, take_up.hostname, take_up.instance_id)
+    if resume_state.instance_id:
+        restored = RestoredGuest(
+            running.assignment.paths, machine.channel, resume_state.hostname, resume_state.instance_id
+        )
         await restored.connect()
         await machine.resume()
         await restored.set_identity()
@@ -82,7 +93,7 @@ async def _go_on(running: Running, take_up: ResumeState) -> None:
         except PortTaken:
             if forward not in started.forwards:
                 raise
-            started.forwards.remove(forward)  # the guest's listener is forwarded when the port is free
+            started.forwards.remove(forward)  # forwarded later, when the port is free
     if running.ports is not None:
-        running.ports.hold(running.forwards.bindings())
+        running.ports.set_static(running.forwards.bindings())
     running.status.passed(Stage.IDENTITY)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gives a guest that was restored from another machine's memory its own identity, before anything else."""
+"""Gives a guest that was restored from another machine's memory an identity of its own."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from callao.instances import InstancePaths
 if TYPE_CHECKING:
     from callao.drivers.base import OpenChannel
 
-_PATIENCE = 60.0
-"""Seconds for the guest to answer; an emulated one needs half a second."""
+_TIMEOUT = 60.0
+"""Seconds for the guest to confirm; an emulated one needs half a second."""
 
-_ONCE = 20.0
+_ATTEMPT_TIMEOUT = 20.0
 """Seconds to wait for one answer before the message is sent again."""
 
-_PAUSE = 0.1
+_RECONNECT_DELAY = 0.1
 """Seconds before the channel is opened again."""
 
 
@@ -43,7 +43,7 @@ class RestoredGuest:
     ) -> None:
         self._paths = paths
         self._open_channel = open_channel
-        self._wanted = {
+        self._identity = {
             "hostname": hostname,
             "machine_id": uuid.uuid4().hex,
             "instance_id": instance_id,
@@ -53,34 +53,35 @@ class RestoredGuest:
         self._writer: asyncio.StreamWriter | None = None
 
     async def connect(self) -> None:
-        """:raises OSError: when there is no channel."""
+        """:raises OSError: when the channel cannot be opened."""
         self._reader, self._writer = await self._open_channel()
 
     async def set_identity(self) -> None:
-        """Send hostname, machine id, instance id, host key and time; returns when the guest has
-        confirmed them.
+        """Send hostname, machine id, instance id, host key and time; returns when the guest has confirmed
+        them.
 
-        :raises StageFailed: when it does not, or cannot.
+        :raises StageFailed: when the guest does not confirm them, or reports an error.
         """
         try:
-            async with asyncio.timeout(_PATIENCE):
-                answer = await self._identity_set()
+            async with asyncio.timeout(_TIMEOUT):
+                answer = await self._send_until_answered()
         except TimeoutError:
-            raise _failed(f"the guest's program did not answer within {_PATIENCE:.0f} s.") from None
+            raise _failed(f"the guest's program did not answer within {_TIMEOUT:.0f} s.") from None
         if answer.get("error"):
             raise _failed(f"the guest could not take its identity: {answer['error']}.")
-        wrong = [key for key, value in self._wanted.items() if answer.get(key) != value]
-        if wrong:
-            raise _failed(f"the guest still has another's {', '.join(wrong)}.")
+        mismatched = [key for key, value in self._identity.items() if answer.get(key) != value]
+        if mismatched:
+            raise _failed(f"the guest still has another's {', '.join(mismatched)}.")
 
-    async def _identity_set(self) -> Mapping[str, object]:
-        """Send the message, again where no answer comes: the guest program may not have been reading when it
-        was saved."""
+    async def _send_until_answered(self) -> Mapping[str, object]:
+        """Send the message until it is answered: the guest program may not have been reading when it was
+        saved.
+        """
         while True:
             with contextlib.suppress(OSError, FrameError, EOFError, TimeoutError):
-                async with asyncio.timeout(_ONCE):
+                async with asyncio.timeout(_ATTEMPT_TIMEOUT):
                     return await self._send_identity()
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_RECONNECT_DELAY)
             with contextlib.suppress(OSError):
                 await self.connect()
 
@@ -88,17 +89,17 @@ class RestoredGuest:
         assert self._reader is not None
         assert self._writer is not None
         with contextlib.closing(self._writer):
-            secret = {
+            secrets = {
                 "host_key": self._paths.host_key.read_text(encoding="ascii"),
                 "entropy": base64.b64encode(os.urandom(256)).decode(),
                 "now": time.time_ns(),
             }
             decoder = Decoder()
-            self._writer.write(encode({"type": "become", **secret, **self._wanted}))
+            self._writer.write(encode({"type": "become", **secrets, **self._identity}))
             while data := await self._reader.read(1 << 16):
-                for said in decoder.feed(data):
-                    if isinstance(said, dict) and said.get("type") == "became":
-                        return said
+                for message in decoder.feed(data):
+                    if isinstance(message, dict) and message.get("type") == "became":
+                        return message
             raise EOFError
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readiness probes: the user's scripts, run in the guest until they pass."""
+"""Runs readiness probes, the user's scripts, in the guest until they pass."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from callao.events import Stage
 from callao.ssh import Client, CommandResult
 
 _INTERVAL = 1.0
-"""Seconds between two tries."""
+"""Seconds between two attempts."""
 
-_ONE_TRY = 120.0
-"""Seconds that one try may take."""
+_ATTEMPT_TIMEOUT = 120.0
+"""Seconds that one attempt may take."""
 
 
 async def check_probe(index: int, probe: Probe, client: Client, deadline: float) -> None:
@@ -28,20 +28,24 @@ async def check_probe(index: int, probe: Probe, client: Client, deadline: float)
     script = probe.script or ""
     interpreter = script.partition("\n")[0].removeprefix("#!").strip()
     last: CommandResult | None = None
-    while (left := deadline - time.monotonic()) > 0:
+    while (seconds_left := deadline - time.monotonic()) > 0:
         try:
-            last = await client.run(script, timeout=min(left, _ONE_TRY), interpreter=interpreter)
+            last = await client.run(
+                script, timeout=min(seconds_left, _ATTEMPT_TIMEOUT), interpreter=interpreter
+            )
         except TimeoutError:
-            # Cut off by the deadline, a try says less than the one before it did.
-            last = last or CommandResult(status=255, stdout="", stderr=f"no answer within {left:.0f} s")
+            # The attempt before the one that the deadline ends has the more useful output.
+            last = last or CommandResult(
+                status=255, stdout="", stderr=f"no answer within {seconds_left:.0f} s"
+            )
         if last.status == 0:
             return
         await asyncio.sleep(_INTERVAL)
     last = last or CommandResult(status=255, stdout="", stderr="there was no time left to run it")
-    said = (last.stderr.strip() or last.stdout.strip() or "it said nothing")[-2000:]
+    output = (last.stderr.strip() or last.stdout.strip() or "it said nothing")[-2000:]
     raise StageFailed(
         f"the probe {name!r} did not pass in time (status {last.status}).",
         stage=Stage.PROBES,
-        evidence=said,
+        evidence=output,
         hint=probe.hint.strip(),
     )

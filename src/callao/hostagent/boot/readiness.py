@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a machine that runs to a guest that has booted: each stage waited for, then told."""
+"""Waits until the guest has booted, and reports each stage: sshd, first boot, boot scripts."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from callao.config import Config
 from callao.drivers import Driver
 from callao.errors import AgentError, StageFailed
 from callao.events import Stage
-from callao.hostagent.boot import evidence, yq_edits
-from callao.hostagent.boot.greeting import greeted
+from callao.hostagent.boot import log_tails, yq_edits
+from callao.hostagent.boot.sshd_banner import wait_for_banner
 from callao.instances import InstancePaths
 from callao.reach import Reach
 from callao.ssh import Client, terminate
 
-Passed = Callable[[Stage], None]
-Note = Callable[[Stage, str], None]
+OnStage = Callable[[Stage], None]
+OnProgress = Callable[[Stage, str], None]
 
 _WRONG_KEY = "the guest's sshd has another host key than the one that this instance was given"
 
-_SETTLING = 180.0
-"""Seconds that a wrong host key may be that of an earlier run, as of limactl's: the first-boot system, which
-sets ours, may start after sshd, and takes minutes in an emulated guest."""
+_HOST_KEY_GRACE = 180.0
+"""Seconds for which a wrong host key is accepted as that of an earlier run, for example of limactl:
+cloud-init, which sets the new one, may start after sshd, and takes minutes in an emulated guest."""
 
-_FIRST_LOGIN = 20.0
-"""Seconds for the first login to a guest that goes on; an emulated one needs half a second."""
+_RESTORED_LOGIN_TIMEOUT = 20.0
+"""Seconds for the first login to a restored guest; an emulated one needs half a second."""
 
-_LOST = 255
-"""The status of an ssh whose connection failed or ended, see ssh(1)."""
+_SSH_FAILED = 255
+"""ssh's exit status when its connection failed or ended, see ssh(1)."""
 
-_QUICK = ("-o", "KexAlgorithms=curve25519-sha256")
-"""The key exchange that costs an emulated guest least; what is said stays on this host, so that nobody keeps
-it for the quantum computers to come."""
+_FAST_KEY_EXCHANGE = ("-o", "KexAlgorithms=curve25519-sha256")
+"""The key exchange that takes an emulated guest the least CPU. Post-quantum security is not needed, because
+the connection does not leave this host."""
 
 _BOOT_DONE_GRACE = 60.0
-"""Seconds that our boot scripts may end after cloud-init says that it is done."""
+"""Seconds within which the boot scripts must end after cloud-init has finished."""
 
-_WATCH = """\
+_BOOT_WATCH_SCRIPT = """\
 await() {
   tick=0
   while [ ! -s "$1" ]; do
@@ -72,91 +72,97 @@ else
 fi
 sed 's/^/boot /' /run/lima-boot-done
 """
-"""Looks for files, since ``cloud-init status`` starts a Python: seconds of work in an emulated guest."""
+"""Polls files in the guest, because ``cloud-init status`` starts Python, which takes an emulated guest
+seconds."""
 
 
 @dataclass(frozen=True)
-class Watched:
-    """What the guest said of its boot.
+class BootResult:
+    """What the guest reported of its boot.
 
-    ``first`` is the stage of whichever system set it up.
+    ``first_stage`` is cloud-init's or the first-boot unit's, whichever the guest has.
     """
 
-    first: Stage
+    first_stage: Stage
     errors: tuple[str, ...]
-    code: str
+    exit_code: str
     failed: tuple[str, ...]
 
 
-async def await_booted(
+async def wait_until_booted(
     paths: InstancePaths,
     driver: Driver,
     config: Config,
     client: Client,
     reach: Reach,
     deadline: float,
-    passed: Passed,
-    note: Note,
+    on_stage: OnStage,
+    on_progress: OnProgress,
 ) -> asyncio.subprocess.Process:
-    """Wait for sshd, the first boot's work and the boot scripts; returns the ssh master.
+    """Wait for sshd, the first boot and the boot scripts; returns the ssh master.
 
-    :param deadline: on :func:`time.monotonic`'s clock, for all of it.
-    :raises StageFailed: naming the stage that failed, with the lines that explain it.
+    :param deadline: for all of it, on :func:`time.monotonic`'s clock.
+    :raises StageFailed: naming the stage that failed, with the log lines that explain it.
     """
-    master = await _await_sshd(paths, driver, client, reach, deadline)
-    passed(Stage.SSHD)
+    master = await _log_in(paths, driver, client, reach, deadline)
+    on_stage(Stage.SSHD)
     try:
-        async with yq_edits.answered(config, client):
-            watched, master = await _watch(paths, driver, client, reach, master, deadline, passed, note)
-        for error in watched.errors:
-            note(watched.first, f"{_REPORTERS[watched.first]} reports: {error}")
-        if watched.code != "0":
-            raise await _provision_failed(watched, client)
-        passed(Stage.PROVISION)
+        async with yq_edits.serve_edits(config, client):
+            result, master = await _follow_boot(
+                paths, driver, client, reach, master, deadline, on_stage, on_progress
+            )
+        for error in result.errors:
+            on_progress(result.first_stage, f"{_REPORTERS[result.first_stage]} reports: {error}")
+        if result.exit_code != "0":
+            raise await _provision_failed(result, client)
+        on_stage(Stage.PROVISION)
     except BaseException:
         await terminate(master)
         raise
     return master
 
 
-async def _await_sshd(
+async def _log_in(
     paths: InstancePaths, driver: Driver, client: Client, reach: Reach, deadline: float
 ) -> asyncio.subprocess.Process:
-    """Wait until sshd lets us in; returns the ssh master.
+    """Wait until a login succeeds; returns the ssh master.
 
-    :raises StageFailed: when it does not by the deadline, or is not the one that we know.
+    :raises StageFailed: when none does by the deadline, or sshd has another host key.
     """
-    last = "no answer on the ssh port"
+    last_error = "no answer on the ssh port"
     wrong_since: float | None = None
-    while (left := deadline - time.monotonic()) > 0:
-        if not await greeted(reach, paths.serial_log, left):
+    while (seconds_left := deadline - time.monotonic()) > 0:
+        if not await wait_for_banner(reach, paths.serial_log, seconds_left):
             break
-        left = deadline - time.monotonic()
+        seconds_left = deadline - time.monotonic()
         try:
-            return await client.open_master(timeout=max(1.0, min(left, 60.0)))
+            return await client.open_master(timeout=max(1.0, min(seconds_left, 60.0)))
         except AgentError as error:
-            last = str(error)
-            if "HOST IDENTIFICATION HAS CHANGED" in last or "host key verification failed" in last.lower():
+            last_error = str(error)
+            if (
+                "HOST IDENTIFICATION HAS CHANGED" in last_error
+                or "host key verification failed" in last_error.lower()
+            ):
                 wrong_since = wrong_since or time.monotonic()
-                if _first_boot_is_done(paths) or time.monotonic() - wrong_since > _SETTLING:
+                if _first_boot_is_done(paths) or time.monotonic() - wrong_since > _HOST_KEY_GRACE:
                     raise _wrong_host_key(paths) from None
-                last = _WRONG_KEY
+                last_error = _WRONG_KEY
             await asyncio.sleep(0.5)
     raise StageFailed(
-        f"sshd in the guest refused the login: {last}.",
+        f"sshd in the guest refused the login: {last_error}.",
         stage=Stage.SSHD,
-        evidence=evidence.of_machine(driver.evidence(paths)),
+        evidence=log_tails.machine_logs(driver.evidence(paths)),
         hint="Raise 'timeout' if the guest was still booting.",
     )
 
 
 def _first_boot_is_done(paths: InstancePaths) -> bool:
-    """By what cloud-init says on the console at its end, see its documentation, "final_message"."""
-    return re.search(r"Cloud-init v\. \S+ finished at", evidence.tail(paths.serial_log)) is not None
+    """Whether the console shows cloud-init's message at its end, see its documentation, "final_message"."""
+    return re.search(r"Cloud-init v\. \S+ finished at", log_tails.tail(paths.serial_log)) is not None
 
 
 def _wrong_host_key(paths: InstancePaths) -> StageFailed:
-    """The next start makes another key, and has the guest's first-boot system set it again."""
+    """Remove the host key: the next start generates another one, and cloud-init sets it in the guest."""
     paths.host_key.unlink(missing_ok=True)
     paths.host_key_pub.unlink(missing_ok=True)
     return StageFailed(
@@ -164,119 +170,124 @@ def _wrong_host_key(paths: InstancePaths) -> StageFailed:
     )
 
 
-async def await_return(
+async def log_in_to_restored(
     paths: InstancePaths, driver: Driver, client: Client, reach: Reach, deadline: float
 ) -> asyncio.subprocess.Process:
-    """The same of a guest that goes on, whose sshd listened before: the first login needs no look, which
-    would cost a process there. Where an ssh or sshd has not what is quickest, it logs in as to any other.
+    """Log in to a restored guest; returns the ssh master. Its sshd listens already, so the banner is not
+    waited for, which would start one more process there. If the fast login fails, for example because the
+    key exchange is not supported, it logs in as after a boot.
 
-    :raises StageFailed: when it does not by the deadline, or is not the one that we know.
+    :raises StageFailed: when no login succeeds by the deadline, or sshd has another host key.
     """
-    left = deadline - time.monotonic()
+    seconds_left = deadline - time.monotonic()
     with contextlib.suppress(AgentError):
-        return await client.open_master(max(1.0, min(left, _FIRST_LOGIN)), _QUICK)
-    return await _await_sshd(paths, driver, client, reach, deadline)
+        return await client.open_master(
+            max(1.0, min(seconds_left, _RESTORED_LOGIN_TIMEOUT)), _FAST_KEY_EXCHANGE
+        )
+    return await _log_in(paths, driver, client, reach, deadline)
 
 
-async def _watch(
+async def _follow_boot(
     paths: InstancePaths,
     driver: Driver,
     client: Client,
     reach: Reach,
     master: asyncio.subprocess.Process,
     deadline: float,
-    passed: Passed,
-    note: Note,
-) -> tuple[Watched, asyncio.subprocess.Process]:
-    """Follow the boot; a connection that breaks (the guest reboots itself) is opened anew."""
-    script = _WATCH.replace("GRACE", str(int(_BOOT_DONE_GRACE / 0.4)))
-    told = _Told(passed, note)
+    on_stage: OnStage,
+    on_progress: OnProgress,
+) -> tuple[BootResult, asyncio.subprocess.Process]:
+    """Follow the boot. A broken connection is opened again, because a guest may reboot itself."""
+    script = _BOOT_WATCH_SCRIPT.replace("GRACE", str(int(_BOOT_DONE_GRACE / 0.4)))
+    output = _BootOutput(on_stage, on_progress)
     while True:
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                status = await client.stream(script, told.line)
+                status = await client.stream(script, output.line)
         except TimeoutError:
             raise StageFailed(
-                f"{told.busy} did not finish in time.",
-                stage=told.stage,
-                evidence=await evidence.of_boot(client),
+                f"{output.activity} did not finish in time.",
+                stage=output.stage,
+                evidence=await log_tails.boot_log(client),
                 hint="Raise 'timeout' if it was still at work.",
             ) from None
-        if told.code:
-            return Watched(told.first, tuple(told.errors), told.code, tuple(told.failed)), master
-        if status != _LOST and not told.heard:
-            raise _no_shell(told.unknown)
+        if output.exit_code:
+            return BootResult(
+                output.first_stage, tuple(output.errors), output.exit_code, tuple(output.failed)
+            ), master
+        if status != _SSH_FAILED and not output.script_started:
+            raise _no_shell(output.unknown_line)
         await terminate(master)
-        master = await _await_sshd(paths, driver, client, reach, deadline)
+        master = await _log_in(paths, driver, client, reach, deadline)
 
 
-_MOST_FAILED = 100
-"""Boot scripts that are named, of those that the guest says have failed."""
+_MAX_ERRORS = 100
+"""Largest number of failed boot scripts, and of errors, that are recorded."""
 
-_MOST_SAID = 500
-"""Characters of anything that it says."""
+_MAX_TEXT = 500
+"""Largest number of characters of each text from the guest."""
 
-_EACH = 1.0
-"""Seconds between two lines of its boot that are passed on."""
+_PROGRESS_INTERVAL = 1.0
+"""Seconds between two lines of the boot's log that are reported as progress."""
 
 
 @dataclass
-class _Told:
-    """What :data:`_WATCH` printed so far."""
+class _BootOutput:
+    """What :data:`_BOOT_WATCH_SCRIPT` has printed so far."""
 
-    passed: Passed
-    note: Note
-    first: Stage = Stage.SSHD
-    finished: bool = False
-    heard: bool = False
-    """Whether the script ran at all: its first line names a stage."""
-    unknown: str = ""
-    """The last line that was none of its."""
+    on_stage: OnStage
+    on_progress: OnProgress
+    first_stage: Stage = Stage.SSHD
+    first_stage_done: bool = False
+    script_started: bool = False
+    """Whether the script runs: its first line names a stage."""
+    unknown_line: str = ""
+    """The last line that is not the script's, such as a login shell's message."""
     errors: list[str] = field(default_factory=list)
-    code: str = ""
+    exit_code: str = ""
     failed: list[str] = field(default_factory=list)
-    noted: float = 0.0
+    last_progress: float = 0.0
 
     def line(self, text: str) -> None:
         kind, _, rest = text.partition(" ")
-        self.heard = self.heard or kind in ("cloud-init", "first-boot")
-        if not self.heard and text.strip():
-            self.unknown = text.strip()[:_MOST_SAID]
+        self.script_started = self.script_started or kind in ("cloud-init", "first-boot")
+        if not self.script_started and text.strip():
+            self.unknown_line = text.strip()[:_MAX_TEXT]
         if kind == "log" and rest.strip():
-            if time.monotonic() - self.noted >= _EACH:
-                self.noted = time.monotonic()
-                self.note(self.stage, rest.strip()[:_MOST_SAID])
-        elif kind == "cloud-init" and not self.finished:
-            self.first = Stage.CLOUD_INIT
-        elif kind == "result" and not self.finished:
-            self.first = Stage.CLOUD_INIT
+            if time.monotonic() - self.last_progress >= _PROGRESS_INTERVAL:
+                self.last_progress = time.monotonic()
+                self.on_progress(self.stage, rest.strip()[:_MAX_TEXT])
+        elif kind == "cloud-init" and not self.first_stage_done:
+            self.first_stage = Stage.CLOUD_INIT
+        elif kind == "result" and not self.first_stage_done:
+            self.first_stage = Stage.CLOUD_INIT
             self.errors.extend(_cloud_init_errors(rest))
-            self._first_done()
-        elif kind == "first-boot" and not self.finished:
-            self.first = Stage.FIRST_BOOT
-            self._first_done()
-        elif kind == "error" and len(self.errors) < _MOST_FAILED:
-            self.errors.append(rest[:_MOST_SAID])
+            self._finish_first_stage()
+        elif kind == "first-boot" and not self.first_stage_done:
+            self.first_stage = Stage.FIRST_BOOT
+            self._finish_first_stage()
+        elif kind == "error" and len(self.errors) < _MAX_ERRORS:
+            self.errors.append(rest[:_MAX_TEXT])
         elif kind == "boot":
             key, _, value = rest.partition("=")
             if key == "code":
-                self.code = value[:_MOST_SAID]
-            elif key == "failed" and len(self.failed) < _MOST_FAILED:
-                self.failed.append(value[:_MOST_SAID])
+                self.exit_code = value[:_MAX_TEXT]
+            elif key == "failed" and len(self.failed) < _MAX_ERRORS:
+                self.failed.append(value[:_MAX_TEXT])
 
     @property
     def stage(self) -> Stage:
-        """The one that the guest is in."""
-        return Stage.PROVISION if self.finished else self.first
+        """The stage that the guest is in."""
+        return Stage.PROVISION if self.first_stage_done else self.first_stage
 
     @property
-    def busy(self) -> str:
-        """What the guest is doing."""
-        return "the boot scripts" if self.finished else _REPORTERS[self.first]
+    def activity(self) -> str:
+        """What runs in the guest now, for messages."""
+        return "the boot scripts" if self.first_stage_done else _REPORTERS[self.first_stage]
 
-    def _first_done(self) -> None:
-        self.finished = True
-        self.passed(self.first)
+    def _finish_first_stage(self) -> None:
+        self.first_stage_done = True
+        self.on_stage(self.first_stage)
 
 
 _REPORTERS = {
@@ -284,7 +295,8 @@ _REPORTERS = {
     Stage.CLOUD_INIT: "cloud-init",
     Stage.FIRST_BOOT: "the first boot",
 }
-"""Who is at work before the boot scripts; the first, until the guest says which of the others it has."""
+"""What runs before the boot scripts, for messages; SSHD until the guest reports which of the others it
+has."""
 
 
 def _cloud_init_errors(result: str) -> list[str]:
@@ -293,29 +305,29 @@ def _cloud_init_errors(result: str) -> list[str]:
         errors = json.loads(result)["v1"]["errors"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []
-    told = errors if isinstance(errors, list) else [errors]
-    return [str(error)[:_MOST_SAID] for error in told[:_MOST_FAILED]]
+    entries = errors if isinstance(errors, list) else [errors]
+    return [str(entry)[:_MAX_TEXT] for entry in entries[:_MAX_ERRORS]]
 
 
-def _no_shell(said: str) -> StageFailed:
+def _no_shell(printed: str) -> StageFailed:
     return StageFailed(
-        f"the guest accepts the login and runs no command: the login shell prints {said or 'nothing'!r}.",
+        f"the guest accepts the login and runs no command: the login shell prints {printed or 'nothing'!r}.",
         stage=Stage.SSHD,
         hint="Choose another user.name, or a user.shell that runs commands.",
     )
 
 
-async def _provision_failed(watched: Watched, client: Client) -> StageFailed:
-    if watched.code == "missing":
+async def _provision_failed(result: BootResult, client: Client) -> StageFailed:
+    if result.exit_code == "missing":
         return StageFailed(
             "cloud-init finished, but the boot scripts never reported.",
             stage=Stage.PROVISION,
-            evidence=await evidence.of_boot(client),
+            evidence=await log_tails.boot_log(client),
             hint="Is this image made for cloud-init's NoCloud?",
         )
-    names = ", ".join(watched.failed) or "a boot script"
+    names = ", ".join(result.failed) or "a boot script"
     return StageFailed(
-        f"{names} failed in the guest (status {watched.code}).",
+        f"{names} failed in the guest (status {result.exit_code}).",
         stage=Stage.PROVISION,
-        evidence=await evidence.of_boot(client),
+        evidence=await log_tails.boot_log(client),
     )

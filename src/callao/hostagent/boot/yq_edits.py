@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Provision mode ``yq``: edits of the guest's files, made here while the guest's boot scripts wait.
+"""Provision mode ``yq``: edits files of the guest on the host, while the guest's boot scripts wait.
 
-The guest is not trusted: it names which of the configuration's edits it wants, so many times, and gives a
-file of bounded size; the edit itself runs in a process of its own, see :mod:`callao.config.run_jq`.
+The guest is not trusted: it can only request edits of the configuration, a limited number of times, and send
+a file of limited size. The edit runs in a process of its own, see :mod:`callao.config.run_jq`.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from callao.config.schema import Provision, ProvisionMode
 from callao.ssh import Client
 
 _FOLDER = "/run/lima-edits"
-_LARGEST = 256 * 1024
-"""Bytes of a file that is edited."""
+_MAX_FILE_SIZE = 256 * 1024
+"""Largest size in bytes of a file that is edited."""
 
-_MOST = 20
-"""Times that the guest may ask for one edit during one boot: it may reboot itself."""
+_MAX_REQUESTS = 20
+"""How often the guest may request one edit during one boot; more than once, because it may reboot itself."""
 
-_LONGEST = 500
-"""Characters that the guest is told."""
+_MAX_ANSWER = 500
+"""Largest number of characters in an answer to the guest."""
 
-_PATIENCE = 60.0
+_SCRIPT_TIMEOUT = 60.0
 """Seconds for one script in the guest."""
 
-_PAUSE = 1.0
-"""Seconds before another look, when the guest's sshd is not there."""
+_RETRY_DELAY = 1.0
+"""Seconds before the script is started again, after the connection to the guest was lost."""
 
-_LOOK = f"""\
+_POLL_SCRIPT = f"""\
 known=
 while :; do
   for asked in {_FOLDER}/*/asked; do
@@ -50,8 +50,8 @@ done
 
 
 @contextlib.asynccontextmanager
-async def answered(config: Config, client: Client) -> AsyncIterator[None]:
-    """Edits are made as the guest asks for them, until the context ends."""
+async def serve_edits(config: Config, client: Client) -> AsyncIterator[None]:
+    """Serve the guest's requests for edits until the context ends."""
     entries = {
         f"{index:08d}": entry
         for index, entry in enumerate(config.provision)
@@ -70,40 +70,42 @@ async def answered(config: Config, client: Client) -> AsyncIterator[None]:
 
 
 async def _serve(entries: dict[str, Provision], client: Client) -> None:
-    times: Counter[str] = Counter()
-    asked: asyncio.Queue[str] = asyncio.Queue()  # each edit so many times, and no more
+    counts: Counter[str] = Counter()
+    requested: asyncio.Queue[str] = (
+        asyncio.Queue()
+    )  # bounded, because each edit is served a limited number of times
 
-    def hear(line: str) -> None:
+    def on_request(line: str) -> None:
         number = line.strip()
-        if number in entries and times[number] < _MOST:
-            times[number] += 1
-            asked.put_nowait(number)
+        if number in entries and counts[number] < _MAX_REQUESTS:
+            counts[number] += 1
+            requested.put_nowait(number)
 
-    async def look() -> None:
+    async def poll_requests() -> None:
         while True:
-            await client.stream(_LOOK, hear)
-            await asyncio.sleep(_PAUSE)
+            await client.stream(_POLL_SCRIPT, on_request)
+            await asyncio.sleep(_RETRY_DELAY)
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(look())
+        group.create_task(poll_requests())
         while True:
-            number = await asked.get()
-            with contextlib.suppress(TimeoutError):  # the guest is gone, or says so itself
+            number = await requested.get()
+            with contextlib.suppress(TimeoutError):  # the guest's boot script has a timeout of its own
                 await _answer(number, entries[number], client)
 
 
 async def _answer(number: str, entry: Provision, client: Client) -> None:
-    read = await client.run(_read(number), timeout=_PATIENCE)
+    read = await client.run(_read(number), timeout=_SCRIPT_TIMEOUT)
     kind, _, encoded = read.stdout.partition("\n")
     if kind not in ("none", "file"):
         return
     try:
         text = None if kind == "none" else base64.b64decode(encoded).decode("utf-8")
     except ValueError:
-        after, answer = "", "failed the file is not text"
+        edited_text, answer = "", "failed the file is not text"
     else:
-        after, answer = await asyncio.to_thread(_edited, text, entry)
-    await client.run(_write(number, after, answer), timeout=_PATIENCE)
+        edited_text, answer = await asyncio.to_thread(_edited, text, entry)
+    await client.run(_write(number, edited_text, answer), timeout=_SCRIPT_TIMEOUT)
 
 
 def _read(number: str) -> str:
@@ -111,33 +113,35 @@ def _read(number: str) -> str:
 cd {_FOLDER}/{number} || exit 1
 sudo -n test -e before || {{ echo none; exit 0; }}
 echo file
-sudo -n head -c {_LARGEST + 1} before | base64
+sudo -n head -c {_MAX_FILE_SIZE + 1} before | base64
 """
 
 
 def _write(number: str, text: str, answer: str) -> str:
-    """What comes from the guest's own file travels as base64, or without quotes."""
+    """The script that writes the answer. Text from the guest's file is quoted safely: as base64, or without
+    quotes.
+    """
     content = base64.encodebytes(text.encode()).decode("ascii")
-    said = re.sub(r"[^ -&(-~]", "?", answer)[:_LONGEST]
+    text_for_guest = re.sub(r"[^ -&(-~]", "?", answer)[:_MAX_ANSWER]
     return f"""\
 cd {_FOLDER}/{number} || exit 1
 base64 -d <<'END' | sudo -n tee after >/dev/null
 {content}END
-printf '%s\\n' '{said}' | sudo -n tee answered.new >/dev/null
+printf '%s\\n' '{text_for_guest}' | sudo -n tee answered.new >/dev/null
 sudo -n mv -f answered.new answered
 """
 
 
 def _edited(text: str | None, entry: Provision) -> tuple[str, str]:
-    """The file's text after the edit, and what the guest is told."""
+    """The file's text after the edit, and the answer to the guest."""
     from callao.config.yq_edit import NotEdited, edited, form_of
 
-    if text is not None and len(text.encode()) > _LARGEST:
-        return "", f"failed the file is larger than {_LARGEST // 1024} KiB"
+    if text is not None and len(text.encode()) > _MAX_FILE_SIZE:
+        return "", f"failed the file is larger than {_MAX_FILE_SIZE // 1024} KiB"
     form, expression = form_of(entry.format or "auto", entry.path or ""), entry.expression or ""
     try:
-        after = edited(text, expression, form)
-        settled = edited(after, expression, form) == after
+        edited_text = edited(text, expression, form)
+        is_idempotent = edited(edited_text, expression, form) == edited_text
     except NotEdited as error:
         return "", f"failed {error}"
-    return after, "settled" if settled else "changed"
+    return edited_text, "settled" if is_idempotent else "changed"

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guest's clock, held to the host's: it stands still while the host sleeps, or the machine is saved."""
+"""Keeps the guest's clock equal to the host's: it stops while the host is suspended or the machine is
+saved.
+"""
 
 from __future__ import annotations
 
@@ -10,35 +12,37 @@ from typing import Any
 
 Message = Mapping[str, Any]
 
-_SLACK = 1_000_000_000
-"""Nanoseconds by which it may differ."""
+_TOLERANCE = 1_000_000_000
+"""Nanoseconds by which the clocks may differ."""
 
 
 class GuestClock:
-    """Told the time first, asked by pings later; what was long on its way is asked after."""
+    """Makes the messages ``time`` and ``ping``, and checks the answers. The guest is sent the time first,
+    and pings later; the clock is checked again after an answer that took long.
+    """
 
     def __init__(self) -> None:
-        self.right = asyncio.Event()
-        """Set when it was found right, or the guest cannot set it."""
-        self._said = 0
+        self.synchronized = asyncio.Event()
+        """Set once the clock was found equal, or the guest cannot set it."""
+        self._sent_at = 0
 
-    def tell(self) -> Message:
-        """To be sent now; what sets it where it is off."""
-        self._said = time.time_ns()
-        return {"type": "time", "now": self._said}
+    def time_message(self) -> Message:
+        """The message that sets the guest's clock; to be sent at once."""
+        self._sent_at = time.time_ns()
+        return {"type": "time", "now": self._sent_at}
 
-    def ping(self, number: int) -> Message:
-        """To be sent now."""
-        self._said = time.time_ns()
+    def ping_message(self, number: int) -> Message:
+        """The message that asks for the guest's time; to be sent at once."""
+        self._sent_at = time.time_ns()
         return {"type": "ping", "id": number}
 
-    def heard(self, message: Message) -> Message | None:
-        """What to say to a ``pong`` or a ``timed``, if anything."""
-        now, theirs = time.time_ns(), message.get("time")
+    def reply_to(self, message: Message) -> Message | None:
+        """The message to send in reply to a ``pong`` or a ``timed``, if any."""
+        now, guest_time = time.time_ns(), message.get("time")
         if message.get("type") == "timed":
-            if message.get("stepped") is True and now - self._said > _SLACK:
-                return self.ping(0)
-        elif type(theirs) is int and not self._said - _SLACK <= theirs <= now + _SLACK:
-            return self.tell()
-        self.right.set()
+            if message.get("stepped") is True and now - self._sent_at > _TOLERANCE:
+                return self.ping_message(0)
+        elif type(guest_time) is int and not self._sent_at - _TOLERANCE <= guest_time <= now + _TOLERANCE:
+            return self.time_message()
+        self.synchronized.set()
         return None

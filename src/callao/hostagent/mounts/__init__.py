@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shared directories of a running machine."""
+"""Mounts and unmounts the shared directories of a running machine."""

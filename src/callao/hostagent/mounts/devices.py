@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mount of lima.yaml as the device that a driver makes of it."""
+"""Converts a mount of lima.yaml to the device that the driver makes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from callao.errors import DriverError
 
 
 def device_share(mount: Mount, kind: MountType) -> DeviceShare:
-    """For a type of :data:`callao.config.shares.DEVICE_TYPES`."""
+    """The device of a mount whose type is in :data:`callao.config.shares.DEVICE_TYPES`."""
     return DeviceShare(
         tag=mount_tag(mount),
         type=kind,
@@ -25,9 +25,9 @@ def device_share(mount: Mount, kind: MountType) -> DeviceShare:
 
 
 def refuse_missing(location: str, option: str) -> None:
-    """:raises DriverError: when there is nothing to share."""
+    """:raises DriverError: when ``location`` is not a directory."""
     if not Path(location).is_dir():
         raise DriverError(
             f"{option}: {location!r} is not a directory of this host.",
-            hint="Make it, or take it out of the configuration.",
+            hint="Create it, or remove it from the configuration.",
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``mountInotify``: the host's changes in shared directories told to a program in the guest."""
+"""``mountInotify``: forwards file changes in shared directories from the host to a program in the guest."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from callao.inotify import Shared, Watcher, guest_command, relay
 from callao.ssh import Client
 from callao.system import die_with_parent
 
-_PATIENCE = 10.0
-"""Seconds for the program in the guest to end when it is told to."""
+_EXIT_TIMEOUT = 10.0
+"""Seconds for the program in the guest to end after its input was closed."""
 
 
 @dataclass
@@ -26,59 +26,62 @@ class Notifier:
     watcher: Watcher | None = None
     task: asyncio.Task[None] | None = None
     process: asyncio.subprocess.Process | None = None
-    """ssh, with the guest's program at its other end."""
+    """The ssh process that runs the program in the guest."""
 
     async def start(self, shares: Iterable[tuple[str, str]]) -> None:
         """Watch (location, mount point) pairs until :meth:`close`.
 
-        :raises AgentError: on a host whose changes cannot be watched.
+        :raises AgentError: on a host without file change notification.
         """
         self.watcher = Watcher([Shared(location, point) for location, point in shares])
         await self.watcher.__aenter__()
-        self._begin(self.watcher)
+        self._start_relay(self.watcher)
 
     async def add(self, location: str, point: str) -> None:
         assert self.watcher is not None
         await self.watcher.add(Shared(location, point))
 
-    async def remove(self, location: str, point: str, *, held: bool) -> None:
-        """:param held: whether the guest's program has folders of it open, as it has of 9p's: nothing could
-        unmount them. It lets go of them by ending, and the next one holds those that are left.
+    async def remove(self, location: str, point: str, *, is_held_by_program: bool) -> None:
+        """Stop watching a share.
+
+        :param is_held_by_program: whether the guest's program has folders of the share open, as with 9p,
+        which prevents unmounting. The program is restarted then, and opens the folders of the remaining
+        shares.
         """
         assert self.watcher is not None
         await self.watcher.remove(Shared(location, point))
-        if held:
-            await self._leave()
-            await self._cease()
-            self._begin(self.watcher)
+        if is_held_by_program:
+            await self._wait_exit()
+            await self._stop_relay()
+            self._start_relay(self.watcher)
 
     async def close(self) -> None:
-        """Stop both; nothing happens when they never ran."""
-        await self._cease()
+        """Stop the watcher and the guest program, if they run."""
+        await self._stop_relay()
         if self.watcher is not None:
             await self.watcher.__aexit__(None, None, None)
 
-    def _begin(self, watcher: Watcher) -> None:
+    def _start_relay(self, watcher: Watcher) -> None:
         self.task = asyncio.ensure_future(self._relay(watcher))
 
     async def _relay(self, watcher: Watcher) -> None:
         try:
             await relay(watcher, self._spawn, notice=_notice)
-        except Exception as error:  # of the watcher: the mounts go on without it
-            unexpected.tell("mountInotify: changes are not told to the guest any more", error)
+        except Exception as error:  # of the watcher; the mounts work without it
+            unexpected.report("mountInotify: changes are no longer forwarded to the guest", error)
 
-    async def _cease(self) -> None:
+    async def _stop_relay(self) -> None:
         if self.task is not None:
             self.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self.task
 
-    async def _leave(self) -> None:
-        """Returns when the guest's program is gone: ssh ends after it, unless ssh is killed."""
+    async def _wait_exit(self) -> None:
+        """End the guest's program; returns when it has ended: ssh ends after it unless ssh is killed."""
         if self.process is not None and self.process.stdin is not None:
             self.process.stdin.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.process.wait(), _PATIENCE)
+                await asyncio.wait_for(self.process.wait(), _EXIT_TIMEOUT)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         self.process = await asyncio.create_subprocess_exec(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shared directories of a running machine: those of lima.yaml, and those that came later."""
+"""The shared directories of a running machine: those of lima.yaml, and those added while it runs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from callao.mounts import Share, mount_in_guest, mount_sshfs, unmount_in_guest
 from callao.ssh import Client
 
 
-class Mounted(msgspec.Struct, frozen=True, rename="camel"):
-    """One of them; ``hot`` when it was added while the machine ran."""
+class ActiveMount(msgspec.Struct, frozen=True, rename="camel"):
+    """A shared directory that is mounted; ``hot``: added while the machine runs."""
 
     location: str
     mount_point: str
@@ -31,21 +31,21 @@ class Mounted(msgspec.Struct, frozen=True, rename="camel"):
 
 @dataclass
 class Shares:
-    """What is mounted now, by mount point."""
+    """The shared directories that are mounted now, by mount point."""
 
     machine: Machine
     features: Features
     client: Client
-    mounted: dict[str, Mounted] = field(default_factory=dict)
-    streams: dict[str, Share] = field(default_factory=dict)
-    """The sshfs ones, which have processes of ours."""
+    mounted: dict[str, ActiveMount] = field(default_factory=dict)
+    sshfs_shares: dict[str, Share] = field(default_factory=dict)
+    """Those of type reverse-sshfs, which have processes on the host."""
     notifier: Notifier | None = None
-    """Where ``mountInotify`` is on."""
-    wanted: dict[str, Mount] = field(default_factory=dict)
-    """As each was asked for, by mount point."""
+    """Set if ``mountInotify`` is on."""
+    requested: dict[str, Mount] = field(default_factory=dict)
+    """The configuration of each, by mount point."""
 
     async def mount_configured(self, config: Config) -> None:
-        """Every entry of ``mounts``, in order; the guest's boot scripts have mounted the devices.
+        """Mount every entry of ``mounts``, in order; the guest's boot scripts have mounted the devices.
 
         :raises StageFailed: naming the entry that could not be mounted.
         """
@@ -53,17 +53,17 @@ class Shares:
         for mount in config.mounts:
             if kind not in DEVICE_TYPES:
                 try:
-                    self.streams[mount.mount_point] = await mount_sshfs(mount, self.client)
+                    self.sshfs_shares[mount.mount_point] = await mount_sshfs(mount, self.client)
                 except AgentError as error:
                     raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
-            self.wanted[mount.mount_point] = mount
-            self.mounted[mount.mount_point] = Mounted(
+            self.requested[mount.mount_point] = mount
+            self.mounted[mount.mount_point] = ActiveMount(
                 mount.location, mount.mount_point, kind, mount.writable
             )
         await self._notify(config)
 
-    async def take_on(self, config: Config) -> None:
-        """The same for a machine that goes on from a saved state, which has no share in it.
+    async def apply_after_restore(self, config: Config) -> None:
+        """Mount every entry of ``mounts`` after a restore: a saved state has no shares.
 
         :raises StageFailed: naming the entry that could not be mounted.
         """
@@ -74,24 +74,25 @@ class Shares:
                 raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
         await self._notify(config)
 
-    async def detach(self) -> list[Mounted]:
-        """Let go of everything for a moment, for :meth:`attach`: a state cannot be saved with it.
+    async def detach(self) -> list[ActiveMount]:
+        """Unmount everything for a save, because a state cannot be saved with shares; :meth:`reattach`
+        mounts it again.
 
-        :raises CallaoError: when one is in use in the guest; all are there again then.
+        :raises CallaoError: when one is in use in the guest; all are mounted again then.
         """
-        gone: list[Mounted] = []
+        removed: list[ActiveMount] = []
         try:
             for point in reversed(list(self.mounted)):
-                gone.append(await self._remove(point))
+                removed.append(await self._remove(point))
         except CallaoError:
-            await self.attach(gone)
+            await self.reattach(removed)
             raise
-        return gone
+        return removed
 
-    async def attach(self, gone: list[Mounted]) -> None:
-        """Those again, in the order in which they came."""
-        for each in reversed(gone):
-            await self.add(self.wanted[each.mount_point], each.type, hot=each.hot)
+    async def reattach(self, removed: list[ActiveMount]) -> None:
+        """Mount what :meth:`detach` has unmounted, in the original order."""
+        for each in reversed(removed):
+            await self.add(self.requested[each.mount_point], each.type, hot=each.hot)
 
     async def _notify(self, config: Config) -> None:
         if config.mount_inotify:
@@ -99,82 +100,86 @@ class Shares:
             self.notifier = Notifier(self.client)
             await self.notifier.start([(each.location, each.mount_point) for each in writable])
 
-    async def add(self, mount: Mount, kind: MountType, *, hot: bool = True) -> Mounted:
-        """Share one more directory; whole or not at all.
+    async def add(self, mount: Mount, kind: MountType, *, hot: bool = True) -> ActiveMount:
+        """Share and mount another directory; undone if a step fails.
 
-        :raises CallaoError: naming what is wrong, or what the guest or the hypervisor said.
+        :raises CallaoError: naming the problem, with the guest's or the hypervisor's message.
         """
         refuse_missing(mount.location, "location")
-        there = self.mounted.get(mount.mount_point)
-        if there is not None:
+        existing = self.mounted.get(mount.mount_point)
+        if existing is not None:
             raise AgentError(
-                f"mount_point: {mount.mount_point!r} has {there.location!r} mounted already.",
+                f"mount_point: {mount.mount_point!r} has {existing.location!r} mounted already.",
                 hint="Remove that mount first, or choose another mount point.",
             )
         if kind is MountType.REVERSE_SSHFS:
-            self.streams[mount.mount_point] = await mount_sshfs(mount, self.client)
+            self.sshfs_shares[mount.mount_point] = await mount_sshfs(mount, self.client)
         else:
             await self._add_device(mount, kind)
-        added = Mounted(mount.location, mount.mount_point, kind, mount.writable, hot=hot)
+        added = ActiveMount(mount.location, mount.mount_point, kind, mount.writable, hot=hot)
         self.mounted[mount.mount_point] = added
-        self.wanted[mount.mount_point] = mount
+        self.requested[mount.mount_point] = mount
         if self.notifier is not None and mount.writable:
             await self.notifier.add(mount.location, mount.mount_point)
         return added
 
-    async def remove(self, mount_point: str) -> Mounted:
-        """Unmount in the guest, then take the directory away.
+    async def remove(self, mount_point: str) -> ActiveMount:
+        """Unmount a directory in the guest, then remove its share.
 
-        :raises CallaoError: when it is in use in the guest; then it stays as it was.
+        :raises CallaoError: when it is in use in the guest; it stays mounted then.
         """
-        gone = await self._remove(mount_point)
-        del self.wanted[mount_point]
-        return gone
+        removed = await self._remove(mount_point)
+        del self.requested[mount_point]
+        return removed
 
-    async def _remove(self, mount_point: str) -> Mounted:
-        there = self.mounted.get(mount_point)
-        if there is None:
+    async def _remove(self, mount_point: str) -> ActiveMount:
+        existing = self.mounted.get(mount_point)
+        if existing is None:
             known = ", ".join(self.mounted) or "none"
             raise AgentError(f"mount_point: nothing is mounted at {mount_point!r} (there are: {known}).")
-        notifier = self.notifier if there.writable else None
+        notifier = self.notifier if existing.writable else None
         if notifier is not None:
-            await notifier.remove(there.location, mount_point, held=there.type is MountType.P9)
-        stream = self.streams.get(mount_point)
-        if stream is not None:
-            await stream.stop_reconnecting()
+            await notifier.remove(
+                existing.location, mount_point, is_held_by_program=existing.type is MountType.P9
+            )
+        sshfs_share = self.sshfs_shares.get(mount_point)
+        if sshfs_share is not None:
+            await sshfs_share.stop_reconnecting()
         try:
             await unmount_in_guest(mount_point, self.client)
         except CallaoError:
-            if stream is not None:
-                stream.reconnect_when_broken()
+            if sshfs_share is not None:
+                sshfs_share.reconnect_when_broken()
             if notifier is not None:
-                await notifier.add(there.location, mount_point)
+                await notifier.add(existing.location, mount_point)
             raise
-        if stream is not None:
-            del self.streams[mount_point]
-            await stream.close()
+        if sshfs_share is not None:
+            del self.sshfs_shares[mount_point]
+            await sshfs_share.close()
         else:
             assert isinstance(self.machine, ShareHotPlugger)
-            await self.machine.unplug_share(mount_tag(self.wanted[mount_point]))
+            await self.machine.unplug_share(mount_tag(self.requested[mount_point]))
         del self.mounted[mount_point]
-        return there
+        return existing
 
-    def are_those_of(self, config: Config) -> bool:
-        """Whether a new start with ``config`` would mount what is mounted, beside what came for now only."""
-        wanted = {(each.location, each.mount_point, each.writable) for each in config.mounts}
-        live = {(each.location, each.mount_point, each.writable) for each in self.mounted.values()}
-        passing = {
+    def match_config(self, config: Config) -> bool:
+        """Whether a new start with ``config`` would mount what is mounted now, except for shares added while
+        it runs.
+        """
+        requested = {(each.location, each.mount_point, each.writable) for each in config.mounts}
+        mounted_now = {(each.location, each.mount_point, each.writable) for each in self.mounted.values()}
+        temporary = {
             (each.location, each.mount_point, each.writable) for each in self.mounted.values() if each.hot
         }
-        return wanted <= live and live - wanted <= passing
+        return requested <= mounted_now and mounted_now - requested <= temporary
 
     async def close(self) -> None:
-        """End what serves them; the machine is off, or about to be."""
+        """Stop the processes on the host; the machine is off or is being stopped."""
         if self.notifier is not None:
             await self.notifier.close()
-        for stream in self.streams.values():
-            await stream.close()
-        self.streams.clear()
+        for sshfs_share in self.sshfs_shares.values():
+            await sshfs_share.close()
+        self.sshfs_shares.clear()
 
     async def _add_device(self, mount: Mount, kind: MountType) -> None:
         machine = self.machine

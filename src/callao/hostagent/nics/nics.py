@@ -61,7 +61,7 @@ class Nics:
     on_vmnet: bool = False
     """Whether an interface has been on a network that socket_vmnet carries."""
 
-    async def begin(self, config: Config) -> None:
+    async def attach_configured(self, config: Config) -> None:
         """The interfaces of a machine that boots; its seed configures them.
 
         :raises CallaoError: naming the one that cannot be attached.
@@ -69,7 +69,7 @@ class Nics:
         for network in _of_ours(config):
             await self._attach(network, config)
 
-    async def settle(self, config: Config) -> None:
+    async def wait_configured(self, config: Config) -> None:
         """Wait until a machine that has booted has its interfaces as ``config`` has them.
 
         :raises StageFailed: naming the one that is not.
@@ -84,17 +84,17 @@ class Nics:
             except AgentError as error:
                 raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
 
-    async def take_on(self, config: Config) -> None:
+    async def apply_after_restore(self, config: Config) -> None:
         """The interfaces of a machine that goes on from a saved state, which has none in it.
 
         :raises StageFailed: naming the one that cannot be attached.
         """
         try:
-            await self.become(config)
+            await self.apply_config(config)
         except CallaoError as error:
             raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
 
-    async def become(self, config: Config) -> None:
+    async def apply_config(self, config: Config) -> None:
         """Attach and detach, so that the machine has what ``config`` lists.
 
         :raises CallaoError: naming the interface, and what the guest or the hypervisor said.

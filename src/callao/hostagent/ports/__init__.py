@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The port forwards of a running machine."""
+"""Opens and closes the port forwards of a running machine."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of each of the guest's listeners, told once: Lima's events of port forwarding."""
+"""Reports for each of the guest's listeners whether it is forwarded: Lima's events of port forwarding."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 from callao.ports import HostEnd, Listener, Ruleset, WantedForward
 
 
-class Kind(StrEnum):
-    """Lima's types of event."""
+class PortEventType(StrEnum):
+    """Lima's types of events."""
 
     FORWARDING = "forwarding"
     NOT_FORWARDING = "not-forwarding"
@@ -21,30 +21,30 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class _Fate:
-    kind: Kind
+class _Outcome:
+    kind: PortEventType
     host: str = ""
     error: str = ""
 
 
-Tell = Callable[[dict[str, str]], None]
-"""Told one of Lima's events, with the keys that it has."""
+Emit = Callable[[dict[str, str]], None]
+"""Called with one of Lima's events."""
 
 
 @dataclass
-class PortNews:
-    """For one machine.
+class PortEvents:
+    """Compares outcomes with those reported before, for one machine.
 
     :param sockets: the folder of a ``hostSocket`` that is not absolute.
-    :param changed: told when any event was.
+    :param changed: called when any event was emitted.
     """
 
-    tell_one: Tell
+    emit: Emit
     changed: Callable[[], None]
     sockets: Path
-    _told: dict[Listener, _Fate] = field(default_factory=dict)
+    _reported: dict[Listener, _Outcome] = field(default_factory=dict)
 
-    def tell(
+    def report_changes(
         self,
         rules: Ruleset,
         by_listener: Mapping[Listener, WantedForward | None],
@@ -52,60 +52,66 @@ class PortNews:
         open_now: Collection[WantedForward],
         refused: Mapping[WantedForward, str],
     ) -> None:
-        """Tell what is new.
+        """Emit an event for each listener whose outcome has changed.
 
-        :param by_listener: each listener's own forward, None where it stays in the guest.
-        :param chosen: by each end on the host, the forward that has it.
-        :param open_now: those of the chosen that are there.
-        :param refused: those that could not be had, and why.
+        :param by_listener: each listener's own forward, None if no rule forwards it.
+        :param chosen: for each end on the host, the forward that has it.
+        :param open_now: the chosen forwards that are open.
+        :param refused: forwards that could not be opened, with the reason.
         """
-        fates: dict[Listener, _Fate] = {}
+        outcomes: dict[Listener, _Outcome] = {}
         for listener, wanted in by_listener.items():
-            fate = self._fate(wanted, chosen, open_now, refused)
-            if fate.kind is not Kind.NOT_FORWARDING or not rules.disables(listener.proto):
-                fates[listener] = fate
-        news = False
-        for listener, before in self._told.items():
-            if before.kind is Kind.FORWARDING and fates.get(listener) != before:
-                self.tell_one(event(Kind.STOPPING, listener.proto, _end(listener), before.host))
-                news = True
-        for listener, fate in fates.items():
-            if self._told.get(listener) != fate:
-                self.tell_one(event(fate.kind, listener.proto, _end(listener), fate.host, fate.error))
-                news = True
-        self._told = fates
-        if news:
+            outcome = self._outcome(wanted, chosen, open_now, refused)
+            if outcome.kind is not PortEventType.NOT_FORWARDING or not rules.disables(listener.proto):
+                outcomes[listener] = outcome
+        has_changes = False
+        for listener, reported in self._reported.items():
+            if reported.kind is PortEventType.FORWARDING and outcomes.get(listener) != reported:
+                self.emit(
+                    event(PortEventType.STOPPING, listener.proto, _guest_address(listener), reported.host)
+                )
+                has_changes = True
+        for listener, outcome in outcomes.items():
+            if self._reported.get(listener) != outcome:
+                self.emit(
+                    event(
+                        outcome.kind, listener.proto, _guest_address(listener), outcome.host, outcome.error
+                    )
+                )
+                has_changes = True
+        self._reported = outcomes
+        if has_changes:
             self.changed()
 
-    def _fate(
+    def _outcome(
         self,
         wanted: WantedForward | None,
         chosen: Mapping[HostEnd, WantedForward],
         open_now: Collection[WantedForward],
         refused: Mapping[WantedForward, str],
-    ) -> _Fate:
+    ) -> _Outcome:
         if wanted is None:
-            return _Fate(Kind.NOT_FORWARDING)
+            return _Outcome(PortEventType.NOT_FORWARDING)
         host = str(self.sockets / wanted.host_socket) if wanted.host_socket else ""
         host = host or address(wanted.host_ip, wanted.host_port)
-        one = chosen[wanted.host_end]
+        forward = chosen[wanted.host_end]
         if wanted in refused:
-            return _Fate(Kind.FAILED, host, refused[wanted])
-        if one in open_now:  # also for a listener on another address of that port: a server on each, say
-            return _Fate(Kind.FORWARDING, host)
-        return _Fate(Kind.FAILED, host, refused.get(one, ""))
+            return _Outcome(PortEventType.FAILED, host, refused[wanted])
+        if forward in open_now:  # also for a listener on another address of the same port
+            return _Outcome(PortEventType.FORWARDING, host)
+        return _Outcome(PortEventType.FAILED, host, refused.get(forward, ""))
 
 
 def event(kind: str, protocol: str, guest: str, host: str, error: str = "") -> dict[str, str]:
-    """Lima's event; what is empty is left out."""
-    said = {"type": str(kind), "protocol": protocol, "guestAddr": guest, "hostAddr": host, "error": error}
-    return {key: value for key, value in said.items() if value}
+    """Lima's event, without empty fields."""
+    fields = {"type": str(kind), "protocol": protocol, "guestAddr": guest, "hostAddr": host, "error": error}
+    return {key: value for key, value in fields.items() if value}
 
 
 def address(ip: str, port: int) -> str:
-    """An address and its port as Go joins them."""
+    """An address and a port in the format of Go's net.JoinHostPort."""
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
-def _end(listener: Listener) -> str:
+def _guest_address(listener: Listener) -> str:
     return address(listener.ip, listener.port)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of what a guest brings about is written to the journal."""
+"""A token bucket, which limits how many events that a guest causes are written to the journal."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ import time
 from collections.abc import Callable
 
 
-class Ration:
-    """So many at once, so many a second after."""
+class TokenBucket:
+    """Allows ``capacity`` events at once, and ``rate`` events per second after that."""
 
-    def __init__(
-        self, at_once: int, each_second: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._most = at_once
-        self._rate = each_second
+    def __init__(self, capacity: int, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._capacity = capacity
+        self._rate = rate
         self._clock = clock
-        self._left = float(at_once)
-        self._then = clock()
-        self._missed = 0
+        self._tokens = float(capacity)
+        self._updated = clock()
+        self._dropped = 0
 
-    def take(self) -> bool:
-        """Whether there is one left, which is then taken."""
+    def try_take(self) -> bool:
+        """Take a token; returns False if there is none."""
         now = self._clock()
-        self._left = min(self._most, self._left + (now - self._then) * self._rate)
-        self._then = now
-        if self._left < 1:
-            self._missed += 1
+        self._tokens = min(self._capacity, self._tokens + (now - self._updated) * self._rate)
+        self._updated = now
+        if self._tokens < 1:
+            self._dropped += 1
             return False
-        self._left -= 1
+        self._tokens -= 1
         return True
 
-    def missed(self) -> int:
-        """How many were not had since this was asked last."""
-        missed, self._missed = self._missed, 0
-        return missed
+    def take_dropped(self) -> int:
+        """The number of tokens that were refused since the last call."""
+        take_dropped, self._dropped = self._dropped, 0
+        return take_dropped

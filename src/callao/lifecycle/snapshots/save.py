@@ -15,7 +15,7 @@ from callao.instances import InstancePaths
 from callao.snapshots import RequiredMachine, command_line_differences
 
 if TYPE_CHECKING:
-    from callao.hostagent.api.saving import SaveAnswer
+    from callao.hostagent.api.save_api import SaveAnswer
 
 _TIMEOUT = 600.0
 """Seconds for the host agent to save a machine; a slow disk takes ten for a gigabyte."""
@@ -30,7 +30,7 @@ def save(paths: InstancePaths, folder: Path, *, keep_running: bool) -> SaveAnswe
     # Imported here, because a machine that resumes does not need the host agent's modules.
     from callao.hostagent.api import routes
     from callao.hostagent.api.client import call
-    from callao.hostagent.api.saving import SaveAnswer, SaveRequest
+    from callao.hostagent.api.save_api import SaveAnswer, SaveRequest
 
     request = SaveRequest(folder=str(folder), keep_running=keep_running)
     answer = call(paths.ha_sock, *routes.SAVE, body=request, timeout=_TIMEOUT)

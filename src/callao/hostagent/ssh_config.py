@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ssh.config of an instance that runs: what every client of ours, and everybody's ssh, reaches it by."""
+"""Writes ssh.config of a running instance, by which Callao's clients and any other ssh reach it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The last lines of what explains a failed start."""
+"""Reads the last lines of the logs that explain a failed start."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from callao.drivers import Log
 from callao.printable import printable
 from callao.ssh import Client
 
-_LINES = 25
+_LINE_COUNT = 25
 
 
-def tail(path: Path, lines: int = _LINES) -> str:
-    """The last lines of a log, without terminal sequences; empty when there is none."""
+def tail(path: Path, lines: int = _LINE_COUNT) -> str:
+    """The last lines of a log, without terminal escape sequences; empty if there is no log."""
     try:
         with path.open("rb") as file:
             file.seek(0, 2)
@@ -22,19 +22,21 @@ def tail(path: Path, lines: int = _LINES) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    kept = [line.rstrip() for line in printable(text).splitlines() if line.strip()]
-    return "\n".join(kept[-lines:])
+    non_empty = [line.rstrip() for line in printable(text).splitlines() if line.strip()]
+    return "\n".join(non_empty[-lines:])
 
 
-def of_machine(logs: Iterable[Log]) -> str:
-    """What the hypervisor and the guest's console said last."""
+def machine_logs(logs: Iterable[Log]) -> str:
+    """The last lines of the hypervisor's log and the guest's console."""
     parts = [(log.name, tail(log.path)) for log in logs]
     return "\n".join(f"--- {name}, last lines:\n{text}" for name, text in parts if text)
 
 
-async def of_boot(client: Client) -> str:
-    """The end of the log in which the boot scripts' output is; it has this name without cloud-init, too."""
-    script = f"sudo -n tail -n {_LINES} /var/log/cloud-init-output.log\n"
+async def boot_log(client: Client) -> str:
+    """The last lines of the guest's log with the boot scripts' output. The file has this name without
+    cloud-init, too.
+    """
+    script = f"sudo -n tail -n {_LINE_COUNT} /var/log/cloud-init-output.log\n"
     try:
         answer = await client.run(script, timeout=30.0)
     except TimeoutError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What opens and closes one forward, for each way that bytes can go."""
+"""Opens and closes one forward: by the hypervisor, by ssh, or by the host agent and the guest program."""
 
 from __future__ import annotations
 
@@ -12,39 +12,42 @@ from callao.drivers import Forward, LiveForwarder
 from callao.errors import AgentError, PortTaken
 from callao.guest.streams.window import StreamTarget
 from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
-from callao.hostagent.ports.hostsocket import identity, make_way, remove
-from callao.hostagent.ports.tcpforward import listen_tcp, listen_unix
-from callao.hostagent.ports.udpforward import UdpPort
+from callao.hostagent.ports.host_socket import file_identity, remove_socket, remove_stale_socket
+from callao.hostagent.ports.tcp_forward import listen_tcp, listen_unix
+from callao.hostagent.ports.udp_forward import UdpPort
 from callao.ports import WantedForward, address_within_guest, is_free
 from callao.ssh import Client
 
 
-class Carrier(Protocol):
+class Forwarder(Protocol):
     async def open(self, wanted: WantedForward) -> None:
-        """:raises CallaoError: when the host's port is not available, or the guest cannot be reached."""
+        """Open a forward.
+
+        :raises CallaoError: when the host's port is not available, or the guest cannot be reached.
+        """
 
     async def close(self, wanted: WantedForward) -> None:
-        """One that was opened.
+        """Close a forward that was opened.
 
-        :raises CallaoError: when it could not be.
+        :raises CallaoError: when it cannot be closed.
         """
 
 
-class BySlirp:
-    """The hypervisor."""
+class SlirpForwarder:
+    """The hypervisor's user-mode network forwards the port."""
 
     def __init__(self, machine: LiveForwarder) -> None:
         self._machine = machine
 
     async def open(self, wanted: WantedForward) -> None:
-        await self._machine.add_forward(of_machine(wanted))
+        await self._machine.add_forward(machine_forward(wanted))
 
     async def close(self, wanted: WantedForward) -> None:
-        await self._machine.remove_forward(of_machine(wanted))
+        await self._machine.remove_forward(machine_forward(wanted))
 
 
-class BySsh:
-    """The control master opens and closes listeners at run time: ssh(1), ``-O``."""
+class SshForwarder:
+    """The ssh control master opens and closes listeners while it runs, see ssh(1), ``-O``."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -58,8 +61,9 @@ class BySsh:
         await self._client.control("cancel", "-L", _specification(wanted))
 
 
-class ByAgent:
-    """Listeners of our own, and streams to the guest's program. Connections outlive their listener.
+class AgentForwarder:
+    """The host agent listens, and each connection is a stream to the guest program. Connections stay open
+    when their listener is closed.
 
     :param sockets: the folder of a ``hostSocket`` that is not absolute.
     """
@@ -68,45 +72,45 @@ class ByAgent:
         self._multiplexer = multiplexer
         self._sockets = sockets
         self._open: dict[WantedForward, asyncio.Server | UdpPort] = {}
-        self._ours: dict[WantedForward, tuple[int, int]] = {}
+        self._socket_files: dict[WantedForward, tuple[int, int]] = {}
 
     async def open(self, wanted: WantedForward) -> None:
         target = StreamTarget(wanted.proto, address_within_guest(wanted.guest_ip), wanted.guest_port)
-        at = (wanted.host_ip, wanted.host_port)
+        host_end = (wanted.host_ip, wanted.host_port)
         try:
             if wanted.host_socket:
                 self._open[wanted] = await self._listen_on_socket(wanted, target)
             elif wanted.proto == "tcp":
-                self._open[wanted] = await listen_tcp(self._multiplexer, *at, target)
+                self._open[wanted] = await listen_tcp(self._multiplexer, *host_end, target)
             else:
-                self._open[wanted] = UdpPort(self._multiplexer, *at, target)
+                self._open[wanted] = UdpPort(self._multiplexer, *host_end, target)
         except OSError as error:
-            end = wanted.host_socket or f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip}"
-            raise PortTaken(f"{end}: {error.strerror}", port=wanted.host_port) from error
+            name = wanted.host_socket or f"{wanted.proto} port {wanted.host_port} on {wanted.host_ip}"
+            raise PortTaken(f"{name}: {error.strerror}", port=wanted.host_port) from error
 
     async def close(self, wanted: WantedForward) -> None:
         self._open.pop(wanted).close()
         if wanted.host_socket:
-            remove(self._sockets / wanted.host_socket, self._ours.pop(wanted))
+            remove_socket(self._sockets / wanted.host_socket, self._socket_files.pop(wanted))
 
     async def _listen_on_socket(self, wanted: WantedForward, target: StreamTarget) -> asyncio.Server:
         if wanted.proto != "tcp":
             raise AgentError(f"{wanted.host_socket}: a socket carries TCP, and the guest's port is of UDP")
         path = self._sockets / wanted.host_socket
-        make_way(path)
+        remove_stale_socket(path)
         listener = system.unix_socket()
         try:
             listener.bind(str(path))
             path.chmod(0o600)  # before anybody can connect
-            self._ours[wanted] = identity(path)
+            self._socket_files[wanted] = file_identity(path)
             return await listen_unix(self._multiplexer, listener, target)
         except OSError:
             listener.close()
             raise
 
 
-def of_machine(wanted: WantedForward) -> Forward:
-    """The same in the driver's words; it leads to the guest's NIC."""
+def machine_forward(wanted: WantedForward) -> Forward:
+    """The driver's record of a forward, which connects to the guest's NIC."""
     return Forward(wanted.proto, wanted.host_ip, wanted.host_port, wanted.guest_port)
 
 

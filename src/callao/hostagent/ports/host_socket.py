@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A ``hostSocket``: a path at which another program may listen already, or by now."""
+"""The file of a ``hostSocket``, at whose path another program may listen."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from callao import system
 from callao.errors import AgentError
 
 
-def make_way(path: Path) -> None:
-    """Remove the socket of an earlier run, since nobody binds over it.
+def remove_stale_socket(path: Path) -> None:
+    """Remove the socket file of an earlier run, because bind(2) fails where a file exists.
 
-    :raises AgentError: when somebody listens on it, whoever that is.
+    :raises AgentError: when a program listens on it.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.is_socket():
@@ -25,21 +25,21 @@ def make_way(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink()
             return
-        except OSError:  # it listens, and is busy, or not ours to talk to
+        except OSError:  # a program listens, and is busy, or does not allow this user to connect
             pass
     raise AgentError(
         f"hostSocket: another program listens on {path}.", hint="Choose another path, or stop that program."
     )
 
 
-def identity(path: Path) -> tuple[int, int]:
-    """What tells a socket from one that another program has put in its place."""
+def file_identity(path: Path) -> tuple[int, int]:
+    """Identifies the file, to distinguish it from one that another program has put in its place."""
     status = path.stat()
     return status.st_dev, status.st_ino
 
 
-def remove(path: Path, ours: tuple[int, int]) -> None:
-    """Remove our socket, where it still is ours."""
+def remove_socket(path: Path, expected: tuple[int, int]) -> None:
+    """Remove the socket file, unless another program has replaced it."""
     with contextlib.suppress(OSError):
-        if identity(path) == ours:
+        if file_identity(path) == expected:
             path.unlink()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The machine saved while it runs: what it shares with the host let go first, and given back after."""
+"""Saves the machine while it runs: devices shared with the host are detached before, and attached again
+after.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,14 @@ from callao.drivers import Boot, DataDisk, DiskHotPlugger, Driver, Machine, Stat
 from callao.errors import AgentError
 from callao.hostagent.api import http, routes
 from callao.hostagent.api.answers import EmptyAnswer
-from callao.hostagent.api.quiescence import come_to_rest
+from callao.hostagent.api.quiescence import wait_until_idle
 from callao.hostagent.mounts.shares import Shares
 from callao.hostagent.nics.nics import Nics
 from callao.instances.process_identity import identify
 from callao.snapshots import RequiredMachine, refuse_unsupported_disks, sweep_disk_layers, sweep_layers
 from callao.ssh import Client
 
-_LET_GO = """\
+_RELEASE_SEED_SCRIPT = """\
 exec 2>/dev/null
 sync
 umount /mnt/lima-cidata
@@ -38,20 +40,22 @@ if [ "$unmounted" = 0 ] && command -v systemd-mount; then
 fi
 :
 """
-"""The seed is another one when a copy goes on: the guest must not remember this one. Where there is systemd,
-it mounts the other when somebody looks: a mount takes an emulated guest a quarter of a second."""
+"""Unmounts the disk with cloud-init's seed and drops its cached blocks, because a copy gets a disk of its
+own. With systemd, an automount unit mounts that one on first access: each mount takes an emulated guest a
+quarter of a second."""
 
 
 class SaveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """``keep_running`` is whether the machine does."""
+    """``keep_running``: whether the machine is resumed after the save."""
 
     folder: str
     keep_running: bool = msgspec.field(name="go_on")
 
 
 class SaveAnswer(msgspec.Struct, frozen=True):
-    """``layer`` is what the disk was left as, in the instance's folder, ``disks`` what the additional ones
-    were, in their own."""
+    """``layer`` is the disk's frozen layer in the instance's folder, ``disks`` has those of the additional
+    disks in their folders.
+    """
 
     layer: str
     machine: RequiredMachine = msgspec.field(name="bound")
@@ -59,8 +63,8 @@ class SaveAnswer(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class Saver:
-    """Of one machine."""
+class SaveApi:
+    """The handlers of ``/v1/save`` and ``/v1/layers/sweep`` for one machine."""
 
     machine: Machine
     driver: Driver
@@ -69,16 +73,17 @@ class Saver:
     nics: Nics
     client: Client
     lock: asyncio.Lock
-    """Held while the shares, disks or network interfaces are changed by anybody."""
+    """Held during any change of shares, disks or network interfaces."""
     config: Callable[[], Config]
-    """What the machine is to have now."""
+    """Returns the current configuration."""
 
     def routes(self) -> http.Routes:
-        return {routes.SAVE: self._save, routes.SWEEP_LAYERS: self._sweep}
+        return {routes.SAVE: self._save, routes.SWEEP_LAYERS: self._sweep_layers}
 
-    async def _sweep(self, _request: http.Request) -> EmptyAnswer:
-        """Remove the layers of the disk that nobody needs. While the machine runs nobody else does: a run
-        that is interrupted does not know which file the machine has come to write."""
+    async def _sweep_layers(self, _request: http.Request) -> EmptyAnswer:
+        """Remove disk layers that no snapshot needs. While the machine runs, only the host agent does this:
+        another process cannot know for certain which file the machine writes.
+        """
         async with self.lock:
             sweep_layers(self.boot.paths, self.driver.layers)
             home = self.boot.paths.dir.parent
@@ -91,7 +96,7 @@ class Saver:
         return tuple(sorted(found, key=lambda each: each.slot))
 
     async def _save(self, request: http.Request) -> SaveAnswer:
-        wanted = msgspec.convert(request.body, SaveRequest)
+        save_request = msgspec.convert(request.body, SaveRequest)
         if not isinstance(self.machine, StateSaver):
             raise AgentError(f"vmType: {self.boot.config.vm_type} machines cannot be saved while they run.")
         async with self.lock:
@@ -100,22 +105,22 @@ class Saver:
             shared = await self.shares.detach()
             try:
                 await self.nics.detach()
-                if not wanted.keep_running:
-                    await self.client.run(_LET_GO, timeout=60.0, interpreter="sudo -n /bin/sh")
-                    await asyncio.to_thread(come_to_rest, identify(self.machine.pid))
+                if not save_request.keep_running:
+                    await self.client.run(_RELEASE_SEED_SCRIPT, timeout=60.0, interpreter="sudo -n /bin/sh")
+                    await asyncio.to_thread(wait_until_idle, identify(self.machine.pid))
                 try:
-                    left = await self.machine.save(Path(wanted.folder))
+                    frozen = await self.machine.save(Path(save_request.folder))
                 finally:
-                    if wanted.keep_running:
+                    if save_request.keep_running:
                         await self.machine.resume()
             finally:
-                if wanted.keep_running:
-                    await self.shares.attach(shared)
-                    await self.nics.become(self.config())
-        words = self.driver.machine_arguments(replace(self.boot, disks=disks))
+                if save_request.keep_running:
+                    await self.shares.reattach(shared)
+                    await self.nics.apply_config(self.config())
+        arguments = self.driver.machine_arguments(replace(self.boot, disks=disks))
         slots = {each.name: each.slot for each in disks}
         return SaveAnswer(
-            left.layer,
-            RequiredMachine(arguments=words, layout=self.boot.layout, disks=slots),
-            dict(left.disks),
+            frozen.layer,
+            RequiredMachine(arguments=arguments, layout=self.boot.layout, disks=slots),
+            dict(frozen.disks),
         )

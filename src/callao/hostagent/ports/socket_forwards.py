@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unix sockets across the guest's edge, over the control master; see ssh(1), ``-L`` and ``-R``."""
+"""Forwards unix sockets between host and guest by the ssh control master; see ssh(1), ``-L`` and ``-R``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from callao.config import PortForward
 from callao.errors import CallaoError
-from callao.hostagent.ports.hostsocket import make_way
+from callao.hostagent.ports.host_socket import remove_stale_socket
 from callao.ssh import Client
 
 
@@ -21,14 +21,14 @@ class SocketForwards:
 
     client: Client
     folder: Path
-    """Where a ``hostSocket`` that is not absolute lies."""
-    tell: Callable[[str, str, str, str], None]
-    """Told (Lima's type of event, the guest's address, the host's, an error's words)."""
+    """The folder of a ``hostSocket`` that is not absolute."""
+    emit: Callable[[str, str, str, str], None]
+    """Called with (Lima's type of event, the guest's address, the host's address, an error message)."""
     active: list[tuple[str, str]] = field(default_factory=list)
     """(``-L`` or ``-R``, specification)."""
 
-    async def become(self, rules: Sequence[PortForward]) -> None:
-        """Close what no rule wants any more, and open the rest; what fails is told."""
+    async def apply_rules(self, rules: Sequence[PortForward]) -> None:
+        """Close forwards without a rule, and open those that are missing; errors are emitted as events."""
         wanted = [rule for rule in rules if rule.guest_socket and not rule.ignore]
         specs = [self._specification(rule) for rule in wanted]
         for old in [each for each in self.active if each not in specs]:
@@ -40,32 +40,34 @@ class SocketForwards:
                 await self._open(rule, spec)
 
     async def reopen(self, rules: Sequence[PortForward]) -> None:
-        """After a lost connection."""
+        """Open all forwards again after the ssh connection was lost."""
         self.active.clear()
-        await self.become(rules)
+        await self.apply_rules(rules)
 
     async def _open(self, rule: PortForward, spec: tuple[str, str]) -> None:
-        guest, host = self._ends(rule)
+        guest, host = self._addresses(rule)
         try:
             if rule.host_socket and not rule.reverse:
-                make_way(self._host_path(rule.host_socket))
+                remove_stale_socket(self._host_path(rule.host_socket))
             if rule.guest_socket and rule.reverse:
-                there = shlex.quote(rule.guest_socket)
-                await self.client.run(f"[ ! -S {there} ] || sudo -n rm -f -- {there}\n", timeout=30.0)
+                guest_path = shlex.quote(rule.guest_socket)
+                await self.client.run(
+                    f"[ ! -S {guest_path} ] || sudo -n rm -f -- {guest_path}\n", timeout=30.0
+                )
             await self.client.control("forward", *spec)
         except (CallaoError, OSError, TimeoutError) as error:
-            self.tell("failed", guest, host, str(error))
+            self.emit("failed", guest, host, str(error))
             return
         self.active.append(spec)
-        self.tell("forwarding", guest, host, "")
+        self.emit("forwarding", guest, host, "")
 
     def _specification(self, rule: PortForward) -> tuple[str, str]:
-        guest, host = self._ends(rule)
+        guest, host = self._addresses(rule)
         guest = _escaped(guest)
         host = _escaped(host) if rule.host_socket else host
         return ("-R", f"{guest}:{host}") if rule.reverse else ("-L", f"{host}:{guest}")
 
-    def _ends(self, rule: PortForward) -> tuple[str, str]:
+    def _addresses(self, rule: PortForward) -> tuple[str, str]:
         assert rule.guest_socket
         if rule.host_socket:
             return rule.guest_socket, str(self._host_path(rule.host_socket))
@@ -77,6 +79,7 @@ class SocketForwards:
 
 
 def _escaped(path: str) -> str:
-    """A path in a forward's specification, where ssh takes a colon for its end, a backslash for an escape
-    and a percent sign for a token; see ssh_config(5), "TOKENS"."""
+    """Escape a path for a forward's specification, where a colon is a separator, a backslash an escape, and
+    a percent sign begins a token; see ssh_config(5), "TOKENS".
+    """
     return path.replace("%", "%%").replace("\\", "\\\\").replace(":", "\\:")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The static forwards that the hypervisor keeps for a running machine, and how they change."""
+"""The hypervisor's static forwards of a running machine, and their changes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from callao.ports import Binding, static_forwards
 
 
 @dataclass
-class Forwards:
-    """What the machine forwards now."""
+class StaticForwards:
+    """The static forwards that the hypervisor has now."""
 
     machine: Machine
     active: list[Forward]
     ssh_port: int
 
     def bindings(self) -> tuple[Binding, ...]:
-        return tuple((at.proto, at.host_ip, at.host_port, at.guest_port) for at in self.active)
+        return tuple(
+            (forward.proto, forward.host_ip, forward.host_port, forward.guest_port)
+            for forward in self.active
+        )
 
-    async def become(self, config: Config) -> list[str]:
+    async def apply_config(self, config: Config) -> list[str]:
         """Make the forwards those of ``config``; returns notices on rules without effect.
 
-        :raises DriverError: when a port of the host is taken; what was forwarded before stays so.
+        :raises DriverError: when a port of the host is in use; the forwards are then unchanged.
         """
         wanted, notices = static_forwards(config.port_forwards, self.ssh_port)
         machine = self.machine

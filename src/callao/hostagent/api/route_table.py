@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The routes of one running machine on ha.sock."""
+"""The table of all routes on ha.sock with the handlers of one running machine."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from callao.hostagent.api import http, routes
 from callao.hostagent.api.answers import InfoAnswer, RefreshAnswer
 from callao.hostagent.api.forwards_api import ForwardsApi
 from callao.hostagent.api.mounts_api import MountsApi
-from callao.hostagent.api.saving import Saver
+from callao.hostagent.api.save_api import SaveApi
 
 if TYPE_CHECKING:
     from callao.hostagent.running import Running
 
 
-def routes_of(running: Running) -> http.Routes:
-    status, driver, started, shares = running.status, running.at.driver, running.started, running.shares
+def routes_for(running: Running) -> http.Routes:
+    status, driver, started, shares = (
+        running.status,
+        running.assignment.driver,
+        running.started,
+        running.shares,
+    )
 
     async def info(_request: http.Request) -> InfoAnswer:
-        """Lima's fields, and ours."""
+        """Lima's fields and Callao's."""
         runtime = status.runtime
         return {
-            "instanceName": running.at.paths.name,
+            "instanceName": running.assignment.paths.name,
             "sshLocalPort": runtime.ssh_port,
             "hostAgentPID": runtime.agent.pid,
             "driverPID": runtime.driver.pid if runtime.driver else 0,
@@ -30,16 +35,16 @@ def routes_of(running: Running) -> http.Routes:
             "ready": runtime.ready,
             "timings": runtime.timings,
             "forwards": [list(binding) for binding in runtime.forwards],
-            "listeners": running.ports.hearing() if running.ports is not None else {},
+            "listeners": running.ports.listener_source() if running.ports is not None else {},
         }
 
     async def refresh(_request: http.Request) -> RefreshAnswer:
-        """Apply lima.yaml as it is now to the running machine."""
-        return {"notices": list(await running.take_over(running.at.reload()))}
+        """Read lima.yaml again, and apply it to the running machine."""
+        return {"notices": list(await running.apply_config(running.assignment.reload()))}
 
     lock = running.disks.lock
     mounts = MountsApi(shares, lambda: running.config, lambda: status.runtime.ready, lock)
-    saver = Saver(
+    save = SaveApi(
         started.machine, driver, started.boot, shares, running.nics, running.client, lock,
         lambda: running.config,
     )  # fmt: skip
@@ -47,6 +52,6 @@ def routes_of(running: Running) -> http.Routes:
         routes.INFO: info,
         routes.REFRESH: refresh,
         **mounts.routes(),
-        **saver.routes(),
+        **save.routes(),
         **ForwardsApi(running.ports, lambda: status.runtime.forwards).routes(),
     }
