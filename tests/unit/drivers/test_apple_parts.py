@@ -170,17 +170,17 @@ def test_layers_of_a_raw_disk_are_kept_returned_to_shared_and_swept(tmp_path: Pa
     for each in (image, other):
         each.parent.mkdir()
     image.write_bytes(b"first")
-    (first,) = layers.leave([image])
+    (first,) = layers.freeze([image])
     image.write_bytes(b"second")
-    (second,) = layers.leave([image])
+    (second,) = layers.freeze([image])
     image.write_bytes(b"third")
-    layers.return_to({image: first})
+    layers.revert({image: first})
     layers.share(image, second, other)
     assert (image.read_bytes(), other.read_bytes()) == (b"first", b"second")
     layers.sweep(image, [second])
     assert sorted(each.name for each in image.parent.iterdir()) == ["disk", second]
     with pytest.raises(DriverError, match="does not exist"):
-        layers.return_to({image: first})
+        layers.revert({image: first})
 
 
 def test_the_layers_of_a_qcow2_disk_are_left_alone(tmp_path: Path) -> None:
@@ -190,9 +190,9 @@ def test_the_layers_of_a_qcow2_disk_are_left_alone(tmp_path: Path) -> None:
     layers.sweep(image, [])
     assert backed_by.exists()
     with pytest.raises(DriverError, match="is qcow2"):
-        layers.leave([image])
+        layers.freeze([image])
     with pytest.raises(DriverError, match="is qcow2"):
-        layers.return_to({image: "datadisk.1"})
+        layers.revert({image: "datadisk.1"})
 
 
 def test_sockets_lie_in_a_short_plain_folder_of_ours_whatever_the_instance_is_called(
