@@ -199,9 +199,9 @@ def _templates() -> list[str]:
 
 
 def _drivers() -> list[str]:
-    from callao.drivers import known
+    from callao.drivers import driver_names
 
-    return known()
+    return driver_names()
 
 
 def _listing(names: Callable[[], list[str]]) -> Callable[[click.Context, click.Parameter, bool], None]:
