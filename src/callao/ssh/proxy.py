@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m callao.ssh.proxy TARGET…``: ssh's way to a guest's sshd, by the first target that answers.
+"""``python -m callao.ssh.proxy TARGET…``: connects ssh to a guest's sshd by the first target that answers.
 
 A proxy command of ssh_config(5). A target is ``vsock:CID:PORT``, ``unix:PATH`` or ``tcp:ADDRESS:PORT``; the
-earlier ones are preferred. A connection proves nothing: hypervisors accept for a guest that does not listen,
-and for one that has no network yet. But sshd speaks first, so the target that is heard from is taken. Quick
-to import.
+earlier ones are preferred. A connection proves nothing: hypervisors accept it for a guest that does not
+listen, and for one that has no network yet. But sshd sends first, so the target from which data arrives
+first is used. Imports little, for quick commands.
 """
 
 from __future__ import annotations
@@ -23,64 +23,66 @@ from callao.reach import Reach
 from callao.system import open_vsock, unix_socket
 
 _HEAD_START = 3.0
-"""Seconds that a target may be silent before the next one is tried as well."""
+"""Seconds without data from a target before the next one is tried as well."""
 
-_CONNECTING = 15.0
+_CONNECT_TIMEOUT = 15.0
 """Seconds for a connection."""
 
 _CHUNK = 1 << 16
-_HELD = 1 << 18
-"""Bytes that wait for whoever does not read, in each direction."""
+_BUFFER_LIMIT = 1 << 18
+"""Largest number of bytes that are buffered in each direction."""
 
 
 @dataclass(frozen=True)
-class Target:
-    """``connect`` raises OSError where there is none to be had; ``name`` is for people."""
+class ProxyTarget:
+    """``connect`` raises OSError when it fails; ``name`` is for messages."""
 
     name: str
     connect: Callable[[], socket.socket]
 
 
 def by_vsock(reach: Reach, cid: int, port: int) -> Reach:
-    """By a virtual socket of the guest's, or by the port of ``reach`` where that does not answer."""
-    return _by(f"vsock:{cid}:{port}", reach)
+    """Connect by the guest's vsock(7), or by the port of ``reach`` if that does not answer."""
+    return _with_proxy_command(f"vsock:{cid}:{port}", reach)
 
 
 def by_unix_socket(reach: Reach, path: str) -> Reach:
-    """By a unix socket that leads to the guest's sshd, or by the port where that does not answer."""
-    return _by(unix_target(path), reach)
+    """Connect by a unix socket that is forwarded to the guest's sshd, or by the port if that does not
+    answer.
+    """
+    return _with_proxy_command(unix_target(path), reach)
 
 
 def unix_target(path: str) -> str:
-    """As :func:`parse` reads it."""
+    """The target of a unix socket in the syntax that :func:`parse` reads."""
     return f"unix:{path}"
 
 
-def _by(target: str, reach: Reach) -> Reach:
-    words = (sys.executable, "-P", "-m", "callao.ssh.proxy", target, f"tcp:{reach.address}:{reach.port}")
-    return reach._replace(proxy_command=words)
+def _with_proxy_command(target: str, reach: Reach) -> Reach:
+    command = (sys.executable, "-P", "-m", "callao.ssh.proxy", target, f"tcp:{reach.address}:{reach.port}")
+    return reach._replace(proxy_command=command)
 
 
-def parse(text: str) -> Target:
-    """:raises ValueError: for what is no target."""
-    kind, _, place = text.partition(":")
-    host, _, port = place.rpartition(":")
+def parse(text: str) -> ProxyTarget:
+    """:raises ValueError: when the text is not a valid target."""
+    kind, _, address = text.partition(":")
+    host, _, port = address.rpartition(":")
     match kind:
-        case "unix" if place:
-            return Target(text, lambda: _unix(place))
+        case "unix" if address:
+            return ProxyTarget(text, lambda: _unix(address))
         case "vsock":
             cid, number = int(host), int(port)
-            return Target(text, lambda: open_vsock(cid, number, _CONNECTING))
+            return ProxyTarget(text, lambda: open_vsock(cid, number, _CONNECT_TIMEOUT))
         case "tcp":
-            address = (host, int(port))
-            return Target(text, lambda: socket.create_connection(address, _CONNECTING))
+            host_port = (host, int(port))
+            return ProxyTarget(text, lambda: socket.create_connection(host_port, _CONNECT_TIMEOUT))
     raise ValueError(f"{text!r}: no target (allowed: vsock:CID:PORT, unix:PATH, tcp:ADDRESS:PORT)")
 
 
 def _unix(path: str) -> socket.socket:
     peer = unix_socket()
     try:
-        peer.settimeout(_CONNECTING)
+        peer.settimeout(_CONNECT_TIMEOUT)
         peer.connect(path)
     except BaseException:
         peer.close()
@@ -88,56 +90,60 @@ def _unix(path: str) -> socket.socket:
     return peer
 
 
-def run(targets: Sequence[Target]) -> int:
+def run(targets: Sequence[ProxyTarget]) -> int:
     """Pass bytes between standard input and output and the first target that answers; returns the exit
     status."""
-    said = bytearray()
+    client_data = bytearray()
     failures: list[str] = []
-    peer, greeting = _greeted(targets, said, failures)
+    peer, first_data = _first_answer(targets, client_data, failures)
     if peer is None:
         sys.stderr.write(f"no sshd answers: {'; '.join(failures)}\n")
         return 1
     with peer:
-        _pass_bytes(peer, said, greeting)
+        _pass_bytes(peer, client_data, first_data)
     return 0
 
 
-def _greeted(
-    targets: Sequence[Target], said: bytearray, failures: list[str]
+def _first_answer(
+    targets: Sequence[ProxyTarget], client_data: bytearray, failures: list[str]
 ) -> tuple[socket.socket | None, bytes]:
-    """The connection on which something came, and that.
+    """The connection on which data arrived first, and the data; None if no target answers, or standard input
+    ends.
 
-    :param said: gets what our client says meanwhile; its end is ours, too.
+    :param client_data: receives what arrives on standard input meanwhile.
     """
-    left, open_ones = list(targets), dict[socket.socket, str]()
-    next_one = 0.0
+    remaining, connections = list(targets), dict[socket.socket, str]()
+    next_connect_at = 0.0
     try:
-        while left or open_ones:
+        while remaining or connections:
             now = time.monotonic()
-            if left and (not open_ones or now >= next_one):
-                target, next_one = left.pop(0), now + _HEAD_START
+            if remaining and (not connections or now >= next_connect_at):
+                target, next_connect_at = remaining.pop(0), now + _HEAD_START
                 try:
                     peer = target.connect()
                 except OSError as error:
                     failures.append(f"{target.name}: {error.strerror or error}")
                     continue
-                open_ones[peer] = target.name
-            wait = max(0.0, next_one - time.monotonic()) if left else None
-            readers: list[socket.socket | int] = [*open_ones, *([0] if len(said) < _HELD else [])]
+                connections[peer] = target.name
+            wait = max(0.0, next_connect_at - time.monotonic()) if remaining else None
+            readers: list[socket.socket | int] = [
+                *connections,
+                *([0] if len(client_data) < _BUFFER_LIMIT else []),
+            ]
             for ready in select.select(readers, [], [], wait)[0]:
                 if isinstance(ready, int):
-                    piece = os.read(ready, _CHUNK)
-                    if not piece:
+                    data = os.read(ready, _CHUNK)
+                    if not data:
                         return None, b""
-                    said += piece
+                    client_data += data
                     continue
                 if data := _received(ready):
-                    del open_ones[ready]
+                    del connections[ready]
                     return ready, data
-                failures.append(f"{open_ones.pop(ready)}: closed the connection")
+                failures.append(f"{connections.pop(ready)}: closed the connection")
                 ready.close()
     finally:
-        for each in open_ones:
+        for each in connections:
             each.close()
     return None, b""
 
@@ -150,13 +156,13 @@ def _received(peer: socket.socket) -> bytes:
 
 @dataclass
 class _Direction:
-    """Bytes from one descriptor to another; ``done`` once the end has been passed on."""
+    """Copies bytes from one descriptor to another; ``end_passed_on``: the end of file was passed on."""
 
     source: int
     sink: int
-    waiting: bytearray
-    ended: bool = False
-    done: bool = False
+    buffer: bytearray
+    at_end: bool = False
+    end_passed_on: bool = False
 
     def read(self) -> None:
         try:
@@ -165,34 +171,36 @@ class _Direction:
             return
         except OSError:
             data = b""
-        self.ended = not data
-        self.waiting += data
+        self.at_end = not data
+        self.buffer += data
 
     def write(self) -> None:
         try:
-            del self.waiting[: os.write(self.sink, self.waiting[:_CHUNK])]
+            del self.buffer[: os.write(self.sink, self.buffer[:_CHUNK])]
         except BlockingIOError:
             return
         except OSError:
-            self.waiting.clear()
-            self.ended = True
+            self.buffer.clear()
+            self.at_end = True
 
 
-def _pass_bytes(peer: socket.socket, said: bytearray, greeting: bytes) -> None:
-    """Until the peer has nothing more to say; the end of our input is passed on."""
+def _pass_bytes(peer: socket.socket, client_data: bytearray, first_data: bytes) -> None:
+    """Copy both directions until the guest's side has ended; the end of standard input is passed on."""
     number = peer.fileno()
-    there = _Direction(0, number, said)
-    back = _Direction(number, 1, bytearray(greeting))
+    to_guest = _Direction(0, number, client_data)
+    from_guest = _Direction(number, 1, bytearray(first_data))
     if sys.platform == "win32":
         raise unsupported("a proxy command")
     for descriptor in (0, 1, number):
         os.set_blocking(descriptor, False)
-    while not (back.ended and not back.waiting):
-        if there.ended and not there.waiting and not there.done:
-            there.done = True
+    while not (from_guest.at_end and not from_guest.buffer):
+        if to_guest.at_end and not to_guest.buffer and not to_guest.end_passed_on:
+            to_guest.end_passed_on = True
             _end_writing(peer)
-        readers = [each for each in (there, back) if not each.ended and len(each.waiting) < _HELD]
-        writers = [each for each in (there, back) if each.waiting]
+        readers = [
+            each for each in (to_guest, from_guest) if not each.at_end and len(each.buffer) < _BUFFER_LIMIT
+        ]
+        writers = [each for each in (to_guest, from_guest) if each.buffer]
         readable, writable, _ = select.select(
             [each.source for each in readers], [each.sink for each in writers], []
         )

@@ -203,11 +203,11 @@ def test_firmware_is_found_by_its_descriptor(tmp_path: Path) -> None:
 def test_the_guest_has_a_vsock_device_where_the_kernel_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     over_vsock, paths = {"overVsock": True}, InstancePaths(Path("/h/web"))
     monkeypatch.setattr(vsock, "vhost_vsock", lambda: True)
-    device = f"vhost-vsock-pci,guest-cid={vsock.cid_of(paths)}"
-    reach = vsock.reach_of(paths, config(ssh=over_vsock), 40022)
+    device = f"vhost-vsock-pci,guest-cid={vsock.guest_cid(paths)}"
+    reach = vsock.vsock_reach(paths, config(ssh=over_vsock), 40022)
     assert device in values(argv(ssh=over_vsock), "-device")
-    assert reach.proxy_command[-2:] == (f"vsock:{vsock.cid_of(paths)}:22", "tcp:127.0.0.1:40022")
-    assert vsock.reach_of(paths, config(), 40022) == Reach(40022)
+    assert reach.proxy_command[-2:] == (f"vsock:{vsock.guest_cid(paths)}:22", "tcp:127.0.0.1:40022")
+    assert vsock.vsock_reach(paths, config(), 40022) == Reach(40022)
     monkeypatch.setattr(vsock, "vhost_vsock", lambda: False)
     assert device not in values(argv(ssh=over_vsock), "-device")
-    assert vsock.reach_of(paths, config(ssh=over_vsock), 40022) == Reach(40022)
+    assert vsock.vsock_reach(paths, config(ssh=over_vsock), 40022) == Reach(40022)

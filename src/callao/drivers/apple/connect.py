@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from callao.drivers.apple.leases import address_of, leases_file
-from callao.ssh.proxy import Target, parse, run
+from callao.ssh.proxy import ProxyTarget, parse, run
 
 _SSH = 22
 _PATIENCE = 15.0
@@ -22,7 +22,9 @@ _PATIENCE = 15.0
 def main(argv: Sequence[str]) -> int:
     """Returns the process's exit status."""
     *others, mac_address = argv
-    return run([*map(parse, others), Target(f"the lease of {mac_address}", lambda: _by_lease(mac_address))])
+    return run(
+        [*map(parse, others), ProxyTarget(f"the lease of {mac_address}", lambda: _by_lease(mac_address))]
+    )
 
 
 def _by_lease(mac_address: str) -> socket.socket:

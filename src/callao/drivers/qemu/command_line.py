@@ -28,7 +28,7 @@ from callao.drivers.qemu.devices import (
 from callao.drivers.qemu.disks.data_disks import DataDiskOptions
 from callao.drivers.qemu.hotplug.slots import SlotOptions
 from callao.drivers.qemu.memory import SharedMemory
-from callao.drivers.qemu.vsock import cid_of, has_vsock
+from callao.drivers.qemu.vsock import guest_cid, has_vsock
 from callao.guest_network import GuestNetwork
 from callao.instances import InstancePaths
 
@@ -78,7 +78,7 @@ def command_line(
         *([source.memory] if source.memory is not None else _memory(config)),
         SlotOptions(paths, boot.layout.slots, boot.shares),
         DataDiskOptions(boot.disks),
-        *([Vsock(cid_of(paths))] if has_vsock(config) else []),
+        *([Vsock(guest_cid(paths))] if has_vsock(config) else []),
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
         NoCloudSerial(),

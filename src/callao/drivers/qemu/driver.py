@@ -95,7 +95,7 @@ class QemuDriver:
         return USER_MODE
 
     def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:
-        return vsock.reach_of(paths, config, port)
+        return vsock.vsock_reach(paths, config, port)
 
     def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
         return Log("QEMU", paths.qemu_log), Log("the serial console", paths.serial_log)
