@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from cli.conftest import Line
 
-from callao.drivers import known
+from callao.drivers import driver_names
 
 
 @pytest.mark.parametrize("command", ["create", "start"])
 def test_drivers_are_listed(callao: Line, command: str) -> None:
     done = callao(command, "--list-drivers")
-    assert (done.status, done.out.split()) == (0, known())
+    assert (done.status, done.out.split()) == (0, driver_names())
 
 
 def test_a_rename_changes_what_flags_name(callao: Line) -> None:
