@@ -67,7 +67,7 @@ def test_an_interface_is_connected_again_when_its_program_has_gone(
     async def play() -> None:
         machine = Machine()
         nics = nics_of(machine, tmp_path)
-        await nics.begin(config(tmp_path / "switch"))
+        await nics.attach_configured(config(tmp_path / "switch"))
         first, _ = server.accept()
         first.sendall(b"unread")
         await asyncio.sleep(0)
@@ -97,7 +97,7 @@ def test_while_nobody_listens_it_is_tried_again_and_why_is_told_once(
     async def play() -> None:
         machine = Machine()
         nics = nics_of(machine, tmp_path)
-        await nics.begin(config(path))
+        await nics.attach_configured(config(path))
         first, _ = server.accept()
         path.rename(tmp_path / "hidden")
         first.close()
@@ -122,7 +122,7 @@ def test_one_that_the_guest_keeps_is_watched_on(tmp_path: Path, server: socket.s
     async def play() -> None:
         machine = Clinging()
         nics = nics_of(machine, tmp_path)
-        await nics.begin(config(tmp_path / "switch"))
+        await nics.attach_configured(config(tmp_path / "switch"))
         first, _ = server.accept()
         with pytest.raises(CallaoError):
             await nics.detach()
