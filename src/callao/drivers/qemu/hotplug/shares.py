@@ -66,7 +66,7 @@ class UsedSlot:
 
 @dataclass
 class SharePlug:
-    """The slots of one machine, see :class:`callao.drivers.qemu.hotplug.slots.Slots`."""
+    """The slots of one machine, see :class:`callao.drivers.qemu.hotplug.slots.SlotOptions`."""
 
     paths: InstancePaths
     monitor: QMPClient
