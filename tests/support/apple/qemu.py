@@ -90,7 +90,7 @@ async def start(spec: Spec, log: int) -> Machine:
     """:raises Refused: when a file of the machine is not there, or QEMU does not start."""
     monitor, theirs = socket.socketpair()
     monitor.setblocking(False)
-    inherited = [theirs, *(await serve(share.directory, die_with_parent()) for share in spec.shares)]
+    inherited = [theirs, *[await serve(each.directory, die_with_parent()) for each in spec.shares]]
     vsock = None
     if spec.vsock:
         peer, other = socket.socketpair()
