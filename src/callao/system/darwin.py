@@ -93,9 +93,21 @@ if sys.platform != "win32":
         """QEMU's locks belong to open files there, of which the kernel tells nobody else."""
         return False
 
-    def openers(_path: Path) -> Iterator[int]:
-        """The kernel does not show the files of a process by a folder."""
-        return iter(())
+    def openers(path: Path) -> Iterator[int]:
+        """The pids of our user's processes that have a file open."""
+        import psutil
+
+        wanted = path.stat()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if any(_is_same(each.path, wanted) for each in process.open_files()):
+                    yield process.pid
+
+    def _is_same(path: str, wanted: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(os.stat(path), wanted)  # noqa: PTH116 - a text, of many
+        except OSError:
+            return False
 
     @contextlib.contextmanager
     def hangup_watch(descriptor: int) -> Iterator[HangupWatch]:
@@ -145,9 +157,14 @@ if sys.platform != "win32":
         """What the host's clock showed at *ticks* of :func:`start_ticks`."""
         return ticks / 1e6
 
-    def arguments(_pid: int) -> list[str]:
-        """The kernel does not show a process's command line by a file."""
-        return []
+    def arguments(pid: int) -> list[str]:
+        """A process's command line; empty where the kernel does not show it."""
+        import psutil
+
+        try:
+            return list(psutil.Process(pid).cmdline())
+        except (psutil.Error, OSError):
+            return []
 
     def send(pid: int, sig: signal.Signals, still: Callable[[], bool]) -> None:
         """Signal the process that has the pid, if ``still`` says that it is the one that is meant."""
@@ -157,9 +174,16 @@ if sys.platform != "win32":
         """Wait while ``still`` says that the process lives; False when it outlived ``seconds``."""
         return wait_by_looking(seconds, still)
 
-    def die_with_parent() -> Callable[[], None] | None:
-        """The kernel has no such thing: the parent's own clean-up has to do."""
-        return None
+    def die_with_parent() -> Callable[[], None]:
+        """A ``preexec_fn``: a process that watches this one kills the child when this one ends."""
+        from callao.system.watcher import watcher_of
+
+        pipe = watcher_of(os.getpid())
+
+        def bind() -> None:
+            os.write(pipe, b"%d\n" % os.getpid())
+
+        return bind
 
     def _noted(pid: int) -> int | None:
         """As the kernel noted it at the fork."""
@@ -177,6 +201,7 @@ if sys.platform != "win32":
         import psutil
 
         try:
-            return int(psutil.Process(pid).create_time() * 1e6)
+            process = psutil.Process(pid)
+            return int(process.create_time() * 1e6) if process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""macOS's module of callao.system, on this host: processes without /proc, and a part of the tests by it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+
+from callao.system import darwin
+
+TESTS = Path(__file__).parents[2]
+
+
+def test_children_end_with_a_parent_that_is_killed() -> None:
+    script = """
+        import subprocess, sys
+        from callao.system.darwin import die_with_parent
+        child = subprocess.Popen(["sleep", "600"], preexec_fn=die_with_parent())
+        print(child.pid, flush=True)
+        sys.stdin.read()
+    """
+    argv = [sys.executable, "-c", textwrap.dedent(script)]
+    parent = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    watchers = [each for each in psutil.Process(parent.pid).children() if each.pid != child.pid]
+    parent.kill()
+    parent.communicate()
+    psutil.wait_procs([child, *watchers], timeout=60)
+    assert len(watchers) == 1
+    assert [each for each in (child, *watchers) if each.is_running() and each.status() != "zombie"] == []
+
+
+def test_a_process_is_known_without_proc(tmp_path: Path) -> None:
+    with (tmp_path / "disk").open("w"):
+        argv = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+        other = subprocess.Popen(argv, stdin=subprocess.PIPE)
+        began = darwin.start_ticks(other.pid)
+        assert darwin.arguments(other.pid) == argv
+        assert os.getpid() in darwin.openers(tmp_path / "disk")
+        assert began is not None
+        assert began > (darwin.start_ticks(os.getpid()) or 0)
+        other.communicate()
+    assert darwin.start_ticks(other.pid) is None
+    assert darwin.arguments(other.pid) == []
+
+
+def test_a_socket_s_path_ends_where_macos_ends_it() -> None:
+    assert darwin.UNIX_PATH_MAX == 104
+
+
+OF_LINUX = (
+    "instances/test_processes.py::test_a_pid_file_older_than_the_process_is_stale",
+    "instances/test_processes.py::test_a_step_of_the_clock_makes_nobody_somebody_else",
+    "instances/test_processes.py::test_one_that_is_gone_has_let_go_of_its_sockets_whichever_thread_ended_first",
+)
+"""Tests of what Linux alone knows: the kernel's clock, a process's other threads."""
+
+
+@pytest.mark.once
+def test_a_part_of_the_unit_tests_passes_with_the_module_of_macos() -> None:
+    unit = TESTS / "unit"
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "support.darwin", "-p", "no:cacheprovider"]
+    parts = [unit / "instances" / "test_atomic.py", unit / "instances" / "test_processes.py"]
+    parts += [unit / "ssh" / "test_config.py", unit / "ssh" / "test_reach.py"]
+    left_out = [f"--deselect={unit / name}" for name in OF_LINUX]
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    done = subprocess.run(
+        [*argv, *left_out, *map(str, parts)],
+        env=environment, cwd=TESTS.parent, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
