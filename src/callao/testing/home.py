@@ -20,9 +20,12 @@ from callao.instances.process_identity import ProcessIdentity, alive, identify
 from callao.instances.records import read_json, write_json
 from callao.lifecycle import Request, ensure
 from callao.lifecycle.warm.staging import remove_abandoned
+from callao.system import UNIX_PATH_MAX
 from callao.testing.guest import Guest
 
 _PREFIX = "callao-"
+_WITHIN = 60
+"""Bytes of a socket's path for the names of the home, of an instance, and of the socket."""
 _OWNER = "owner.json"
 _LOCK_TIMEOUT = 300.0
 """Seconds to wait for another run that removes the same home: its machines are stopped first."""
@@ -71,7 +74,7 @@ def test_home(cache: Path) -> Iterator[TestHome]:
 
     :param cache: the LIMA_HOME whose ssh key and warm machines are used.
     """
-    temporary = Path(tempfile.gettempdir())
+    temporary = short_folder(Path(tempfile.gettempdir()))
     remove_abandoned_homes(temporary)
     home = TestHome(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=temporary)))
     try:
@@ -80,6 +83,12 @@ def test_home(cache: Path) -> Iterator[TestHome]:
         yield home
     finally:
         _remove_home(home)
+
+
+def short_folder(folder: Path) -> Path:
+    """A folder for homes whose sockets have room for their names: macOS's TMPDIR has not."""
+    usual = Path("/tmp")  # noqa: S108 - each home there is a new folder that only its user can read
+    return usual if len(bytes(folder)) + _WITHIN >= UNIX_PATH_MAX and usual.is_dir() else folder
 
 
 def claim(home: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from callao.instances.process_identity import ProcessIdentity
 from callao.instances.records import write_json
-from callao.testing.home import claim, link_cache, remove_abandoned_homes
+from callao.testing.home import claim, link_cache, remove_abandoned_homes, short_folder
 
 GONE = ProcessIdentity(pid=1, started=1, boot="an earlier one")
 SWEEP = (
@@ -83,3 +83,11 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_run(
             remove_abandoned_homes(temporary)
     remove_abandoned_homes(temporary)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "chosen"),
+    [("/tmp/x", "/tmp/x"), ("/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T", "/tmp")],
+)
+def test_a_home_lies_where_sockets_have_room_for_their_names(folder: str, chosen: str) -> None:
+    assert short_folder(Path(folder)) == Path(chosen)
