@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import signal
 import subprocess
 import sys
 
@@ -64,7 +63,7 @@ def main() -> int:
     """Returns the process's exit status."""
     for pid in watch(sys.stdin.fileno()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+            os.kill(pid, system.kill_signal())
     return 0
 
 
