@@ -43,7 +43,7 @@ COMMANDS = {
     "mount": CommandInfo("mount", "Share directories with a running instance.", _MANAGE),
     "disk": CommandInfo("disk", "Manage disks that outlive instances.", _MANAGE),
     "network": CommandInfo("network", "Manage the networks that instances may be on.", _MANAGE),
-    "sudoers": CommandInfo("sudoers", "Print or install the sudoers file for socket_vmnet.", _MANAGE),
+    "sudoers": CommandInfo("sudoers", "Print or install the sudoers file for host networks.", _MANAGE),
     "snapshot": CommandInfo("snapshot", "Take, restore, list and delete snapshots.", _MANAGE),
     "tunnel": CommandInfo("tunnel", "Open a SOCKS proxy into an instance's network.", _MANAGE),
     "prune": CommandInfo("prune", "Remove what nothing uses from the cache.", _MANAGE),

@@ -13,7 +13,7 @@ from cli.conftest import Line
 import callao.cli.commands
 from callao.cli.arguments.overrides import _CHANGES
 from callao.cli.command_table import ALIASES, COMMANDS
-from callao.cli.parsing.options import CONFIGURATION, Command, warm
+from callao.cli.parsing.options import CONFIGURATION, Command, image_choice, warm
 from callao.cli.parsing.quick_command import click_command
 
 
@@ -53,7 +53,7 @@ def test_each_configuration_flag_has_a_meaning() -> None:
     @click.command()
     def bare() -> None: ...
 
-    for option in reversed((*CONFIGURATION, warm)):
+    for option in reversed((*CONFIGURATION, image_choice, warm)):
         bare = option(bare)
     assert {each.name for each in bare.params} == {*_CHANGES, "expressions"}
 

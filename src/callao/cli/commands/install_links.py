@@ -21,10 +21,12 @@ _NAMES = tuple(each.value for each in Program)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.argument("names", nargs=-1, metavar="[NAME]...", type=click.Choice(_NAMES))
 def command(folder: Path, names: tuple[str, ...]) -> None:
-    """Link limactl, lima and their kind in FOLDER to this program.
+    """Link limactl, lima and their kind to this program.
 
-    Scripts and editors that run limactl then run Callao, if FOLDER comes before Lima's own on PATH. Without
-    a NAME all are linked: limactl, lima, nerdctl.lima, docker.lima, podman.lima, kubectl.lima,
+    Scripts and editors that run limactl then run Callao, if FOLDER, where the links are made, comes before
+    Lima's own on PATH.
+
+    Without a NAME all are linked: limactl, lima, nerdctl.lima, docker.lima, podman.lima, kubectl.lima,
     apptainer.lima and yq.lima.
 
     \b

@@ -20,7 +20,10 @@ from callao.cli.session import session, tell
 @configuration
 @timeout
 def command(old: str, new: str, start: bool | None, timeout: float, **flags: Any) -> None:
-    """Give a stopped instance another name, and change it by flags."""
+    """Give a stopped instance another name.
+
+    Flags change it, too.
+    """
     from callao.cli.arguments.overrides import any_given, apply_flags
     from callao.lifecycle.rename import rename
 

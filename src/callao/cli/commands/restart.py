@@ -20,7 +20,10 @@ from callao.cli.session import session
 @configuration
 @timeout
 def command(instance: str, force: bool, timeout: float, **flags: Any) -> None:
-    """Stop an instance and start it again, changed by flags in between."""
+    """Stop an instance and start it again.
+
+    Flags change it in between.
+    """
     from callao.cli.arguments.overrides import any_given, apply_flags
 
     run = session()

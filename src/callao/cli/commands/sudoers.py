@@ -16,7 +16,9 @@ from callao.cli.terminal.output import echo, tell
 @click.option("--install", is_flag=True, help="Have visudo check the text, and install it by sudo.")
 @click.option("--program", is_flag=True, help="Write the program for Linux to FILE, for root to install.")
 def command(file: str | None, check: bool, install: bool, program: bool) -> None:
-    """Print or install the sudoers file for the program that carries shared, host and bridged networks.
+    """Print or install the sudoers file for host networks.
+
+    It lets the program run that carries the networks of modes shared, host and bridged.
 
     \b
       callao sudoers --program socket_vmnet

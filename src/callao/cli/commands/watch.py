@@ -25,9 +25,10 @@ _PERIOD = 0.25
 @click.option("--history", is_flag=True, help="Begin with what has happened since the last start.")
 @click.option("--verbose", is_flag=True, help="Show the host agents' own messages, too.")
 def command(instances: tuple[str, ...], as_json: bool, history: bool, verbose: bool) -> None:
-    """Show the events of instances until interrupted.
+    """Show the events of instances as they happen.
 
-    Without a name those of all instances, also of ones that are created meanwhile.
+    It goes on until it is interrupted. Without a name the events of all instances are shown,
+    also of ones that are created meanwhile.
 
     \b
       callao watch --json web | jq .event
