@@ -130,10 +130,11 @@ def test_a_shell_may_be_another(box: Box) -> None:
 
 
 def test_variables_come_along_only_when_asked(box: Box) -> None:
-    line = ("web", "sh", "-c", 'printf "%s|%s" "$MINE" "$LIMA_HOME"')
-    assert box.said("shell", *line, MINE="it's\ntwo") == "|"
-    assert box.said("shell", "--preserve-env", *line, MINE="it's\ntwo") == "it's\ntwo|"
-    assert box.said("shell", "--preserve-env", *line, MINE="x", LIMA_SHELLENV_BLOCK="+MINE") == "|"
+    line = ("web", "sh", "-c", 'printf "%s|%s" "$MINE" "$LD_FOR_THE_HOST"')
+    theirs = {"MINE": "it's\ntwo", "LD_FOR_THE_HOST": "x"}
+    assert box.said("shell", *line, **theirs) == "|"
+    assert box.said("shell", "--preserve-env", *line, **theirs) == "it's\ntwo|"
+    assert box.said("shell", "--preserve-env", *line, **theirs, LIMA_SHELLENV_BLOCK="+MINE") == "|"
 
 
 @pytest.mark.parametrize("backend", ["rsync", "scp", "absent"])
