@@ -90,7 +90,7 @@ def test_while_nobody_listens_it_is_tried_again_and_why_is_told_once(
     tmp_path: Path, server: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(module, "_PAUSE", 0.001)
+    monkeypatch.setattr(module, "_RETRY_DELAY", 0.001)
     monkeypatch.setattr(module.journal, "notice", told.append)
     path = tmp_path / "switch"
 

@@ -126,7 +126,7 @@ os.kill(helpers[1].pid, signal.SIGKILL)
 await two.lost(print)
 await two.leave()
 gone = [not each.is_running() for each in helpers]
-print(json.dumps([len(frame), list(uids), gone, [one.by_vmnet, one.address]]))
+print(json.dumps([len(frame), list(uids), gone, [one.carried_by_vmnet, one.address]]))
 """) == [60, [4711], [True, True], [False, ""]]  # fmt: skip
 
 

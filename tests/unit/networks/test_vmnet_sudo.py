@@ -183,7 +183,7 @@ running = []
 for leaving in ("other", "web"):
     reconcile.stop_unused(home, leaving)
     running.append(daemon.running_pid(networks, "shared") is not None)
-print(json.dumps([attachment.by_vmnet, attachment.address, *running]))
+print(json.dumps([attachment.carried_by_vmnet, attachment.address, *running]))
 """
     )
     assert done.returncode == 0, done.stderr

@@ -47,7 +47,7 @@ class Attachment:
     """What the membership is in."""
     notice: str = ""
     """What people have to know of it."""
-    by_vmnet: bool = False
+    carried_by_vmnet: bool = False
     """Whether the network is carried by socket_vmnet, which may end when the instance has left."""
 
     @property
@@ -68,18 +68,18 @@ class Attachment:
         if self.membership is not None or self.helper is not None:
             self.stream.close()
 
-    async def lost(self, renamed: Callable[[dict[str, str]], None]) -> None:
+    async def lost(self, names_changed: Callable[[dict[str, str]], None]) -> None:
         """Return when the program that carries the network has gone.
 
-        :param renamed: is told the names in the network, each time that they have changed.
+        :param names_changed: is told the names in the network, each time that they have changed.
         """
         if self.helper is not None:
             await self.helper.wait()
         elif self.membership is None:
-            await _hung_up(self.stream)
+            await _wait_hung_up(self.stream)
         else:
             while (names := await self.membership.names()) is not None:
-                renamed(names)
+                names_changed(names)
 
     async def leave(self) -> None:
         """Leave the network."""
@@ -107,16 +107,14 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
         await asyncio.to_thread(start, networks, definition, lima_home())
         path = str(socket_path(networks, definition.name))
         hint = f"Be a member of the group {networks.group}, which may use it."
-        return Attachment(_connected(path, network.interface, hint), by_vmnet=True)
-    there = _user_network(definition, config)
-    membership = await join(there, _wanted(network, paths, config))
-    notice = _of_another_subnet(membership.joined, definition)
+        return Attachment(_connected(path, network.interface, hint), carried_by_vmnet=True)
+    there = _usernet_network(definition, config)
+    membership = await join(there, _join_request(network, paths, config))
+    notice = _subnet_notice(membership.joined, definition)
     return Attachment(membership.stream, membership, network=there, notice=notice)
 
 
-async def attach_again(
-    left: Attachment, network: Network, paths: InstancePaths, config: Config
-) -> Attachment:
+async def reattach(left: Attachment, network: Network, paths: InstancePaths, config: Config) -> Attachment:
     """Be in a network again that has been left. In one of mode user-v2 the guest has an address of its
     subnet, so it keeps that one as long as it can, whatever networks.yaml says by now.
 
@@ -124,7 +122,7 @@ async def attach_again(
     """
     if left.membership is None or left.network is None:
         return await attach(network, paths, config)
-    membership = await join(left.network, _wanted(network, paths, config))
+    membership = await join(left.network, _join_request(network, paths, config))
     before, now = left.membership.joined, membership.joined
     notice = ""
     if (before.subnet, before.gateway) != (now.subnet, now.gateway):
@@ -135,11 +133,11 @@ async def attach_again(
     else:
         with contextlib.suppress(CallaoError):
             definition = networks_of_host(lima_home()).by_name.get(left.network.name)
-            notice = _of_another_subnet(now, definition) if definition is not None else ""
+            notice = _subnet_notice(now, definition) if definition is not None else ""
     return Attachment(membership.stream, membership, network=left.network, notice=notice)
 
 
-def _of_another_subnet(joined: Joined, definition: NetworkDefinition) -> str:
+def _subnet_notice(joined: Joined, definition: NetworkDefinition) -> str:
     if joined.subnet == str(definition.subnet):
         return ""
     return (
@@ -148,7 +146,7 @@ def _of_another_subnet(joined: Joined, definition: NetworkDefinition) -> str:
     )
 
 
-def _wanted(network: Network, paths: InstancePaths, config: Config) -> Join:
+def _join_request(network: Network, paths: InstancePaths, config: Config) -> Join:
     lima, alias = hostname_of(paths.name), ssh_alias(paths.name)
     hostname = hostname_of(paths.name, config.hostname)
     names = tuple(dict.fromkeys([*(f"{each}.internal" for each in (lima, alias, hostname)), hostname]))
@@ -167,7 +165,7 @@ def _definition(network: Network, networks: Networks) -> NetworkDefinition:
     return definition
 
 
-def _user_network(definition: NetworkDefinition, config: Config) -> UserNetwork:
+def _usernet_network(definition: NetworkDefinition, config: Config) -> UserNetwork:
     home, name, subnet = lima_home(), definition.name, definition.subnet
     assert subnet is not None
     program = binary.find(config.arch.value)
@@ -193,7 +191,7 @@ def _connected(path: str, interface: str, hint: str) -> socket.socket:
     return stream
 
 
-async def _hung_up(stream: socket.socket) -> None:
+async def _wait_hung_up(stream: socket.socket) -> None:
     """Return when the other end is closed. The hypervisor reads the stream, so that nobody does here."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     with hangup_watch(stream.fileno()) as watch:

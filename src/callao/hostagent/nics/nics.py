@@ -24,21 +24,21 @@ from callao.ssh import Client
 if TYPE_CHECKING:
     from callao.hostagent.nics.attachment import Attachment  # loaded where there is a network
 
-_PATIENCE = 180.0
+_GUEST_TIMEOUT = 180.0
 """Seconds for the guest to configure an interface; an emulated one needs two, on a busy host a minute."""
 
-_PAUSE = 1.0
-"""Seconds until the second try to be in a network again; each further pause is twice as long."""
+_RETRY_DELAY = 1.0
+"""Seconds until the second try to be in a network again; each further delay is twice as long."""
 
-_LONGEST_PAUSE = 15.0
+_MAX_RETRY_DELAY = 15.0
 """Seconds between two tries at most."""
 
-_SHORT_PAUSE = 0.1
+_FIRST_DELAY = 0.1
 """Seconds before the first of them, which is enough for a daemon that closes each connection at once."""
 
 
 @dataclass
-class _Attached:
+class _AttachedNic:
     network: Network
     config: Config
     attachment: Attachment
@@ -53,12 +53,12 @@ class Nics:
     features: Features
     client: Client
     paths: InstancePaths
-    renamed: Callable[[Mapping[str, str]], None]
+    names_changed: Callable[[Mapping[str, str]], None]
     """Told the names of all instances in the networks, each time that they have changed."""
-    attached: dict[str, _Attached] = field(default_factory=dict)
+    attached: dict[str, _AttachedNic] = field(default_factory=dict)
     names: dict[str, dict[str, str]] = field(default_factory=dict)
     """By interface."""
-    on_vmnet: bool = False
+    used_vmnet: bool = False
     """Whether an interface has been on a network that socket_vmnet carries."""
 
     async def attach_configured(self, config: Config) -> None:
@@ -66,7 +66,7 @@ class Nics:
 
         :raises CallaoError: naming the one that cannot be attached.
         """
-        for network in _of_ours(config):
+        for network in _attached_by_host_agent(config):
             await self._attach(network, config)
 
     async def wait_configured(self, config: Config) -> None:
@@ -77,10 +77,11 @@ class Nics:
         if config.plain:
             return
         for each in list(self.attached.values()):
-            at = each.attachment
-            script = cidata.settle_script(each.network, at.address, at.prefix, at.gateway)
+            attachment = each.attachment
+            network = each.network
+            script = cidata.settle_script(network, attachment.address, attachment.prefix, attachment.gateway)
             try:
-                await self._in_guest(script, f"networks: {each.network.interface}")
+                await self._in_guest(script, f"networks: {network.interface}")
             except AgentError as error:
                 raise StageFailed(error.message, stage=Stage.MOUNTS, hint=error.hint) from error
 
@@ -99,9 +100,9 @@ class Nics:
 
         :raises CallaoError: naming the interface, and what the guest or the hypervisor said.
         """
-        wanted = {each.interface: each for each in _of_ours(config)}
-        for name, there in list(self.attached.items()):
-            if wanted.get(name) != there.network:
+        wanted = {each.interface: each for each in _attached_by_host_agent(config)}
+        for name, nic in list(self.attached.items()):
+            if wanted.get(name) != nic.network:
                 await self._detach(name, plain=config.plain)
         for name, network in wanted.items():
             if name not in self.attached:
@@ -118,7 +119,7 @@ class Nics:
         for each in self.attached.values():
             await self._leave(each)
         self.attached.clear()
-        if self.on_vmnet:
+        if self.used_vmnet:
             from callao.networks.vmnet.reconcile import stop_unused
 
             stop_unused(self.paths.dir.parent, self.paths.name)
@@ -126,27 +127,27 @@ class Nics:
     async def _attach(self, network: Network, config: Config) -> None:
         from callao.hostagent.nics.attachment import attach
 
-        machine = self._plugger(network)
+        machine = self._hot_plugger(network)
         attachment = await attach(network, self.paths, config)
-        there = _Attached(network, config, attachment)
+        nic = _AttachedNic(network, config, attachment)
         try:
-            nic = GuestNic(network.interface, with_colons(network.mac_address))
-            await machine.plug_nic(nic, attachment.stream.fileno())
+            device = GuestNic(network.interface, with_colons(network.mac_address))
+            await machine.plug_nic(device, attachment.stream.fileno())
         except BaseException:
             await attachment.leave()
             raise
         attachment.hand_over()
         if attachment.notice:
             journal.notice(attachment.notice)
-        self.on_vmnet |= attachment.by_vmnet
-        self.attached[network.interface] = there
-        there.watch = asyncio.ensure_future(self._watch(there))
+        self.used_vmnet |= attachment.carried_by_vmnet
+        self.attached[network.interface] = nic
+        nic.watch = asyncio.ensure_future(self._watch(nic))
 
     async def _configure(self, network: Network, config: Config) -> None:
         if config.plain:
             return
-        at = self.attached[network.interface].attachment
-        script = cidata.nic_script(network, at.address, at.prefix, at.gateway)
+        attachment = self.attached[network.interface].attachment
+        script = cidata.nic_script(network, attachment.address, attachment.prefix, attachment.gateway)
         try:
             await self._in_guest(script, f"networks: {network.interface}")
         except BaseException:
@@ -155,73 +156,72 @@ class Nics:
             raise
 
     async def _detach(self, name: str, *, plain: bool) -> None:
-        there = self.attached[name]
-        machine = self._plugger(there.network)
+        nic = self.attached[name]
+        machine = self._hot_plugger(nic.network)
         if not plain:
             with contextlib.suppress(AgentError):
                 await self._in_guest(cidata.forget_script(name), f"networks: {name}")
-        await self._unwatch(there)
+        await self._unwatch(nic)
         try:
             await machine.unplug_nic(name)
         except BaseException:
-            there.watch = asyncio.ensure_future(self._watch(there))  # it stays
+            nic.watch = asyncio.ensure_future(self._watch(nic))  # it stays
             raise
         del self.attached[name]
-        await self._leave(there)
-        self._rename(name, None)
+        await self._leave(nic)
+        self._update_names(name, None)
 
-    async def _leave(self, there: _Attached) -> None:
-        await self._unwatch(there)
-        await there.attachment.leave()
+    async def _leave(self, nic: _AttachedNic) -> None:
+        await self._unwatch(nic)
+        await nic.attachment.leave()
 
-    async def _unwatch(self, there: _Attached) -> None:
-        if there.watch is None:
+    async def _unwatch(self, nic: _AttachedNic) -> None:
+        if nic.watch is None:
             return
-        there.watch.cancel()
+        nic.watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await there.watch
-        there.watch = None
+            await nic.watch
+        nic.watch = None
 
-    async def _watch(self, there: _Attached) -> None:
+    async def _watch(self, nic: _AttachedNic) -> None:
         """Join again whenever the program that carries the network has gone, while the guest goes on."""
-        interface = there.network.interface
+        interface = nic.network.interface
         while True:
-            await there.attachment.lost(lambda names: self._rename(interface, names))
+            await nic.attachment.lost(lambda names: self._update_names(interface, names))
             journal.notice(f"networks: {interface}: what carries the network has ended; joining again.")
-            await there.attachment.leave()
-            await asyncio.sleep(_SHORT_PAUSE)
-            await self._rejoin(there)
+            await nic.attachment.leave()
+            await asyncio.sleep(_FIRST_DELAY)
+            await self._rejoin(nic)
 
-    async def _rejoin(self, there: _Attached) -> None:
-        from callao.hostagent.nics.attachment import attach_again
+    async def _rejoin(self, nic: _AttachedNic) -> None:
+        from callao.hostagent.nics.attachment import reattach
 
-        interface, pause = there.network.interface, _PAUSE
+        interface, delay, reported = nic.network.interface, _RETRY_DELAY, ""
         while True:
             try:
-                there.attachment = await attach_again(
-                    there.attachment, there.network, self.paths, there.config
-                )
-                machine = self._plugger(there.network)
-                await machine.relink_nic(interface, there.attachment.stream.fileno())
-                there.attachment.hand_over()
-                if there.attachment.notice:
-                    journal.notice(there.attachment.notice)
+                nic.attachment = await reattach(nic.attachment, nic.network, self.paths, nic.config)
+                machine = self._hot_plugger(nic.network)
+                await machine.relink_nic(interface, nic.attachment.stream.fileno())
+                nic.attachment.hand_over()
+                if nic.attachment.notice:
+                    journal.notice(nic.attachment.notice)
                 break
             except (CallaoError, OSError) as error:  # the latter: as of a full disk
-                if pause == _PAUSE:
+                if str(error) != reported:
+                    reported = str(error)
                     journal.notice(f"networks: {interface}: joining again: {error}")
-                await there.attachment.leave()
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                await nic.attachment.leave()
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _MAX_RETRY_DELAY)
 
-    def _rename(self, interface: str, names: dict[str, str] | None) -> None:
+    def _update_names(self, interface: str, names: dict[str, str] | None) -> None:
         if names is None:
             self.names.pop(interface, None)
         else:
             self.names[interface] = names
-        self.renamed({name: target for each in self.names.values() for name, target in each.items()})
+        self.names_changed({name: target for each in self.names.values() for name, target in each.items()})
 
-    def _plugger(self, network: Network) -> NicHotPlugger:
+    def _hot_plugger(self, network: Network) -> NicHotPlugger:
         takes_any = self.features.hot_nics or self.features.boot_nics
         if not takes_any or not isinstance(self.machine, NicHotPlugger):
             raise AgentError(
@@ -232,9 +232,9 @@ class Nics:
         return self.machine
 
     async def _in_guest(self, script: str, what: str) -> None:
-        await run_as_root(self.client, script, what, _PATIENCE)
+        await run_as_root(self.client, script, what, _GUEST_TIMEOUT)
 
 
-def _of_ours(config: Config) -> list[Network]:
+def _attached_by_host_agent(config: Config) -> list[Network]:
     """Without those that are in macOS's own network: the hypervisor connects them to it."""
     return [each for each in config.networks if not each.vz_nat]

@@ -12,7 +12,7 @@ import pytest
 
 from callao.config import Config, effective
 from callao.host import Host
-from callao.hostagent.nics.attachment import Attachment, attach, attach_again
+from callao.hostagent.nics.attachment import Attachment, attach, reattach
 from callao.instances import InstancePaths
 from callao.networks.usernet.folder import network_folder
 
@@ -41,7 +41,7 @@ def _attach(home: Path, name: str, left: Attachment | None = None) -> Awaitable[
     paths = InstancePaths(home / name)
     if left is None:
         return attach(config.networks[0], paths, config)
-    return attach_again(left, config.networks[0], paths, config)
+    return reattach(left, config.networks[0], paths, config)
 
 
 def test_a_network_keeps_its_subnet_as_long_as_an_instance_is_in_it(home: Path) -> None:
