@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from callao.config.addresses import parse_address, with_colons
+from callao.config.addresses import parse_address
 from callao.errors import Problem
 from callao.system import UNIX_PATH_MAX
 
@@ -99,9 +99,8 @@ def copies(filled: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
-    """Each network has exactly one kind, and an interface and a MAC address of its own."""
+    """Each network has exactly one kind, and an interface of its own."""
     seen: set[str] = set()
-    macs: dict[str, int] = {}
     for index, network in enumerate(filled["networks"]):
         place = f"networks[{index}]"
         kinds = [key for key in ("lima", "socket", "vzNAT") if network.get(key)]
@@ -112,7 +111,9 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
             yield from _socket(socket, socket, f"{place}.socket")
             if _is_not_a_socket(socket):
                 yield Problem(f"{place}.socket", socket, "is not a socket", "a socket, or nothing yet")
-        yield from _mac_address(network["macAddress"], f"{place}.macAddress", index, macs)
+        mac = network["macAddress"]
+        if not _MAC.fullmatch(mac):
+            yield Problem(f"{place}.macAddress", mac, "is not a MAC address", "six hex pairs with :")
         name = network["interface"]
         if not _INTERFACE.fullmatch(name) or name == "eth0":
             yield Problem(
@@ -121,20 +122,6 @@ def networks(filled: Mapping[str, Any]) -> Iterator[Problem]:
         if name in seen:
             yield Problem(f"{place}.interface", name, "is there twice", "a name of its own")
         seen.add(name)
-
-
-def _mac_address(given: str, place: str, index: int, seen: dict[str, int]) -> Iterator[Problem]:
-    """:param seen: the entries before, by their MAC addresses."""
-    if not _MAC.fullmatch(given):
-        yield Problem(place, given, "is not a MAC address", "six hex pairs with :")
-        return
-    mac = with_colons(given)
-    if int(mac[:2], 16) & 1:
-        yield Problem(place, given, "is a group's address: its first byte is odd", "an even first byte")
-    if mac in seen:
-        message = f"is that of networks[{seen[mac]}], too"
-        yield Problem(place, given, message, "an address of its own, or none: one is made then")
-    seen.setdefault(mac, index)
 
 
 def _is_not_a_socket(path: str) -> bool:

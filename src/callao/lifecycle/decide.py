@@ -41,10 +41,10 @@ def decide(request: Request, actual: Instance | None, home: Path, host: Host) ->
         )
 
         refuse_unsupported(config, request.name, host, new=Step.CREATE in steps.steps)
-        if any(each.lima for each in config.networks):
-            from callao.networks.users import refuse_taken_addresses
+        if config.networks:
+            from callao.networks.users import check_mac_addresses
 
-            refuse_taken_addresses(config, request.name, home)
+            check_mac_addresses(config, request.name, home)
         document = wanted.document if wanted else actual.document if actual else {}
         messages = notices(document, config)
         if wanted is not None:

@@ -14,6 +14,8 @@ from callao.instances import InstancePaths
 from callao.instances.references import instances_referring_to
 from callao.instances.status import live_processes
 
+_OWN = "an address of its own, or none: one is made then"
+
 
 def users(network: str, home: Path) -> list[str]:
     """The instances whose lima.yaml names the network, as far as it can be read."""
@@ -25,14 +27,29 @@ def running_users(network: str, home: Path) -> list[str]:
     return [each for each in users(network, home) if _runs(InstancePaths(home / each))]
 
 
-def refuse_taken_addresses(config: Config, name: str, home: Path) -> None:
-    """Check that no other instance has a MAC address of this one in the same network.
+def check_mac_addresses(config: Config, name: str, home: Path) -> None:
+    """Check that each MAC address can be an interface's, and that no other interface of the instance, nor
+    another instance in the same network, has it.
 
-    :raises ConfigError: with each that another one has.
+    limactl reads a lima.yaml without this check: it is part of making an instance, not of reading one.
+
+    :raises ConfigError: with each that cannot be used.
     """
-    problems = list(_taken(config, name, home))
+    problems = [*_unusable(config), *_taken(config, name, home)]
     if problems:
         raise ConfigError(problems)
+
+
+def _unusable(config: Config) -> Iterator[Problem]:
+    seen: dict[str, int] = {}
+    for index, network in enumerate(config.networks):
+        place, mac = f"networks[{index}].macAddress", with_colons(network.mac_address)
+        if int(mac[:2], 16) & 1:
+            why, allowed = "is a group's address: its first byte is odd", "an even first byte"
+            yield Problem(place, network.mac_address, why, allowed)
+        if mac in seen:
+            yield Problem(place, network.mac_address, f"is that of networks[{seen[mac]}], too", _OWN)
+        seen.setdefault(mac, index)
 
 
 def _taken(config: Config, name: str, home: Path) -> Iterator[Problem]:
@@ -42,11 +59,8 @@ def _taken(config: Config, name: str, home: Path) -> Iterator[Problem]:
             continue  # it is made from the instance's path, and nobody else's
         for other in instances_referring_to(network.lima, home, "networks", partial(_name_where, own)):
             if other != name:
-                yield Problem(
-                    f"networks[{index}].macAddress", network.mac_address,
-                    f"is that of instance {other!r} in network {network.lima}",
-                    "an address of its own, or none: one is made then",
-                )  # fmt: skip
+                why = f"is that of instance {other!r} in network {network.lima}"
+                yield Problem(f"networks[{index}].macAddress", network.mac_address, why, _OWN)
 
 
 def _runs(paths: InstancePaths) -> bool:

@@ -167,7 +167,7 @@ def test_a_body_whose_length_nobody_tells_is_told_as_that(
     url = server.serve("/a.img", BODY, open_ended=True, ranges=False, cut_after=[300_000])
     with pytest.raises(DigestMismatch):
         get(url, tmp_path, sha256(BODY), events)
-    assert "it may be cut short" in events[-1].message
+    assert "it may be truncated" in events[-1].message
 
 
 def test_a_run_that_keeps_others_waiting_is_named_and_not_waited_for_longer_than_asked(

@@ -150,7 +150,7 @@ def test_nothing_goes_round_the_lock_by_the_users_layers(team: Team, box: str) -
 def test_a_whole_lima_yaml_is_no_locked_template(team: Team, box: str) -> None:
     lock = team.file(box)
     made = wanted(team, lock, box)
-    with pytest.raises(LockError, match=r"this lima\.yaml is none of them"):
+    with pytest.raises(LockError, match=r"this lima\.yaml is not one of them"):
         wanted(team, lock, box, document=made.document)
     assert wanted(team, lock, box, existing(team, made), document=made.document)
 

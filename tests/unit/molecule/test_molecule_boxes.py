@@ -172,7 +172,7 @@ def test_what_is_asked_for_is_what_the_module_asks_for() -> None:
     module = load(MODULE.parents[1] / "module_utils" / "_lima_yaml.py")
     given = options(**EXAMPLES, config={"cpus": 1, "timezone": "UTC"})
     params = {key: given.get(key) for key in module.SHORTCUTS} | {"config": given["config"]}
-    assert request_of(given).config == module.desired(params)
+    assert request_of(given).config == module.partial_lima_yaml(params)
 
 
 def test_the_module_has_every_option_that_is_passed_on() -> None:

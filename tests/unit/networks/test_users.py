@@ -10,7 +10,7 @@ import pytest
 from callao.config import Config, dump, effective
 from callao.errors import ConfigError
 from callao.host import Host
-from callao.networks.users import refuse_taken_addresses, users
+from callao.networks.users import check_mac_addresses, users
 
 MAC = "52:55:55:00:00:ab"
 
@@ -37,7 +37,7 @@ def test_a_mac_address_of_another_instance_in_the_network_is_refused(home: Path)
     two = instance(home, "two", {"lima": "lab"}, {"lima": "user-v2", "macAddress": MAC})
     with pytest.raises(ConfigError, match=r"networks\[1\].macAddress: '52:55:55:00:00:ab': is that of "
                        "instance 'one' in network user-v2.*one is made"):  # fmt: skip
-        refuse_taken_addresses(two, "two", home)
+        check_mac_addresses(two, "two", home)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,31 @@ def test_a_mac_address_of_another_instance_in_the_network_is_refused(home: Path)
     ],
 )
 def test_another_network_and_another_address_are_not(home: Path, network: dict[str, str]) -> None:
-    refuse_taken_addresses(instance(home, "two", network), "two", home)
+    check_mac_addresses(instance(home, "two", network), "two", home)
     assert users(network["lima"], home) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("networks", "words"),
+    [
+        (
+            [{"socket": "/a", "macAddress": "53:55:55:0a:0b:0c"}],
+            r"networks\[0\].macAddress.*an even first byte",
+        ),
+        (
+            [
+                {"socket": "/a", "macAddress": "5255.5500.00AB"},
+                {"socket": "/b", "macAddress": "52-55-55-00-00-ab"},
+            ],
+            r"networks\[1\].macAddress.*is that of networks\[0\], too",
+        ),
+    ],
+)
+def test_an_address_that_no_interface_can_have_alone_is_refused(
+    home: Path, networks: list[dict[str, str]], words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        check_mac_addresses(instance(home, "two", *networks), "two", home)
 
 
 def test_an_instance_is_not_in_its_own_way(home: Path) -> None:
@@ -59,4 +82,4 @@ def test_an_instance_is_not_in_its_own_way(home: Path) -> None:
         {"images": [{"location": "/img.qcow2"}], "networks": networks}, Host.detect(), name="one",
         instance_dir=home / "one",
     )  # fmt: skip
-    refuse_taken_addresses(config, "one", home)
+    check_mac_addresses(config, "one", home)

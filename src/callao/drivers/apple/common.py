@@ -71,11 +71,14 @@ def problems(config: Config, host: Host, limits: Limits) -> Iterator[Problem]:
                 yield Problem(f"portForwards[{index}].static", "true", message, "false, or plain: false")
 
 
-def lacking(tool: Tool, least_macos: int) -> list[str]:
+def lacking(vm_type: VMType, tool: Tool, least_macos: int) -> list[str]:
     """What the host lacks for either tool, a sentence each with its remedy."""
     found = tool.missing()
     if found and sys.platform != "darwin":
-        return [f"{tool.name} needs macOS {least_macos} or newer, and this host's system is {sys.platform}."]
+        return [
+            f"vmType: {vm_type} needs {tool.name} on macOS {least_macos} or newer; this host's system is "
+            f"{sys.platform}."
+        ]
     words = [found, disk.converter()]
     return [each for each in (*words, _old_macos(tool, least_macos)) if each]
 

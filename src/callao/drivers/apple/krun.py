@@ -61,7 +61,7 @@ class KrunkitDriver:
 
     def missing(self, config: Config) -> list[str]:  # noqa: ARG002 - the same for all
         absent = "" if KRUNKIT.missing() else GVPROXY.missing()
-        return [*common.lacking(KRUNKIT, _LEAST_MACOS), *([absent] if absent else [])]
+        return [*common.lacking(VMType.KRUNKIT, KRUNKIT, _LEAST_MACOS), *([absent] if absent else [])]
 
     def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         common.create(paths, config, image)

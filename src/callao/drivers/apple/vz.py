@@ -64,7 +64,7 @@ class VzDriver:
         return common.evidence(paths, VMType.VZ, "vfkit")
 
     def missing(self, config: Config) -> list[str]:  # noqa: ARG002 - the same for all
-        return common.lacking(VFKIT, _LEAST_MACOS)
+        return common.lacking(VMType.VZ, VFKIT, _LEAST_MACOS)
 
     def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         common.create(paths, config, image)
