@@ -104,7 +104,7 @@ def test_each_fault_ends_in_a_machine_that_can_be_ended_or_in_an_error(
     assert _descriptors() == descriptors
     assert {"quit", "kill"} <= set(outcomes)
     refused = [each for each in outcomes if each not in ("acpi", "quit", "kill")]
-    assert len(refused) > FAULTS // 8  # more, where the host is quick: some programs end while they are asked
+    assert len(refused) > FAULTS // 8  # more on quick hosts: some programs end while they are asked
     assert all(each.startswith(("vz: ", "krunkit: ")) for each in refused)
     assert not any("\x1b" in each or "Traceback" in each for each in refused)
 
