@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import asyncio
 import socket
-import sys
 from collections import Counter, deque
 from collections.abc import Callable
 from itertools import islice
@@ -103,8 +106,6 @@ class Port:
         self._waiting[sender] += len(frames) + _CHUNK_COST
 
     def _write(self) -> None:
-        if sys.platform == "win32":
-            raise NotImplementedError("scattered writing")
         chunks = [chunk for chunk, _ in islice(self._queue, _CHUNKS_AT_ONCE)]
         try:
             sent = self._socket.sendmsg(chunks)
