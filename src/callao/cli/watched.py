@@ -76,10 +76,11 @@ class Watcher:
                 data = file.read(_LONGEST)
         except OSError:
             return []
-        whole = data.rpartition(b"\n")[0] if len(data) < _LONGEST else data
-        read = len(whole) + (1 if whole != data else 0) if whole else 0
-        self._places[path] = (now.st_ino, place + read)
-        return whole.decode("utf-8", "replace").splitlines() if whole else []
+        end = data.rfind(b"\n") + 1
+        if not end and len(data) == _LONGEST:
+            end = len(data)
+        self._places[path] = (now.st_ino, place + end)
+        return [line.decode("utf-8", "replace") for line in data[:end].splitlines()]
 
 
 def _end(path: Path) -> tuple[int, int]:

@@ -45,6 +45,14 @@ def test_history_begins_with_what_is_there(callao: Line) -> None:
     assert texts(watcher(callao, "web", history=True)) == [("web", "old")]
 
 
+def test_a_long_history_is_read_line_by_line(callao: Line) -> None:
+    lines = [f"{number} {'x' * 1000} one line\u2028to JSON" for number in range(2000)]
+    callao.write("web").ha_stdout.write_text("".join(f"{line}\n" for line in lines))
+    found = watcher(callao, "web", history=True)
+    read = [*texts(found), *texts(found)]
+    assert read == [("web", line) for line in lines]
+
+
 def test_a_log_that_a_start_begins_anew_is_read_from_its_beginning(callao: Line) -> None:
     log = callao.write("web").ha_stdout
     log.write_text("a long line of the run before\n")

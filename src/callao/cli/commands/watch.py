@@ -9,11 +9,11 @@ import time
 import click
 
 from callao.cli.arguments import complete
-from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 from callao.cli.terminal.output import echo
 from callao.cli.watched import LogLine, Watcher, described, event_of
+from callao.instances.status import existing_paths
 
 _PERIOD = 0.25
 """Seconds between two looks at the logs."""
@@ -35,7 +35,7 @@ def command(instances: tuple[str, ...], as_json: bool, history: bool, verbose: b
     """
     run = session()
     for name in instances:
-        existing_instance(run, name)
+        existing_paths(name, run.home)
     logs = ("ha.stdout.log", "ha.stderr.log") if verbose else ("ha.stdout.log",)
     watcher = Watcher(run.home, instances, history=history, logs=logs)
     tell("Watching for events..." if watcher.instances else "No instances found. Watching for new ones...")
