@@ -172,6 +172,15 @@ def test_without_a_yq_jq_answers(
     assert (done.out, done.err, done.status) == (out, "", 0)
 
 
+@pytest.mark.parametrize(
+    ("value", "status"), [("0", 0), ('""', 0), ("false", 1), ("null", 1), ("null, 0", 0)]
+)
+def test_with_exit_status_a_result_of_null_or_false_is_a_failure(
+    limactl: Line, value: str, status: int
+) -> None:
+    assert limactl("yq", "-n", "-e", value).status == status
+
+
 def test_its_version_says_that_it_is_a_part(limactl: Line) -> None:
     assert re.match(r"yq \(the part of \S+mikefarah/yq/ .*\) version v", limactl("yq", "--version").out)
 

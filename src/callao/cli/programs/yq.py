@@ -130,7 +130,7 @@ def _answer(request: Request) -> int:
                 sys.stdout.write("---\n")
             sys.stdout.write(_text(result, request) + "\n")
             shown += 1
-            truth = truth or result not in (None, False)
+            truth = truth or (result is not None and result is not False)
     return 1 if request.exit_status and not truth else 0
 
 
