@@ -20,7 +20,7 @@ from callao.ssh.target import Target
 _FEWEST_PARTS = 4
 """Parts of a path, with its root: /home/me/project. Less could be a whole home, which is then replaced."""
 
-_OPTIONS = ("-rlptD", "--delete", "-s", "-q")
+_OPTIONS = ("-rlptD", "--delete", "-s")
 """All but owner and group, which differ between the host and the guest."""
 
 
@@ -52,20 +52,18 @@ class SyncedDirectory(NamedTuple):
 
     def push(self) -> None:
         self._ssh(f"mkdir -p {shlex.quote(self.remote)}")
-        self._rsync(*_OPTIONS, f"{self.local}/", self._there)
+        self._rsync("-q", *_OPTIONS, f"{self.local}/", self._there)
 
     def pull(self, target: Path | None = None) -> None:
-        self._rsync(*_OPTIONS, self._there, f"{target or self.local}/")
+        self._rsync("-q", *_OPTIONS, self._there, f"{target or self.local}/")
 
     def remove(self) -> None:
         """Remove the guest's copy; the directories above it stay."""
         self._ssh(f"rm -rf {shlex.quote(self.remote)}")
 
     def changes(self) -> Changes:
-        options = [each for each in _OPTIONS if each != "-q"]
-        return counted(
-            self._rsync(*options, "--dry-run", "--itemize-changes", self._there, f"{self.local}/")
-        )
+        dry_run = ("--dry-run", "--itemize-changes")
+        return counted(self._rsync(*_OPTIONS, *dry_run, self._there, f"{self.local}/"))
 
     def show(self) -> None:
         """The differences in the user's pager."""
@@ -129,13 +127,17 @@ def synced_directory(
     return SyncedDirectory(local, client)
 
 
-def take_back(run: Session, directory: SyncedDirectory) -> None:
-    """After a command that succeeded: copy the changes to the host, if the user agrees, and clean up."""
-    if run.can_ask and not _agreed(directory):
+def run_and_take_back(run: Session, directory: SyncedDirectory, argv: Sequence[str]) -> int:
+    """Run a command; if it succeeds, copy its changes to the host, if the user agrees, and clean up.
+
+    :returns: the command's exit status.
+    """
+    status = subprocess.run(argv, check=False).returncode
+    if status == 0:
+        if not run.can_ask or _agreed(directory):
+            directory.pull()
         directory.remove()
-        return
-    directory.pull()
-    directory.remove()
+    return status
 
 
 def _agreed(directory: SyncedDirectory) -> bool:

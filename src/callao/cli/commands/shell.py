@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
@@ -75,7 +74,7 @@ def run(
     client = ssh_to_running(found)
     directory = None
     if sync is not None:
-        from callao.cli.synced import synced_directory, take_back
+        from callao.cli.synced import synced_directory
 
         directory = synced_directory(sync, found, client, workdir)
         workdir = directory.remote
@@ -95,12 +94,10 @@ def run(
     argv = client.argv(*options, command=["--", script])
     if directory is None:
         os.execvp(argv[0], argv)  # noqa: S606 - ssh takes our place: its signals, terminal and status are ours
-    else:
-        status = subprocess.run(argv, check=False).returncode
-        if status:
-            return status
-        take_back(run, directory)
-    return 0
+        return 0
+    from callao.cli.synced import run_and_take_back
+
+    return run_and_take_back(run, directory, argv)
 
 
 def _usual_instance(run: Session) -> str:
