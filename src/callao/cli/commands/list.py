@@ -76,8 +76,9 @@ def run(
         warn(f"There is no instance in {run.home} yet. Make one: callao start")
         return 0
     found, status = _chosen(every, patterns)
+    values = _fields(run, found) if filters or queries or form != "table" else {}
     if filters:
-        found = [each for each in found if _passes(run, each, filters)]
+        found = _passing(found, values, filters)
     if quiet and not queries:
         for each in found:
             echo(each.name)
@@ -86,11 +87,11 @@ def run(
         if each.status is Status.BROKEN:
             warn(str(broken_error(each.name, each.errors)))
     if queries:
-        _queried(run, found, (*queries, ".name") if quiet else queries, form)
+        _queried([values[each.name] for each in found], (*queries, ".name") if quiet else queries, form)
     elif form == "table":
         _table(run, found, _ALL if all_fields else _COLUMNS)
     else:
-        _formatted(run, found, form)
+        _formatted([values[each.name] for each in found], form)
     if status and run.dialect is Dialect.LIMACTL:
         failed("unmatched instances")
     return status
@@ -143,32 +144,38 @@ def _cell(each: IndexedInstance, column: str) -> str:
             return "; ".join(each.errors) or "-"
 
 
-def _fields(run: Session, found: IndexedInstance) -> dict[str, Any]:
+def _fields(run: Session, found: list[IndexedInstance]) -> dict[str, dict[str, Any]]:
+    """What formats and expressions show, by the instances' names."""
     from callao.cli.terminal.fields import instance_fields
     from callao.instances import inspect
 
-    return instance_fields(inspect(found.name, run.home, run.host), run.home, run.host)
+    return {
+        each.name: instance_fields(inspect(each.name, run.home, run.host), run.home, run.host)
+        for each in found
+    }
 
 
-def _passes(run: Session, found: IndexedInstance, filters: tuple[str, ...]) -> bool:
+def _passing(
+    found: list[IndexedInstance], values: dict[str, dict[str, Any]], filters: tuple[str, ...]
+) -> list[IndexedInstance]:
     from callao.config.yq_expression import YqError, evaluate_yq, piped
 
     expression = piped(f"select({each})" for each in filters)
     try:
-        return bool(evaluate_yq(expression, _fields(run, found)))
+        return [each for each in found if evaluate_yq(expression, values[each.name])]
     except YqError as error:
         raise CallaoError(f"failed to apply filter: {error}") from None
 
 
-def _queried(run: Session, found: list[IndexedInstance], queries: tuple[str, ...], form: str) -> None:
+def _queried(values: list[dict[str, Any]], queries: tuple[str, ...], form: str) -> None:
     from callao.config.yq_expression import evaluate_yq, piped
 
     expression = piped(queries)
-    for each in found:
-        show_values(evaluate_yq(expression, _fields(run, each)), form)
+    for each in values:
+        show_values(evaluate_yq(expression, each), form)
 
 
-def _formatted(run: Session, found: list[IndexedInstance], form: str) -> None:
+def _formatted(values: list[dict[str, Any]], form: str) -> None:
     from callao.cli.terminal.fields import renderer
 
-    show_all([_fields(run, each) for each in found], form, renderer)
+    show_all(values, form, renderer)
