@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Templates: finds them by name, path or locator, and merges them with their base templates."""
 
-from callao.templates.find import builtin_dir, builtin_names, find, is_path, template_name, user_names
+from callao.templates.find import all_names, builtin_dir, builtin_names, find, is_path, template_name
 from callao.templates.read import Source
 from callao.templates.resolve import Bases, Resolved, resolve, resolve_text, with_override_files
 
@@ -9,6 +9,7 @@ __all__ = [
     "Bases",
     "Resolved",
     "Source",
+    "all_names",
     "builtin_dir",
     "builtin_names",
     "find",
@@ -16,6 +17,5 @@ __all__ = [
     "resolve",
     "resolve_text",
     "template_name",
-    "user_names",
     "with_override_files",
 ]

@@ -58,6 +58,11 @@ def builtin_names() -> list[str]:
     return _names_below(builtin_dir())
 
 
+def all_names(home: Path) -> list[str]:
+    """All templates that a name alone finds, sorted."""
+    return sorted({*builtin_names(), *user_names(home)})
+
+
 def user_names(home: Path) -> list[str]:
     """The names of templates in ``$LIMA_HOME/_templates`` and in the folders of ``LIMA_TEMPLATES_PATH``."""
     return sorted({name for place in _user_folders(home) for name in _names_below(place)})

@@ -58,11 +58,11 @@ def networks(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> li
 def templates(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Names of templates, the user's own too; files where none fits."""
     from callao.host import lima_home
-    from callao.templates import builtin_names, user_names
+    from callao.templates import all_names
 
     found: list[str] = []
     with contextlib.suppress(CallaoError, OSError):
-        found = sorted({*builtin_names(), *user_names(lima_home())})
+        found = all_names(lima_home())
     return _or_files([name for name in found if name.startswith(begun)], begun)
 
 

@@ -59,7 +59,7 @@ def confirmed_template(run: Session, name: str | None, reference: str) -> tuple[
 def _other_template(run: Session) -> str:
     import click
 
-    from callao.templates import builtin_names, user_names
+    from callao.templates import all_names
 
-    echo("\n".join(sorted({*builtin_names(), *user_names(run.home)})))
+    echo("\n".join(all_names(run.home)))
     return str(click.prompt("Template", default="default", err=True))

@@ -26,10 +26,10 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object with each template's location.")
 def list_templates(as_json: bool) -> None:
     """List the built-in templates, and the user's own."""
-    from callao.templates import builtin_names, find, user_names
+    from callao.templates import all_names, find
 
     run = session()
-    every = sorted({*builtin_names(), *user_names(run.home)})
+    every = all_names(run.home)
     if as_json:
         import json
 
@@ -91,7 +91,7 @@ def url(reference: str) -> None:
 def yq(reference: str, expression: str) -> None:
     """Print what a yq expression finds in a template, its bases taken in and every default filled in.
 
-    
+    \b
       callao template yq debian-12 .images[].arch
     """
     from callao.config import load
