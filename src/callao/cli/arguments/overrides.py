@@ -21,6 +21,11 @@ def any_given(flags: Mapping[str, Any]) -> bool:
     return any(value not in (None, ()) for value in flags.values())
 
 
+def edit_by(flags: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], Document] | None:
+    """The change that the flags make of a document; None when none is given."""
+    return (lambda document: apply_flags(document, flags)) if any_given(flags) else None
+
+
 def apply_flags(document: Mapping[str, Any], flags: Mapping[str, Any]) -> Document:
     """``document`` with the flags applied, ``--set`` last; the document itself stays as it is.
 

@@ -52,13 +52,11 @@ def command(instance: str, start: bool | None, **flags: Any) -> None:
         _file(run, path, flags)
         return
     found = existing_instance(run, instance)
-    from callao.cli.arguments.overrides import any_given, apply_flags
+    from callao.cli.arguments.overrides import edit_by
 
-    if any_given(flags):
+    if (edit := edit_by(flags)) is not None:
         require_config(found, f"Mend it in an editor: callao edit {instance}")
-        if ensure_instance(
-            run, found.name, "present", restart="never", edit=lambda document: apply_flags(document, flags)
-        ):
+        if ensure_instance(run, found.name, "present", restart="never", edit=edit):
             tell(f"Changed {found.name}.")
         else:
             tell(f"{found.name} is so already.")

@@ -24,17 +24,15 @@ def command(old: str, new: str, start: bool | None, timeout: float, **flags: Any
 
     Flags change it, too.
     """
-    from callao.cli.arguments.overrides import any_given, apply_flags
+    from callao.cli.arguments.overrides import apply_flags, edit_by
     from callao.lifecycle.rename import rename
 
     run = session()
     found = existing_instance(run, old)
     apply_flags(found.document, flags)  # a flag that cannot be is refused before anything changes
     rename(found, new, home=run.home)
-    if any_given(flags):
-        ensure_instance(
-            run, new, "present", restart="never", edit=lambda document: apply_flags(document, flags)
-        )
+    if (edit := edit_by(flags)) is not None:
+        ensure_instance(run, new, "present", restart="never", edit=edit)
     tell(f"{old} is now {new}.")
     if start:
         ensure_instance(run, new, "started", timeout=timeout)

@@ -24,12 +24,9 @@ def command(instance: str, force: bool, timeout: float, **flags: Any) -> None:
 
     Flags change it in between.
     """
-    from callao.cli.arguments.overrides import any_given, apply_flags
+    from callao.cli.arguments.overrides import edit_by
 
     run = session()
     existing_instance(run, instance)
-    more: dict[str, Any] = {}
-    if any_given(flags):
-        more["edit"] = lambda document: apply_flags(document, flags)
-    ensure_instance(run, instance, "restarted", force=force, timeout=timeout, **more)
+    ensure_instance(run, instance, "restarted", force=force, timeout=timeout, edit=edit_by(flags))
     welcome(run, instance)

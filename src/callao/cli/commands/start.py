@@ -64,15 +64,12 @@ def command(
 
 
 def _start(run: Session, name: str, flags: dict[str, Any], timeout: float) -> None:
-    from callao.cli.arguments.overrides import any_given, apply_flags
+    from callao.cli.arguments.overrides import edit_by
 
     for flag in ("warm", "image_variant", "arch_variant"):
         if flags.pop(flag):
             warn(f"--{flag.replace('_', '-')}: has an effect on a new instance only, and {name} exists.")
-    more: dict[str, Any] = {}
-    if any_given(flags):
-        more["edit"] = lambda document: apply_flags(document, flags)
-    if not ensure_instance(run, name, "started", timeout=timeout, **more):
+    if not ensure_instance(run, name, "started", timeout=timeout, edit=edit_by(flags)):
         tell(f"{name} is running already.")
 
 
