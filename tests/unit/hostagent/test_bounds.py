@@ -12,7 +12,7 @@ from support.waiting import until
 from callao.events import Stage
 from callao.hostagent.boot import readiness
 from callao.hostagent.log_limit import KEPT_SIZE, limit_logs, truncate_log
-from callao.hostagent.ports.rate_limit import TokenBucket
+from callao.token_bucket import TokenBucket
 
 
 def test_a_log_beyond_its_limit_begins_anew_and_its_end_is_kept(tmp_path: Path) -> None:

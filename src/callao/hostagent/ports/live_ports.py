@@ -22,11 +22,11 @@ from callao.hostagent.channel.guest_link import GuestLink
 from callao.hostagent.ports.forwarders import AgentForwarder, Forwarder, SlirpForwarder, SshForwarder
 from callao.hostagent.ports.port_events import PortEvents, event
 from callao.hostagent.ports.port_forwarder import PortForwarder
-from callao.hostagent.ports.rate_limit import TokenBucket
 from callao.hostagent.ports.socket_forwards import SocketForwards
 from callao.ports import Binding, Listener, Transport, WantedForward, preference
 from callao.printable import printable
 from callao.ssh import Client
+from callao.token_bucket import TokenBucket
 
 _GATHER_SECONDS = 0.05
 """Seconds after an update in which further changes are gathered."""

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from callao.networks.usernet.bucket import TokenBucket
 from callao.networks.usernet.guard import DHCP_SERVER
 from callao.networks.usernet.packets import IP_AT, IPV4, TCP, UDP, port_at, rewrite_port, transport
+from callao.token_bucket import TokenBucket
 
 _DNS = 53
 
@@ -48,7 +48,7 @@ class Gateway:
         if former is not None:
             self.remove_name_server(nic, former.ports[UDP])
         ports = {UDP: udp_port, TCP: tcp_port}
-        self._servers[nic] = _NameServer(ports, TokenBucket(_QUESTION_RATE, _QUESTION_BURST, self._clock))
+        self._servers[nic] = _NameServer(ports, TokenBucket(_QUESTION_BURST, _QUESTION_RATE, self._clock))
         self._taken |= ports.items()
 
     def remove_name_server(self, nic: bytes, udp_port: int) -> None:
@@ -68,7 +68,7 @@ class Gateway:
         if port != _DNS:
             return (protocol, port) not in self._taken
         server = self._servers.get(nic)
-        if server is None or (protocol == UDP and not server.questions.take()):
+        if server is None or (protocol == UDP and not server.questions.try_take()):
             return False
         rewrite_port(frame, header, 2, server.ports[protocol])
         return True

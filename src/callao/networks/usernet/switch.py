@@ -13,12 +13,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from callao.networks.usernet.bucket import TokenBucket
 from callao.networks.usernet.forwarding import MacTable, Outlet, forward, is_flow
 from callao.networks.usernet.gateway import Gateway
 from callao.networks.usernet.guard import Guard, Verdict
 from callao.networks.usernet.packets import ARP, BROADCAST, LENGTH, Frame
 from callao.networks.usernet.port import Port
+from callao.token_bucket import TokenBucket
 
 _ARP = ARP.to_bytes(2, "big")
 
@@ -82,7 +82,7 @@ class Switch:
         for port in [each for each in self._ports if each.mac == mac]:
             port.close()
         port = Port(connection, self._accept, self._disconnected, mac)
-        self._ports[port] = TokenBucket(_FLOODED_RATE, _FLOODED_BURST, self._clock)
+        self._ports[port] = TokenBucket(_FLOODED_BURST, _FLOODED_RATE, self._clock)
         self._table.add(mac, port)
 
     def connect_uplink(self, connection: socket.socket) -> Port:
@@ -121,16 +121,16 @@ class Switch:
             case Verdict.DROP:
                 return None
             case Verdict.TO_GATEWAY:
-                return self._uplink if self._ports[source].take() else None
+                return self._uplink if self._ports[source].try_take() else None
             case Verdict.DHCP:
-                if self._ports[source].take() and (answer := self._dhcp.serve(mac, frame)) is not None:
+                if self._ports[source].try_take() and (answer := self._dhcp.serve(mac, frame)) is not None:
                     source.send(memoryview(LENGTH.pack(len(answer)) + bytes(answer)), source)
                 return None
         if destination == self._gateway.mac:
             return self._uplink if self._gateway.outbound(source.mac, frame) else None
         port = self._table.get(destination)
         if port is None:
-            if self._ports[source].take():
+            if self._ports[source].try_take():
                 self._flood(source, whole)
             return None
         if port is source:

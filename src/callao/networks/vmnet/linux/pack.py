@@ -16,12 +16,12 @@ sys.exit(main(sys.argv[1:]))
 _MODULES = (
     "callao/__init__.py",
     "callao/atomic.py",
+    "callao/token_bucket.py",
     "callao/networks/__init__.py",
     *(
         f"callao/networks/usernet/{each}.py"
         for each in (
             "__init__",
-            "bucket",
             "dhcp",
             "dhcp_message",
             "forwarding",

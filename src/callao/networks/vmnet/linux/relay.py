@@ -9,17 +9,16 @@ assert sys.platform != "win32"
 
 import asyncio
 import socket
-import time
 from dataclasses import dataclass
 from functools import partial
 
-from callao.networks.usernet.bucket import TokenBucket
 from callao.networks.usernet.dhcp import DhcpServer
 from callao.networks.usernet.forwarding import MacTable, Outlet, forward, is_flow
 from callao.networks.usernet.guard import Guard, Verdict
 from callao.networks.usernet.packets import IP_AT, LENGTH
 from callao.networks.usernet.port import Port
 from callao.networks.vmnet.linux.tap import Tap
+from callao.token_bucket import TokenBucket
 
 _MOST_MACS = 64
 """Addresses of one guest: its own, and those of containers in it."""
@@ -74,7 +73,7 @@ class Relay:
             stream.close()
             return
         port = Port(stream, self._accept, self._disconnected)
-        self._ports[port] = TokenBucket(_FLOODED_RATE, _FLOODED_BURST, time.monotonic)
+        self._ports[port] = TokenBucket(_FLOODED_BURST, _FLOODED_RATE)
 
     def _disconnected(self, port: Port, _why: str) -> None:
         del self._ports[port]
@@ -102,9 +101,9 @@ class Relay:
                 case Verdict.DROP:
                     return None
                 case Verdict.TO_GATEWAY:
-                    return self._host if limit.take() else None
+                    return self._host if limit.try_take() else None
                 case Verdict.DHCP:
-                    if limit.take() and (answer := self._services.dhcp.serve(mac, frame)) is not None:
+                    if limit.try_take() and (answer := self._services.dhcp.serve(mac, frame)) is not None:
                         source.send(memoryview(LENGTH.pack(len(answer)) + answer), source)
                     return None
         return self._route(source, whole, limit)
@@ -120,7 +119,7 @@ class Relay:
         frame = whole[LENGTH.size :]
         target = self._table.get(bytes(frame[:6]))
         if target is None:
-            if limit is None or limit.take():
+            if limit is None or limit.try_take():
                 self._flood(source, whole)
             return None
         if target is source:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A token bucket, which limits how many events that a guest causes are written to the journal."""
+"""A token bucket, which limits how often something that a guest causes is done."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Callable
 class TokenBucket:
     """Allows ``capacity`` events at once, and ``rate`` events per second after that."""
 
-    def __init__(self, capacity: int, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, capacity: float, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._capacity = capacity
         self._rate = rate
         self._clock = clock
-        self._tokens = float(capacity)
+        self._tokens = capacity
         self._updated = clock()
         self._dropped = 0
 
