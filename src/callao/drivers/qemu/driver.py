@@ -222,8 +222,8 @@ def _migration_source(
         return
     pages, size = boot.saved.folder / MEMORY, boot.config.memory
     try:
-        with contextlib.ExitStack() as with_layer_name:
-            stream = with_layer_name.enter_context(
+        with contextlib.ExitStack() as stack:
+            stream = stack.enter_context(
                 (boot.saved.folder / (DEVICES if separate_memory else COMBINED)).open("rb")
             )
             descriptors = (stream.fileno(),)
@@ -233,7 +233,7 @@ def _migration_source(
                 yield MappedMemory(size, pages), descriptors
             else:
                 copy = copy_to_memfd(pages)
-                with_layer_name.callback(os.close, copy)
+                stack.callback(os.close, copy)
                 yield SharedMemory(size, copy), (*descriptors, copy)
     except OSError as error:
         raise DriverError(f"the saved state {boot.saved.folder} cannot be read: {error}.") from error
@@ -262,8 +262,8 @@ def _boot_source(paths: InstancePaths, config: Config) -> BootSource:
         )
     if _boots_by_bios(config):
         return BootSource()
-    program = _find_firmware(config)
-    return BootSource(flash=Flash(program.code, paths.qemu_efi_vars, program.code_format))
+    found = _find_firmware(config)
+    return BootSource(flash=Flash(found.code, paths.qemu_efi_vars, found.code_format))
 
 
 def _without_mitigations(kernel: DirectKernel, accel: Acceleration, report: Reporter) -> DirectKernel:

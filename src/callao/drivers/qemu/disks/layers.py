@@ -49,16 +49,16 @@ def repair_backing_files(
         if below is None:
             return
         if "/" in name:
-            files = find(below)
-            wanted_name = name_for(files, path)
-            is_right = below.exists() and below.samefile(files)
+            base = find(below)
+            wanted_name = name_for(base, path)
+            is_right = below.exists() and below.samefile(base)
             if not is_right or (name.startswith("/") and not wanted_name.startswith("/")):
                 try:
                     qcow2.rename_backing_file(path, wanted_name)
                 except DriverError:  # for example a layer that two instances share, while the other one runs
                     if not is_right:
                         raise
-            below = files
+            below = base
         path = below
     raise DriverError(f"the disk {path} is backed by more than {_MAX_CHAIN} files.")
 

@@ -113,8 +113,8 @@ async def start(share: DeviceShare, socket: Path, log: Path) -> asyncio.subproce
     while not socket.exists():
         if process.returncode is not None or asyncio.get_running_loop().time() > deadline:
             await stop(process)
-            arguments = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-            raise DriverError(f"mounts: {share.location}: virtiofsd does not start: {'; '.join(arguments)}")
+            lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+            raise DriverError(f"mounts: {share.location}: virtiofsd does not start: {'; '.join(lines)}")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(process.wait()), 0.02)
     return process
