@@ -19,7 +19,7 @@ from callao.drivers.apple import disk, short_folder
 from callao.drivers.apple.devices import Datagrams, Nat, Nic, Switch
 from callao.drivers.apple.files import Sockets, efi_store, switch_log, tool_log
 from callao.drivers.apple.gvproxy import Gvproxy
-from callao.drivers.apple.machine import Wiring
+from callao.drivers.apple.machine import Wiring, has_sound
 from callao.drivers.apple.process import Companions
 from callao.drivers.apple.refusal import unspeakable
 from callao.drivers.apple.relay import Relay
@@ -56,7 +56,7 @@ def problems(config: Config, host: Host, limits: Limits) -> Iterator[Problem]:
     if config.firmware.legacy_bios:
         message = f"is not for vmType {limits.vm_type}, which boots by UEFI"
         yield Problem("firmware.legacyBIOS", "true", message, "false, or vmType: qemu")
-    if config.audio.device not in (None, "", "none"):
+    if has_sound(config):
         message = f"is not for vmType {limits.vm_type}, which has no sound device"
         yield Problem("audio.device", config.audio.device, message, "none")
     for index, mount in enumerate(config.mounts if config.mount_type is MountType.VIRTIOFS else ()):

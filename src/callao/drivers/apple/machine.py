@@ -74,7 +74,6 @@ def vz_machine(
         *([Balloon()] if version >= vfkit.BALLOON else []),
         *([Rosetta(ROSETTA_TAG)] if has_rosetta(config) else []),
         *(_SCREEN if window else ()),
-        *([Sound()] if config.audio.device else []),
     ]
     return VirtualMachine(
         cpus=config.cpus,
@@ -96,7 +95,6 @@ def krunkit_machine(boot: Boot, wiring: Wiring, version: Version = NEWEST) -> Vi
         Disk(paths.cidata_iso),
         *_common(boot, wiring),
         *(Disk(each.image, ImageFormat(each.format), serial=each.serial) for each in boot.disks),
-        *([Sound()] if config.audio.device else []),
     ]
     return VirtualMachine(
         cpus=config.cpus,
@@ -126,7 +124,13 @@ def _common(boot: Boot, wiring: Wiring) -> Sequence[Device]:
             )
             for each in boot.shares
         ),
+        *([Sound()] if has_sound(boot.config) else []),
     )
+
+
+def has_sound(config: Config) -> bool:
+    """Whether a sound device is wanted; neither tool has one."""
+    return config.audio.device not in (None, "", "none")
 
 
 def has_window(config: Config) -> bool:
