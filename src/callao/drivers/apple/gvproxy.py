@@ -15,6 +15,7 @@ from pathlib import Path
 
 from callao.drivers.apple.files import Sockets
 from callao.errors import DriverError, PortTaken
+from callao.file_end import read_end
 from callao.guest_network import USER_MODE
 from callao.reach import Reach
 from callao.system import die_with_parent
@@ -109,10 +110,4 @@ class Gvproxy:
 
 
 def _end_of(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - _LONGEST))
-            return file.read().decode(errors="replace").strip() or "it said nothing"
-    except OSError:
-        return "it said nothing"
+    return read_end(log, _LONGEST).decode(errors="replace").strip() or "it said nothing"

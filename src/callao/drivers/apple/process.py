@@ -18,6 +18,7 @@ from callao.drivers.apple.gvproxy import Gvproxy
 from callao.drivers.apple.relay import Relay
 from callao.drivers.base import GuestNic
 from callao.errors import DriverError
+from callao.file_end import read_end
 from callao.instances import InstancePaths
 from callao.printable import printable
 from callao.system import die_with_parent, open_unix_socket
@@ -202,11 +203,5 @@ async def _runs(
 
 def _words(log: Path) -> str:
     """The end of what the program wrote."""
-    try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - _LONGEST))
-            said = printable(file.read().decode(errors="replace")).strip()
-    except OSError:
-        said = ""
+    said = printable(read_end(log, _LONGEST).decode(errors="replace")).strip()
     return f"It wrote: {said}" if said else "It wrote nothing."

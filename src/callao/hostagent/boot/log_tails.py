@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from callao.drivers import Log
+from callao.file_end import read_end
 from callao.printable import printable
 from callao.ssh import Client
 
@@ -15,13 +16,7 @@ _LINE_COUNT = 25
 
 def tail(path: Path, lines: int = _LINE_COUNT) -> str:
     """The last lines of a log, without terminal escape sequences; empty if there is no log."""
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - 64 * 1024))
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return ""
+    text = read_end(path, 64 * 1024).decode(errors="replace")
     non_empty = [line.rstrip() for line in printable(text).splitlines() if line.strip()]
     return "\n".join(non_empty[-lines:])
 

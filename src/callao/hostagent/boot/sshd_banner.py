@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from callao.file_end import read_end
 from callao.reach import Reach
 from callao.ssh import read_banner
 
@@ -86,10 +87,4 @@ class _BannerConnections:
 
 
 def _shows_prompt(console: Path) -> bool:
-    try:
-        with console.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - _TAIL_SIZE))
-            return _LOGIN_PROMPT in file.read()
-    except OSError:
-        return False
+    return _LOGIN_PROMPT in read_end(console, _TAIL_SIZE)

@@ -18,6 +18,7 @@ import msgspec
 
 from callao import system
 from callao.errors import NetworkError, unsupported
+from callao.file_end import read_end
 from callao.networks.usernet.control import LONGEST_LINE, Join, Joined, Names, Refused, line, read_answer
 from callao.networks.usernet.folder import NetworkFolder
 from callao.networks.usernet.packets import STREAM_BUFFER
@@ -25,6 +26,9 @@ from callao.system import UNIX_PATH_MAX
 
 _TRIES = 5
 """To join: a daemon may end just then."""
+
+_LONGEST_LOG = 4096
+"""Bytes of the daemon's log that are read for its last line."""
 
 _PATIENCE = 30.0
 """Seconds for the daemon to start, or to answer; a loaded host needs a few."""
@@ -287,7 +291,5 @@ def _run(argv: list[str], network: UserNetwork, lock: int) -> str:
 
 def _said(network: UserNetwork) -> str:
     """The last line that it wrote."""
-    with contextlib.suppress(OSError):
-        lines = network.folder.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].removesuffix(".") if lines else ""
-    return ""
+    lines = read_end(network.folder.log, _LONGEST_LOG).decode(errors="replace").strip().splitlines()
+    return lines[-1].removesuffix(".") if lines else ""

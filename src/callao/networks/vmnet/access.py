@@ -79,6 +79,18 @@ def must_have_group(networks: Networks, home: Path) -> None:
         ) from None
 
 
+def must_be_allowed(networks: Networks, home: Path) -> None:
+    """Before the program that carries the networks is started as root.
+
+    :raises ConfigError: when a path in networks.yaml is not root's alone.
+    :raises NetworkError: when it cannot be run, or sudo needs a password.
+    """
+    must_be_secure(networks, home)
+    must_have_group(networks, home)
+    is_installed(networks)
+    verify(networks, networks.paths.sudoers)
+
+
 def expected_text(networks: Networks) -> str:
     """What the sudoers file has to say on this host."""
     return sudoers_text(networks, installed=is_installed(networks), root_group=root_group())

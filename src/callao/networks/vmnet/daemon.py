@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 import subprocess
 import sys
@@ -16,12 +15,12 @@ from pathlib import Path
 from callao import system
 from callao.config.network import NetworkDefinition, Networks
 from callao.errors import NetworkError, unsupported
+from callao.file_end import read_end
 from callao.flock import home_lock
 from callao.networks.vmnet import commands
 from callao.networks.vmnet.access import (
-    is_installed,
+    must_be_allowed,
     must_be_secure,
-    must_have_group,
     root_group,
     run_sudo,
     sudo_argv,
@@ -80,10 +79,7 @@ def start(
     with _held(network.name, home, patience):
         if running_pid(networks, network.name) is not None:
             return
-        must_be_secure(networks, home)
-        must_have_group(networks, home)
-        is_installed(networks)
-        verify(networks, networks.paths.sudoers)
+        must_be_allowed(networks, home)
         _make_var_run(networks)
         _start_with_retries(networks, network, home, patience)
 
@@ -223,10 +219,4 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _said(home: Path, name: str) -> str:
     """The end of what the daemon wrote."""
     stderr = log_files(home, name)[1]
-    try:
-        with stderr.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _LONGEST_LOG))
-            words = file.read(_LONGEST_LOG).decode(errors="replace").strip()
-    except OSError:
-        words = ""
-    return words or f"see {stderr}"
+    return read_end(stderr, _LONGEST_LOG).decode(errors="replace").strip() or f"see {stderr}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import platform
 import socket
 import sys
@@ -19,13 +18,11 @@ from pathlib import Path
 
 from callao.config.network import NetworkDefinition, Networks
 from callao.errors import NetworkError, unsupported
+from callao.file_end import read_end
 from callao.networks.vmnet.access import (
-    is_installed,
-    must_be_secure,
-    must_have_group,
+    must_be_allowed,
     root_group,
     sudo_argv,
-    verify,
 )
 from callao.networks.vmnet.commands import helper_argv
 
@@ -82,7 +79,7 @@ async def start_helper(networks: Networks, network: NetworkDefinition, home: Pat
     """
     argv = helper_argv(networks, network)
     if not needs_no_root(platform.mac_ver()[0]):
-        await asyncio.to_thread(_must_be_allowed, networks, home)
+        await asyncio.to_thread(must_be_allowed, networks, home)
         argv = sudo_argv(argv, root_group())
     why = ""
     for wait in (*_RETRIES, None):
@@ -100,13 +97,6 @@ def needs_no_root(macos: str) -> bool:
     """Whether any user may create an interface, by the release of macOS; empty for another system."""
     major = macos.partition(".")[0]
     return major.isdecimal() and int(major) >= _ROOTLESS
-
-
-def _must_be_allowed(networks: Networks, home: Path) -> None:
-    must_be_secure(networks, home)
-    must_have_group(networks, home)
-    is_installed(networks)
-    verify(networks, networks.paths.sudoers)
 
 
 async def _try(argv: Sequence[str], log: Path) -> tuple[VmnetHelper | None, str]:
@@ -154,10 +144,5 @@ def _is_interface(line: bytes) -> bool:
 
 
 def _end_of(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _LONGEST_LOG))
-            lines = file.read(_LONGEST_LOG).decode(errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
+    lines = read_end(log, _LONGEST_LOG).decode(errors="replace").strip().splitlines()
     return lines[-1].removesuffix(".") if lines else "it wrote nothing"
