@@ -85,7 +85,8 @@ def pages(source: Path) -> None:
 
 
 def outside(text: str, folder: str) -> str:
-    """Links to files that are no pages lead to the repository."""
+    """Links to files that are no pages lead to the repository; the README is the site's first page."""
+    text = text.replace("](../README.md", "](index.md")
     return re.sub(
         r"\]\((?:\.\./)?(CONTRIBUTING\.md|(?:tests|src|extensions|examples|changelogs)/)",
         rf"]({REPOSITORY}{folder}\1",
