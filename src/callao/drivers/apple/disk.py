@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from callao.config.sizes import format_size
-from callao.errors import ConfigError, DriverError, ImageFormatError, Problem
+from callao.disks.image import form_and_size, qemu_img
+from callao.errors import ConfigError, DiskError, DriverError, ImageFormatError, Problem
 from callao.images.formats import ImageFormat, detect_format
 from callao.reflink import copy_reflink
 
@@ -22,16 +22,17 @@ def create(disk: Path, image: Path, size: int, location: str) -> None:
     :raises DriverError: when that cannot be done.
     """
     try:
-        if detect_format(image, location) is ImageFormat.RAW:
+        form = detect_format(image, location)
+        _, least = form_and_size(image)
+        if size < least:
+            allowed = f"at least {format_size(least)}, or another image"
+            raise ConfigError([Problem("disk", size, f"bytes are fewer than {location} has", allowed)])
+        if form is ImageFormat.RAW:
             copy_reflink(image, disk)
-        else:
-            _convert(image, disk)
-    except (OSError, ImageFormatError) as error:
+        else:  # zeros become holes, by qemu-img's own default
+            qemu_img("convert", "-q", "-f", "qcow2", "-O", "raw", str(image), str(disk))
+    except (OSError, ImageFormatError, DiskError) as error:
         raise DriverError(f"the disk {disk} cannot be made of {location}: {error}.") from error
-    least = disk.stat().st_size
-    if size < least:
-        allowed = f"at least {format_size(least)}, or another image"
-        raise ConfigError([Problem("disk", size, f"bytes are fewer than {location} has", allowed)])
     grow(disk, size)
 
 
@@ -52,14 +53,3 @@ def converter() -> str:
     if shutil.which("qemu-img") is None:
         return "qemu-img is not on PATH: install it (Homebrew: qemu), to make a raw disk of a qcow2 image."
     return ""
-
-
-def _convert(image: Path, disk: Path) -> None:
-    """Zeros become holes, by qemu-img's own default."""
-    program = shutil.which("qemu-img")
-    if program is None:
-        raise DriverError(converter())
-    argv = [program, "convert", "-q", "-f", "qcow2", "-O", "raw", str(image), str(disk)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise DriverError(f"qemu-img convert: {done.stderr.strip()}")
