@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from callao.cancellation import cancel_and_wait
 from callao.config import Config
 from callao.disks.ownership import release_all
 from callao.drivers import OutOfSpacePauser
@@ -152,10 +152,7 @@ class Running:
     async def close(self) -> None:
         """Stop what serves the machine, and the machine if it still runs. A second call does nothing."""
         while self._tasks:
-            task = self._tasks.pop()
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await cancel_and_wait(self._tasks.pop())
         if self._closed:
             return
         self._closed = True

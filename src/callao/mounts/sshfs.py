@@ -14,6 +14,7 @@ import socket
 import sys
 from dataclasses import dataclass, field
 
+from callao.cancellation import cancel_and_wait
 from callao.config.schema import Mount
 from callao.errors import AgentError
 from callao.mounts.server import server_argv
@@ -84,9 +85,7 @@ class Share:
         """Stop the task, because the session is about to be ended on purpose. The mount stays."""
         self.reconnect = False
         if self.reconnecting is not None:
-            self.reconnecting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.reconnecting
+            await cancel_and_wait(self.reconnecting)
             self.reconnecting = None
 
     async def close(self) -> None:

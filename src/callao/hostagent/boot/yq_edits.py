@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 
+from callao.cancellation import cancel_and_wait
 from callao.config import Config
 from callao.config.schema import Provision, ProvisionMode
 from callao.ssh import Client
@@ -64,9 +65,7 @@ async def serve_edits(config: Config, client: Client) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
+        await cancel_and_wait(serving)
 
 
 async def _serve(entries: dict[str, Provision], client: Client) -> None:

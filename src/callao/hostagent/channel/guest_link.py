@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from callao.cancellation import cancel_and_wait
 from callao.guest.frames import PROTOCOL, Decoder, FrameError, StreamFrame, encode
 from callao.hostagent import unexpected
 from callao.hostagent.channel.clock import GuestClock, Message
@@ -57,10 +57,7 @@ class GuestLink:
 
     async def close(self) -> None:
         """Stop the background tasks, and close the channel."""
-        for task in self.tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await cancel_and_wait(*self.tasks)
         self.multiplexer.detach()
 
     async def send(self, message: Message) -> None:

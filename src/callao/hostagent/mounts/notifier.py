@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from callao.cancellation import cancel_and_wait
 from callao.events import Stage
 from callao.hostagent import journal, unexpected
 from callao.inotify import Shared, Watcher, guest_command, relay
@@ -72,9 +73,7 @@ class Notifier:
 
     async def _stop_relay(self) -> None:
         if self.task is not None:
-            self.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.task
+            await cancel_and_wait(self.task)
 
     async def _wait_exit(self) -> None:
         """End the guest's program; returns when it has ended: ssh ends after it unless ssh is killed."""

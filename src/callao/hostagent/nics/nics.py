@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from callao import cidata
+from callao.cancellation import cancel_and_wait
 from callao.config import Config
 from callao.config.addresses import with_colons
 from callao.config.schema import Network
@@ -178,9 +179,7 @@ class Nics:
     async def _unwatch(self, nic: _AttachedNic) -> None:
         if nic.watch is None:
             return
-        nic.watch.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await nic.watch
+        await cancel_and_wait(nic.watch)
         nic.watch = None
 
     async def _watch(self, nic: _AttachedNic) -> None:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from callao.cancellation import cancel_and_wait
 from callao.config import Config, PortForward
 from callao.drivers import LiveForwarder, Machine
 from callao.guest.messages import DNAT, V6ONLY
@@ -170,9 +171,7 @@ class LivePorts:
 
     async def close(self) -> None:
         if self._pending is not None:
-            self._pending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pending
+            await cancel_and_wait(self._pending)
         await self._ports.close()
         await self._link.close()
 

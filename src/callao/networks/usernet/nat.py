@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 
+from callao.cancellation import cancel_and_wait
 from callao.system import die_with_parent
 
 _PAUSE = 1.0
@@ -67,9 +68,7 @@ class Nat:
     async def close(self) -> None:
         """End it; a second time, does nothing."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await cancel_and_wait(self._task)
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
