@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias, runtime_checkable
 
-from callao.config import Arch, Config, MountType, VMType
+from callao.config import Config, MountType, VMType
 from callao.disks.layers import LayerStore
 from callao.errors import Problem
 from callao.events import Reporter
@@ -42,14 +42,12 @@ class Features:
     """
 
     vm_type: VMType
-    arches: frozenset[Arch]
     mount_types: frozenset[MountType]
     honoured: frozenset[str]
     hot_mount_types: frozenset[MountType] = frozenset()
     """Types of device that a running machine can be given."""
     live_port_forwards: bool = False
     """Whether the hypervisor forwards ports itself, also while it runs: :class:`LiveForwarder`."""
-    legacy_bios: bool = False
     hot_disks: bool = False
     """Whether a running machine can be given disks, and lose them: :class:`DiskHotPlugger`."""
     hot_nics: bool = False
@@ -318,10 +316,13 @@ class Driver(Protocol):
         """The fields of ``config`` with which this driver cannot run a machine. A pure function."""
 
     def network(self, config: Config) -> GuestNetwork:
-        """The network of the first NIC of a machine of ``config``. A pure function."""
+        """The network of the first NIC of a machine of ``config``.
+
+        Has no effects; a driver whose network needs a program looks for it on the host, once in a process.
+        """
 
     def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:
-        """How ssh gets to the guest's sshd. A pure function.
+        """How ssh gets to the guest's sshd, in the network that :meth:`network` tells. Has no effects.
 
         :param port: a free port of the host's loopback, which the machine may forward to it.
         """
@@ -349,17 +350,22 @@ class Driver(Protocol):
     def resize(self, paths: InstancePaths, config: Config) -> None:
         """Grow the stopped instance's disk to ``config.disk``; never shrinks."""
 
-    def machine_arguments(self, boot: Boot) -> tuple[str, ...]:
-        """The hypervisor's version and the arguments that a saved state depends on: it can only be restored
-        into a machine with the same ones.
-
-        :raises DriverError: when the hypervisor is missing.
-        """
-
     async def start(self, boot: Boot, report: Reporter) -> Machine:
         """Start the hypervisor; returns once it runs guest code, or, with ``boot.saved``, is ready to.
 
         It must end with the calling process, even if that is killed.
 
         :raises DriverError: with the hypervisor's own message.
+        """
+
+
+@runtime_checkable
+class RestoringDriver(Driver, Protocol):
+    """A driver whose machines can go on from a saved state; only where ``Features.saved_states``."""
+
+    def machine_arguments(self, boot: Boot) -> tuple[str, ...]:
+        """The hypervisor's version and the arguments that a saved state depends on: it can only be restored
+        into a machine with the same ones.
+
+        :raises DriverError: when the hypervisor is missing.
         """

@@ -15,7 +15,7 @@ class RequiredMachine(msgspec.Struct, frozen=True, kw_only=True):
     """What a saved state with memory depends on: only a machine for which this is equal can restore it."""
 
     arguments: tuple[str, ...] = msgspec.field(name="words")
-    """See :meth:`callao.drivers.base.Driver.machine_arguments`."""
+    """See :meth:`callao.drivers.base.RestoringDriver.machine_arguments`."""
     layout: MachineLayout = msgspec.field(name="shape")
     disks: dict[str, int] = {}
     """The additional disks that the machine had, and the slot of each."""

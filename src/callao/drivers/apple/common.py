@@ -71,16 +71,19 @@ def problems(config: Config, host: Host, limits: Limits) -> Iterator[Problem]:
                 yield Problem(f"portForwards[{index}].static", "true", message, "false, or plain: false")
 
 
-def lacking(vm_type: VMType, tool: Tool, least_macos: int) -> list[str]:
-    """What the host lacks for either tool, a sentence each with its remedy."""
+def lacking(vm_type: VMType, tool: Tool, least_macos: int, *others: Tool) -> list[str]:
+    """What the host lacks for either tool, a sentence each with its remedy.
+
+    :param others: programs that its machines need as well.
+    """
     found = tool.missing()
     if found and sys.platform != "darwin":
         return [
             f"vmType: {vm_type} needs {tool.name} on macOS {least_macos} or newer; this host's system is "
             f"{sys.platform}."
         ]
-    words = [found, disk.converter()]
-    return [each for each in (*words, _old_macos(tool, least_macos)) if each]
+    words = [found, *(each.missing() for each in others), disk.converter(), _old_macos(tool, least_macos)]
+    return [each for each in words if each]
 
 
 def evidence(paths: InstancePaths, vm_type: VMType, name: str) -> tuple[Log, ...]:

@@ -17,6 +17,7 @@ from callao.drivers.apple.files import Sockets
 from callao.errors import DriverError, PortTaken
 from callao.file_end import read_end
 from callao.guest_network import USER_MODE
+from callao.printable import printable
 from callao.reach import Reach
 from callao.system import die_with_parent
 
@@ -110,4 +111,4 @@ class Gvproxy:
 
 
 def _end_of(log: Path) -> str:
-    return read_end(log, _LONGEST).decode(errors="replace").strip() or "it said nothing"
+    return printable(read_end(log, _LONGEST).decode(errors="replace")).strip() or "it said nothing"

@@ -14,7 +14,7 @@ from callao.drivers.apple.devices import PROGRAM_PORT
 from callao.drivers.apple.layers import CopiedLayers
 from callao.drivers.apple.machine import krunkit_machine
 from callao.drivers.apple.process import launch
-from callao.drivers.apple.tools import GVPROXY, KRUNKIT, version_of, words
+from callao.drivers.apple.tools import GVPROXY, KRUNKIT, version_of
 from callao.drivers.base import Boot, Features, Log, Machine
 from callao.errors import Problem
 from callao.events import Reporter
@@ -36,7 +36,6 @@ class KrunkitDriver:
 
     features: ClassVar[Features] = Features(
         vm_type=VMType.KRUNKIT,
-        arches=LIMITS.arches,
         mount_types=frozenset({MountType.VIRTIOFS, MountType.REVERSE_SSHFS}),
         honoured=frozenset(
             {"cpus", "memory", "disk", "networks", "additionalDisks", "nestedVirtualization", "audio"}
@@ -60,8 +59,7 @@ class KrunkitDriver:
         return common.evidence(paths, VMType.KRUNKIT, "krunkit")
 
     def missing(self, config: Config) -> list[str]:  # noqa: ARG002 - the same for all
-        absent = "" if KRUNKIT.missing() else GVPROXY.missing()
-        return [*common.lacking(VMType.KRUNKIT, KRUNKIT, _LEAST_MACOS), *([absent] if absent else [])]
+        return common.lacking(VMType.KRUNKIT, KRUNKIT, _LEAST_MACOS, GVPROXY)
 
     def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         common.create(paths, config, image)
@@ -71,9 +69,6 @@ class KrunkitDriver:
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         disk.grow(paths.disk, config.disk)
-
-    def machine_arguments(self, boot: Boot) -> tuple[str, ...]:  # noqa: ARG002 - no state can be saved
-        return ("krunkit", words(version_of(common.found(KRUNKIT))))
 
     async def start(self, boot: Boot, report: Reporter) -> Machine:
         common.refuse_lacking(self.missing(boot.config))

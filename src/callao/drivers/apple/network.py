@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import sys
 
 from callao.config import Config
@@ -26,6 +28,16 @@ NAT = GuestNetwork(
 
 
 def has_gvproxy() -> bool:
+    """Whether the host has one that can be used.
+
+    A process keeps its first answer: a running machine stays in its network when gvproxy is installed
+    meanwhile.
+    """
+    return _has_gvproxy(os.environ.get("PATH", ""))
+
+
+@functools.cache
+def _has_gvproxy(_path: str) -> bool:
     return not GVPROXY.missing()
 
 

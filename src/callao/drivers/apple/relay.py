@@ -25,6 +25,8 @@ _RETRY = 0.0005
 _BUFFERS = ((socket.SO_SNDBUF, 1 << 20), (socket.SO_RCVBUF, 4 << 20))
 """As much as vfkit asks for."""
 _LATER = (errno.EAGAIN, errno.ENOBUFS)
+_AT_ONCE = 64
+"""Frames of the guest that are taken before the event loop serves others."""
 
 
 class Relay:
@@ -118,17 +120,17 @@ class Relay:
         self._retry = loop.call_later(_RETRY, self._deliver)
 
     def _from_guest(self) -> None:
-        try:
-            frame = self._ours.recv(_LARGEST)
-        except OSError:
-            return
-        if not frame:
-            asyncio.get_running_loop().remove_reader(self._ours)
-            self._begun = False
-            return
-        if self._stream is None or len(self._unsent) > _FULL:
-            return
-        self._unsent += _LENGTH.pack(len(frame)) + frame
+        for _ in range(_AT_ONCE):
+            try:
+                frame = self._ours.recv(_LARGEST)
+            except OSError:
+                break
+            if not frame:
+                asyncio.get_running_loop().remove_reader(self._ours)
+                self._begun = False
+                break
+            if self._stream is not None and len(self._unsent) <= _FULL:
+                self._unsent += _LENGTH.pack(len(frame)) + frame
         self._flush()
 
     def _flush(self) -> None:

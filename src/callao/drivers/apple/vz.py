@@ -14,7 +14,7 @@ from callao.drivers.apple.devices import PROGRAM_PORT, DirectKernel, Nat
 from callao.drivers.apple.layers import CopiedLayers
 from callao.drivers.apple.machine import WINDOWS, vz_machine
 from callao.drivers.apple.process import launch
-from callao.drivers.apple.tools import VFKIT, version_of, words
+from callao.drivers.apple.tools import VFKIT, version_of
 from callao.drivers.base import Boot, Features, Log, Machine
 from callao.errors import Problem
 from callao.events import Reporter
@@ -37,7 +37,6 @@ class VzDriver:
 
     features: ClassVar[Features] = Features(
         vm_type=VMType.VZ,
-        arches=LIMITS.arches,
         mount_types=frozenset({MountType.VIRTIOFS, MountType.REVERSE_SSHFS}),
         honoured=frozenset(
             {"cpus", "memory", "disk", "networks", "vmOpts", "additionalDisks", "video", "audio"}
@@ -52,7 +51,7 @@ class VzDriver:
     def validate(self, config: Config, host: Host) -> list[Problem]:
         return [*common.problems(config, host, LIMITS), *_problems(config)]
 
-    def network(self, config: Config) -> GuestNetwork:  # noqa: ARG002 - of the host's programs, for all
+    def network(self, config: Config) -> GuestNetwork:  # noqa: ARG002 - the same for all of a host's
         return USER_MODE if network.has_gvproxy() else network.NAT
 
     def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:
@@ -74,9 +73,6 @@ class VzDriver:
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         disk.grow(paths.disk, config.disk)
-
-    def machine_arguments(self, boot: Boot) -> tuple[str, ...]:  # noqa: ARG002 - no state can be saved
-        return ("vfkit", words(version_of(common.found(VFKIT))))
 
     async def start(self, boot: Boot, report: Reporter) -> Machine:
         common.refuse_lacking(self.missing(boot.config))

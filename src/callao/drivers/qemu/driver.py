@@ -57,14 +57,12 @@ class QemuDriver:
 
     features: ClassVar[Features] = Features(
         vm_type=VMType.QEMU,
-        arches=frozenset(ARCHITECTURES),
         mount_types=frozenset({MountType.REVERSE_SSHFS, MountType.P9, MountType.VIRTIOFS}),
         hot_mount_types=frozenset({MountType.P9, MountType.VIRTIOFS}),
         honoured=frozenset(
             {"cpuType", "cpus", "memory", "disk", "firmware", "networks", "vmOpts", "additionalDisks"}
         ),
         live_port_forwards=True,
-        legacy_bios=True,
         hot_disks=True,
         hot_nics=True,
         ssh_over_vsock=vhost_vsock(),

@@ -14,7 +14,7 @@ import msgspec
 
 from callao.config import Config
 from callao.disks import DiskPaths
-from callao.drivers import Boot, DataDisk, DiskHotPlugger, Driver, Machine, StateSaver
+from callao.drivers import Boot, DataDisk, DiskHotPlugger, Driver, Machine, RestoringDriver, StateSaver
 from callao.errors import AgentError
 from callao.hostagent.api import http, routes
 from callao.hostagent.api.answers import EmptyAnswer
@@ -97,7 +97,7 @@ class SaveApi:
 
     async def _save(self, request: http.Request) -> SaveAnswer:
         save_request = msgspec.convert(request.body, SaveRequest)
-        if not isinstance(self.machine, StateSaver):
+        if not isinstance(self.machine, StateSaver) or not isinstance(self.driver, RestoringDriver):
             raise AgentError(f"vmType: {self.boot.config.vm_type} machines cannot be saved while they run.")
         async with self.lock:
             disks = self._disks()

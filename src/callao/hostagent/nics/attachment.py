@@ -43,8 +43,6 @@ class Attachment:
     stream: socket.socket
     membership: Membership | None = None
     helper: VmnetHelper | None = None
-    network: UserNetwork | None = None
-    """What the membership is in."""
     notice: str = ""
     """What people have to know of it."""
     carried_by_vmnet: bool = False
@@ -108,10 +106,9 @@ async def attach(network: Network, paths: InstancePaths, config: Config) -> Atta
         path = str(socket_path(networks, definition.name))
         hint = f"Be a member of the group {networks.group}, which may use it."
         return Attachment(_connected(path, network.interface, hint), carried_by_vmnet=True)
-    there = _usernet_network(definition, config)
-    membership = await join(there, _join_request(network, paths, config))
+    membership = await join(_usernet_network(definition, config), _join_request(network, paths, config))
     notice = _subnet_notice(membership.joined, definition)
-    return Attachment(membership.stream, membership, network=there, notice=notice)
+    return Attachment(membership.stream, membership, notice=notice)
 
 
 async def reattach(left: Attachment, network: Network, paths: InstancePaths, config: Config) -> Attachment:
@@ -120,21 +117,22 @@ async def reattach(left: Attachment, network: Network, paths: InstancePaths, con
 
     :raises NetworkError: when it cannot be joined.
     """
-    if left.membership is None or left.network is None:
+    if left.membership is None:
         return await attach(network, paths, config)
-    membership = await join(left.network, _join_request(network, paths, config))
+    there = left.membership.network
+    membership = await join(there, _join_request(network, paths, config))
     before, now = left.membership.joined, membership.joined
     notice = ""
     if (before.subnet, before.gateway) != (now.subnet, now.gateway):
         notice = (
-            f"networks: {left.network.name!r} has the subnet {now.subnet} by now, and the guest an address "
+            f"networks: {there.name!r} has the subnet {now.subnet} by now, and the guest an address "
             f"of {before.subnet}: restart the instance."
         )
     else:
         with contextlib.suppress(CallaoError):
-            definition = networks_of_host(lima_home()).by_name.get(left.network.name)
+            definition = networks_of_host(lima_home()).by_name.get(there.name)
             notice = _subnet_notice(now, definition) if definition is not None else ""
-    return Attachment(membership.stream, membership, network=left.network, notice=notice)
+    return Attachment(membership.stream, membership, notice=notice)
 
 
 def _subnet_notice(joined: Joined, definition: NetworkDefinition) -> str:

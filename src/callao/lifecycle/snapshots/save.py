@@ -10,7 +10,7 @@ import msgspec
 
 from callao.config import Config
 from callao.disks.guest import serial
-from callao.drivers import Boot, DataDisk, Driver
+from callao.drivers import Boot, DataDisk, Driver, RestoringDriver
 from callao.instances import InstancePaths
 from callao.snapshots import RequiredMachine, command_line_differences
 
@@ -48,6 +48,8 @@ def too_few_slots(config: Config, slots: int) -> str:
 
 def machine_differences(bound: RequiredMachine, paths: InstancePaths, config: Config, driver: Driver) -> str:
     """How the machine differs from the saved one; empty when it does not."""
+    if not isinstance(driver, RestoringDriver):
+        return f"vmType {config.vm_type} has no saved states"
     slots = sorted(bound.disks.items(), key=lambda each: each[1])
     disks = tuple(DataDisk(name, Path("/"), "qcow2", serial(name), slot) for name, slot in slots)
     boot = Boot(paths, config, None, disks=disks, layout=bound.layout)

@@ -18,7 +18,7 @@ import msgspec
 from callao import cidata
 from callao.config import Config, MountType, effective, mac_address
 from callao.config.schema import SSH
-from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, driver_for
+from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, RestoringDriver, driver_for
 from callao.errors import CallaoError, InstanceError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
@@ -215,6 +215,8 @@ def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
 
     :raises DriverError: when the hypervisor is missing.
     """
+    driver = driver_for(config.vm_type)
+    assert isinstance(driver, RestoringDriver)
     paths = InstancePaths(home / SOURCE_NAME)
     boot = Boot(paths, config, None, layout=MachineLayout(WARM_SLOTS, reclaims=False))
     seed = cidata.Seed(
@@ -225,11 +227,11 @@ def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
         host_key_pub="",
         mac_address="",
         environment=dict(os.environ),
-        network=driver_for(config.vm_type).network(config),
+        network=driver.network(config),
     )
     parts = (
         [image.disk.name, image.digest, str(image.kernel)],
-        driver_for(config.vm_type).machine_arguments(boot),
+        driver.machine_arguments(boot),
         cidata.instance_id(cidata.seed_files(seed)),
         config.disk,
     )

@@ -56,15 +56,17 @@ class UserNetwork:
 
 
 class Membership:
-    """One that has begun. ``stream`` is the NIC's end of its frames, for the hypervisor."""
+    """One of ``network`` that has begun. ``stream`` is the NIC's end of its frames, for the hypervisor."""
 
     def __init__(
         self,
+        network: UserNetwork,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         joined: Joined,
         stream: socket.socket,
     ) -> None:
+        self.network = network
         self.joined = joined
         self.stream = stream
         self._reader = reader
@@ -157,7 +159,7 @@ async def _ask(network: UserNetwork, connection: socket.socket, wanted: Join) ->
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=LONGEST_LINE)
         answer = read_answer(await reader.readline())
         if isinstance(answer, Joined):
-            return Membership(reader, writer, answer, ours)
+            return Membership(network, reader, writer, answer, ours)
     except (OSError, ValueError, msgspec.MsgspecError):
         answer = None
     except BaseException:
