@@ -39,6 +39,7 @@ COMMANDS = {
     "start-at-login": CommandInfo("start_at_login", "The older name of autostart.", _MANAGE),
     "factory-reset": CommandInfo("factory_reset", "Give an instance the disk it was made with.", _MANAGE),
     "show-ssh": CommandInfo("show_ssh", "Show how ssh reaches an instance.", _MANAGE),
+    "screenshot": CommandInfo("screenshot", "Take a picture of an instance's display.", _MANAGE),
     "watch": CommandInfo("watch", "Show the events of instances as they happen.", _MANAGE),
     "mount": CommandInfo("mount", "Share directories with a running instance.", _MANAGE),
     "disk": CommandInfo("disk", "Manage disks that outlive instances.", _MANAGE),

@@ -25,6 +25,7 @@ from callao.drivers.base import (
     OutOfSpacePauser,
     RestoringDriver,
     SavedState,
+    ScreenReader,
     ShareHotPlugger,
     StateSaver,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "OutOfSpacePauser",
     "RestoringDriver",
     "SavedState",
+    "ScreenReader",
     "ShareHotPlugger",
     "StateSaver",
     "all_drivers",

@@ -230,6 +230,17 @@ class OutOfSpacePauser(Protocol):
 
 
 @runtime_checkable
+class ScreenReader(Protocol):
+    """A machine whose screen other programs can read."""
+
+    async def write_screen(self, file: Path) -> None:
+        """Write what the first display shows to ``file``, in the form of netpbm's ppm(5).
+
+        :raises DriverError: when the machine has no display.
+        """
+
+
+@runtime_checkable
 class ShareHotPlugger(Protocol):
     """A machine that can be given shares while it runs; only where ``Features.hot_mount_types``."""
 

@@ -87,6 +87,11 @@ class InstancePaths(NamedTuple):
         return self.dir / "qemu.log"
 
     @property
+    def vnc_password(self) -> Path:
+        """The password of QEMU's VNC server, for ``video.display: vnc``."""
+        return self.dir / "vncpassword"
+
+    @property
     def serial_log(self) -> Path:
         return self.dir / "serial.log"
 

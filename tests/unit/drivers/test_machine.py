@@ -11,7 +11,7 @@ import pytest
 
 from callao.config import Config, effective
 from callao.drivers import Boot, Forward, driver_for
-from callao.drivers.qemu import firmware, vsock
+from callao.drivers.qemu import display, firmware, vsock
 from callao.drivers.qemu.accelerator import Acceleration
 from callao.drivers.qemu.command_line import BootSource, command_line
 from callao.drivers.qemu.devices import DirectKernel, Flash
@@ -211,3 +211,55 @@ def test_the_guest_has_a_vsock_device_where_the_kernel_has_it(monkeypatch: pytes
     monkeypatch.setattr(vsock, "vhost_vsock", lambda: False)
     assert device not in values(argv(ssh=over_vsock), "-device")
     assert vsock.vsock_reach(paths, config(ssh=over_vsock), 40022) == Reach(40022)
+
+
+@pytest.mark.parametrize(
+    ("video", "environment", "shown", "card"),
+    [
+        ({}, {}, "none", False),
+        ({"display": "none"}, {"DISPLAY": ":0"}, "none", False),
+        ({"display": "default"}, {"DISPLAY": ":0"}, "default", True),
+        ({"display": "default"}, {"WAYLAND_DISPLAY": "wayland-0"}, "default", True),
+        ({"display": "default"}, {}, "none", True),
+        ({"display": "gtk,gl=on"}, {}, "gtk,gl=on", True),
+        ({"display": "vnc"}, {}, "vnc=127.0.0.1:0,to=9,password-secret=vnc", True),
+        ({"display": "vnc", "vnc": {"display": "none"}}, {}, "vnc=none,password-secret=vnc", True),
+    ],
+)
+def test_a_display_has_a_card_and_a_window_where_a_desktop_is(
+    video: dict[str, Any], environment: dict[str, str], shown: str, card: bool
+) -> None:
+    written = config(video=video)
+    assert list(display.problems(written)) == []
+    assert display.display_option(written, environment) == shown
+    words = argv(BootSource(display=shown), video=video)
+    assert values(words, "-display") == [shown]
+    assert ("virtio-vga" in values(words, "-device")) is card
+    assert ("secret,id=vnc,file=/h/web/vncpassword" in values(words, "-object")) is shown.startswith("vnc")
+
+
+@pytest.mark.parametrize(
+    ("video", "path"),
+    [
+        ({"display": "vnc=0.0.0.0:0"}, "video.display"),
+        ({"display": "gtk,full-screen=on -daemonize"}, "video.display"),
+        ({"display": "dbus,addr=unix:path=/tmp/x"}, "video.display"),
+        ({"display": "vnc", "vnc": {"display": "unix:/home/me/.profile"}}, "video.vnc.display"),
+        ({"display": "vnc", "vnc": {"display": ":0,password=off"}}, "video.vnc.display"),
+    ],
+)
+def test_a_display_that_opens_more_than_a_window_is_refused(video: dict[str, Any], path: str) -> None:
+    (problem,) = display.problems(config(video=video))
+    assert problem.path == path
+
+
+def test_the_password_of_a_vnc_server_is_private_and_stays(tmp_path: Path) -> None:
+    paths = InstancePaths(tmp_path)
+    display.create_vnc_password(paths, config())
+    assert not paths.vnc_password.exists()
+    display.create_vnc_password(paths, config(video={"display": "vnc"}))
+    password = paths.vnc_password.read_text()
+    assert len(password) == 8
+    assert paths.vnc_password.stat().st_mode & 0o777 == 0o600
+    display.create_vnc_password(paths, config(video={"display": "vnc"}))
+    assert paths.vnc_password.read_text() == password

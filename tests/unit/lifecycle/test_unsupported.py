@@ -69,7 +69,7 @@ def test_a_cut_value_of_an_instance_that_is_there_is_told_and_refuses_no_start()
         ({"ssh": {"overVsock": True}}, "ssh.overVsock: has no effect"),
         ({"firmware": {"images": [{"location": "/f.fd"}]}}, "firmware.images: has no effect"),
         ({"containerd": {"user": True}}, "containerd: is not installed"),
-        ({"video": {"display": "vnc"}}, "video: has no effect"),
+        ({"audio": {"device": "pa"}}, "audio: has no effect"),
         ({"rosetta": {"enabled": True}}, "rosetta: is deprecated: use vmOpts.vz.rosetta"),
         ({"provision": [{"script": SCRIPT, "expression": ".a"}]}, "provision[0].expression: has no effect"),
         ({"provision": [{"script": "\n#!/bin/sh\n"}]}, "provision[0].script: its #! line is not the first"),

@@ -105,7 +105,9 @@ def test_the_table_has_the_fields_of_the_type_that_the_handler_returns(name: str
     """The first sentence lists the fields; where it refers to another row, both handlers return one type."""
     returned = dict(served())
     listed = fields(rows()[ROUTES[name]][3].split(". ")[0])
-    if name in SAME_ANSWER:
+    if returned[name] == "http.Content":  # no JSON, so it has no fields
+        assert listed == set()
+    elif name in SAME_ANSWER:
         assert listed <= {"GET"}
         assert returned[name] in returned[SAME_ANSWER[name]]
     else:

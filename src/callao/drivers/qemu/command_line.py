@@ -26,6 +26,7 @@ from callao.drivers.qemu.devices import (
     Vsock,
 )
 from callao.drivers.qemu.disks.data_disks import DataDiskOptions
+from callao.drivers.qemu.display import NONE, VNC, Screen, has_display
 from callao.drivers.qemu.hotplug.slots import SlotOptions
 from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.vsock import guest_cid, has_vsock
@@ -50,13 +51,14 @@ class BootSource:
     """What the machine boots from: UEFI or a direct kernel, or neither for BIOS.
 
     ``memory`` is the memory backend of a machine that restores a saved state; ``disk`` the path by which
-    QEMU opens the instance's disk.
+    QEMU opens the instance's disk; ``display`` the value of ``-display`` on this host.
     """
 
     flash: Flash | None = None
     kernel: DirectKernel | None = None
     memory: CommandLinePart | None = None
     disk: Path | None = None
+    display: str = NONE
 
 
 def command_line(
@@ -81,6 +83,7 @@ def command_line(
         *([Vsock(guest_cid(paths))] if has_vsock(config) else []),
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
+        *([Screen(config.arch, paths, config.video.display == VNC)] if has_display(config) else []),
         NoCloudSerial(),
     ]
     incoming = ["-incoming", "defer"] if boot.saved is not None else []
@@ -95,7 +98,7 @@ def command_line(
         "-m", f"{config.memory // 2**20}M",
         "-nodefaults",
         "-no-user-config",
-        "-display", "none",
+        "-display", source.display,
         *(word for part in parts for word in part.argv()),
     ]  # fmt: skip
 

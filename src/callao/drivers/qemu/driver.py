@@ -18,7 +18,7 @@ from callao.config import Arch, Config, MountType, VMType
 from callao.config.sizes import format_size
 from callao.disks.layers import LayerStore
 from callao.drivers.base import Boot, Features, Log, Machine
-from callao.drivers.qemu import binary, firmware, vsock
+from callao.drivers.qemu import binary, display, firmware, vsock
 from callao.drivers.qemu.accelerator import Acceleration, choose_accelerator
 from callao.drivers.qemu.architectures import ARCHITECTURES
 from callao.drivers.qemu.command_line import BootSource, command_line, machine_arguments
@@ -60,7 +60,17 @@ class QemuDriver:
         mount_types=frozenset({MountType.REVERSE_SSHFS, MountType.P9, MountType.VIRTIOFS}),
         hot_mount_types=frozenset({MountType.P9, MountType.VIRTIOFS}),
         honoured=frozenset(
-            {"cpuType", "cpus", "memory", "disk", "firmware", "networks", "vmOpts", "additionalDisks"}
+            {
+                "cpuType",
+                "cpus",
+                "memory",
+                "disk",
+                "firmware",
+                "networks",
+                "vmOpts",
+                "additionalDisks",
+                "video",
+            }
         ),
         live_port_forwards=True,
         hot_disks=True,
@@ -71,7 +81,7 @@ class QemuDriver:
     layers: ClassVar[LayerStore] = Qcow2Layers()
 
     def validate(self, config: Config, host: Host) -> list[Problem]:
-        problems = [*_size_problems(config, host)]
+        problems = [*_size_problems(config, host), *display.problems(config)]
         if config.arch not in ARCHITECTURES:
             allowed = ", ".join(ARCHITECTURES)
             problems.append(Problem("arch", config.arch.value, "is not built for QEMU yet", allowed))
@@ -148,12 +158,14 @@ class QemuDriver:
             source = replace(source, kernel=_without_mitigations(source.kernel, accel, report))
         if source.flash is not None and not boot.paths.qemu_efi_vars.exists():
             firmware.create_variables(_find_firmware(config), boot.paths.qemu_efi_vars)
+        display.create_vnc_password(boot.paths, config)
         slots: dict[int, UsedSlot] = {}
         separate_memory = boot.saved is not None and (boot.saved.folder / DEVICES).exists()
         with _migration_source(boot, separate_memory=separate_memory) as (memory, descriptors):
             disk = layers.layer_name(boot.paths.disk)
             boot_with_layers = replace(boot, disks=tuple(with_layer_name(each) for each in boot.disks))
-            source = replace(source, memory=memory, disk=disk)
+            shown = display.display_option(config, os.environ)
+            source = replace(source, memory=memory, disk=disk, display=shown)
             argv = command_line(program, boot_with_layers, accel, source, self.network(config))
             try:
                 for index, share in enumerate(boot.shares):
@@ -167,6 +179,10 @@ class QemuDriver:
                 for index, slot in slots.items():
                     await slot.clean_up(index, boot.paths)
                 raise
+            if config.video.display == display.VNC:
+                server = await machine.vnc_server()
+                message = f"VNC server on {server}; its password is in {boot.paths.vnc_password}."
+                report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
             if boot.saved is not None:
                 try:
                     await machine.migration.restore(descriptors[0], separate_memory=separate_memory)

@@ -35,7 +35,7 @@ _PORT_TAKEN = re.compile(r"Could not set up host forwarding rule '\w+:[^:]*:(\d+
 
 class QemuMachine:
     """The contracts of :class:`callao.drivers.base.Machine`, ``ShareHotPlugger``, ``DiskHotPlugger``,
-    ``NicHotPlugger`` and ``StateSaver``."""
+    ``NicHotPlugger``, ``StateSaver`` and ``ScreenReader``."""
 
     def __init__(
         self,
@@ -111,6 +111,16 @@ class QemuMachine:
 
     async def unplug_nic(self, interface: str) -> None:
         await self._nics.unplug(interface)
+
+    async def write_screen(self, file: Path) -> None:
+        await self._execute("screendump", {"filename": str(file)})
+
+    async def vnc_server(self) -> str:
+        """The address and port on which the VNC server listens; ``none`` where it does not listen."""
+        answer = await self._execute("query-vnc")
+        if not isinstance(answer, Mapping) or "service" not in answer:
+            return "none"
+        return f"{answer.get('host')}:{answer['service']}"
 
     async def power_button(self) -> None:
         await self._execute("system_powerdown")

@@ -13,6 +13,18 @@ from callao import system
 from callao.errors import AgentError
 
 
+def fetch(sock: Path, method: str, path: str, *, timeout: float = 30.0) -> bytes:
+    """Send one request to ``ha.sock``; returns the answer as it is, for what is not JSON.
+
+    :param path: with its query.
+    :raises AgentError: when the agent cannot be reached; or, with its message, when it refuses.
+    """
+    status, answer = _reached(sock, method, path, b"", timeout)
+    if status != 200:
+        _decoded(sock, method, path, status, answer)
+    return answer
+
+
 def call(sock: Path, method: str, path: str, *, body: object = None, timeout: float = 30.0) -> Any:
     """Send one request to ``ha.sock``; returns the decoded JSON answer.
 
@@ -20,13 +32,26 @@ def call(sock: Path, method: str, path: str, *, body: object = None, timeout: fl
     :param timeout: seconds for each operation on the socket.
     :raises AgentError: when the agent cannot be reached; or, with its message, when it refuses.
     """
+    encoded = b"" if body is None else msgspec.json.encode(body)
+    status, answer = _reached(sock, method, path, encoded, timeout)
+    return _decoded(sock, method, path, status, answer)
+
+
+def _reached(sock: Path, method: str, path: str, encoded: bytes, timeout: float) -> tuple[int, bytes]:
+    """:raises AgentError: when the agent cannot be reached."""
     try:
-        encoded = b"" if body is None else msgspec.json.encode(body)
-        status, raw_answer = _exchange(sock, method, path, encoded, timeout)
+        return _exchange(sock, method, path, encoded, timeout)
     except (OSError, h11.ProtocolError) as error:
         raise AgentError(
             f"the host agent does not answer on {sock}: {error}.", hint="Restart the instance."
         ) from error
+
+
+def _decoded(sock: Path, method: str, path: str, status: int, raw_answer: bytes) -> Any:
+    """The decoded JSON answer.
+
+    :raises AgentError: with the agent's message when it refuses.
+    """
     try:
         answer = msgspec.json.decode(raw_answer)
     except msgspec.MsgspecError:

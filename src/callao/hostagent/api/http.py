@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import h11
@@ -39,9 +39,16 @@ class Request:
         return value
 
 
+class Content(NamedTuple):
+    """An answer that is sent as it is, in place of JSON."""
+
+    media_type: str
+    data: bytes
+
+
 Handler = Callable[[Request], Awaitable[object]]
 Routes = Mapping[tuple[str, str], Handler]
-"""(method, path) -> handler, whose return value is sent as JSON."""
+"""(method, path) -> handler, whose return value is sent as JSON, and a :class:`Content` as it is."""
 
 _BODY_LIMIT = 1 << 20
 
@@ -89,20 +96,20 @@ async def _serve_connection(
     assert request is not None
     status, answer = await _dispatch(request.method.decode(), request.target.decode(), body, routes)
     headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(answer))),
+        ("Content-Type", answer.media_type),
+        ("Content-Length", str(len(answer.data))),
         ("Connection", "close"),
     ]
     for reply in (
         h11.Response(status_code=status, headers=headers),
-        h11.Data(data=answer),
+        h11.Data(data=answer.data),
         h11.EndOfMessage(),
     ):
         writer.write(http.send(reply) or b"")
     await writer.drain()
 
 
-async def _dispatch(method: str, target: str, body: bytes, routes: Routes) -> tuple[int, bytes]:
+async def _dispatch(method: str, target: str, body: bytes, routes: Routes) -> tuple[int, Content]:
     path, _, query = target.partition("?")
     handler = routes.get((method, path))
     if handler is None:
@@ -117,7 +124,8 @@ async def _dispatch(method: str, target: str, body: bytes, routes: Routes) -> tu
     except (ValueError, RecursionError):  # RecursionError: deeply nested JSON
         return 400, _error(f"{method} {path}: the body is no JSON")
     try:
-        return 200, msgspec.json.encode(await handler(request))
+        result = await handler(request)
+        return 200, result if isinstance(result, Content) else _json(result)
     except CallaoError as error:
         return 409, _error(str(error))
     except Exception as error:  # a programming error: reported to the caller, and to the log
@@ -125,5 +133,9 @@ async def _dispatch(method: str, target: str, body: bytes, routes: Routes) -> tu
         return 500, _error(f"{method} {path}: {type(error).__name__}: {error}")
 
 
-def _error(message: str) -> bytes:
-    return msgspec.json.encode({"message": message})
+def _error(message: str) -> Content:
+    return _json({"message": message})
+
+
+def _json(value: object) -> Content:
+    return Content("application/json", msgspec.json.encode(value))

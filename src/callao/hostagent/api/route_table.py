@@ -10,6 +10,7 @@ from callao.hostagent.api.answers import InfoAnswer, RefreshAnswer
 from callao.hostagent.api.forwards_api import ForwardsApi
 from callao.hostagent.api.mounts_api import MountsApi
 from callao.hostagent.api.save_api import SaveApi
+from callao.hostagent.api.screenshot_api import ScreenshotApi
 
 if TYPE_CHECKING:
     from callao.hostagent.running import Running
@@ -53,5 +54,6 @@ def routes_for(running: Running) -> http.Routes:
         routes.REFRESH: refresh,
         **mounts.routes(),
         **save.routes(),
+        **ScreenshotApi(started.machine, running.assignment.paths.name, running.config.vm_type).routes(),
         **ForwardsApi(running.ports, lambda: status.runtime.forwards).routes(),
     }
