@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit oldest-ansible newest-ansible newest-environment newest-unit images guests long bench pictures release-notes bootstrap-up bootstrap-test clean
+.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit oldest-ansible newest-ansible newest-environment newest-unit images guests long bench pictures release-notes bootstrap-up bootstrap-test bootstrap-long clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -82,7 +82,7 @@ newest-environment: bootstrap-test
 oldest-ansible: bootstrap-test
 	$(BIN)/nox -s "release(ansible-core-2.19)" -- sanity integration
 
-long: bootstrap-test
+long: bootstrap-long
 	$(BIN)/pytest tests -m long -q
 
 # The whole matrix, every long scenario, and the newest release of everything: before a release (see CONTRIBUTING.md).
@@ -112,6 +112,9 @@ bootstrap-up:
 
 bootstrap-test:
 	@scripts/bootstrap.sh test
+
+bootstrap-long:
+	@scripts/bootstrap.sh long
 
 clean:
 	rm -rf .venv .nox .cache dist build

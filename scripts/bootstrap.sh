@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Everything that `make up` and `make test` need and this machine lacks: OS packages, and .venv.
-# usage: bootstrap.sh up|test
+# usage: bootstrap.sh up|test|long
 set -eu
 
 purpose=$1
@@ -20,6 +20,7 @@ apt_packages() {
   echo mmdebstrap debian-archive-keyring grub-common grub-pc-bin grub-efi-amd64-bin mtools fdisk e2fsprogs
   [ "$(id -u)" = 0 ] || echo uidmap
   [ "$purpose" = up ] || echo shellcheck openssh-server iproute2 sudo util-linux qemu-system-arm binutils busybox-static dash rsync nftables
+  [ "$purpose" != long ] || echo chromium
 }
 
 as_root() {

@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.figures import say, seconds, show_ratio
+from bench.report import reported
 from support.home import Home, build_golden, temporary_home
 
 from callao import cidata
@@ -94,7 +95,12 @@ def main(rounds: int) -> None:
     own: list[float] = []
     with_it: list[float] = []
     theirs: list[float] = []
-    with temporary_home(build_golden()) as quick, temporary_home(build_golden(cloud_init=True)) as home:
+    with (
+        temporary_home(build_golden()) as golden,
+        temporary_home(build_golden(cloud_init=True)) as with_cloud_init,
+        reported("cold", golden) as quick,
+        reported("cold-cloud-init", with_cloud_init) as home,
+    ):
         for number in range(rounds):
             for each, times in ((quick, own), (home, with_it)):
                 extra = each.direct()

@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import psutil
 from bench.figures import say, seconds, show
+from bench.report import reported
 from support.home import ROOT, Home, build_golden, temporary_home
 
 from callao.events import silent
@@ -206,7 +207,7 @@ def told(each: float) -> str:
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 50
-    with temporary_home(build_golden(), cache=None) as home:
+    with temporary_home(build_golden(), cache=None) as plain, reported("warm", plain) as home:
         home.template(**home.direct())
         cold_and_warm(home, rounds)
         resets(home, rounds)

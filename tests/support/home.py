@@ -26,6 +26,7 @@ from callao.instances import instance_names
 from callao.lifecycle import Outcome, Request, ensure
 from callao.testing import Guest
 from callao.testing.home import claim, link_cache, remove_abandoned_homes
+from callao.timeline import TimelineFile
 
 ROOT = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("CALLAO_TEST_CACHE", ROOT / ".cache" / "lima-home"))
@@ -48,6 +49,8 @@ class Home:
     path: Path
     golden: Golden
     host: Host
+    timeline: TimelineFile | None = None
+    """Takes the events of all requests, for a report."""
 
     def config(self, **extra: Any) -> dict[str, Any]:
         """A small guest from the golden image."""
@@ -70,6 +73,8 @@ class Home:
         """Run a request for ``name``; the events go into ``events``."""
         request.setdefault("template", self.template(**request.pop("extra", {})))
         report = events.append if events is not None else silent
+        if self.timeline is not None:
+            report = self.timeline.reporter(name, report)
         return ensure(
             Request(name=name, **request), home=self.path, host=self.host, check=check, report=report
         )

@@ -41,6 +41,9 @@ COMMANDS = {
     "show-ssh": CommandInfo("show_ssh", "Show how ssh reaches an instance.", _MANAGE),
     "screenshot": CommandInfo("screenshot", "Take a picture of an instance's display.", _MANAGE),
     "watch": CommandInfo("watch", "Show the events of instances as they happen.", _MANAGE),
+    "report": CommandInfo(
+        "report", "Show how long the stages of starts took, also as an HTML page.", _MANAGE
+    ),
     "mount": CommandInfo("mount", "Share directories with a running instance.", _MANAGE),
     "disk": CommandInfo("disk", "Manage disks that outlive instances.", _MANAGE),
     "network": CommandInfo("network", "Manage the networks that instances may be on.", _MANAGE),

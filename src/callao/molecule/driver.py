@@ -13,7 +13,7 @@ from molecule.api import Driver
 from molecule.exceptions import MoleculeError, ScenarioFailureError
 from molecule.logger import get_logger
 
-from callao.molecule.names import owner
+from callao.molecule.names import TIMELINE, TIMELINE_PAGE, owner
 
 LOG = get_logger(__name__)
 
@@ -67,7 +67,9 @@ class Callao(Driver):
 
     @property
     def default_safe_files(self) -> list[str]:
-        return []
+        """The record of the run and its page, which Molecule would remove after the last step."""
+        folder = Path(self._config.scenario.ephemeral_directory)
+        return [str(folder / name) for name in (TIMELINE, TIMELINE_PAGE)]
 
     def get_playbook(self, step: str) -> str | None:
         """The driver's playbooks; with ``options: snapshot`` also those that take and restore the

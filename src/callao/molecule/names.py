@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The name and the owner of a platform's instance. Standard library only."""
+"""The name and the owner of a platform's instance, and names of files. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 
 OWNER_LABEL = "molecule"
 """The label with the project that an instance was made for; instances without it are never removed."""
+
+TIMELINE, TIMELINE_PAGE = "timeline.jsonl", "timeline.html"
+"""The record of a scenario's run in its ephemeral directory, and the page that shows it."""
 
 _SLUG = 12
 _DIGITS = 10

@@ -112,6 +112,8 @@ def test_a_scenario_passes_and_leaves_nothing(ground: Ground, scenarios: tuple[s
     assert instance_names(ground.home.path) == []
     assert ground.home.processes() == []
     assert ground.records() == []
+    for page in (ground.ansible_home / "tmp").glob("molecule.*/timeline.html"):
+        assert ">stop<" in page.read_text()
 
 
 def test_the_driver_step_by_step(ground: Ground, tmp_path: Path) -> None:
@@ -129,6 +131,9 @@ def test_the_driver_step_by_step(ground: Ground, tmp_path: Path) -> None:
     assert ground.home.ssh(name, "touch left-by-a-role").returncode == 0
     ground.molecule("cleanup", "-s", STEP_BY_STEP)  # to the snapshot that prepare took
     assert ground.home.ssh(name, "test -e left-by-a-role").returncode == 1
+
+    page = record.with_name("timeline.html").read_text()
+    assert all(f">{each}<" in page for each in ("sshd", "ready", "snapshot"))
 
     namesake = tmp_path / ROOT.name
     shutil.copytree(FOLDER, namesake / "extensions" / "molecule")

@@ -62,5 +62,8 @@ def test_each_platform_becomes_an_instance_and_the_record_is_private(created: Pr
 
     (record,) = (created.ansible / "tmp").glob("molecule.*/instance_config.yml")
     assert stat.S_IMODE(record.stat().st_mode) == 0o600
+    # Who runs Molecule finds beside it what took the time, and keeps it when the scenario has ended.
+    assert instance_name(created.path, "default", "web") in record.with_name("timeline.html").read_text()
+    assert record.with_name("timeline.jsonl").exists()
     # The other did not come up.
     assert [entry["instance"] for entry in yaml.safe_load(record.read_text())] == ["web"]

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import callao.lifecycle
 from callao.errors import InstanceError
-from callao.events import Reporter
+from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
 from callao.lifecycle import Outcome, Request
 
 
 def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Reporter) -> Outcome:
+    report(Event(stage=Stage.DISK, state=EventState.DONE))
     folder = home / request.name
     folder.mkdir(parents=True)
     given = {"config": request.config, "labels": request.labels, "timeout": request.timeout}

@@ -21,7 +21,9 @@ from callao.errors import CallaoError
 from callao.events import Event, EventState
 from callao.molecule.bring_up import BringUpResult, bring_up
 from callao.molecule.instances import records
+from callao.molecule.run_timeline import begin_timeline, write_timeline_page
 from callao.molecule.workers import WorkerFailed, in_workers
+from callao.timeline import TimelineFile
 
 _ENCODER = get_module_encoder("legacy", Direction.CONTROLLER_TO_MODULE)
 
@@ -39,11 +41,15 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(task_vars=task_vars)
         # As a module would get them: nothing of Ansible's own about the values.
         boxes = json.loads(json.dumps(self._task.args["boxes"], cls=_ENCODER))
-        bring = partial(_bring, shown=not self._task.no_log)
+        record = Path(self._task.args["record"])
+        timeline = None if self._task.no_log else begin_timeline(record)
+        bring = partial(_bring, timeline=timeline, shown=not self._task.no_log)
         brought = [(box, _of(answer)) for box, answer in zip(boxes, in_workers(bring, boxes), strict=True)]
         up = [(box, one.outcome.instance) for box, one in brought if one.outcome is not None]
         content = yaml.safe_dump(records((box, instance) for box, instance in up if instance is not None))
-        write_file(Path(self._task.args["record"]), content.encode(), mode=0o600)
+        write_file(record, content.encode(), mode=0o600)
+        if timeline is not None:
+            write_timeline_page(timeline)
         result["changed"] = any(one.outcome.changed for _, one in brought if one.outcome is not None)
         result["warnings"] = list(dict.fromkeys(notice for _, one in brought for notice in one.notices))
         failures = {box["platform"]: one.failure for box, one in brought if one.failure}
@@ -59,12 +65,14 @@ def _of(answer: BringUpResult | WorkerFailed) -> BringUpResult:
     return answer
 
 
-def _bring(box: dict[str, Any], *, shown: bool) -> BringUpResult:
+def _bring(box: dict[str, Any], *, timeline: TimelineFile | None, shown: bool) -> BringUpResult:
     """Create and start one instance, in a worker process; shows its stages."""
     ledger = _EventLog()
-    watch = ProgressWatcher(box["options"]["name"], ledger.written) if shown else None
+    name = box["options"]["name"]
+    watch = ProgressWatcher(name, ledger.written) if shown else None
     try:
-        outcome = bring_up(box["options"], ledger.report)
+        report = ledger.report if timeline is None else timeline.reporter(name, ledger.report)
+        outcome = bring_up(box["options"], report)
         return BringUpResult(outcome, notices=[*ledger.notices, *outcome.notices])
     except CallaoError as error:
         return BringUpResult(failure=failure_result(error), notices=ledger.notices)

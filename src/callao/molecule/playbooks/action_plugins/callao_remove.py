@@ -9,8 +9,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from callao.errors import CallaoError
+from callao.events import Event, EventState, Stage, silent
 from callao.molecule.instance_config import read_instance_config
 from callao.molecule.reset import remove
+from callao.molecule.run_timeline import existing_timeline, write_timeline_page
 
 
 class ActionModule(ActionBase):
@@ -28,11 +30,17 @@ class ActionModule(ActionBase):
             places |= {box.name: box.home for box in read_instance_config(record)}
         except CallaoError as error:
             failures.append(str(error))
+        timeline = existing_timeline(record)
         for name, home in places.items():
+            report = silent if timeline is None else timeline.reporter(name, silent)
             try:
+                report(Event(stage=Stage.STOP, state=EventState.BEGUN))
                 remove(name, home)
+                report(Event(stage=Stage.STOP, state=EventState.DONE))
             except (CallaoError, OSError) as error:
                 failures.append(f"{name}: {error}")
+        if timeline is not None:
+            write_timeline_page(timeline)
         if failures:
             return {**result, "failed": True, "msg": "\n".join(failures)}
         record.unlink(missing_ok=True)

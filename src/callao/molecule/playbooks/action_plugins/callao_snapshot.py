@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from callao.errors import CallaoError
 from callao.molecule.instance_config import read_instance_config
+from callao.molecule.run_timeline import existing_timeline, write_timeline_page
 from callao.molecule.snapshot import ensure_taken, restore
 from callao.molecule.workers import WorkerFailed, in_workers
 
@@ -29,7 +30,10 @@ class ActionModule(ActionBase):
         except CallaoError as error:
             return {**result, "failed": True, "msg": str(error)}
         snapshot = str(self._task.args["snapshot"])
-        answers = in_workers(partial(do, snapshot=snapshot), boxes)
+        timeline = existing_timeline(Path(self._task.args["record"]))
+        answers = in_workers(partial(do, snapshot=snapshot, timeline=timeline), boxes)
+        if timeline is not None:
+            write_timeline_page(timeline)
         failures = [
             f"{box.platform}: {answer.reason if isinstance(answer, WorkerFailed) else answer}"
             for box, answer in zip(boxes, answers, strict=True)
