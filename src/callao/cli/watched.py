@@ -105,9 +105,9 @@ def described(event: dict[str, Any]) -> str:
     status, stage = event.get("status"), event.get("callao")
     if isinstance(stage, dict):
         words = f"{stage.get('stage')}: {stage.get('message') or stage.get('state')}"
-        return (
-            words if stage.get("state") != "done" else f"{words} ({float(stage.get('seconds') or 0):.1f} s)"
-        )
+        seconds = stage.get("seconds")
+        timed = stage.get("state") == "done" and isinstance(seconds, int | float)
+        return f"{words} ({seconds:.1f} s)" if timed else words
     if not isinstance(status, dict):
         return json.dumps(event)
     if status.get("errors"):

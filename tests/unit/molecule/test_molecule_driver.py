@@ -47,7 +47,7 @@ def test_it_can_be_listed_without_a_configuration() -> None:
 
 def test_the_record_of_the_run_outlives_the_scenario(driver: Callao) -> None:
     folder = Path(driver.instance_config).parent
-    assert driver.safe_files == [str(folder / "timeline.jsonl"), str(folder / "timeline.html")]
+    assert driver.default_safe_files == [str(folder / "timeline.jsonl"), str(folder / "timeline.html")]
 
 
 def test_before_create_there_are_no_options(driver: Callao) -> None:
