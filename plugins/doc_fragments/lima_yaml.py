@@ -45,6 +45,16 @@ options:
       - Whether to leave out mounts, forwards and everything else that needs help from inside the
         guest. Short for C(plain) in O(config).
     type: bool
+  egress:
+    description:
+      - What the guest may reach beyond its own network. V(none) for nothing, or a dictionary with C(allow),
+        a list of host names (C(github.com:22,443), C(*.debian.org)), addresses and networks
+        (C(10.0.0.0/8:5432), C(10.0.0.53:53/udp)), and C(log), whether what is refused is written to
+        C(egress.log) in the instance's folder.
+      - Without it, the guest reaches all that the host reaches. The rules of a running instance change
+        without a restart; the first rules, and their end, need one.
+      - Callao's own key of lima.yaml, which Lima does not know. Short for C(egress) in O(config).
+    type: raw
   disks:
     description:
       - Additional disks, which outlive the instance. A running one gets and loses them without a restart.

@@ -229,6 +229,75 @@ instances:
           type: float
           returned: when the stage has ended
           sample: 33.4
+    egress:
+      description:
+        - What it may reach beyond its own network, and what was refused since its start; null for an instance
+          without such rules, or whose host agent does not answer.
+      type: dict
+      returned: always
+      contains:
+        allow:
+          description: The rules.
+          type: list
+          elements: str
+          returned: always
+          sample: ["github.com:22,443"]
+        log:
+          description: Whether what is refused is written to C(egress.log).
+          type: bool
+          returned: always
+          sample: false
+        refusedTotal:
+          description: How often something was refused.
+          type: int
+          returned: always
+          sample: 3
+        refused:
+          description: What was refused, the latest first; 256 different ones at most.
+          type: list
+          elements: dict
+          returned: always
+          contains:
+            protocol:
+              description: C(tcp), C(udp), C(dns), C(tls), C(http) or another one.
+              type: str
+              returned: always
+              sample: dns
+            address:
+              description: The address that the guest tried.
+              type: str
+              returned: always
+              sample: ""
+            port:
+              description: Its port; 0 where there is none.
+              type: int
+              returned: always
+              sample: 0
+            name:
+              description: The name that the guest asked for.
+              type: str
+              returned: always
+              sample: evil.example
+            reason:
+              description: Why it was refused.
+              type: str
+              returned: always
+              sample: the name is not allowed
+            count:
+              description: How often.
+              type: int
+              returned: always
+              sample: 2
+            first:
+              description: When it was refused first.
+              type: str
+              returned: always
+              sample: "2026-01-31T12:00:00.000+00:00"
+            last:
+              description: When it was refused last.
+              type: str
+              returned: always
+              sample: "2026-01-31T12:00:01.000+00:00"
     config:
       description: Its effective lima.yaml, with every default filled in; null where it cannot be parsed.
       type: dict
@@ -259,12 +328,27 @@ def read_instances(module):
             except InstanceNotFound:  # deleted meanwhile
                 continue
             found = summary(instance)
+            found["egress"] = egress_report(instance)
             if module.params["configuration"]:
                 found["config"] = effective_config(instance)
             instances.append(found)
         return {"changed": False, "instances": instances}
 
     return work
+
+
+def egress_report(instance):
+    """None also for an instance that cannot tell: it is looked at, not used."""
+    from callao.errors import CallaoError
+
+    if "egress" not in instance.document:  # its host agent need not be asked
+        return None
+    from callao.lifecycle.egress import egress_of
+
+    try:
+        return egress_of(instance)
+    except CallaoError:
+        return None
 
 
 def effective_config(instance):

@@ -46,6 +46,7 @@ COMMANDS = {
         "report", "Show how long the stages of starts took, also as an HTML page.", _MANAGE
     ),
     "mount": CommandInfo("mount", "Share directories with a running instance.", _MANAGE),
+    "egress": CommandInfo("egress", "Show what an instance may reach, and what was refused.", _MANAGE),
     "disk": CommandInfo("disk", "Manage disks that outlive instances.", _MANAGE),
     "network": CommandInfo("network", "Manage the networks that instances may be on.", _MANAGE),
     "sudoers": CommandInfo("sudoers", "Print or install the sudoers file for host networks.", _MANAGE),

@@ -70,6 +70,9 @@ SHORTHAND_FIELDS: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
 SINGLE_OR_LIST = frozenset({(Config, "base")})
 """Lists that may be written as their one entry."""
 
+EMPTY_KEYWORD_FIELDS = {(Config, "egress"): "none"}
+"""Records that may be written as a word, which means one without entries."""
+
 DEFAULT_KEYWORD_FIELDS = frozenset({(Config, "arch"), (Config, "os")})
 """Fields whose value ``default`` means that the field is not set."""
 
@@ -246,6 +249,8 @@ class _Coercion:
             return self._size(item, place, MINIMUM_SIZES[record, key])
         if (record, key) in SINGLE_OR_LIST and not isinstance(item, list | tuple):
             return [self._value(typing.get_args(kind)[0], item, place)]
+        if item == EMPTY_KEYWORD_FIELDS.get((record, key), object()):
+            return {}
         if (record, key) == (Provision, "permissions") and isinstance(item, int | float):
             # A YAML reader may have read the digits as an octal number: see nodes.py.
             return self._add_problem(place, item, "is a number", 'octal digits in quotes, such as "644"')

@@ -64,6 +64,13 @@ DESCRIPTIONS: dict[type, dict[str, str]] = {
         "warm": "Whether a new instance goes on from the memory of one like it, in place of booting. "
         "Callao's own: Lima does not know it.",
         "hostname": "The guest's host name; lima-NAME by default. Callao's own: Lima does not know it.",
+        "egress": "What the guest may reach beyond its own network: none, or rules. Without it, all that "
+        "the host reaches. Callao's own: Lima does not know it.",
+    },
+    s.Egress: {
+        "allow": "Host names (also *.NAME), IPv4 addresses and networks, each with ports: "
+        "github.com:22,443, 10.0.0.0/8:5432, 10.0.0.53:53/udp.",
+        "log": "Whether what is refused is written to egress.log in the instance's folder.",
     },
     s.File: _FILE,
     s.Kernel: {**_FILE, "cmdline": "Command line of the kernel."},

@@ -16,6 +16,7 @@ import msgspec
 
 from callao.config.coercion import (
     DEFAULT_KEYWORD_FIELDS,
+    EMPTY_KEYWORD_FIELDS,
     INTEGER_RANGES,
     MINIMUM_SIZES,
     NOT_TRUNCATED,
@@ -109,6 +110,8 @@ def _field_type(record: type, key: str, kind: Any) -> Schema:
     schema = _type_schema(kind, key)
     if (record, key) in SINGLE_OR_LIST:
         return {"anyOf": [schema, schema["items"]]}
+    if (record, key) in EMPTY_KEYWORD_FIELDS:
+        return {"anyOf": [{"enum": [EMPTY_KEYWORD_FIELDS[record, key]]}, schema]}
     return schema
 
 

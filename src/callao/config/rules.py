@@ -214,5 +214,6 @@ def _prefix(filled: Document) -> Problems:
 
 _RULES: tuple[Callable[[Document], Problems], ...] = (
     _version, _base, _hostname, files, _qemu, _system, _mounts, _disks, _user, provision, probes,
-    network.forwards, network.copies, network.networks, network.resolver, _environment, _parameters, _prefix,
+    network.forwards, network.copies, network.networks, network.resolver, network.egress, _environment,
+    _parameters, _prefix,
 )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.config.addresses import parse_address
+from callao.config.egress_rules import ALLOWED, InvalidRule, parse_rule
 from callao.errors import Problem
 from callao.system import UNIX_PATH_MAX
 
@@ -161,3 +162,22 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def egress(filled: Mapping[str, Any]) -> Iterator[Problem]:
+    """Rules of ``egress``: its entries, and what would lead past it."""
+    given = filled["_given"].get("egress")
+    if given is None:
+        return
+    entries = given.get("allow") or [] if isinstance(given, Mapping) else []
+    for index, entry in enumerate(entries):
+        try:
+            parse_rule(entry)
+        except InvalidRule as error:
+            yield Problem(f"egress.allow[{index}]", entry, str(error), ALLOWED)
+    if filled["networks"]:
+        message = "lead past egress, which is for the first network interface"
+        yield Problem("networks", f"{len(filled['networks'])} entries", message, "no entries, or no egress")
+    if (filled.get("ssh") or {}).get("overVsock"):
+        message = "would let the guest connect to the host past egress"
+        yield Problem("ssh.overVsock", True, message, "false, or no egress")

@@ -270,6 +270,13 @@ class OSOpts(Record, frozen=True, kw_only=True):
     windows: Windows = field(name="Windows", default=Windows())
 
 
+class Egress(Record, frozen=True, kw_only=True):
+    """What the guest may reach; without an entry, nothing. Entries are read by :mod:`.egress_rules`."""
+
+    allow: tuple[str, ...] = ()
+    log: bool = False
+
+
 class Config(Record, frozen=True, kw_only=True):
     """The effective configuration of one instance."""
 
@@ -318,3 +325,5 @@ class Config(Record, frozen=True, kw_only=True):
     """Callao's own."""
     hostname: str = ""
     """Callao's own; empty for Lima's ``lima-NAME``."""
+    egress: Egress | None = None
+    """Callao's own; None for no limits."""

@@ -138,6 +138,17 @@ class SavedState:
 
 
 @dataclass(frozen=True)
+class NicSockets:
+    """Descriptors of stream sockets. The first NIC is connected to one of them, the hypervisor's network
+    stack to the other: who has their other ends passes frames on, each after its length in 32 bits, or does
+    not.
+    """
+
+    nic: int
+    stack: int
+
+
+@dataclass(frozen=True)
 class Boot:
     """What one start needs beyond the configuration."""
 
@@ -154,6 +165,8 @@ class Boot:
     layout: MachineLayout = _DEFAULT_LAYOUT
     saved: SavedState | None = None
     """The state to restore in place of booting; the machine is then paused until it is resumed."""
+    nic_sockets: NicSockets | None = None
+    """Only for drivers that honour ``egress``."""
 
 
 class Machine(Protocol):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -42,6 +42,9 @@ from callao.instances.stop_policy import StopPolicy
 from callao.resolver import Resolver
 from callao.ssh import Client, terminate
 
+if TYPE_CHECKING:
+    from callao.egress import EgressPoint  # loaded where there is a limit
+
 _RECONNECT_DELAY = 1.0
 """Seconds between two attempts to log in again."""
 
@@ -56,6 +59,7 @@ class Running:
         started: StartedMachine,
         resolver: Resolver | None,
         hello_messages: Sequence[Mapping[str, object]],
+        egress: EgressPoint | None = None,
     ) -> None:
         """:param hello_messages: messages that are sent to the guest program each time that it has sent
         ``hello``.
@@ -75,6 +79,8 @@ class Running:
             self.machine, assignment.driver.features, self.client, assignment.paths, self._update_names
         )
         self.resolver = resolver
+        self.egress = egress
+        """What limits the guest's network, if anything does."""
         self.disk_full = (
             DiskFullWatch(self.machine, assignment.paths, status.notice)
             if isinstance(self.machine, OutOfSpacePauser)
@@ -160,6 +166,8 @@ class Running:
             await try_step("the end of the port forwards", self.ports.close())
         if self.resolver is not None:
             await try_step("the end of the resolver", self.resolver.close())
+        if self.egress is not None:
+            await try_step("the end of the guest's network", self.egress.close())
         await try_step("the end of the mounts", self.shares.close())
         await try_step("the end of the networks", self.nics.close())
         if self.master is not None:
@@ -180,6 +188,8 @@ class Running:
         refuse_taken_ports(config.port_forwards, self.status.runtime.forwards, self.config.port_forwards)
         await self.disks.apply_config(config)
         await self._apply_networks(config)
+        if self.egress is not None and config.egress is not None:
+            self.egress.replace(config.egress.allow, log=config.egress.log)
         try:
             notices = await self.forwards.apply_config(config)
             if self.ports is not None:

@@ -15,11 +15,13 @@ from callao.errors import AgentError, CallaoError
 from callao.events import Stage
 from callao.hostagent.assignment import Assignment
 from callao.hostagent.boot.machine_start import start_machine
+from callao.hostagent.egress import nic_sockets, start_egress
 from callao.hostagent.shutdown import stop_machine
 from callao.hostagent.status import RunStatus
 from callao.instances.stop_policy import StopPolicy
 
 if TYPE_CHECKING:
+    from callao.egress import EgressPoint
     from callao.hostagent.running import Running
     from callao.resolver import Resolver
 
@@ -42,22 +44,31 @@ class Starting:
         """
         assignment = self.assignment
         loading = asyncio.ensure_future(asyncio.to_thread(_load_later))
-        started = await start_machine(
-            assignment.driver,
-            assignment.paths,
-            assignment.config,
-            assignment.last_port,
-            assignment.resume_state,
-            self.status.report,
-        )
+        egress = await start_egress(assignment)
         try:
-            await loading
-            from callao.hostagent.running import Running
+            started = await start_machine(
+                assignment.driver,
+                assignment.paths,
+                assignment.config,
+                assignment.last_port,
+                assignment.resume_state,
+                self.status.report,
+                nic_sockets(egress),
+            )
+            if egress is not None:
+                egress.close_hypervisor_sockets()
+            try:
+                await loading
+                from callao.hostagent.running import Running
 
-            resolver, hello_messages = await self._resolver()
-            return Running(assignment, self.status, started, resolver, hello_messages)
+                resolver, hello_messages = await self._resolver(egress)
+                return Running(assignment, self.status, started, resolver, hello_messages, egress)
+            except BaseException:
+                await stop_machine(started.machine)
+                raise
         except BaseException:
-            await stop_machine(started.machine)
+            if egress is not None:
+                await egress.close()
             raise
 
     def stop(self, _policy: StopPolicy) -> None:
@@ -73,7 +84,9 @@ class Starting:
         release_all(self.assignment.paths.dir)
         self.assignment.folder.remove_files(self.assignment.paths.runtime_files)
 
-    async def _resolver(self) -> tuple[Resolver | None, list[Mapping[str, object]]]:
+    async def _resolver(
+        self, egress: EgressPoint | None
+    ) -> tuple[Resolver | None, list[Mapping[str, object]]]:
         """Start the resolver for the guest; returns it, and the message that has the guest use it."""
         config = self.assignment.config
         if config.plain or not config.host_resolver.enabled:
@@ -87,7 +100,7 @@ class Starting:
 
         try:
             resolver, dns_message = await start_resolver(
-                config, self.assignment.paths.name, self.assignment.driver.network(config)
+                config, self.assignment.paths.name, self.assignment.driver.network(config), egress
             )
         except AgentError as error:
             self.status.notice(f"hostResolver: {error} The hypervisor's own name server answers instead.")

@@ -9,6 +9,7 @@ import hashlib
 import msgspec
 
 from callao.config import Change, Config
+from callao.config.schema import Egress
 
 
 class Effect(enum.Enum):
@@ -38,6 +39,8 @@ _EFFECTS = {
     "message": Effect.LIVE,
     "probes": Effect.LIVE,
     "copyToHost": Effect.LIVE,
+    "egress.allow": Effect.LIVE,
+    "egress.log": Effect.LIVE,
     "ssh.forwardAgent": Effect.LIVE,
     "ssh.forwardX11": Effect.LIVE,
     "ssh.forwardX11Trusted": Effect.LIVE,
@@ -72,6 +75,7 @@ def fingerprint(config: Config) -> str:
         message="",
         probes=(),
         copy_to_host=(),
+        egress=None if config.egress is None else Egress(),
         ssh=msgspec.structs.replace(
             config.ssh, forward_agent=False, forward_x11=False, forward_x11_trusted=False
         ),
@@ -81,4 +85,6 @@ def fingerprint(config: Config) -> str:
     del read["warm"]
     if not read["hostname"]:
         del read["hostname"]
+    if read["egress"] is None:
+        del read["egress"]
     return hashlib.sha256(msgspec.json.encode(read, order="sorted")).hexdigest()

@@ -25,7 +25,7 @@ _ENGINE_FIELDS = frozenset(
         "minimumLimaVersion", "vmType", "os", "arch", "images", "ssh", "provision", "upgradePackages",
         "probes", "portForwards", "message", "env", "param", "propagateProxyEnv", "caCerts", "plain",
         "timezone", "user", "hostResolver", "mountType", "mountTypesUnsupported", "guestInstallPrefix",
-        "mounts", "mountInotify", "dns", "warm", "hostname",
+        "mounts", "mountInotify", "dns", "warm", "hostname", "egress",
     }
 )  # fmt: skip
 """Fields that the engine handles itself, whatever the driver."""
@@ -80,6 +80,9 @@ def refuse_impossible(config: Config, name: str, host: Host, *, new: bool = True
         allowed = ", ".join(sorted(driver.features.mount_types))
         message = f"is not for vmType {config.vm_type}"
         problems.append(Problem("mountType", config.mount_type.value, message, allowed))
+    if config.egress is not None and "egress" not in driver.features.honoured:
+        message = f"cannot be enforced with vmType {config.vm_type}"
+        problems.append(Problem("egress", "rules", message, "vmType qemu, or no egress"))
     if problems:
         raise ConfigError(problems)
     cidata.seed_files(cidata.Seed(name, config, (), "", "", "", {}))

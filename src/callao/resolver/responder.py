@@ -4,19 +4,26 @@
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
 from callao.resolver import message as dns
-from callao.resolver.answers import Answerer
 from callao.resolver.decoding import read_query
 from callao.resolver.encoding import write_answer
 from callao.resolver.limit import LimitReached
-from callao.resolver.message import Answer, Query
+from callao.resolver.message import Answer, Lookup, Query
 
 _log = logging.getLogger(__name__)
 
 
+class Answers(Protocol):
+    """What answers a question: an ``Answerer``, or what stands before one."""
+
+    async def answer(self, lookup: Lookup) -> Answer:
+        """Raises LimitReached when too many questions wait."""
+
+
 class Responder:
-    def __init__(self, answerer: Answerer) -> None:
+    def __init__(self, answerer: Answers) -> None:
         self._answerer = answerer
 
     async def respond(self, data: bytes, *, tcp: bool) -> bytes | None:

@@ -18,7 +18,7 @@ from callao.resolver.hostnames import HostNames
 from callao.resolver.limit import QueryLimit
 from callao.resolver.listeners import TcpListener, UdpListener
 from callao.resolver.nameservers import NameServers
-from callao.resolver.responder import Responder
+from callao.resolver.responder import Answers, Responder
 from callao.resolver.rules import ConfiguredNames, Rules
 
 LOOPBACK = "127.0.0.1"
@@ -36,6 +36,7 @@ class Resolver:
     :param upstream_port: their port.
     :param idle: seconds after which a TCP connection without queries ends.
     :param ports: the first of them that is free; 0 is any.
+    :param through: puts something before what answers the questions.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Resolver:
         upstream_port: int = 53,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 # frozen
         idle: float = 10,
+        through: Callable[[Answerer], Answers] = lambda answerer: answerer,
     ) -> None:
         own_ports: set[int] = set()
         self._ours = own_ports
@@ -58,7 +60,7 @@ class Resolver:
         self._answerer = Answerer(
             ConfiguredNames(rules), self._host, self._forwarder, limit, ipv6=rules.ipv6
         )
-        responder = Responder(self._answerer)
+        responder = Responder(through(self._answerer))
         self._datagrams = UdpListener(responder)
         self._connections = TcpListener(responder, idle=idle)
         self._server: asyncio.Server | None = None

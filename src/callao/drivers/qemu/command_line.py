@@ -74,7 +74,7 @@ def command_line(
     parts += [
         Disk("disk", source.disk or paths.disk, "qcow2", boot=True),
         Disk("cidata", paths.cidata_iso, "raw", readonly=True),
-        UserNetwork(network, boot.mac_address, (*ssh, *boot.forwards)),
+        UserNetwork(network, boot.mac_address, (*ssh, *boot.forwards), boot.nic_sockets),
         SerialLog(paths.serial_log),
         GuestChannel(paths.ga_sock),
         *([source.memory] if source.memory is not None else _memory(config)),
@@ -112,6 +112,7 @@ def machine_arguments(
     """
     neutral = replace(
         boot, paths=InstancePaths(Path("/")), reach=None, forwards=(), mac_address="", shares=(),
+        nic_sockets=None,
         disks=tuple(replace(each, image=Path("/")) for each in boot.disks),
     )  # fmt: skip
     flash = replace(source.flash, variables=Path("/")) if source.flash is not None else None

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from callao.drivers.base import Forward
+from callao.drivers.base import Forward, NicSockets
 from callao.guest_network import GuestNetwork
 
 NETDEV = "net0"
 """The id of the user-mode network, by which the monitor adds and removes forwards."""
+
+
+_FILTERED = "filtered"
+"""The id of what the first NIC is connected to where its frames do not go to the network directly."""
 
 
 class CommandLinePart(Protocol):
@@ -85,17 +89,32 @@ class UserNetwork:
     """QEMU's user-mode network, see qemu(1), ``-netdev user``.
 
     Gateway and DNS are the second and third address of the subnet by default. They are not given as options,
-    since saved states depend on the options that are here.
+    since saved states depend on the options that are here. With ``sockets``, a hub joins the network to one
+    of them, because QEMU has no other way to connect two backends.
     """
 
     network: GuestNetwork
     mac: str
     forwards: tuple[Forward, ...]
+    sockets: NicSockets | None = None
 
     def argv(self) -> list[str]:
         options = [f"user,id={NETDEV},net={self.network.subnet},dhcpstart={self.network.guest}"]
         options += [f"hostfwd={forward_rule(forward)}-:{forward.guest_port}" for forward in self.forwards]
-        return ["-netdev", ",".join(options), "-device", f"virtio-net-pci,netdev={NETDEV},mac={self.mac}"]
+        backend = NETDEV if self.sockets is None else _FILTERED
+        return [
+            "-netdev", ",".join(options),
+            *(self._through_sockets(self.sockets) if self.sockets is not None else ()),
+            "-device", f"virtio-net-pci,netdev={backend},mac={self.mac}",
+        ]  # fmt: skip
+
+    def _through_sockets(self, sockets: NicSockets) -> tuple[str, ...]:
+        return (
+            "-netdev", f"hubport,id={NETDEV}-port,hubid=0,netdev={NETDEV}",
+            "-netdev", f"socket,id={NETDEV}-socket,fd={sockets.stack}",
+            "-netdev", f"hubport,id={NETDEV}-socket-port,hubid=0,netdev={NETDEV}-socket",
+            "-netdev", f"socket,id={_FILTERED},fd={sockets.nic}",
+        )  # fmt: skip
 
 
 APPEND_OPTION = ",append=on"

@@ -70,6 +70,7 @@ class QemuDriver:
                 "vmOpts",
                 "additionalDisks",
                 "video",
+                "egress",
             }
         ),
         live_port_forwards=True,
@@ -171,8 +172,10 @@ class QemuDriver:
                 for index, share in enumerate(boot.shares):
                     slots[index] = await UsedSlot.prepare(index, share, boot.paths)
                     slots[index].plugged = True
+                sockets = boot.nic_sockets
+                inherited = (*descriptors, *((sockets.nic, sockets.stack) if sockets is not None else ()))
                 machine = await launch(
-                    argv, boot.paths, slot_count=boot.layout.slots, used_slots=slots, inherited=descriptors,
+                    argv, boot.paths, slot_count=boot.layout.slots, used_slots=slots, inherited=inherited,
                     disk=disk, disks=boot.disks,
                 )  # fmt: skip
             except BaseException:

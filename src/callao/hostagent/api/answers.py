@@ -27,6 +27,12 @@ class RefreshAnswer(TypedDict):
     notices: list[str]
 
 
+class EgressAnswer(TypedDict):
+    """``allow``, ``log``, ``refusedTotal`` and ``refused``; None for a guest without limits."""
+
+    egress: dict[str, object] | None
+
+
 class ForwardsAnswer(TypedDict):
     """``forwards`` are in effect, ``failed`` are not and have an ``error``, ``rules`` were added live."""
 

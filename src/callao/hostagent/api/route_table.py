@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callao.hostagent.api import http, routes
-from callao.hostagent.api.answers import InfoAnswer, RefreshAnswer
+from callao.hostagent.api.answers import EgressAnswer, InfoAnswer, RefreshAnswer
 from callao.hostagent.api.forwards_api import ForwardsApi
 from callao.hostagent.api.mounts_api import MountsApi
 from callao.hostagent.api.save_api import SaveApi
@@ -43,6 +43,10 @@ def routes_for(running: Running) -> http.Routes:
         """Read lima.yaml again, and apply it to the running machine."""
         return {"notices": list(await running.apply_config(running.assignment.reload()))}
 
+    async def egress(_request: http.Request) -> EgressAnswer:
+        """The rules for the guest's network, and what was refused."""
+        return {"egress": running.egress.describe() if running.egress is not None else None}
+
     lock = running.disks.lock
     mounts = MountsApi(shares, lambda: running.config, lambda: status.runtime.ready, lock)
     save = SaveApi(
@@ -52,6 +56,7 @@ def routes_for(running: Running) -> http.Routes:
     return {
         routes.INFO: info,
         routes.REFRESH: refresh,
+        routes.EGRESS: egress,
         **mounts.routes(),
         **save.routes(),
         **ScreenshotApi(started.machine, running.assignment.paths.name, running.config.vm_type).routes(),

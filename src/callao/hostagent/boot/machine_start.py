@@ -8,7 +8,7 @@ from pathlib import Path
 
 from callao.config import Config, mac_address
 from callao.config.shares import device_mounts
-from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Driver, Forward, Machine, SavedState
+from callao.drivers import SPARE_SLOTS, WARM_SLOTS, Boot, Driver, Forward, Machine, NicSockets, SavedState
 from callao.errors import DriverError, PortTaken
 from callao.events import Event, EventState, Reporter, Stage
 from callao.hostagent.disks import claim_disks
@@ -47,9 +47,11 @@ async def start_machine(
     last_port: int,
     resume_state: ResumeState | None,
     report: Reporter,
+    nic_sockets: NicSockets | None = None,
 ) -> StartedMachine:
     """Start the hypervisor.
 
+    :param nic_sockets: where the frames of the first NIC go instead of to the network.
     :param last_port: the ssh port of the previous start, 0 if there was none.
     :param resume_state: the state to restore in place of booting.
     :raises DriverError: when ssh.localPort is in use (naming the program), or the hypervisor fails.
@@ -67,6 +69,7 @@ async def start_machine(
         forwards = [Forward(*each) for each in bindings if each[2] != port and is_free(*each[:3])]
         reach = driver.reach(paths, config, port)
         boot = _make_boot(driver, paths, config, reach, tuple(forwards), resume_state)
+        boot = replace(boot, nic_sockets=nic_sockets)
         deferred: tuple[Forward, ...] = ()
         if resume_state is not None and resume_state.instance_id:
             deferred = (Forward("tcp", reach.address, reach.port, 22), *forwards)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 from callao.config import Config, hostname_of
 from callao.guest_network import GuestNetwork
 from callao.resolver import Resolver, Rules
+
+if TYPE_CHECKING:
+    from callao.egress import EgressPoint
 
 _PORTS = (*range(61053, 61085), 0)
 """The first free one is used. Linux does not assign these as ephemeral ports, see ip(7),
@@ -19,15 +23,22 @@ takes an emulated guest 0.2 s."""
 
 
 async def start_resolver(
-    config: Config, name: str, network: GuestNetwork
+    config: Config, name: str, network: GuestNetwork, egress: EgressPoint | None = None
 ) -> tuple[Resolver, dict[str, object]]:
     """Start a resolver; returns it and the message that has the guest use it.
 
+    :param egress: what limits the names that the guest may resolve.
     :raises AgentError: when no port is available.
     """
     rules = resolver_rules(config, name, network)
-    resolver = Resolver(rules, gateway=IPv4Address(network.gateway), ports=_PORTS)
+    gateway = IPv4Address(network.gateway)
+    if egress is None:
+        resolver = Resolver(rules, gateway=gateway, ports=_PORTS)
+    else:
+        resolver = Resolver(rules, gateway=gateway, ports=_PORTS, through=egress.filter_names)
     udp, tcp = await resolver.start()
+    if egress is not None:
+        egress.open_resolver(udp, tcp)
     return resolver, {
         "type": "dns",
         "udp": udp,

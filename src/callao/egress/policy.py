@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decides what a guest may reach. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from callao.config.egress_rules import TCP, EgressRule, parse_rule
+
+_NEVER = tuple(
+    IPv4Network(each)
+    for each in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
+)
+"""The host's own loopback, its link, where clouds have their metadata servers, groups and broadcasts."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rules of one guest. ``gateway`` is the host as the guest sees it, in the guest's ``subnet``."""
+
+    rules: tuple[EgressRule, ...]
+    subnet: IPv4Network
+    gateway: IPv4Address
+
+    @classmethod
+    def of(cls, allow: Iterable[str], subnet: str, gateway: str) -> Policy:
+        """:raises InvalidRule: for an entry that is no rule."""
+        return cls(tuple(parse_rule(each) for each in allow), IPv4Network(subnet), IPv4Address(gateway))
+
+    def knows_name(self, name: str) -> bool:
+        """Whether a name may be resolved: at one port at least it may be connected to."""
+        return any(rule.matches_name(name) for rule in self.rules)
+
+    def allows_name(self, name: str, port: int) -> bool:
+        """Whether a TCP connection to an address of this name is allowed."""
+        return any(rule.matches_name(name) and rule.has_port(port) for rule in self.rules)
+
+    def allows_address(self, address: IPv4Address, port: int, protocol: str = TCP) -> bool:
+        """Whether packets may be sent to the address itself.
+
+        The host, and the addresses that lead to its loopback, need a rule for this one address: a network
+        that happens to contain them does not allow them.
+        """
+        return any(
+            rule.network is not None
+            and address in rule.network
+            and rule.protocol == protocol
+            and rule.has_port(port)
+            and self._is_wide_enough(rule.network, address)
+            for rule in self.rules
+        )
+
+    def may_be_of_name(self, address: IPv4Address, *, configured: bool) -> bool:
+        """Whether an address that a name was resolved to may be connected to.
+
+        :param configured: whether the user named the address in lima.yaml. Otherwise it comes from a server,
+            which could send the guest to the host.
+        """
+        if address == self.gateway:
+            return configured
+        return not self._is_special(address)
+
+    def _is_wide_enough(self, network: IPv4Network, address: IPv4Address) -> bool:
+        if address == self.gateway:
+            return network.prefixlen == network.max_prefixlen
+        return not self._is_special(address)
+
+    def _is_special(self, address: IPv4Address) -> bool:
+        return address in self.subnet or any(address in each for each in _NEVER)
