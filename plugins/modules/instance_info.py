@@ -231,8 +231,8 @@ instances:
           sample: 33.4
     egress:
       description:
-        - What it may reach beyond its own network, and what was refused since its start; null for an instance
-          without such rules, or whose host agent does not answer.
+        - What it may reach beyond its own network, and what was refused since its start; null for an
+          instance without such rules, or whose host agent does not answer.
       type: dict
       returned: always
       contains:

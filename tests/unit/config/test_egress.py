@@ -28,9 +28,7 @@ def test_the_rules_come_back_as_they_were_written() -> None:
     assert as_written(config(egress="none"), {"egress": "none"})["egress"] == {"log": False}
 
 
-@pytest.mark.parametrize(
-    "written", ["all", True, ["a.org"], {"allow": "a.org"}, {"allow": [""]}]
-)
+@pytest.mark.parametrize("written", ["all", True, ["a.org"], {"allow": "a.org"}, {"allow": [""]}])
 def test_anything_else_is_refused(written: object) -> None:
     with pytest.raises(ConfigError, match="egress"):
         config(egress=written)

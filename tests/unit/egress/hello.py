@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 
 
@@ -12,10 +13,8 @@ def client_hello(name: str | None) -> bytes:
     context.check_hostname = False
     sent = ssl.MemoryBIO()
     client = context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname=name)
-    try:
+    with contextlib.suppress(ssl.SSLWantReadError):
         client.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
     return sent.read()
 
 

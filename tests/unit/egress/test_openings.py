@@ -86,7 +86,8 @@ def test_any_bytes_are_a_name_or_refused_or_waited_for(noise: bytes, at: int) ->
 
 def test_a_request_is_limited_to_itself() -> None:
     head = read_head(
-        b"GET /x HTTP/1.1\r\nHost: A.example:80\r\nConnection: keep-alive\r\nUpgrade: h2c\r\nX: y\r\n\r\nGET /second"
+        b"GET /x HTTP/1.1\r\nHost: A.example:80\r\nConnection: keep-alive\r\nUpgrade: h2c\r\nX: y\r\n\r\n"
+        b"GET /second"
     )
     assert head is not None
     assert head.host == "a.example"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from callao.config import nodes
+from callao.egress import client_hello, refusals, relay, request_head
 from callao.gotemplate import budget
 from callao.guest import frames
 from callao.guest.streams import window
@@ -73,6 +74,12 @@ HELD: dict[str, tuple[str, ...]] = {
         "hostagent/test_host_key.py::test_a_wrong_key_after_that_names_what_heals_it",
         "ssh/test_config.py::test_openssh_reads_what_we_wrote",
         "ssh/test_config.py::test_known_hosts_is_found_by_ssh_keygen",
+    ),
+    "With `egress`": (
+        "egress/test_gate.py::test_what_is_not_known_to_be_allowed_does_not_pass",
+        "egress/test_gate.py::test_any_bytes_leave_the_guest_only_to_the_relay_or_the_name_server",
+        "egress/test_names.py::test_no_question_for_another_name_leaves_the_host",
+        "egress/test_relay.py::test_tls_for_another_name_reaches_nobody",
     ),
     "Write to your terminal": (
         "errors/test_printable.py::test_nothing_that_a_terminal_acts_on_is_left_whatever_the_text",
@@ -160,6 +167,19 @@ HELD: dict[str, tuple[str, ...]] = {
         "images/test_decompress.py::test_an_archive_that_unpacks_to_more_than_may_be_is_refused",
         "images/test_decompress.py::test_half_a_gigabyte_of_zeroes_takes_little_memory_and_no_disk",
     ),
+    "refused attempts of a guest": (
+        "egress/test_gate.py::test_ten_thousand_attempts_are_refused_and_take_little_memory",
+    ),
+    "lines of `egress.log`": (
+        "egress/test_names.py::test_what_is_listed_and_logged_has_no_control_characters_and_is_limited",
+    ),
+    "connections to allowed names": (
+        "egress/test_relay.py::test_listeners_without_connections_make_place_for_others",
+    ),
+    "first bytes of such a connection": (
+        "egress/test_relay.py::test_a_hello_in_too_many_pieces_is_refused",
+        "egress/test_openings.py::test_a_hello_that_never_ends_is_refused",
+    ),
     "memory for an xz archive": (
         "images/test_decompress.py::test_an_xz_file_that_asks_for_gigabytes_of_memory_is_refused",
     ),
@@ -206,6 +226,24 @@ KIB, MIB = 1 << 10, 1 << 20
         ("a server's `Retry-After`", [f"{download._MAX_RETRY_AFTER:.0f} s"]),
         ("a lock file in a tar", [f"{bundle._MAX_LOCK_BYTES // MIB} MiB"]),
         ("what a compressed image unpacks to", [decompress._DEFAULT_MAX_SIZE.replace("GiB", " GiB")]),
+        ("refused attempts of a guest with `egress` that are listed", [str(refusals._MOST)]),
+        (
+            "lines of `egress.log`",
+            [f"{refusals._LOG_BURST:.0f} at once", f"{refusals._LOG_RATE:.0f} a second"],
+        ),
+        (
+            "connections to allowed names at a time",
+            [str(relay._MOST_CONNECTIONS), f"{relay._MOST_LISTENERS} listeners"],
+        ),
+        (
+            "first bytes of such a connection, until it has named a server",
+            [
+                f"{client_hello.LONGEST // KIB} KiB of TLS",
+                f"{request_head.LONGEST // KIB} KiB of HTTP",
+                f"{relay._MOST_PIECES} pieces",
+                f"{relay._FIRST_BYTES:.0f} s",
+            ],
+        ),
         ("memory for an xz archive", [f"{decompress._XZ_MEMORY // MIB} MiB"]),
     ],
 )

@@ -15,7 +15,7 @@ from support.release import ROOT
 from callao.guest import messages
 from callao.guest.frames import PROTOCOL, FrameKind
 from callao.hostagent.api import routes
-from callao.hostagent.api.answers import EmptyAnswer, ForwardsAnswer, InfoAnswer, RefreshAnswer
+from callao.hostagent.api.answers import EgressAnswer, EmptyAnswer, ForwardsAnswer, InfoAnswer, RefreshAnswer
 from callao.hostagent.api.mounts_api import MountRequest
 from callao.hostagent.api.save_api import SaveAnswer, SaveRequest
 from callao.hostagent.mounts.shares import ActiveMount
@@ -28,6 +28,7 @@ ANSWERS: dict[str, type] = {
     "RefreshAnswer": RefreshAnswer,
     "list[ActiveMount]": ActiveMount,
     "ForwardsAnswer": ForwardsAnswer,
+    "EgressAnswer": EgressAnswer,
     "SaveAnswer": SaveAnswer,
     "EmptyAnswer": EmptyAnswer,
 }

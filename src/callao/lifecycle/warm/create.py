@@ -234,6 +234,8 @@ def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
         driver.machine_arguments(boot),
         cidata.instance_id(cidata.seed_files(seed)),
         config.disk,
+        # What a provision script could reach decides what it has made.
+        *([config.egress] if config.egress is not None and config.provision else []),
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
 
@@ -268,4 +270,5 @@ def _source_config(wanted: Desired, host: Host, staging_home: Path) -> Config:
 
 def _shared_document(document: Mapping[str, object]) -> dict[str, object]:
     """The document without the fields that each copy has for itself."""
-    return {key: value for key, value in document.items() if key not in _PER_INSTANCE_FIELDS}
+    fields = _PER_INSTANCE_FIELDS if document.get("provision") else _PER_INSTANCE_FIELDS | {"egress"}
+    return {key: value for key, value in document.items() if key not in fields}
