@@ -70,7 +70,7 @@ SHORTHAND_FIELDS: dict[type, str] = {AdditionalDisk: "name", Locator: "url"}
 SINGLE_OR_LIST = frozenset({(Config, "base")})
 """Lists that may be written as their one entry."""
 
-EMPTY_KEYWORD_FIELDS = {(Config, "egress"): "none"}
+EMPTY_KEYWORD_FIELDS: dict[tuple[type, str], str] = {(Config, "egress"): "none"}
 """Records that may be written as a word, which means one without entries."""
 
 DEFAULT_KEYWORD_FIELDS = frozenset({(Config, "arch"), (Config, "os")})

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterable
-from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Protocol
 
 from callao.egress.gate import Gate, Verdict
 from callao.egress.names import AllowedNames
@@ -16,10 +17,10 @@ from callao.egress.policy import Policy
 from callao.egress.refusals import Refusals
 from callao.egress.relay import Relay
 from callao.egress.reset import reset_frame
+from callao.errors import unsupported
 from callao.guest_network import GuestNetwork
 from callao.networks.usernet.forwarding import Outlet, forward
 from callao.networks.usernet.packets import LENGTH, TCP, UDP
-from callao.networks.usernet.port import Port
 from callao.resolver import Resolver, Rules
 from callao.resolver.answers import Answerer
 from callao.token_bucket import TokenBucket
@@ -30,11 +31,22 @@ _RESET_RATE, _RESET_BURST = 200.0, 400.0
 Description = dict[str, object]
 
 
+class _End(Outlet, Protocol):
+    """A :class:`~callao.networks.usernet.port.Port`."""
+
+    def close(self, why: str = "", /) -> None:
+        """End the connection; nothing the second time."""
+
+
 class EgressPoint:
     """Of one guest. ``hypervisor_sockets`` are for QEMU: for the guest's NIC, and for the network stack.
 
     It works as soon as it is made; closing it leaves the guest without a network.
     """
+
+    hypervisor_sockets: tuple[socket.socket, socket.socket]
+    _guest: _End
+    _stack: _End
 
     def __init__(self, network: GuestNetwork, allow: Iterable[str], *, log: bool, log_file: Path) -> None:
         """:param log_file: where what is refused is written, with ``log``."""
@@ -48,11 +60,16 @@ class EgressPoint:
         self._gate = Gate(network, self._policy, self._refusals, self._relay.listen)
         self._resets = TokenBucket(_RESET_BURST, _RESET_RATE)
         self._resolver: Resolver | None = None
+        if sys.platform == "win32":
+            raise unsupported("egress")
         guest, nic = socket.socketpair()
         stack, uplink = socket.socketpair()
         self.hypervisor_sockets = (nic, uplink)
-        self._guest = Port(guest, self._from_guest, self._ended)
-        self._stack = Port(stack, self._from_stack, self._ended)
+        if sys.platform != "win32":
+            from callao.networks.usernet.port import Port
+
+            self._guest = Port(guest, self._from_guest, self._ended)
+            self._stack = Port(stack, self._from_stack, self._ended)
 
     async def start(self, rules: Rules) -> None:
         """Start the name server of the guest's network.
@@ -104,20 +121,20 @@ class EgressPoint:
         if self._resolver is not None:
             await self._resolver.close()
 
-    def _from_guest(self, source: Port, buffer: memoryview, end: int) -> int:
-        return forward(source, buffer, end, partial(self._outbound, source))
+    def _from_guest(self, source: Outlet, buffer: memoryview, end: int) -> int:
+        return forward(source, buffer, end, self._outbound)
 
-    def _outbound(self, source: Port, whole: memoryview) -> Outlet | None:
+    def _outbound(self, whole: memoryview) -> Outlet | None:
         frame = whole[LENGTH.size :]
         match self._gate.outbound(frame):
             case Verdict.PASS:
                 return self._stack
             case Verdict.RESET if self._resets.try_take():
                 answer = reset_frame(frame)
-                source.send(memoryview(LENGTH.pack(len(answer)) + answer), self._stack)
+                self._guest.send(memoryview(LENGTH.pack(len(answer)) + answer), self._stack)
         return None
 
-    def _from_stack(self, source: Port, buffer: memoryview, end: int) -> int:
+    def _from_stack(self, source: Outlet, buffer: memoryview, end: int) -> int:
         return forward(source, buffer, end, self._inbound)
 
     def _inbound(self, whole: memoryview) -> Outlet | None:
@@ -127,7 +144,7 @@ class EgressPoint:
     def _relay_closed(self, address: IPv4Address, port: int, local_port: int) -> None:
         self._gate.remove_detour((TCP, address.packed, port), local_port)
 
-    def _ended(self, _port: Port, _why: str) -> None:
+    def _ended(self, _port: Outlet, _why: str) -> None:
         """QEMU has ended, or sends what is no frame: nothing passes any more in either direction."""
         self._guest.close()
         self._stack.close()
