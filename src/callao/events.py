@@ -39,6 +39,8 @@ class Stage(enum.StrEnum):
     """The shared directories are mounted."""
     PROBES = "probes"
     """Every readiness probe has passed."""
+    COPIES = "copies"
+    """The files of ``copyToHost`` are on the host; no such stage where there are none."""
     READY = "ready"
     """The instance is ready to use."""
     SNAPSHOT = "snapshot"

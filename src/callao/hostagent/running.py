@@ -23,6 +23,7 @@ from callao.hostagent.assignment import Assignment
 from callao.hostagent.boot import log_tails
 from callao.hostagent.boot.bringup import bring_up
 from callao.hostagent.boot.machine_start import StartedMachine
+from callao.hostagent.copies import HostCopies
 from callao.hostagent.disk_full import DiskFullWatch
 from callao.hostagent.disks import AttachedDisks
 from callao.hostagent.log_limit import limit_logs
@@ -73,6 +74,7 @@ class Running:
         )
         self.forwards = StaticForwards(self.machine, started.forwards, port)
         self.shares = Shares(self.machine, assignment.driver.features, self.client)
+        self.copies = HostCopies(self.client, self.shares)
         self.disks = AttachedDisks(self.machine, assignment.driver.features, self.client, assignment.paths)
         self.disks.set_initial([each.name for each in started.boot.disks], self.config)
         self.nics = Nics(
@@ -164,6 +166,7 @@ class Running:
         self._closed = True
         if self.ports is not None:
             await try_step("the end of the port forwards", self.ports.close())
+        await try_step("the removal of copied files", self.copies.remove())
         if self.resolver is not None:
             await try_step("the end of the resolver", self.resolver.close())
         if self.egress is not None:
@@ -186,6 +189,8 @@ class Running:
         :raises CallaoError: when a port of the host is in use, or a disk cannot be attached or detached.
         """
         refuse_taken_ports(config.port_forwards, self.status.runtime.forwards, self.config.port_forwards)
+        if self.status.runtime.ready:
+            await self.copies.apply_config(self.config, config)
         await self.disks.apply_config(config)
         await self._apply_networks(config)
         if self.egress is not None and config.egress is not None:

@@ -26,6 +26,7 @@ _ENGINE_FIELDS = frozenset(
         "probes", "portForwards", "message", "env", "param", "propagateProxyEnv", "caCerts", "plain",
         "timezone", "user", "hostResolver", "mountType", "mountTypesUnsupported", "guestInstallPrefix",
         "mounts", "mountInotify", "dns", "warm", "hostname", "egress",
+        "copyToHost",
     }
 )  # fmt: skip
 """Fields that the engine handles itself, whatever the driver."""

@@ -18,6 +18,8 @@ from callao.system import die_with_parent
 _BANNER_LIMIT = 1 << 10
 """Largest first line in bytes; RFC 4253 allows an sshd 255."""
 
+_CHUNK = 1 << 16
+
 _CONTROL_TIMEOUT = 30.0
 """Seconds for the control master to carry out a request."""
 
@@ -113,6 +115,35 @@ class Client:
             await terminate(process)
         status = process.returncode if process.returncode is not None else 255
         return CommandResult(status, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
+
+    async def receive(self, script: str, on_data: Callable[[bytes], None], timeout: float) -> CommandResult:
+        """Run a script, and call ``on_data`` for each part of its output as it comes; ``stdout`` of the
+        result is empty.
+
+        :raises TimeoutError: after ``timeout`` seconds; the command's connection is then closed, as it is
+            when ``on_data`` raises.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *self.argv(command=["/bin/sh"]),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            preexec_fn=die_with_parent(),
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        errors = asyncio.ensure_future(last_bytes(process.stderr))
+        try:
+            async with asyncio.timeout(timeout):
+                await _write_script(process, script)
+                while data := await process.stdout.read(_CHUNK):
+                    on_data(data)
+                status = await process.wait()
+                message = (await errors).decode(errors="replace")
+        finally:
+            errors.cancel()
+            await terminate(process)
+        return CommandResult(status, "", message)
 
     async def control(self, verb: str, *options: str) -> None:
         """Send the control master a request, ``forward`` or ``cancel``, see ssh(1), ``-O``.

@@ -62,6 +62,10 @@ class Box:
             "provision": [{"mode": "system", "script": PAGE}],
             "probes": [{"script": "#!/bin/sh\ntest -s /srv/page/index.html\n", "hint": "see page.service"}],
             "portForwards": [{"guestPort": 8080, "hostPort": PORT, "proto": "tcp"}],
+            "copyToHost": [
+                {"guest": "/etc/shadow", "host": "{{.Dir}}/copied-from-guest/shadow", "deleteOnStop": True},
+                {"guest": "{{.Home}}/nosuch", "host": "{{.Dir}}/nosuch", "skipIfMissing": True},
+            ],
             "mounts": [
                 {"location": str(shared / "rw"), "mountPoint": "/mnt/rw", "writable": True},
                 {"location": str(shared / "ro"), "mountPoint": "/mnt/ro"},
@@ -145,7 +149,7 @@ def test_each_stage_was_told_in_order_with_its_time(box: Box) -> None:
         [event for event in events if event.state is EventState.DONE] for events in (box.first, box.second)
     )
     booted = [Stage.DRIVER, Stage.SSHD, Stage.FIRST_BOOT]
-    rest = [Stage.PROVISION, Stage.MOUNTS, Stage.PROBES, Stage.READY]
+    rest = [Stage.PROVISION, Stage.MOUNTS, Stage.PROBES, Stage.COPIES, Stage.READY]
     assert [event.stage for event in first] == [Stage.IMAGE, Stage.DISK, *booted]
     assert [event.stage for event in second if event.stage is not Stage.STOP] == [*booted, *rest]
     for done in (first, second):
@@ -243,6 +247,26 @@ def test_a_second_run_changes_nothing(box: Box) -> None:
     assert box.events == []
 
 
+def test_a_file_that_only_root_may_read_is_copied_to_the_host(box: Box) -> None:
+    copy = box.home.path / NAME / "copied-from-guest" / "shadow"
+    assert copy.read_text().strip() == box.ssh("sudo cat /etc/shadow")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert not (box.home.path / NAME / "nosuch").exists()
+
+
+def test_a_file_is_copied_when_the_running_instance_is_told_so(box: Box) -> None:
+    copied = {"guest": "/srv/page/index.html", "host": str(box.shared / "rw" / "new" / "page")}
+    missing = {"guest": "/srv/nosuch", "host": str(box.shared / "rw" / "nosuch")}
+    before = box.extra["copyToHost"]
+    for _ in range(2):
+        box.extra["copyToHost"] = [*before, missing]
+        with pytest.raises(AgentError, match=r"copyToHost\[2\]: /srv/nosuch does not exist in the guest"):
+            box.ensure()
+    box.extra["copyToHost"] = [*before, copied]
+    assert box.ensure().actions == ("configure", "refresh")
+    assert (box.shared / "rw" / "new" / "page").read_text() == "hello from callao\n"
+
+
 def test_a_writable_mount_is_shared_both_ways(box: Box) -> None:
     assert box.ssh("cat /mnt/rw/host.txt") == "rw from the host"
     box.ssh("echo from the guest > /mnt/rw/guest.txt")
@@ -305,6 +329,8 @@ def test_the_agent_stops_the_guest_gracefully_on_sigint(box: Box) -> None:
     assert wait_gone(instance.agent, 120)
     assert not alive(instance.driver)
     assert box.now().status is Status.STOPPED
+    assert not (instance.dir / "copied-from-guest" / "shadow").exists()
+    assert (box.shared / "rw" / "new" / "page").exists()
     log = (box.home.path / NAME / "serial.log").read_text(errors="replace")
     assert "Power down" in log or "reboot: Power down" in log
     left = sorted(path.name for path in instance.dir.iterdir() if path.suffix in (".sock", ".pid"))

@@ -17,6 +17,7 @@ from callao.hostagent import log_limit
 from callao.hostagent.api import http
 from callao.hostagent.boot import readiness
 from callao.hostagent.channel import guest_link, stream_multiplexer
+from callao.hostagent.copies import host_copies
 from callao.hostagent.ports import live_ports, port_forwarder, udp_forward
 from callao.images import decompress, download
 from callao.lockfile import bundle
@@ -99,6 +100,11 @@ HELD: dict[str, tuple[str, ...]] = {
         "hostagent/test_socketforward.py::test_a_socket_that_another_program_listens_on_is_left_to_it",
         "guest/test_guest_streams.py::test_a_socket_of_another_program_is_left_to_it_before_and_after",
     ),
+    "Choose where a file of `copyToHost` goes": (
+        "hostagent/test_host_copies.py::test_no_link_of_the_guest_leads_a_copy_elsewhere",
+        "hostagent/test_host_copies.py::"
+        "test_a_link_of_the_user_into_a_shared_directory_does_not_help_the_guest",
+    ),
     # What is bounded
     "a message of the guest's program": ("guest/test_guest_frames.py::test_garbage_is_refused",),
     "bytes under way in one direction of a stream": (
@@ -134,6 +140,7 @@ HELD: dict[str, tuple[str, ...]] = {
         "ssh/test_output.py::test_a_command_that_writes_without_end_leaves_its_last_words",
     ),
     "a line of such output": ("ssh/test_output.py::test_lines_end_at_either_sign_and_are_cut_off",),
+    "a file of `copyToHost`": ("hostagent/test_host_copies.py::test_a_file_without_end_is_refused",),
     "each `*.log` of an instance": (
         "hostagent/test_bounds.py::test_a_log_beyond_its_limit_begins_anew_and_its_end_is_kept",
     ),
@@ -204,6 +211,7 @@ KIB, MIB = 1 << 10, 1 << 20
         ("lines of the guest's boot that are passed on", [f"{readiness._MAX_TEXT} characters"]),
         ("the output of a command in the guest", [f"{output.OUTPUT_LIMIT // MIB} MiB"]),
         ("a line of such output", [f"{output.LINE_LIMIT // KIB} KiB"]),
+        ("a file of `copyToHost`", [f"{host_copies._MAX_SIZE // MIB} MiB"]),
         (
             "each `*.log` of an instance",
             [f"{log_limit.LIMIT // MIB} MiB", f"{log_limit._CHECK_INTERVAL:.0f} s"],

@@ -80,6 +80,20 @@ def test_a_line_of_megabytes_and_a_progress_bar_do_not_end_a_stream(client: Clie
     assert len(told) == 20001
 
 
+def test_bytes_are_received_as_they_are_until_they_are_refused(client: Client) -> None:
+    received = bytearray()
+    answer = asyncio.run(
+        client.receive("head -c 300000 /dev/zero; echo no >&2; exit 3", received.extend, timeout=60.0)
+    )
+    assert (answer.status, answer.stderr, bytes(received)) == (3, "no\n", bytes(300000))
+
+    def refuse(data: bytes) -> None:
+        raise ValueError(len(data))
+
+    with pytest.raises(ValueError, match=r"\d"):
+        asyncio.run(client.receive("cat /dev/zero", refuse, timeout=60.0))
+
+
 def test_a_command_that_does_not_read_its_script_is_no_error(client: Client) -> None:
     answer = asyncio.run(client.run("x" * 3_000_000, timeout=60.0, interpreter="exit 5;"))
     assert answer.status == 5

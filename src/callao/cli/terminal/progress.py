@@ -27,6 +27,7 @@ _WORDS = {
     "provision": "provisioning",
     "mounts": "shared directories",
     "probes": "readiness probes",
+    "copies": "files for the host",
     "ready": "ready",
     "identity": "an identity of its own",
     "snapshot": "snapshot",

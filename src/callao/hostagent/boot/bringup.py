@@ -46,6 +46,9 @@ async def bring_up(running: Running, deadline: float) -> None:
     for index, probe in enumerate(running.config.probes):
         await check_probe(index, probe, running.client, deadline)
     status.passed(Stage.PROBES)
+    if running.config.copy_to_host:
+        await running.copies.copy_configured(running.config)
+        status.passed(Stage.COPIES)
     if ports is not None:
         await ports.wait_forwarded()
     status.update(ready=True)
