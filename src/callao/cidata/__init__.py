@@ -8,8 +8,10 @@ from callao.cidata.disks import detach_script, disk_script
 from callao.cidata.iso import write_iso
 from callao.cidata.nics import forget_script, nic_script, settle_script
 from callao.cidata.seed import Seed
+from callao.cidata.variables import CONTAINERD_ARCHIVE
 
 __all__ = [
+    "CONTAINERD_ARCHIVE",
     "Seed",
     "detach_script",
     "disk_script",

@@ -18,6 +18,7 @@ from callao.cidata.provision import has_mode, provision_files, skips_default_dep
 from callao.cidata.proxies import guest_environment
 from callao.cidata.seed import Seed
 from callao.cidata.userdata import HEADING, user_data
+from callao.config.containerd import archive_version, wants_containerd
 from callao.config.schema import Config, MountType, ProvisionMode, VMType
 from callao.config.shares import device_mounts, guest_mount, has_rosetta
 from callao.errors import ConfigError, Problem
@@ -50,6 +51,8 @@ def seed_files(seed: Seed) -> dict[str, bytes]:
         if seed.config.additional_disks:
             files["boot/05-disks.sh"] = disk_script(seed.config.additional_disks).encode()
         files |= _device_mounts(seed.config)
+        if wants_containerd(seed.config):
+            files["nerdctl-full.version"] = archive_version(seed.config).encode()
         files["lima-guestagent.pyz"] = zipapp_bytes()
     identity = {"instance-id": instance_id(files), "local-hostname": seed.hostname}
     return {"meta-data": dump(identity), **files}
@@ -109,7 +112,11 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
         wanted = config.mounts and config.mount_type is MountType.REVERSE_SSHFS
         if wanted and not skips_default_dependencies(config):
             names.append("boot.packages/10-sshfs.sh")
-    if has_mode(config, ProvisionMode.USER):
+        if wants_containerd(config):
+            if not skips_default_dependencies(config):
+                names.append("boot.packages/20-containerd-packages.sh")
+            names.append("boot.packages/40-containerd.sh")
+    if has_mode(config, ProvisionMode.USER) or (config.containerd.user and not config.plain):
         names.append("user.sh")
     if has_mode(config, ProvisionMode.DATA):
         names.append("data.sh")

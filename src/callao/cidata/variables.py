@@ -10,8 +10,12 @@ from collections.abc import Mapping
 from callao.cidata.disks import disk_variables
 from callao.cidata.provision import file_variables, skips_default_dependencies
 from callao.cidata.seed import Seed
+from callao.config.containerd import wants_containerd
 from callao.config.schema import Mount
 from callao.config.shares import has_rosetta
+
+CONTAINERD_ARCHIVE = "nerdctl-full.tgz"
+"""The name on the seed of the archive that containerd is installed from, which is Lima's."""
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -48,6 +52,8 @@ def lima_variables(seed: Seed) -> dict[str, str]:
     }
     if has_rosetta(config):
         variables["ROSETTA_BINFMT"] = _flag(config.vm_opts.vz.rosetta.binfmt)
+    if wants_containerd(config):
+        variables["CONTAINERD_ARCHIVE"] = CONTAINERD_ARCHIVE
     if seed.guest_port:
         variables["VSOCK_PORT"] = str(seed.guest_port)
     return {f"LIMA_CIDATA_{name}": value for name, value in variables.items()} | file_variables(config)

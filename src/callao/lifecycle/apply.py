@@ -136,4 +136,4 @@ def _start(
         from callao.lifecycle.recreate_disk import recreate_disk
 
         instance = recreate_disk(instance, driver, home=home, access=request.access, report=report)
-    start(instance, driver, home, request.timeout, report, resume_state)
+    start(instance, driver, home, request.timeout, report, resume_state, access=request.access)

@@ -13,6 +13,7 @@ import msgspec
 from callao import cidata
 from callao.atomic import write_file, write_volatile
 from callao.config import Config, mac_address
+from callao.config.containerd import wants_containerd
 from callao.drivers import Driver
 from callao.errors import InstanceError
 from callao.events import Reporter
@@ -21,7 +22,9 @@ from callao.instances import Instance, InstancePaths, ResumeState, ssh_alias
 from callao.instances.records import write_json
 from callao.lifecycle.backing_files import repair_backing_files
 from callao.lifecycle.cleanup import remove_stale_files
+from callao.lifecycle.containerd_archive import fetch_archive
 from callao.lifecycle.wait_ready import wait_for_agent
+from callao.offline import NetworkAccess
 from callao.ssh import dot_ssh_public_keys, host_key, known_hosts, user_key
 
 
@@ -33,10 +36,12 @@ def start(
     report: Reporter,
     resume_state: ResumeState | None = None,
     parent_pipe: int | None = None,
+    access: NetworkAccess = NetworkAccess.ONLINE,
 ) -> None:
     """Start a stopped instance and wait until it is ready.
 
     :param timeout: seconds.
+    :param access: whether containerd's archive may be downloaded.
     :param resume_state: the saved state of another machine to resume from, in place of booting; the
         instance gets its own identity.
     :param parent_pipe: see :mod:`callao.lifecycle.parent_pipe`; with it, the machine ends with this process.
@@ -49,7 +54,12 @@ def start(
     driver.resize(instance.paths, instance.config)
     seed = _seed(instance, instance.config, home, driver)
     content = cidata.seed_files(seed)
-    cidata.write_iso(content, instance.paths.cidata_iso)
+    files = {}
+    if wants_containerd(instance.config) and resume_state is None:
+        files[cidata.CONTAINERD_ARCHIVE] = fetch_archive(
+            instance.config, home=home, access=access, report=report
+        )
+    cidata.write_iso(content, instance.paths.cidata_iso, files)
     if resume_state is not None:
         identifier = cidata.instance_id(content)
         own_state = msgspec.structs.replace(resume_state, hostname=seed.hostname, instance_id=identifier)

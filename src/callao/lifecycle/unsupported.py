@@ -10,6 +10,7 @@ import msgspec
 
 from callao import cidata
 from callao.config import Config
+from callao.config.containerd import archives, wants_containerd
 from callao.config.driver_choice import others
 from callao.config.notices import notices as of_document
 from callao.config.schema import ProvisionMode
@@ -26,7 +27,7 @@ _ENGINE_FIELDS = frozenset(
         "probes", "portForwards", "message", "env", "param", "propagateProxyEnv", "caCerts", "plain",
         "timezone", "user", "hostResolver", "mountType", "mountTypesUnsupported", "guestInstallPrefix",
         "mounts", "mountInotify", "dns", "warm", "hostname", "egress",
-        "copyToHost",
+        "copyToHost", "containerd",
     }
 )  # fmt: skip
 """Fields that the engine handles itself, whatever the driver."""
@@ -73,6 +74,7 @@ def refuse_impossible(config: Config, name: str, host: Host, *, new: bool = True
         *_missing_units(config),
         *_user_problems(config),
         *_yq_problems(config),
+        *_containerd_problems(config),
         *driver.validate(config, host),
     ]
     if new:
@@ -151,6 +153,13 @@ def _yq_problems(config: Config) -> list[Problem]:
     return problems
 
 
+def _containerd_problems(config: Config) -> list[Problem]:
+    if not wants_containerd(config) or archives(config):
+        return []
+    message = f"has no archive for {config.arch.value}, and none is published"
+    return [Problem("containerd.archives", [], message, "the location of one, or containerd.user: false")]
+
+
 def _truncated_values(config: Config) -> list[Problem]:
     return [
         Problem(f"env.{name}", value, "pam_env cuts /etc/environment's lines off at '#'", "no '#'")
@@ -196,10 +205,6 @@ def notices(document: Mapping[str, object], config: Config) -> tuple[str, ...]:
             f"ssh.overVsock: has no effect with vmType {config.vm_type} on this host, which has no "
             "/dev/vhost-vsock that this user can open: ssh goes by the port."
         )
-    if config.containerd.system or config.containerd.user:
-        messages.append(
-            "containerd: is not installed by this version of Callao; a provision script can do it."
-        )
     if config.mounts and "mountType" not in document and config.mount_types_unsupported:
         lacking = ", ".join(config.mount_types_unsupported)
         messages.append(
@@ -214,7 +219,10 @@ def new_instance_notices(document: Mapping[str, object]) -> tuple[str, ...]:
     containerd = document.get("containerd")
     if document.get("plain") or (isinstance(containerd, Mapping) and containerd.get("user") is not None):
         return ()
-    return ("containerd: is not installed, as by Lima it would be; 'containerd: {user: false}' ends this.",)
+    return (
+        "containerd: is not installed, as by Lima it would be: 'containerd: {user: true}' does it, and "
+        "'{user: false}' ends this notice.",
+    )
 
 
 def _common_defaults() -> dict[str, Any]:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import os
 import signal
 import socket
 import stat
 import subprocess
+import tarfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -43,9 +45,32 @@ systemctl daemon-reload
 systemctl enable --now page.service
 echo once >>/srv/page/runs
 """
+SET_UP = """#!/bin/sh
+echo "$1 $CONTAINERD_SNAPSHOTTER" >>~/containerd
+[ "$1" = install ] || exit 0
+mkdir -p ~/.config/systemd/user
+printf '[Service]\\nExecStart=/usr/bin/sleep inf\\n[Install]\\nWantedBy=default.target\\n' \\
+  >~/.config/systemd/user/containerd.service
+systemctl --user daemon-reload
+systemctl --user enable --now containerd.service
+"""
+"""In place of nerdctl's tool of the name, which makes such a unit."""
+
 BROKEN = "#!/bin/sh\necho the disk of dreams is missing >&2\nexit 7\n"
 NAME = "box.one_x"
 HOSTNAME = "lima-box-one-x"
+
+
+def archive(folder: Path) -> Path:
+    """A stand-in for nerdctl's archive, some megabytes large."""
+    path = folder / "nerdctl.tgz"
+    programs = {"nerdctl": b"#!/bin/sh\n", "containerd-rootless-setuptool.sh": SET_UP.encode()}
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in {**programs, "containerd": os.urandom(5_000_000)}.items():
+            member = tarfile.TarInfo(f"bin/{name}")
+            member.size, member.mode = len(data), 0o755
+            tar.addfile(member, io.BytesIO(data))
+    return path
 
 
 class Box:
@@ -57,9 +82,11 @@ class Box:
         self.events: list[Event] = []
         self.first: list[Event] = []
         self.second: list[Event] = []
+        own = {"mode": "dependency", "script": "#!/bin/sh\n:\n", "skipDefaultDependencyResolution": True}
         self.extra: dict[str, Any] = {
             "param": {"WHO": "callao"},
-            "provision": [{"mode": "system", "script": PAGE}],
+            "provision": [{"mode": "system", "script": PAGE}, own],
+            "containerd": {"user": True, "archives": [{"location": str(archive(shared))}]},
             "probes": [{"script": "#!/bin/sh\ntest -s /srv/page/index.html\n", "hint": "see page.service"}],
             "portForwards": [{"guestPort": 8080, "hostPort": PORT, "proto": "tcp"}],
             "copyToHost": [
@@ -245,6 +272,16 @@ def test_a_second_run_changes_nothing(box: Box) -> None:
     outcome = box.ensure()
     assert (outcome.changed, outcome.actions, outcome.before) == (False, (), None)
     assert box.events == []
+
+
+def test_containerd_is_set_up_once_for_the_user_from_the_archive(box: Box) -> None:
+    assert box.ssh("systemctl --user is-active containerd; cat ~/containerd").splitlines() == [
+        "active",
+        "install overlayfs",
+        "install-buildkit-containerd overlayfs",
+        "install-stargz overlayfs",
+    ]
+    assert box.ssh("cat /usr/local/bin/containerd | wc -c") == "5000000"
 
 
 def test_a_file_that_only_root_may_read_is_copied_to_the_host(box: Box) -> None:

@@ -37,6 +37,18 @@ def test_every_file_can_be_read_back_by_its_name(make_seed, tmp_path, kind):
     assert _read(tmp_path / "cidata.iso", kind) == files
 
 
+def test_a_file_of_the_host_is_on_the_image(tmp_path):
+    large = tmp_path / "archive.tgz"
+    large.write_bytes(b"\0archive\n" * 100_000)
+    write_iso({"meta-data": b"x"}, tmp_path / "seed.iso", {"nerdctl-full.tgz": large})
+    for kind in ("rr_path", "joliet_path"):
+        found = _read(tmp_path / "seed.iso", kind)
+        assert found == {"meta-data": b"x", "nerdctl-full.tgz": large.read_bytes()}
+    with pytest.raises(FileNotFoundError):
+        write_iso({}, tmp_path / "seed.iso", {"nosuch": tmp_path / "nosuch"})
+    assert _read(tmp_path / "seed.iso", "rr_path") == found
+
+
 def test_nocloud_finds_the_volume_by_its_id(tmp_path):
     write_iso({"meta-data": b"x"}, tmp_path / "seed.iso")
     data = (tmp_path / "seed.iso").read_bytes()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from callao.config import Config, effective
 from callao.errors import CallaoError
 from callao.host import Host, HostUser
 from callao.lifecycle.unsupported import (
+    _containerd_problems,
     existing_instance_notices,
     new_instance_notices,
     notices,
@@ -68,7 +70,6 @@ def test_a_cut_value_of_an_instance_that_is_there_is_told_and_refuses_no_start()
         ({"mountz": []}, "mountz: is not a field of lima.yaml, and is left out: did you mean 'mounts'?"),
         ({"ssh": {"overVsock": True}}, "ssh.overVsock: has no effect"),
         ({"firmware": {"images": [{"location": "/f.fd"}]}}, "firmware.images: has no effect"),
-        ({"containerd": {"user": True}}, "containerd: is not installed"),
         ({"audio": {"device": "pa"}}, "audio: has no effect"),
         ({"rosetta": {"enabled": True}}, "rosetta: is deprecated: use vmOpts.vz.rosetta"),
         ({"provision": [{"script": SCRIPT, "expression": ".a"}]}, "provision[0].expression: has no effect"),
@@ -84,6 +85,7 @@ def test_what_is_taken_without_effect_is_told(document: dict[str, Any], words: s
     "document",
     [
         {"containerd": {"user": False, "system": False}},
+        {"containerd": {"user": True, "archives": [{"location": "/nerdctl.tgz"}]}},
         {"video": {"display": "none"}},
         {"audio": None, "mounts": None, "osOpts": None},
         {"audio": {"device": "", "interface": ""}},
@@ -92,6 +94,19 @@ def test_what_is_taken_without_effect_is_told(document: dict[str, Any], words: s
 )
 def test_what_says_nothing_is_not_told_of(document: dict[str, Any]) -> None:
     assert notices(document, config(document)) == ()
+
+
+@pytest.mark.parametrize(
+    ("arch", "words"),
+    [("riscv64", r"containerd.archives: \[\]: has no archive for riscv64"), ("x86_64", ""), ("aarch64", "")],
+)
+def test_containerd_needs_an_archive_for_the_architecture(arch: str, words: str) -> None:
+    found = _containerd_problems(config({"arch": arch, "containerd": {"user": True}}))
+    own = {"user": True, "archives": [{"location": "/n.tgz", "arch": arch}]}
+    assert bool(found) == bool(words)
+    assert all(re.match(words, str(each)) for each in found)
+    assert _containerd_problems(config({"arch": arch, "containerd": own})) == []
+    assert _containerd_problems(config({"arch": arch, "plain": True, "containerd": {"user": True}})) == []
 
 
 def test_that_containerd_is_not_installed_is_told_where_lima_would() -> None:

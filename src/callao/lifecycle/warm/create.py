@@ -161,6 +161,7 @@ def _boot_and_save(
                 timeout,
                 report,
                 parent_pipe=pipe,
+                access=access,
             )
             staging.mkdir(mode=0o700)
             saved = inspect(SOURCE_NAME, staging_home, host)
