@@ -21,7 +21,7 @@ pytestmark = pytest.mark.guest
 def check(guest: Any, script: str, seconds: float) -> None:
     client = Client(guest.paths.ssh_config, ssh_alias(guest.name), guest.paths.ssh_sock)
     probe = Probe(description="dreams", script=script, hint="Sleep first.")
-    asyncio.run(check_probe(0, probe, client, time.monotonic() + seconds))
+    asyncio.run(check_probe(0, probe, client, time.monotonic() + seconds, {"WHAT": "it's a dream"}))
 
 
 def test_a_failing_probe_carries_its_hint_and_its_stderr(guest: Any) -> None:
@@ -40,6 +40,10 @@ def test_a_probe_is_tried_until_it_passes(guest: Any) -> None:
 
 def test_a_probe_runs_under_the_interpreter_it_names(guest: Any) -> None:
     check(guest, "#!/usr/bin/python3 -u\nimport sys\nsys.exit(0 if sys.version_info[0] == 3 else 1)\n", 180)
+
+
+def test_a_probe_has_the_parameters(guest: Any) -> None:
+    check(guest, '#!/bin/sh\n[ "$PARAM_WHAT" = "it\'s a dream" ]\n', 60)
 
 
 def test_a_probe_that_hangs_is_cut_off(guest: Any) -> None:

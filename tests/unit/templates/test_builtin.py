@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from callao.config import Config, effective, load
+from callao.config.message import message, message_problem
+from callao.config.yq_edit import edited
 from callao.errors import ConfigError
 from callao.host import Host, HostUser
 from callao.templates import builtin_names, resolve
@@ -48,14 +52,12 @@ REBUILT_IN_PLACE = "https://download.opensuse.org/"
 MEANT_FOR_LIMA = {"containerd"}
 """Keys that only repeat our default, where Lima's own differs: the template has to mean the same to both."""
 
-KNOWN_TO_MESSAGES = {"Dir", "Home", "Name", "UID", "User"}
-
 
 def host(system: str = "linux", arch: str = "x86_64") -> Host:
     return Host(system, arch, 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "")
 
 
-def document_of(name: str, home: Path) -> dict[str, object]:
+def document_of(name: str, home: Path) -> dict[str, Any]:
     return resolve(name, home).document
 
 
@@ -176,20 +178,55 @@ def test_a_probe_says_what_it_waits_for_and_where_to_look(name: str, tmp_path: P
     assert all(probe.description and probe.hint for probe in config.probes)
 
 
+def shown(config: Config) -> str:
+    return message(config, host(), name="web", instance_dir=DIR)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_message_expands(name: str, tmp_path: Path) -> None:
-    message = config_of(name, tmp_path).message
-    assert set(re.findall(r"\{\{\.(\w+)\}\}", message)) <= KNOWN_TO_MESSAGES
-    assert message.count("{{") == len(re.findall(r"\{\{\.\w+\}\}", message))
+    config = config_of(name, tmp_path)
+    assert message_problem(config, host(), name="web", instance_dir=DIR) is None
+    assert "<no value>" not in shown(config)
+    assert "{{" not in shown(config)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_message_names_only_files_that_will_be_there(name: str, tmp_path: Path) -> None:
     config = config_of(name, tmp_path)
     there = {each.host_socket for each in config.port_forwards} | {each.host for each in config.copy_to_host}
-    message = config.message.replace("{{.Dir}}", str(DIR))
-    assert set(re.findall(rf"{re.escape(str(DIR))}/\S+", message)) <= there
-    assert bool(message) or not there
+    assert set(re.findall(rf"{re.escape(str(DIR))}/\S+", shown(config))) <= there
+    assert bool(config.message) or not there
+
+
+@pytest.mark.parametrize("name", ["k3s", "k8s"])
+def test_a_node_that_joins_a_server_has_no_kubeconfig_for_the_host(name: str, tmp_path: Path) -> None:
+    document = document_of(name, tmp_path)
+    url = "https://lima-one.internal:6443"
+    joined = {**document, "param": {**document["param"], "url": url, "token": "s3cret"}}
+    config = effective(joined, host(), name="web", instance_dir=DIR)
+    assert shown(config).strip() == f"This node has joined {url}."
+    assert all(each.skip_if_missing for each in config.copy_to_host)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "owner"),
+    [
+        ("docker", "/home/ann.guest/.config/docker/daemon.json", "ann"),
+        ("docker-rootful", "/etc/docker/daemon.json", "root:root"),
+    ],
+)
+def test_dockers_engine_is_configured_by_an_edit_that_keeps_the_users(
+    name: str, path: str, owner: str, tmp_path: Path
+) -> None:
+    document = document_of(name, tmp_path)
+    for value in ("true", "false"):
+        chosen = {**document, "param": {"containerdSnapshotter": value}}
+        config = effective(chosen, host(), name="web", instance_dir=DIR)
+        [edit] = [each for each in config.provision if each.mode == "yq"]
+        assert (edit.path, edit.owner) == (path, owner)
+        result = json.loads(edited('{"debug": true}', edit.expression or "", "json"))
+        features = {"cdi": True, "containerd-snapshotter": value == "true"}
+        assert result == {"debug": True, "features": features}
 
 
 @pytest.mark.parametrize(

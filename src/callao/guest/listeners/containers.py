@@ -36,7 +36,13 @@ The engines create their tables with the first container. Listing a table that d
 names of the existing ones are listed first.
 """
 
-KUBECONFIGS = ("/etc/rancher/k3s/k3s.yaml", "/etc/kubernetes/admin.conf")
+KUBERNETES = (
+    ("/etc/rancher/k3s/k3s.yaml", ("kubectl",)),
+    ("/etc/kubernetes/admin.conf", ("kubectl",)),
+    ("/etc/rancher/rke2/rke2.yaml", ("/var/lib/rancher/rke2/bin/kubectl",)),
+    ("/var/lib/k0s/pki/admin.conf", ("k0s", "kubectl")),
+)
+"""The kubeconfig of each distribution of Kubernetes, and its kubectl."""
 
 
 class PortQuery(NamedTuple):
@@ -110,11 +116,12 @@ class ContainerPorts:
                     yield PortQuery(
                         (nft, "-j", "list", "table", family, table), dnat.parse_nft, RULES_PERIOD
                     )
-        config = next((path for path in KUBECONFIGS if self._exists(path)), "")
-        kubectl = self._which("kubectl") if config else None
-        if kubectl:
-            command = (kubectl, "--request-timeout=10s", "get", "services", "-A", "-o", "json")
-            yield PortQuery(command, kubernetes.parse_services, SERVICES_PERIOD, config)
+        for config, (name, *options) in KUBERNETES:
+            program = self._which(name) if self._exists(config) else None
+            if program:
+                command = (program, *options, "--request-timeout=10s", "get", "services", "-A", "-o", "json")
+                yield PortQuery(command, kubernetes.parse_services, SERVICES_PERIOD, config)
+                break
 
     def _exists(self, path: str) -> bool:
         return (self._root / path.lstrip("/")).exists()

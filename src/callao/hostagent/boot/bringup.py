@@ -44,7 +44,7 @@ async def bring_up(running: Running, deadline: float) -> None:
     if running.shares.mounted:
         status.passed(Stage.MOUNTS)
     for index, probe in enumerate(running.config.probes):
-        await check_probe(index, probe, running.client, deadline)
+        await check_probe(index, probe, running.client, deadline, running.config.param)
     status.passed(Stage.PROBES)
     if running.config.copy_to_host:
         await running.copies.copy_configured(running.config)

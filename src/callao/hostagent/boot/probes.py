@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
+from collections.abc import Mapping
 
 from callao.config.schema import Probe
 from callao.errors import StageFailed
@@ -18,15 +20,21 @@ _ATTEMPT_TIMEOUT = 120.0
 """Seconds that one attempt may take."""
 
 
-async def check_probe(index: int, probe: Probe, client: Client, deadline: float) -> None:
+async def check_probe(
+    index: int, probe: Probe, client: Client, deadline: float, param: Mapping[str, str]
+) -> None:
     """Run one probe until it passes.
 
+    :param param: the configuration's, which the script gets as ``PARAM_*``.
     :param deadline: on :func:`time.monotonic`'s clock.
     :raises StageFailed: with the probe's hint and its last stderr.
     """
     name = probe.description or f"probes[{index}]"
     script = probe.script or ""
     interpreter = script.partition("\n")[0].removeprefix("#!").strip()
+    if param:
+        values = (shlex.quote(f"PARAM_{name}={value}") for name, value in param.items())
+        interpreter = " ".join(("env", *values, interpreter))
     last: CommandResult | None = None
     while (seconds_left := deadline - time.monotonic()) > 0:
         try:
