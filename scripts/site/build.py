@@ -25,6 +25,8 @@ CHAPTERS = {
     "Boxes": [
         "lifecycle",
         "lima-yaml",
+        "modes",
+        "containers",
         "shared-directories",
         "port-forwarding",
         "disks",

@@ -150,14 +150,15 @@ def write_template(golden: Golden, path: Path) -> str:
     return str(path)
 
 
-def build_golden(kernel: str = "cloud", *, cloud_init: bool = False) -> Golden:
+def build_golden(kernel: str = "cloud", *, cloud_init: bool = False, packages: str = "") -> Golden:
     """The Debian 12 image, built once and kept in the project's cache (content-keyed).
 
     :param kernel: ``generic`` has 9p, and takes twice as long to boot.
+    :param packages: further ones, separated by commas.
     """
     argv = [sys.executable, "-m", "callao.golden", "--release", "12", "--kernel", kernel]
-    # With the tools of all file systems that a guest is asked for, in the one image that is not measured.
-    argv += ["--cloud-init", "--packages", "btrfs-progs,lvm2,xfsprogs"] if cloud_init else []
+    argv += ["--cloud-init"] if cloud_init else []
+    argv += ["--packages", packages] if packages else []
     environment = {**os.environ, "LIMA_HOME": str(CACHE)}
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     said = json.loads(done.stdout)
@@ -166,7 +167,14 @@ def build_golden(kernel: str = "cloud", *, cloud_init: bool = False) -> Golden:
 
 def build_stock() -> Golden:
     """As everybody else's images are: with cloud-init, and the kernel that has every driver."""
-    return build_golden("generic", cloud_init=True)
+    # With the tools of all file systems that a guest is asked for, in the one image that is not measured.
+    return build_golden("generic", cloud_init=True, packages="btrfs-progs,lvm2,xfsprogs")
+
+
+def build_engines() -> Golden:
+    """With container engines of Debian's, and a static program to make images of."""
+    packages = "docker.io,podman,iptables,uidmap,dbus-user-session,slirp4netns,busybox-static,fuse-overlayfs"
+    return build_golden(packages=packages)
 
 
 @contextmanager

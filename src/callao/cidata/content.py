@@ -103,6 +103,7 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
     """The boot scripts in Lima's folders: plain instances get those in ``boot.essential`` only."""
     names = ["first-boot.sh", "boot.sh", "blocks.sh", "boot.essential/10-alpine.sh"]
     names += ["boot.essential/20-ssh-vsock.sh"] if config.ssh.over_vsock else []
+    names += ["boot.essential/60-no-guest-program.sh"] if config.plain else []
     if not config.plain:
         names += ["boot/05-mounts.sh"] if device_mounts(config) else []
         names += ["boot/20-home.sh", "boot/30-hosts.sh", "boot/40-environment.sh", "boot/50-timezone.sh"]

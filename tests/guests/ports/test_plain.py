@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,3 +32,28 @@ def test_a_plain_guest_is_left_alone(home: Home, tmp_path: Path) -> None:
     assert home.ssh("plain", there).stdout == ""
     assert str(tmp_path) not in home.ssh("plain", "cat /proc/mounts").stdout
     assert home.ssh("plain", "pgrep -f [l]ima-guestagent; command -v containerd").stdout == ""
+
+
+@pytest.mark.long
+def test_edit_makes_an_integrated_guest_of_a_plain_one_and_the_reverse(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "shared").write_text("from the host")
+    extra = {"plain": True, "mounts": [{"location": str(tmp_path)}], **home.direct()}
+    mounted, program = f"cat {tmp_path}/shared", "pgrep -f [l]ima-guestagent"
+    home.ensure("both", extra=extra, timeout=600)
+    home.ssh("both", "echo mine >~/mine")
+    for plain in (False, True):
+        home.ensure("both", template=None, state="stopped")
+        edit = [
+            sys.executable,
+            "-m",
+            "callao.cli",
+            "edit",
+            "both",
+            "--set",
+            f".plain = {str(plain).lower()}",
+        ]
+        subprocess.run(edit, env={**os.environ, "LIMA_HOME": str(home.path)}, check=True)
+        home.ensure("both", template=None, timeout=600)
+        assert home.ssh("both", "cat ~/mine").stdout == "mine\n"
+        assert home.ssh("both", mounted).stdout == ("" if plain else "from the host")
+        assert bool(home.ssh("both", program).stdout) is not plain

@@ -327,6 +327,24 @@ def test_an_image_without_time_zone_data_is_left_as_it_is(tree, make_seed):
     assert not (tree.root / "etc/localtime").is_symlink()
 
 
+def test_a_guest_that_becomes_plain_loses_the_program_and_has_it_again_afterwards(tree, make_seed):
+    unit, program = "etc/systemd/system/lima-guestagent.service", "usr/local/bin/lima-guestagent"
+    tree.put("etc/systemd/system/other.service", "")
+    tree.stub("python3")
+    tree.stub("systemctl")
+    with_systemd = (_script("boot", "mkdir -p /run/systemd/system"),)
+    for plain in (False, True, True, False):
+        assert tree.boot(make_seed(plain=plain, provision=with_systemd)).code == 0
+        assert [(tree.root / path).exists() for path in (unit, program)] == [not plain] * 2
+        assert (tree.root / "etc/systemd/system/multi-user.target.wants").exists()
+    assert tree.text("calls").splitlines() == [
+        "systemctl --no-block restart lima-guestagent.service",
+        "systemctl --no-block stop lima-guestagent.service",
+        "systemctl daemon-reload",
+        "systemctl --no-block restart lima-guestagent.service",
+    ]
+
+
 def test_plain_runs_the_users_scripts_and_leaves_the_rest(tree, make_seed):
     before = tree.text("etc/hosts")
     seed = make_seed(
