@@ -164,6 +164,34 @@ def test_krunkit_is_not_told_what_only_vfkit_knows(device: Any, word: str) -> No
         krunkit.command_line("krunkit", VirtualMachine(1, 2**30, FirmwareOfTool(), (device,)))
 
 
+@pytest.mark.parametrize(
+    ("driver", "version", "has", "lacks"),
+    [
+        ("vz", (0, 6, 4), ("virtio-balloon", ",ignore-if-missing"), ()),
+        ("vz", (0, 6, 0), (",ignore-if-missing",), ("virtio-balloon",)),
+        ("vz", (0, 5, 1), ("rosetta,mountTag=",), ("virtio-balloon", "ignore-if-missing")),
+        ("krunkit", (1, 3, 1), ("--restful-uri",), ("--pidfile",)),
+        ("krunkit", (1, 3, 0), ("--pidfile",), ("--restful-uri",)),
+    ],
+)
+def test_a_tool_is_told_what_its_version_knows(
+    base: Config, driver: str, version: tuple[int, int, int], has: tuple[str, ...], lacks: tuple[str, ...]
+) -> None:
+    config = base
+    if driver == "vz":
+        config = msgspec.structs.replace(base, vm_opts=VMOpts(vz=VZOpts(rosetta=Rosetta(enabled=True))))
+    case = Case(driver, _boot(config), Wiring(SOCKETS, Switch(SOCKETS.switch)), None, version, ())
+    line = " ".join(_argv(case))
+    assert [each for each in has if each not in line] == []
+    assert [each for each in lacks if each in line] == []
+
+
+def test_the_seed_is_read_only_where_the_tool_has_such_a_disk(base: Config) -> None:
+    wiring = Wiring(SOCKETS, Switch(SOCKETS.switch))
+    vz = _argv(Case("vz", _boot(base), wiring, None, NEWEST, ()))
+    assert "virtio-blk,path=/Users/ana/.lima/box/cidata.iso,readonly" in vz
+
+
 def test_a_socket_on_a_path_that_vfkit_reads_as_a_url_is_refused() -> None:
     machine = VirtualMachine(1, 2**30, DirectKernel(Path("/k")), (), rest=Path("/a b/rest.sock"))
     with pytest.raises(DriverError, match="URL"):

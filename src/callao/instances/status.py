@@ -65,13 +65,32 @@ def existing_paths(name: str, home: Path) -> InstancePaths:
 
     :raises ConfigError: when ``name`` is no valid name.
     :raises InstanceNotFound: when there is no such folder.
+    :raises InstanceError: when the file system ignores case, and the name is another spelling of one there.
     """
     check_name(name)
     paths = InstancePaths(home / name)
     if not is_directory(paths.dir):
         known = ", ".join(instance_names(home)) or "none"
         raise InstanceNotFound(f"instance {name!r} does not exist in {home} (existing: {known}).")
+    if _ignores_case(paths) and name not in (names := instance_names(home)):
+        spelled = next((each for each in names if each.lower() == name.lower()), "")
+        raise InstanceError(
+            f"instance {name!r}: the file system of {home} ignores case, and the name there is {spelled!r}.",
+            hint=f"Write it so: {spelled}. A new instance needs another name.",
+        )
     return paths
+
+
+def _ignores_case(paths: InstancePaths) -> bool:
+    """Whether the file system finds the folder by another spelling of its name, as macOS's does.
+
+    The instance's processes and its ssh alias would not be found by that one.
+    """
+    other = paths.dir.with_name(paths.name.swapcase())
+    try:
+        return other.name != paths.name and paths.dir.samefile(other)
+    except OSError:
+        return False
 
 
 def live_processes(paths: InstancePaths) -> LiveProcesses:

@@ -132,6 +132,30 @@ def test_frames_that_the_guest_has_no_space_for_yet_come_later() -> None:
     assert asyncio.run(flood()) == 2000
 
 
+def test_frames_that_the_guest_sends_at_once_arrive_in_their_order() -> None:
+    async def burst() -> bytes:
+        relay = Relay()
+        ours, far = socket.socketpair()
+        relay.connect(ours.fileno())
+        ours.close()
+        far.setblocking(False)
+        loop = asyncio.get_running_loop()
+        with relay.theirs.dup() as guest:
+            guest.setblocking(False)
+            for number in range(200):
+                await loop.sock_sendall(guest, b"frame %03d" % number)
+        received = b""
+        while len(received) < 200 * 13:
+            received += await loop.sock_recv(far, 65536)
+        relay.close()
+        far.close()
+        return received
+
+    assert asyncio.run(burst()) == b"".join(
+        struct.pack(">I", 9) + b"frame %03d" % number for number in range(200)
+    )
+
+
 def test_a_length_that_is_no_frames_ends_the_stream() -> None:
     async def lie() -> bytes:
         relay = Relay()
@@ -243,6 +267,16 @@ def test_an_old_program_is_named_with_what_is_needed(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert "gvproxy is version 0.8.1, and 0.8.8 is needed" in tools.GVPROXY.missing()
     assert not network.has_gvproxy()
+
+
+def test_a_gvproxy_that_ends_is_told_without_what_a_terminal_would_obey(tmp_path: Path) -> None:
+    program = write_program(tmp_path / "gvproxy", r"printf '\033[2Jno such subnet\a' >&2; exit 1")
+    start = gvproxy.Gvproxy.start(
+        str(program), Sockets(tmp_path), "52:55:55:00:00:01", None, tmp_path / "gvproxy.log"
+    )
+    with pytest.raises(DriverError, match=r"gvproxy ended with status 1: .*no such subnet") as caught:
+        asyncio.run(start)
+    assert caught.value.message.isprintable()
 
 
 def test_gvproxy_gives_the_addresses_that_templates_rely_on() -> None:
