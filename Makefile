@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # make up: the main job, on a fresh machine.   make test: everything.   make down: stop and remove the example.
-.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit oldest-ansible newest-ansible newest-environment newest-unit images guests long bench pictures release-notes bootstrap-up bootstrap-test bootstrap-long clean
+.PHONY: up down test test-all lock lint lint-ansible lint-publish lint-rest site unit oldest-ansible newest-ansible newest-environment newest-unit images guests long darwin bench pictures release-notes bootstrap-up bootstrap-test bootstrap-long clean
 
 BIN := .venv/bin
 PLAYBOOK := $(BIN)/ansible-playbook -i examples/inventory.yml
@@ -85,8 +85,13 @@ oldest-ansible: bootstrap-test
 long: bootstrap-long
 	$(BIN)/pytest tests -m long -q
 
+# The unit tests of what depends on the host's system, by macOS's module; tests/support/darwin.py says what is left out.
+DARWIN := autostart disks instances ssh system
+darwin: bootstrap-test
+	PYTHONPATH=tests $(BIN)/pytest $(addprefix tests/unit/,$(DARWIN)) -p support.darwin -m 'not once and not long' -n 2 --dist worksteal -q
+
 # The whole matrix, every long scenario, and the newest release of everything: before a release (see CONTRIBUTING.md).
-test-all: test long
+test-all: test long darwin
 	$(BIN)/python tests/bench/storm.py
 	$(BIN)/nox -s unit
 	$(BIN)/nox -s "release(ansible-core-2.20)" -- sanity integration

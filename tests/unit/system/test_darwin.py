@@ -12,7 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from callao.config import names
+from callao.errors import ConfigError
 from callao.system import darwin
+from callao.testing import home
 
 TESTS = Path(__file__).parents[2]
 
@@ -51,28 +54,37 @@ def test_a_process_is_known_without_proc(tmp_path: Path) -> None:
     assert darwin.arguments(other.pid) == []
 
 
-def test_a_socket_s_path_ends_where_macos_ends_it() -> None:
-    assert darwin.UNIX_PATH_MAX == 104
+def test_a_socket_s_path_ends_where_macos_ends_it_and_copies_are_clones() -> None:
+    assert (darwin.UNIX_PATH_MAX, darwin.COPY_OPTIONS) == (104, ("-c",))
 
 
-OF_LINUX = (
-    "instances/test_processes.py::test_a_pid_file_older_than_the_process_is_stale",
-    "instances/test_processes.py::test_a_step_of_the_clock_makes_nobody_somebody_else",
-    "instances/test_processes.py::test_one_that_is_gone_has_let_go_of_its_sockets_whichever_thread_ended_first",
+@pytest.mark.parametrize(
+    ("temporary", "chosen"),
+    [("/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T", "/tmp"), ("/private/tmp", "/private/tmp")],
 )
-"""Tests of what Linux alone knows: the kernel's clock, a process's other threads."""
+def test_sockets_have_room_whatever_tmpdir_is(
+    temporary: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "UNIX_PATH_MAX", darwin.UNIX_PATH_MAX)
+    assert str(home.short_folder(Path(temporary))) == chosen
+
+
+def test_the_name_of_an_instance_leaves_room_for_its_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(names, "UNIX_PATH_MAX", darwin.UNIX_PATH_MAX)
+    longest = 104 - len("/ssh.sock") - names.SSH_CONTROL_SUFFIX - 1
+    names.check_socket_path(Path("/" + "h" * (longest - 1)))
+    with pytest.raises(ConfigError, match=f"at most {longest} bytes"):
+        names.check_socket_path(Path("/" + "h" * longest))
 
 
 @pytest.mark.once
 def test_a_part_of_the_unit_tests_passes_with_the_module_of_macos() -> None:
     unit = TESTS / "unit"
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "support.darwin", "-p", "no:cacheprovider"]
-    parts = [unit / "instances" / "test_atomic.py", unit / "instances" / "test_processes.py"]
-    parts += [unit / "ssh" / "test_config.py", unit / "ssh" / "test_reach.py"]
-    left_out = [f"--deselect=tests/unit/{name}" for name in OF_LINUX]
+    parts = ["autostart", "instances", "ssh/test_config.py", "ssh/test_reach.py"]
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     done = subprocess.run(
-        [*argv, *left_out, *map(str, parts)],
+        [*argv, *(str(unit / each) for each in parts)],
         env=environment, cwd=TESTS.parent, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
