@@ -51,6 +51,9 @@ COMMANDS = {
     "network": CommandInfo("network", "Manage the networks that instances may be on.", _MANAGE),
     "sudoers": CommandInfo("sudoers", "Print or install the sudoers file for host networks.", _MANAGE),
     "snapshot": CommandInfo("snapshot", "Take, restore, list and delete snapshots.", _MANAGE),
+    "guest-install": CommandInfo(
+        "guest_install", "Install Callao's program in a running guest anew.", _MANAGE
+    ),
     "tunnel": CommandInfo("tunnel", "Open a SOCKS proxy into an instance's network.", _MANAGE),
     "prune": CommandInfo("prune", "Remove what nothing uses from the cache.", _MANAGE),
     "info": CommandInfo("info", "Show facts about Callao and this host.", _MANAGE),

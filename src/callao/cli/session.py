@@ -35,6 +35,8 @@ class Session:
         self.tty = tty
         self.debug = debug
         self.dialect = message_style().dialect
+        self.shows_provision_log = False
+        """Whether a start shows the log of the guest's provision scripts, for ``--progress``."""
         self._closing = ExitStack()
 
     @cached_property

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import pytest
 from support.home import Golden, Home, temporary_home
 
 from callao.drivers.qemu.disks.qcow2 import backing_file
+from callao.guest.zipapp import zipapp_bytes
 from callao.ports import any_free
 
 pytestmark = pytest.mark.guest
@@ -86,6 +88,16 @@ def test_a_start_tells_its_stages_on_stderr_and_nothing_on_stdout(box: Box) -> N
     assert "\x1b" not in done.stderr
     assert box.status("web") == "Running"
     assert box.said("list", "--format", "{{.CPUs}}") == "1"
+
+
+def test_the_program_in_the_guest_is_installed_anew(box: Box) -> None:
+    program = "/usr/local/bin/lima-guestagent"
+    assert box("shell", "web", "sudo", "rm", program).returncode == 0
+    done = box("guest-install", "web")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    digest = hashlib.sha256(zipapp_bytes()).hexdigest()
+    assert box.said("shell", "web", "sha256sum", program).split()[0] == digest
+    assert box.said("shell", "web", "systemctl", "is-active", "lima-guestagent") == "active"
 
 
 def test_a_second_start_says_that_it_runs(box: Box) -> None:

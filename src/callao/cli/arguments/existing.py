@@ -11,6 +11,7 @@ from callao.cli.session import Session, warn, warn_all
 from callao.errors import CallaoError
 
 if TYPE_CHECKING:
+    from callao.events import Reporter
     from callao.instances import Instance
 
 DEFAULT = "default"
@@ -44,13 +45,25 @@ def _warned_when_interrupted(run: Session, name: str) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def _reporter(run: Session, name: str) -> Iterator[Reporter]:
+    if not run.shows_provision_log:
+        yield run.report
+        return
+    from callao.cli.provision_log import ProvisionLog
+    from callao.instances import InstancePaths
+
+    with ProvisionLog(InstancePaths(run.home / name), run.report) as log:
+        yield log
+
+
 def ensure_instance(run: Session, name: str, state: str, **more: Any) -> bool:
     """Bring an instance to ``state``; returns whether that changed anything."""
     from callao.lifecycle import Request, ensure
     from callao.offline import network_access_of_environment
 
     request = Request(name=name, state=state, access=network_access_of_environment(), **more)
-    with _warned_when_interrupted(run, name):
-        outcome = ensure(request, home=run.home, host=run.host, check=False, report=run.report)
+    with _warned_when_interrupted(run, name), _reporter(run, name) as report:
+        outcome = ensure(request, home=run.home, host=run.host, check=False, report=report)
     warn_all(outcome.notices)
     return outcome.changed

@@ -10,7 +10,16 @@ import click
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import DEFAULT, ensure_instance, existing_instance
 from callao.cli.commands import create
-from callao.cli.parsing.options import Command, boolean, configuration, image_choice, lists, timeout, warm
+from callao.cli.parsing.options import (
+    Command,
+    boolean,
+    configuration,
+    image_choice,
+    lists,
+    progress,
+    timeout,
+    warm,
+)
 from callao.cli.session import Session, session, tell, warn
 from callao.config.names import is_instance_name
 from callao.errors import TemplateError
@@ -26,9 +35,15 @@ from callao.errors import TemplateError
 @image_choice
 @warm
 @boolean("--foreground", help="Stay until the instance stops; Ctrl-C stops it.")
+@progress
 @timeout
 def command(
-    instance: str | None, name: str | None, foreground: bool | None, timeout: float, **flags: Any
+    instance: str | None,
+    name: str | None,
+    foreground: bool | None,
+    progress: bool | None,
+    timeout: float,
+    **flags: Any,
 ) -> None:
     """Start an instance; create it first where there is none.
 
@@ -41,6 +56,7 @@ def command(
     from callao.instances import instance_names
 
     run = session()
+    run.shows_provision_log = progress is True
     existing = instance_names(run.home)
     wanted = name or instance or DEFAULT
     if wanted in existing and (name is None or instance is None):

@@ -213,6 +213,13 @@ def _listing(names: Callable[[], list[str]]) -> Callable[[click.Context, click.P
     return callback
 
 
+def progress(function: F) -> F:
+    """``--progress``, for the commands that start an instance."""
+    return boolean("--progress", help="Show the log of the first boot and of the provision scripts.")(
+        function
+    )
+
+
 def timeout(function: F) -> F:
     """``--timeout`` in seconds or as Go writes durations."""
     return click.option(
