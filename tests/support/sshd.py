@@ -80,11 +80,13 @@ class Sshd:
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         config = self.folder / "sshd_config"
+        # At the second level bash reads no .bashrc: the user's may take its time, or leave things behind
+        # when it is killed.
         config.write_text(
             f"Port {self.port}\nListenAddress {self.address}\nHostKey {self.host_key}\nPidFile none\n"
             f"AuthorizedKeysFile {self.authorized}\nPasswordAuthentication no\nStrictModes no\nUsePAM no\n"
             f"PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
-            f"SetEnv CALLAO_MARK={self.mark}x\n"
+            f"SetEnv CALLAO_MARK={self.mark}x SHLVL=1\n"
         )
         log = (self.folder / "sshd.log").open("ab")
         program = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
