@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from callao.cli.terminal.messages import message_style
+from callao.cli.terminal.messages import Dialect, message_style
 from callao.cli.terminal.output import tell, warn, warn_all
 from callao.host_basics import lima_home
 
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["CommonFlags", "Session", "session", "session_of", "tell", "warn", "warn_all"]
 
 CommonFlags = dict[str, Any]
-"""Flags that are common to all commands: ``debug`` and ``tty``, where they were given."""
+"""Flags that are common to all commands: ``debug``, ``tty`` and ``yes``, where they were given."""
+
+
+_WITHOUT_YES = ("clone", "edit", "rename")
+"""Commands for which limactl calls ``--yes`` deprecated."""
 
 
 class Session:
@@ -64,7 +68,7 @@ class Session:
 
 def session_of(said: CommonFlags) -> Session:
     """From the environment and the flags of the command that runs."""
-    tty = said.get("tty")
+    tty = False if said.get("yes") else said.get("tty")
     watched = sys.stdin.isatty() and sys.stderr.isatty()
     return Session(lima_home(), tty=watched if tty is None else bool(tty), debug=bool(said.get("debug")))
 
@@ -76,5 +80,10 @@ def session() -> Session:
     context = click.get_current_context()
     said: CommonFlags = context.ensure_object(dict)
     begun = session_of(said)
+    if said.get("yes") and begun.dialect is Dialect.LIMACTL and context.info_name in _WITHOUT_YES:
+        warn(
+            "--yes flag is deprecated (--tty=false is still supported and works in the same way. "
+            "Also consider using --start)"
+        )
     context.call_on_close(begun.close)
     return begun

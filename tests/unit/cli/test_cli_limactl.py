@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_without_an_instance_it_answers_as_limactl(
         (["shell", "--start=false", "web"], 1, "fatal", "instance `web` is stopped, run"),
         (["copy", "web:a", "b"], 1, "fatal", "instance `web` is stopped, run"),
         (["stop", "web"], 1, "fatal", "expected status `Running`, got `Stopped`"),
-        (["create", "--name", "web", "default"], 1, "fatal", "instance `web` already exists"),
+        (["create", "--name", "web", "template:default"], 1, "fatal", "instance `web` already exists"),
         (["edit", "web", "--param", "a=b"], 1, "fatal",
          "error while processing flag `param`: template does not define param `a`"),
         (["list", "--format", "{{.Nome}}"], 1, "fatal", "can't evaluate field Nome in type"),
@@ -197,3 +198,52 @@ def test_a_pipe_answers_no_question(limactl: Line) -> None:
     limactl.write("web")
     done = limactl.process("shell", "--tty=true", "web", "true", input="y\n" * 100)
     assert (done.status, "is not running" in done.err) == (1, True)
+
+
+def test_a_bare_word_is_an_instance_made_from_the_default_template(
+    limactl: Line, box: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    templates = limactl.home.parent / "templates"
+    templates.mkdir()
+    (templates / "default.yaml").write_text(box().read_text())
+    (templates / "docker.yaml").write_text("images: []\n")
+    monkeypatch.setenv("LIMA_TEMPLATES_PATH", str(templates))
+    told = logged(limactl("create", "docker"))
+    assert told[:2] == [
+        ("info", "Creating an instance `docker` from template:default (Not from template:docker)"),
+        ("warning",
+         "This form is deprecated. Use `limactl create --name=docker template:default` instead"),
+    ]  # fmt: skip
+    assert limactl.names() == ["docker"]
+    (refused,) = logged(limactl("create", "--name", "b", "a"))
+    assert refused == ("fatal", "instance name `a` and CLI flag --name=`b` cannot be specified together")
+
+
+@pytest.mark.parametrize(
+    ("line", "entry"),
+    [
+        (["list", "--tty", "-y"], ("fatal", "cannot use both --tty and --yes flags at the same time")),
+        (["-y", "--tty=false", "edit", "web"],
+         ("fatal", "cannot use both --tty and --yes flags at the same time")),
+        (["rename", "-y", "web", "b"],
+         ("warning", "--yes flag is deprecated (--tty=false is still supported and works in the same way. "
+                     "Also consider using --start)")),
+        (["start-at-login", "no"],
+         ("warning", 'Command "start-at-login" is deprecated, use "limactl autostart" instead')),
+    ],
+)  # fmt: skip
+def test_what_limactl_calls_deprecated_or_refuses(
+    limactl: Line, line: list[str], entry: tuple[str, str]
+) -> None:
+    limactl.write("web")
+    assert logged(limactl(*line))[0] == entry
+
+
+def test_show_ssh_names_what_takes_its_place(limactl: Line) -> None:
+    config = limactl.write("web").ssh_config
+    config.write_text("Host lima-web\n")
+    done = limactl("show-ssh", "web")
+    assert logged(done) == [
+        ("warning", f"`limactl show-ssh` is deprecated. Instead, use `ssh -F {config} lima-web`.")
+    ]
+    assert done.out == f"ssh -F {config} lima-web\n"

@@ -153,7 +153,7 @@ def test_a_line_is_read_as_click_reads_it_or_left_to_click(name: str, words: lis
     [
         (["stop"], "stop", {"instances": (), "force": False}, {}),
         (["-y", "rm", "-f", "a", "b", "--debug"], "delete", {"instances": ("a", "b"), "force": True},
-         {"tty": False, "debug": True}),
+         {"yes": True, "debug": True}),
         (["copy", "web:a", "b"], "copy",
          {"recursive": False, "verbose": False, "backend": "auto", "places": ("web:a", "b")}, {}),
         (["shell", "--workdir", "/x", "web", "ls", "-l", "--", "--debug"], "shell",

@@ -12,8 +12,9 @@ import click
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import DEFAULT, ensure_instance
 from callao.cli.parsing.options import Command, configuration, image_choice, lists, timeout, warm
-from callao.cli.session import Session, session, warn_all
+from callao.cli.session import Session, session, tell, warn, warn_all
 from callao.cli.terminal.messages import Dialect
+from callao.config.names import is_instance_name
 from callao.errors import CallaoError
 from callao.host import expand_user
 
@@ -61,6 +62,8 @@ def new(
     from callao.templates import resolve, resolve_text
 
     access = network_access_of_environment()
+    if run.dialect is Dialect.LIMACTL and template is not None and is_instance_name(template):
+        template, name = _default_for(template, name)
     reference = template or DEFAULT
     asked = run.can_ask and (run.dialect is Dialect.LIMACTL or (template is None and not any_given(flags)))
     if asked and reference != "-":
@@ -90,6 +93,25 @@ def new(
         timeout=timeout,
     )
     return chosen
+
+
+def _default_for(instance: str, name: str | None) -> tuple[str, str]:
+    """limactl takes a bare word for an instance's name, and the template ``default`` for it; returns both.
+
+    :raises CallaoError: when ``--name`` gives another name.
+    """
+    if name not in (None, instance):
+        raise CallaoError(
+            f"instance name `{instance}` and CLI flag --name=`{name}` cannot be specified together"
+        )
+    if instance != DEFAULT:
+        tell(
+            f"Creating an instance `{instance}` from template:default (Not from template:{instance})",
+        )
+        warn(
+            f"This form is deprecated. Use `limactl create --name={instance} template:default` instead",
+        )
+    return f"template:{DEFAULT}", instance
 
 
 def instance_name(resolved: Resolved) -> str:

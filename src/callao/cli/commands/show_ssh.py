@@ -10,7 +10,8 @@ import click
 from callao.cli.arguments import complete
 from callao.cli.arguments.existing import existing_instance
 from callao.cli.parsing.options import Command
-from callao.cli.session import session
+from callao.cli.session import session, warn
+from callao.cli.terminal.messages import Dialect
 from callao.cli.terminal.output import echo
 from callao.errors import InstanceError
 from callao.instances import ssh_alias
@@ -37,6 +38,8 @@ def command(instance: str, form: str) -> None:
         )
     alias = ssh_alias(instance)
     options = ["-F", str(config)]
+    if run.dialect is Dialect.LIMACTL:
+        warn(f"`limactl show-ssh` is deprecated. Instead, use `ssh -F {config} {alias}`.")
     match form:
         case "cmd":
             echo(shlex.join(["ssh", *options, alias]))

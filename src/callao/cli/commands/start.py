@@ -59,7 +59,7 @@ def command(
     run.shows_provision_log = progress is True
     existing = instance_names(run.home)
     wanted = name or instance or DEFAULT
-    if wanted in existing and (name is None or instance is None):
+    if wanted in existing and (name is None or instance in (None, name)):
         _start(run, wanted, flags, timeout)
     else:
         reference = instance or DEFAULT

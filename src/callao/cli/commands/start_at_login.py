@@ -10,6 +10,7 @@ from callao.cli.arguments.existing import DEFAULT
 from callao.cli.commands.autostart import switch
 from callao.cli.parsing.options import Command, boolean
 from callao.cli.session import tell, warn
+from callao.cli.terminal.messages import Dialect, message_style
 from callao.errors import InstanceNotFound
 
 
@@ -18,6 +19,8 @@ from callao.errors import InstanceNotFound
 @boolean("--enabled", help="Whether to start it (default: true).")
 def command(instance: str, enabled: bool | None) -> None:
     """The older name of autostart."""
+    if message_style().dialect is Dialect.LIMACTL:
+        warn('Command "start-at-login" is deprecated, use "limactl autostart" instead')
     try:
         switch(instance, on=enabled is not False)
     except InstanceNotFound as error:  # no failure for limactl either

@@ -39,8 +39,8 @@ def _common_options() -> list[click.Option]:
     said: dict[str, Any] = {"hidden": True, "expose_value": False}
     return [
         click.Option(["--debug"], is_flag=True, callback=_debug, **said),
-        Boolean(["--tty"], callback=remember("tty"), **said),
-        click.Option(["-y", "--yes"], is_flag=True, callback=remember("tty", value=False), **said),
+        Boolean(["--tty"], callback=_tty, **said),
+        click.Option(["-y", "--yes"], is_flag=True, callback=_yes, **said),
         click.Option(["--log-level"], metavar="LEVEL", callback=_with(use_level), **said),
         click.Option(["--log-format"], metavar="FORMAT", callback=_with(use_format), **said),
     ]
@@ -90,20 +90,21 @@ def spelled_out(command: click.Command, ctx: click.Context, args: list[str]) -> 
     return out
 
 
-def remember(
-    key: str, value: bool | None = None
-) -> Callable[[click.Context, click.Parameter, bool | None], None]:
-    """Keep a flag for :func:`callao.cli.session.session`.
+def _tty(ctx: click.Context, _parameter: click.Parameter, given: bool | None) -> None:
+    if given is not None:
+        ctx.ensure_object(dict)["tty"] = given
+        _refuse_both(ctx)
 
-    :param value: what the flag means; else what it says.
-    """
 
-    def callback(ctx: click.Context, _parameter: click.Parameter, given: bool | None) -> None:
-        if given is None or (value is not None and not given):
-            return
-        ctx.ensure_object(dict)[key] = given if value is None else value
+def _yes(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:
+    if given:
+        ctx.ensure_object(dict)["yes"] = True
+        _refuse_both(ctx)
 
-    return callback
+
+def _refuse_both(ctx: click.Context) -> None:
+    if {"tty", "yes"} <= set(ctx.ensure_object(dict)):
+        raise click.UsageError("--tty and --yes exclude each other.", ctx)
 
 
 def _debug(ctx: click.Context, _parameter: click.Parameter, given: bool) -> None:

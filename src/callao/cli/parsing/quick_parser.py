@@ -23,8 +23,8 @@ _COMMON = {
     "--tty": ("tty", True),
     "--tty=true": ("tty", True),
     "--tty=false": ("tty", False),
-    "-y": ("tty", False),
-    "--yes": ("tty", False),
+    "-y": ("yes", True),
+    "--yes": ("yes", True),
 }
 """Flags that are allowed before and after every command's name."""
 
@@ -104,7 +104,8 @@ def _common(word: str, flags: CommonFlags) -> bool:
     if word not in _COMMON:
         return False
     key, value = _COMMON[word]
-    return bool(flags.setdefault(key, value) == value)  # what contradicts itself is for click to judge
+    known = flags.setdefault(key, value) == value
+    return known and not {"tty", "yes"} <= set(flags)  # what contradicts itself is for click to judge
 
 
 def _value(option: Option, value: str | None, name: str, rest: list[str]) -> str | bool | None:
