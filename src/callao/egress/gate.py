@@ -36,6 +36,9 @@ _TCP_FLAGS = 47
 _SMALLEST = {TCP: 40, UDP: 28}
 
 _DHCP_SERVER, _DHCP_CLIENT = 67, 68
+_GROUP, _GROUP_MASK = 0xE0, 0xF0
+"""The first byte of a multicast address."""
+
 _EVERYWHERE = b"\xff" * 4
 _NOWHERE = bytes(4)
 
@@ -122,6 +125,8 @@ class Gate:
         )
         if ethertype != IPV4:
             return self._other(ethertype, frame)
+        if target[0] & _GROUP_MASK == _GROUP:  # guests send some of these by themselves all the time
+            return Verdict.DROP
         if header != _HEADER or size > len(frame) - IP_AT or size < _SMALLEST.get(protocol, 0):
             return self._refuse("ip", "the packet has IPv4 options, or is not whole")
         if fragment & _MORE_OR_OFFSET:

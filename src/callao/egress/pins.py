@@ -22,6 +22,7 @@ class Pins:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._configured: dict[IPv4Address, set[str]] = {}
         self._names: OrderedDict[IPv4Address, OrderedDict[str, float]] = OrderedDict()
 
     def add(self, name: str, address: IPv4Address) -> None:
@@ -35,7 +36,12 @@ class Pins:
         if len(self._names) > _MOST_ADDRESSES:
             self._names.popitem(last=False)
 
+    def keep(self, name: str, address: IPv4Address) -> None:
+        """The name has this address by lima.yaml: the guest may know it from its /etc/hosts."""
+        self._configured.setdefault(address, set()).add(name)
+
     def names_of(self, address: IPv4Address) -> frozenset[str]:
         """The names of an address, as far as the guest has asked for them lately."""
         now = self._clock()
-        return frozenset(name for name, until in self._names.get(address, {}).items() if until > now)
+        asked = {name for name, until in self._names.get(address, {}).items() if until > now}
+        return frozenset(asked | self._configured.get(address, set()))

@@ -21,8 +21,9 @@ from callao.errors import unsupported
 from callao.guest_network import GuestNetwork
 from callao.networks.usernet.forwarding import Outlet, forward
 from callao.networks.usernet.packets import LENGTH, TCP, UDP
-from callao.resolver import Resolver, Rules
+from callao.resolver import ConfiguredNames, Resolver, Rules
 from callao.resolver.answers import Answerer
+from callao.resolver.names import canonical
 from callao.token_bucket import TokenBucket
 
 _RESET_RATE, _RESET_BURST = 200.0, 400.0
@@ -77,9 +78,21 @@ class EgressPoint:
         :param rules: the names that this instance has of itself and of its configuration.
         :raises AgentError: when no port is available.
         """
+        self._keep_configured(rules)
         gateway = IPv4Address(self._network.gateway)
         self._resolver = Resolver(rules, gateway=gateway, through=self.filter_names)
         self._gate.add_name_server(*await self._resolver.start())
+
+    def _keep_configured(self, rules: Rules) -> None:
+        configured = ConfiguredNames(rules)
+        for each in {**rules.static, **rules.hosts}:
+            name = canonical(each)
+            chain = configured.follow(name) if name is not None else None
+            for address in chain.addresses if chain is not None else ():
+                if isinstance(address, IPv4Address) and self._policy.may_be_of_name(
+                    address, configured=True
+                ):
+                    self._pins.keep(str(name), address)
 
     def filter_names(self, inner: Answerer) -> AllowedNames:
         """For a resolver of the guest: it answers for allowed names only."""

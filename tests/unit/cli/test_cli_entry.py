@@ -106,7 +106,7 @@ def test_a_boolean_takes_its_value_after_an_equals_sign_only(
     import callao.cli.commands.start as module
 
     seen: dict[str, object] = {}
-    monkeypatch.setattr(module, "_start", lambda run, name, given, timeout: seen.update(given, name=name))
+    monkeypatch.setattr(module, "_start", lambda run, name, given, *_: seen.update(given, name=name))
     monkeypatch.setattr(module, "welcome", lambda run, name: None)
     callao.write("web")
     line = [*flags, "web"] if flags_first else ["web", *flags]

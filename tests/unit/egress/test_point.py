@@ -47,7 +47,7 @@ def with_wire(folder: Path, test: Callable[[Wire], Awaitable[None]], *allow: str
     async def run() -> None:
         point = EgressPoint(USER_MODE, allow, log=True, log_file=folder / "egress.log")
         try:
-            await point.start(Rules(hosts={"own.test": GATEWAY}))
+            await point.start(Rules(hosts={"own.test": GATEWAY, "*.wild.test": GATEWAY}))
             async with asyncio.timeout(30):
                 await test(Wire(point))
         finally:
@@ -79,7 +79,7 @@ def test_a_name_s_address_is_reached_after_the_guest_has_asked_for_it_and_not_be
         await wire.send(wire.nic, tcp((GATEWAY, 8443)))
         assert (await wire.receive(wire.nic))[47] == RST | ACK
 
-        await wire.send(wire.nic, udp((DNS, 53), payload=DNSRecord.question("own.test").pack()))
+        await wire.send(wire.nic, udp((DNS, 53), payload=DNSRecord.question("a.wild.test").pack()))
         question = await wire.receive(wire.stack)
         resolver = ends(question)[3]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -107,6 +107,15 @@ def test_a_name_s_address_is_reached_after_the_guest_has_asked_for_it_and_not_be
             client.send((await wire.receive(wire.stack))[42:])
             answer = await asyncio.get_running_loop().sock_recv(client, 4096)
         assert DNSRecord.parse(answer).header.rcode == 3
+
+    with_wire(tmp_path, test, "*.wild.test:8443")
+
+
+def test_a_configured_name_need_not_be_asked_for_as_the_guest_has_it_in_etc_hosts(tmp_path: Path) -> None:
+    async def test(wire: Wire) -> None:
+        await wire.send(wire.nic, tcp((GATEWAY, 8444)), tcp((GATEWAY, 8443)))
+        assert (await wire.receive(wire.nic))[47] == RST | ACK
+        assert ends(await wire.receive(wire.stack))[2] == GATEWAY
 
     with_wire(tmp_path, test, "own.test:8443")
 
