@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from callao.cidata.content import instance_id, seed_files
 from callao.cidata.disks import detach_script, disk_script
+from callao.cidata.folder import write_folder
 from callao.cidata.iso import write_iso
 from callao.cidata.nics import forget_script, nic_script, settle_script
 from callao.cidata.seed import Seed
@@ -20,5 +21,6 @@ __all__ = [
     "nic_script",
     "seed_files",
     "settle_script",
+    "write_folder",
     "write_iso",
 ]

@@ -53,7 +53,8 @@ def seed_files(seed: Seed) -> dict[str, bytes]:
         files |= _device_mounts(seed.config)
         if wants_containerd(seed.config):
             files["nerdctl-full.version"] = archive_version(seed.config).encode()
-        files["lima-guestagent.pyz"] = zipapp_bytes()
+        if _has_guest_program(seed.config):
+            files["lima-guestagent.pyz"] = zipapp_bytes()
     identity = {"instance-id": instance_id(files), "local-hostname": seed.hostname}
     return {"meta-data": dump(identity), **files}
 
@@ -109,7 +110,7 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
         names += ["boot/20-home.sh", "boot/30-hosts.sh", "boot/40-environment.sh", "boot/50-timezone.sh"]
         names += ["boot/35-gpu.sh"] if config.vm_type is VMType.KRUNKIT else []
         names += ["boot/35-rosetta.sh"] if has_rosetta(config) else []
-        names += ["boot/60-guest-program.sh"]
+        names += ["boot/60-guest-program.sh"] if _has_guest_program(config) else []
         wanted = config.mounts and config.mount_type is MountType.REVERSE_SSHFS
         if wanted and not skips_default_dependencies(config):
             names.append("boot.packages/10-sshfs.sh")
@@ -117,6 +118,8 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
             if not skips_default_dependencies(config):
                 names.append("boot.packages/20-containerd-packages.sh")
             names.append("boot.packages/40-containerd.sh")
+    if config.vm_type is VMType.WSL2:
+        names += ["wsl-boot.sh", "wsl-sshd.sh"]
     if has_mode(config, ProvisionMode.USER) or (config.containerd.user and not config.plain):
         names.append("user.sh")
     if has_mode(config, ProvisionMode.DATA):
@@ -124,6 +127,12 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
     if has_mode(config, ProvisionMode.YQ):
         names.append("edit.sh")
     return {name: _script(name.rpartition("/")[2]).encode() for name in names}
+
+
+def _has_guest_program(config: Config) -> bool:
+    """Windows forwards the ports of a distribution, and all distributions have one network: a program there
+    would report those of the others, too."""
+    return config.vm_type is not VMType.WSL2
 
 
 def _script(name: str) -> str:

@@ -70,5 +70,9 @@ def _image(sources: Mapping[str, tuple[BinaryIO, int]]) -> Any:
 
 
 def _mode(name: str) -> int:
-    runs = name.endswith(".sh") or (name.startswith("provision.") and not name.startswith("provision.data/"))
-    return _SCRIPT if runs else _DATA
+    return _SCRIPT if is_script(name) else _DATA
+
+
+def is_script(name: str) -> bool:
+    """Whether a file of the seed is run."""
+    return name.endswith(".sh") or (name.startswith("provision.") and not name.startswith("provision.data/"))

@@ -11,8 +11,9 @@ from callao.config.schema import Arch, Config, Mount, MountType, VMType
 ROSETTA_TAG = "vz-rosetta"
 """Lima's name of the share that has it."""
 
-DEVICE_TYPES = frozenset({MountType.P9, MountType.VIRTIOFS})
-"""Mount types that are devices of the machine; the hypervisor has no part in the others."""
+DEVICE_TYPES = frozenset({MountType.P9, MountType.VIRTIOFS, MountType.WSL2})
+"""Mount types that are devices of the machine, as WSL's drives are for a distribution; the hypervisor has no
+part in the others."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ def mount_tag(mount: Mount) -> str:
 def guest_mount(mount: Mount, kind: MountType) -> GuestMount:
     """The arguments of mount(8) for a type of :data:`DEVICE_TYPES`; see Documentation/filesystems/9p.rst."""
     options = ["rw" if mount.writable else "ro"]
+    if kind is MountType.WSL2:
+        return GuestMount("none", mount.location, mount.mount_point, ",".join(["bind", *options]))
     if kind is MountType.P9:
         options += [
             "trans=virtio",

@@ -28,29 +28,22 @@ from callao.drivers.base import (
     SavedState,
     ScreenReader,
     ShareHotPlugger,
+    StateCopier,
+    StateReleaser,
     StateSaver,
 )
-from callao.errors import DriverError
 
 _FACTORIES = {
     VMType.QEMU: ("callao.drivers.qemu", "QemuDriver"),
     VMType.VZ: ("callao.drivers.apple.vz", "VzDriver"),
     VMType.KRUNKIT: ("callao.drivers.apple.krun", "KrunkitDriver"),
+    VMType.WSL2: ("callao.drivers.wsl2.driver", "Wsl2Driver"),
 }
 
 
 def driver_for(vm_type: VMType) -> Driver:
-    """The driver for ``vm_type``.
-
-    :raises DriverError: when Callao has no such driver.
-    """
-    try:
-        module, name = _FACTORIES[vm_type]
-    except KeyError:
-        allowed = ", ".join(driver_names())
-        raise DriverError(
-            f"vmType: {vm_type!s} has no driver in this version (allowed: {allowed})."
-        ) from None
+    """The driver for ``vm_type``."""
+    module, name = _FACTORIES[vm_type]
     driver: Driver = getattr(import_module(module), name)()
     return driver
 
@@ -87,6 +80,8 @@ __all__ = [
     "SavedState",
     "ScreenReader",
     "ShareHotPlugger",
+    "StateCopier",
+    "StateReleaser",
     "StateSaver",
     "all_drivers",
     "driver_for",

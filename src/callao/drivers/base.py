@@ -59,6 +59,10 @@ class Features:
     """The port of vsock(7) at which the guest's program listens; 0 where it has a virtio-serial port."""
     ssh_over_vsock: bool = False
     """Whether ``ssh.overVsock`` can be had on this host."""
+    seed_folder: bool = False
+    """Whether the guest gets its seed from ``InstancePaths.cidata_folder``, and not from a disk."""
+    rootfs_images: bool = False
+    """Whether images are tars of root file systems, and not disk images."""
     saved_states: bool = False
     """Whether a running machine can be saved and taken up again: :class:`StateSaver`."""
 
@@ -316,6 +320,28 @@ class NicHotPlugger(Protocol):
         """Remove the interface.
 
         :raises DriverError: when the guest does not release it; it stays attached then.
+        """
+
+
+@runtime_checkable
+class StateCopier(Protocol):
+    """A driver with state that is not in the files of :meth:`Driver.state_files`."""
+
+    def copy_state(self, paths: InstancePaths, target: InstancePaths) -> None:
+        """Make the files in the folder of ``target`` from the state of a stopped machine.
+
+        :raises DriverError: when that cannot be; nothing is left then.
+        """
+
+
+@runtime_checkable
+class StateReleaser(Protocol):
+    """A driver that keeps state outside of the instance's folder."""
+
+    def release(self, paths: InstancePaths) -> None:
+        """Remove that state, before the folder of the stopped instance is removed.
+
+        :raises DriverError: when it is still there.
         """
 
 

@@ -15,6 +15,7 @@ from callao.images.download_limits import DownloadLimits
 from callao.images.fetch import CachedFile, fetch, remove_cached
 from callao.images.fetched_image import FetchedImage
 from callao.images.location import parse
+from callao.images.rootfs import rootfs_at, rootfs_from
 from callao.images.store import base_at, base_folder, base_from_download, base_from_file, identity_of
 from callao.offline import NetworkAccess
 
@@ -27,6 +28,7 @@ def ensure_image(
     report: Reporter,
     access: NetworkAccess = NetworkAccess.ONLINE,
     limits: DownloadLimits | None = None,
+    rootfs: bool = False,
 ) -> FetchedImage:
     """Fetch the first available image with the architecture, as Lima does.
 
@@ -34,6 +36,7 @@ def ensure_image(
 
     A wrong digest is an error and not a reason to try the next image.
 
+    :param rootfs: whether the images are tars of root file systems, and not disk images.
     :raises ImageError: when none is available, with the reason of each.
     :raises DigestMismatch: when the digest of one is wrong.
     """
@@ -50,7 +53,7 @@ def ensure_image(
     reasons = []
     for image in fitting:
         try:
-            return _fetched(image, arch, get, home, wait)
+            return (_fetched_rootfs if rootfs else _fetched)(image, arch, get, home, wait)
         except DigestMismatch:
             raise
         except DownloadError as error:
@@ -89,6 +92,34 @@ def _fetched(
     )
 
 
+def _fetched_rootfs(
+    image: Image, arch: str, get: Callable[[str, str | None], CachedFile], home: Path, wait: LockWait
+) -> FetchedImage:
+    digests.algorithm(image.digest)
+    kept = rootfs_at(home, image.digest) if image.digest else None
+    if kept is not None and kept.exists():  # whatever its location has by now
+        return FetchedImage(kept, image.location, arch, image.digest or "", from_cache=True)
+    file = get(image.location, image.digest)
+    try:
+        if parse(file.location).path is None and file.from_cache:
+            _verify(file)
+        tar = rootfs_from(file.path, file.digest, home, file.location, wait)
+    except ImageFormatError:
+        if not image.digest:  # possibly a login page: the next request may get the image
+            remove_cached(image.location, home)
+        raise
+    except OSError as error:
+        raise _not_kept(file.location, home, error) from error
+    return FetchedImage(tar, image.location, arch, file.digest, from_cache=file.from_cache)
+
+
+def _not_kept(location: str, home: Path, error: OSError) -> ImageError:
+    return ImageError(
+        f"{location} cannot be kept in {base_folder(home)}: {error.strerror or error}.",
+        hint=free_space(base_folder(home)),
+    )
+
+
 def _base_image(image: Image, file: CachedFile, home: Path, wait: LockWait) -> Path:
     """The base image made from the file, once for each content."""
     message = f"preparing {Path(file.location).name}"
@@ -105,10 +136,7 @@ def _base_image(image: Image, file: CachedFile, home: Path, wait: LockWait) -> P
             remove_cached(image.location, home)
         raise
     except OSError as error:
-        raise ImageError(
-            f"{file.location} cannot be kept in {base_folder(home)}: {error.strerror or error}.",
-            hint=free_space(base_folder(home)),
-        ) from error
+        raise _not_kept(file.location, home, error) from error
 
 
 def _verify(file: CachedFile) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class FetchedImage:
-    """An image in the cache, verified, decompressed and in qcow2.
+    """An image in the cache, verified, decompressed, and in qcow2 or, of a root file system, in tar.
 
     ``kernel`` and ``initrd`` are set for images that boot directly. ``digest`` is ``sha256:…`` or
     ``sha512:…`` of the downloaded file, empty when none is known.

@@ -57,6 +57,16 @@ class InstancePaths(NamedTuple):
         return self.dir / "cidata.iso"
 
     @property
+    def cidata_folder(self) -> Path:
+        """Ours: the seed, for drivers that bring it into the guest as files."""
+        return self.dir / "cidata"
+
+    @property
+    def wsl2_json(self) -> Path:
+        """Ours: the distribution of WSL that is this instance's, which is to go with it."""
+        return self.dir / "wsl2.json"
+
+    @property
     def disk(self) -> Path:
         return self.dir / "disk"
 

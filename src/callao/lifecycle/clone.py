@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from callao.config import Config, check_hostname, check_name, check_socket_path, effective
-from callao.drivers import driver_for
+from callao.drivers import StateCopier, driver_for
 from callao.errors import ImmutableField, InstanceError
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
@@ -54,7 +54,8 @@ def copy_instance(
     """
     must_be_stopped(source, "copied")
     must_not_exist(name, home)
-    files = driver_for(require_config(source).vm_type).state_files(source.paths)
+    driver = driver_for(require_config(source).vm_type)
+    files = driver.state_files(source.paths)
     if not files:
         raise InstanceError(
             f"instance {source.name!r} has no disk that could be copied.",
@@ -67,8 +68,11 @@ def copy_instance(
         report(Event(stage=Stage.DISK, state=EventState.PROGRESS, message=f"copying {source.name}'s disk"))
         if source.paths.persisted.exists():
             copy_file(source.paths.persisted, paths.persisted)
-        for file in files:
-            copy_file(file, paths.dir / file.name)
+        if isinstance(driver, StateCopier):
+            driver.copy_state(source.paths, paths)
+        else:
+            for file in files:
+                copy_file(file, paths.dir / file.name)
     report(Event(stage=Stage.DISK, state=EventState.DONE))
 
 

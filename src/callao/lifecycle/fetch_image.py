@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from callao.config import Config
+from callao.drivers import driver_for
 from callao.events import Reporter
 from callao.images import DownloadLimits, FetchedImage, ensure_image
 from callao.offline import NetworkAccess
@@ -29,4 +30,5 @@ def fetch_image(
         report=report,
         access=access,
         limits=DownloadLimits(lock_timeout=timeout),
+        rootfs=driver_for(config.vm_type).features.rootfs_images,
     )

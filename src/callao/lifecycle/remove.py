@@ -11,6 +11,7 @@ from callao.errors import InstanceError
 from callao.instances.in_use import must_be_unused
 from callao.instances.lock import instance_lock
 from callao.instances.paths import InstancePaths
+from callao.instances.status import path_exists
 from callao.lifecycle.cleanup import has_no_leftovers, removal_dir, remove_leftovers
 from callao.lifecycle.remove_tree import remove_tree
 
@@ -19,8 +20,11 @@ def remove(paths: InstancePaths) -> None:
     """Remove the folder of a stopped instance.
 
     :raises InstanceError: when it cannot be removed, or a process that no pid file names uses it.
+    :raises DriverError: when what its driver keeps elsewhere cannot be removed.
     """
     must_be_unused(paths, "deleted")
+    if path_exists(paths.wsl2_json):
+        _release(paths)
     release_all(paths.dir)
     removed_dir = removal_dir(paths.dir.parent, paths.name)
     try:
@@ -30,6 +34,16 @@ def remove(paths: InstancePaths) -> None:
         remove_tree(removed_dir)
     except OSError as error:
         raise InstanceError(f"instance {paths.name!r} cannot be removed: {error}.") from error
+
+
+def _release(paths: InstancePaths) -> None:
+    """Remove what the driver keeps elsewhere. lima.yaml, which names the driver, may be unreadable."""
+    from callao.config import VMType
+    from callao.drivers import StateReleaser, driver_for
+
+    driver = driver_for(VMType.WSL2)
+    assert isinstance(driver, StateReleaser)
+    driver.release(paths)
 
 
 def finish_removal(home: Path, name: str, timeout: float) -> bool:

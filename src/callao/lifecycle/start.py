@@ -59,7 +59,10 @@ def start(
         files[cidata.CONTAINERD_ARCHIVE] = fetch_archive(
             instance.config, home=home, access=access, report=report
         )
-    cidata.write_iso(content, instance.paths.cidata_iso, files)
+    if driver.features.seed_folder:
+        cidata.write_folder(content, instance.paths.cidata_folder, files)
+    else:
+        cidata.write_iso(content, instance.paths.cidata_iso, files)
     if resume_state is not None:
         identifier = cidata.instance_id(content)
         own_state = msgspec.structs.replace(resume_state, hostname=seed.hostname, instance_id=identifier)

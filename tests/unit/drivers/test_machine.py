@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from callao.config import Config, effective
+from callao.config import Config, VMType, effective
 from callao.drivers import Boot, Forward, driver_for
 from callao.drivers.qemu import display, firmware, vsock
 from callao.drivers.qemu.accelerator import Acceleration
 from callao.drivers.qemu.command_line import BootSource, command_line
 from callao.drivers.qemu.devices import DirectKernel, Flash
-from callao.errors import DriverError
 from callao.guest_network import USER_MODE
 from callao.host import Host, HostUser
 from callao.instances import InstancePaths
@@ -140,9 +139,8 @@ def test_what_qemu_cannot_do_is_told(document: dict[str, Any], path: str) -> Non
     assert found[0].allowed
 
 
-def test_a_driver_that_is_not_there_says_which_are() -> None:
-    with pytest.raises(DriverError, match=r"wsl2 has no driver.*allowed: krunkit, qemu, vz"):
-        driver_for(config(vmType="wsl2").vm_type)
+def test_each_vm_type_has_a_driver() -> None:
+    assert [driver_for(each).features.vm_type for each in VMType] == list(VMType)
 
 
 def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

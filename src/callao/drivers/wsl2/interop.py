@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The carrier for an engine inside WSL: Linux there starts programs of Windows by their names on PATH."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO, BinaryIO
+
+from callao.drivers.wsl2.runner import ANSWER_SECONDS, MAX_OUTPUT, Answer
+from callao.errors import DriverError
+from callao.system import die_with_parent
+
+_CHUNK = 1 << 16
+_KILL_SECONDS = 5.0
+
+
+class Interop:
+    """The contract :class:`callao.drivers.wsl2.runner.Runner`."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes | BinaryIO = b"",
+        *,
+        stdout: BinaryIO | None = None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Answer:
+        given = stdin if isinstance(stdin, bytes) else b""
+        try:
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.PIPE,
+                cwd="/",  # Windows may have no name for the caller's own directory
+                env=environment(os.environ),
+                preexec_fn=die_with_parent(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise DriverError(
+                f"{argv[0]} cannot be started: {error.strerror or error}.",
+                hint="Run the engine inside WSL, with interop on ([interop] in /etc/wsl.conf).",
+            ) from error
+        try:
+            return _exchange(process, given, argv, time.monotonic() + seconds, seconds)
+        finally:
+            _end(process)
+
+
+def environment(inherited: Mapping[str, str]) -> dict[str, str]:
+    """The caller's environment, in which ``wsl.exe`` is told to write UTF-8; WSLENV names what Linux's
+    programs pass on to those of Windows.
+    """
+    passed = [each for each in inherited.get("WSLENV", "").split(":") if each]
+    if not any(each.partition("/")[0] == "WSL_UTF8" for each in passed):
+        passed.append("WSL_UTF8")
+    return {**inherited, "WSL_UTF8": "1", "WSLENV": ":".join(passed)}
+
+
+def _exchange(
+    process: subprocess.Popen[bytes], given: bytes, argv: Sequence[str], deadline: float, seconds: float
+) -> Answer:
+    outputs = {"stdout": bytearray(), "stderr": bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
+            if pipe is not None:
+                selector.register(pipe, selectors.EVENT_READ, name)
+        left = memoryview(given)
+        if process.stdin is not None:
+            if left:
+                os.set_blocking(process.stdin.fileno(), False)
+                selector.register(process.stdin, selectors.EVENT_WRITE)
+            else:
+                process.stdin.close()
+        while selector.get_map():
+            for key, _ in selector.select(max(0.0, deadline - time.monotonic())):
+                if process.stdin is not None and key.fileobj is process.stdin:
+                    left = _write(process.stdin, left)
+                    if not left:
+                        selector.unregister(process.stdin)
+                        process.stdin.close()
+                    continue
+                data, output = os.read(key.fd, _CHUNK), outputs[key.data]
+                output += data
+                if not data:
+                    selector.unregister(key.fileobj)
+                elif len(output) > MAX_OUTPUT:
+                    raise DriverError(f"{_command(argv)} wrote more than {MAX_OUTPUT} bytes: it was ended.")
+            if time.monotonic() >= deadline:
+                raise _too_slow(argv, seconds)
+    try:
+        status = process.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise _too_slow(argv, seconds) from None
+    return Answer(status, bytes(outputs["stdout"]), bytes(outputs["stderr"]))
+
+
+def _write(pipe: IO[bytes], left: memoryview) -> memoryview:
+    """Write what the pipe takes; returns the rest. A program that reads no more gets nothing more."""
+    try:
+        return left[os.write(pipe.fileno(), left[:_CHUNK]) :]
+    except BlockingIOError:
+        return left
+    except BrokenPipeError:
+        return left[:0]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.kill()
+        process.wait(_KILL_SECONDS)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None and not pipe.closed:
+            pipe.close()
+
+
+def _command(argv: Sequence[str]) -> str:
+    """The command for messages, without a script that it passes on."""
+    return " ".join(argv[:4])
+
+
+def _too_slow(argv: Sequence[str], seconds: float) -> DriverError:
+    return DriverError(
+        f"{_command(argv)} did not end within {seconds:.0f} s.",
+        hint="Where WSL hangs, 'wsl.exe --shutdown' ends it, and all its distributions.",
+    )

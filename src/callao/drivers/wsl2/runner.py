@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contract of what runs ``wsl.exe``: a carrier that takes an argv to Windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+MAX_OUTPUT = 1 << 20
+"""Largest number of bytes of each output that an answer holds."""
+
+ANSWER_SECONDS = 60.0
+"""Default of the seconds for a command; the first one after Windows has started also starts WSL's VM."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a program of Windows ended, and the bytes that it wrote."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Runner(Protocol):
+    """Runs a program of Windows for the user who owns the distributions."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes | BinaryIO = b"",
+        *,
+        stdout: BinaryIO | None = None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Answer:
+        """Run ``argv`` to its end.
+
+        :param stdin: what the program reads: bytes, or an open file.
+        :param stdout: an open file that gets the standard output, in place of the answer.
+        :raises DriverError: when the program cannot be started, does not end in time, or writes more than
+            :data:`MAX_OUTPUT` bytes; it does not run any more then.
+        """

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m support.wsl.program``: plays ``wsl.exe``."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+
+from support.wsl import guest, store, texts
+from support.wsl.faults import Fault, next_fault
+from support.wsl.store import Entry
+from support.wsl.texts import FAILED, Failed
+
+_FOLDER = re.compile(r"[A-Za-z]:\\[^<>:\"/|?*]+")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_VERSION = (
+    "WSL version: 2.5.10.0\nKernel version: 6.6.87.2-1\nWSLg version: 1.0.66\nWindows version: 10.0.26100\n"
+)
+_USAGE = "Copyright (c) Microsoft Corporation. Alle Rechte vorbehalten.\nVerwendung: wsl.exe [Argument]\n"
+
+
+@dataclass
+class Call:
+    """One call: its options, and the fault that is to be made."""
+
+    argv: list[str]
+    fault: Fault | None
+
+    def run(self) -> int:
+        if os.environ.get(texts.MODE) == "session0":
+            raise Failed("The file cannot be accessed by the system.\n")
+        if self.fault is Fault.DENIED:
+            raise texts.error("E_ACCESSDENIED", "Service/CreateInstance")
+        if self.fault is Fault.SILENT:
+            return FAILED
+        if self.fault is Fault.HANG:
+            time.sleep(3600)
+        status = self._command()
+        if self.fault is Fault.LATE_HANG:
+            time.sleep(3600)
+        return status
+
+    def _command(self) -> int:
+        match self.argv:
+            case ["--version"]:
+                if texts.is_old():
+                    raise Failed(_USAGE)
+                self._say(_VERSION)
+            case ["--list", *options]:
+                self._list(options)
+            case ["--import", name, folder, "-", "--version", "2"]:
+                self._import(name, folder)
+            case ["--export", name, "-"]:
+                self._export(name)
+            case ["--terminate", name]:
+                self._terminate(name)
+            case ["--unregister", name]:
+                self._unregister(name)
+            case ["--distribution", name, "--user", user, "--cd", folder, "--exec", *argv] if argv:
+                return self._exec(name, user, folder, argv)
+            case _:
+                raise texts.error("E_INVALIDARG")
+        return 0
+
+    def _say(self, text: str) -> None:
+        if self.fault is Fault.GARBAGE:
+            os.write(1, bytes(range(256)) * 3)
+        elif self.fault is Fault.FLOOD:
+            while True:
+                os.write(1, b"A\0" * 32768)
+        else:
+            texts.write(text, cut=self.fault is Fault.CUT)
+
+    def _list(self, options: list[str]) -> None:
+        if not set(options) <= {"--quiet", "--all", "--running", "--verbose"}:
+            raise texts.error("E_INVALIDARG")
+        found = [each for each in store.entries() if "--running" not in options or each.runs()]
+        if "--all" not in options:
+            found = [each for each in found if each.state == "Stopped"]
+        if "--quiet" in options:
+            self._say("".join(f"{each.name}\n" for each in found))
+            return
+        if not found:
+            raise texts.none_installed()
+        rows = [(each.name, "Running" if each.runs() else each.state) for each in found]
+        self._say(texts.table(rows))
+
+    def _import(self, name: str, folder: str) -> None:
+        if not _NAME.fullmatch(name) or not _FOLDER.fullmatch(folder):
+            raise texts.error("E_INVALIDARG", "Service/RegisterDistro")
+        entry = Entry(name, folder, state="Installing")
+        with store.locked():
+            if self.fault is Fault.TWIN:
+                twin = Entry(name, "C:\\twin")
+                shutil.rmtree(twin.home, ignore_errors=True)
+                twin.root.mkdir(parents=True)
+                store.put(twin)
+            if store.find(name) is not None:
+                raise texts.error("ERROR_ALREADY_EXISTS", "Service/RegisterDistro")
+            shutil.rmtree(entry.home, ignore_errors=True)
+            store.put(entry)
+        if self.fault is Fault.DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+        good = guest.unpack(entry, 0)
+        with store.locked():
+            if not good:
+                store.remove(entry)
+                raise texts.error("WSL_E_NOT_A_LINUX_DISTRO", "Service/RegisterDistro")
+            if store.find(name) is not None:
+                store.put(replace(entry, state="Stopped"))
+
+    def _export(self, name: str) -> None:
+        with store.locked():
+            entry = self._found(name)
+            guest.end(entry)
+            store.put(replace(store.stopped(entry), state="Exporting"))
+        if self.fault is not Fault.DIES:
+            guest.pack(entry, 1)
+        else:
+            os.write(1, b"\0" * 700)
+        with store.locked():
+            store.put(store.stopped(entry))
+        if self.fault is Fault.DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _terminate(self, name: str) -> None:
+        with store.locked():
+            guest.end(self._found(name))
+        self._killed_here()
+        self._say("The operation completed successfully.\n")
+
+    def _unregister(self, name: str) -> None:
+        with store.locked():
+            entry = self._found(name)
+            guest.end(entry)
+            store.remove(entry)
+        self._killed_here()
+        self._say("Unregistering.\nThe operation completed successfully.\n")
+
+    def _exec(self, name: str, user: str, folder: str, argv: list[str]) -> int:
+        with store.locked():
+            entry = self._found(name)
+            session = os.open(entry.sessions, os.O_RDWR | os.O_CREAT, 0o600)
+            entry = guest.start(entry)
+        if self.fault is Fault.DIES:
+            with store.locked():
+                guest.end(entry)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return guest.run(entry, user, folder, argv, session)
+
+    def _found(self, name: str) -> Entry:
+        """The caller has the store's lock."""
+        entry = store.find(name)
+        if entry is not None and self.fault is Fault.VANISH:
+            guest.end(entry)
+            store.remove(entry)
+            entry = None
+        if entry is None:
+            raise texts.error("WSL_E_DISTRO_NOT_FOUND")
+        return entry
+
+    def _killed_here(self) -> None:
+        if self.fault is Fault.DIES:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(argv: list[str]) -> int:
+    call = Call(argv, next_fault())
+    try:
+        return call.run()
+    except Failed as failure:
+        texts.write(str(failure), cut=call.fault is Fault.CUT)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
