@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from callao.atomic import make_file
-from callao.config import Arch, Config, MountType, VMType
+from callao.config import Config, MountType, VMType
 from callao.disks.layers import LayerStore
 from callao.drivers.base import Boot, Features, Log, Machine
 from callao.drivers.wsl2 import seed
@@ -48,7 +48,6 @@ class Wsl2Driver:
 
     features: ClassVar[Features] = Features(
         vm_type=VMType.WSL2,
-        arches=frozenset({Arch.X86_64, Arch.AARCH64}),
         mount_types=frozenset({MountType.WSL2}),
         honoured=frozenset(),
         seed_folder=True,
@@ -105,9 +104,6 @@ class Wsl2Driver:
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         """The disk of a distribution grows by itself, up to WSL's own limit."""
-
-    def machine_arguments(self, boot: Boot) -> tuple[str, ...]:  # noqa: ARG002 - no state can be saved
-        return ("wsl2", Wsl(Interop()).version())
 
     async def start(self, boot: Boot, report: Reporter) -> Machine:
         for words in ignored(boot.config):
