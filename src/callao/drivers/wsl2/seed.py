@@ -6,9 +6,10 @@ A distribution has no other's files, and Windows' drives have no modes that woul
 
 from __future__ import annotations
 
-import io
 import tarfile
+import tempfile
 from pathlib import Path
+from typing import IO
 
 from callao.drivers.wsl2.machine import SEED
 from callao.drivers.wsl2.wsl_exe import Wsl
@@ -24,6 +25,9 @@ rm -rf "$1"
 mv "$1.new" "$1"
 """
 
+_PLACE_SECONDS = 600.0
+"""The seed may have an archive of some hundred MB."""
+
 _EARLY_SECONDS = 300.0
 
 
@@ -32,7 +36,10 @@ def place(wsl: Wsl, name: str, folder: Path) -> None:
 
     :raises DriverError: when it cannot be.
     """
-    wsl.execute(name, ["/bin/sh", "-c", _UNPACK, "sh", SEED], _tar(folder))
+    with tempfile.TemporaryFile() as archive:
+        _pack(folder, archive)
+        archive.seek(0)
+        wsl.execute(name, ["/bin/sh", "-c", _UNPACK, "sh", SEED], archive, _PLACE_SECONDS)
 
 
 def set_up(wsl: Wsl, name: str, log: Path) -> None:
@@ -46,15 +53,13 @@ def set_up(wsl: Wsl, name: str, log: Path) -> None:
         file.write(answer.stdout + answer.stderr)
 
 
-def _tar(folder: Path) -> bytes:
-    data = io.BytesIO()
+def _pack(folder: Path, target: IO[bytes]) -> None:
     try:
-        with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as archive:
             for path in sorted(folder.rglob("*")):
                 archive.add(path, str(path.relative_to(folder)), recursive=False, filter=_as_root)
     except OSError as error:
         raise DriverError(f"the seed {folder} cannot be read: {error.strerror or error}.") from error
-    return data.getvalue()
 
 
 def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:

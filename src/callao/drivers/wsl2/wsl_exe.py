@@ -111,7 +111,11 @@ class Wsl:
                 raise
 
     def execute(
-        self, name: str, argv: Sequence[str], stdin: bytes = b"", seconds: float = ANSWER_SECONDS
+        self,
+        name: str,
+        argv: Sequence[str],
+        stdin: bytes | BinaryIO = b"",
+        seconds: float = ANSWER_SECONDS,
     ) -> Answer:
         """Run a command in a distribution, which starts when it does not run; its output is as it wrote it.
 
