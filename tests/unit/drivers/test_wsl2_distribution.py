@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 import pytest
 from support.wsl import forked, guest, store, texts
@@ -37,7 +37,7 @@ class Impatient(Interop):
     def run(
         self,
         argv: Sequence[str],
-        stdin: bytes | BinaryIO = b"",
+        stdin: bytes | IO[bytes] = b"",
         *,
         stdout: BinaryIO | None = None,
         seconds: float = ANSWER_SECONDS,

@@ -15,6 +15,8 @@ from callao.errors import DriverError
 from callao.system import die_with_parent
 
 _CHUNK = 1 << 16
+_WRITTEN = 4096
+"""Bytes that a pipe takes at least without blocking when it takes any: PIPE_BUF, see pipe(7)."""
 _KILL_SECONDS = 5.0
 
 
@@ -24,7 +26,7 @@ class Interop:
     def run(
         self,
         argv: Sequence[str],
-        stdin: bytes | BinaryIO = b"",
+        stdin: bytes | IO[bytes] = b"",
         *,
         stdout: BinaryIO | None = None,
         seconds: float = ANSWER_SECONDS,
@@ -73,7 +75,6 @@ def _exchange(
         left = memoryview(given)
         if process.stdin is not None:
             if left:
-                os.set_blocking(process.stdin.fileno(), False)
                 selector.register(process.stdin, selectors.EVENT_WRITE)
             else:
                 process.stdin.close()
@@ -103,9 +104,7 @@ def _exchange(
 def _write(pipe: IO[bytes], left: memoryview) -> memoryview:
     """Write what the pipe takes; returns the rest. A program that reads no more gets nothing more."""
     try:
-        return left[os.write(pipe.fileno(), left[:_CHUNK]) :]
-    except BlockingIOError:
-        return left
+        return left[os.write(pipe.fileno(), left[:_WRITTEN]) :]
     except BrokenPipeError:
         return left[:0]
 

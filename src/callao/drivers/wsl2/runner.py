@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol
 
 MAX_OUTPUT = 1 << 20
 """Largest number of bytes of each output that an answer holds."""
@@ -29,7 +29,7 @@ class Runner(Protocol):
     def run(
         self,
         argv: Sequence[str],
-        stdin: bytes | BinaryIO = b"",
+        stdin: bytes | IO[bytes] = b"",
         *,
         stdout: BinaryIO | None = None,
         seconds: float = ANSWER_SECONDS,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from callao.drivers.wsl2.refusals import Reason, WslFailed, failed
 from callao.drivers.wsl2.runner import ANSWER_SECONDS, Answer, Runner
@@ -114,7 +114,7 @@ class Wsl:
         self,
         name: str,
         argv: Sequence[str],
-        stdin: bytes | BinaryIO = b"",
+        stdin: bytes | IO[bytes] = b"",
         seconds: float = ANSWER_SECONDS,
     ) -> Answer:
         """Run a command in a distribution, which starts when it does not run; its output is as it wrote it.
