@@ -7,8 +7,24 @@ The language is jq's (its manual, section "Assignment"), by the jq library itsel
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from callao.config.run_jq import JqFailed
 from callao.errors import ConfigError, Problem
+
+
+def jq_results(program: str, value: object) -> list[Any]:
+    """The results of a jq program of the user's own on ``value``; :func:`run_jq` is for those of others.
+
+    :raises JqFailed: when the program is invalid, or fails.
+    """
+    import jq
+
+    try:
+        found: list[Any] = jq.compile(program).input_value(value).all()
+    except ValueError as error:
+        raise JqFailed(str(error).strip().splitlines()[0].removeprefix("jq: error: ")) from None
+    return found
 
 
 def apply_jq(document: Mapping[str, object], expression: str) -> dict[str, object]:
@@ -16,13 +32,10 @@ def apply_jq(document: Mapping[str, object], expression: str) -> dict[str, objec
 
     :raises ConfigError: when it is no expression, or its result is not one mapping.
     """
-    import jq
-
     try:
-        results = jq.compile(expression).input_value(document).all()
-    except ValueError as error:
-        message = str(error).strip().splitlines()[0].removeprefix("jq: error: ")
-        raise _set_error(expression, f"jq: {message}") from None
+        results = jq_results(expression, document)
+    except JqFailed as error:
+        raise _set_error(expression, f"jq: {error}") from None
     if len(results) != 1 or not isinstance(results[0], dict):
         raise _set_error(expression, "its result is not one mapping")
     return dict(results[0])
@@ -33,15 +46,13 @@ def query_document(document: Mapping[str, object], expression: str) -> str:
 
     :raises ConfigError: when it is no expression.
     """
-    import jq
     import yaml
 
     try:
-        results = jq.compile(expression).input_value(document).all()
-    except ValueError as error:
-        message = str(error).strip().splitlines()[0]
+        results = jq_results(expression, document)
+    except JqFailed as error:
         raise ConfigError(
-            [Problem("--query", expression, f"jq: {message}", "a jq expression, such as .images[].arch")]
+            [Problem("--query", expression, f"jq: {error}", "a jq expression, such as .images[].arch")]
         ) from None
     texts = [each if isinstance(each, str) else yaml.safe_dump(each) for each in results]
     return "".join(text.removesuffix("...\n").removesuffix("\n") + "\n" for text in texts)

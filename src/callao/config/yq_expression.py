@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from callao.config.jq_expression import jq_results
+from callao.config.run_jq import JqFailed
 from callao.errors import CallaoError
 
 _PRELUDE = """\
@@ -47,24 +49,20 @@ def evaluate_yq(expression: str, document: object, environment: dict[str, str] |
     :param environment: the variables that ``env(NAME)`` and ``strenv(NAME)`` may read; None for none.
     :raises YqError: when it is no expression that jq can evaluate, or reads files or runs programs.
     """
-    import jq
-
     if environment is not None:
         expression = _with_variables(expression, environment)
     _refuse_others(expression)
     program = f"{_PRELUDE}{{}} as $ENV | (\n{expression}\n)"
     try:
-        found: list[Any] = jq.compile(program).input_value(document).all()
-    except ValueError as error:
-        words = str(error).strip().splitlines()[0].removeprefix("jq: error: ")
-        words = re.sub(r" at <top-level>.*", "", words)
+        return jq_results(program, document)
+    except JqFailed as error:
+        words = re.sub(r" at <top-level>.*", "", str(error))
         if "operations have been disabled" in words:
             raise YqError(words) from None
         raise YqError(
             f"{expression!r} is invalid input: {words}.",
             hint="It is evaluated by jq's library, which has not all of yq's operators.",
         ) from None
-    return found
 
 
 def piped(expressions: Iterable[str]) -> str:

@@ -14,12 +14,8 @@ from callao.host_basics import lima_home
 from callao.instances.index import IndexedInstance, indexed_instance
 from callao.instances.status import Status
 
-_GLOBAL: dict[tuple[str, ...], str] = {
-    ("-h",): "--help",
-    ("--help",): "--help",
-    ("-v",): "--version",
-    ("--version",): "--version",
-}
+_OWN_FLAGS = {"-h": "--help", "--help": "--help", "-v": "--version", "--version": "--version"}
+"""What ``lima`` answers itself, where it is all of the line."""
 
 
 class _Client(NamedTuple):
@@ -56,7 +52,9 @@ def arguments(program: Program, words: Sequence[str]) -> list[str]:
 
 def _line(program: Program, words: Sequence[str]) -> list[str]:
     if program is Program.LIMA:
-        return [_GLOBAL[tuple(words)]] if tuple(words) in _GLOBAL else _shell(_usual("default"), words)
+        if len(words) == 1 and words[0] in _OWN_FLAGS:
+            return [_OWN_FLAGS[words[0]]]
+        return _shell(_usual("default"), words)
     if program is Program.NERDCTL:
         return ["shell", "--preserve-env", _usual("default"), "nerdctl", *words]
     if program is Program.APPTAINER:

@@ -15,14 +15,13 @@ _KEY, _STRING, _OTHER, _END = "\x1b[36m", "\x1b[32m", "\x1b[35m", "\x1b[0m"
 _INDENT = "    "
 
 
-def on_terminal() -> bool:
-    """Whether stdout is a terminal, or a script says so by ``_LIMA_OUTPUT_IS_TTY``, as for limactl."""
-    return bool(os.environ.get("_LIMA_OUTPUT_IS_TTY")) or sys.stdout.isatty()
-
-
 def in_colour() -> bool:
-    """Whether data is written in colour; see no-color.org."""
-    return on_terminal() and not os.environ.get("NO_COLOR")
+    """Whether data is written in colour: to a terminal, see no-color.org.
+
+    ``_LIMA_OUTPUT_IS_TTY`` has a pipe count as one, as for limactl.
+    """
+    terminal = bool(os.environ.get("_LIMA_OUTPUT_IS_TTY")) or sys.stdout.isatty()
+    return terminal and not os.environ.get("NO_COLOR")
 
 
 def coloured_json(value: Any, margin: str = "") -> str:

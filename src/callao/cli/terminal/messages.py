@@ -53,8 +53,15 @@ class MessageStyle(NamedTuple):
     """How this run of the command line writes messages; ``lowest`` is the least important level."""
 
     dialect: Dialect = Dialect.CALLAO
-    form: Form = Form.SENTENCE
+    as_json: bool = False
     lowest: Level = Level.INFO
+
+    @property
+    def form(self) -> Form:
+        """JSON where that is asked for, else the dialect's own form."""
+        if self.as_json:
+            return Form.JSON
+        return Form.LOGRUS if self.dialect is Dialect.LIMACTL else Form.SENTENCE
 
 
 _STYLE: ContextVar[MessageStyle] = ContextVar("message_style", default=MessageStyle())  # noqa: B039 - immutable
@@ -77,7 +84,7 @@ def completion_variable() -> str:
 
 def use_dialect(dialect: Dialect) -> None:
     """Begin a run: the form and level that are usual for ``dialect``."""
-    _STYLE.set(MessageStyle(dialect, Form.LOGRUS if dialect is Dialect.LIMACTL else Form.SENTENCE))
+    _STYLE.set(MessageStyle(dialect))
 
 
 def use_level(name: str) -> None:
@@ -98,9 +105,7 @@ def use_format(name: str) -> None:
     """
     if name not in ("text", "json"):
         raise CallaoError(f"--log-format: {name!r} is not a format (allowed: text, json).")
-    style = _STYLE.get()
-    usual = Form.LOGRUS if style.dialect is Dialect.LIMACTL else Form.SENTENCE
-    _STYLE.set(style._replace(form=Form.JSON if name == "json" else usual))
+    _STYLE.set(_STYLE.get()._replace(as_json=name == "json"))
 
 
 def log_entry(text: str, level: Level, form: Form, *, terminal: bool) -> str:
