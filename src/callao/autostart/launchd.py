@@ -10,7 +10,7 @@ from callao.autostart.login_item import LoginItem, command, default_home
 from callao.errors import CallaoError
 from callao.host_basics import home_folder
 
-_PATH = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+PROGRAM_PATH = "/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 """launchd's own leaves out where Homebrew puts QEMU."""
 
 
@@ -32,7 +32,7 @@ def render(name: str, home: Path) -> str:
     values = {
         "Label": label(name),
         "ProgramArguments": command("start", name),
-        "EnvironmentVariables": {"LIMA_HOME": str(home), "PATH": _PATH},
+        "EnvironmentVariables": {"LIMA_HOME": str(home), "PATH": PROGRAM_PATH},
         "WorkingDirectory": str(folder),
         "StandardOutPath": str(folder / "launchd.stdout.log"),
         "StandardErrorPath": str(folder / "launchd.stderr.log"),
