@@ -59,6 +59,8 @@ class Features:
     """The port of vsock(7) at which the guest's program listens; 0 where it has a virtio-serial port."""
     ssh_over_vsock: bool = False
     """Whether ``ssh.overVsock`` can be had on this host."""
+    guest_program: bool = True
+    """Whether a program in the guest reports its ports and forwards them; else, the host's system does."""
     seed_folder: bool = False
     """Whether the guest gets its seed from ``InstancePaths.cidata_folder``, and not from a disk."""
     rootfs_images: bool = False

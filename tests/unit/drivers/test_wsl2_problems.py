@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from callao.cidata import Seed, seed_files
-from callao.config import Config, effective
-from callao.drivers import driver_for
+from callao.config import Config, MountType, VMType, effective
+from callao.drivers import DeviceShare, driver_for
+from callao.drivers.wsl2.interop import Interop
+from callao.drivers.wsl2.machine import WslMachine
 from callao.drivers.wsl2.problems import is_rootfs
+from callao.drivers.wsl2.wsl_exe import Wsl
+from callao.errors import AgentError, DriverError
 from callao.host import Host, HostUser
+from callao.hostagent.api import routes
+from callao.hostagent.api.forwards_api import ForwardsApi
+from callao.hostagent.api.http import Request
 
 HOST = Host("linux", "x86_64", 8, 16 * 2**30, HostUser("ann", 1001, "Ann", "/home/ann"), "Europe/Lisbon")
 DISK = {"name": "data", "format": True}
@@ -79,6 +87,24 @@ def test_what_a_distribution_cannot_have_is_told(extra: dict[str, Any], path: st
     found = driver_for(config().vm_type).validate(config(**extra), HOST)
     assert [problem.path for problem in found] == ([path] if path else [])
     assert all(problem.allowed for problem in found)
+
+
+def test_what_is_mounted_while_it_runs_is_on_a_drive() -> None:
+    process: Any = None
+    machine = WslMachine(Wsl(Interop()), "lima-web", process)
+    asyncio.run(machine.plug_share(DeviceShare("tag", MountType.WSL2, "/mnt/c/Users/ann")))
+    with pytest.raises(
+        DriverError, match=r"'/home/ann' is not on a drive of Windows.*allowed: a path below"
+    ):
+        asyncio.run(machine.plug_share(DeviceShare("tag", MountType.WSL2, "/home/ann")))
+
+
+def test_a_port_forward_is_not_added_where_windows_makes_them() -> None:
+    ports: Any = object()
+    api = ForwardsApi(ports, tuple, driver_for(VMType.WSL2).features.guest_program)
+    request = Request({}, {"guestPortRange": [80, 80], "hostPortRange": [8080, 8080]})
+    with pytest.raises(AgentError, match="Connect to the guest's port on localhost"):
+        asyncio.run(api.routes()[routes.ADD_FORWARD](request))
 
 
 def test_the_seed_has_sshd_for_one_connection_and_no_program_that_reports_ports() -> None:

@@ -50,6 +50,8 @@ class Wsl2Driver:
         vm_type=VMType.WSL2,
         mount_types=frozenset({MountType.WSL2}),
         honoured=frozenset(),
+        hot_mount_types=frozenset({MountType.WSL2}),
+        guest_program=False,
         seed_folder=True,
         rootfs_images=True,
     )

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from callao.atomic import write_volatile
 from callao.config import VMType
 from callao.drivers.wsl2.interop import environment
+from callao.drivers.wsl2.places import is_on_drive
 from callao.drivers.wsl2.wsl_exe import Wsl, exec_argv
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 from callao.system import die_with_parent
 
 if TYPE_CHECKING:
-    from callao.drivers.base import Channel
+    from callao.drivers.base import Channel, DeviceShare
 
 SEED = "/mnt/lima-cidata"
 """The seed in the guest."""
@@ -36,7 +37,7 @@ fi
 
 
 class WslMachine:
-    """The contract :class:`callao.drivers.base.Machine`."""
+    """The contracts of :class:`callao.drivers.base.Machine` and ``ShareHotPlugger``."""
 
     def __init__(self, wsl: Wsl, name: str, process: asyncio.subprocess.Process) -> None:
         self._wsl = wsl
@@ -65,6 +66,17 @@ class WslMachine:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
+
+    async def plug_share(self, share: DeviceShare) -> None:
+        """The drives of Windows are there: only what is on one can be mounted."""
+        if not is_on_drive(share.location):
+            raise DriverError(
+                f"location: {share.location!r} is not on a drive of Windows, and a distribution sees "
+                "nothing else of the host's (allowed: a path below /mnt/c or another drive)."
+            )
+
+    async def unplug_share(self, tag: str) -> None:
+        """The drive stays."""
 
     async def channel(self) -> Channel:
         """There is no program in the guest: Windows forwards its ports, and it would take those of all other

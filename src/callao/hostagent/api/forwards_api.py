@@ -20,10 +20,14 @@ from callao.ports import Binding
 
 @dataclass
 class ForwardsApi:
-    """``forwards`` returns every forward in effect, of rules in lima.yaml and of rules added here."""
+    """``forwards`` returns every forward in effect, of rules in lima.yaml and of rules added here.
+
+    ``guest_program`` is the driver's feature.
+    """
 
     ports: LivePorts | None
     forwards: Callable[[], tuple[Binding, ...]]
+    guest_program: bool = True
 
     def routes(self) -> Routes:
         return {
@@ -60,6 +64,12 @@ class ForwardsApi:
     def _require_ports(self) -> LivePorts:
         if self.ports is None:
             raise AgentError("a plain machine cannot be given further port forwards while it runs.")
+        if not self.guest_program:
+            raise AgentError(
+                "this machine cannot be given port forwards: the host's system forwards its localhost to "
+                "each port of the guest, always to the same one.",
+                hint="Connect to the guest's port on localhost.",
+            )
         return self.ports
 
 

@@ -60,5 +60,7 @@ def routes_for(running: Running) -> http.Routes:
         **mounts.routes(),
         **save.routes(),
         **ScreenshotApi(started.machine, running.assignment.paths.name, running.config.vm_type).routes(),
-        **ForwardsApi(running.ports, lambda: status.runtime.forwards).routes(),
+        **ForwardsApi(
+            running.ports, lambda: status.runtime.forwards, driver.features.guest_program
+        ).routes(),
     }
