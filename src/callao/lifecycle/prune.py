@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from callao.config import Config
+from callao.config.containerd import archives, wants_containerd
 from callao.drivers import all_drivers
 from callao.errors import DriverError
 from callao.events import Event, EventState, Reporter, Stage, silent
@@ -29,7 +30,7 @@ def prune_cache(
     the leftovers of killed runs are removed, with a notice. An image that backs a remaining warm machine
     stays.
 
-    :param keep_referenced: also keep the images that an instance's lima.yaml names.
+    :param keep_referenced: also keep the images and archives that an instance's lima.yaml names.
     :param check: remove nothing, and return what would be removed.
     """
     abandoned = remove_abandoned(home, host, check=check)
@@ -114,4 +115,6 @@ def _locations(config: Config) -> list[str]:
     found: list[str] = []
     for image in config.images:
         found += [each.location for each in (image, image.kernel, image.initrd) if each is not None]
+    if wants_containerd(config):
+        found += [each.location for each in archives(config)]
     return found

@@ -93,8 +93,9 @@ def test_a_disk_whose_header_is_cut_off_keeps_everything(callao: Line) -> None:
 def test_what_a_lima_yaml_names_stays_when_asked(callao: Line) -> None:
     kernel, initrd = "https://example.com/vmlinuz", "https://example.com/initrd"
     images = [{"location": URL, "kernel": {"location": kernel}, "initrd": {"location": initrd}}]
-    callao.write("web", images=images)
-    kept = [cached(callao, url) for url in (URL, kernel, initrd)]
+    archive = "https://example.com/nerdctl.tgz"
+    callao.write("web", images=images, containerd={"user": True, "archives": [{"location": archive}]})
+    kept = [cached(callao, url) for url in (URL, kernel, initrd, archive)]
     other = cached(callao, "https://example.com/other")
     assert callao("prune", "--keep-referred").out == f"{other}\n"
     assert all(each.exists() for each in kept)
