@@ -196,6 +196,13 @@ EXAMPLES = r"""
   callao.lima.instance:
     name: web
     state: absent
+
+- name: Have a machine that reaches one server and nothing else
+  callao.lima.instance:
+    name: agent
+    template: debian-12
+    egress:
+      allow: ["api.example.org:443"]
 """
 
 RETURN = r"""

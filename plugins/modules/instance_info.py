@@ -229,12 +229,27 @@ instances:
           type: float
           returned: when the stage has ended
           sample: 33.4
-    egress:
-      description:
-        - What it may reach beyond its own network, and what was refused since its start; null for an
-          instance without such rules, or whose host agent does not answer.
+    config:
+      description: Its effective lima.yaml, with every default filled in; null where it cannot be parsed.
       type: dict
-      returned: always
+      returned: with O(configuration=true)
+      contains:
+        cpus:
+          description: Number of virtual CPUs. Every other key is lima.yaml's, too.
+          type: int
+          returned: always
+          sample: 2
+egress:
+  description: By the name of each instance that has C(egress) in its lima.yaml, what it may reach.
+  returned: success
+  type: dict
+  contains:
+    web:
+      description:
+        - The rules of the instance C(web), for example, and what was refused since its start. Null where its
+          host agent does not answer.
+      type: dict
+      returned: where there is such an instance
       contains:
         allow:
           description: The rules.
@@ -298,16 +313,6 @@ instances:
               type: str
               returned: always
               sample: "2026-01-31T12:00:01.000+00:00"
-    config:
-      description: Its effective lima.yaml, with every default filled in; null where it cannot be parsed.
-      type: dict
-      returned: with O(configuration=true)
-      contains:
-        cpus:
-          description: Number of virtual CPUs. Every other key is lima.yaml's, too.
-          type: int
-          returned: always
-          sample: 2
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -321,18 +326,19 @@ def read_instances(module):
 
         wanted = module.params["name"]
         existing = instance_names(home)
-        instances = []
+        instances, egress = [], {}
         for name in existing if wanted is None else [name for name in wanted if name in existing]:
             try:
                 instance = inspect(name, home, host)
             except InstanceNotFound:  # deleted meanwhile
                 continue
             found = summary(instance)
-            found["egress"] = egress_report(instance)
+            if "egress" in instance.document:
+                egress[name] = egress_report(instance)
             if module.params["configuration"]:
                 found["config"] = effective_config(instance)
             instances.append(found)
-        return {"changed": False, "instances": instances}
+        return {"changed": False, "instances": instances, "egress": egress}
 
     return work
 
@@ -340,9 +346,6 @@ def read_instances(module):
 def egress_report(instance):
     """None also for an instance that cannot tell: it is looked at, not used."""
     from callao.errors import CallaoError
-
-    if "egress" not in instance.document:  # its host agent need not be asked
-        return None
     from callao.lifecycle.egress import egress_of
 
     try:
