@@ -25,6 +25,11 @@ def libexec_folders() -> list[Path]:
     return [folder.parent / name / "lima" for folder in _own_folders() for name in ("libexec", "lib")]
 
 
+def share_folders() -> list[Path]:
+    """The folders beside the program's own for Lima's data, whether they exist or not."""
+    return [folder.parent / "share" / "lima" for folder in _own_folders()]
+
+
 def search_path() -> str:
     """PATH for a plugin: it finds the same programs as this one, and other plugins."""
     return os.pathsep.join(map(str, search_folders()))

@@ -239,6 +239,10 @@ def test_what_limactl_calls_deprecated_or_refuses(
     assert logged(limactl(*line))[0] == entry
 
 
+def test_info_has_the_version_of_lima_that_it_stands_for(limactl: Line) -> None:
+    assert limactl("info", "--yq", ".version").out == limactl("info", "--yq", ".limaVersion").out
+
+
 def test_show_ssh_names_what_takes_its_place(limactl: Line) -> None:
     config = limactl.write("web").ssh_config
     config.write_text("Host lima-web\n")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cli.conftest import Line
 
+from callao.cli_plugins import share_folders
 from callao.drivers import driver_names
 
 
@@ -114,7 +115,9 @@ def test_plugins_find_each_other(callao: Line) -> None:
     found = callao.process("show", env=dict(os.environ)).out.strip().split(os.pathsep)
     assert str(callao.home.parent / "bin") in found
     facts = json.loads(callao("info").out)
-    assert facts["vmTypesEx"].keys() == set(facts["vmTypes"])
+    assert facts["vmTypesEx"] == {name: {"location": "internal"} for name in facts["vmTypes"]}
+    assert Path(facts["guestAgents"]["x86_64"]["location"]).is_dir()
+    assert facts["sharePaths"] == [str(each) for each in share_folders() if each.is_dir()]
     assert callao("info", "--yq", ".shellEnvBlock[0]").out == "BASH*\n"
 
 

@@ -15,6 +15,7 @@ from callao.cli.arguments import complete
 from callao.cli.parsing.options import Command
 from callao.cli.session import Session, session
 from callao.cli.terminal.coloured import in_colour
+from callao.cli.terminal.messages import Dialect
 from callao.cli.terminal.output import echo, show_values
 
 if TYPE_CHECKING:
@@ -84,11 +85,11 @@ def _drivers_here(template: Config) -> dict[str, str]:
 
 
 def _of_host(run: Session) -> dict[str, Any]:
-    import callao
+    import callao.guest
     from callao.cli.arguments.environment import BLOCKED_VARIABLES
     from callao.cli.parsing import external
-    from callao.cli_plugins import libexec_folders
-    from callao.config import effective, to_document
+    from callao.cli_plugins import libexec_folders, share_folders
+    from callao.config import Arch, effective, to_document
     from callao.config.lima_version import LIMA_VERSION
     from callao.drivers import driver_names
     from callao.host import identity_file
@@ -97,13 +98,14 @@ def _of_host(run: Session) -> dict[str, Any]:
     document = resolve("default", run.home).document
     template = effective(document, run.host, name="default", instance_dir=run.home / "default")
     return {
-        "version": callao.__version__,
+        "version": LIMA_VERSION if run.dialect is Dialect.LIMACTL else callao.__version__,
         "limaVersion": LIMA_VERSION,
         "limaHome": str(run.home),
         "hostOS": run.host.os,
         "hostArch": run.host.arch,
         "vmTypes": driver_names(),
-        "vmTypesEx": {name: {} for name in driver_names()},
+        "vmTypesEx": {name: {"location": "internal"} for name in driver_names()},
+        "guestAgents": {each.value: {"location": str(Path(callao.guest.__file__).parent)} for each in Arch},
         "drivers": _drivers_here(template),
         "templates": [{"name": name, "location": find(name, run.home).location} for name in builtin_names()],
         "defaultTemplate": to_document(template),
@@ -114,8 +116,10 @@ def _of_host(run: Session) -> dict[str, Any]:
         },
         "shellEnvBlock": list(BLOCKED_VARIABLES),
         "plugins": [
-            {"name": each.name, "path": str(each.path), "description": each.description}
+            {"name": each.name, "path": str(each.path)}
+            | ({"description": each.description} if each.description else {})
             for each in external.discover()
         ],
         "libexecPaths": [str(each) for each in libexec_folders() if os.path.isdir(each)],  # noqa: PTH112
+        "sharePaths": [str(each) for each in share_folders() if os.path.isdir(each)],  # noqa: PTH112
     }
