@@ -171,12 +171,6 @@ def build_stock() -> Golden:
     return build_golden("generic", cloud_init=True, packages="btrfs-progs,lvm2,xfsprogs")
 
 
-def build_engines() -> Golden:
-    """With container engines of Debian's, and a static program to make images of."""
-    packages = "docker.io,podman,iptables,uidmap,dbus-user-session,slirp4netns,busybox-static,fuse-overlayfs"
-    return build_golden(packages=packages)
-
-
 @contextmanager
 def temporary_home(golden: Golden, cache: Path | None = CACHE) -> Iterator[Home]:
     """A home whose instances are deleted and whose processes are counted at the end.

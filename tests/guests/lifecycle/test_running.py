@@ -275,7 +275,8 @@ def test_a_second_run_changes_nothing(box: Box) -> None:
 
 
 def test_containerd_is_set_up_once_for_the_user_from_the_archive(box: Box) -> None:
-    assert box.ssh("systemctl --user is-active containerd; cat ~/containerd").splitlines() == [
+    active = "XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user is-active containerd"
+    assert box.ssh(f"{active}; cat ~/containerd").splitlines() == [
         "active",
         "install overlayfs",
         "install-buildkit-containerd overlayfs",

@@ -101,7 +101,7 @@ allow_rootless() {
       echo 'net.ipv4.ip_unprivileged_port_start = 0'
       echo 'net.ipv4.ping_group_range = 0 2147483647'
     } | new /etc/sysctl.d/90-rootless.conf
-    sysctl -q -p /etc/sysctl.d/90-rootless.conf
+    systemctl restart systemd-sysctl.service
   fi
   # Ubuntu's kernels let only programs with such a profile make user namespaces.
   profile=/etc/apparmor.d/callao-rootlesskit
