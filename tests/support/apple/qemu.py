@@ -115,7 +115,9 @@ async def start(spec: Spec, log: int) -> Machine:
 
 def argv(spec: Spec, descriptors: list[int]) -> list[str]:
     """``descriptors``: the monitor's, those of the shares, the vsock device's."""
-    accel, _, cpu = os.environ.get(ACCELERATION, "tcg,thread=multi,tb-size=256 max").partition(" ")
+    accel, _, cpu = os.environ.get(
+        ACCELERATION, "tcg,thread=multi,tb-size=256 qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt"
+    ).partition(" ")
     program = os.environ.get(PROGRAM) or shutil.which("qemu-system-x86_64") or ""
     monitor, *others = descriptors
     words = [
