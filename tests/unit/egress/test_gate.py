@@ -127,7 +127,7 @@ def test_a_refused_connection_is_reset_and_listed() -> None:
 
 def test_a_connection_to_the_address_of_a_name_ends_at_the_relay() -> None:
     guest = Guest()
-    verdict, out = guest.sends(tcp((OUTSIDE, 443), payload=b"odd"))
+    verdict, out = guest.sends(tcp((OUTSIDE, 443), payload=b"even"))
     assert verdict is Verdict.PASS
     assert ends(out) == (GUEST, 40000, GATEWAY, RELAY)
     assert is_valid(out)

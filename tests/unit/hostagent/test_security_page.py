@@ -81,6 +81,7 @@ HELD: dict[str, tuple[str, ...]] = {
         "egress/test_gate.py::test_any_bytes_leave_the_guest_only_to_the_relay_or_the_name_server",
         "egress/test_names.py::test_no_question_for_another_name_leaves_the_host",
         "egress/test_relay.py::test_tls_for_another_name_reaches_nobody",
+        "egress/test_stack.py::test_what_is_allowed_is_reached_through_the_stack_and_nothing_else",
     ),
     "Write to your terminal": (
         "errors/test_printable.py::test_nothing_that_a_terminal_acts_on_is_left_whatever_the_text",
