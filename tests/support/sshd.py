@@ -62,6 +62,8 @@ class Sshd:
     address: str = "127.0.0.1"
     mark: str = ""
     prefix: tuple[str, ...] = ()
+    user_home: str = ""
+    """The home directory of logins; the user's own if it is empty."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -86,7 +88,7 @@ class Sshd:
             f"Port {self.port}\nListenAddress {self.address}\nHostKey {self.host_key}\nPidFile none\n"
             f"AuthorizedKeysFile {self.authorized}\nPasswordAuthentication no\nStrictModes no\nUsePAM no\n"
             f"PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
-            f"SetEnv CALLAO_MARK={self.mark}x SHLVL=1\n"
+            f"SetEnv CALLAO_MARK={self.mark}x SHLVL=1{f' HOME={self.user_home}' if self.user_home else ''}\n"
         )
         log = (self.folder / "sshd.log").open("ab")
         program = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")

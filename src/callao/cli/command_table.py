@@ -55,6 +55,7 @@ COMMANDS = {
         "guest_install", "Install Callao's program in a running guest anew.", _MANAGE
     ),
     "tunnel": CommandInfo("tunnel", "Open a SOCKS proxy into an instance's network.", _MANAGE),
+    "mcp": CommandInfo("mcp", "Let coding agents use an instance's commands and files.", _MANAGE),
     "prune": CommandInfo("prune", "Remove what nothing uses from the cache.", _MANAGE),
     "info": CommandInfo("info", "Show facts about Callao and this host.", _MANAGE),
     "install-links": CommandInfo(

@@ -60,6 +60,8 @@ def _arguments(program: str, words: Sequence[str]) -> Sequence[str]:
         return words
     if called is names.Program.YQ:
         return ["yq", *words]
+    if called is names.Program.MCP:
+        return ["mcp", *words]
     from callao.cli.programs.wrappers import arguments
 
     return arguments(called, words)

@@ -27,7 +27,7 @@ def command(folder: Path, names: tuple[str, ...]) -> None:
     Lima's own on PATH.
 
     Without a NAME all are linked: limactl, lima, nerdctl.lima, docker.lima, podman.lima, kubectl.lima,
-    apptainer.lima and yq.lima.
+    apptainer.lima, yq.lima and limactl-mcp.
 
     \b
       callao install-links ~/.local/bin

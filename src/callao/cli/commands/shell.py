@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 from pathlib import Path, PurePosixPath
@@ -17,6 +16,7 @@ from callao.cli.terminal.messages import Dialect
 from callao.errors import CallaoError
 from callao.instances.index import IndexedInstance, indexed_instance
 from callao.instances.status import Status
+from callao.ssh.command_line import command_line
 
 SYNTAX = Syntax(
     "shell",
@@ -136,16 +136,6 @@ def _shared(found: IndexedInstance) -> str | None:
     return None
 
 
-def _command_line(arguments: tuple[str, ...]) -> str:
-    """The arguments, quoted; leading ``NAME=value`` stay assignments, as in a shell's own line."""
-    words = list(arguments)
-    assignments = []
-    while words and (found := re.fullmatch(r"([A-Za-z_]\w*)=(.*)", words[0], re.ASCII | re.DOTALL)):
-        assignments.append(f"{found[1]}={shlex.quote(found[2])}")
-        words.pop(0)
-    return " ".join([*assignments, *map(shlex.quote, words)])
-
-
 def guest_script(
     arguments: tuple[str, ...],
     *,
@@ -167,7 +157,7 @@ def guest_script(
     lines += [f"export {key}={shlex.quote(value)}" for key, value in sorted(environment.items())]
     interpreter = shlex.quote(shell) if shell else '"$SHELL"'
     if arguments:
-        lines.append(f"exec {interpreter} -l -c {shlex.quote(_command_line(arguments))}")
+        lines.append(f"exec {interpreter} -l -c {shlex.quote(command_line(arguments))}")
     else:
         lines.append(f"exec {interpreter} -l")
     return "; ".join(lines)

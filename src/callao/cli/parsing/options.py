@@ -223,10 +223,15 @@ def progress(function: F) -> F:
 
 def timeout(function: F) -> F:
     """``--timeout`` in seconds or as Go writes durations."""
+    help_text = "How long a start may take, such as 90s, 10m or 1h."
+    return duration("--timeout", default="10m", help=help_text)(function)
+
+
+def duration(name: str, *, default: str, help: str) -> Callable[[F], F]:  # noqa: A002 - click's own word
+    """An option in seconds or as Go writes durations."""
     return click.option(
-        "--timeout", callback=_seconds, default="10m", show_default=True, metavar="DURATION",
-        help="How long a start may take, such as 90s, 10m or 1h.",
-    )(function)  # fmt: skip
+        name, callback=_seconds, default=default, show_default=True, metavar="DURATION", help=help
+    )
 
 
 def _seconds(_ctx: click.Context, _parameter: click.Parameter, value: str) -> float:

@@ -18,6 +18,7 @@ class Program(enum.Enum):
     KUBECTL = "kubectl.lima"
     APPTAINER = "apptainer.lima"
     YQ = "yq.lima"
+    MCP = "limactl-mcp"
 
 
 def called_as(program: str) -> Program | None:
@@ -31,4 +32,6 @@ def called_as(program: str) -> Program | None:
         return Program.LIMACTL
     if stem == "yq":
         return Program.YQ
+    if stem == "limactl-mcp":
+        return Program.MCP
     return next((each for each in Program if each.value == name), None)
