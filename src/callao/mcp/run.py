@@ -8,28 +8,56 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from callao.mcp.checkpoints.checkpoints import Checkpoints
+from callao.mcp.checkpoints.machine import Machine
+from callao.mcp.checkpoints.store import Store
+from callao.mcp.checkpoints.tools import with_checkpoints
 from callao.mcp.connection import Connection
 from callao.mcp.guest import Guest
+from callao.mcp.http import Listener, bound
+from callao.mcp.http import serve as serve_http
 from callao.mcp.protocol import server
 from callao.mcp.stdio import serve as serve_stdio
-from callao.mcp.toolbox import Limits, Toolbox
+from callao.mcp.toolbox import BoundTool, Limits, Toolbox
 from callao.mcp.workspace import ToolFailure, Workspace
 
 
 @dataclass(frozen=True)
+class CheckpointSettings:
+    """What checkpoints keep: the writable directories of the host, and the machine unless that is None.
+
+    :param folder: where the contents of files are kept while the server runs.
+    """
+
+    shares: tuple[Path, ...]
+    machine: Machine | None
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Service:
-    """What is served."""
+    """What is served.
+
+    :param listener: where clients connect; None: one client, on standard input and output.
+    :param checkpoints: None: none are made.
+    :param tell: shows a message for the user.
+    """
 
     guest: Guest
     workspace: Workspace
     limits: Limits
+    tell: Callable[[str], None]
+    listener: Listener | None = None
+    checkpoints: CheckpointSettings | None = None
 
 
 def run(service: Service) -> None:
-    """Serve one client on standard input and output, until it closes them or this process is terminated."""
+    """Serve until standard input ends, or this process is terminated."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="callao mcp: %(message)s")
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(service))
@@ -42,7 +70,15 @@ async def _serve(service: Service) -> None:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with _connected(service.guest) as connection:
         tools = Toolbox(service.workspace, connection, service.limits).tools()
-        await serve_stdio(server(tools, service.workspace.roots))
+        async with _checkpointed(tools, connection, service.checkpoints) as all_tools:
+            made = server(all_tools, service.workspace.roots)
+            if service.listener is None:
+                await serve_stdio(made)
+                return
+            with bound(service.listener) as listening:
+                where = service.listener.path or "http://{}:{}/mcp".format(*listening.getsockname()[:2])
+                service.tell(f"Serving at {where}.")
+                await serve_http(made, service.listener, listening)
 
 
 @contextlib.asynccontextmanager
@@ -60,3 +96,24 @@ async def _connected(guest: Guest) -> AsyncIterator[Connection]:
 async def _open(connection: Connection) -> None:
     with contextlib.suppress(ToolFailure):
         await connection.open()
+
+
+@contextlib.asynccontextmanager
+async def _checkpointed(
+    tools: list[BoundTool], connection: Connection, settings: CheckpointSettings | None
+) -> AsyncIterator[list[BoundTool]]:
+    """The tools, with those for checkpoints where there are any; all checkpoints end with the server."""
+    if settings is None:
+        yield tools
+        return
+    settings.folder.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.folder, prefix="mcp-") as folder:
+        prefix = Path(folder).name
+        store = Store(Path(folder))
+        checkpoints = Checkpoints(
+            settings.shares, store, settings.machine, connection.close, tag_prefix=prefix
+        )
+        try:
+            yield with_checkpoints(tools, checkpoints)
+        finally:
+            await checkpoints.close()

@@ -132,6 +132,49 @@ RUN_SHELL_COMMAND = Tool(
     changes=True,
 )
 
+CHECKPOINT = Tool(
+    "checkpoint",
+    "Keep the present state of the shared files and of the VM, to return to it by undo.",
+    _object((), name=_optional("string", "A name for the checkpoint (default: the next number).")),
+    _object(
+        ("checkpoint", "files", "machine", "seconds"),
+        checkpoint=_of("string", "The checkpoint's name."),
+        files=_of("integer", "Files and directories that are kept."),
+        machine=_of("boolean", "Whether the VM's memory and disk are kept, too."),
+        seconds=_of("number", "How long it took."),
+    ),
+)
+
+DIFF = Tool(
+    "diff",
+    "List the shared files that have changed since a checkpoint. Paths are those of the host.",
+    _object((), checkpoint=_optional("string", "The checkpoint's name (default: the last one).")),
+    _object(
+        ("checkpoint", "changes"),
+        checkpoint=_of("string", "The checkpoint's name."),
+        changes=_list(
+            _object(
+                ("path", "change"),
+                path=_of("string", "The file or directory."),
+                change=_of("string", "added, removed or changed."),
+            ),
+            "What has changed, sorted by path.",
+        ),
+    ),
+)
+
+UNDO = Tool(
+    "undo",
+    "Return to a checkpoint: what has happened since to the shared files and in the VM is lost.",
+    _object((), checkpoint=_optional("string", "The checkpoint's name (default: the last one).")),
+    _object(
+        ("checkpoint", "restored", "seconds"),
+        checkpoint=_of("string", "The checkpoint's name."),
+        restored=_list(_STRING, "The files that were restored."),
+        seconds=_of("number", "How long it took."),
+    ),
+)
+
 TOOLS = (GLOB, LIST_DIRECTORY, READ_FILE, RUN_SHELL_COMMAND, SEARCH_FILE_CONTENT, WRITE_FILE)
 """Lima's six, sorted by name as its server lists them."""
 

@@ -259,6 +259,20 @@ def test_info_prints_the_tools_without_an_instance(place: Place, served: Served)
     assert tools == served.ask("tools/list")["result"]["tools"]
 
 
+def test_a_clients_configuration_starts_this_program(place: Place) -> None:
+    done = run(place, "config", "--client", "vscode", "web")
+    assert "belongs in .vscode/mcp.json" in done.stderr
+    server = json.loads(done.stdout)["servers"]["lima"]
+    assert server["args"][-4:] == ["mcp", "serve", "--snapshot", "web"]
+    assert server["env"] == {"LIMA_HOME": str(place.home)}
+
+
+def test_an_instance_with_another_share_is_not_taken_for_a_project(place: Place) -> None:
+    done = run(place, "setup", "--name", "web", str(place.home))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "does not share" in done.stderr
+
+
 def test_limas_own_program_finds_the_server_as_its_plugin(place: Place) -> None:
     callao = shutil.which("callao", path=Path(sys.executable).parent)
     assert callao is not None

@@ -144,11 +144,19 @@ def test_a_template_sets_no_key_in_vain(name: str, tmp_path: Path) -> None:
             continue
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in EXPERIMENTAL])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in {*EXPERIMENTAL, "agent"}])
 def test_the_home_directory_is_shared_read_only(name: str, tmp_path: Path) -> None:
     assert [(each.location, each.writable) for each in config_of(name, tmp_path).mounts] == [
         ("/home/ann", False)
     ]
+
+
+def test_the_template_for_agents_shares_nothing_and_lets_little_out(tmp_path: Path) -> None:
+    config = config_of("agent", tmp_path)
+    assert config.mounts == ()
+    assert config.egress is not None
+    assert not any("*" in each for each in config.egress.allow)
+    assert config.port_forwards[0].ignore
 
 
 @pytest.mark.parametrize("name", WITH_SCRIPTS)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes checkpoints, and returns to them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from callao.errors import CallaoError
+from callao.mcp.checkpoints.listing import EMPTY, Change, Listing, changes, digest_of, listing
+from callao.mcp.checkpoints.machine import Machine
+from callao.mcp.checkpoints.store import Store
+from callao.mcp.workspace import ToolFailure
+
+KEPT = 10
+"""Checkpoints that are kept; the oldest goes first."""
+
+BATCH = 5.0
+"""Seconds without a change after which the next change begins a new batch, with a checkpoint before it."""
+
+
+@dataclass
+class Checkpoint:
+    """``tag``: the machine's snapshot; empty without one."""
+
+    name: str
+    listings: dict[Path, Listing]
+    tag: str = ""
+
+
+@dataclass
+class Checkpoints:
+    """The checkpoints of one server.
+
+    :param shares: the writable directories of the host.
+    :param machine: what is saved besides; None: only files are.
+    :param tag_prefix: what the names of the machine's snapshots begin with.
+    :param disconnect: ends the connections to the guest, before its machine is replaced.
+    """
+
+    shares: tuple[Path, ...]
+    store: Store
+    machine: Machine | None
+    disconnect: Callable[[], Awaitable[None]]
+    now: Callable[[], float] = time.monotonic
+    tag_prefix: str = "mcp"
+    made: list[Checkpoint] = field(default_factory=list)
+    running: int = 0
+    _changed_at: float | None = None
+    _count: int = 0
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def before_change(self) -> list[str]:
+        """Make a checkpoint if a new batch begins; returns notices."""
+        async with self._lock:
+            begins = self._changed_at is None or self.now() > self._changed_at + BATCH
+            notices = (await self._make(""))[1] if begins and not self.running else []
+            self.running += 1
+            return notices
+
+    def after_change(self) -> None:
+        self.running -= 1
+        self._changed_at = self.now()
+
+    async def make(self, name: str) -> tuple[Checkpoint, list[str]]:
+        """Make a checkpoint; returns it and notices."""
+        async with self._lock:
+            if any(each.name == name for each in self.made):
+                raise ToolFailure(f"name: there is a checkpoint {name!r} already")
+            return await self._make(name)
+
+    async def differences(self, name: str) -> tuple[Checkpoint, list[Change]]:
+        """The files that have changed since a checkpoint, with their paths on the host."""
+        async with self._lock:
+            checkpoint = self._find(name)
+            found: list[Change] = []
+            for share, before in checkpoint.listings.items():
+                after = await self._listed(share, before, keep=False)
+                found += [Change(f"{share}/{each.path}", each.what) for each in changes(before, after)]
+            return checkpoint, found
+
+    async def undo(self, name: str) -> tuple[Checkpoint, list[str], list[str]]:
+        """Return to a checkpoint; returns it, the files that were restored, and notices."""
+        async with self._lock:
+            checkpoint = self._find(name)
+            notices: list[str] = []
+            if checkpoint.tag and self.machine is not None:
+                await self.disconnect()
+                await self.machine.apply(checkpoint.tag)
+            else:
+                notices.append("only files of the shared directories were restored, not the machine")
+            restored: list[str] = []
+            for share, wanted in checkpoint.listings.items():
+                present = await self._listed(share, wanted, keep=False)
+                done, failed = await asyncio.to_thread(self.store.restore, share, wanted, present)
+                restored += [f"{share}/{each}" for each in done]
+                notices += [f"{share}/{each}: could not be restored" for each in failed]
+            self._changed_at = None
+            return checkpoint, restored, notices
+
+    async def close(self) -> None:
+        """Remove all: they end with the server."""
+        for checkpoint in self.made:
+            await self._drop(checkpoint)
+        self.made.clear()
+        self.store.sweep(set())
+
+    async def _make(self, name: str) -> tuple[Checkpoint, list[str]]:
+        self._count += 1
+        name = name or f"auto-{self._count}"
+        last = self.made[-1].listings if self.made else {}
+        listings = {
+            share: await self._listed(share, last.get(share, EMPTY), keep=True) for share in self.shares
+        }
+        checkpoint = Checkpoint(name, listings)
+        notices: list[str] = []
+        if self.machine is not None:
+            tag = f"{self.tag_prefix}-{self._count}"
+            try:
+                await self.machine.take(tag)
+                checkpoint.tag = tag
+            except ToolFailure as error:
+                notices.append(f"the checkpoint {name} has no machine: {error}")
+        self.made.append(checkpoint)
+        while len(self.made) > KEPT:
+            await self._drop(self.made.pop(0))
+        self.store.sweep(self._used())
+        return checkpoint, notices
+
+    async def _drop(self, checkpoint: Checkpoint) -> None:
+        if checkpoint.tag and self.machine is not None:
+            try:
+                await self.machine.delete(checkpoint.tag)
+            except ToolFailure:  # the instance is gone, or busy: its snapshots are listed by callao snapshot
+                return
+
+    def _used(self) -> set[str]:
+        return {
+            entry.content
+            for checkpoint in self.made
+            for one in checkpoint.listings.values()
+            for entry in one.entries.values()
+        }
+
+    async def _listed(self, share: Path, known: Listing, *, keep: bool) -> Listing:
+        digest = self.store.keep if keep else digest_of
+        try:
+            return await asyncio.to_thread(listing, share, known, time.time_ns(), digest)
+        except (CallaoError, OSError) as error:
+            raise ToolFailure(f"no checkpoint: {error}") from error
+
+    def _find(self, name: str) -> Checkpoint:
+        if not self.made:
+            raise ToolFailure("there is no checkpoint yet; one is made before each change")
+        if not name:
+            return self.made[-1]
+        found = next((each for each in self.made if each.name == name), None)
+        if found is None:
+            names = ", ".join(each.name for each in self.made)
+            raise ToolFailure(f"checkpoint: there is no {name!r} (allowed: {names})")
+        return found
