@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-import sys
-
-assert sys.platform != "win32"
-
 import contextlib
 import hmac
 import os

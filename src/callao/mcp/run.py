@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import signal
 import sys
 import tempfile
@@ -13,10 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from callao.mcp.checkpoints.checkpoints import Checkpoints
+from callao.errors import unsupported
 from callao.mcp.checkpoints.machine import Machine
-from callao.mcp.checkpoints.store import Store
-from callao.mcp.checkpoints.tools import with_checkpoints
 from callao.mcp.connection import Connection
 from callao.mcp.guest import Guest
 from callao.mcp.http import Listener, bound
@@ -106,14 +105,24 @@ async def _checkpointed(
     if settings is None:
         yield tools
         return
-    settings.folder.mkdir(mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.folder, prefix="mcp-") as folder:
-        prefix = Path(folder).name
-        store = Store(Path(folder))
-        checkpoints = Checkpoints(
-            settings.shares, store, settings.machine, connection.close, tag_prefix=prefix
-        )
-        try:
-            yield with_checkpoints(tools, checkpoints)
-        finally:
-            await checkpoints.close()
+    if sys.platform == "win32":
+        raise unsupported("a checkpoint")
+    else:  # mypy reads no imports there that follow a refusal
+        from callao.mcp.checkpoints.checkpoints import Checkpoints
+        from callao.mcp.checkpoints.store import Store
+        from callao.mcp.checkpoints.tools import with_checkpoints
+
+        settings.folder.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=settings.folder, prefix="mcp-") as folder:
+            store = Store(Path(folder))
+            checkpoints = Checkpoints(
+                settings.shares,
+                store,
+                settings.machine,
+                connection.close,
+                tag_prefix=f"mcp-{secrets.token_hex(4)}",
+            )
+            try:
+                yield with_checkpoints(tools, checkpoints)
+            finally:
+                checkpoints.close()

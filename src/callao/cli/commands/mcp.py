@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,10 +18,7 @@ from callao.cli.parsing.options import Command, duration, timeout
 from callao.cli.session import Session, session, tell, warn
 from callao.cli.terminal.messages import Dialect
 from callao.cli.terminal.output import echo
-
-if TYPE_CHECKING:
-    from callao.mcp.run import CheckpointSettings
-
+from callao.errors import CallaoError
 
 _CLIENT = click.option(
     "--client",
@@ -92,10 +88,12 @@ def serve(
     from callao.mcp.extra import require_library
 
     require_library()
+    from callao.instances.broken import require_config
     from callao.instances.index import indexed_instance
+    from callao.mcp.checkpoints.machine import InstanceMachine
     from callao.mcp.guest import InstanceGuest
     from callao.mcp.http import listener_of
-    from callao.mcp.run import Service, run
+    from callao.mcp.run import CheckpointSettings, Service, run
     from callao.mcp.toolbox import Limits
     from callao.mcp.workspace import workspace_of
 
@@ -109,6 +107,18 @@ def serve(
         warn(f"instance {name!r} shares no directory with the host.")
     if token_file is not None and listen is None:
         raise click.UsageError("--token-file needs --listen.")
+    checkpoints = None
+    if snapshot or snapshot_files:
+        whole = existing_instance(current, name)
+        mounts = require_config(whole).mounts
+        shares = tuple(Path(each.location) for each in mounts if each.writable)
+        if not shares:
+            warn(f"instance {name!r} has no writable directory of the host: checkpoints keep no files.")
+        checkpoints = CheckpointSettings(
+            shares=shares,
+            machine=InstanceMachine(current.home, name) if snapshot else None,
+            folder=whole.paths.dir / "checkpoints",
+        )
     run(
         Service(
             guest=InstanceGuest(current.home, name),
@@ -116,7 +126,7 @@ def serve(
             limits=Limits(output=_size(max_output), command=command_timeout),
             tell=tell,
             listener=None if listen is None else listener_of(listen, token_file),
-            checkpoints=_checkpoints(current, name, snapshot) if snapshot or snapshot_files else None,
+            checkpoints=checkpoints,
         )
     )
 
@@ -136,7 +146,6 @@ def setup(directory: Path, name: str, template: str, client: str, timeout: float
     \b
       callao mcp setup ~/project --client claude > ~/project/.mcp.json
     """
-    from callao.errors import CallaoError
     from callao.instances.status import instance_names
 
     current = session()
@@ -186,20 +195,6 @@ def _show_config(name: str, client: str) -> None:
     echo(text, nl=False)
 
 
-def _checkpoints(run: Session, name: str, machine: bool) -> CheckpointSettings:
-    """:param machine: whether the machine is kept, too."""
-    from callao.instances.broken import require_config
-    from callao.mcp.checkpoints.machine import InstanceMachine
-    from callao.mcp.run import CheckpointSettings
-
-    instance = existing_instance(run, name)
-    shares = tuple(Path(each.location) for each in require_config(instance).mounts if each.writable)
-    if not shares:
-        warn(f"instance {name!r} has no writable directory of the host: checkpoints keep no files.")
-    kept = InstanceMachine(run.home, name) if machine else None
-    return CheckpointSettings(shares=shares, machine=kept, folder=instance.paths.dir / "checkpoints")
-
-
 def _here() -> list[str]:
     """The working directory: as it is named, and without links."""
     try:
@@ -210,7 +205,6 @@ def _here() -> list[str]:
 
 def _size(text: str) -> int:
     from callao.config.sizes import parse_size
-    from callao.errors import CallaoError
 
     try:
         size = parse_size(text)

@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -101,10 +105,9 @@ class Checkpoints:
             self._changed_at = None
             return checkpoint, restored, notices
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Remove all: they end with the server."""
-        for checkpoint in self.made:
-            await self._drop(checkpoint)
+        self._discard(self.made)
         self.made.clear()
         self.store.sweep(set())
 
@@ -125,17 +128,15 @@ class Checkpoints:
             except ToolFailure as error:
                 notices.append(f"the checkpoint {name} has no machine: {error}")
         self.made.append(checkpoint)
-        while len(self.made) > KEPT:
-            await self._drop(self.made.pop(0))
+        self._discard(self.made[:-KEPT])
+        del self.made[:-KEPT]
         self.store.sweep(self._used())
         return checkpoint, notices
 
-    async def _drop(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.tag and self.machine is not None:
-            try:
-                await self.machine.delete(checkpoint.tag)
-            except ToolFailure:  # the instance is gone, or busy: its snapshots are listed by callao snapshot
-                return
+    def _discard(self, checkpoints: Sequence[Checkpoint]) -> None:
+        tags = [each.tag for each in checkpoints if each.tag]
+        if tags and self.machine is not None:
+            self.machine.discard(tags)
 
     def _used(self) -> set[str]:
         return {

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,13 +16,14 @@ from callao.mcp.workspace import ToolFailure
 
 
 class Machine(Protocol):
-    """What can be saved and restored; each raises ToolFailure with the reason."""
+    """What can be saved and restored; ``take`` and ``apply`` raise ToolFailure with the reason."""
 
     async def take(self, tag: str) -> None: ...
 
     async def apply(self, tag: str) -> None: ...
 
-    async def delete(self, tag: str) -> None: ...
+    def discard(self, tags: Sequence[str]) -> None:
+        """Delete snapshots, without waiting for it."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,17 @@ class InstanceMachine:
     async def apply(self, tag: str) -> None:
         await self._run("apply", tag)
 
-    async def delete(self, tag: str) -> None:
-        await self._run("delete", tag)
+    def discard(self, tags: Sequence[str]) -> None:
+        """Delete snapshots in a process that outlives this one: clients kill a server soon after they have
+        closed its standard input.
+        """
+        subprocess.Popen(
+            [sys.executable, "-P", "-m", "callao.mcp.checkpoints.discard", str(self.home), self.name, *tags],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     async def _run(self, verb: str, tag: str) -> None:
         process = await asyncio.create_subprocess_exec(
