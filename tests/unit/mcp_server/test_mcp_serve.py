@@ -290,3 +290,22 @@ def test_without_the_library_the_extra_is_named(place: Place) -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "pip install 'callao[mcp]'" in done.stderr
+
+
+def test_checkpoints_and_http_are_served_by_the_command_too(place: Place) -> None:
+    async def used() -> None:
+        async with client_of(place, "--snapshot-files") as client:
+            arguments = {"path": f"{place.shared}/made", "content": "x"}
+            await client.call_tool("write_file", arguments)
+            found = await client.call_tool("diff", {})
+            changes = found.structured_content["changes"]
+            assert {"path": f"{place.shared}/made", "change": "added"} in changes
+            await client.call_tool("undo", {})
+            assert not (place.shared / "made").exists()
+            assert list((place.home / "web" / "checkpoints").iterdir())
+
+    asyncio.run(used())
+    assert not list((place.home / "web" / "checkpoints").iterdir())
+    done = run(place, "serve", "--listen", "127.0.0.1:0", "web")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "needs a token" in done.stderr
