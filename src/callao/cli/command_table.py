@@ -40,7 +40,7 @@ COMMANDS = {
     "factory-reset": CommandInfo("factory_reset", "Give an instance the disk it was made with.", _MANAGE),
     "show-ssh": CommandInfo("show_ssh", "Show how ssh reaches an instance.", _MANAGE),
     "screenshot": CommandInfo("screenshot", "Take a picture of an instance's display.", _MANAGE),
-    "top": CommandInfo("top", "Show what instances do and use, renewed until q is pressed.", _MANAGE),
+    "top": CommandInfo("top", "Show what instances do and use, until q is pressed.", _MANAGE),
     "watch": CommandInfo("watch", "Show the events of instances as they happen.", _MANAGE),
     "report": CommandInfo(
         "report", "Show how long the stages of starts took, also as an HTML page.", _MANAGE

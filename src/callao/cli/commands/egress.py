@@ -18,7 +18,9 @@ from callao.cli.terminal.output import echo
 @click.argument("instance", shell_complete=complete.instances)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def command(instance: str, as_json: bool) -> None:
-    """Show what an instance may reach, and what was refused since its start, the latest first.
+    """Show what an instance may reach, and what was refused.
+
+    Refused attempts since its start are listed, the latest first.
 
     \b
       callao edit web --set '.egress = {"allow": ["github.com:22,443"]}'

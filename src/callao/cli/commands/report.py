@@ -31,7 +31,7 @@ _LOG_BYTES = 8 << 20
 @click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path),
               help="Write a page with charts, which needs no network and no scripts.")  # fmt: skip
 def command(sources: tuple[str, ...], page: Path | None) -> None:
-    """Show how long the stages of starts took.
+    """Show how long the stages of starts took, also as an HTML page.
 
     Of an instance, it is its last start and what happened since. FOLDER is the ephemeral directory of a
     Molecule scenario, or another with a timeline.jsonl. Without a name all instances are shown.

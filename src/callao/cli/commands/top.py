@@ -39,9 +39,10 @@ _ESCAPE = b"\x1b"
 @click.option("--interval", type=click.FloatRange(0.2, 3600), default=2.0, show_default=True,
               metavar="SECONDS", help="Time between two looks.")  # fmt: skip
 def command(instances: tuple[str, ...], once: bool, interval: float) -> None:
-    """Show what instances do and use: stages of a start, CPU, memory, ports, the last event.
+    """Show what instances do and use, until q is pressed.
 
-    The table is renewed until q or Ctrl-C is pressed. Without a terminal it is printed once.
+    These are stages of a start, CPU, memory, ports and the last event. Ctrl-C ends it, too.
+    Without a terminal the table is printed once.
     """
     from callao.cli.monitored import HEADINGS, Monitor, measured_once
 
