@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Egress rules: what they cost a download, and how many of 10^4 attempts get past them.
+
+    tests/bench/egress.py [--rounds 5] [--megabytes 64] [--attempts 10000]
+
+Two warm guests, one with rules and one without, download from a server on the host's loopback in turn; what
+counts is the ratio within one run. The limited guest reaches it by an allowed name, and by an allowed
+address. Attempts are connections and datagrams to the host's own services, which have no rule: the host
+counts what arrives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import statistics
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.figures import line, show
+from support.home import Home, build_golden, temporary_home
+
+from callao.instances import inspect
+from callao.lifecycle.egress import egress_of
+
+_NAME, _HOST = "named.test", "192.168.5.2"
+
+_DOWNLOAD = """
+import socket, sys, time
+client = socket.create_connection((sys.argv[1], int(sys.argv[2])), 60)
+client.sendall(b"x")
+began, total, buffer = time.monotonic(), 0, bytearray(1 << 18)
+while count := client.recv_into(buffer):
+    total += count
+print(total / (time.monotonic() - began) / 1e6)
+"""
+
+_ATTEMPTS = """
+import socket, sys
+host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for number in range(count):
+    if number % 2:
+        datagrams.sendto(b"x", (host, port))
+    else:
+        with socket.socket() as client:
+            client.settimeout(0.2)
+            client.connect_ex((host, port))
+"""
+
+
+class Server:
+    """Sends each client so many bytes; counts the clients, and the datagrams."""
+
+    def __init__(self, size: int) -> None:
+        self.seen = 0
+        self._size = size
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._datagrams.bind(("127.0.0.1", self.port))
+        for work in (self._serve, self._receive):
+            threading.Thread(target=work, daemon=True).start()
+
+    def _serve(self) -> None:
+        block = bytes(1 << 18)
+        while True:
+            client, _ = self._listening.accept()
+            self.seen += 1
+            with client:
+                client.recv(1)
+                for _ in range(self._size // len(block)):
+                    client.sendall(block)
+
+    def _receive(self) -> None:
+        while self._datagrams.recv(1 << 16):
+            self.seen += 1
+
+
+class Guests:
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def ensure(self, name: str, egress: object) -> None:
+        extra = {**self._home.direct(), **({} if egress is None else {"egress": egress})}
+        self._home.ensure(name, extra=extra, warm=True, timeout=600)
+
+    def run(self, name: str, script: str, *arguments: object) -> str:
+        words = " ".join(map(str, arguments))
+        done = self._home.ssh(name, f"python3 - {words} <<'PYTHON'\n{script}\nPYTHON\n", timeout=3600)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def refused(self, name: str) -> int:
+        report = egress_of(inspect(name, self._home.path, self._home.host))
+        assert report is not None
+        return int(report["refusedTotal"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--megabytes", type=int, default=64)
+    parser.add_argument("--attempts", type=int, default=10_000)
+    given = parser.parse_args()
+    server, closed = Server(given.megabytes << 20), Server(0)
+    with temporary_home(build_golden()) as home:
+        guests = Guests(home)
+        guests.ensure("open", None)
+        guests.ensure("limited", "none")
+        rates: dict[str, list[float]] = {"none": [], "by name": [], "by address": []}
+        for _ in range(given.rounds):
+            rates["none"].append(float(guests.run("open", _DOWNLOAD, _HOST, server.port)))
+            for kind, host in (("by name", _NAME), ("by address", _HOST)):
+                guests.ensure("limited", {"allow": [f"{host}:{server.port}"]})
+                rates[kind].append(float(guests.run("limited", _DOWNLOAD, host, server.port)))
+        median = {kind: statistics.median(each) for kind, each in rates.items()}
+        for kind, rate in median.items():
+            line(f"download, {kind}: {rate:.1f} MB/s = {rate / median['none']:.2f} of none")
+        guests.run("limited", _ATTEMPTS, _HOST, closed.port, given.attempts)
+        refused = guests.refused("limited")
+        line(json.dumps({"attempts": given.attempts, "refused": refused}))
+        show("attempts that came through", str(closed.seen), "0", closed.seen == 0)
+
+
+if __name__ == "__main__":
+    main()
