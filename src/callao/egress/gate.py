@@ -174,12 +174,14 @@ class Gate:
         return Verdict.DROP
 
     def _tcp(self, frame: memoryview, key: Key, source_port: int) -> Verdict:
+        begins = frame[_TCP_FLAGS] & (_SYN | _ACK) == _SYN
+        if begins and key in self._out and self._is_direct(key):  # as the rules are by now
+            del self._out[key]
         detour = self._out.get(key)
         if detour is not None:
             rewrite_destination(frame, detour)
             return Verdict.PASS
         _, target, port = key
-        begins = frame[_TCP_FLAGS] & (_SYN | _ACK) == _SYN
         if not begins and _flow(TCP, target, port, source_port) in self._answers:
             return Verdict.PASS
         if self._is_direct(key):

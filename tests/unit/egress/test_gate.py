@@ -239,3 +239,14 @@ def test_any_bytes_leave_the_guest_only_to_the_relay_or_the_name_server(noise: b
         verdict, out = guest.sends(frame)
         if verdict is Verdict.PASS and out[12:14] == b"\x08\x00":
             assert out[30:34] in (bytes([192, 168, 5, 2]), b"\xff" * 4)
+
+
+def test_an_address_that_new_rules_allow_itself_is_reached_past_the_relay_of_its_name() -> None:
+    guest = Guest()
+    request = tcp((OUTSIDE, 443))
+    assert guest.sends(request) != (Verdict.PASS, request)
+    guest.gate.replace(guest.policy(f"{OUTSIDE}:443"))
+    assert guest.sends(request) == (Verdict.PASS, request)
+    verdict, reset = guest.gets(tcp((GUEST, 40000), RST, (GATEWAY, RELAY)))
+    assert verdict is Verdict.PASS, "the end of a connection by the relay still reaches the guest"
+    assert reset == tcp((GUEST, 40000), RST, (OUTSIDE, 443))
