@@ -29,9 +29,7 @@ ONCE = (
 """What the first boot makes, and no later one adds to."""
 
 
-def test_an_instance_lives_from_its_creation_to_its_removal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_whole_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     provision = [{"mode": "system", "script": "#!/bin/sh\necho ran >>/root/runs"}]
     with wsl_home(tmp_path, debian(CACHE), monkeypatch) as home:
         template = home.template(provision=provision)

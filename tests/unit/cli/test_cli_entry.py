@@ -71,7 +71,6 @@ def test_the_version(callao: Line) -> None:
         (["--tty=false"], False),
         (["-y"], False),
         (["--yes"], False),
-        (["--tty", "-y"], False),
     ],
 )
 @pytest.mark.parametrize("place", ["before", "after"])

@@ -101,7 +101,7 @@ def test_a_machine_without_a_display_is_refused_with_the_remedy(running: Line) -
     (done,) = screenshots(running, ())
     assert done.status == 1
     assert "the machine has no display" in done.err
-    assert "callao edit web --video" in done.err
+    assert "'video.display'" in done.err
 
 
 def test_what_cannot_be_is_refused_before_the_machine_is_asked(callao: Line) -> None:

@@ -14,7 +14,9 @@ import callao
 from callao.errors import InstanceError
 
 SOURCES = [
-    path for path in Path(callao.__file__).parent.rglob("*.py") if not {"cli", "molecule"} & set(path.parts)
+    path
+    for path in Path(callao.__file__).parent.rglob("*.py")
+    if not {"cli", "mcp", "molecule"} & set(path.parts)
 ]
 HINTS = [
     re.sub(r"\{[^}]*\}", "web", hint)

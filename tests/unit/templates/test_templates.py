@@ -164,7 +164,7 @@ def test_a_mistyped_name_is_told_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(TemplateError) as caught:
         resolve("debain-12", tmp_path)
     assert (caught.value.hint or "").startswith("Did you mean 'debian-12' or 'debian-13' or ")
-    with pytest.raises(TemplateError, match=r"Built in are: almalinux, .* or give a file's path"):
+    with pytest.raises(TemplateError, match=r"Built in are: agent, almalinux, .* or give a file's path"):
         resolve("nothing-like-it", tmp_path)
 
 

@@ -43,7 +43,7 @@ class ScreenshotApi:
             except DriverError as error:
                 raise AgentError(
                     f"the machine has no display to take a screenshot of ({error}).",
-                    hint=f"Give it one at its next start: callao edit {self.name} --video",
+                    hint="Set 'video.display' to 'default', which its next start takes.",
                 ) from error
             pixels = await asyncio.to_thread(picture.read_ppm, file)
         return http.Content(f"image/{form}", await asyncio.to_thread(encode, pixels))
