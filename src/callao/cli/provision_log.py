@@ -10,6 +10,7 @@ from types import TracebackType
 from callao.cli.session import tell
 from callao.events import Event, EventState, Reporter, Stage
 from callao.instances.paths import InstancePaths, ssh_alias
+from callao.ssh.target import Target
 
 _LOG = "/var/log/cloud-init-output.log"
 """cloud-init's file; the first-boot unit of golden images appends to it, too."""
@@ -45,9 +46,9 @@ class ProvisionLog:
             self._report(event)
 
     def _follow(self) -> None:
-        target = ["ssh", "-F", str(self._paths.ssh_config), ssh_alias(self._paths.name)]
+        target = Target(self._paths.ssh_config, ssh_alias(self._paths.name))
         self._tail = subprocess.Popen(
-            [*target, f"sudo -n tail -n {self._lines} -F {_LOG}"],
+            target.argv(command=[f"sudo -n tail -n {self._lines} -F {_LOG}"]),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._reader = threading.Thread(target=_show, args=(self._tail,), daemon=True)

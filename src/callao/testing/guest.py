@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.instances import InstancePaths, ssh_alias
+from callao.ssh.target import Target
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Guest:
         :param timeout: seconds.
         :raises subprocess.TimeoutExpired: when it takes longer.
         """
-        argv = ["ssh", "-F", str(self.paths.ssh_config), self.alias, command]
+        argv = Target(self.paths.ssh_config, self.alias).argv(command=[command])
         return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
 
     def output(self, command: str, *, timeout: float = 60.0) -> str:
