@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from callao.cancellation import cancel_and_wait
 from callao.egress import client_hello, request_head
 from callao.egress.client_hello import HANDSHAKE_RECORD, Unreadable
 from callao.egress.pins import Pins
@@ -107,9 +108,7 @@ class Relay:
         tasks = [task for listener in self._listeners.values() for task in listener.connections]
         for listener in list(self._listeners.values()):
             self._close(listener)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_and_wait(*tasks)
 
     def _names(self, address: IPv4Address, port: int) -> frozenset[str]:
         policy = self._policy()

@@ -22,6 +22,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from callao.errors import CallaoError
+from callao.instances.in_use import is_listening
 from callao.system import unix_socket
 
 PATH = "/mcp"
@@ -109,12 +110,8 @@ def bound(listener: Listener) -> Iterator[socket.socket]:
 
 def _bind_path(path: Path) -> socket.socket:
     """A socket that only this user can connect to; one that nobody listens at any more is replaced."""
-    if path.is_socket():
-        with unix_socket() as probe:
-            try:
-                probe.connect(str(path))
-            except ConnectionRefusedError:
-                path.unlink()
+    if path.is_socket() and not is_listening(path):
+        path.unlink()
     made = unix_socket()
     before = os.umask(0o177)
     try:
