@@ -20,7 +20,8 @@ from callao.cidata import Seed, seed_files
 
 _PASSWD = "root:x:0:0:root:/root:/bin/sh\nalice:x:1501:1501::/home/alice.guest:/bin/sh\n"
 _GROUP = "root:x:0:\nalice:x:1501:\n"
-_FOLDERS = ("bin", "dev", "etc/ssh", "home/alice.guest", "mnt", "proc", "root", "run", "tmp", "var/lib")
+_FOLDERS = ("bin", "binfmt_misc", "dev", "etc/ssh", "home/alice.guest", "mnt", "proc", "root", "run", "tmp",
+            "var/lib")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,12 @@ class GuestTree:
         unshare = ["unshare", "--mount", "--uts", "--net"]
         if os.geteuid() != 0:
             unshare += ["--map-root-user", "--map-auto"]
-        enter = 'mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"'
+        # The kernel's table of binfmt_misc is everybody's: what is written to it goes to files of the tree.
+        enter = (
+            'mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && '
+            "{ [ ! -d /proc/sys/fs/binfmt_misc ] || "
+            'mount --bind "$0/binfmt_misc" "$0/proc/sys/fs/binfmt_misc"; } && exec chroot "$0" "$@"'
+        )
         done = subprocess.run(
             [*unshare, "sh", "-c", enter, str(self.root), *argv],
             stdin=subprocess.DEVNULL,
