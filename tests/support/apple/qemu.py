@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from support.apple.diskutil_program import MAGIC, OFFSET
 from support.apple.shares import serve
 from support.apple.spec import Disk, Firmware, Kernel, Refused, Spec
 from support.apple.vsock_device import VsockDevice
@@ -168,6 +169,9 @@ def _disk(index: int, disk: Disk) -> list[str]:
         "read-only": disk.readonly,
         "file": {"driver": "file", "filename": disk.path},
     }
+    with Path(disk.path).open("rb") as file:
+        if file.read(len(MAGIC)) == MAGIC:
+            node |= {"offset": OFFSET}
     serial = f",serial={_escaped(disk.serial)}" if disk.serial else ""
     order = f",bootindex={index + 1}"
     return ["-blockdev", json.dumps(node), "-device", f"{disk.device},drive=disk{index}{serial}{order}"]

@@ -299,7 +299,6 @@ def test_gvproxy_gives_the_addresses_that_templates_rely_on() -> None:
         ("vz", {"firmware": {"legacyBIOS": True}}, "firmware.legacyBIOS"),
         ("vz", {"audio": {"device": "default"}}, "audio.device"),
         ("vz", {"video": {"display": "vnc"}}, "video.display"),
-        ("vz", {"vmOpts": {"vz": {"diskImageFormat": "asif"}}}, "vmOpts.vz.diskImageFormat"),
         ("vz", {"mounts": [{"location": "/Users/a,b"}]}, "mounts[0].location"),
         (
             "vz",

@@ -16,6 +16,7 @@ from callao.config import Arch, Config, MountType, VMType, mac_address
 from callao.config.addresses import with_colons
 from callao.config.shares import device_mounts
 from callao.drivers.apple import disk, short_folder
+from callao.drivers.apple.asif import is_asif
 from callao.drivers.apple.devices import Datagrams, Nat, Nic, Switch
 from callao.drivers.apple.files import Sockets, efi_store, switch_log, tool_log
 from callao.drivers.apple.gvproxy import Gvproxy
@@ -33,6 +34,10 @@ from callao.instances.records import read_json
 
 if TYPE_CHECKING:
     from callao.images import FetchedImage  # a download has no part in running a machine
+
+
+SPARSE = "asif"
+"""The value of ``vmOpts.vz.diskImageFormat`` for Apple's sparse image."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,11 @@ def create(paths: InstancePaths, config: Config, image: FetchedImage) -> None:
         write_file(paths.kernel_cmdline, image.cmdline.encode())
         make_file(paths.kernel, partial(shutil.copyfile, image.kernel))
     if not paths.disk.exists():  # the last: an instance that has one is whole
-        make_file(paths.disk, lambda fresh: disk.create(fresh, image.disk, config.disk, image.location))
+        sparse = config.vm_type is VMType.VZ and config.vm_opts.vz.disk_image_format == SPARSE
+        make_file(
+            paths.disk,
+            lambda fresh: disk.create(fresh, image.disk, config.disk, image.location, sparse=sparse),
+        )
 
 
 def state_files(paths: InstancePaths) -> tuple[Path, ...]:
@@ -149,6 +158,16 @@ def tell_of_readonly(config: Config, report: Reporter, name: str) -> None:
                 "writable: the guest's root can mount it so."
             )
             report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
+
+
+def tell_of_raw_disk(boot: Boot, report: Reporter) -> None:
+    """Where Apple's sparse image is wanted, and the disk is none."""
+    if boot.config.vm_opts.vz.disk_image_format == SPARSE and not is_asif(boot.paths.disk):
+        message = (
+            f"vmOpts.vz.diskImageFormat: {SPARSE}: the disk is raw: macOS 26 and newer make such a disk, "
+            "when the instance is created."
+        )
+        report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
 
 
 def refuse_lacking(words: list[str]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The instance's disk: a raw file with holes, made of its image, and how it grows."""
+"""The instance's disk, raw with holes or Apple's sparse image: made of the instance's image, and grown."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 
 from callao.config.sizes import format_size
 from callao.disks.image import form_and_size, qemu_img
+from callao.drivers.apple import asif
 from callao.errors import ConfigError, DiskError, DriverError, ImageFormatError, Problem
 from callao.images.formats import ImageFormat, detect_format
 from callao.reflink import copy_reflink
 
 
-def create(disk: Path, image: Path, size: int, location: str) -> None:
-    """Copy an image; the file has at least ``size`` bytes.
+def create(disk: Path, image: Path, size: int, location: str, *, sparse: bool = False) -> None:
+    """Copy an image; the disk has at least ``size`` bytes.
 
     :param location: what people call the image.
+    :param sparse: make Apple's sparse image, where this host can.
     :raises ConfigError: when the image has more bytes.
     :raises DriverError: when that cannot be done.
     """
@@ -27,7 +29,9 @@ def create(disk: Path, image: Path, size: int, location: str) -> None:
         if size < least:
             allowed = f"at least {format_size(least)}, or another image"
             raise ConfigError([Problem("disk", size, f"bytes are fewer than {location} has", allowed)])
-        if form is ImageFormat.RAW:
+        if sparse and asif.make(disk, size):
+            asif.fill(disk, image, form)
+        elif form is ImageFormat.RAW:
             copy_reflink(image, disk)
         else:  # zeros become holes, by qemu-img's own default
             qemu_img("convert", "-q", "-f", "qcow2", "-O", "raw", str(image), str(disk))
@@ -42,7 +46,9 @@ def grow(disk: Path, size: int) -> None:
     :raises DriverError: when that cannot be done.
     """
     try:
-        if disk.stat().st_size < size:
+        if asif.is_asif(disk):
+            asif.grow(disk, size)
+        elif disk.stat().st_size < size:
             os.truncate(disk, size)
     except OSError as error:
         raise DriverError(f"the disk {disk} cannot grow to {format_size(size)}: {error}.") from error

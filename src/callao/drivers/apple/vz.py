@@ -79,6 +79,7 @@ class VzDriver:
         program = common.found(VFKIT)
         version = version_of(program)
         common.tell_of_readonly(boot.config, report, "vfkit")
+        common.tell_of_raw_disk(boot, report)
         uplink = None if self.network(boot.config) is USER_MODE else Nat()
         wiring, companions = common.wired(boot, uplink)
         try:
@@ -100,9 +101,6 @@ def _kernel(paths: InstancePaths) -> DirectKernel | None:
 
 
 def _problems(config: Config) -> Iterator[Problem]:
-    if config.vm_opts.vz.disk_image_format != "raw":
-        message = "is not made by this version of Callao"
-        yield Problem("vmOpts.vz.diskImageFormat", config.vm_opts.vz.disk_image_format, message, "raw")
     if config.video.display not in ("", "none", *WINDOWS):
         allowed = f"none, {', '.join(WINDOWS)}"
         yield Problem("video.display", config.video.display, "is not for vmType vz", allowed)
