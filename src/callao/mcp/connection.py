@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from callao.errors import CallaoError
+from callao.mcp.answers import AnswerLine, answer_line, answered
 from callao.mcp.guest import Guest
-from callao.mcp.program import command, sources
+from callao.mcp.program import READY, command, sources
 from callao.mcp.workspace import ToolFailure
 from callao.printable import printable
 from callao.ssh.client import terminate
@@ -31,8 +32,15 @@ _ANSWER_GRACE = 30.0
 _STDERR_LIMIT = 4096
 _LOST = "the connection to the guest was lost during the call"
 
-_MAX_ANSWER = 64 << 20
-"""Bytes of an answer: more than all limits of a call allow, so a guest that sends more is not ours."""
+_MAX_GREETING = 64 << 10
+"""Bytes that login scripts of the guest may print before its program says that it is ready."""
+
+
+def _max_answer(output: int) -> int:
+    """Bytes of an answer: two outputs, each character escaped, and the longest list of names. A guest that
+    sends more does not run our program.
+    """
+    return 12 * output + (16 << 20)
 
 
 class ConnectionLost(ToolFailure):
@@ -45,7 +53,10 @@ class _Session:
 
     process: asyncio.subprocess.Process
     stderr: asyncio.Task[bytes]
-    waiting: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
+    waiting: dict[int, asyncio.Future[AnswerLine]] = field(default_factory=dict)
+    given_up: set[int] = field(default_factory=set)
+    """Calls that nobody waits for, and that are not answered yet."""
+
     reader: asyncio.Task[None] | None = None
     open: bool = True
 
@@ -58,12 +69,15 @@ class _Session:
         assert self.process.stdout is not None
         try:
             while line := await self.process.stdout.readline():
-                answer = json.loads(line)
-                call = self.waiting.pop(answer.get("id", 0), None) if isinstance(answer, dict) else None
-                if call is not None and not call.done():
+                answer = answer_line(line)
+                if answer.id in self.given_up:
+                    self.given_up.remove(answer.id)
+                    continue
+                call = self.waiting.pop(answer.id)
+                if not call.done():
                     call.set_result(answer)
-        except (ValueError, TypeError, RecursionError, OSError):  # no JSON, or too long a line
-            pass
+        except (ValueError, RecursionError, KeyError, OSError):  # no answer, too long, or to no call
+            self.kill()
         finally:
             self.lose()
 
@@ -74,6 +88,11 @@ class _Session:
             if not call.done():
                 call.set_exception(ConnectionLost(_LOST))
         self.waiting.clear()
+
+    def kill(self) -> None:
+        """End the connection without the grace that our own program is given."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
 
     async def close(self) -> None:
         self.lose()
@@ -89,10 +108,14 @@ class _Session:
 
 
 class Connection:
-    """Calls tools in a guest, several at a time."""
+    """Calls tools in a guest, several at a time.
 
-    def __init__(self, guest: Guest) -> None:
+    :param output: bytes of each output that calls ask for at most.
+    """
+
+    def __init__(self, guest: Guest, output: int = 1 << 20) -> None:
         self._guest = guest
+        self._max_answer = _max_answer(output)
         self._session: _Session | None = None
         self._opening: asyncio.Task[_Session] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -157,7 +180,7 @@ class Connection:
     async def _call(self, request: dict[str, Any]) -> Answer:
         session = await self.open()
         number = next(self._numbers)
-        call: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        call: asyncio.Future[AnswerLine] = asyncio.get_running_loop().create_future()
         session.waiting[number] = call
         try:
             session.send({"id": number, **request})
@@ -170,14 +193,15 @@ class Connection:
             session.open = False
             raise ConnectionLost(_LOST) from None
         except asyncio.CancelledError:
-            if session.open:
+            if session.open and number in session.waiting:
+                session.given_up.add(number)
                 session.send({"cancel": number})
             raise
         finally:
             session.waiting.pop(number, None)
             if call.done() and not call.cancelled():
                 call.exception()  # retrieved, where the call was cancelled at the same time
-        return _checked(answer)
+        return answered(request["tool"], answer)
 
     async def _start(self) -> _Session:
         try:
@@ -191,7 +215,7 @@ class Connection:
             stderr=asyncio.subprocess.PIPE,
             preexec_fn=die_with_parent(),
             start_new_session=True,
-            limit=_MAX_ANSWER,
+            limit=self._max_answer,
         )
         assert process.stdin is not None
         assert process.stdout is not None
@@ -200,13 +224,16 @@ class Connection:
         try:
             async with asyncio.timeout(_OPEN_TIMEOUT):
                 process.stdin.write(sources())
-                first = await process.stdout.readline()
-            if b'"ready"' not in first:
+                ready = await _greeted(process.stdout)
+            if not ready:
+                if not process.stdout.at_eof():
+                    session.kill()
                 process.stdin.close()
                 message = await asyncio.wait_for(session.stderr, 5.0)
                 reason = printable(message.decode(errors="replace").strip())
                 raise ToolFailure(f"the guest cannot be reached: {reason or 'ssh ended'}")
         except (TimeoutError, OSError, ValueError) as error:
+            session.kill()
             await session.close()
             raise ToolFailure(f"the guest cannot be reached: {error or 'no answer'}") from error
         except BaseException:
@@ -216,11 +243,11 @@ class Connection:
         return session
 
 
-def _checked(answer: dict[str, Any]) -> Answer:
-    """What the guest has answered, which may be anything."""
-    if "error" in answer:
-        raise ToolFailure(str(answer["error"]))
-    result, notices = answer.get("result"), answer.get("notices")
-    if not isinstance(result, dict) or not isinstance(notices, list):
-        raise ToolFailure("the guest has answered with something else than a result")
-    return result, [str(each) for each in notices]
+async def _greeted(stdout: asyncio.StreamReader) -> bool:
+    """Whether the program says that it is ready, after what login scripts of the guest print."""
+    left = _MAX_GREETING
+    while left > 0 and (line := await stdout.readline()):
+        if line == READY:
+            return True
+        left -= len(line)
+    return False

@@ -14,6 +14,9 @@ _MODULES = (
 
 _PACKAGE = "callao.mcp.worker"
 
+READY = b'{"ready": 1}\n'
+"""The first line that the program writes; what comes before it is of the guest's login scripts."""
+
 _LOADER = f"""\
 import json, os, sys, types
 def read(size):

@@ -6,16 +6,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from callao.errors import unsupported
-from callao.mcp.checkpoints.machine import Machine
+from callao.mcp.checkpoints.machine import Discard, Machine
 from callao.mcp.connection import Connection
 from callao.mcp.guest import Guest
 from callao.mcp.http import Listener, bound
@@ -31,11 +29,13 @@ class CheckpointSettings:
     """What checkpoints keep: the writable directories of the host, and the machine unless that is None.
 
     :param folder: where the contents of files are kept while the server runs.
+    :param discard: deletes what servers have left.
     """
 
     shares: tuple[Path, ...]
     machine: Machine | None
     folder: Path
+    discard: Discard
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ async def _serve(service: Service) -> None:
     assert task is not None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    async with _connected(service.guest) as connection:
+    async with _connected(service.guest, service.limits) as connection:
         tools = Toolbox(service.workspace, connection, service.limits).tools()
         async with _checkpointed(tools, connection, service.checkpoints) as all_tools:
             made = server(all_tools, service.workspace.roots)
@@ -81,9 +81,9 @@ async def _serve(service: Service) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _connected(guest: Guest) -> AsyncIterator[Connection]:
+async def _connected(guest: Guest, limits: Limits) -> AsyncIterator[Connection]:
     """A connection that opens while the client says hello; a failure is told by the first call."""
-    connection = Connection(guest)
+    connection = Connection(guest, limits.output)
     opening = asyncio.create_task(_open(connection))
     try:
         yield connection
@@ -109,20 +109,24 @@ async def _checkpointed(
         raise unsupported("a checkpoint")
     else:  # mypy reads no imports there that follow a refusal
         from callao.mcp.checkpoints.checkpoints import Checkpoints
+        from callao.mcp.checkpoints.claim import claims, new_claim
         from callao.mcp.checkpoints.store import Store
         from callao.mcp.checkpoints.tools import with_checkpoints
 
-        settings.folder.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=settings.folder, prefix="mcp-") as folder:
-            store = Store(Path(folder))
-            checkpoints = Checkpoints(
-                settings.shares,
-                store,
-                settings.machine,
-                connection.close,
-                tag_prefix=f"mcp-{secrets.token_hex(4)}",
-            )
+        claim = new_claim(settings.folder)
+        machine = settings.machine
+        checkpoints = Checkpoints(
+            settings.shares, Store(claim.files), machine, connection.close, tag_prefix=claim.prefix
+        )
+        for path in claims(settings.folder):  # of servers that were killed, and of those that run
+            if path != claim.path:
+                settings.discard.claim(path)
+        try:
+            yield with_checkpoints(tools, checkpoints)
+        finally:
             try:
-                yield with_checkpoints(tools, checkpoints)
+                await checkpoints.close()
             finally:
-                checkpoints.close()
+                claim.remove_files()
+                claim.release()
+                settings.discard.claim(claim.path)

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +17,10 @@ from typing import Any
 import pytest
 from mcp_server.conftest import Put, Tools
 
+from callao.mcp.checkpoints import listing
 from callao.mcp.checkpoints.checkpoints import BATCH, KEPT, Checkpoints
+from callao.mcp.checkpoints.claim import claims
+from callao.mcp.checkpoints.discard import main as discard
 from callao.mcp.checkpoints.store import Store
 from callao.mcp.checkpoints.tools import with_checkpoints
 from callao.mcp.toolbox import Toolbox
@@ -174,8 +180,6 @@ def test_old_checkpoints_and_their_files_go(kept: Kept, put: Put) -> None:
     assert len(kept.checkpoints.made) == KEPT
     assert len(list(kept.checkpoints.store.folder.iterdir())) == KEPT
     assert kept.machine.log[-1] == "delete mcp-3"
-    kept.checkpoints.close()
-    assert list(kept.checkpoints.store.folder.iterdir()) == []
 
 
 def test_a_machine_that_cannot_be_saved_is_said_and_files_are_kept(kept: Kept, put: Put) -> None:
@@ -250,3 +254,135 @@ def test_a_directory_that_becomes_a_link_during_undo_is_not_written_through(kept
         thread.join()
     assert [each.name for each in outside.iterdir()] == ["secret"]
     assert (outside / "secret").read_text() == "secret\n"
+
+
+def test_what_could_not_be_kept_is_never_removed(
+    kept: Kept, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "MAX_FILE", 10)
+    monkeypatch.setattr(listing, "MAX_READ", 20)
+    monkeypatch.setattr(listing, "MAX_DEPTH", 2)
+    root = kept.tools.root
+    put("large", "x" * 11)
+    for name in "abc":
+        put(name, f"{name}23456789")
+    put("deep/er/file", "x")
+    kept("checkpoint", name="start")
+    assert kept.notices == [
+        f"3 entries in {root} are not kept, as they are too large or not readable: c, deep/er, large"
+    ]
+    put("large", "y" * 12)
+    put("a", "changed")
+    assert kept.changes("start") == {"a": "changed", "large": "changed"}
+    monkeypatch.undo()  # a directory that can be listed now must not be taken for a new one
+    kept("undo", checkpoint="start")
+    assert (root / "a").read_text() == "a23456789"
+    assert kept.notices == [f"2 entries in {root} could not be restored: c, large"]
+    assert (root / "large").read_text() == "y" * 12
+    assert (root / "c").read_text() == "c23456789"
+    assert (root / "deep" / "er" / "file").read_text() == "x"
+
+
+def test_a_full_disk_is_an_error_and_nothing_is_changed(
+    kept: Kept, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("file", "text")
+    kept.checkpoints.store.folder.rmdir()
+    with pytest.raises(ToolFailure, match=r"no checkpoint: .*: a file cannot be kept: No such file"):
+        kept.write("file", "new")
+    assert (kept.tools.root / "file").read_text() == "text"
+    kept.checkpoints.store.folder.mkdir()
+    kept.write("file", "new")
+    assert (kept.tools.root / "file").read_text() == "new"
+
+
+def test_odd_names_of_a_guest_are_listed_and_restored(kept: Kept) -> None:
+    root = os.fsencode(kept.tools.root)
+    names = [b"\xff\xfe", b"\x1b[2Jgone", b"n" * 255, "💡".encode()]
+    kept("checkpoint", name="start")
+    for name in names:
+        Path(os.fsdecode(root + b"/" + name)).write_text("x")
+    assert sorted(kept.changes()) == sorted(["\ufffd\ufffd", "gone", "n" * 255, "💡"])
+    kept("undo")
+    assert os.listdir(root) == []  # noqa: PTH208 - bytes
+
+
+def test_too_many_or_too_long_names_are_refused(
+    kept: Kept, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("some/where", "x")
+    for limit in ("MAX_ENTRIES", "MAX_NAMES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(listing, limit, 1)
+            with pytest.raises(ToolFailure, match="no checkpoint can be made"):
+                kept("checkpoint")
+
+
+def test_an_undo_goes_on_to_its_end_where_the_call_is_cancelled(kept: Kept, put: Put) -> None:
+    put("file", "old")
+    kept("checkpoint", name="start")
+    put("file", "new")
+    applying, go_on = asyncio.Event(), asyncio.Event()
+
+    async def apply(_tag: str) -> None:
+        applying.set()
+        await go_on.wait()
+
+    kept.machine.apply = apply  # type: ignore[method-assign]
+
+    async def cancelled() -> None:
+        call = asyncio.create_task(kept.checkpoints.undo("start"))
+        await applying.wait()
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        go_on.set()
+        await kept.checkpoints.close()
+
+    kept.tools.wait(cancelled())
+    assert (kept.tools.root / "file").read_text() == "old"
+
+
+def test_a_checkpoint_goes_on_to_its_end_and_the_cancelled_change_is_not_made(kept: Kept) -> None:
+    taking, go_on = asyncio.Event(), asyncio.Event()
+
+    async def take(_tag: str) -> None:
+        taking.set()
+        await go_on.wait()
+
+    kept.machine.take = take  # type: ignore[method-assign]
+
+    async def cancelled() -> None:
+        call = asyncio.create_task(kept.checkpoints.before_change())
+        await taking.wait()
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert kept.checkpoints.made == []
+        go_on.set()
+        await kept.checkpoints.close()
+
+    kept.tools.wait(cancelled())
+    assert [each.tag for each in kept.checkpoints.made] == ["mcp-1"]
+    assert kept.checkpoints.running == 0
+
+
+def test_a_server_that_was_killed_is_cleaned_up_after_and_one_that_runs_is_not(tmp_path: Path) -> None:
+    folder = tmp_path / "box" / "checkpoints"
+    folder.parent.mkdir()
+    script = (
+        "import sys, pathlib; from callao.mcp.checkpoints.claim import new_claim\n"
+        "claim = new_claim(pathlib.Path(sys.argv[1])); claim.files.mkdir()\n"
+        "print(claim.path, flush=True); sys.stdin.read()"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", script, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    path = Path(server.stdout.readline().strip())
+    assert claims(folder) == [path]
+    discard("claim", tmp_path, "box", [str(path)])
+    assert path.exists()
+    server.kill()
+    server.communicate()
+    discard("claim", tmp_path, "box", [str(path)])
+    assert claims(folder) == []
+    discard("claim", tmp_path, "box", [str(path)])

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -182,26 +186,35 @@ def test_after_a_lost_connection_the_next_call_connects_again(tools: Tools) -> N
     assert found == again == {"content": "text"}
 
 
+READY_THEN = "echo '{\"ready\": 1}'; read -r first; "
+"""Say so, and read the sources with the first request."""
+
+LOST = "lost during the call"
+
+
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
         ("echo no route >&2; exit 255", "the guest cannot be reached: no route"),
         ("exit 0", "the guest cannot be reached: "),
-        ("echo nonsense; cat >/dev/null", "the guest cannot be reached"),
-        ("echo '{\"ready\": 1}'; head -c 8 >/dev/null; echo garbage; sleep 0.1", "lost during the call"),
-        (
-            "echo '{\"ready\": 1}'; head -n 1 >/dev/null; echo '{\"id\": 1}'; cat >/dev/null",
-            "something else than a result",
-        ),
+        ("echo nonsense", "the guest cannot be reached"),
+        ("yes | tr -d '\\n' | head -c 40M", "the guest cannot be reached"),
+        ("yes", "the guest cannot be reached"),
+        (READY_THEN + "echo garbage; sleep 0.1", LOST),
+        (READY_THEN + "yes | tr -d '\\n'", LOST),
+        (READY_THEN + "yes '{\"id\": 7}'", LOST),
+        (READY_THEN + "yes '[' | tr -d '\\n' | head -c 20M; echo", LOST),
+        (READY_THEN + "echo '{\"id\": [1]}'", LOST),
+        (READY_THEN + 'printf \'{"id": 1, "result": {"stdout\'', LOST),
+        (READY_THEN + "echo '{\"id\": 1}'; cat >/dev/null", "something else than a result"),
+        (READY_THEN + 'echo \'{"id": 1, "result": {"stdout": 1}}\'; cat >/dev/null', "something else"),
+        (READY_THEN + 'echo \'{"id": 1, "error": {}}\'; cat >/dev/null', "something else"),
+        (READY_THEN + 'echo \'{"id": 1, "error": "\\u001b[2Jgone"}\'; cat >/dev/null', "^gone$"),
     ],
 )
 def test_a_guest_that_answers_anything_else_is_an_error(tools: Tools, script: str, expected: str) -> None:
-    class Hostile:
-        def argv(self, _command: object) -> list[str]:
-            return ["sh", "-c", script]
-
     async def called() -> None:
-        connection = Connection(Hostile())
+        connection = Connection(Script(script), 1024)
         other = Tools(tools.runner, connection, tools.root)
         try:
             with pytest.raises(ToolFailure, match=expected):
@@ -210,3 +223,45 @@ def test_a_guest_that_answers_anything_else_is_an_error(tools: Tools, script: st
             await connection.close()
 
     tools.wait(called())
+
+
+@dataclass(frozen=True)
+class Script:
+    """A guest that runs a script in place of the program."""
+
+    script: str
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        return ["bash", "-c", self.script, *command]
+
+
+def test_what_login_scripts_print_comes_before_the_program(tools: Tools) -> None:
+    async def called() -> None:
+        connection = Connection(Script('echo Welcome; echo; exec "$0" "$@"'))
+        other = Tools(tools.runner, connection, tools.root)
+        try:
+            assert (await other.start("glob", pattern="*"))["matches"] == []
+        finally:
+            await connection.close()
+
+    tools.wait(called())
+
+
+def test_an_answer_to_a_call_that_was_given_up_does_no_harm(tools: Tools) -> None:
+    first, second = ({"id": number, "result": {"matches": [str(number)]}} for number in (1, 2))
+    script = f"{READY_THEN}read x; echo '{json.dumps(first)}'; read x; echo '{json.dumps(second)}'; cat"
+
+    async def called() -> dict[str, Any]:
+        connection = Connection(Script(script))
+        other = Tools(tools.runner, connection, tools.root)
+        try:
+            call = asyncio.create_task(other.start("glob", pattern="*"))
+            while connection._session is None or not connection._session.waiting:
+                await asyncio.sleep(0.01)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            return await other.start("glob", pattern="*")
+        finally:
+            await connection.close()
+
+    assert tools.wait(called()) == {"matches": ["2"]}

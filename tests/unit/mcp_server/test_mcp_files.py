@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from mcp_server.conftest import Put, Tools
 
+from callao.mcp.worker.files import shortened
 from callao.mcp.workspace import ToolFailure
 
 
@@ -210,3 +211,9 @@ def _swapped(tools: Tools, path: Path) -> object:
         return tools("read_file", path=str(path))["content"]
     except ToolFailure as error:
         return str(error).replace("secret", "") if "outside of" in str(error) else error
+
+
+def test_huge_names_are_cut_before_the_number_of_entries_is_reached() -> None:
+    assert len(shortened([b"n" * 255] * 20_000)) == (2 << 20) // 255
+    assert len(shortened([b"n"] * 20_000)) == 10_000
+    assert shortened([b"a", b"b"]) == [b"a", b"b"]

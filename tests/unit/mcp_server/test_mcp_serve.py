@@ -23,8 +23,10 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 from support.sshd import Box, Sshd, free_port, keygen
+from support.waiting import eventually
 
 from callao.config import dump
+from callao.mcp.checkpoints.claim import claims
 
 CALLAO = [sys.executable, "-m", "callao.cli.main"]
 
@@ -302,10 +304,10 @@ def test_checkpoints_and_http_are_served_by_the_command_too(place: Place) -> Non
             assert {"path": f"{place.shared}/made", "change": "added"} in changes
             await client.call_tool("undo", {})
             assert not (place.shared / "made").exists()
-            assert list((place.home / "web" / "checkpoints").iterdir())
+            assert len(claims(place.home / "web" / "checkpoints")) == 1
 
     asyncio.run(used())
-    assert not list((place.home / "web" / "checkpoints").iterdir())
+    eventually(lambda: not claims(place.home / "web" / "checkpoints"))
     done = run(place, "serve", "--listen", "127.0.0.1:0", "web")
     assert (done.returncode, done.stdout) == (1, "")
     assert "needs a token" in done.stderr

@@ -90,10 +90,8 @@ def serve(
     require_library()
     from callao.instances.broken import require_config
     from callao.instances.index import indexed_instance
-    from callao.mcp.checkpoints.machine import InstanceMachine
+    from callao.mcp.checkpoints.machine import Discard, InstanceMachine
     from callao.mcp.guest import InstanceGuest
-    from callao.mcp.http import listener_of
-    from callao.mcp.run import CheckpointSettings, Service, run
     from callao.mcp.toolbox import Limits
     from callao.mcp.workspace import workspace_of
 
@@ -107,6 +105,12 @@ def serve(
         warn(f"instance {name!r} shares no directory with the host.")
     if token_file is not None and listen is None:
         raise click.UsageError("--token-file needs --listen.")
+    limits = Limits(output=_size(max_output), command=command_timeout)
+    workspace = workspace_of(found.config.shares, _here(), roots, allowed)
+    # The library takes a second to import, which no error waits for.
+    from callao.mcp.http import listener_of
+    from callao.mcp.run import CheckpointSettings, Service, run
+
     checkpoints = None
     if snapshot or snapshot_files:
         whole = existing_instance(current, name)
@@ -118,12 +122,13 @@ def serve(
             shares=shares,
             machine=InstanceMachine(current.home, name) if snapshot else None,
             folder=whole.paths.dir / "checkpoints",
+            discard=Discard(current.home, name),
         )
     run(
         Service(
             guest=InstanceGuest(current.home, name),
-            workspace=workspace_of(found.config.shares, _here(), roots, allowed),
-            limits=Limits(output=_size(max_output), command=command_timeout),
+            workspace=workspace,
+            limits=limits,
             tell=tell,
             listener=None if listen is None else listener_of(listen, token_file),
             checkpoints=checkpoints,

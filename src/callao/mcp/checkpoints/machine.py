@@ -27,6 +27,33 @@ class Machine(Protocol):
 
 
 @dataclass(frozen=True)
+class Discard:
+    """Deletes snapshots in a process that outlives this one: clients kill a server soon after they have
+    closed its standard input.
+    """
+
+    home: Path
+    name: str
+
+    def tags(self, tags: Sequence[str]) -> None:
+        self._run("tags", *tags)
+
+    def claim(self, path: Path) -> None:
+        """Delete all checkpoints of a server, unless that runs."""
+        self._run("claim", str(path))
+
+    def _run(self, kind: str, *rest: str) -> None:
+        program = [sys.executable, "-P", "-m", "callao.mcp.checkpoints.discard"]
+        subprocess.Popen(
+            [*program, kind, str(self.home), self.name, *rest],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+@dataclass(frozen=True)
 class InstanceMachine:
     """The machine of an instance. The engine runs in a process of its own, as it is for one thread."""
 
@@ -40,16 +67,7 @@ class InstanceMachine:
         await self._run("apply", tag)
 
     def discard(self, tags: Sequence[str]) -> None:
-        """Delete snapshots in a process that outlives this one: clients kill a server soon after they have
-        closed its standard input.
-        """
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "callao.mcp.checkpoints.discard", str(self.home), self.name, *tags],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        Discard(self.home, self.name).tags(tags)
 
     async def _run(self, verb: str, tag: str) -> None:
         process = await asyncio.create_subprocess_exec(

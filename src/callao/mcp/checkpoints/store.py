@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from callao.errors import CallaoError
 from callao.mcp.checkpoints.listing import Entry, Listing, changes
 
 _CHUNK = 1 << 20
@@ -28,15 +29,22 @@ class Store:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def keep(self, descriptor: int) -> str:
-        """Copy the rest of an open file; returns its digest."""
+        """Copy the rest of an open file; returns its digest.
+
+        :raises OSError: when it cannot be read.
+        :raises CallaoError: when the copy cannot be written, as on a full disk.
+        """
         temporary = self.folder / f".{secrets.token_hex(8)}"
         found = hashlib.sha256()
         try:
-            with temporary.open("xb") as copy:
-                while data := os.read(descriptor, _CHUNK):
+            with _writing(temporary), temporary.open("xb") as copy:
+                while data := _read(descriptor):
                     found.update(data)
                     copy.write(data)
-            temporary.rename(self.folder / found.hexdigest())
+                copy.flush()
+                temporary.rename(self.folder / found.hexdigest())
+        except _ReadError as error:
+            raise error.reason from None
         finally:
             temporary.unlink(missing_ok=True)
         return found.hexdigest()
@@ -115,6 +123,27 @@ class Store:
                 raise
             finally:
                 os.close(descriptor)
+
+
+class _ReadError(Exception):
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, _CHUNK)
+    except OSError as error:
+        raise _ReadError(error) from error
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CallaoError(f"{path.parent}: a file cannot be kept: {error.strerror}.") from error
 
 
 def _remove(name: str, parent: int) -> None:

@@ -14,6 +14,7 @@ from callao.mcp.checkpoints.checkpoints import Checkpoints
 from callao.mcp.connection import Answer
 from callao.mcp.schemas import CHECKPOINT, DIFF, UNDO
 from callao.mcp.toolbox import Arguments, BoundTool
+from callao.printable import printable
 
 _MAX_PATHS = 1000
 """Paths in one answer."""
@@ -60,7 +61,7 @@ class _Diff:
 
     async def run(self, given: Arguments) -> Answer:
         checkpoint, found = await self._checkpoints.differences(given.get("checkpoint") or "")
-        shown = [{"path": each.path, "change": each.what} for each in found[:_MAX_PATHS]]
+        shown = [{"path": printable(each.path), "change": each.what} for each in found[:_MAX_PATHS]]
         return {"checkpoint": checkpoint.name, "changes": shown}, _cut(len(found))
 
 
@@ -72,7 +73,8 @@ class _Undo:
         begun = time.monotonic()
         checkpoint, restored, notices = await self._checkpoints.undo(given.get("checkpoint") or "")
         seconds = round(time.monotonic() - begun, 3)
-        result = {"checkpoint": checkpoint.name, "restored": restored[:_MAX_PATHS], "seconds": seconds}
+        shown = [printable(each) for each in restored[:_MAX_PATHS]]
+        result = {"checkpoint": checkpoint.name, "restored": shown, "seconds": seconds}
         return result, [*notices, *_cut(len(restored))]
 
 

@@ -15,6 +15,9 @@ from callao.mcp.worker.failure import ToolError, os_failure, shown
 MAX_ENTRIES = 10000
 """Entries of a directory, or matches of a pattern, in one answer."""
 
+MAX_NAMES = 2 << 20
+"""Bytes of all their names."""
+
 _GO_TYPES = {
     stat.S_IFDIR: 1 << 31,
     stat.S_IFLNK: 1 << 27,
@@ -34,14 +37,25 @@ def list_directory(path: bytes, confinement: Confinement) -> "tuple[dict[str, ob
         try:
             descriptor = place.open_directory()
             names = sorted(map(os.fsencode, os.listdir(descriptor)))  # noqa: PTH208 - no path
-            entries = [entry for name in names[:MAX_ENTRIES] for entry in _entry(name, descriptor)]
+            kept = shortened(names)
+            entries = [entry for name in kept for entry in _entry(name, descriptor)]
         except OSError as error:
             raise os_failure(error, path) from error
         finally:
             if descriptor is not None:
                 os.close(descriptor)
-    notices = [] if len(names) <= MAX_ENTRIES else [f"cut: the first {MAX_ENTRIES} of {len(names)} entries"]
+    notices = [] if len(kept) == len(names) else [f"cut: the first {len(kept)} of {len(names)} entries"]
     return {"entries": entries}, notices
+
+
+def shortened(names: "list[bytes]") -> "list[bytes]":
+    """The first names, as many as an answer holds."""
+    left = MAX_NAMES
+    for count, name in enumerate(names[:MAX_ENTRIES]):
+        left -= len(name)
+        if left < 0:
+            return names[:count]
+    return names[:MAX_ENTRIES]
 
 
 def _entry(name: bytes, directory: int) -> "list[dict[str, object]]":

@@ -10,7 +10,7 @@ import stat
 
 from callao.mcp.worker.confinement import Confinement
 from callao.mcp.worker.failure import ToolError, os_failure, shown
-from callao.mcp.worker.files import MAX_ENTRIES
+from callao.mcp.worker.files import MAX_ENTRIES, shortened
 from callao.mcp.worker.wildcard import Wildcard
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,8 +45,9 @@ def glob(pattern: str, base: bytes, confinement: Confinement) -> "tuple[dict[str
             pass
         finally:
             os.close(descriptor)
-    found = sorted(search.found)
-    notices = [f"cut: the first {MAX_ENTRIES} matches"] if len(found) >= MAX_ENTRIES else []
+    found = shortened(sorted(search.found))
+    cut = len(search.found) >= MAX_ENTRIES or len(found) < len(search.found)
+    notices = [f"cut: the first {len(found)} matches"] if cut else []
     return {"matches": [shown(each) for each in found]}, notices
 
 
