@@ -111,6 +111,13 @@ def indexed_instance(name: str, home: Path) -> IndexedInstance:
     return instance
 
 
+def update_index(name: str, home: Path, host: Host) -> None:
+    """Write the entry of an instance that this run has changed, for the next command to find it."""
+    index = _Index(home, host)
+    index.look_up_config(InstancePaths(home / name))
+    index.save(only=False)
+
+
 class _Index:
     """The index file, and the entries that this run has looked up."""
 
@@ -123,12 +130,12 @@ class _Index:
         self.now: _Entries = {}
 
     def look_up(self, paths: InstancePaths) -> IndexedInstance:
-        config = self._config_of(paths)
+        config = self.look_up_config(paths)
         agent, driver, reach = live_processes(paths)
         status, errors = status_of(paths, config.errors, agent, driver)
         return IndexedInstance(paths, status, config, agent, driver, reach, errors)
 
-    def _config_of(self, paths: InstancePaths) -> IndexedConfig:
+    def look_up_config(self, paths: InstancePaths) -> IndexedConfig:
         try:
             file = paths.lima_yaml.stat()
         except OSError:

@@ -55,6 +55,7 @@ def _ensure(request: Request, *, home: Path, host: Host, check: bool, report: Re
         before = state_of(actual) if steps.changed else None
         return outcome(steps, wanted, before, actual, request)
 
+    from callao.instances.index import update_index
     from callao.instances.lock import instance_lock
     from callao.lifecycle.apply import apply
 
@@ -66,4 +67,7 @@ def _ensure(request: Request, *, home: Path, host: Host, check: bool, report: Re
         wanted, steps = decide(request, actual, home, host)
         before = state_of(actual)
         apply(steps, wanted, actual, request, home=home, host=host, report=report)
-        return outcome(steps, wanted, before, find_instance(request.name, home, host), request)
+        found = find_instance(request.name, home, host)
+        if found is not None:
+            update_index(request.name, home, host)
+        return outcome(steps, wanted, before, found, request)

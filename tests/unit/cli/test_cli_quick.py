@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,6 +112,12 @@ def test_a_lima_yaml_that_changed_is_read_by_the_next_command_and_no_other(boxes
     assert "yaml" in loaded("copy", "web:a", ".")
     assert "yaml" not in loaded("list")
     assert boxes("list", "web").out.splitlines()[1].split()[5] == "3"
+
+
+def test_the_command_after_create_finds_the_index_made(callao: Line, box: Callable[..., Path]) -> None:
+    assert callao("create", "--name", "new", str(box())).status == 0
+    assert HEAVY & loaded("list", "new") == set()
+    assert HEAVY & loaded("delete", "new") == set()
 
 
 MODULES: dict[str, Any] = {"shell": shell, "copy": copy, "list": list_, "stop": stop, "delete": delete}
