@@ -64,6 +64,8 @@ class Sshd:
     prefix: tuple[str, ...] = ()
     user_home: str = ""
     """The home directory of logins; the user's own if it is empty."""
+    forced_command: str = ""
+    """Runs in place of whatever a client asks for."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -89,6 +91,7 @@ class Sshd:
             f"AuthorizedKeysFile {self.authorized}\nPasswordAuthentication no\nStrictModes no\nUsePAM no\n"
             f"PermitRootLogin yes\nMaxStartups 100\nSubsystem sftp internal-sftp\n"
             f"SetEnv CALLAO_MARK={self.mark}x SHLVL=1{f' HOME={self.user_home}' if self.user_home else ''}\n"
+            + (f"ForceCommand {self.forced_command}\n" if self.forced_command else "")
         )
         log = (self.folder / "sshd.log").open("ab")
         program = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")

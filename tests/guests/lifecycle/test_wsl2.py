@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from support.home import CACHE
 from support.wsl import store
-from support.wsl.life import WslHome, wsl_home
+from support.wsl.life import WslHome, remote_home, wsl_home
 from support.wsl.rootfs import debian
 
+from callao.drivers.wsl2.command_line import Shell
 from callao.drivers.wsl2.interop import Interop
 from callao.drivers.wsl2.wsl_exe import Wsl
 from callao.errors import StageFailed
@@ -53,6 +54,25 @@ def test_a_whole_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         _ends_with_its_distribution(home)
         home.ensure("web", "absent")
         assert [each.name for each in store.entries()] == ["lima-copy"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shell", list(Shell))
+def test_a_life_on_another_machine(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over ssh, in whose command line the shell there has to find wsl.exe's."""
+    with remote_home(tmp_path, debian(CACHE), monkeypatch, shell) as home:
+        template = home.template()
+        assert home.ensure("web", "started", template=template).changed
+        assert not home.ensure("web", "started", template=template).changed
+        assert home.ssh("web", "hostname; sudo -n id -u").split() == ["lima-web", "0"]
+        home.ssh("web", "head -c 300000 /dev/zero >kept")
+        home.ensure("web", "stopped")
+        entry = store.find("lima-web")
+        assert entry is not None
+        assert not entry.runs()
+        assert (entry.root / "home/ana.guest/kept").stat().st_size == 300_000
+        home.ensure("web", "absent")
+        assert store.entries() == []
 
 
 def _is_cloned(home: WslHome) -> None:

@@ -121,7 +121,7 @@ def _become(user: str, folder: str, argv: list[str]) -> None:
         namespaces.die_with_parent()
         os.umask(0o22)
         name, uid, gid, home, shell = _account(user)
-        os.chdir(folder)
+        os.chdir(home if folder == "~" else folder)
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from callao.config import dump
+from callao.drivers.wsl2.carrier import save
+from callao.drivers.wsl2.command_line import Shell
 from callao.events import Event
 from callao.host import Host
 from callao.instances import instance_names
 from callao.lifecycle import Outcome, Request, ensure
 from callao.testing import Guest
+from support.windows.host import windows_host
 from support.wsl import guest, store
 from support.wsl.install import install
 
@@ -57,10 +60,27 @@ class WslHome:
 
 
 @contextmanager
+def remote_home(folder: Path, rootfs: Path, patch: pytest.MonkeyPatch, shell: Shell) -> Iterator[WslHome]:
+    """The same on another machine, whose shell that is."""
+    with (
+        windows_host(folder / "host", folder / "windows", shell) as windows,
+        _home(folder, rootfs, patch) as home,
+    ):
+        save(home.path, windows.carrier())
+        yield home
+
+
+@contextmanager
 def wsl_home(folder: Path, rootfs: Path, patch: pytest.MonkeyPatch) -> Iterator[WslHome]:
     """Ends with all instances deleted."""
     for key, value in install(folder / "bin", folder / "windows").items():
         patch.setenv(key, value)
+    with _home(folder, rootfs, patch) as home:
+        yield home
+
+
+@contextmanager
+def _home(folder: Path, rootfs: Path, patch: pytest.MonkeyPatch) -> Iterator[WslHome]:
     patch.setenv(store.STATE, str(folder / "windows"))
     home = WslHome(folder / "home", rootfs, Host.detect(), [])
     home.path.mkdir()

@@ -40,6 +40,10 @@ def unshare() -> None:
     _check(_LIBRARY.unshare(sum(flag for name, flag in KINDS if name != "user")), "unshare")
 
 
+def unshare_mounts() -> None:
+    _check(_LIBRARY.unshare(dict(KINDS)["mnt"]), "unshare")
+
+
 def die_with_parent() -> None:
     _check(_LIBRARY.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0), "prctl")
 

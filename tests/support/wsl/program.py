@@ -53,8 +53,8 @@ class Call:
                 self._say(_VERSION)
             case ["--list", *options]:
                 self._list(options)
-            case ["--import", name, folder, "-", "--version", "2"]:
-                self._import(name, folder)
+            case ["--import", name, folder, tar, "--version", "2"]:
+                self._import(name, folder, tar)
             case ["--export", name, "-"]:
                 self._export(name)
             case ["--terminate", name]:
@@ -90,7 +90,7 @@ class Call:
         rows = [(each.name, "Running" if each.runs() else each.state) for each in found]
         self._say(texts.table(rows))
 
-    def _import(self, name: str, folder: str) -> None:
+    def _import(self, name: str, folder: str, tar: str) -> None:
         if not _NAME.fullmatch(name) or not _FOLDER.fullmatch(folder):
             raise texts.error("E_INVALIDARG", "Service/RegisterDistro")
         entry = Entry(name, folder, state="Installing")
@@ -106,7 +106,8 @@ class Call:
             store.put(entry)
         if self.fault is Fault.DIES:
             os.kill(os.getpid(), signal.SIGKILL)
-        good = guest.unpack(entry, 0)
+        archive = 0 if tar == "-" else store.open_file(tar)
+        good = guest.unpack(entry, archive)
         with store.locked():
             if not good:
                 store.remove(entry)

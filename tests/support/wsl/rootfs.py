@@ -28,6 +28,7 @@ _APPLETS = (
     "hostname",
     "test",
     "ls",
+    "base64",
 )
 _PACKAGES = ("openssh-server", "sudo")
 _UNUSED = "usr/share/perl usr/lib/*/perl usr/lib/*/gconv usr/share/perl5 var/cache/apt var/cache/debconf"
@@ -56,9 +57,13 @@ def small(path: Path) -> Path:
     return path
 
 
-def debian(cache: Path) -> Path:
-    """A tar by mmdebstrap, made once."""
-    recipe = [_SUITE, *_PACKAGES, _UNUSED]
+def debian(cache: Path, *others: str) -> Path:
+    """A tar by mmdebstrap, made once.
+
+    :param others: packages besides those that every instance needs.
+    """
+    packages = [*_PACKAGES, *others]
+    recipe = [_SUITE, *packages, _UNUSED]
     key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
     target = cache / "_wsl" / f"{_SUITE}-{key}.tar"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +72,7 @@ def debian(cache: Path) -> Path:
             fresh = target.with_suffix(".new")
             mode = "root" if os.geteuid() == 0 else "unshare"
             subprocess.run(
-                ["mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(_PACKAGES)}",
+                ["mmdebstrap", f"--mode={mode}", "--variant=minbase", f"--include={','.join(packages)}",
                  "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
                  "--dpkgopt=path-exclude=/usr/share/locale/*",
                  f"--customize-hook=cd \"$1\" && rm -rf {_UNUSED}",

@@ -54,6 +54,13 @@ def drive() -> Path:
     return path
 
 
+def open_file(path: str) -> int:
+    """A descriptor of a file of Windows, which must be on drive C:."""
+    kind, _, rest = path.partition(":\\")
+    assert kind.upper() == "C", path
+    return os.open(drive() / rest.replace("\\", "/"), os.O_RDONLY)
+
+
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
     """WSL's service does one thing at a time."""

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.atomic import replacing
-from callao.drivers.wsl2.places import disks_folder
+from callao.drivers.wsl2.carrier import HERE, Carrier, carrier_for
+from callao.drivers.wsl2.interop import Interop
 from callao.drivers.wsl2.refusals import Reason, WslFailed
 from callao.drivers.wsl2.state import (
     MARKER,
@@ -39,12 +40,19 @@ def distribution_name(paths: InstancePaths) -> str:
     return ssh_alias(paths.name)
 
 
+def distribution_of(paths: InstancePaths) -> Distribution:
+    """The distribution, on the Windows of the instance's LIMA_HOME."""
+    carrier = carrier_for(paths.dir.parent)
+    return Distribution(Wsl(Interop(carrier)), paths, carrier)
+
+
 @dataclass(frozen=True)
 class Distribution:
     """Of a stopped instance, whose lock the caller holds."""
 
     wsl: Wsl
     paths: InstancePaths
+    carrier: Carrier = HERE
 
     @property
     def name(self) -> str:
@@ -103,7 +111,7 @@ class Distribution:
                 hint=f"Choose another name, or remove that one: wsl.exe --unregister {self.name}",
             )
         claim = Claim(self.name, str(uuid.uuid4()))
-        folder = disks_folder(os.environ, self.name)
+        folder = self.carrier.disks(os.environ, self.name)
         write_claim(self.paths, claim)
         try:
             with self.paths.disk.open("rb") as rootfs:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``vmType: wsl2``: a distribution of WSL2, where the engine runs inside WSL as well."""
+"""``vmType: wsl2``: a distribution of WSL2, on the Windows around the engine or on another one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from callao.config import Config, MountType, VMType
 from callao.disks.layers import LayerStore
 from callao.drivers.base import Boot, Features, Log, Machine
 from callao.drivers.wsl2 import seed
-from callao.drivers.wsl2.distribution import Distribution, distribution_name
+from callao.drivers.wsl2.carrier import carrier_for
+from callao.drivers.wsl2.distribution import distribution_name, distribution_of
 from callao.drivers.wsl2.interop import Interop
 from callao.drivers.wsl2.layers import ExportedLayers
 from callao.drivers.wsl2.machine import SEED, launch
@@ -23,7 +24,7 @@ from callao.drivers.wsl2.wsl_exe import PROGRAM, Wsl, exec_argv
 from callao.errors import DriverError, Problem
 from callao.events import Event, EventState, Reporter, Stage
 from callao.guest_network import AddressSource, GuestNetwork
-from callao.host import Host
+from callao.host import Host, lima_home
 from callao.instances import InstancePaths
 from callao.reach import Reach
 from callao.reflink import copy_reflink
@@ -65,22 +66,26 @@ class Wsl2Driver:
 
     def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:  # noqa: ARG002
         """By an sshd that is started for the connection: the port 22 is that of all distributions."""
-        argv = exec_argv(distribution_name(paths), ["/bin/sh", f"{SEED}/wsl-sshd.sh"])
+        argv = carrier_for(paths.dir.parent).wrap(
+            exec_argv(distribution_name(paths), ["/bin/sh", f"{SEED}/wsl-sshd.sh"]), reads_stdin=True
+        )
         return Reach(port, proxy_command=tuple(argv))
 
     def evidence(self, paths: InstancePaths) -> tuple[Log, ...]:
         return (Log("the boot", paths.serial_log),)
 
     def missing(self, config: Config) -> list[str]:  # noqa: ARG002 - the same for all
-        if shutil.which(PROGRAM) is None:
+        carrier = carrier_for(lima_home())
+        if not carrier.where and shutil.which(PROGRAM) is None:
             return [
                 f"vmType: wsl2 needs {PROGRAM} on PATH: run the engine inside WSL on Windows, with "
                 "interop on ([interop] in /etc/wsl.conf)."
             ]
         try:
-            Wsl(Interop()).version()
+            Wsl(Interop(carrier)).version()
         except DriverError as error:
-            return [f"vmType: wsl2: WSL cannot be used. {error}"]
+            on = f" on {carrier.where}" if carrier.where else ""
+            return [f"vmType: wsl2: WSL cannot be used{on}. {error}"]
         return []
 
     def create(self, paths: InstancePaths, config: Config, image: FetchedImage) -> None:  # noqa: ARG002
@@ -98,11 +103,11 @@ class Wsl2Driver:
 
     def copy_state(self, paths: InstancePaths, target: InstancePaths) -> None:
         """See :class:`callao.drivers.base.StateCopier`."""
-        Distribution(Wsl(Interop()), paths).export(target.disk)
+        distribution_of(paths).export(target.disk)
 
     def release(self, paths: InstancePaths) -> None:
         """See :class:`callao.drivers.base.StateReleaser`."""
-        Distribution(Wsl(Interop()), paths).release()
+        distribution_of(paths).release()
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
         """The disk of a distribution grows by itself, up to WSL's own limit."""
@@ -110,11 +115,12 @@ class Wsl2Driver:
     async def start(self, boot: Boot, report: Reporter) -> Machine:
         for words in ignored(boot.config):
             report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=words))
-        wsl, name = Wsl(Interop()), distribution_name(boot.paths)
+        carrier, name = carrier_for(boot.paths.dir.parent), distribution_name(boot.paths)
+        wsl = Wsl(Interop(carrier))
         boot.paths.serial_log.unlink(missing_ok=True)
         try:
-            await asyncio.to_thread(_bring_up_to_login, wsl, boot.paths)
-            return await launch(wsl, name, boot.paths)
+            await asyncio.to_thread(_bring_up_to_login, boot.paths)
+            return await launch(wsl, carrier, name, boot.paths)
         except DriverError:
             with contextlib.suppress(DriverError):
                 await asyncio.to_thread(_stop_running, wsl, name)
@@ -126,8 +132,9 @@ def _stop_running(wsl: Wsl, name: str) -> None:
         wsl.terminate(name)
 
 
-def _bring_up_to_login(wsl: Wsl, paths: InstancePaths) -> None:
-    distribution = Distribution(wsl, paths)
+def _bring_up_to_login(paths: InstancePaths) -> None:
+    distribution = distribution_of(paths)
     distribution.prepare()
+    wsl = distribution.wsl
     seed.place(wsl, distribution.name, paths.cidata_folder)
     seed.set_up(wsl, distribution.name, paths.serial_log)

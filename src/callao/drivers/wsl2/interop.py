@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The carrier for an engine inside WSL: Linux there starts programs of Windows by their names on PATH."""
+"""Runs ``wsl.exe`` by a program of this host: itself, inside WSL, or one that reaches another machine."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, BinaryIO
 
+from callao.drivers.wsl2 import upload
+from callao.drivers.wsl2.carrier import HERE, Carrier, Remote
 from callao.drivers.wsl2.runner import ANSWER_SECONDS, MAX_OUTPUT, Answer
 from callao.errors import DriverError
 from callao.system import die_with_parent
@@ -20,8 +25,11 @@ _WRITTEN = 4096
 _KILL_SECONDS = 5.0
 
 
+@dataclass(frozen=True)
 class Interop:
     """The contract :class:`callao.drivers.wsl2.runner.Runner`."""
+
+    carrier: Carrier = HERE
 
     def run(
         self,
@@ -32,9 +40,11 @@ class Interop:
         seconds: float = ANSWER_SECONDS,
     ) -> Answer:
         given = stdin if isinstance(stdin, bytes) else b""
+        reads_stdin = bool(given) or not isinstance(stdin, bytes)
+        command = self.carrier.wrap(argv, reads_stdin=reads_stdin)
         try:
             process = subprocess.Popen(
-                argv,
+                command,
                 stdin=subprocess.PIPE if isinstance(stdin, bytes) else stdin,
                 stdout=subprocess.PIPE if stdout is None else stdout,
                 stderr=subprocess.PIPE,
@@ -45,13 +55,23 @@ class Interop:
             )
         except OSError as error:
             raise DriverError(
-                f"{argv[0]} cannot be started: {error.strerror or error}.",
-                hint="Run the engine inside WSL, with interop on ([interop] in /etc/wsl.conf).",
+                f"{command[0]} cannot be started: {error.strerror or error}.",
+                hint=""
+                if self.carrier.where
+                else "Run the engine inside WSL, with interop on ([interop] in /etc/wsl.conf).",
             ) from error
         try:
             return _exchange(process, given, argv, time.monotonic() + seconds, seconds)
         finally:
             _end(process)
+
+    @contextlib.contextmanager
+    def tar(self, rootfs: BinaryIO) -> Iterator[tuple[str, IO[bytes] | bytes]]:
+        if isinstance(self.carrier, Remote) and not self.carrier.streams_stdin:
+            with upload.sent(self.carrier, Path(rootfs.name)) as path:
+                yield path, b""
+        else:
+            yield "-", rootfs
 
 
 def environment(inherited: Mapping[str, str]) -> dict[str, str]:

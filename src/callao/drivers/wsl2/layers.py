@@ -10,9 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from callao.drivers.wsl2.distribution import Distribution, copy_tar
-from callao.drivers.wsl2.interop import Interop
-from callao.drivers.wsl2.wsl_exe import Wsl
+from callao.drivers.wsl2.distribution import copy_tar, distribution_of
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 
@@ -25,7 +23,7 @@ class ExportedLayers:
         try:
             for image in images:
                 layer = _next(image)
-                Distribution(Wsl(Interop()), InstancePaths(image.parent)).export(layer)
+                distribution_of(InstancePaths(image.parent)).export(layer)
                 made.append(layer)
         except BaseException:
             for layer in made:

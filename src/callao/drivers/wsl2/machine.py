@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from callao.atomic import write_volatile
 from callao.config import VMType
+from callao.drivers.wsl2.carrier import Carrier
 from callao.drivers.wsl2.interop import environment
 from callao.drivers.wsl2.places import is_on_drive
 from callao.drivers.wsl2.wsl_exe import Wsl, exec_argv
@@ -86,12 +87,12 @@ class WslMachine:
         raise AssertionError("nobody sets the result of this future")
 
 
-async def launch(wsl: Wsl, name: str, paths: InstancePaths) -> WslMachine:
+async def launch(wsl: Wsl, carrier: Carrier, name: str, paths: InstancePaths) -> WslMachine:
     """Start the process that boots the distribution and stays in it.
 
     :raises DriverError: when it cannot be started.
     """
-    argv = exec_argv(name, ["/bin/sh", f"{SEED}/wsl-boot.sh", "wsl"])
+    argv = carrier.wrap(exec_argv(name, ["/bin/sh", f"{SEED}/wsl-boot.sh", "wsl"]))
     try:
         with paths.serial_log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(

@@ -45,7 +45,7 @@ def disks_folder(environment: Mapping[str, str], distribution: str) -> str:
                 f"{HOME_VARIABLE}: {given!r} is not a folder on a drive of Windows.",
                 hint=r"Allowed: a path such as C:\callao, or /mnt/c/callao.",
             )
-        return f"{home.rstrip(chr(92))}\\{distribution}"
+        return folder_below(home, distribution)
     for entry in environment.get("PATH", "").split(":"):
         if found := _APPS.fullmatch(entry):
             rest = found["rest"].replace("/", "\\")
@@ -55,3 +55,7 @@ def disks_folder(environment: Mapping[str, str], distribution: str) -> str:
         "of Windows.",
         hint=rf"Set {HOME_VARIABLE} to one, such as C:\callao.",
     )
+
+
+def folder_below(home: str, name: str) -> str:
+    return f"{home.rstrip(chr(92))}\\{name}"

@@ -30,6 +30,7 @@ class Reason(enum.Enum):
     NOT_FOUND = enum.auto()
     EXISTS = enum.auto()
     NO_SESSION = enum.auto()
+    UNREACHABLE = enum.auto()
     OTHER = enum.auto()
 
 
@@ -56,6 +57,19 @@ SESSION_HINT = (
 )
 
 _KINDS = (
+    _Kind(
+        Reason.UNREACHABLE,
+        "The Windows host cannot be logged in to: try ansible -m ansible.windows.win_ping HOST.",
+        texts=(
+            "ssh: connect to host",
+            "ssh: Could not resolve hostname",
+            "Permission denied (",
+            "Host key verification failed",
+            "Connection closed by",
+            "Connection reset by",
+            "kex_exchange_identification",
+        ),
+    ),
     _Kind(
         Reason.NONE_INSTALLED,
         "",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO, BinaryIO, Protocol
 
@@ -40,4 +41,10 @@ class Runner(Protocol):
         :param stdout: an open file that gets the standard output, in place of the answer.
         :raises DriverError: when the program cannot be started, does not end in time, or writes more than
             :data:`MAX_OUTPUT` bytes; it does not run any more then.
+        """
+
+    def tar(self, rootfs: BinaryIO) -> AbstractContextManager[tuple[str, IO[bytes] | bytes]]:
+        """Have a tar be where ``wsl.exe`` can read it: its name for it, and the standard input for that.
+
+        :raises DriverError: when it cannot be brought there.
         """

@@ -83,8 +83,9 @@ class Wsl:
 
         :raises WslFailed: see :class:`Reason`.
         """
-        argv = (PROGRAM, "--import", name, folder, "-", "--version", "2")
-        answer = self.runner.run(argv, rootfs, seconds=_ROOTFS_SECONDS)
+        with self.runner.tar(rootfs) as (tar, stdin):
+            argv = (PROGRAM, "--import", name, folder, tar, "--version", "2")
+            answer = self.runner.run(argv, stdin, seconds=_ROOTFS_SECONDS)
         if answer.status != 0:
             raise failed(argv, answer)
 

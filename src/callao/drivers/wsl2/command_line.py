@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes one line for a shell of Windows of an argv: the only texts that a shell of Windows is ever given.
+
+An argv with a command for the guest (what follows ``--exec``) may have any characters: they travel in
+base64. Windows PowerShell up to 7.2 passes on neither double quotes nor empty words as they are, and cmd
+replaces what is between percent signs also inside of quotes. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import re
+import shlex
+from collections.abc import Sequence
+
+from callao.errors import DriverError
+
+_EXEC = "--exec"
+_LOADER = "IFS=;set -f;eval $(echo $1|base64 -d)"
+"""Runs a script that came in base64 as ``$1``; without field splitting, so that it needs no quotes."""
+
+_RESTORED = "unset IFS;set +f;"
+_LINES = 'cr=$(printf "\\r");while IFS= read -r l||[ "$l" ];do printf %s "${l%"$cr"}"|base64 -d;done|'
+"""Decodes a standard input that has base64 in each line, each by itself."""
+
+_QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
+"""What PowerShell takes for a single quote."""
+
+_CMD_FORBIDDEN = re.compile(r'["%!\0-\x1f\x7f]')
+_POWERSHELL_FORBIDDEN = re.compile(r'["\0-\x1f\x7f]')
+_CMD_LONGEST = 8000
+_LONGEST = 30000
+"""Characters: CreateProcess takes 32,767, and cmd 8,191."""
+
+
+class Shell(enum.Enum):
+    """What reads a command line on Windows."""
+
+    CMD = "cmd"
+    POWERSHELL = "powershell"
+
+
+def line(shell: Shell, argv: Sequence[str], *, reads_stdin: bool = False) -> str:
+    """The line that runs ``argv`` with ``WSL_UTF8=1``, and ends with its status.
+
+    :param reads_stdin: whether the program reads its standard input. In PowerShell, which reads that itself
+        as text, it has to be encoded as :data:`STDIN_IS_LINES` says.
+    :raises DriverError: when the shell cannot be given a word, or the line is too long for it.
+    """
+    words = _portable(argv, lines=reads_stdin and shell is Shell.POWERSHELL)
+    made = _cmd(words) if shell is Shell.CMD else _powershell(words, reads_stdin)
+    longest = _CMD_LONGEST if shell is Shell.CMD else _LONGEST
+    if len(made) > longest:
+        raise DriverError(
+            f"a command for Windows has {len(made)} characters, and {shell.value} takes {longest}."
+        )
+    return made
+
+
+STDIN_IS_LINES = frozenset({Shell.POWERSHELL})
+"""Shells that pass a standard input on by lines of text: each line is to be base64, decoded by itself."""
+
+
+def _portable(argv: Sequence[str], *, lines: bool) -> list[str]:
+    """``argv`` with the guest's command in a form that has neither quotes nor percent signs."""
+    if _EXEC not in argv:
+        return list(argv)
+    at = list(argv).index(_EXEC) + 1
+    command = shlex.join(argv[at:])
+    script = _RESTORED + (f"{_LINES}{command}" if lines else f"exec {command}")
+    encoded = base64.b64encode(script.encode("utf-8", "surrogateescape")).decode()
+    return [*argv[:at], "/bin/sh", "-c", _LOADER, "sh", encoded]
+
+
+def _powershell(words: Sequence[str], reads_stdin: bool) -> str:
+    quoted = " ".join(quote_powershell(word) for word in words)
+    given = "$input | " if reads_stdin else ""
+    return f"$env:WSL_UTF8='1'; {given}& {quoted}; exit $LASTEXITCODE"
+
+
+def quote_powershell(word: str) -> str:
+    """A word as a literal of PowerShell that arrives in a program as it is.
+
+    :raises DriverError: when there is none.
+    """
+    if not word or _POWERSHELL_FORBIDDEN.search(word) or word.endswith("\\"):
+        raise _unquotable(
+            word, "PowerShell", "no double quotes, control characters, or backslash at the end"
+        )
+    doubled = _QUOTES.sub(lambda found: found[0] * 2, word)
+    return f"'{doubled}'"
+
+
+def _cmd(words: Sequence[str]) -> str:
+    return "set WSL_UTF8=1&& " + " ".join(quote_cmd(word) for word in words)
+
+
+def quote_cmd(word: str) -> str:
+    """A word as cmd and ``CommandLineToArgvW`` read it.
+
+    :raises DriverError: when there is none.
+    """
+    if not word or _CMD_FORBIDDEN.search(word) or word.endswith("\\"):
+        allowed = (
+            "no double quotes, percent signs, exclamation marks, control characters, or backslash at the end"
+        )
+        raise _unquotable(word, "cmd", allowed)
+    return word if re.fullmatch(r"[A-Za-z0-9_./:\\=-]+", word) else f'"{word}"'
+
+
+def _unquotable(word: str, shell: str, allowed: str) -> DriverError:
+    return DriverError(f"{word!r} cannot be a word of a command for {shell} (allowed: {allowed}).")

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m callao.drivers.wsl2.stdin_lines PROGRAM…``: a program whose standard input is this one's, in
+base64, each piece a line.
+
+PowerShell reads the standard input of what it starts itself, as text, and passes on whole lines.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import subprocess
+import sys
+
+from callao.system import die_with_parent
+
+_PIECE = 48 * 1024
+
+
+def main(argv: list[str]) -> int:
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, preexec_fn=die_with_parent())
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        while piece := os.read(0, _PIECE):
+            process.stdin.write(base64.b64encode(piece) + b"\n")
+            process.stdin.flush()
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    return process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``python -m support.windows.session SHELL``: what OpenSSH's server on Windows starts for a command.
+
+It is the forced command of an sshd here. ``SHELL`` is the server's DefaultShell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import IO
+
+from support.windows import sftp
+from support.windows.shells import Command, NotUnderstood, cmd, powershell
+
+
+def main(shell: str, line: str) -> int:
+    if line.split(" ")[0].endswith(("internal-sftp", "sftp-server")):
+        return sftp.serve()
+    return run(shell, line)
+
+
+def run(shell: str, line: str) -> int:
+    try:
+        command = cmd(line, os.environ) if shell == "cmd" else powershell(line)
+        if command.argv[:1] != ["wsl.exe"]:
+            raise NotUnderstood(f"{command.argv[:1]} is not wsl.exe")
+    except NotUnderstood as error:
+        sys.stderr.write(f"{shell}: {error}\r\n")
+        return 1
+    return _started(command)
+
+
+def _started(command: Command) -> int:
+    # On Windows a variable is there for all programs; on Linux WSLENV names those that are passed on.
+    names = ":".join(command.environment)
+    environment = {**os.environ, **command.environment, "WSLENV": names}
+    argv = [sys.executable, "-P", "-S", "-m", "support.wsl.program", *command.argv[1:]]
+    if command.stdin == "bytes":
+        os.execve(sys.executable, argv, environment)
+    return _with_lines(argv, environment, command.stdin == "lines")
+
+
+def _with_lines(argv: Sequence[str], environment: dict[str, str], wanted: bool) -> int:
+    """PowerShell reads all of its standard input itself, also where the line does not ask for it."""
+    process = subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE)
+    stdin = process.stdin
+    assert stdin is not None
+    if not wanted:
+        stdin.close()
+
+    def feed(target: IO[bytes]) -> None:
+        for text in sys.stdin.buffer:
+            if wanted:
+                with contextlib.suppress(BrokenPipeError):
+                    ascii_ = text.decode("utf-8", "replace").encode("ascii", "replace")
+                    target.write(ascii_.rstrip(b"\r\n") + b"\r\n")
+                    target.flush()
+        with contextlib.suppress(BrokenPipeError):
+            target.close()
+
+    threading.Thread(target=feed, args=(stdin,), daemon=True).start()
+    status = process.wait()
+    sys.stdout.flush()
+    os._exit(status & 255)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], os.environ["SSH_ORIGINAL_COMMAND"]))
