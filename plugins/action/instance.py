@@ -2,7 +2,7 @@
 """The action plugin of all modules of the collection.
 
 It selects the Python that has the engine, runs the installed module directly where possible, and shows the
-stages while the module runs.
+stages while the module runs. For a host that has Windows it runs the module on the controller.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import uuid
 from typing import Any
 
 from ansible.constants import config
+from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.callao.lima.plugins.module_utils._engine import EVENTS_KEY
 from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import to_option_names
+from ansible_collections.callao.lima.plugins.plugin_utils import _windows
 from ansible_collections.callao.lima.plugins.plugin_utils._duplicate_collection import warn_about_hidden_copy
 from ansible_collections.callao.lima.plugins.plugin_utils._installed_module import build_module
 from ansible_collections.callao.lima.plugins.plugin_utils._progress_watcher import (
@@ -37,6 +39,7 @@ class ActionModule(ActionBase):
         result = super().run(task_vars=task_vars)
         warn_about_hidden_copy()
         self._task.args = to_option_names(self._task.args)
+        self._use_windows(task_vars or {})
         variables = with_interpreter(task_vars or {}, self._task.delegate_to, self._connection)
         in_background = bool(self._task.async_val) and not self._connection.has_native_async
         if in_background:
@@ -48,6 +51,20 @@ class ActionModule(ActionBase):
             result.update(self._execute_module(task_vars=variables))
         self._remove_tmp_path(self._connection._shell.tmpdir)
         return result
+
+    def _use_windows(self, variables: dict[str, Any]) -> None:
+        """Run the module here, where the host has Windows."""
+        if not _windows.is_windows(self._connection):
+            return
+        if self._connection.become:
+            raise AnsibleActionFail(
+                "become: is not for a Windows host: distributions of WSL are those of the user who logs in."
+            )
+        host = _windows.target_host(variables, self._task.delegate_to)
+        target = target_of(variables, self._task.delegate_to)
+        disks = self._templar.template(target.get("callao_wsl_home"))
+        _windows.prepare(host, self._connection, disks, self._task.args.get("lima_home"))
+        self._connection = _windows.local_connection(self)
 
     def _configure_module(
         self, module_name: str, module_args: dict[str, Any], task_vars: dict[str, Any]

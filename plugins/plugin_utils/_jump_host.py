@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,7 +72,7 @@ class JumpHost:
             )
 
         def words(key: str) -> list[str]:
-            return shlex.split(str(option(key) or ""))
+            return _words(option, key)
 
         if option("password"):
             raise AnsibleConnectionFailure(
@@ -80,22 +80,7 @@ class JumpHost:
                 "set ansible_ssh_private_key_file for that host, or use an agent."
             )
         address, port, user = str(option("host")), option("port"), option("remote_user")
-        argv = [str(option("ssh_executable")), *words("ssh_args"), "-o", "BatchMode=yes"]
-        if option("host_key_checking") is False:
-            argv += ["-o", "StrictHostKeyChecking=no"]
-        if port is not None:
-            argv += ["-o", f"Port={port}"]
-        if option("private_key_file"):
-            key = os.path.expanduser(str(option("private_key_file")))  # noqa: PTH111 - fails for nobody's ~
-            argv += ["-o", f'IdentityFile="{key}"']
-        if user:
-            argv += ["-o", f'User="{user}"']
-        argv += [
-            "-o",
-            f"ConnectTimeout={option('timeout')}",
-            *words("ssh_common_args"),
-            *words("ssh_extra_args"),
-        ]
+        argv = [str(option("ssh_executable")), *words("ssh_args"), *login_words(option)]
 
         # The same path as the ssh plugin uses: tasks on that host and guests behind it share one login.
         folder = Path(str(option("control_path_dir"))).expanduser()
@@ -154,6 +139,26 @@ class JumpHost:
                     raise error(section.partition(" ")[2])
         _write(known_hosts, texts["known_hosts"])
         return replace(parse_endpoint(texts, str(known_hosts)), identities=())
+
+
+def login_words(option: Callable[[str], object]) -> list[str]:
+    """The words of ssh or sftp that log in as ``ansible.builtin.ssh`` with these options does, by a key."""
+    words = ["-o", "BatchMode=yes"]
+    if option("host_key_checking") is False:
+        words += ["-o", "StrictHostKeyChecking=no"]
+    if option("port") is not None:
+        words += ["-o", f"Port={option('port')}"]
+    if option("private_key_file"):
+        key = os.path.expanduser(str(option("private_key_file")))  # noqa: PTH111 - fails for nobody's ~
+        words += ["-o", f'IdentityFile="{key}"']
+    if option("remote_user"):
+        words += ["-o", f'User="{option("remote_user")}"']
+    words += ["-o", f"ConnectTimeout={option('timeout')}"]
+    return [*words, *_words(option, "ssh_common_args"), *_words(option, "ssh_extra_args")]
+
+
+def _words(option: Callable[[str], object], key: str) -> list[str]:
+    return shlex.split(str(option(key) or ""))
 
 
 def save_endpoint(path: Path, endpoint: Endpoint) -> None:

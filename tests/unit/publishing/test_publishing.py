@@ -42,6 +42,7 @@ def test_galaxy_imports_the_artifact(artifact: Path, tmp_path: Path) -> None:
     }
     assert explained == {
         ("connection", "instance"),
+        ("connection", "wsl"),
         ("filter", "beside_playbook"),
         ("inventory", "instances"),
         *(("module", path.stem) for path in (ROOT / "plugins/modules").glob("*.py")),
