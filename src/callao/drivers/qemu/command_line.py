@@ -26,7 +26,7 @@ from callao.drivers.qemu.devices import (
     Vsock,
 )
 from callao.drivers.qemu.disks.data_disks import DataDiskOptions
-from callao.drivers.qemu.display import NONE, VNC, Screen, has_display
+from callao.drivers.qemu.display import NONE, VNC, Screen, has_display, renders_on_the_host
 from callao.drivers.qemu.hotplug.slots import SlotOptions
 from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.vsock import guest_cid, has_vsock
@@ -83,7 +83,7 @@ def command_line(
         *([Vsock(guest_cid(paths))] if has_vsock(config) else []),
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
-        *([Screen(config.arch, paths, config.video.display == VNC)] if has_display(config) else []),
+        *_screen(boot),
         NoCloudSerial(),
     ]
     incoming = ["-incoming", "defer"] if boot.saved is not None else []
@@ -126,6 +126,14 @@ def machine_arguments(
 def _devices(boot: Boot) -> tuple[str, ...]:
     balloon = f"{_BALLOON},{_RECLAIM}" if boot.layout.reclaims else _BALLOON
     return ("virtio-rng-pci", balloon, *((_VMGENID,) if boot.config.arch is Arch.X86_64 else ()))
+
+
+def _screen(boot: Boot) -> list[CommandLinePart]:
+    config = boot.config
+    if not has_display(config):
+        return []
+    vnc = config.video.display == VNC
+    return [Screen(config.arch, boot.paths, vnc=vnc, gl=renders_on_the_host(config))]
 
 
 def _machine(config: Config) -> str:

@@ -64,6 +64,15 @@ def display_option(config: Config, environment: Mapping[str, str]) -> str:
     return NONE if video.display == "default" and not desktop else video.display
 
 
+def renders_on_the_host(config: Config) -> bool:
+    """Whether the guest's OpenGL is rendered by the host's GPU: the display has a context of OpenGL, see
+    qemu(1), ``-display``, "gl"."""
+    kind, *options = config.video.display.split(",")
+    return "gl=off" not in options and (
+        kind == "egl-headless" or any(each.startswith("gl=") for each in options)
+    )
+
+
 def create_vnc_password(paths: InstancePaths, config: Config) -> None:
     """Create the password of the VNC server, unless it exists."""
     if config.video.display == VNC and not paths.vnc_password.exists():
@@ -78,9 +87,12 @@ class Screen:
     arch: Arch
     paths: InstancePaths
     vnc: bool
+    gl: bool = False
+    """Whether the card passes OpenGL to the host, which needs QEMU's module for it and a GPU."""
 
     def argv(self) -> list[str]:
-        card = "virtio-vga" if self.arch is Arch.X86_64 else "virtio-gpu-pci"
+        family, suffix = ("virtio-vga", "") if self.arch is Arch.X86_64 else ("virtio-gpu", "-pci")
+        card = f"{family}{'-gl' if self.gl else ''}{suffix}"
         devices = (card, "qemu-xhci,id=input", "usb-kbd,bus=input.0", "usb-tablet,bus=input.0")
         password = f"secret,id=vnc,file={escape_commas(self.paths.vnc_password)}"
         return [
