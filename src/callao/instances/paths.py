@@ -118,6 +118,11 @@ class InstancePaths(NamedTuple):
         return self.dir / "ga.sock"
 
     @property
+    def sockets(self) -> Path:
+        """A link to the folder of a machine's sockets, where its driver has them elsewhere."""
+        return self.dir / "sockets"
+
+    @property
     def ha_pid(self) -> Path:
         return self.dir / "ha.pid"
 

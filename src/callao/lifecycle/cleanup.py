@@ -52,6 +52,7 @@ def remove_stale_files(paths: InstancePaths) -> None:
     """
     must_be_unused(paths, "started or changed")
     release_all(paths.dir)
+    remove_sockets(paths)
     for path in (paths.ha_pid, *paths.runtime_files, *paths.dir.glob("ssh-*.sock")):
         path.unlink(missing_ok=True)
     hidden = (*paths.dir.glob(".*"), *paths.snapshots.glob(".*"))
@@ -60,6 +61,14 @@ def remove_stale_files(paths: InstancePaths) -> None:
             path.unlink()
         else:
             remove_tree(path)
+
+
+def remove_sockets(paths: InstancePaths) -> None:
+    """Remove the folder of sockets that a machine of macOS's has elsewhere, where its host agent was killed."""
+    if paths.sockets.is_symlink():
+        from callao.drivers.apple import short_folder  # slow to import, and seldom needed
+
+        short_folder.remove(paths)
 
 
 def _belongs_to_user(name: str) -> bool:

@@ -12,7 +12,7 @@ from callao.instances.in_use import must_be_unused
 from callao.instances.lock import instance_lock
 from callao.instances.paths import InstancePaths
 from callao.instances.status import path_exists
-from callao.lifecycle.cleanup import has_no_leftovers, removal_dir, remove_leftovers
+from callao.lifecycle.cleanup import has_no_leftovers, removal_dir, remove_leftovers, remove_sockets
 from callao.lifecycle.remove_tree import remove_tree
 
 
@@ -26,6 +26,7 @@ def remove(paths: InstancePaths) -> None:
     if path_exists(paths.wsl2_json):
         _release(paths)
     release_all(paths.dir)
+    remove_sockets(paths)
     removed_dir = removal_dir(paths.dir.parent, paths.name)
     try:
         remove_tree(removed_dir)  # left by a removal that failed

@@ -11,6 +11,7 @@ from callao.config import check_hostname, check_name, check_socket_path
 from callao.errors import InstanceError, InstanceProtected
 from callao.instances import Instance, InstancePaths
 from callao.instances.lock import instance_lock
+from callao.lifecycle.cleanup import remove_sockets
 from callao.lifecycle.preconditions import must_be_stopped, must_not_exist
 
 
@@ -29,6 +30,7 @@ def rename(instance: Instance, name: str, *, home: Path, though_protected: bool 
         if not though_protected:
             must_not_be_protected(instance)
         autostart = instance.autostart
+        remove_sockets(instance.paths)  # they are found by the folder's name
         try:
             instance.dir.rename(home / name)
             sync_folder(home)

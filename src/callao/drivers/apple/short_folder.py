@@ -2,7 +2,8 @@
 """A folder of a short, plain name for an instance's sockets, whatever the instance's own is called.
 
 A unix socket's path has 103 bytes on macOS, and vfkit reads that of a virtual socket as a URL, in which a
-blank becomes ``%20``. The folder is made anew for each start, and goes when the machine is off.
+blank becomes ``%20``. The folder is made anew for each start, and goes when the machine is off; after a host agent
+that was killed, when the instance is stopped, started, renamed or deleted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from callao.errors import DriverError
 from callao.instances import InstancePaths
 
 _PARENT = Path("/tmp")  # noqa: S108 - our folder there is checked to be ours alone
-_LINK = "sockets"
 _LENGTH = 12
 """Hexadecimal digits of a hash of the instance's folder."""
 
@@ -41,7 +41,7 @@ def make(paths: InstancePaths) -> Path:
         _must_be_ours(folder.parent)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(mode=0o700)
-        with replacing(paths.dir / _LINK, Durability.REBOOT_ENDS_IT) as fresh:
+        with replacing(paths.sockets, Durability.REBOOT_ENDS_IT) as fresh:
             fresh.symlink_to(folder)
     except OSError as error:
         raise DriverError(
@@ -54,7 +54,7 @@ def remove(paths: InstancePaths) -> None:
     """Nothing happens when there is none."""
     shutil.rmtree(folder_of(paths), ignore_errors=True)
     with contextlib.suppress(OSError):
-        (paths.dir / _LINK).unlink()
+        (paths.sockets).unlink()
 
 
 def _must_be_ours(folder: Path) -> None:

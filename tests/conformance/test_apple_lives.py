@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Instances of vz and krunkit whose processes are killed in their start; the stand-ins' machines have no
+guest here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support.apple.install import install
+from support.home import Golden, Home
+from support.waiting import eventually
+
+from callao.config import Arch, VMType, dump
+from callao.drivers.apple import krun, short_folder
+from callao.drivers.apple.common import Limits
+from callao.errors import AgentError, StageFailed
+from callao.events import Event, EventState, Stage
+from callao.host import Host
+from callao.instances import InstancePaths, Runtime, Status, inspect
+from callao.instances.process_identity import ProcessIdentity, alive
+from callao.instances.records import read_json
+from callao.lifecycle import Request, ensure
+
+HOST = Host.detect()
+LINUX_PROGRAMS = {"vz": ("vfkit",), "krunkit": ("krunkit", "gvproxy")}
+
+
+@dataclass
+class Box:
+    """The instance ``box`` and its home."""
+
+    home: Home
+    template: str
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def paths(self) -> InstancePaths:
+        return InstancePaths(self.home.path / "box")
+
+    def start(self, then: Callable[[], object] = lambda: None) -> None:
+        """:param then: is called as soon as the machine runs; no guest becomes ready."""
+
+        def report(event: Event) -> None:
+            self.events.append(event)
+            if (event.stage, event.state) == (Stage.DRIVER, EventState.DONE):
+                then()
+
+        request = Request(name="box", template=self.template, timeout=60)
+        ensure(request, home=self.home.path, host=HOST, check=False, report=report)
+
+    def kill(self, who: str) -> None:
+        os.kill(self.identity(who).pid, signal.SIGKILL)
+
+    def identity(self, who: str) -> ProcessIdentity:
+        runtime = read_json(self.paths.runtime, Runtime)
+        assert runtime is not None
+        found = runtime.agent if who == "agent" else runtime.driver
+        assert found is not None
+        return found
+
+    def left(self) -> list[str]:
+        """What is there of a machine."""
+        files = [each.name for each in self.paths.runtime_files if each.exists()]
+        folder = short_folder.folder_of(self.paths)
+        return [*files, *([str(folder)] if folder.exists() else []), *self.home.processes()]
+
+
+@contextlib.contextmanager
+def box_of(vm_type: str, version: str = "1.3.1", folder: str = "h") -> Iterator[Box]:
+    """:param folder: the name of LIMA_HOME."""
+    with (
+        tempfile.TemporaryDirectory(prefix="v-", dir="/tmp") as place,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        root = Path(place)
+        environment = {"CALLAO_STAND_IN_GUEST": "none", "CALLAO_STAND_IN_KRUNKIT_VERSION": version}
+        programs = install(root / "bin", environment, LINUX_PROGRAMS[vm_type])
+        patch.setenv("PATH", str(programs), prepend=os.pathsep)
+        # The stand-in's machine has this host's processor.
+        own = Limits(VMType.KRUNKIT, frozenset({Arch(HOST.arch)}), krun.LIMITS.forbidden)
+        patch.setattr(krun, "LIMITS", own)
+        raw, image = root / "raw", root / "image.qcow2"
+        raw.write_bytes(b"as shipped" + b"\0" * 2**19)
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(image)], check=True)
+        document = {
+            "vmType": vm_type, "images": [{"location": str(image), "arch": HOST.arch}], "cpus": 1,
+            "memory": "512MiB", "disk": "1MiB", "containerd": {"user": False}, "mountType": "reverse-sshfs",
+        }  # fmt: skip
+        template = root / "box.yaml"
+        template.write_text(dump(document))
+        home = Home(root / folder, Golden(image, image, image), HOST)
+        home.path.mkdir()
+        try:
+            yield Box(home, str(template))
+        finally:
+            home.end_all()
+
+
+@pytest.mark.parametrize(("vm_type", "version"), [("vz", ""), ("krunkit", "1.3.1"), ("krunkit", "1.2.1")])
+def test_killed_processes_end_the_start_with_its_reason_and_leave_nothing(
+    vm_type: str, version: str
+) -> None:
+    with box_of(vm_type, version or "1.3.1") as box:
+        with pytest.raises(StageFailed, match=r"machine|ended|QEMU|hypervisor"):
+            box.start(lambda: box.kill("driver"))
+        eventually(lambda: not alive(box.identity("agent")))
+        assert box.left() == []
+        with pytest.raises(AgentError, match="ended before the instance was ready"):
+            box.start(lambda: box.kill("agent"))
+        eventually(lambda: not alive(box.identity("driver")) and not box.home.processes())
+        assert inspect("box", box.home.path, HOST).status is Status.STOPPED
+        box.home.delete("box")
+        assert box.left() == []
+        assert not box.paths.dir.exists()
