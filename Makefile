@@ -86,7 +86,7 @@ long: bootstrap-long
 	$(BIN)/pytest tests -m long -q
 
 # The unit tests of what depends on the host's system, by macOS's module; tests/support/darwin.py says what is left out.
-DARWIN := autostart disks instances ssh system
+DARWIN := autostart disks drivers egress hostagent images inotify instances lifecycle mounts networks ports resolver sftp snapshots ssh system
 darwin: bootstrap-test
 	PYTHONPATH=tests $(BIN)/pytest $(addprefix tests/unit/,$(DARWIN)) -p support.darwin -m 'not once and not long' -n 2 --dist worksteal -q
 

@@ -2,7 +2,10 @@
 """A pytest plugin: the engine in this process is on macOS, as far as :mod:`callao.system` tells it.
 
 ``pytest -p support.darwin`` with ``tests`` on ``PYTHONPATH``, as ``make darwin`` runs it. Whatever is asked
-of libproc goes to psutil. A program that a test starts is on Linux. What Linux alone has is not tested.
+of libproc goes to psutil. A program that a test starts is on Linux. What Linux alone has is not tested,
+nor are the folders of tests/unit that ask nothing of a host's system (config, templates, gotemplate, cidata,
+timeline, lockfile), those of Ansible, Molecule and the command line, which start programs of their own, and
+those of the guest's program, which runs on Linux.
 """
 
 from __future__ import annotations
@@ -12,8 +15,12 @@ import pytest
 from callao import system
 from callao.system import darwin
 
+_OF_LINUX = {name: getattr(system, name) for name in ("COPY_OPTIONS", "hangup_watch")}
+"""Of programs and system calls that this host has: cp(1), epoll(7)."""
 for _name in darwin.__all__:
     setattr(system, _name, getattr(darwin, _name))
+for _name, _value in _OF_LINUX.items():
+    setattr(system, _name, _value)
 
 OF_LINUX = {
     "the entries of systemd, and no launchctl here": (
@@ -24,6 +31,12 @@ OF_LINUX = {
         "autostart/test_autostart.py::test_another_homes_instance_of_the_name_is_not_replaced",
         "autostart/test_autostart.py::test_a_user_without_a_home_has_no_entries",
         "autostart/test_autostart.py::test_without_systemd_it_says_so",
+        "lifecycle/test_protected_autostart.py::"
+        "test_a_mark_is_set_and_taken_away_once_and_check_mode_says_so[autostart]",
+        "lifecycle/test_protected_autostart.py::test_a_deleted_one_is_not_started_at_login_any_more",
+        "lifecycle/test_protected_autostart.py::test_one_that_is_made_anew_is_still_started_at_login",
+        "lifecycle/test_protected_autostart.py::test_a_renamed_instance_is_the_same_and_the_request_is_met_once",
+        "lifecycle/test_protected_autostart.py::test_the_command_line_renames_what_is_started_at_login_too",
     ),
     "locks of open files, of which macOS's kernel tells nobody else": (
         "disks/test_ownership.py::test_a_disk_that_somebody_writes_is_taken_by_nobody",
