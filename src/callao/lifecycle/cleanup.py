@@ -64,7 +64,7 @@ def remove_stale_files(paths: InstancePaths) -> None:
 
 
 def remove_sockets(paths: InstancePaths) -> None:
-    """Remove the folder of sockets that a machine of macOS's has elsewhere, where its host agent was killed."""
+    """Remove the folder of sockets that a machine on macOS has elsewhere, where a killed agent left it."""
     if paths.sockets.is_symlink():
         from callao.drivers.apple import short_folder  # slow to import, and seldom needed
 

@@ -6,6 +6,7 @@ It has ``-version`` and ``-config FILE``, of which it reads what Callao writes, 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import selectors
@@ -52,7 +53,7 @@ def user_network(stack: dict[str, Any], descriptor: int) -> list[str]:
     options = [
         "user,id=user",
         f"net={stack['subnet']}",
-        f"host={stack['hostIP']}",
+        f"host={host_address(stack)}",
         f"dns={stack['gatewayIP']}",
         f"dhcpstart={next(iter(stack['dhcpStaticLeases']))}",
     ]
@@ -65,6 +66,16 @@ def user_network(stack: dict[str, Any], descriptor: int) -> list[str]:
         "-netdev", f"dgram,id=switch,local.type=fd,local.str={descriptor}",
         "-netdev", "hubport,id=switch-port,hubid=0,netdev=switch",
     ]  # fmt: skip
+
+
+def host_address(stack: dict[str, Any]) -> str:
+    """What leads to the host's loopback: by default the subnet's last address. 0.8.9 ignores ``hostIP``."""
+    if "nat" not in stack:
+        return str(ipaddress.ip_network(stack["subnet"])[-2])
+    [(address, host)] = stack["nat"].items()
+    if host != "127.0.0.1" or address not in stack["gatewayVirtualIPs"]:
+        raise ValueError("nobody answers to ARP for the host's address")
+    return str(address)
 
 
 def relay(switch: socket.socket, peer: str, nat: socket.socket) -> None:

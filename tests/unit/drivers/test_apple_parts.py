@@ -287,6 +287,8 @@ def test_gvproxy_gives_the_addresses_that_templates_rely_on() -> None:
         "gatewayIP": "192.168.5.3",
         "hostIP": "192.168.5.2",
         "deviceIP": "192.168.5.15",
+        "nat": {"192.168.5.2": "127.0.0.1"},
+        "gatewayVirtualIPs": ["192.168.5.2"],
         "dhcpStaticLeases": {"192.168.5.15": "52:55:55:00:00:01"},
         "forwards": {"127.0.0.1:60022": "192.168.5.15:22"},
     }

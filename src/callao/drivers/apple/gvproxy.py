@@ -31,7 +31,11 @@ _MTU = 1500
 
 
 def configuration(sockets: Sockets, mac_address: str, reach: Reach | None) -> str:
-    """What ``-config`` reads: JSON, which is YAML too."""
+    """What ``-config`` reads: JSON, which is YAML too.
+
+    Releases up to 0.8.9 ignore ``hostIP`` and ``deviceIP``: there the host's address is one of the gateway's
+    own, which is translated, and by default the last one of the subnet.
+    """
     network = USER_MODE
     forwards = {f"{reach.address}:{reach.port}": f"{network.guest}:22"} if reach is not None else {}
     return json.dumps(
@@ -44,6 +48,8 @@ def configuration(sockets: Sockets, mac_address: str, reach: Reach | None) -> st
                 "gatewayIP": network.dns,
                 "hostIP": network.gateway,
                 "deviceIP": network.guest,
+                "nat": {network.gateway: "127.0.0.1"},
+                "gatewayVirtualIPs": [network.gateway],
                 "dhcpStaticLeases": {network.guest: mac_address},
                 "forwards": forwards,
             },

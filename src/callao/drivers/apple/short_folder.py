@@ -2,8 +2,8 @@
 """A folder of a short, plain name for an instance's sockets, whatever the instance's own is called.
 
 A unix socket's path has 103 bytes on macOS, and vfkit reads that of a virtual socket as a URL, in which a
-blank becomes ``%20``. The folder is made anew for each start, and goes when the machine is off; after a host agent
-that was killed, when the instance is stopped, started, renamed or deleted.
+blank becomes ``%20``. The folder is made anew for each start, and goes when the machine is off. A killed
+host agent leaves it: it goes when the instance is stopped, started, renamed or deleted.
 """
 
 from __future__ import annotations
