@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 from support.apple.install import install
+from support.crashes import begun, victims
 from support.home import Golden, Home
 from support.waiting import eventually
 
 from callao.config import Arch, VMType, dump
 from callao.drivers.apple import krun, short_folder
 from callao.drivers.apple.common import Limits
-from callao.errors import AgentError, StageFailed
+from callao.errors import AgentError, ConfigError, StageFailed
 from callao.events import Event, EventState, Stage
 from callao.host import Host
 from callao.instances import InstancePaths, Runtime, Status, inspect
@@ -120,3 +122,53 @@ def test_killed_processes_end_the_start_with_its_reason_and_leave_nothing(
         box.home.delete("box")
         assert box.left() == []
         assert not box.paths.dir.exists()
+
+
+def _start_until_it_runs(box: Box) -> None:
+    with pytest.raises(StageFailed, match="the machine went off"):
+        box.start(lambda: box.kill("driver"))
+    eventually(lambda: not alive(box.identity("agent")))
+
+
+@pytest.mark.parametrize("vm_type", LINUX_PROGRAMS)
+def test_a_machine_runs_in_a_home_of_an_odd_or_long_name(vm_type: str) -> None:
+    with box_of(vm_type, folder="Application Support ñ 日本 #%41?") as box:
+        _start_until_it_runs(box)
+        assert box.left() == []
+
+
+@pytest.mark.parametrize(("vm_type", "folder"), [("vz", "a,b"), ("vz", 'a"b'), ("krunkit", "a=b")])
+def test_a_home_whose_name_the_program_cannot_be_told_is_refused_before_anything_is_made(
+    vm_type: str, folder: str
+) -> None:
+    with box_of(vm_type, folder=folder) as box:
+        with pytest.raises(ConfigError, match=r"LIMA_HOME.* has .*allowed: a path without"):
+            box.start()
+        assert not box.paths.dir.exists()
+        assert box.events == []
+
+
+def test_two_starts_at_once_have_one_machine_and_the_second_makes_another_after_its_end() -> None:
+    with box_of("vz") as box, begun(box.home, "box", box.template) as first:
+        eventually(lambda: "qemu" in victims(box.home, "box"))
+        with begun(box.home, "box", box.template) as second:
+            eventually(lambda: _files_of(second, box))
+            assert len(_machines(box)) == 1
+            for run in (first, second):
+                eventually(lambda: "qemu" in victims(box.home, "box"))
+                box.kill("driver")
+                assert b"the machine went off" in run.communicate(timeout=180)[1]
+        eventually(lambda: box.left() == [])
+
+
+def _machines(box: Box) -> list[str]:
+    return [each for each in box.home.processes() if "support.apple.vfkit_program --cpus" in each]
+
+
+def _files_of(process: subprocess.Popen[bytes], box: Box) -> list[str]:
+    """What a run has open of the home: it follows the host agent's log, or waits for the instance's lock."""
+    return [
+        each.path
+        for each in psutil.Process(process.pid).open_files()
+        if each.path.startswith(str(box.home.path))
+    ]

@@ -67,6 +67,9 @@ class Features:
     """Whether images are tars of root file systems, and not disk images."""
     saved_states: bool = False
     """Whether a running machine can be saved and taken up again: :class:`StateSaver`."""
+    forbidden: str = ""
+    """Characters that the path of an instance's folder cannot have: the hypervisor's options have no escape
+    for them."""
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,11 @@ def decide(request: Request, actual: Instance | None, home: Path, host: Host) ->
             existing_instance_notices,
             new_instance_notices,
             notices,
+            refuse_folder,
             refuse_unsupported,
         )
 
+        refuse_folder(config, home / request.name)
         refuse_unsupported(config, request.name, host, new=Step.CREATE in steps.steps)
         if config.networks:
             from callao.networks.users import check_mac_addresses

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -52,6 +53,18 @@ def refuse_unsupported(config: Config, name: str, host: Host, *, new: bool = Tru
     missing = driver_for(config.vm_type).missing(config)
     if missing:
         raise DriverError(" ".join(missing), hint=_other_drivers(config, host))
+
+
+def refuse_folder(config: Config, folder: Path) -> None:
+    """Check that the driver's hypervisor can be told the paths of the instance's files.
+
+    :raises ConfigError: naming the character that it cannot be told.
+    """
+    forbidden = driver_for(config.vm_type).features.forbidden
+    found = next((each for each in str(folder) if each in forbidden), "")
+    if found:
+        message = f"has {found!r}, which no option of the program for vmType {config.vm_type} can have"
+        raise ConfigError([Problem("LIMA_HOME", folder.parent, message, f"a path without {found!r}")])
 
 
 def _other_drivers(config: Config, host: Host) -> str:

@@ -43,6 +43,7 @@ class KrunkitDriver:
         boot_nics=True,
         ssh_over_vsock=True,
         guest_port=PROGRAM_PORT,
+        forbidden=krunkit.FORBIDDEN,
     )
     layers: ClassVar[LayerStore] = CopiedLayers()
 

@@ -45,6 +45,7 @@ class VzDriver:
         boot_nics=True,
         ssh_over_vsock=True,
         guest_port=PROGRAM_PORT,
+        forbidden=vfkit.FORBIDDEN + '"\n\r',
     )
     layers: ClassVar[LayerStore] = CopiedLayers()
 
