@@ -17,7 +17,7 @@ from callao.drivers.apple.process import launch
 from callao.drivers.apple.tools import GVPROXY, KRUNKIT, version_of
 from callao.drivers.base import Boot, Features, Log, Machine
 from callao.errors import Problem
-from callao.events import Reporter
+from callao.events import Event, EventState, Reporter, Stage
 from callao.guest_network import USER_MODE, GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths
@@ -76,6 +76,7 @@ class KrunkitDriver:
         program = common.found(KRUNKIT)
         version = version_of(program)
         common.tell_of_readonly(boot.config, report, "krunkit")
+        _tell_of_kernel(boot, report)
         wiring, companions = common.wired(boot, None)
         try:
             argv = krunkit.command_line(program, krunkit_machine(boot, wiring, version), version)
@@ -84,6 +85,14 @@ class KrunkitDriver:
             await companions.end()
             raise
         return await launch(argv, VMType.KRUNKIT, companions, has_rest=version >= krunkit.REST)
+
+
+def _tell_of_kernel(boot: Boot, report: Reporter) -> None:
+    if boot.paths.kernel.exists():
+        message = (
+            "images[].kernel: krunkit boots by its own firmware: the disk's boot loader chooses the kernel."
+        )
+        report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
 
 
 def _problems(config: Config) -> Iterator[Problem]:
