@@ -111,6 +111,10 @@ _PIECE = 4 * 2**20
 
 _LINE = 48 * 1024
 
+_LONGEST_BY_WINRM = 3000
+"""Characters for PowerShell: Ansible encodes them to nearly three times as many, for cmd, which takes 8191.
+"""
+
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
@@ -205,12 +209,20 @@ class Connection(ConnectionBase):
         argv = ["wsl.exe", "--distribution", self._distribution(), "--user", user, "--cd", "~", "--exec"]
         if self._is_here():
             return self._exec(shlex.join([*argv, "/bin/sh", "-c", script]), given)
-        from callao.drivers.wsl2.command_line import STDIN_IS_LINES, Shell, line
+        from callao.drivers.wsl2.command_line import STDIN_IS_LINES, LineTooLong, Shell, line
         from callao.errors import DriverError
 
         shell = Shell(self._windows._shell.SHELL_FAMILY)
+        longest = _LONGEST_BY_WINRM if self._windows.transport == "winrm" else None
         try:
-            command = line(shell, [*argv, "/bin/sh", "-c", script], reads_stdin=bool(given))
+            try:
+                whole = [*argv, "/bin/sh", "-c", script]
+                command = line(shell, whole, reads_stdin=bool(given), longest=longest)
+            except LineTooLong:
+                if given:
+                    raise
+                given = f"{script}\n".encode("utf-8", "surrogateescape")
+                command = line(shell, [*argv, "/bin/sh"], reads_stdin=True, longest=longest)
         except DriverError as error:
             raise AnsibleConnectionFailure(f"{self._distribution()}: {error}") from error
         if given and shell in STDIN_IS_LINES:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Connection callao.lima.wsl: the standard suite in a Debian of the stand-in for wsl.exe.
 
-Its way there is a real sshd, whose shell is one of Windows', or interop.
+Its way there is a real sshd, whose shell is one of Windows', a WinRM endpoint, or interop.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from support import programs
 from support.home import CACHE
 from support.masters import control_folder
 from support.windows.host import windows_host
+from support.windows.winrm import winrm_host
 from support.wsl import guest, store
 from support.wsl.install import install
 from support.wsl.rootfs import debian
@@ -60,6 +61,7 @@ def passes(tmp_path: Path, windows: dict[str, Any] | None) -> None:
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
             **programs.settings(),
+            "ANSIBLE_DISPLAY_TRACEBACK": "always",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(controls),
         }
         extra = {"scratch": str(tmp_path), "big_file": str(big), "far": "/tmp/far"}
@@ -75,6 +77,12 @@ def passes(tmp_path: Path, windows: dict[str, Any] | None) -> None:
 def test_the_standard_suite_passes_over_ssh(tmp_path: Path, state: Path, shell: Shell) -> None:
     with windows_host(tmp_path / "host", state, shell) as windows:
         passes(tmp_path, windows.variables())
+
+
+@pytest.mark.long
+def test_the_standard_suite_passes_over_winrm(tmp_path: Path, state: Path) -> None:
+    with winrm_host(state) as variables:
+        passes(tmp_path, variables)
 
 
 @pytest.mark.long

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m support.windows.session SHELL``: what OpenSSH's server on Windows starts for a command.
+"""``python -m support.windows.session SHELL [LINE]``: a shell of Windows with its command line.
 
-It is the forced command of an sshd here. ``SHELL`` is the server's DefaultShell.
+Without ``LINE`` it is the forced command of an sshd; ``SHELL`` is the DefaultShell of Windows' server.
 """
 
 from __future__ import annotations
@@ -70,4 +70,4 @@ def _with_lines(argv: Sequence[str], environment: dict[str, str], wanted: bool) 
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], os.environ["SSH_ORIGINAL_COMMAND"]))
+    sys.exit(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else os.environ["SSH_ORIGINAL_COMMAND"]))

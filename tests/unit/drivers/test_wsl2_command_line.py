@@ -95,7 +95,7 @@ def test_what_a_shell_would_change_is_refused(shell: Shell, word: str) -> None:
 
 def test_a_line_that_is_too_long_for_the_shell_is_refused() -> None:
     argv = exec_argv("lima-a", ["/bin/sh", "-c", "x" * 8000])
-    with pytest.raises(DriverError, match=r"has 1\d{4} characters, and cmd takes 8000"):
+    with pytest.raises(DriverError, match=r"has 1\d{4} characters, and cmd takes 8000 there"):
         line(Shell.CMD, argv)
     assert line(Shell.POWERSHELL, argv)
 

@@ -34,6 +34,10 @@ _LONGEST = 30000
 """Characters: CreateProcess takes 32,767, and cmd 8,191."""
 
 
+class LineTooLong(DriverError):
+    """The command has to be made shorter, or be given by standard input."""
+
+
 class Shell(enum.Enum):
     """What reads a command line on Windows."""
 
@@ -41,19 +45,21 @@ class Shell(enum.Enum):
     POWERSHELL = "powershell"
 
 
-def line(shell: Shell, argv: Sequence[str], *, reads_stdin: bool = False) -> str:
+def line(shell: Shell, argv: Sequence[str], *, reads_stdin: bool = False, longest: int | None = None) -> str:
     """The line that runs ``argv`` with ``WSL_UTF8=1``, and ends with its status.
 
     :param reads_stdin: whether the program reads its standard input. In PowerShell, which reads that itself
         as text, it has to be encoded as :data:`STDIN_IS_LINES` says.
-    :raises DriverError: when the shell cannot be given a word, or the line is too long for it.
+    :param longest: the largest number of characters, where that is not the shell's own.
+    :raises LineTooLong: when the line is longer than that.
+    :raises DriverError: when the shell cannot be given a word.
     """
     words = _portable(argv, lines=reads_stdin and shell is Shell.POWERSHELL)
     made = _cmd(words) if shell is Shell.CMD else _powershell(words, reads_stdin)
-    longest = _CMD_LONGEST if shell is Shell.CMD else _LONGEST
-    if len(made) > longest:
-        raise DriverError(
-            f"a command for Windows has {len(made)} characters, and {shell.value} takes {longest}."
+    limit = longest or (_CMD_LONGEST if shell is Shell.CMD else _LONGEST)
+    if len(made) > limit:
+        raise LineTooLong(
+            f"a command for Windows has {len(made)} characters, and {shell.value} takes {limit} there."
         )
     return made
 
