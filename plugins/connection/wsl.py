@@ -99,7 +99,7 @@ import typing as t
 from pathlib import Path
 
 from ansible import constants
-from ansible.errors import AnsibleConnectionFailure, AnsibleFileNotFound
+from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection import ConnectionBase
 from ansible.plugins.loader import connection_loader
 from ansible.utils.display import Display
@@ -114,6 +114,8 @@ _LINE = 48 * 1024
 _LONGEST_BY_WINRM = 3000
 """Characters for PowerShell: Ansible encodes them to nearly three times as many, for cmd, which takes 8191.
 """
+
+_WAYS = ("ssh", "winrm")
 
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
@@ -231,7 +233,14 @@ class Connection(ConnectionBase):
         return self._exec(command, given)
 
     def _exec(self, command: str, given: bytes | None) -> tuple[int, bytes, bytes]:
-        status, out, errors = self._windows.exec_command(command, in_data=given or None, sudoable=False)
+        try:
+            status, out, errors = self._windows.exec_command(command, in_data=given or None, sudoable=False)
+        except AnsibleError as error:
+            if "not installed" not in str(error):
+                raise
+            raise AnsibleConnectionFailure(
+                f"lima_host: {self.get_option('lima_host')!r}: {error} (pip install 'callao[windows]')"
+            ) from error
         said = out if status != 0 and not errors else b""
         if said and (b"\0" in said or b"Wsl/" in said):  # wsl.exe itself, and not the command
             from callao.drivers.wsl2.text import decode
@@ -261,8 +270,10 @@ class Connection(ConnectionBase):
         context.shell = variables.get("ansible_shell_type")
         context.remote_addr = variables.get("ansible_host", host)
         windows = connection_loader.get(kind, context)
-        if windows is None:
-            raise AnsibleConnectionFailure(f"lima_host: {host!r} has no such connection: {kind}")
+        if windows is None or windows.transport not in _WAYS:
+            raise AnsibleConnectionFailure(
+                f"lima_host: {host!r} has ansible_connection={kind} (allowed: {' and '.join(_WAYS)})."
+            )
         names = constants.config.get_plugin_vars("connection", windows._load_name)
         options = {name: variables[name] for name in names if name in variables}
         prefix = f"ansible_{windows.extras_prefix}_" if getattr(windows, "allow_extras", False) else None

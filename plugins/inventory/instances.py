@@ -124,6 +124,7 @@ VARIABLES = (
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     NAME = "callao.lima.instances"
+    _windows_host: t.ClassVar[dict[str, str]] = {}
 
     def verify_file(self, path: str) -> bool:
         return super().verify_file(path) and path.endswith(SUFFIXES)
@@ -134,6 +135,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         warn_about_hidden_copy()
         filters = _parse_filters(self.get_option("filters"))
         self._check_home()
+        self._windows_host = _windows_host(self.get_option("lima_home"))
         for instance in self._instances(path, cache):
             if self._is_included(instance, filters):
                 self._add_host(instance)
@@ -201,6 +203,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         variables: dict[str, t.Any] = {
             "lima": _lima_variable(instance),
             "ansible_connection": "callao.lima.instance",
+            **self._windows_host,
         }
         home = self.get_option("lima_home")
         if home:
@@ -223,6 +226,23 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
 def _lima_variable(instance: dict[str, t.Any]) -> dict[str, t.Any]:
     return {key: instance[key] for key in VARIABLES}
+
+
+def _windows_host(home: str | None) -> dict[str, str]:
+    """The variables of instances on a Windows host that only Ansible can log in to."""
+    try:
+        from callao.drivers.wsl2.carrier import Remote, carrier_for
+        from callao.errors import CallaoError
+        from callao.host import lima_home
+    except ImportError:
+        return {}  # what comes next tells of it
+    try:
+        carrier = carrier_for(Path(home) if home else lima_home())
+    except CallaoError as error:
+        raise AnsibleError(f"callao.lima.instances: {error}") from error
+    if not isinstance(carrier, Remote) or not carrier.needs_login:
+        return {}
+    return {"ansible_connection": "callao.lima.wsl", "lima_host": carrier.where}
 
 
 def _parse_filters(filters: list[dict[str, t.Any]]) -> list[tuple[bool, t.Any]]:

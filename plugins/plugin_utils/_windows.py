@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import shlex
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,12 +87,18 @@ def _checked_folder(host: str, folder: object) -> str:
 def _carrier(host: str, connection: Any, disks: str) -> Remote:
     from callao.drivers.wsl2.carrier import Remote
     from callao.drivers.wsl2.command_line import Shell
+    from callao.drivers.wsl2.winrm import LOGIN
 
+    if connection.transport == "winrm":
+        os.environ[LOGIN] = _winrm_login(host, connection)
+        program = (sys.executable, "-P", "-m", "callao.drivers.wsl2.winrm")
+        return Remote(host, program, Shell.CMD, disks, needs_login=True)  # WinRM itself starts cmd
     shell = Shell(connection._shell.SHELL_FAMILY)
     if connection.transport != "ssh":
         raise AnsibleActionFail(
             f"{host}: ansible_connection: {connection.transport}: distributions on another machine are "
-            "made and run by ssh (allowed: ssh, with ansible_shell_type cmd or powershell)."
+            "made and run by ssh or winrm (allowed: ssh, with ansible_shell_type cmd or powershell, and "
+            "winrm)."
         )
     option: Callable[[str], object] = connection.get_option
     if option("password"):
@@ -110,6 +117,33 @@ def _carrier(host: str, connection: Any, disks: str) -> Remote:
         disks,
         (str(option("sftp_executable")), *words, "-b", "-", address),
     )
+
+
+def _winrm_login(host: str, connection: Any) -> str:
+    """What pywinrm needs to log in as Ansible's plugin does.
+
+    :raises AnsibleActionFail: without pywinrm, or with a ticket that Ansible alone has.
+    """
+    from callao.drivers.wsl2.winrm import login
+
+    try:
+        import winrm as _  # noqa: F401
+    except ImportError as error:
+        raise AnsibleActionFail(
+            f"{host}: ansible_connection: winrm: the Python package pywinrm is not installed ({error}): "
+            "pip install 'callao[windows]'"
+        ) from error
+    connection._build_winrm_kwargs()
+    transport = connection._winrm_transport[0]
+    if transport == "kerberos":
+        raise AnsibleActionFail(
+            f"{host}: ansible_winrm_transport: kerberos: its ticket ends with the task, and a box runs on "
+            "(allowed: ntlm, basic, certificate and credssp; or ansible_connection: ssh)."
+        )
+    address = connection._winrm_host
+    netloc = f"[{address}]" if ":" in address else address
+    endpoint = f"{connection._winrm_scheme}://{netloc}:{connection._winrm_port}{connection._winrm_path}"
+    return login(str(endpoint), str(transport), **connection._winrm_kwargs)
 
 
 def target_host(variables: Mapping[str, Any], delegate_to: str | None) -> str:

@@ -17,6 +17,7 @@ from support import programs
 from support.home import CACHE
 from support.masters import control_folder
 from support.windows.host import windows_host
+from support.windows.winrm import winrm_host
 from support.wsl import guest, store
 from support.wsl.rootfs import debian
 
@@ -41,7 +42,7 @@ PLAYBOOK = """
       register: found
       failed_when: found.instances | map(attribute='name') | list != ['web']
 
-- hosts: by_ssh, by_wsl
+- hosts: BOXES
   gather_facts: false
   tasks:
     - ansible.builtin.raw: id -un; hostname
@@ -57,11 +58,20 @@ PLAYBOOK = """
 
 
 def test_a_box_on_a_windows_host_by_a_playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with tempfile.TemporaryDirectory(prefix="callao-") as home:  # sockets' names are limited
-        _live(tmp_path, Path(home), monkeypatch)
+    with windows_host(tmp_path / "host", tmp_path / "windows", Shell.CMD) as windows:
+        _live(tmp_path, monkeypatch, windows.variables(), "by_ssh, by_wsl")
 
 
-def _live(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.long
+def test_a_box_on_a_windows_host_that_is_reached_by_winrm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "windows").mkdir()
+    with winrm_host(tmp_path / "windows") as variables:
+        _live(tmp_path, monkeypatch, variables, "by_wsl")
+
+
+def _live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: dict[str, Any], boxes: str) -> None:
     state, host = tmp_path / "windows", Host.detect()
     monkeypatch.setenv(store.STATE, str(state))
     document = {
@@ -71,12 +81,12 @@ def _live(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "containerd": {"user": False},
     }
     (tmp_path / "web.yaml").write_text(dump(document))
-    (tmp_path / "play.yml").write_text(PLAYBOOK)
-    with windows_host(tmp_path / "host", state, Shell.CMD) as windows:
-        done = _play(tmp_path, home, windows.variables())
-        left = store.entries()
-        for entry in left:
-            guest.end(entry)
+    (tmp_path / "play.yml").write_text(PLAYBOOK.replace("BOXES", boxes))
+    with tempfile.TemporaryDirectory(prefix="callao-") as home:  # sockets' names are limited
+        done = _play(tmp_path, Path(home), desk)
+    left = store.entries()
+    for entry in left:
+        guest.end(entry)
     assert done.returncode == 0, done.stdout + done.stderr
     assert left == []
 

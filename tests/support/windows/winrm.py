@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A WinRM endpoint on loopback: the remote shell of MS-WSMV, by HTTP with Basic authentication.
 
-Of commands it knows powershell.exe with an encoded command, which it gives to the stand-in for PowerShell.
+Of commands it knows powershell.exe with an encoded command, which it gives to the stand-in for PowerShell,
+and what begins with "set", which it gives to that for cmd.exe, as the real one gives all.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _ENCODED = re.compile(
     r"powershell(?:\.exe)? -NoProfile -NonInteractive -ExecutionPolicy Unrestricted -EncodedCommand (\S+)",
     re.IGNORECASE,
 )
+_SESSION = (sys.executable, "-P", "-S", "-m", "support.windows.session")
 _LONGEST = 8191
 _POLL_SECONDS = 5.0
 
@@ -185,13 +187,15 @@ class _Server(ThreadingHTTPServer):
 
     def run(self, line: str, console: bool) -> _Command:
         found = _ENCODED.fullmatch(line)
-        if len(line) > _LONGEST:
+        if line.startswith("set "):
+            words = [*_SESSION, "cmd", line]
+        elif len(line) > _LONGEST:
             words = ["sh", "-c", "echo The command line is too long. >&2; exit 1"]
         elif found is None:
             words = ["sh", "-c", 'printf "%s" "$1" >&2; exit 1', "sh", f"not known: {escape(line)}"]
         else:
             text = base64.b64decode(found[1]).decode("utf-16-le")
-            words = [sys.executable, "-P", "-S", "-m", "support.windows.session", "powershell", text]
+            words = [*_SESSION, "powershell", text]
         process = subprocess.Popen(
             words,
             stdin=subprocess.DEVNULL if console else subprocess.PIPE,
@@ -223,6 +227,7 @@ def winrm_host(state: Path) -> Iterator[dict[str, Any]]:
             "ansible_winrm_transport": "basic",
             "ansible_user": USER,
             "ansible_password": PASSWORD,
+            "callao_wsl_home": "C:\\callao",
         }
     finally:
         server.shutdown()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from support.windows.host import WindowsHost, windows_host
 from support.wsl import guest, store
 from support.wsl.rootfs import small
 
-from callao.drivers.wsl2.carrier import save
+from callao.drivers.wsl2 import winrm
+from callao.drivers.wsl2.carrier import Remote, save
 from callao.drivers.wsl2.command_line import Shell
 from callao.drivers.wsl2.distribution import Distribution, distribution_of
 from callao.drivers.wsl2.interop import Interop
@@ -76,3 +78,17 @@ def test_a_host_that_does_not_answer_is_told(tmp_path: Path, windows: WindowsHos
     windows.sshd.kill()
     with pytest.raises(DriverError, match=r"Connection refused.*ansible -m ansible.windows.win_ping"):
         Wsl(Interop(carrier)).version()
+
+
+def test_winrm_without_a_login_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(winrm.LOGIN, raising=False)
+    program = (sys.executable, "-P", "-m", "callao.drivers.wsl2.winrm")
+    carrier = Remote("win", program, Shell.CMD, "C:\\callao", needs_login=True)
+    with pytest.raises(DriverError, match=r"WinRM: there is no login.*win_ping"):
+        Wsl(Interop(carrier)).version()
+    monkeypatch.setenv(
+        winrm.LOGIN, winrm.login("http://127.0.0.1:1/wsman", "basic", username="a", password="b")
+    )
+    with pytest.raises(DriverError, match=r"WinRM: .*Connection refused.*win_ping") as caught:
+        Wsl(Interop(carrier)).version()
+    assert "password" not in str(caught.value)

@@ -223,3 +223,20 @@ def test_a_filter_that_is_no_expression_is_told_with_no_instance_at_hand(home: H
     source = {"lima_home": str(empty), "filters": [{"include": "lima.status =="}, {"exclude": True}]}
     done = home.run("--list", source=source)
     assert "filters[0]: 'lima.status ==' is no Jinja2 expression" in " ".join(done.stderr.split())
+
+
+def test_instances_of_a_windows_host_without_ssh_are_reached_through_its_own_connection(home: Home) -> None:
+    carrier = {
+        "where": "desk",
+        "program": ["python"],
+        "shell": "cmd",
+        "disks_home": "C:\\x",
+        "needs_login": True,
+    }
+    (home.path / "_config" / "windows.json").write_text(json.dumps(carrier))
+    found = home.read()["_meta"]["hostvars"]["web"]
+    assert (found["ansible_connection"], found["lima_host"]) == ("callao.lima.wsl", "desk")
+    (home.path / "_config" / "windows.json").write_text(json.dumps({**carrier, "needs_login": False}))
+    found = home.read()["_meta"]["hostvars"]["web"]
+    assert found["ansible_connection"] == "callao.lima.instance"
+    assert "lima_host" not in found

@@ -21,9 +21,13 @@ HOSTS = {
         {**READY, "ansible_password": "x"},
         r"password: is reached with a password.*ansible_ssh_private_key_file",
     ),
-    "winrm": (
-        {**READY, "ansible_connection": "winrm", "ansible_shell_type": "powershell"},
-        r"winrm: ansible_connection: winrm: .*allowed: ssh",
+    "psrp": (
+        {**READY, "ansible_connection": "psrp", "ansible_shell_type": "powershell"},
+        r"psrp: ansible_connection: psrp: .*allowed: ssh.*and winrm",
+    ),
+    "kerberos": (
+        {**READY, "ansible_connection": "winrm", "ansible_winrm_transport": "kerberos"},
+        r"kerberos: ansible_winrm_transport: kerberos: .*allowed: ntlm",
     ),
     "root": (
         {**READY, "ansible_become": True, "ansible_become_method": "runas", "ansible_become_user": "x"},

@@ -67,7 +67,8 @@ class Remote(msgspec.Struct, frozen=True):
     """Another machine.
 
     ``program`` takes a command line as one word more, as ``ssh HOST`` does, and ``shell`` reads that there.
-    ``upload`` is an sftp(1) with its host, where files can be sent so.
+    ``upload`` is an sftp(1) with its host, where files can be sent so. A program that ``needs_login`` finds
+    it in its environment, in which Ansible puts it for a task and what the task starts.
     """
 
     where: str
@@ -75,6 +76,7 @@ class Remote(msgspec.Struct, frozen=True):
     shell: Shell
     disks_home: str
     upload: tuple[str, ...] = ()
+    needs_login: bool = False
 
     @property
     def streams_stdin(self) -> bool:

@@ -68,6 +68,7 @@ _KINDS = (
             "Connection closed by",
             "Connection reset by",
             "kex_exchange_identification",
+            "WinRM: ",
         ),
     ),
     _Kind(
