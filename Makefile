@@ -98,7 +98,7 @@ test-all: test long darwin
 	$(BIN)/nox -s newest
 
 bench: bootstrap-test
-	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm; do $(BIN)/python tests/bench/$$each.py || exit 1; done
+	for each in nochange validate commands fuzz_config cold agent connection mounts ports warm mcp_calls; do $(BIN)/python tests/bench/$$each.py || exit 1; done
 
 # What the documentation shows of runs, drawn anew from runs on real guests.
 pictures: bootstrap-test

@@ -163,10 +163,10 @@ class _Outputs:
             if now > deadline and ended_at is None:
                 return False
             self._read(0.05 if ended_at is None else 0.02)
-        while process.poll() is None:  # it has closed its outputs
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
+        try:  # it has closed its outputs
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
         return True
 
     def read_rest(self) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -19,16 +20,27 @@ _GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL."""
 
 
-def adopt_descendants() -> None:
-    """Make this process the parent of orphaned descendants, and have it end with its own parent."""
+class _Prctl:
+    """prctl(2), loaded once: loading it takes longer than a short command."""
+
+    function: "Callable[[int, int, int, int, int], int] | None" = None
+
+
+def load_prctl() -> None:
+    """Load it, so that the processes which are forked later have it."""
     try:
         import ctypes
 
-        prctl = ctypes.CDLL(None).prctl
+        _Prctl.function = ctypes.CDLL(None).prctl
     except (ImportError, OSError, AttributeError):  # a Python without ctypes: orphans are not found then
-        return
-    prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        pass
+
+
+def adopt_descendants() -> None:
+    """Make this process the parent of orphaned descendants, and have it end with its own parent."""
+    if _Prctl.function is not None:
+        _Prctl.function(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _Prctl.function(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 def end_descendants() -> None:

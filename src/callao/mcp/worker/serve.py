@@ -22,6 +22,7 @@ from callao.mcp.worker.confinement import Confinement
 from callao.mcp.worker.failure import ToolError
 from callao.mcp.worker.files import list_directory, read_file, write_file
 from callao.mcp.worker.find import glob
+from callao.mcp.worker.processes import load_prctl
 from callao.mcp.worker.search import search_file_content
 
 READY = b'{"ready": 1}\n'
@@ -58,6 +59,7 @@ class _Server:
     def run(self) -> None:
         self.selector.register(0, selectors.EVENT_READ)
         write(READY)
+        load_prctl()  # while the first request is on its way
         while self.open or self.calls:
             for key, _ in self.selector.select(self._wait()):
                 if key.fd == 0:
