@@ -29,6 +29,7 @@ CHAPTERS = {
         "containers",
         "docker",
         "kubernetes",
+        "architectures",
         "gpu",
         "agents",
         "shared-directories",

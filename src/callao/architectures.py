@@ -10,19 +10,21 @@ from typing import NamedTuple
 
 
 class Names(NamedTuple):
-    """``others`` are what kernels and other tools call it, ``debian`` what dpkg-architecture(1) does."""
+    """``others`` are what kernels and other tools call it, ``debian`` what dpkg-architecture(1) does, and
+    ``qemu`` what QEMU's user mode emulation does."""
 
     others: tuple[str, ...] = ()
     debian: str = ""
+    qemu: str = ""
 
 
 ARCHITECTURES = {
-    "x86_64": Names(("amd64",), "amd64"),
-    "aarch64": Names(("arm64",), "arm64"),
-    "armv7l": Names(("armv6l", "armhf"), "armhf"),
-    "ppc64le": Names((), "ppc64el"),
-    "riscv64": Names((), "riscv64"),
-    "s390x": Names((), "s390x"),
+    "x86_64": Names(("amd64",), "amd64", "x86_64"),
+    "aarch64": Names(("arm64",), "arm64", "aarch64"),
+    "armv7l": Names(("armv6l", "armhf"), "armhf", "arm"),
+    "ppc64le": Names((), "ppc64el", "ppc64le"),
+    "riscv64": Names((), "riscv64", "riscv64"),
+    "s390x": Names((), "s390x", "s390x"),
 }
 
 

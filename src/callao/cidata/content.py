@@ -114,6 +114,7 @@ def _boot_scripts(config: Config) -> dict[str, bytes]:
         wanted = config.mounts and config.mount_type is MountType.REVERSE_SSHFS
         if wanted and not skips_default_dependencies(config):
             names.append("boot.packages/10-sshfs.sh")
+        names += ["boot.packages/30-binfmt.sh"] if variables.emulated_architectures(config) else []
         if wants_containerd(config):
             if not skips_default_dependencies(config):
                 names.append("boot.packages/20-containerd-packages.sh")

@@ -7,11 +7,12 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from callao.architectures import ARCHITECTURES, lima_name
 from callao.cidata.disks import disk_variables
 from callao.cidata.provision import file_variables, skips_default_dependencies
 from callao.cidata.seed import Seed
 from callao.config.containerd import wants_containerd
-from callao.config.schema import Mount
+from callao.config.schema import Config, Mount
 from callao.config.shares import has_rosetta
 
 CONTAINERD_ARCHIVE = "nerdctl-full.tgz"
@@ -52,11 +53,19 @@ def lima_variables(seed: Seed) -> dict[str, str]:
     }
     if has_rosetta(config):
         variables["ROSETTA_BINFMT"] = _flag(config.vm_opts.vz.rosetta.binfmt)
+    if config.binfmt:
+        variables["BINFMT"] = " ".join(emulated_architectures(config))
     if wants_containerd(config):
         variables["CONTAINERD_ARCHIVE"] = CONTAINERD_ARCHIVE
     if seed.guest_port:
         variables["VSOCK_PORT"] = str(seed.guest_port)
     return {f"LIMA_CIDATA_{name}": value for name, value in variables.items()} | file_variables(config)
+
+
+def emulated_architectures(config: Config) -> list[str]:
+    """QEMU's names of the architectures in ``binfmt``, without the guest's own."""
+    wanted = dict.fromkeys(map(lima_name, config.binfmt))
+    return [ARCHITECTURES[name].qemu for name in wanted if name != config.arch]
 
 
 def parameters(seed: Seed) -> dict[str, str]:

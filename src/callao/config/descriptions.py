@@ -66,6 +66,8 @@ DESCRIPTIONS: dict[type, dict[str, str]] = {
         "hostname": "The guest's host name; lima-NAME by default. Callao's own: Lima does not know it.",
         "egress": "What the guest may reach beyond its own network: none, or rules. Without it, all that "
         "the host reaches. Callao's own: Lima does not know it.",
+        "binfmt": "Other architectures whose programs run in the guest and its containers, by QEMU's user "
+        "mode emulation. Callao's own: Lima does not know it.",
     },
     s.Egress: {
         "allow": "Host names (also *.NAME), IPv4 addresses and networks, each with ports: "

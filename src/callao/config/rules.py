@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from callao.architectures import ARCHITECTURES, lima_name
 from callao.config import rules_network as network
 from callao.config.lima_version import LIMA_VERSION
 from callao.config.names import (
@@ -170,6 +171,15 @@ def _system(filled: Document) -> Problems:
             )
 
 
+def _binfmt(filled: Document) -> Problems:
+    for index, name in enumerate(filled.get("binfmt") or ()):
+        if lima_name(name) not in ARCHITECTURES:
+            others = (other for each in ARCHITECTURES.values() for other in each.others)
+            yield Problem(
+                f"binfmt[{index}]", name, "is not an architecture", ", ".join([*ARCHITECTURES, *others])
+            )
+
+
 def _parameters(filled: Document) -> Problems:
     for key, value in filled["param"].items():
         if not is_parameter_name(key):
@@ -215,5 +225,6 @@ def _prefix(filled: Document) -> Problems:
 _RULES: tuple[Callable[[Document], Problems], ...] = (
     _version, _base, _hostname, files, _qemu, _system, _mounts, _disks, _user, provision, probes,
     network.forwards, network.copies, network.networks, network.resolver, network.egress, _environment,
+    _binfmt,
     _parameters, _prefix,
 )  # fmt: skip

@@ -327,3 +327,5 @@ class Config(Record, frozen=True, kw_only=True):
     """Callao's own; empty for Lima's ``lima-NAME``."""
     egress: Egress | None = None
     """Callao's own; None for no limits."""
+    binfmt: tuple[str, ...] = ()
+    """Callao's own: names of other architectures whose programs the guest runs."""

@@ -87,4 +87,6 @@ def fingerprint(config: Config) -> str:
         del read["hostname"]
     if read["egress"] is None:
         del read["egress"]
+    if not read["binfmt"]:
+        del read["binfmt"]
     return hashlib.sha256(msgspec.json.encode(read, order="sorted")).hexdigest()

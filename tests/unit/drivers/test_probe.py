@@ -112,6 +112,7 @@ def test_a_foreign_guest_is_emulated_and_told_why(tmp_path: Path) -> None:
     chosen = choose_accelerator(config, "qemu-system-aarch64", "7.2", "x86_64", tmp_path / "accel.json")
     assert chosen.option.startswith("tcg")
     assert "the guest is aarch64 and this host x86_64" in chosen.notice
+    assert "'plain: true' spares it" in chosen.notice
     assert chosen.emulated
 
 

@@ -62,6 +62,8 @@ def choose_accelerator(
     notice = (
         f"the guest's CPU is emulated in software, several times slower than hardware, because {reason}."
     )
+    if arch != host_arch and not config.plain:
+        notice += " 'plain: true' spares it the programs that integrate it with this host."
     entry = find_architecture(arch)
     software_cpu = entry.software_cpu if entry is not None else "max"
     if requested.partition(",")[0] == "host":
