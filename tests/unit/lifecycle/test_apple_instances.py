@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from callao.config import dump
+from callao.drivers.apple import short_folder
 from callao.drivers.apple.files import efi_store
 from callao.events import silent
 from callao.host import Host
 from callao.instances import InstancePaths, inspect
 from callao.lifecycle import Request, ensure
+from callao.lifecycle.rename import rename
 from callao.lifecycle.snapshots import operations
 
 HOST = Host.detect()
@@ -81,3 +83,16 @@ def test_a_snapshot_of_a_stopped_one_is_its_disk_and_can_be_returned_to(home: Pa
     assert InstancePaths(home / "other").disk.read_bytes() == b"before"
     operations.delete("box", "good", **options, timeout=10)
     assert [each.name for each in paths.dir.glob("disk*")] == ["disk"]
+
+
+def test_sockets_that_a_killed_host_agent_has_left_go_with_the_name_and_with_the_instance(
+    home: Path,
+) -> None:
+    box = InstancePaths(home / "box")
+    folder = short_folder.make(box)
+    rename(inspect("box", home, HOST), "other", home=home)
+    assert not folder.exists()
+    other = short_folder.make(InstancePaths(home / "other"))
+    request = Request(name="other", state="absent")
+    ensure(request, home=home, host=HOST, check=False, report=silent)
+    assert not other.exists()
