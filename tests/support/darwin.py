@@ -10,6 +10,9 @@ those of the guest's program, which runs on Linux.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+
 import pytest
 
 from callao import system
@@ -53,6 +56,18 @@ OF_LINUX = {
     ),
 }
 """Tests of what Linux alone has: by the reason, the beginnings of their names below tests/unit."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests have folders of short names: some make sockets there, whose paths have 103 bytes on macOS."""
+    if not hasattr(config, "workerinput"):
+        config.option.basetemp = config.option.basetemp or tempfile.mkdtemp(prefix="d-", dir="/tmp")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.option.basetemp, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

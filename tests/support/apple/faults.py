@@ -126,7 +126,10 @@ async def serve_badly(path: str, faults: frozenset[Fault]) -> None:
                 await writer.drain()
             if Fault.VSOCK_HANG in faults:
                 await asyncio.sleep(3600)
-        except OSError:
+        except (
+            OSError,
+            asyncio.CancelledError,
+        ):  # the latter at the program's end: Python 3.11 prints it else
             pass
         finally:
             writer.close()

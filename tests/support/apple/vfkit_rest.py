@@ -42,6 +42,8 @@ class Service:
                 pass
         except (OSError, ValueError, asyncio.IncompleteReadError):
             pass
+        except asyncio.CancelledError:  # at the program's end: Python 3.11 prints it else
+            pass
         finally:
             writer.close()
 
