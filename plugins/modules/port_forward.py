@@ -25,12 +25,15 @@ attributes:
     support: none
 options:
   guest_port:
-    description: The guest's port. One of O(guest_port) and O(guest_port_range) is needed.
+    description: The guest's port. One of O(guest_port), O(guest_port_range) and O(guest_socket) is needed.
     type: int
   guest_port_range:
     description: The guest's first and last port.
     type: list
     elements: int
+  guest_socket:
+    description: The absolute path of a unix socket in the guest.
+    type: str
   guest_ip:
     description:
       - The guest's address that the port is open on. V(127.0.0.1) stands for what is open on all
@@ -43,6 +46,11 @@ options:
     description: The host's first and last port. The guest's when not given.
     type: list
     elements: int
+  host_socket:
+    description:
+      - The path of a unix socket of the host, for O(guest_socket) or O(guest_port). A relative path is below
+        the folder C(sock) of the instance's.
+    type: str
   host_ip:
     description: The host's address. V(127.0.0.1) when not given.
     type: str
@@ -96,6 +104,13 @@ EXAMPLES = r"""
     guest_port: 5432
     ignore: true
 
+- name: Have the guest's Docker at C(sock/docker.sock) in the instance's folder, now and after each start
+  callao.lima.port_forward:
+    instance: web
+    guest_socket: /run/docker.sock
+    host_socket: docker.sock
+    persist: true
+
 - name: Forward it no longer
   callao.lima.port_forward:
     instance: web
@@ -104,6 +119,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+host_socket:
+  description: The absolute path of the host's socket.
+  returned: with O(host_socket)
+  type: str
+  sample: /home/ana/.lima/web/sock/docker.sock
 forwards:
   description: What is forwarded now.
   returned: success
@@ -170,9 +190,11 @@ from ansible_collections.callao.lima.plugins.module_utils._names import snake_ca
 FIELDS = {
     "guest_port": "guestPort",
     "guest_port_range": "guestPortRange",
+    "guest_socket": "guestSocket",
     "guest_ip": "guestIP",
     "host_port": "hostPort",
     "host_port_range": "hostPortRange",
+    "host_socket": "hostSocket",
     "host_ip": "hostIP",
     "proto": "proto",
     "ignore": "ignore",
@@ -195,6 +217,7 @@ def ensure(module):
             "changed": outcome.changed,
             "forwards": [snake_case_keys(each) for each in outcome.forwards],
             "failed": [snake_case_keys(each) for each in outcome.failed],
+            **({"host_socket": outcome.host_socket} if outcome.host_socket else {}),
         }
 
     return work
@@ -207,17 +230,22 @@ def main():
             "instance": {"type": "str", "required": True},
             "guest_port": {"type": "int"},
             "guest_port_range": {"type": "list", "elements": "int"},
+            "guest_socket": {"type": "str"},
             "guest_ip": {"type": "str"},
             "host_port": {"type": "int"},
             "host_port_range": {"type": "list", "elements": "int"},
+            "host_socket": {"type": "str"},
             "host_ip": {"type": "str"},
             "proto": {"type": "str", "choices": ["tcp", "udp", "any"]},
             "ignore": {"type": "bool"},
             "persist": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
-        required_one_of=[["guest_port", "guest_port_range"]],
-        mutually_exclusive=[["guest_port", "guest_port_range"], ["host_port", "host_port_range"]],
+        required_one_of=[["guest_port", "guest_port_range", "guest_socket"]],
+        mutually_exclusive=[
+            ["guest_port", "guest_port_range", "guest_socket"],
+            ["host_port", "host_port_range", "host_socket"],
+        ],
         supports_check_mode=True,
     )
     run(module, ensure(module))

@@ -13,7 +13,7 @@ import msgspec
 from callao.config import check_schema, effective
 from callao.errors import CallaoError, InstanceError, InstanceNotFound
 from callao.host import Host
-from callao.instances import Instance, Status, inspect
+from callao.instances import Instance, InstancePaths, Status, inspect
 from callao.instances.broken import require_config
 from callao.instances.lima_yaml import write_document
 from callao.instances.lock import instance_lock
@@ -50,11 +50,13 @@ class ForwardRequest:
 
 @dataclass(frozen=True)
 class ForwardOutcome:
-    """``forwards`` are the present forwards, ``failed`` those that could not be made."""
+    """``forwards`` are the present forwards, ``failed`` those that could not be made; ``host_socket`` is the
+    path of the rule's socket on the host, or empty."""
 
     changed: bool
     forwards: tuple[Rule, ...] = ()
     failed: tuple[Rule, ...] = ()
+    host_socket: str = ""
 
 
 def forwards_of(instance: Instance) -> dict[str, list[Rule]]:
@@ -81,17 +83,20 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
     if request.state not in (PRESENT, ABSENT):
         raise CallaoError(f"state: {request.state!r} is not known (allowed: {PRESENT}, {ABSENT}).")
     check_schema({"portForwards": [dict(request.rule)]}, source="rule")
+    paths = InstancePaths(home / request.instance)
+    socket = _host_socket(request.rule, paths)
     try:
         instance = inspect(request.instance, home, host)
     except InstanceNotFound:
         if request.state == ABSENT or check:
-            return ForwardOutcome(request.state == PRESENT)
+            return ForwardOutcome(request.state == PRESENT, host_socket=socket)
         raise
     if check and instance.status is not Status.RUNNING and not request.persist:
-        return ForwardOutcome(request.state == PRESENT)
+        return ForwardOutcome(request.state == PRESENT, host_socket=socket)
     decided = _decide(request, home, host)
+    socket = _host_socket(decided.full, paths)
     if check or not decided.changes:
-        return _outcome(decided.changes, decided.agent_state)
+        return _outcome(decided.changes, decided.agent_state, socket)
     with instance_lock(request.instance, home):
         decided = _decide(
             request, home, host
@@ -101,7 +106,11 @@ def ensure_forward(request: ForwardRequest, *, home: Path, host: Host, check: bo
         if decided.document is not None:
             _persist(decided, request)
             _write_lima_yaml(decided.instance, decided.document, home, host)
-    return _outcome(decided.changes, forwards_of(inspect(request.instance, home, host)))
+    return _outcome(decided.changes, forwards_of(inspect(request.instance, home, host)), socket)
+
+
+def _host_socket(rule: Mapping[str, Any], paths: InstancePaths) -> str:
+    return str(paths.sock_dir / rule["hostSocket"]) if rule.get("hostSocket") else ""
 
 
 @dataclass(frozen=True)
@@ -231,5 +240,6 @@ def _write_lima_yaml(instance: Instance, document: dict[str, object], home: Path
         refresh(instance.paths, before)
 
 
-def _outcome(changed: bool, agent_state: Mapping[str, list[Rule]]) -> ForwardOutcome:
-    return ForwardOutcome(changed, tuple(agent_state["forwards"]), tuple(agent_state["failed"]))
+def _outcome(changed: bool, agent_state: Mapping[str, list[Rule]], host_socket: str) -> ForwardOutcome:
+    forwards, failed = tuple(agent_state["forwards"]), tuple(agent_state["failed"])
+    return ForwardOutcome(changed, forwards, failed, host_socket)

@@ -8,12 +8,17 @@ import contextlib
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.sshd import Box, Sshd, free_port, keygen
 
-from callao.config import PortForward
+from callao.config import PortForward, effective
+from callao.guest_network import USER_MODE
+from callao.host import Host
+from callao.hostagent.ports.live_ports import LivePorts
 from callao.hostagent.ports.socket_forwards import SocketForwards
 from callao.ssh import Client, terminate
 
@@ -114,5 +119,42 @@ def test_one_that_an_earlier_run_left_is_replaced(client: Client, folder: Path) 
         async with forwards(client, folder, told) as found, echo(folder / "g.sock"):
             await found.apply_rules([PortForward(guest_socket=str(folder / "g.sock"), host_socket="h.sock")])
             return await asked(folder / "sock" / "h.sock")
+
+    assert asyncio.run(play()) == b"here: hi\n"
+
+
+class Silent:
+    """A machine whose guest has no program of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        self.channel = partial(asyncio.open_unix_connection, folder / "nobody.sock")
+
+
+def test_a_rule_that_comes_and_goes_while_the_machine_runs_has_its_socket(
+    client: Client, folder: Path
+) -> None:
+    machine: Any = Silent(folder)
+    config = effective({"images": [{"location": "/x"}]}, Host.detect(), name="web", instance_dir=folder)
+    rule = PortForward(guest_socket=str(folder / "g.sock"), host_socket="h.sock")
+    path = folder / "sock" / "h.sock"
+
+    async def play() -> bytes:
+        master = await client.open_master(timeout=30.0)
+        ports = LivePorts(
+            machine, client, config, ssh_port=0, network=USER_MODE, sockets=path.parent, changed=lambda: None
+        )
+        ports.start()
+        try:
+            async with echo(folder / "g.sock"):
+                await ports.open()
+                await ports.add(rule)
+                heard = await asked(path)
+                await ports.remove(rule)
+                with pytest.raises(OSError, match=r"refused|No such file"):
+                    await asked(path)
+                return heard
+        finally:
+            await ports.close()
+            await terminate(master)
 
     assert asyncio.run(play()) == b"here: hi\n"

@@ -96,3 +96,12 @@ def test_the_options_of_9p_are_taken_under_limas_own_name(play: Callable[..., An
     task = {"callao.lima.instance": {**box, "mounts": mounts}, "check_mode": True, "diff": True}
     (result,) = play(task).results
     assert yaml.safe_load(result["diff"]["after"])["mounts"][0]["9p"]["cache"] == "none"
+
+
+def test_a_forwarded_socket_is_returned_as_the_host_finds_it(tmp_path: Path) -> None:
+    rule = {"instance": "web", "guest_socket": "/run/docker.sock", "host_socket": "docker.sock"}
+    result = run_module("port_forward", {**rule, "_ansible_check_mode": True}, tmp_path)
+    assert result.get("changed"), result
+    assert result["host_socket"] == str(tmp_path / "web" / "sock" / "docker.sock")
+    result = run_module("port_forward", {**rule, "guest_port": 80}, tmp_path)
+    assert "mutually exclusive: guest_port|guest_port_range|guest_socket" in result["msg"]

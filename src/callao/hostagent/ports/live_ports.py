@@ -108,7 +108,7 @@ class LivePorts:
     async def open(self) -> None:
         """Begin to forward, after the ssh connection was opened for the first time or again."""
         await self._ports.open()
-        await self._sockets.reopen(self._config.port_forwards)
+        await self._sockets.reopen(self._all_rules())
 
     async def wait_synchronized(self) -> None:
         """Wait until the guest's clock is set, and the guest uses the resolver of this run; if there is no
@@ -135,7 +135,7 @@ class LivePorts:
         self.set_static(static)
         if self._ports.enabled:
             await self._ports.update()
-            await self._sockets.apply_rules(config.port_forwards)
+            await self._sockets.apply_rules(self._all_rules())
 
     def set_static(self, bindings: Iterable[Binding]) -> None:
         """Set the static forwards of the machine."""
@@ -144,12 +144,20 @@ class LivePorts:
     async def add(self, rule: PortForward) -> None:
         """Add a rule before all others, until the machine is off."""
         self._ports.added_rules.insert(0, rule)
-        await self._ports.update()
+        await self._update_all()
 
     async def remove(self, rule: PortForward) -> None:
         """Remove a rule that was added."""
         self._ports.added_rules.remove(rule)
+        await self._update_all()
+
+    async def _update_all(self) -> None:
         await self._ports.update()
+        if self._ports.enabled:
+            await self._sockets.apply_rules(self._all_rules())
+
+    def _all_rules(self) -> list[PortForward]:
+        return [*self._ports.added_rules, *self._config.port_forwards]
 
     @property
     def added_rules(self) -> list[PortForward]:
