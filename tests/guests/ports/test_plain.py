@@ -43,15 +43,8 @@ def test_edit_makes_an_integrated_guest_of_a_plain_one_and_the_reverse(home: Hom
     home.ssh("both", "echo mine >~/mine")
     for plain in (False, True):
         home.ensure("both", template=None, state="stopped")
-        edit = [
-            sys.executable,
-            "-m",
-            "callao.cli",
-            "edit",
-            "both",
-            "--set",
-            f".plain = {str(plain).lower()}",
-        ]
+        change = f".plain = {str(plain).lower()}"
+        edit = [sys.executable, "-m", "callao.cli.main", "edit", "both", "--set", change]
         subprocess.run(edit, env={**os.environ, "LIMA_HOME": str(home.path)}, check=True)
         home.ensure("both", template=None, timeout=600)
         assert home.ssh("both", "cat ~/mine").stdout == "mine\n"
