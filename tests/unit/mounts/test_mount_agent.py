@@ -235,6 +235,28 @@ def test_all_is_let_go_for_a_moment_and_given_back_in_order(agent: Agent, tmp_pa
     assert list(agent.shares.mounted) == ["/srv", "/srv/two"]
 
 
+def test_what_is_given_back_is_tried_again_and_one_failure_does_not_keep_the_others_away(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        agent.add(tmp_path / name, f"/{name}", SSHFS)
+    tried: list[str] = []
+
+    async def mount_sshfs(mount: Mount, _client: object) -> Stream:
+        tried.append(mount.mount_point)
+        if mount.mount_point == "/one" or tried.count("/two") == 1:
+            raise AgentError(f"mounts: {mount.mount_point}: no mount within 30 s.")
+        return Stream()
+
+    gone = asyncio.run(agent.shares.detach())
+    monkeypatch.setattr(shares_room, "mount_sshfs", mount_sshfs)
+    with pytest.raises(AgentError, match="/one: no mount"):
+        asyncio.run(agent.shares.reattach(gone))
+    assert tried == ["/one", "/one", "/one", "/two", "/two", "/three"]
+    assert list(agent.shares.mounted) == ["/two", "/three"]
+
+
 def test_one_that_is_in_use_keeps_all_where_they_are(agent: Agent, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

@@ -12,7 +12,7 @@ from typing import Any
 
 from callao.cli.terminal.messages import Level
 from callao.cli.terminal.output import tell, warn
-from callao.events import Event, EventState, Reporter
+from callao.events import Event, EventState, Reporter, Stage
 
 _EVERY = 5.0
 """Seconds between two plain lines of one stage's progress."""
@@ -106,7 +106,9 @@ def _tell(event: Event) -> None:
     seconds = f" ({event.seconds:.1f} s)" if event.seconds is not None else ""
     match event.state:
         case EventState.DONE:
-            tell(stage + seconds + (event.message and f": {event.message}"), mark="✓ ", fg="green")
+            # That of READY is the template's message as it is written; a start shows it expanded at its end.
+            text = event.message if event.stage is not Stage.READY else ""
+            tell(stage + seconds + (text and f": {text}"), mark="✓ ", fg="green")
         case EventState.FAILED:
             tell(f"{stage}: {event.message}", level=Level.ERROR, mark="✗ ", fg="red")
         case EventState.NOTICE:

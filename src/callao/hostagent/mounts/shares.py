@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,6 +18,11 @@ from callao.hostagent.mounts.devices import device_share, refuse_missing
 from callao.hostagent.mounts.notifier import Notifier
 from callao.mounts import Share, mount_in_guest, mount_sshfs, unmount_in_guest
 from callao.ssh import Client
+
+_REATTACH_ATTEMPTS = 3
+"""How often a directory is mounted again after a save: without it the guest's programs write into an empty
+directory. A guest on a busy host may take longer than the time limit of one attempt.
+"""
 
 
 class ActiveMount(msgspec.Struct, frozen=True, rename="camel"):
@@ -90,9 +96,26 @@ class Shares:
         return removed
 
     async def reattach(self, removed: list[ActiveMount]) -> None:
-        """Mount what :meth:`detach` has unmounted, in the original order."""
+        """Mount what :meth:`detach` has unmounted, in the original order.
+
+        :raises CallaoError: for the first that could not be mounted; the others are.
+        """
+        problems: list[CallaoError] = []
         for each in reversed(removed):
-            await self.add(self.requested[each.mount_point], each.type, hot=each.hot)
+            try:
+                await self._reattach(each)
+            except CallaoError as error:
+                problems.append(error)
+        if problems:
+            raise problems[0]
+
+    async def _reattach(self, removed: ActiveMount) -> None:
+        mount = self.requested[removed.mount_point]
+        for _ in range(_REATTACH_ATTEMPTS - 1):
+            with contextlib.suppress(CallaoError):
+                await self.add(mount, removed.type, hot=removed.hot)
+                return
+        await self.add(mount, removed.type, hot=removed.hot)
 
     async def _notify(self, config: Config) -> None:
         if config.mount_inotify:
