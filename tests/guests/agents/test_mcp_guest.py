@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from support.home import Golden, Home, temporary_home
 from support.waiting import eventually
 
+from callao.config import dump, load
 from callao.mcp.checkpoints.claim import claims
 
 pytestmark = pytest.mark.guest
@@ -199,3 +201,36 @@ def test_the_server_goes_on_when_the_machine_is_restarted(box: Box) -> None:
             assert (await agent("read_file", path=f"{MOUNT}/README"))["content"] == "first\n"
 
     run(work())
+
+
+@pytest.mark.long
+def test_one_command_gives_a_project_a_closed_box_and_the_clients_configuration(
+    home: Home, tmp_path: Path
+) -> None:
+    (tmp_path / "README").write_text("first\n")
+    template = home.path / "agent.yaml"
+    document = {"base": ["template:agent"], **home.config(**home.direct())}
+    template.write_text(dump(load(json.dumps(document), "test")))
+    box = Box(home, tmp_path)
+    said = box.callao("mcp", "setup", str(tmp_path), "--template", str(template), "--timeout", "9m")
+    config = json.loads(said)["mcpServers"]["lima"]
+    server = StdioServerParameters(
+        command=config["command"], args=config["args"], env={**os.environ, **config["env"]}
+    )
+
+    async def work() -> None:
+        async with Client(stdio_client(server)) as client:
+            agent = Agent(client)
+            # The host's own services by its address, an address without a name, a name that is not allowed.
+            for host in ("192.168.5.2", "192.0.2.1", "named.test"):
+                script = f"! timeout 20 bash -c '>/dev/tcp/{host}/22' 2>/dev/null; sudo true"
+                await agent.shell(f"{script}; echo second >README", str(tmp_path))
+            assert (tmp_path / "README").read_text() == "second\n"
+            assert "outside of the directories" in await agent.failure("read_file", path="/etc/passwd")
+            await agent("undo", checkpoint="auto-1")
+            assert (tmp_path / "README").read_text() == "first\n"
+
+    run(work())
+    eventually(lambda: not claims(home.path / "agent" / "checkpoints"))
+    assert box.callao("snapshot", "list", "--quiet", "agent") == "pristine\n"
+    assert "refused" in box.callao("egress", "agent", "--json").lower()

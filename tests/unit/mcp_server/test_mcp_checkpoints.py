@@ -167,6 +167,18 @@ def test_a_checkpoint_by_name(kept: Kept, put: Put) -> None:
         kept("undo", checkpoint="bad")
 
 
+def test_a_change_right_after_a_checkpoint_begins_no_other(kept: Kept) -> None:
+    kept.write("a", "1")
+    kept.pause()
+    kept("checkpoint", name="good")
+    kept.write("a", "2")
+    assert [each.name for each in kept.checkpoints.made] == ["auto-1", "good"]
+    kept("checkpoint", name="later")
+    kept.pause()  # programs in the background may have changed something
+    kept.write("a", "3")
+    assert [each.name for each in kept.checkpoints.made][2:] == ["later", "auto-4"]
+
+
 def test_without_a_checkpoint_there_is_nothing_to_undo(kept: Kept) -> None:
     for tool in ("undo", "diff"):
         with pytest.raises(ToolFailure, match="no checkpoint yet"):

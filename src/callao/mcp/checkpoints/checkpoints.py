@@ -61,6 +61,9 @@ class Checkpoints:
     made: list[Checkpoint] = field(default_factory=list)
     running: int = 0
     _changed_at: float | None = None
+    _unchanged_since: float | None = None
+    """When the last checkpoint was made, if no change has begun since."""
+
     _count: int = 0
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _working: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -111,7 +114,7 @@ class Checkpoints:
                 done, failed = await asyncio.to_thread(self._restore, share, wanted, present)
                 restored += [f"{share}/{each}" for each in done]
                 notices += _notice(f"in {share} could not be restored", failed)
-            self._changed_at = None
+            self._changed_at = self._unchanged_since = None
             return checkpoint, restored, notices
 
     async def close(self) -> None:
@@ -137,10 +140,15 @@ class Checkpoints:
 
     async def _before_change(self) -> list[str]:
         async with self._lock:
-            begins = self._changed_at is None or self.now() > self._changed_at + BATCH
-            notices = (await self._make(""))[1] if begins and not self.running else []
+            notices = (await self._make(""))[1] if self._batch_begins() and not self.running else []
             self.running += 1
+            self._unchanged_since = None
             return notices
+
+    def _batch_begins(self) -> bool:
+        if self._unchanged_since is not None and self.now() <= self._unchanged_since + BATCH:
+            return False  # the client has just made one
+        return self._changed_at is None or self.now() > self._changed_at + BATCH
 
     async def _make_named(self, name: str) -> tuple[Checkpoint, list[str]]:
         async with self._lock:
@@ -169,6 +177,7 @@ class Checkpoints:
         self._discard(self.made[:-KEPT])
         del self.made[:-KEPT]
         self.store.sweep(self._used())
+        self._unchanged_since = self.now()
         return checkpoint, notices
 
     def _discard(self, checkpoints: Sequence[Checkpoint]) -> None:
