@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,13 +127,11 @@ def _winrm_login(host: str, connection: Any) -> str:
     """
     from callao.drivers.wsl2.winrm import login
 
-    try:
-        import winrm as _  # noqa: F401
-    except ImportError as error:
+    if find_spec("winrm") is None:
         raise AnsibleActionFail(
-            f"{host}: ansible_connection: winrm: the Python package pywinrm is not installed ({error}): "
+            f"{host}: ansible_connection: winrm: the Python package pywinrm is not installed: "
             "pip install 'callao[windows]'"
-        ) from error
+        )
     connection._build_winrm_kwargs()
     transport = connection._winrm_transport[0]
     if transport == "kerberos":
