@@ -55,7 +55,7 @@ class Box:
             if (event.stage, event.state) == (Stage.DRIVER, EventState.DONE):
                 then()
 
-        request = Request(name="box", template=self.template, timeout=60)
+        request = Request(name="box", template=self.template, timeout=60, warm=True)
         ensure(request, home=self.home.path, host=HOST, check=False, report=report)
 
     def kill(self, who: str) -> None:
@@ -115,6 +115,8 @@ def test_killed_processes_end_the_start_with_its_reason_and_leave_nothing(
             box.start(lambda: box.kill("driver"))
         eventually(lambda: not alive(box.identity("agent")))
         assert box.left() == []
+        told = " ".join(each.message for each in box.events)
+        assert f"warm: booting instead: a {vm_type} machine cannot be saved while it runs" in told
         with pytest.raises(AgentError, match="ended before the instance was ready"):
             box.start(lambda: box.kill("agent"))
         eventually(lambda: not alive(box.identity("driver")) and not box.home.processes())
