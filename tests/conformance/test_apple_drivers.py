@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 from support.apple.install import install
+from support.waiting import until
 
 from callao.config import effective
 from callao.drivers import Boot, driver_for
 from callao.drivers.apple import short_folder
-from callao.drivers.apple.files import tool_log
+from callao.drivers.apple.files import Sockets, tool_log
 from callao.events import Event
 from callao.host import Host
 from callao.hostagent.mounts.devices import device_share
@@ -88,8 +90,18 @@ async def _life(case: Case, paths: InstancePaths) -> list[str]:
     machine = await driver.start(boot, told.append)
     pid = machine.pid
     assert paths.driver_pid(case.vm_type).read_text() == f"{pid}\n"
+    if "gvproxy" in case.programs:
+        await _kill_gvproxy(paths, told)
     way = await shut_down(machine, None, StopPolicy(acpi=20.0, ssh=0.0, quit=20.0))
     await machine.wait()
     assert way in case.ways, tool_log(paths, config.vm_type).read_text()
     assert not Path(f"/proc/{pid}").exists()
     return [each.message for each in told]
+
+
+async def _kill_gvproxy(paths: InstancePaths, told: list[Event]) -> None:
+    """Nothing else of the machine ends with it, and it is told once."""
+    config = str(Sockets(short_folder.folder_of(paths)).folder / "gvproxy.json")
+    [process] = [each for each in psutil.Process().children() if config in each.cmdline()]
+    process.kill()
+    await until(lambda: [each for each in told if "the guest has no network" in each.message])

@@ -140,13 +140,18 @@ def wired(boot: Boot, uplink: Nat | None) -> tuple[Wiring, Companions]:
     return Wiring(sockets, uplink or Switch(sockets.switch), tuple(nics)), companions
 
 
-async def start_gvproxy(boot: Boot, companions: Companions) -> None:
+async def start_gvproxy(boot: Boot, companions: Companions, report: Reporter) -> None:
     """:raises DriverError: when there is none that can be used, or it does not start."""
     if words := GVPROXY.missing():
         raise DriverError(words)
     companions.gvproxy = await Gvproxy.start(
         found(GVPROXY), companions.sockets, boot.mac_address, boot.reach, switch_log(boot.paths)
     )
+
+    def tell(message: str) -> None:
+        report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
+
+    companions.gvproxy.watch(tell, switch_log(boot.paths))
 
 
 def tell_of_readonly(config: Config, report: Reporter, name: str) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from callao.drivers.apple.files import Sockets
@@ -62,6 +63,7 @@ class Gvproxy:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._watch: asyncio.Task[None] | None = None
 
     @classmethod
     async def start(
@@ -97,8 +99,22 @@ class Gvproxy:
             raise
         return self
 
+    def watch(self, tell: Callable[[str], None], log: Path) -> None:
+        """Have an end that nobody asked for told: the machine's socket leads to no other gvproxy."""
+
+        async def wait() -> None:
+            status = await self._process.wait()
+            tell(
+                f"gvproxy ended with status {status}: the guest has no network until the instance is "
+                f"restarted. It wrote: {_end_of(log)}"
+            )
+
+        self._watch = asyncio.create_task(wait())
+
     async def end(self) -> None:
         """Returns when it is gone."""
+        if self._watch is not None:
+            self._watch.cancel()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()

@@ -80,7 +80,7 @@ class KrunkitDriver:
         wiring, companions = common.wired(boot, None)
         try:
             argv = krunkit.command_line(program, krunkit_machine(boot, wiring, version), version)
-            await common.start_gvproxy(boot, companions)
+            await common.start_gvproxy(boot, companions, report)
         except BaseException:
             await companions.end()
             raise

@@ -87,7 +87,7 @@ class VzDriver:
             machine = vz_machine(boot, wiring, _kernel(boot.paths), version)
             argv = vfkit.command_line(program, machine, version)
             if uplink is None:
-                await common.start_gvproxy(boot, companions)
+                await common.start_gvproxy(boot, companions, report)
         except BaseException:
             await companions.end()
             raise
