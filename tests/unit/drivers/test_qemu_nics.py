@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from callao.drivers import GuestNic
+from callao.drivers.qemu.hotplug.nics import NicPlug
 from callao.drivers.qemu.process import QemuMachine, launch
 from callao.errors import DriverError
 from callao.instances import InstancePaths
@@ -39,6 +40,16 @@ def with_machine(tmp_path: Path, play: Callable[[QemuMachine], Awaitable[None]])
             await machine.wait()
 
     asyncio.run(run())
+
+
+async def plug_probe(nics: NicPlug, stream: socket.socket) -> None:
+    """One more port of the interface's hub, which hears and says what the guest would."""
+    nics.send_descriptor(stream.fileno())
+    await nics.execute("getfd", {"fdname": "probe"})
+    await nics.execute("netdev_add", {"type": "socket", "id": "probe", "fd": "probe"})
+    hub = {"type": "hubport", "id": "port", "hubid": nics.attached["lima0"], "netdev": "probe"}
+    await nics.execute("netdev_add", hub)
+    await nics.execute("cont", {})  # a machine that stands still carries nothing
 
 
 def test_an_interface_is_at_the_socket_that_it_was_given_last(tmp_path: Path) -> None:
@@ -72,19 +83,44 @@ def test_an_interface_carries_frames_of_datagrams_and_of_streams(
         probe, of_probe = socket.socketpair()
         with ours, theirs, probe, of_probe:
             await machine.plug_nic(NIC, theirs.fileno())
-            # One more port of the interface's hub hears what the guest would.
-            nics.send_descriptor(of_probe.fileno())
-            await nics.execute("getfd", {"fdname": "probe"})
-            await nics.execute("netdev_add", {"type": "socket", "id": "probe", "fd": "probe"})
-            hub = {"type": "hubport", "id": "port", "hubid": nics.attached["lima0"], "netdev": "probe"}
-            await nics.execute("netdev_add", hub)
-            await nics.execute("cont", {})  # a machine that stands still carries nothing
+            await plug_probe(nics, of_probe)
             for each in (ours, probe):
                 each.setblocking(False)
             await loop.sock_sendall(ours, expected)
             assert await loop.sock_recv(probe, 2000) == streamed
             await loop.sock_sendall(probe, streamed)
             assert await loop.sock_recv(ours, 2000) == expected
+
+    with_machine(tmp_path, play)
+
+
+def test_what_a_guest_sends_while_the_socket_is_replaced_does_not_silence_it(tmp_path: Path) -> None:
+    frame = b"\0\0\0\x3c" + bytes(range(60))
+
+    async def play(machine: QemuMachine) -> None:
+        loop, nics = asyncio.get_running_loop(), machine._nics
+        first, of_first = socket.socketpair()
+        second, of_second = socket.socketpair()
+        guest, of_guest = socket.socketpair()
+        with first, of_first, second, of_second, guest, of_guest:
+            await machine.plug_nic(NIC, of_first.fileno())
+            await plug_probe(nics, of_guest)
+            execute = nics.execute
+
+            async def execute_beside_a_frame(command: str, arguments: Mapping[str, object]) -> object:
+                done = await execute(command, arguments)
+                guest.sendall(frame)
+                return done
+
+            nics.execute = execute_beside_a_frame
+            for stream in (of_second, of_first, of_second):
+                await machine.relink_nic("lima0", stream.fileno())
+            last = b"\0\0\0\x3c" + bytes(60)
+            guest.sendall(last)
+            second.setblocking(False)
+            heard = b""
+            while not heard.endswith(last):
+                heard += await loop.sock_recv(second, 1 << 16)
 
     with_machine(tmp_path, play)
 

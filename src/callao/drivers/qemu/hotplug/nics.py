@@ -19,7 +19,9 @@ class NicPlug:
     """The network interfaces of one machine.
 
     The device and the socket are at two ports of a hub, so that the socket can be replaced while the device
-    stays: QEMU before 8.0 has no option for that (``reconnect`` of ``-netdev stream``).
+    stays: QEMU before 8.0 has no option for that (``reconnect`` of ``-netdev stream``). A hub without a port
+    that takes frames holds back the device's, and goes on holding them back when a port has come (QEMU's
+    net/hub.c): so the new socket is there before the old one goes.
 
     ``free_slot`` finds a slot for another device, ``delete_device`` removes a device by its name, and
     ``send_descriptor`` passes QEMU a descriptor, to which ``getfd`` then gives a name.
@@ -31,6 +33,8 @@ class NicPlug:
     send_descriptor: Callable[[int], None]
     attached: dict[str, int] = field(default_factory=dict)
     """Slots, by the names of the interfaces."""
+    sockets: dict[int, str] = field(default_factory=dict)
+    """QEMU's ids of the sockets, by slot."""
 
     def used_slots(self) -> set[int]:
         """The slots in use."""
@@ -52,16 +56,16 @@ class NicPlug:
             await self._connect(slot, stream)
             await self.execute("device_add", _device_properties(slot, nic))
         except BaseException:
-            await self._disconnect(slot)
-            await self._delete(_device_hub_port(slot))
+            await self._remove(slot)
             del self.attached[nic.interface]
             raise
 
     async def reconnect(self, interface: str, stream: int) -> None:
         """See :class:`callao.drivers.base.NicHotPlugger`."""
         slot = self.attached[interface]
-        await self._disconnect(slot)
+        before = self.sockets[slot]
         await self._connect(slot, stream)
+        await self._disconnect(before)
 
     async def unplug(self, interface: str) -> None:
         """See :class:`callao.drivers.base.NicHotPlugger`."""
@@ -69,22 +73,33 @@ class NicPlug:
         if slot is None:
             raise DriverError(f"networks: there is no interface {interface!r} that could be removed.")
         await self.delete_device(_device_id(slot), f"networks: {interface}")
-        await self._disconnect(slot)
-        await self._delete(_device_hub_port(slot))
+        await self._remove(slot)
         del self.attached[interface]
 
     async def _connect(self, slot: int, stream: int) -> None:
+        """Connect another socket, beside the one that there is; leaves none when it fails."""
+        first, second = f"hotstream{slot}", f"hotstream{slot}b"
+        name = second if self.sockets.get(slot) == first else first
         self.send_descriptor(stream)
-        name = _netdev_id(slot)
-        await self.execute("getfd", {"fdname": name})
-        await self.execute("netdev_add", {"type": "socket", "id": name, "fd": name})
-        await self.execute(
-            "netdev_add", {"type": "hubport", "id": _stream_hub_port(slot), "hubid": slot, "netdev": name}
-        )
+        try:
+            await self.execute("getfd", {"fdname": name})
+            await self.execute("netdev_add", {"type": "socket", "id": name, "fd": name})
+            await self.execute(
+                "netdev_add", {"type": "hubport", "id": _hub_port(name), "hubid": slot, "netdev": name}
+            )
+        except BaseException:
+            await self._disconnect(name)
+            raise
+        self.sockets[slot] = name
 
-    async def _disconnect(self, slot: int) -> None:
-        await self._delete(_stream_hub_port(slot))
-        await self._delete(_netdev_id(slot))
+    async def _disconnect(self, name: str) -> None:
+        await self._delete(_hub_port(name))
+        await self._delete(name)
+
+    async def _remove(self, slot: int) -> None:
+        if slot in self.sockets:
+            await self._disconnect(self.sockets.pop(slot))
+        await self._delete(_device_hub_port(slot))
 
     async def _delete(self, name: str) -> None:
         with contextlib.suppress(DriverError):  # it was not created
@@ -111,10 +126,6 @@ def _device_hub_port(slot: int) -> str:
     return f"hotnic{slot}port"
 
 
-def _stream_hub_port(slot: int) -> str:
-    """QEMU's id of the socket's port at the hub."""
-    return f"hotstream{slot}port"
-
-
-def _netdev_id(slot: int) -> str:
-    return f"hotstream{slot}"
+def _hub_port(name: str) -> str:
+    """QEMU's id of a socket's port at the hub."""
+    return f"{name}port"
