@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -121,6 +122,30 @@ def test_what_a_guest_sends_while_the_socket_is_replaced_does_not_silence_it(tmp
             heard = b""
             while not heard.endswith(last):
                 heard += await loop.sock_recv(second, 1 << 16)
+
+    with_machine(tmp_path, play)
+
+
+def test_a_guest_whose_socket_was_full_when_its_other_end_went_is_heard_at_the_next(tmp_path: Path) -> None:
+    frame = b"\0\0\0\x3c" + bytes(range(60))
+
+    async def play(machine: QemuMachine) -> None:
+        loop, nics = asyncio.get_running_loop(), machine._nics
+        first, of_first = socket.socketpair()
+        second, of_second = socket.socketpair()
+        guest, of_guest = socket.socketpair()
+        with first, of_first, second, of_second, guest, of_guest:
+            await machine.plug_nic(NIC, of_first.fileno())
+            of_first.close()
+            await plug_probe(nics, of_guest)
+            for each in (guest, second):
+                each.setblocking(False)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    await asyncio.wait_for(loop.sock_sendall(guest, 100 * frame), 0.5)
+            first.close()
+            await machine.relink_nic("lima0", of_second.fileno())
+            assert len(await loop.sock_recv(second, 1 << 16)) > 0
 
     with_machine(tmp_path, play)
 

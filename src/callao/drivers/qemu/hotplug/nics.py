@@ -66,6 +66,7 @@ class NicPlug:
         before = self.sockets[slot]
         await self._connect(slot, stream)
         await self._disconnect(before)
+        await self._pass_on_held_frames()
 
     async def unplug(self, interface: str) -> None:
         """See :class:`callao.drivers.base.NicHotPlugger`."""
@@ -75,6 +76,19 @@ class NicPlug:
         await self.delete_device(_device_id(slot), f"networks: {interface}")
         await self._remove(slot)
         del self.attached[interface]
+
+    async def _pass_on_held_frames(self) -> None:
+        """Have the hub take up what it holds back since the old socket was full, and its other end went.
+
+        QEMU has no command for that, but does so when a machine goes on. One that is paused does so later.
+        """
+        status = await self.execute("query-status", {})
+        if not isinstance(status, Mapping) or not status.get("running"):
+            return
+        try:
+            await self.execute("stop", {})
+        finally:
+            await self.execute("cont", {})
 
     async def _connect(self, slot: int, stream: int) -> None:
         """Connect another socket, beside the one that there is; leaves none when it fails."""
