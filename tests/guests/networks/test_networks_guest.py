@@ -27,6 +27,17 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="namespaces need root")
 
 NETWORK = {"lima": "user-v2"}
 
+SENDER = """
+import socket, sys, time
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    try:
+        sender.sendto(bytes(100), (sys.argv[1], 9))
+    except OSError:  # its neighbour is not found
+        pass
+    time.sleep(0.001)
+"""
+
 
 class Boxes:
     """The boxes "one" and "two"."""
@@ -133,11 +144,18 @@ def test_the_host_and_its_names_are_reached_through_the_gateway(boxes: Boxes) ->
 
 def test_guests_do_not_notice_that_their_daemon_is_killed_but_for_a_pause(boxes: Boxes) -> None:
     before = boxes.network().pid.read_text()
+    # Frames that come while nobody takes them must not be the last.
+    for name, other in (("one", 4), ("two", 3)):
+        boxes.run(
+            name, f"nohup python3 -c '{SENDER}' 192.168.104.{other} >/dev/null 2>&1 </dev/null & sleep 1"
+        )
     os.kill(int(before), signal.SIGKILL)
     assert boxes.greeting("one", "lima-two.internal", 22) == "SSH-"
     assert boxes.greeting("two", "lima-one.internal", 22) == "SSH-"
     assert boxes.network().pid.read_text() != before
     assert boxes.address("one") == "192.168.104.3/24"
+    for name in ("one", "two"):
+        boxes.run(name, "pkill -f sendto")
 
 
 def test_an_interface_goes_and_comes_while_the_machine_runs(boxes: Boxes) -> None:
