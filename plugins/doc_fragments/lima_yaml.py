@@ -55,6 +55,33 @@ options:
         without a restart; the first rules, and their end, need one.
       - Callao's own key of lima.yaml, which Lima does not know. Short for C(egress) in O(config).
     type: raw
+  secrets:
+    description:
+      - Values that the guest gets in memory, each in the file C(/run/callao/secrets/NAME), which only the
+        guest's user may read. C(lima.yaml) has their sources, never a value.
+      - Given before the probes, after the provision scripts; again at each start and after a snapshot is
+        restored. A running instance gets and loses them without a restart.
+      - Callao's own key of lima.yaml, which Lima does not know. Short for C(secrets) in O(config).
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The secret's name. Letters, digits, underscores, dots and dashes, at most 64.
+        type: str
+        required: true
+      file:
+        description:
+          - A file of the host that has the value; an absolute path, or one below C(~). Read at each start.
+        type: str
+      env:
+        description: An environment variable of the module's process on the host. Read at each start.
+        type: str
+      value:
+        description:
+          - The value itself, from a vault for example. It is kept in the memory of the host agent. A start
+            that is not by this task leaves the guest without it.
+          - Ansible hands a task's arguments to a module on another host in a file, unless pipelining is on.
+        type: str
   disks:
     description:
       - Additional disks, which outlive the instance. A running one gets and loses them without a restart.

@@ -61,6 +61,12 @@ NETWORK = {
     "interface": {"type": "str"},
     "metric": {"type": "int"},
 }
+SECRET = {
+    "name": {"type": "str", "required": True},
+    "file": {"type": "str"},
+    "env": {"type": "str"},
+    "value": {"type": "str", "no_log": True},
+}
 PROVISION = {
     "mode": {
         "type": "str",
@@ -109,6 +115,7 @@ SHORTCUTS = {
     "hostname": "hostname",
     "plain": "plain",
     "egress": "egress",
+    "secrets": "secrets",
     "disks": "additionalDisks",
     "mounts": "mounts",
     "port_forwards": "portForwards",
@@ -129,6 +136,7 @@ OPTIONS = {
     "hostname": {"type": "str"},
     "plain": {"type": "bool"},
     "egress": {"type": "raw"},
+    "secrets": {"type": "list", "elements": "dict", "options": SECRET, "no_log": False},
     "disks": {"type": "list", "elements": "dict", "options": DISK},
     "mounts": {"type": "list", "elements": "dict", "options": MOUNT},
     "port_forwards": {"type": "list", "elements": "dict", "options": PORT_FORWARD},
@@ -165,11 +173,24 @@ def partial_lima_yaml(params):
         for option, key in SHORTCUTS.items()
         if params[option] is not None
     }
+    for entry in shortcuts.get("secrets", []):
+        entry.pop("value", None)  # lima.yaml has the sources alone
     if not shortcuts or not params["config"]:
         return shortcuts or params["config"]
     from callao.config import merge
 
     return merge([shortcuts, params["config"]])
+
+
+def secret_values(params):
+    """The values of secrets that the task itself has, by name."""
+    from callao.secrets import checked
+
+    return {
+        each["name"]: checked(each["name"], each["value"].encode(), "value")
+        for each in params["secrets"] or []
+        if each["value"] is not None
+    }
 
 
 def diff_of(name, outcome):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.callao.lima.plugins.module_utils._engine import network_access
-from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import partial_lima_yaml
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import partial_lima_yaml, secret_values
 
 if TYPE_CHECKING:
     from callao.lifecycle import Request
@@ -34,5 +34,6 @@ def request_of(params: dict[str, Any]) -> Request:
         protected=params["protected"],
         autostart=params["autostart"],
         lock=Path(params["lock"]) if params["lock"] else None,
+        secret_values=secret_values(params),
         access=network_access(params["offline"]),
     )

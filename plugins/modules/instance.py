@@ -203,6 +203,16 @@ EXAMPLES = r"""
     template: debian-12
     egress:
       allow: ["api.example.org:443"]
+
+- name: Have a machine with two secrets in its memory
+  callao.lima.instance:
+    name: agent
+    template: debian-12
+    secrets:
+      - name: deploy_key
+        file: ~/.ssh/deploy
+      - name: API_TOKEN
+        value: "{{ vault_api_token }}"
 """
 
 RETURN = r"""

@@ -47,6 +47,7 @@ COMMANDS = {
     ),
     "mount": CommandInfo("mount", "Share directories with a running instance.", _MANAGE),
     "egress": CommandInfo("egress", "Show what an instance may reach, and what was refused.", _MANAGE),
+    "secret": CommandInfo("secret", "Manage the secrets of instances.", _MANAGE),
     "disk": CommandInfo("disk", "Manage disks that outlive instances.", _MANAGE),
     "network": CommandInfo("network", "Manage the networks that instances may be on.", _MANAGE),
     "sudoers": CommandInfo("sudoers", "Print or install the sudoers file for host networks.", _MANAGE),

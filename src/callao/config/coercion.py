@@ -38,6 +38,7 @@ from callao.config.schema import (
     Probe,
     Provision,
     Rosetta,
+    Secret,
     User,
     Video,
     Virtiofs,
@@ -102,6 +103,7 @@ UNSET_WHEN_ZERO: dict[type, frozenset[str]] = {
     ),
     Network: frozenset({"lima", "socket", "macAddress", "interface"}),
     User: frozenset({"home"}),
+    Secret: frozenset({"file", "env"}),
 }  # fmt: skip
 """By record, the fields whose value "" or 0 means that the field is not set; Lima writes these values."""
 
@@ -229,7 +231,10 @@ class _Coercion:
         for key, item in value.items():
             name = str(key) if key and str(key).isprintable() else repr(key)
             place = f"{path}.{name}" if path else name
-            if key not in known:
+            if (record, key) == (Secret, "value"):  # not shown: it may be the value itself
+                allowed = "file or env, which say where it comes from"
+                self._add_problem(place, "…", "would be kept on the disk", allowed)
+            elif key not in known:
                 self._add_unknown(key, place, item, known)
             elif not is_unset(record, key, item):
                 shaped[key] = self._field(record, key, known[key], item, place)

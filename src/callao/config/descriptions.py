@@ -68,6 +68,13 @@ DESCRIPTIONS: dict[type, dict[str, str]] = {
         "the host reaches. Callao's own: Lima does not know it.",
         "binfmt": "Other architectures whose programs run in the guest and its containers, by QEMU's user "
         "mode emulation. Callao's own: Lima does not know it.",
+        "secrets": "Values that the guest gets in memory, and where the host has them from. Callao's own: "
+        "Lima does not know it.",
+    },
+    s.Secret: {
+        "name": "Name of the secret, and of its file in the guest, /run/callao/secrets/NAME.",
+        "file": "File of the host that has the value; an absolute path, or one below ~.",
+        "env": "Environment variable of the host that has the value.",
     },
     s.Egress: {
         "allow": "Host names (also *.NAME), IPv4 addresses and networks, each with ports: "

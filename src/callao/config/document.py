@@ -42,7 +42,8 @@ def to_document(config: Config) -> dict[str, Any]:
         both = isinstance(said, dict) and isinstance(options.get(driver), dict)
         options[driver] = {**options[driver], **said} if both else said
     document["provision"] = [_fields_of_mode(entry) for entry in document["provision"]]
-    for own in ("warm", "hostname", "binfmt"):  # Lima does not know them: written only where they are set
+    # Lima does not know them: written only where they are set.
+    for own in ("warm", "hostname", "binfmt", "secrets"):
         if not document[own]:
             del document[own]
     return document

@@ -121,9 +121,16 @@ def _fill_network(receiver: Item, giver: Item) -> None:
     _fill_missing(receiver, giver, "vzNAT", "metric")
 
 
+def _fill_secret(receiver: Item, giver: Item) -> None:
+    """``file`` and ``env`` exclude each other: neither is filled in where one of them is set."""
+    if not receiver.get("file") and not receiver.get("env"):
+        _fill_missing(receiver, giver, "file", "env")
+
+
 _LISTS: dict[str, tuple[Callable[[Item], object], Callable[[Item, Item], None]]] = {
     "additionalDisks": (lambda entry: entry.get("name"), _fill_disk),
     "mounts": (_mount_name, _fill_mount),
     "networks": (lambda entry: entry.get("interface"), _fill_network),
+    "secrets": (lambda entry: entry.get("name"), _fill_secret),
 }
 """Lists whose entries have a name: how to read it, and how one entry fills another."""

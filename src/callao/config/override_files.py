@@ -80,6 +80,7 @@ _RULES: dict[Path, tuple[type, Callable[[LayerValues], Any]]] = {
     ("images",): (list, _join_override_first),
     ("additionalDisks",): (list, _join_override_first),
     ("firmware", "images"): (list, _join_override_first),
+    ("secrets",): (list, _join_override_first),
     ("provision",): (list, _join_override_first),
     ("probes",): (list, _join_override_first),
     ("portForwards",): (list, _join_override_first),

@@ -26,6 +26,7 @@ from callao.config.names import (
 )
 from callao.config.rules_files import files
 from callao.config.rules_scripts import probes, provision
+from callao.config.rules_secrets import secrets
 from callao.config.schema import Arch
 from callao.errors import Problem
 
@@ -224,7 +225,6 @@ def _prefix(filled: Document) -> Problems:
 
 _RULES: tuple[Callable[[Document], Problems], ...] = (
     _version, _base, _hostname, files, _qemu, _system, _mounts, _disks, _user, provision, probes,
-    network.forwards, network.copies, network.networks, network.resolver, network.egress, _environment,
-    _binfmt,
-    _parameters, _prefix,
+    network.forwards, network.copies, network.networks, network.resolver, network.egress, secrets,
+    _environment, _binfmt, _parameters, _prefix,
 )  # fmt: skip

@@ -277,6 +277,17 @@ class Egress(Record, frozen=True, kw_only=True):
     log: bool = False
 
 
+class Secret(Record, frozen=True, kw_only=True):
+    """A value that the guest gets in memory; lima.yaml says only where it comes from.
+
+    Without ``file`` and ``env``, it is given while the instance runs.
+    """
+
+    name: str
+    file: str = ""
+    env: str = ""
+
+
 class Config(Record, frozen=True, kw_only=True):
     """The effective configuration of one instance."""
 
@@ -329,3 +340,5 @@ class Config(Record, frozen=True, kw_only=True):
     """Callao's own; None for no limits."""
     binfmt: tuple[str, ...] = ()
     """Callao's own: names of other architectures whose programs the guest runs."""
+    secrets: tuple[Secret, ...] = ()
+    """Callao's own."""

@@ -32,6 +32,7 @@ from callao.hostagent.nics.nics import Nics
 from callao.hostagent.ports.live_ports import LivePorts
 from callao.hostagent.ports.port_conflicts import refuse_taken_ports
 from callao.hostagent.ports.static_forwards import StaticForwards
+from callao.hostagent.secrets import GuestSecrets, StartingValues
 from callao.hostagent.shutdown import QUICK_STOP, STOP_WHILE_BOOTING, shut_down, stop_machine
 from callao.hostagent.ssh_config import write_ssh_config
 from callao.hostagent.status import RunStatus
@@ -61,6 +62,7 @@ class Running:
         resolver: Resolver | None,
         hello_messages: Sequence[Mapping[str, object]],
         egress: EgressPoint | None = None,
+        secrets: StartingValues = StartingValues(),  # noqa: B008 - it is frozen
     ) -> None:
         """:param hello_messages: messages that are sent to the guest program each time that it has sent
         ``hello``.
@@ -83,6 +85,7 @@ class Running:
         self.resolver = resolver
         self.egress = egress
         """What limits the guest's network, if anything does."""
+        self.secrets = GuestSecrets(self.client, self.config, secrets, self.disks.lock)
         self.disk_full = (
             DiskFullWatch(self.machine, assignment.paths, status.notice)
             if isinstance(self.machine, OutOfSpacePauser)
@@ -191,6 +194,7 @@ class Running:
         refuse_taken_ports(config.port_forwards, self.status.runtime.forwards, self.config.port_forwards)
         if self.status.runtime.ready:
             await self.copies.apply_config(self.config, config)
+        await self.secrets.apply_config(config)
         await self.disks.apply_config(config)
         await self._apply_networks(config)
         if self.egress is not None and config.egress is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,6 +17,7 @@ from callao.events import Stage
 from callao.hostagent.assignment import Assignment
 from callao.hostagent.boot.machine_start import start_machine
 from callao.hostagent.egress import nic_sockets, start_egress
+from callao.hostagent.secrets.starting_values import values_at_start
 from callao.hostagent.shutdown import stop_machine
 from callao.hostagent.status import RunStatus
 from callao.instances.stop_policy import StopPolicy
@@ -44,6 +46,7 @@ class Starting:
         """
         assignment = self.assignment
         loading = asyncio.ensure_future(asyncio.to_thread(_load_later))
+        secrets = values_at_start(assignment.config.secrets, os.environ)
         egress = await start_egress(assignment)
         try:
             started = await start_machine(
@@ -62,7 +65,7 @@ class Starting:
                 from callao.hostagent.running import Running
 
                 resolver, hello_messages = await self._resolver(egress)
-                return Running(assignment, self.status, started, resolver, hello_messages, egress)
+                return Running(assignment, self.status, started, resolver, hello_messages, egress, secrets)
             except BaseException:
                 await stop_machine(started.machine)
                 raise

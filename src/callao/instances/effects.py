@@ -39,6 +39,7 @@ _EFFECTS = {
     "message": Effect.LIVE,
     "probes": Effect.LIVE,
     "copyToHost": Effect.LIVE,
+    "secrets": Effect.LIVE,
     "egress.allow": Effect.LIVE,
     "egress.log": Effect.LIVE,
     "ssh.forwardAgent": Effect.LIVE,
@@ -75,6 +76,7 @@ def fingerprint(config: Config) -> str:
         message="",
         probes=(),
         copy_to_host=(),
+        secrets=(),
         egress=None if config.egress is None else Egress(),
         ssh=msgspec.structs.replace(
             config.ssh, forward_agent=False, forward_x11=False, forward_x11_trusted=False
@@ -83,6 +85,7 @@ def fingerprint(config: Config) -> str:
     read = msgspec.to_builtins(settled)
     # Deleted, not set to defaults: machines may run that were started before these fields existed.
     del read["warm"]
+    del read["secrets"]
     if not read["hostname"]:
         del read["hostname"]
     if read["egress"] is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from callao.config import check_hostname, check_name
 from callao.events import Event, EventState, Reporter, Stage
 from callao.host import Host
-from callao.instances import Target
+from callao.instances import Step, Target
 from callao.lifecycle.decide import decide, find_instance
 from callao.lifecycle.missing_disks import create_disks, missing_disks, split_disk_sizes, with_created_disks
 from callao.lifecycle.outcome import outcome, state_of
@@ -33,7 +33,12 @@ def ensure(request: Request, *, home: Path, host: Host, check: bool, report: Rep
             request, home=home, host=host, check=True, report=report
         )  # validates the request before a disk is made
         create_disks(new, home)
-    return with_created_disks(_ensure(request, home=home, host=host, check=check, report=report), new)
+    done = with_created_disks(_ensure(request, home=home, host=host, check=check, report=report), new)
+    if request.secret_values or Step.REFRESH in done.actions:
+        from callao.lifecycle.secrets import with_given_secrets
+
+        return with_given_secrets(done, request, home=home, host=host, check=check)
+    return done
 
 
 def _ensure(request: Request, *, home: Path, host: Host, check: bool, report: Reporter) -> Outcome:

@@ -12,6 +12,7 @@ from callao.errors import CallaoError
 from callao.instances import Policy, Restart, Target
 from callao.instances.records import label_text
 from callao.offline import NetworkAccess
+from callao.secrets.value import SecretValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Request:
     :param autostart: whether it is started when its user logs in; None keeps the present state.
     :param renamed_from: the former name of the instance; where that still exists, it is renamed first.
     :param lock: a lock file that must contain the template unchanged; its images and packages are used.
+    :param secret_values: values of ``secrets``, by name, for the running guest; they are kept nowhere.
     :param access: whether templates and images may be fetched from the network.
     :param timeout: seconds to wait until the start is ready, and for another run's lock.
     """
@@ -59,6 +61,7 @@ class Request:
     autostart: bool | None = None
     renamed_from: str = ""
     lock: Path | None = None
+    secret_values: Mapping[str, SecretValue] = field(default_factory=dict)
     access: NetworkAccess = NetworkAccess.ONLINE
 
     def policy(self) -> Policy:

@@ -27,7 +27,7 @@ _ENGINE_FIELDS = frozenset(
         "minimumLimaVersion", "vmType", "os", "arch", "images", "ssh", "provision", "upgradePackages",
         "probes", "portForwards", "message", "env", "param", "propagateProxyEnv", "caCerts", "plain",
         "timezone", "user", "hostResolver", "mountType", "mountTypesUnsupported", "guestInstallPrefix",
-        "mounts", "mountInotify", "dns", "warm", "hostname", "egress", "binfmt",
+        "mounts", "mountInotify", "dns", "warm", "hostname", "egress", "binfmt", "secrets",
         "copyToHost", "containerd",
     }
 )  # fmt: skip

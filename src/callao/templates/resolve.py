@@ -166,7 +166,22 @@ def _load(
         return reader.texts[-1], document, found
     text, there = reader.read(found, digest)
     reader.texts.append(text)
-    return text, _parse(text, found.location, reader), there
+    document = _parse(text, found.location, reader)
+    if found.url:
+        _refuse_secret_sources(document, found)
+    return text, document, there
+
+
+def _refuse_secret_sources(document: Mapping[str, object], found: TemplateLocation) -> None:
+    """:raises TemplateError: when a remote template would have the guest read a secret of this machine."""
+    entries = document.get("secrets")
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, Mapping) and (entry.get("file") or entry.get("env")):
+            raise TemplateError(
+                f"template: {found.location}: secrets[{index}]: a remote template cannot name a file or a "
+                "variable of this machine (allowed: the name of the secret alone).",
+                hint="Name the source yourself: --secret NAME=FILE, or secrets of the task.",
+            )
 
 
 def _parse(text: str, location: str, reader: Reader) -> dict[str, object]:

@@ -76,6 +76,11 @@ HELD: dict[str, tuple[str, ...]] = {
         "ssh/test_config.py::test_openssh_reads_what_we_wrote",
         "ssh/test_config.py::test_known_hosts_is_found_by_ssh_keygen",
     ),
+    "Have a secret of yours written": (
+        "secrets/test_secret_sources.py::test_the_hypervisor_inherits_no_variable_and_what_is_gone_is_told",
+        "secrets/test_secret_sources.py::test_no_text_made_of_a_value_has_it",
+        "secrets/test_secret_sources.py::test_a_template_of_another_machine_names_no_source_of_this_one",
+    ),
     "With `egress`": (
         "egress/test_gate.py::test_what_is_not_known_to_be_allowed_does_not_pass",
         "egress/test_gate.py::test_any_bytes_leave_the_guest_only_to_the_relay_or_the_name_server",

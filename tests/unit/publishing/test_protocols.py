@@ -15,9 +15,18 @@ from support.release import ROOT
 from callao.guest import messages
 from callao.guest.frames import PROTOCOL, FrameKind
 from callao.hostagent.api import routes
-from callao.hostagent.api.answers import EgressAnswer, EmptyAnswer, ForwardsAnswer, InfoAnswer, RefreshAnswer
+from callao.hostagent.api.answers import (
+    EgressAnswer,
+    EmptyAnswer,
+    ForwardsAnswer,
+    GivenAnswer,
+    InfoAnswer,
+    RefreshAnswer,
+    SecretsAnswer,
+)
 from callao.hostagent.api.mounts_api import MountRequest
 from callao.hostagent.api.save_api import SaveAnswer, SaveRequest
+from callao.hostagent.api.secrets_api import GiveSecretRequest
 from callao.hostagent.mounts.shares import ActiveMount
 
 PROTOCOLS = (ROOT / "docs/protocols.md").read_text()
@@ -29,6 +38,8 @@ ANSWERS: dict[str, type] = {
     "list[ActiveMount]": ActiveMount,
     "ForwardsAnswer": ForwardsAnswer,
     "EgressAnswer": EgressAnswer,
+    "SecretsAnswer": SecretsAnswer,
+    "GivenAnswer": GivenAnswer,
     "SaveAnswer": SaveAnswer,
     "EmptyAnswer": EmptyAnswer,
 }
@@ -93,7 +104,12 @@ def test_every_route_has_one_handler_and_no_other_module_spells_a_path() -> None
 
 @pytest.mark.parametrize(
     ("route", "struct"),
-    [(routes.ADD_MOUNT, MountRequest), (routes.SAVE, SaveRequest), (routes.ADD_FORWARD, None)],
+    [
+        (routes.ADD_MOUNT, MountRequest),
+        (routes.SAVE, SaveRequest),
+        (routes.GIVE_SECRET, GiveSecretRequest),
+        (routes.ADD_FORWARD, None),
+    ],
 )
 def test_the_table_has_the_fields_of_a_body(route: routes.Route, struct: type | None) -> None:
     """A rule of port forwarding is described where lima.yaml is."""

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,39 @@ def _param(document: Document, value: tuple[str, ...]) -> None:
         _set_field("param", key)(document, text)
 
 
+def _secret(document: Document, value: tuple[str, ...]) -> None:
+    document["secrets"] = with_sources(_entries(document, "secrets"), value, "--secret")
+
+
+def with_sources(entries: list[Any], texts: Sequence[str], option: str) -> list[Any]:
+    """The entries of ``secrets`` with the sources of ``NAME=FILE`` and ``NAME=env:VAR``.
+
+    :raises CallaoError: for a text of another form, or a source without a value.
+    """
+    found = list(entries)
+    from callao.config.schema import Secret
+    from callao.secrets import read_secret
+
+    for text in texts:
+        name, equals, source = text.partition("=")
+        if not (name and equals and source not in ("", "env:")):
+            # Not shown: it may be the value itself.
+            raise CallaoError(f"{option}: a value is no source (allowed: NAME=FILE, NAME=env:VARIABLE).")
+        origin = (
+            {"env": source[4:]}
+            if source.startswith("env:")
+            else {"file": source if source.startswith("~") else str(Path.cwd() / source)}
+        )
+        read_secret(Secret(name=name, **origin), os.environ)  # an error now, not a notice at the start
+        old = next((each for each in found if isinstance(each, dict) and each.get("name") == name), None)
+        if old is None:
+            found.append({"name": name, **origin})
+        else:
+            rest = {key: item for key, item in old.items() if key not in ("file", "env")}
+            found[found.index(old)] = {**rest, **origin}
+    return found
+
+
 _CHANGES: dict[str, Callable[[Document, Any], None]] = {
     "arch": _set_field("arch"),
     "containerd": _containerd,
@@ -228,5 +262,6 @@ _CHANGES: dict[str, Callable[[Document, Any], None]] = {
     "image_variant": _images_with("variant"),
     "arch_variant": _images_with("archVariant"),
     "param": _param,
+    "secret": _secret,
     "warm": _set_field("warm"),
 }

@@ -153,6 +153,8 @@ CONFIGURATION: tuple[Callable[[Any], Any], ...] = (
     click.option("--audio-interface", type=click.Choice(["hda", "virtio"]), help="The guest's sound card."),
     click.option("--shell", "user_shell", metavar="PATH", help="The guest user's login shell."),
     click.option("--param", multiple=True, metavar="KEY=VALUE", help="Value of a template's parameter."),
+    click.option("--secret", multiple=True, metavar="NAME=FILE|env:VAR",
+                 help="Secret that the guest gets in memory, from a file or a variable of the host."),
     click.option("--set", "expressions", multiple=True, metavar="EXPRESSION",
                  help="Change lima.yaml by a jq expression: '.cpus = 2 | .memory = \"2GiB\"'."),
 )  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from callao.hostagent.secrets.guest_secrets import SecretState
+
 
 class InfoAnswer(TypedDict):
     instanceName: str
@@ -31,6 +33,18 @@ class EgressAnswer(TypedDict):
     """``allow``, ``log``, ``refusedTotal`` and ``refused``; None for a guest without limits."""
 
     egress: dict[str, object] | None
+
+
+class SecretsAnswer(TypedDict):
+    """``name`` and ``given`` of each secret."""
+
+    secrets: list[SecretState]
+
+
+class GivenAnswer(TypedDict):
+    """Whether it is another value than the guest had."""
+
+    changed: bool
 
 
 class ForwardsAnswer(TypedDict):

@@ -11,6 +11,7 @@ from callao.hostagent.api.forwards_api import ForwardsApi
 from callao.hostagent.api.mounts_api import MountsApi
 from callao.hostagent.api.save_api import SaveApi
 from callao.hostagent.api.screenshot_api import ScreenshotApi
+from callao.hostagent.api.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from callao.hostagent.running import Running
@@ -51,7 +52,7 @@ def routes_for(running: Running) -> http.Routes:
     mounts = MountsApi(shares, lambda: running.config, lambda: status.runtime.ready, lock)
     save = SaveApi(
         started.machine, driver, started.boot, shares, running.nics, running.client, lock,
-        lambda: running.config,
+        lambda: running.config, running.secrets.refuse_save,
     )  # fmt: skip
     return {
         routes.INFO: info,
@@ -59,6 +60,7 @@ def routes_for(running: Running) -> http.Routes:
         routes.EGRESS: egress,
         **mounts.routes(),
         **save.routes(),
+        **SecretsApi(running.secrets).routes(),
         **ScreenshotApi(started.machine, running.assignment.paths.name, running.config.vm_type).routes(),
         **ForwardsApi(
             running.ports, lambda: status.runtime.forwards, driver.features.guest_program

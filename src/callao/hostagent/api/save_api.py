@@ -76,6 +76,8 @@ class SaveApi:
     """Held during any change of shares, disks or network interfaces."""
     config: Callable[[], Config]
     """Returns the current configuration."""
+    refuse: Callable[[], None]
+    """Raises where the machine's memory must not be written to a file."""
 
     def routes(self) -> http.Routes:
         return {routes.SAVE: self._save, routes.SWEEP_LAYERS: self._sweep_layers}
@@ -100,6 +102,7 @@ class SaveApi:
         if not isinstance(self.machine, StateSaver) or not isinstance(self.driver, RestoringDriver):
             raise AgentError(f"vmType: {self.boot.config.vm_type} machines cannot be saved while they run.")
         async with self.lock:
+            self.refuse()
             disks = self._disks()
             refuse_unsupported_disks(self.boot.paths, [each.name for each in disks])
             shared = await self.shares.detach()

@@ -43,6 +43,7 @@ async def bring_up(running: Running, deadline: float) -> None:
         await ports.wait_synchronized()
     if running.shares.mounted:
         status.passed(Stage.MOUNTS)
+    await running.secrets.put_all(status.notice)
     for index, probe in enumerate(running.config.probes):
         await check_probe(index, probe, running.client, deadline, running.config.param)
     status.passed(Stage.PROBES)

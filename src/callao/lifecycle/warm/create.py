@@ -40,7 +40,7 @@ from callao.snapshots.warm_cache import WarmEntry, WarmRecord
 
 _PER_INSTANCE_FIELDS = frozenset({
     "additionalDisks", "mounts", "mountInotify", "networks", "portForwards", "probes", "message",
-    "copyToHost", "hostname",
+    "copyToHost", "hostname", "secrets",
 })  # fmt: skip
 """Fields of lima.yaml that each copy has for itself; they are not part of the saved machine."""
 
@@ -259,6 +259,7 @@ def _shared_config(config: Config) -> Config:
         copy_to_host=(),
         warm=False,
         hostname="",
+        secrets=(),
         ssh=SSH(load_dot_ssh_pub_keys=config.ssh.load_dot_ssh_pub_keys),
     )
 
