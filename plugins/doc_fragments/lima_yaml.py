@@ -82,6 +82,22 @@ options:
             that is not by this task leaves the guest without it.
           - Ansible hands a task's arguments to a module on another host in a file, unless pipelining is on.
         type: str
+      inject:
+        description:
+          - Whether the value never enters the guest. The guest gets a placeholder, which the host replaces
+            by the value in headers of requests to O(secrets[].hosts). Needs O(egress).
+        type: bool
+      hosts:
+        description:
+          - The servers that get the value, by HTTPS. Host names, also with C(:PORT), that O(egress) allows.
+        type: list
+        elements: str
+      ca_file:
+        description:
+          - A PEM file of the host with the certificate authorities of O(secrets[].hosts). The host's own by
+            default.
+        type: str
+        aliases: [caFile]
   disks:
     description:
       - Additional disks, which outlive the instance. A running one gets and loses them without a restart.

@@ -66,6 +66,9 @@ SECRET = {
     "file": {"type": "str"},
     "env": {"type": "str"},
     "value": {"type": "str", "no_log": True},
+    "inject": {"type": "bool"},
+    "hosts": {"type": "list", "elements": "str"},
+    "ca_file": {"type": "str", "aliases": ["caFile"]},
 }
 PROVISION = {
     "mode": {

@@ -213,6 +213,18 @@ EXAMPLES = r"""
         file: ~/.ssh/deploy
       - name: API_TOKEN
         value: "{{ vault_api_token }}"
+
+- name: Have a machine that uses a token which it never has
+  callao.lima.instance:
+    name: agent
+    template: debian-12
+    egress:
+      allow: [api.github.com]
+    secrets:
+      - name: GITHUB_TOKEN
+        env: GITHUB_TOKEN
+        inject: true
+        hosts: [api.github.com]
 """
 
 RETURN = r"""

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Egress rules: what they cost a download, and how many of 10^4 attempts get past them.
 
-    tests/bench/egress.py [--rounds 5] [--megabytes 64] [--attempts 10000]
+    tests/bench/egress.py [--rounds 5] [--megabytes 64] [--requests 50] [--attempts 10000]
 
 Two warm guests, one with rules and one without, download from a server on the host's loopback in turn; what
 counts is the ratio within one run. The limited guest reaches it by an allowed name, and by an allowed
-address. Attempts are connections and datagrams to the host's own services, which have no rule: the host
-counts what arrives.
+address. A server by HTTPS, passed on and with a secret put into the requests, shows what that costs a
+download and a request. Attempts are connections and datagrams to the host's own services, which have no
+rule: the host counts what arrives.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import socket
 import statistics
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -23,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.figures import line, show
 from support.home import Home, build_golden, temporary_home
+from support.https import HttpsServer
 
 from callao.instances import inspect
 from callao.lifecycle.egress import egress_of
@@ -37,6 +40,33 @@ began, total, buffer = time.monotonic(), 0, bytearray(1 << 18)
 while count := client.recv_into(buffer):
     total += count
 print(total / (time.monotonic() - began) / 1e6)
+"""
+
+_HTTPS = """
+import http.client, json, ssl, sys, time
+host, port, size, count = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+context = ssl._create_unverified_context()
+headers = {"Authorization": "Bearer " + open("/run/callao/secrets/TOKEN").read()}
+def connect():
+    return http.client.HTTPSConnection(host, port, timeout=600, context=context)
+def ask(client, path):
+    client.request("GET", path, headers=headers)
+    answer, total, buffer = client.getresponse(), 0, bytearray(1 << 18)
+    while got := answer.readinto(buffer):
+        total += got
+    return total
+client = connect()
+ask(client, "/1")
+began = time.monotonic()
+rate = ask(client, "/" + size) / (time.monotonic() - began) / 1e6
+began = time.monotonic()
+for _ in range(count):
+    ask(client, "/1")
+kept = (time.monotonic() - began) / count * 1e3
+began = time.monotonic()
+for _ in range(count):
+    ask(connect(), "/1")
+print(json.dumps([rate, kept, (time.monotonic() - began) / count * 1e3]))
 """
 
 _ATTEMPTS = """
@@ -85,8 +115,8 @@ class Guests:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def ensure(self, name: str, egress: object) -> None:
-        extra = {**self._home.direct(), **({} if egress is None else {"egress": egress})}
+    def ensure(self, name: str, egress: object, **more: object) -> None:
+        extra = {**self._home.direct(), **({} if egress is None else {"egress": egress}), **more}
         self._home.ensure(name, extra=extra, warm=True, timeout=600)
 
     def run(self, name: str, script: str, *arguments: object) -> str:
@@ -101,11 +131,36 @@ class Guests:
         return int(report["refusedTotal"])
 
 
+def injection(guests: Guests, folder: Path, rounds: int, size: int, requests: int) -> None:
+    """Print what it costs to put a secret into requests, as ratios to TLS that is passed on."""
+    server = HttpsServer(folder, _NAME)
+    (folder / "token").write_text("value")
+    secret: dict[str, object] = {"name": "TOKEN", "file": str(folder / "token"), "inject": True}
+    rules = {"allow": [f"{_NAME}:{server.port},{server.port + 1}"]}
+    found: dict[str, list[list[float]]] = {"passed on": [], "injected": []}
+    for _ in range(rounds):
+        for kind, port in (("passed on", server.port + 1), ("injected", server.port)):
+            hosts = {"hosts": [f"{_NAME}:{port}"], "caFile": str(server.ca_file)}
+            guests.ensure("limited", rules, secrets=[{**secret, **hosts}])
+            answer = guests.run("limited", _HTTPS, _NAME, server.port, size, requests)
+            found[kind].append(json.loads(answer))
+    server.close()
+    for index, (what, unit) in enumerate(
+        (("download by HTTPS", "MB/s"), ("a request", "ms"), ("a request on a connection of its own", "ms"))
+    ):
+        passed, injected = (statistics.median(each[index] for each in found[kind]) for kind in found)
+        line(
+            f"{what}: passed on {passed:.1f} {unit}, injected {injected:.1f} {unit} "
+            f"= {injected / passed:.2f} times"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=64)
     parser.add_argument("--attempts", type=int, default=10_000)
+    parser.add_argument("--requests", type=int, default=50)
     given = parser.parse_args()
     server, closed = Server(given.megabytes << 20), Server(0)
     with temporary_home(build_golden()) as home:
@@ -121,6 +176,9 @@ def main() -> None:
         median = {kind: statistics.median(each) for kind, each in rates.items()}
         for kind, rate in median.items():
             line(f"download, {kind}: {rate:.1f} MB/s = {rate / median['none']:.2f} of none")
+        with tempfile.TemporaryDirectory() as folder:
+            injection(guests, Path(folder), given.rounds, given.megabytes << 20, given.requests)
+        guests.ensure("limited", "none")
         guests.run("limited", _ATTEMPTS, _HOST, closed.port, given.attempts)
         refused = guests.refused("limited")
         line(json.dumps({"attempts": given.attempts, "refused": refused}))

@@ -103,7 +103,7 @@ UNSET_WHEN_ZERO: dict[type, frozenset[str]] = {
     ),
     Network: frozenset({"lima", "socket", "macAddress", "interface"}),
     User: frozenset({"home"}),
-    Secret: frozenset({"file", "env"}),
+    Secret: frozenset({"file", "env", "caFile"}),
 }  # fmt: skip
 """By record, the fields whose value "" or 0 means that the field is not set; Lima writes these values."""
 

@@ -75,6 +75,10 @@ DESCRIPTIONS: dict[type, dict[str, str]] = {
         "name": "Name of the secret, and of its file in the guest, /run/callao/secrets/NAME.",
         "file": "File of the host that has the value; an absolute path, or one below ~.",
         "env": "Environment variable of the host that has the value.",
+        "inject": "Whether the guest gets a placeholder, which the host replaces by the value in requests "
+        "to hosts. Needs egress.",
+        "hosts": "Servers that get the value, by HTTPS: NAME or NAME:PORT; egress has to allow them.",
+        "caFile": "PEM file of the host with the authorities for hosts, in place of the host's own.",
     },
     s.Egress: {
         "allow": "Host names (also *.NAME), IPv4 addresses and networks, each with ports: "

@@ -125,6 +125,7 @@ def _fill_secret(receiver: Item, giver: Item) -> None:
     """``file`` and ``env`` exclude each other: neither is filled in where one of them is set."""
     if not receiver.get("file") and not receiver.get("env"):
         _fill_missing(receiver, giver, "file", "env")
+    _fill_missing(receiver, giver, "inject", "hosts", "caFile")
 
 
 _LISTS: dict[str, tuple[Callable[[Item], object], Callable[[Item, Item], None]]] = {

@@ -280,12 +280,17 @@ class Egress(Record, frozen=True, kw_only=True):
 class Secret(Record, frozen=True, kw_only=True):
     """A value that the guest gets in memory; lima.yaml says only where it comes from.
 
-    Without ``file`` and ``env``, it is given while the instance runs.
+    Without ``file`` and ``env``, it is given while the instance runs. With ``inject``, the guest gets a
+    placeholder, and the host puts the value in its place in requests to ``hosts``.
     """
 
     name: str
     file: str = ""
     env: str = ""
+    inject: bool = False
+    hosts: tuple[str, ...] = ()
+    ca_file: str = ""
+    """The certificate authorities of ``hosts``, in place of the host's."""
 
 
 class Config(Record, frozen=True, kw_only=True):

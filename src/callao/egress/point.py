@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from callao.egress.gate import Gate, Verdict
+from callao.egress.inject import Injection
 from callao.egress.names import AllowedNames
 from callao.egress.pins import Pins
 from callao.egress.policy import Policy
-from callao.egress.refusals import Refusals
+from callao.egress.refusals import Attempt, Refusals
 from callao.egress.relay import Relay
 from callao.egress.reset import reset_frame
 from callao.errors import unsupported
@@ -115,6 +116,24 @@ class EgressPoint:
         self._refusals.logging = log
         self._gate.replace(self._policy)
         self._relay.end_disallowed()
+
+    def inject(self, injections: Iterable[Injection], folder: Path) -> None:
+        """Put these secrets into requests from now on.
+
+        :param folder: the instance's, which has the certificate authority.
+        """
+        injections = tuple(injections)
+        if self._relay.injector is None:
+            if not injections:
+                return
+            from callao.egress.inject.authority import Authority
+            from callao.egress.inject.injector import Injector
+
+            self._relay.injector = Injector(lambda: Authority.of(folder), self._refuse_injection)
+        self._relay.injector.replace(injections)
+
+    def _refuse_injection(self, reason: str, address: IPv4Address, port: int, name: str) -> None:
+        self._refusals.add(Attempt("secret", reason, str(address), port, name))
 
     def describe(self) -> Description:
         """The rules, and what was refused since the start."""

@@ -11,19 +11,28 @@ import asyncio
 import contextlib
 import socket
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 from callao.cancellation import cancel_and_wait
 from callao.egress import client_hello, request_head
 from callao.egress.client_hello import HANDSHAKE_RECORD, Unreadable
+from callao.egress.inject import Misplaced, StreamScan
 from callao.egress.pins import Pins
 from callao.egress.policy import Policy
 from callao.egress.refusals import Attempt, Refusals
 from callao.reach import LOOPBACK
 
+if TYPE_CHECKING:
+    from callao.egress.inject.injector import Injector  # loaded where a secret is injected
+
 _HTTP, _HTTPS = 80, 443
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Scan = Callable[[bytes], None]
+"""Raises where the connection is not to go on."""
 
 _MOST_LISTENERS = 256
 _MOST_CONNECTIONS = 512
@@ -74,6 +83,8 @@ class Relay:
         self._pins = pins
         self._refusals = refusals
         self._told_closed = closed
+        self.injector: Injector | None = None
+        """Has the connections to servers that a secret is for, where there is one."""
         self._listeners: OrderedDict[tuple[IPv4Address, int], _Listener] = OrderedDict()
         self._connections = 0
 
@@ -164,17 +175,26 @@ class Relay:
     ) -> None:
         if not self._names(listener.address, listener.port):
             raise Unreadable("no allowed name has this address any more")
-        first = b""
-        if listener.port in (_HTTP, _HTTPS):
-            first = await self._checked(listener, reader, b"")
-        address = listener.address
-        host = LOOPBACK if address == self._policy().gateway else str(address)
-        async with asyncio.timeout(_CONNECT):
-            upstream_reader, upstream = await asyncio.open_connection(host, listener.port, limit=_AT_ONCE)
+        name, first = "", b""
+        if listener.port in (_HTTP, _HTTPS) or (self.injector and self.injector.takes_port(listener.port)):
+            name, first = await self._checked(listener, reader, b"")
+        scan = self._scan(listener) if listener.port == _HTTP else None
+        if scan is not None:
+            scan(first)
+        async with self._upstream(listener, name) as (upstream_reader, upstream):
+            await self._join(listener, (reader, writer), (upstream_reader, upstream), first, scan)
+
+    async def _join(
+        self, listener: _Listener, guest: Streams, server: Streams, first: bytes, scan: Scan | None
+    ) -> None:
+        """Pass everything on in both directions, until both have ended."""
+        (reader, writer), (upstream_reader, upstream) = guest, server
         both: tuple[asyncio.Future[None], ...] = ()
         try:
             upstream.write(first)
-            upward = _copy(reader, upstream) if first else self._copy_checked(listener, reader, upstream)
+            upward = (
+                _copy(reader, upstream, scan) if first else self._copy_checked(listener, reader, upstream)
+            )
             both = (asyncio.ensure_future(upward), asyncio.ensure_future(_copy(upstream_reader, writer)))
             await asyncio.gather(*both)
             async with asyncio.timeout(_FLUSH):
@@ -184,7 +204,45 @@ class Relay:
         finally:
             for each in both:
                 each.cancel()
-            upstream.transport.abort()
+
+    @contextlib.asynccontextmanager
+    async def _upstream(self, listener: _Listener, name: str) -> AsyncIterator[Streams]:
+        """The connection to the server; to the injector, where that takes the connections to it."""
+        address, port = listener.address, listener.port
+        host = LOOPBACK if address == self._policy().gateway else str(address)
+        serving: asyncio.Future[None] | None = None
+        if name and self.injector is not None and self.injector.takes(name, port):
+            ours, its = socket.socketpair()
+            ours.setblocking(False)
+            its.setblocking(False)
+            serving = asyncio.ensure_future(self.injector.serve(its, name, address, port, host))
+            reader, writer = await asyncio.open_connection(sock=ours, limit=_AT_ONCE)
+        else:
+            async with asyncio.timeout(_CONNECT):
+                reader, writer = await asyncio.open_connection(host, port, limit=_AT_ONCE)
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()
+            if serving is not None:
+                await cancel_and_wait(serving)
+
+    def _scan(self, listener: _Listener) -> Scan | None:
+        """Looks for placeholders in what is sent in the open, which no server gets."""
+        if self.injector is None:
+            return None
+        scan = StreamScan(self.injector.passing(), "in the open")
+
+        def check(data: bytes) -> None:
+            try:
+                scan.feed(data)
+            except Misplaced as misplaced:
+                attempt = Attempt("secret", f"secret {misplaced.secret}: {misplaced.reason}",
+                                  str(listener.address), listener.port)  # fmt: skip
+                self._refusals.add(attempt)
+                raise ConnectionRefusedError from None
+
+        return check
 
     async def _copy_checked(
         self, listener: _Listener, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter
@@ -192,12 +250,19 @@ class Relay:
         """For a port of which it is not known who speaks first, and what: only TLS is checked."""
         first = await reader.read(_AT_ONCE)
         if first[:1] == bytes([HANDSHAKE_RECORD]):
-            first = await self._checked(listener, reader, first)
+            _, first = await self._checked(listener, reader, first)
+            scan = None
+        else:
+            scan = self._scan(listener)
+            if scan is not None:
+                scan(first)
         upstream.write(first)
-        await _copy(reader, upstream)
+        await _copy(reader, upstream, scan)
 
-    async def _checked(self, listener: _Listener, reader: asyncio.StreamReader, data: bytes) -> bytes:
-        """What is sent to the server first, when it is for a name that may be reached there.
+    async def _checked(
+        self, listener: _Listener, reader: asyncio.StreamReader, data: bytes
+    ) -> tuple[str, bytes]:
+        """The server's name, which may be reached there, and what is sent to it first.
 
         :raises Unreadable: when it is not.
         """
@@ -220,7 +285,7 @@ class Relay:
         task = asyncio.current_task()
         if task in listener.connections:
             listener.connections[task] = frozenset({name})
-        return sent
+        return name, sent
 
     def _refuse(self, listener: _Listener, reason: str, name: str = "") -> None:
         protocol = "http" if listener.port == _HTTP else "tls"
@@ -254,9 +319,13 @@ def _listening() -> socket.socket:
     return listening
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, scan: Scan | None = None
+) -> None:
     """Until the reader's end, which is passed on."""
     while data := await reader.read(_AT_ONCE):
+        if scan is not None:
+            scan(data)
         writer.write(data)
         await writer.drain()
     if writer.can_write_eof():

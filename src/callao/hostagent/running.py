@@ -32,7 +32,7 @@ from callao.hostagent.nics.nics import Nics
 from callao.hostagent.ports.live_ports import LivePorts
 from callao.hostagent.ports.port_conflicts import refuse_taken_ports
 from callao.hostagent.ports.static_forwards import StaticForwards
-from callao.hostagent.secrets import GuestSecrets, StartingValues
+from callao.hostagent.secrets import GuestSecrets, InjectedSecrets, StartingValues
 from callao.hostagent.shutdown import QUICK_STOP, STOP_WHILE_BOOTING, shut_down, stop_machine
 from callao.hostagent.ssh_config import write_ssh_config
 from callao.hostagent.status import RunStatus
@@ -85,7 +85,10 @@ class Running:
         self.resolver = resolver
         self.egress = egress
         """What limits the guest's network, if anything does."""
-        self.secrets = GuestSecrets(self.client, self.config, secrets, self.disks.lock)
+        self.secrets = GuestSecrets(
+            self.client, self.config, secrets, self.disks.lock,
+            InjectedSecrets(egress, self.client, assignment.paths.dir),
+        )  # fmt: skip
         self.disk_full = (
             DiskFullWatch(self.machine, assignment.paths, status.notice)
             if isinstance(self.machine, OutOfSpacePauser)
@@ -194,11 +197,12 @@ class Running:
         refuse_taken_ports(config.port_forwards, self.status.runtime.forwards, self.config.port_forwards)
         if self.status.runtime.ready:
             await self.copies.apply_config(self.config, config)
-        await self.secrets.apply_config(config)
         await self.disks.apply_config(config)
         await self._apply_networks(config)
         if self.egress is not None and config.egress is not None:
             self.egress.replace(config.egress.allow, log=config.egress.log)
+        told: list[str] = []
+        await self.secrets.apply_config(config, told.append)
         try:
             notices = await self.forwards.apply_config(config)
             if self.ports is not None:
@@ -210,7 +214,7 @@ class Running:
         if self.shares.match_config(config):
             self.booted = msgspec.structs.replace(self.booted, mounts=config.mounts)
             self.status.update(booted=fingerprint(self.booted))
-        return notices
+        return [*told, *notices]
 
     async def _apply_networks(self, config: Config) -> None:
         """Apply the networks, but not during a save, for which all interfaces are detached."""

@@ -16,13 +16,13 @@ from callao.instances import Instance, Status
 from callao.instances.broken import require_config
 from callao.lifecycle.decide import find_instance
 from callao.lifecycle.request import Outcome, Request
-from callao.secrets import SecretValue, read_secret, source_of
+from callao.secrets import SecretUnavailable, SecretValue, read_secret, source_of
 
 _GIVE_TIMEOUT = 90.0
 """Seconds for the guest to write one."""
 
 SecretReport = dict[str, str | bool]
-"""``name``, ``source`` in words, and ``given``: whether the guest has it."""
+"""``name``, ``source`` in words, whether it is ``given`` a value, and whether by ``inject``."""
 
 ACTION = "give-secrets"
 """Among the actions of an outcome."""
@@ -36,7 +36,7 @@ def secrets_of(instance: Instance) -> list[SecretReport]:
     """
     given = _given(instance) if instance.status is Status.RUNNING else set()
     return [
-        {"name": each.name, "source": source_of(each), "given": each.name in given}
+        {"name": each.name, "source": source_of(each), "given": each.name in given, "inject": each.inject}
         for each in require_config(instance).secrets
     ]
 
@@ -74,12 +74,24 @@ def with_given_secrets(done: Outcome, request: Request, *, home: Path, host: Hos
             raise CallaoError(f"secrets: {', '.join(unknown)}: no such secret in lima.yaml.")
     if instance.status is not Status.RUNNING or not instance.ready:
         return done
-    sourced = [each for each in config.secrets if each.file or each.env]
     wanted = [each for each in config.secrets if each.name in request.secret_values]
+    values = dict(request.secret_values)
+    notices: list[str] = []
     if not check:
         missing = {str(each["name"]) for each in secrets_of(instance) if not each["given"]}
-        wanted += [each for each in sourced if each.name in missing and each not in wanted]
-    if not wanted or not give_secrets(instance, wanted, dict(request.secret_values), check=check):
+        for secret in config.secrets:
+            if secret.name in values or secret.name not in missing or not (secret.file or secret.env):
+                continue
+            try:
+                value = read_secret(secret, os.environ)
+            except SecretUnavailable as error:  # as at a start: the rest of the request was carried out
+                notices.append(f"{error} The guest goes on without it.")
+                continue
+            if value is not None:
+                values[secret.name] = value
+                wanted.append(secret)
+    done = replace(done, notices=(*done.notices, *notices))
+    if not wanted or not give_secrets(instance, wanted, values, check=check):
         return done
     return replace(done, changed=True, actions=(*done.actions, ACTION))
 

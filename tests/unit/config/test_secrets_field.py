@@ -35,6 +35,9 @@ def test_a_secret_has_its_source_and_comes_back_as_it_was_written() -> None:
         ({"name": "x", "file": "/x", "env": "X"}, "secrets[0].env"),
         ({"name": "x", "file": "x"}, "secrets[0].file"),
         ({"name": "x", "env": "A=B"}, "secrets[0].env"),
+        ({"name": "x", "hosts": ["a.org"]}, "secrets[0].hosts"),
+        ({"name": "x", "caFile": "/x"}, "secrets[0].caFile"),
+        ({"name": "x", "inject": True, "hosts": ["a.org"]}, "secrets[0].inject"),
     ],
 )
 def test_an_entry_that_cannot_be_is_named(entry: dict[str, object], path: str) -> None:
@@ -65,3 +68,28 @@ def test_a_running_machine_takes_other_secrets() -> None:
     before, after = config(), config(secrets=[{"name": "x", "env": "X"}])
     assert {effect_of(each.path) for each in changes(before, after)} == {Effect.LIVE}
     assert fingerprint(before) == fingerprint(after)
+
+
+@pytest.mark.parametrize(
+    ("entry", "path"),
+    [
+        ({}, "hosts"),
+        ({"hosts": ["*.a.org"]}, "hosts[0]"),
+        ({"hosts": ["https://a.org"]}, "hosts[0]"),
+        ({"hosts": ["10.0.0.1"]}, "hosts[0]"),
+        ({"hosts": ["a.org:80"]}, "hosts[0]"),
+        ({"hosts": ["a.org", "a.org:22"]}, "hosts[1]"),
+        ({"hosts": ["b.org"]}, "hosts[0]"),
+        ({"hosts": ["a.org"], "caFile": "ca.pem"}, "caFile"),
+    ],
+)
+def test_a_server_that_a_secret_is_for_is_one_that_egress_allows(
+    entry: dict[str, object], path: str
+) -> None:
+    injected = {"name": "x", "env": "X", "inject": True}
+    egress = {"allow": ["a.org", "*.c.org:8443"]}
+    good = {**injected, "hosts": ["A.org.", "x.c.org:8443"], "caFile": "~/ca.pem"}
+    assert config(egress=egress, secrets=[good]).secrets[0].hosts == ("A.org.", "x.c.org:8443")
+    with pytest.raises(ConfigError) as caught:
+        config(egress=egress, secrets=[{**injected, **entry}])
+    assert [each.path for each in caught.value.problems] == [f"secrets[0].{path}"]

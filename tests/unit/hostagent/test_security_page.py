@@ -77,9 +77,18 @@ HELD: dict[str, tuple[str, ...]] = {
         "ssh/test_config.py::test_known_hosts_is_found_by_ssh_keygen",
     ),
     "Have a secret of yours written": (
+        "hostagent/test_guest_secrets.py::test_a_memory_that_has_had_one_is_not_saved",
         "secrets/test_secret_sources.py::test_the_hypervisor_inherits_no_variable_and_what_is_gone_is_told",
         "secrets/test_secret_sources.py::test_no_text_made_of_a_value_has_it",
         "secrets/test_secret_sources.py::test_a_template_of_another_machine_names_no_source_of_this_one",
+    ),
+    "Read a secret with `inject`": (
+        "egress/test_injection.py::test_a_placeholder_in_a_header_becomes_the_value_and_no_more",
+        "egress/test_injection.py::"
+        "test_a_placeholder_anywhere_else_and_an_ambiguous_request_are_refused_and_listed",
+        "egress/test_injection.py::"
+        "test_folded_headers_bare_newlines_and_smuggled_requests_get_no_value_to_another_host",
+        "egress/test_injection.py::test_a_server_that_is_not_verified_gets_nothing",
     ),
     "With `egress`": (
         "egress/test_gate.py::test_what_is_not_known_to_be_allowed_does_not_pass",

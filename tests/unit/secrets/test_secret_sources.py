@@ -8,13 +8,14 @@ import pickle
 import traceback
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from callao.config.schema import Secret
 from callao.errors import CallaoError, TemplateError
 from callao.hostagent.secrets import values_at_start
 from callao.lifecycle import Request
-from callao.secrets import LONGEST, SecretUnavailable, SecretValue, read_secret
+from callao.secrets import LONGEST, SecretUnavailable, SecretValue, header_value, read_secret
 from callao.templates import resolve
 
 VALUE = "hunter2-äß"
@@ -62,6 +63,19 @@ def test_the_hypervisor_inherits_no_variable_and_what_is_gone_is_told(tmp_path: 
     assert set(found.values) == {"token", "same"}
     assert [each.split(":")[1].strip() for each in found.problems] == ["gone", "later"]
     assert "The guest starts without it." in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    "data", [b"a\r\nHost: evil", b"a\nb", b"a\0b", b"\xc3\xa9", b" a", b"\n", bytes(9), b"x" * 9000]
+)
+def test_a_value_for_headers_has_visible_characters_alone(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(SecretUnavailable, match="cannot stand in a header"):
+        header_value("token", SecretValue(data))
+    assert header_value("token", SecretValue(b"a b\r\n")) == SecretValue(b"a b")
+    secret = msgspec.structs.replace(secret_in(tmp_path / "token", data), inject=True)
+    found = values_at_start([secret], {})
+    assert found.values == {}
+    assert "cannot stand in a header" in found.problems[0]
 
 
 def test_no_text_made_of_a_value_has_it() -> None:

@@ -225,7 +225,9 @@ def with_sources(entries: list[Any], texts: Sequence[str], option: str) -> list[
             if source.startswith("env:")
             else {"file": source if source.startswith("~") else str(Path.cwd() / source)}
         )
-        read_secret(Secret(name=name, **origin), os.environ)  # an error now, not a notice at the start
+        read_secret(
+            Secret(name=name, file=origin.get("file", ""), env=origin.get("env", "")), os.environ
+        )  # an error now, not a notice at the start
         old = next((each for each in found if isinstance(each, dict) and each.get("name") == name), None)
         if old is None:
             found.append({"name": name, **origin})

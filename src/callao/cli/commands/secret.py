@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from callao.cli.parsing.options import Command
 from callao.cli.session import session, tell
 from callao.cli.terminal.output import echo, show_table
 from callao.errors import CallaoError
+
+if TYPE_CHECKING:
+    from callao.lifecycle.secrets import SecretReport  # not for --help
 
 Document = dict[str, Any]
 
@@ -91,13 +94,16 @@ def list_secrets(instance: str, as_json: bool) -> None:
         for each in found:
             echo(json.dumps(each))
     elif found:
-        rows = [
-            (str(each["name"]), "yes" if each["given"] else "no", str(each["source"]) or "-")
-            for each in found
-        ]
+        rows = [(str(each["name"]), _place(each), str(each["source"]) or "-") for each in found]
         show_table([("NAME", "GIVEN", "SOURCE"), *rows])
     else:
         tell(f"{instance} has no secrets. Add one: callao secret set {instance} NAME=FILE")
+
+
+def _place(each: SecretReport) -> str:
+    if not each["given"]:
+        return "no"
+    return "to servers" if each["inject"] else "to the guest"
 
 
 def _entries(document: Mapping[str, Any]) -> list[Any]:

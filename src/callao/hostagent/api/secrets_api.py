@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from callao.errors import AgentError
+from callao.hostagent import journal
 from callao.hostagent.api import http, routes
 from callao.hostagent.api.answers import GivenAnswer, SecretsAnswer
 from callao.hostagent.secrets import GuestSecrets
@@ -44,4 +45,4 @@ class SecretsApi:
             raise AgentError(f"{routes.GIVE_SECRET.path}: the body is not name, value and check.") from None
         if given.check:
             return {"changed": self.secrets.is_new(given.name, value)}
-        return {"changed": await self.secrets.give(given.name, value)}
+        return {"changed": await self.secrets.give(given.name, value, journal.notice)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from callao.config.schema import Secret
 from callao.errors import CallaoError
-from callao.secrets import SecretValue, read_secret
+from callao.secrets import SecretValue, header_value, read_secret
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ def values_at_start(secrets: Sequence[Secret], environment: MutableMapping[str, 
     for secret in secrets:
         try:
             value = read_secret(secret, environment)
+            if value is not None and secret.inject:
+                value = header_value(secret.name, value)
         except CallaoError as error:
             problems.append(f"{error} The guest starts without it.")
             continue

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decides what is sent to a server for a guest's HTTP/1 request, and to the guest of its answer. Pure.
+
+h11 has parsed the request and writes the new one, so that the server reads the same request that was
+checked here: one length, no folded lines, no bytes besides.
+"""
+
+from __future__ import annotations
+
+import re
+
+import h11
+
+from callao.egress.inject.substitution import Headers, Substitution
+
+_HOST = re.compile(rb"([^:@\[\]/]+?)\.?(?::([0-9]{1,5}))?")
+_OF_CONNECTION = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"te",
+     b"http2-settings", b"upgrade"}
+)  # fmt: skip
+_NOT_OFFERED = frozenset({b"alt-svc"})
+"""Would have the guest come by another protocol next time."""
+
+
+class Refused(Exception):
+    """A request that is not passed on; the text says why.
+
+    :param status: of the answer that the guest gets.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+def request_to_server(
+    request: h11.Request, host: tuple[str, int], substitution: Substitution
+) -> h11.Request:
+    """The request with values in place of placeholders.
+
+    :raises Refused: for one that is not for ``host``, or could be read in two ways.
+    :raises Misplaced: for a placeholder that is not replaced.
+    """
+    headers = [(bytes(name), bytes(value)) for name, value in request.headers]
+    names = [name for name, _ in headers]
+    if request.method in (b"CONNECT", b"TRACE"):  # the answer to TRACE is the request
+        raise Refused(405, f"the method {request.method.decode()} is not passed on")
+    if not request.target.startswith(b"/") and not (request.method == b"OPTIONS" and request.target == b"*"):
+        raise Refused(400, "the request's target is not a path")
+    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
+        raise Refused(400, "the request has two lengths")
+    if request.http_version < b"1.1" and b"host" not in names:
+        raise Refused(400, "the request names no host")
+    for name, value in headers:
+        if name == b"host" and not _is_host(value, host):
+            raise Refused(421, "the Host of the request is not the server's name in its TLS")
+    substitution.refuse(request.target, "in a URL")
+    substitution.refuse(request.method, "in a method")
+    kept = _of_this_hop(headers)
+    found = [
+        (name, value) for name, value in kept if name in (b"host", b"content-length", b"transfer-encoding")
+    ]
+    rest = [pair for pair in kept if pair not in found]
+    found += substitution.headers(rest)
+    if _wants_websocket(headers):
+        found += [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
+    return h11.Request(method=request.method, target=request.target, headers=found)
+
+
+def response_to_guest(response: h11.Response) -> h11.Response:
+    """The answer without what concerns the connection to the server."""
+    headers = _of_this_hop([(bytes(name), bytes(value)) for name, value in response.headers])
+    if any(name == b"transfer-encoding" for name, _ in headers):
+        headers = [pair for pair in headers if pair[0] != b"content-length"]
+    kept = [pair for pair in headers if pair[0] not in _NOT_OFFERED]
+    if response.http_version < b"1.1" or any(
+        name == b"connection" and b"close" in value.lower() for name, value in response.headers
+    ):
+        kept.append((b"connection", b"close"))
+    return h11.Response(status_code=response.status_code, reason=response.reason, headers=kept)
+
+
+def switch_to_guest(response: h11.InformationalResponse) -> h11.InformationalResponse:
+    """An informational answer, with what a switch to another protocol needs."""
+    headers = [(bytes(name), bytes(value)) for name, value in response.headers]
+    return h11.InformationalResponse(
+        status_code=response.status_code, reason=response.reason, headers=headers
+    )
+
+
+def _of_this_hop(headers: Headers) -> Headers:
+    """RFC 9110 section 7.6.1."""
+    named = {
+        each.strip().lower()
+        for name, value in headers
+        if name == b"connection"
+        for each in value.split(b",")
+    }
+    protected = {b"host", b"content-length", b"transfer-encoding"}
+    dropped = _OF_CONNECTION | (named - protected)
+    return [(name, value) for name, value in headers if name not in dropped]
+
+
+def _wants_websocket(headers: Headers) -> bool:
+    upgrades = [value.strip().lower() for name, value in headers if name == b"upgrade"]
+    return upgrades == [b"websocket"]
+
+
+def _is_host(value: bytes, host: tuple[str, int]) -> bool:
+    match = _HOST.fullmatch(value.strip())
+    if match is None:
+        return False
+    return (match[1].decode("ascii", "replace").lower(), int(match[2] or 443)) == host
