@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of an instance of vz: the stand-in for vfkit runs its guest by QEMU."""
+"""The lives of an instance of vz and one of krunkit: the programs' stand-ins run their guests by QEMU.
+
+With ``CALLAO_TEST_GVPROXY=/path/to/gvproxy``, that program is the network of krunkit's, in place of its
+stand-in (``go install github.com/containers/gvisor-tap-vsock/cmd/gvproxy@v0.8.9``).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import socket
 import subprocess
@@ -19,9 +24,9 @@ from support.apple.install import install
 from support.home import Golden, Home, temporary_home
 from support.waiting import eventually
 
-from callao.config import VMType
-from callao.drivers.apple import short_folder
-from callao.drivers.apple.files import Sockets, tool_log
+from callao.config import Arch, VMType
+from callao.drivers.apple import krun, short_folder
+from callao.drivers.apple.files import Sockets
 from callao.errors import CallaoError, SnapshotError
 from callao.events import Event
 from callao.instances import InstancePaths
@@ -33,6 +38,7 @@ pytestmark = pytest.mark.guest
 
 CMDLINE = "root=LABEL=root ro console=tty0 console=hvc0 quiet mitigations=off"
 """vfkit's machines have no other console, and hvc0's driver is a module: tty0 is there before it."""
+GVPROXY = "CALLAO_TEST_GVPROXY"
 GUEST_PORT = 8080
 READ_FACT = "cat /mnt/read/fact"
 
@@ -79,6 +85,19 @@ class Box:
             return client.recv(64).startswith(b"HTTP/1.0 200")
         return False
 
+    def fetched_in_guest(self, address: str) -> str:
+        """What a server at the host's loopback says to the guest, which calls it by an address."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def greet() -> None:
+                client, _ = server.accept()
+                with client:
+                    client.sendall(b"host")
+
+            threading.Thread(target=greet, daemon=True).start()
+            asked = f"exec 3<>/dev/tcp/{address}/{server.getsockname()[1]}; head -c 4 <&3"
+            return self.run(f"timeout 60 bash -c '{asked}'")
+
     def left(self) -> list[str]:
         """What is there of a machine."""
         files = [each.name for each in self.paths.runtime_files if each.exists()]
@@ -94,14 +113,17 @@ def box_of(golden: Golden, vm_type: VMType, *programs: str) -> Iterator[Box]:
         installed = install(home.path / "bin", {"CALLAO_STAND_IN_LEASES": leases}, programs)
         patch.setenv("PATH", str(installed), prepend=os.pathsep)
         patch.setenv("CALLAO_DHCPD_LEASES", leases)
+        # The stand-in's machine has this host's processor, krunkit's has Apple's.
+        own = dataclasses.replace(krun.LIMITS, arches=frozenset({Arch(home.host.arch)}))
+        patch.setattr(krun, "LIMITS", own)
         box = Box(home, vm_type, home.path / "shared")
         box.shared.mkdir()
         (box.shared / "fact").write_text("from the host\n")
         yield box
 
 
-@pytest.fixture(scope="module")
-def vz(golden: Golden) -> Iterator[Box]:
+@contextlib.contextmanager
+def vz_box(golden: Golden) -> Iterator[Box]:
     """In macOS's own network, as there is no gvproxy; ssh goes by vsock."""
     with box_of(golden, VMType.VZ, "vfkit") as box:
         kernel = box.home.direct()
@@ -110,67 +132,94 @@ def vz(golden: Golden) -> Iterator[Box]:
         yield box
 
 
-def test_the_start_tells_what_vz_has_not(vz: Box) -> None:
-    told = " ".join(each.message for each in vz.events)
-    assert "warm: booting instead: a vz machine cannot be saved while it runs" in told
-    assert "read-only in the guest, but vfkit shares it writable" in told
-    assert "hostResolver: the guest cannot reach it in this network" in told
+@contextlib.contextmanager
+def krunkit_box(golden: Golden) -> Iterator[Box]:
+    """In gvproxy's network; its own firmware boots the disk."""
+    real = os.environ.get(GVPROXY)
+    with box_of(golden, VMType.KRUNKIT, "krunkit", *([] if real else ["gvproxy"])) as box:
+        if real:
+            (box.home.path / "bin" / "gvproxy").symlink_to(real)
+        box.start()
+        yield box
 
 
-def test_directories_are_shared_and_the_guest_mounts_one_of_them_read_only(vz: Box) -> None:
+BOXES = {"vz": vz_box, "krunkit": krunkit_box}
+
+
+@pytest.fixture(scope="module", params=BOXES)
+def box(golden: Golden, request: pytest.FixtureRequest) -> Iterator[Box]:
+    with BOXES[request.param](golden) as box:
+        yield box
+
+
+of_vz = pytest.mark.parametrize("box", ["vz"], indirect=True)
+of_krunkit = pytest.mark.parametrize("box", ["krunkit"], indirect=True)
+
+
+def test_the_start_tells_what_the_machine_has_not(box: Box) -> None:
+    told = " ".join(each.message for each in box.events)
+    program = {"vz": "vfkit"}.get(box.vm_type, box.vm_type)
+    assert f"warm: booting instead: a {box.vm_type} machine cannot be saved while it runs" in told
+    assert f"read-only in the guest, but {program} shares it writable" in told
+    in_macos_network = box.vm_type is VMType.VZ
+    assert ("hostResolver: the guest cannot reach it in this network" in told) == in_macos_network
+
+
+def test_directories_are_shared_and_the_guest_mounts_one_of_them_read_only(box: Box) -> None:
     tried = f"{READ_FACT}; echo x >/mnt/write/new; touch /mnt/read/no 2>/dev/null || echo refused"
-    assert vz.run(f"sudo sh -c '{tried}'") == "from the host\nrefused"
-    assert (vz.shared / "new").read_text() == "x\n"
-    assert not (vz.shared / "no").exists()
+    assert box.run(f"sudo sh -c '{tried}'") == "from the host\nrefused"
+    assert (box.shared / "new").read_text() == "x\n"
+    assert not (box.shared / "no").exists()
 
 
-def test_ssh_reaches_the_guest_by_vsock_alone_and_by_its_lease_alone(vz: Box) -> None:
-    mac_address = vz.run("cat /sys/class/net/e*/address")
-    vsock = Sockets(short_folder.folder_of(vz.paths)).ssh
-    assert vz.connection(f"callao.ssh.proxy unix:{vsock}").startswith("UNKNOWN")  # sshd knows no address
-    assert vz.connection(f"callao.drivers.apple.connect {mac_address}").endswith("192.168.64.2 22")
+@of_vz
+def test_ssh_reaches_the_guest_by_vsock_alone_and_by_its_lease_alone(box: Box) -> None:
+    mac_address = box.run("cat /sys/class/net/e*/address")
+    vsock = Sockets(short_folder.folder_of(box.paths)).ssh
+    assert box.connection(f"callao.ssh.proxy unix:{vsock}").startswith("UNKNOWN")  # sshd knows no address
+    assert box.connection(f"callao.drivers.apple.connect {mac_address}").endswith("192.168.64.2 22")
 
 
-def test_a_network_of_user_v2_passes_the_frames_of_its_datagrams(vz: Box) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def greet() -> None:
-            client, _ = server.accept()
-            with client:
-                client.sendall(b"host")
-
-        threading.Thread(target=greet, daemon=True).start()
-        port = server.getsockname()[1]
-        asked = f"exec 3<>/dev/tcp/192.168.104.2/{port}; head -c 4 <&3"
-        assert vz.run(f"timeout 60 bash -c '{asked}'") == "host"
-    assert vz.run("ip -4 -brief address show dev lima0").split()[2] == "192.168.104.3/24"
+@of_vz
+def test_a_network_of_user_v2_passes_the_frames_of_its_datagrams(box: Box) -> None:
+    assert box.fetched_in_guest("192.168.104.2") == "host"
+    assert box.run("ip -4 -brief address show dev lima0").split()[2] == "192.168.104.3/24"
 
 
-def test_a_server_that_begins_to_listen_in_the_guest_is_at_the_hosts_port(vz: Box) -> None:
-    vz.run(f"nohup python3 -m http.server {GUEST_PORT} --bind 127.0.0.1 >/dev/null 2>&1 &")
-    eventually(vz.fetched)
+def test_a_server_that_begins_to_listen_in_the_guest_is_at_the_hosts_port(box: Box) -> None:
+    box.run(f"nohup python3 -m http.server {GUEST_PORT} --bind 127.0.0.1 >/dev/null 2>&1 &")
+    eventually(box.fetched)
 
 
-def test_devices_and_states_that_vz_has_not_are_refused_with_the_reason(vz: Box) -> None:
-    home = vz.home
-    request = MountRequest(instance="box", location=str(vz.shared), mount_point="/mnt/hot", type="virtiofs")
+def test_devices_and_states_that_it_has_not_are_refused_with_the_reason(box: Box) -> None:
+    home = box.home
+    request = MountRequest(instance="box", location=str(box.shared), mount_point="/mnt/hot", type="virtiofs")
     with pytest.raises(CallaoError, match=r"virtiofs cannot be mounted while.*allowed: reverse-sshfs"):
         ensure_mount(request, home=home.path, host=home.host, check=False)
-    with pytest.raises(SnapshotError, match="a running vz machine cannot be saved"):
-        operations.take("box", "now", home=home.path, host=home.host, timeout=10, report=vz.events.append)
+    with pytest.raises(SnapshotError, match=f"a running {box.vm_type} machine cannot be saved"):
+        operations.take("box", "now", home=home.path, host=home.host, timeout=10, report=box.events.append)
 
 
-def test_a_mount_by_ssh_needs_no_device(vz: Box) -> None:
+def test_a_mount_by_ssh_needs_no_device(box: Box) -> None:
     request = MountRequest(
-        instance="box", location=str(vz.shared), mount_point="/mnt/hot", type="reverse-sshfs"
+        instance="box", location=str(box.shared), mount_point="/mnt/hot", type="reverse-sshfs"
     )
-    assert ensure_mount(request, home=vz.home.path, host=vz.home.host, check=False).changed
-    assert vz.run("cat /mnt/hot/fact") == "from the host"
+    assert ensure_mount(request, home=box.home.path, host=box.home.host, check=False).changed
+    assert box.run("cat /mnt/hot/fact") == "from the host"
 
 
-def test_it_shuts_down_and_nothing_is_left(vz: Box) -> None:
-    vz.home.ensure("box", state="stopped")
-    assert "VM is stopped" in tool_log(vz.paths, VMType.VZ).read_text()
-    assert vz.left() == []
-    vz.home.delete("box")
-    assert not vz.paths.dir.exists()
+@of_krunkit
+def test_gvproxy_gives_the_guest_the_addresses_of_other_guests_and_leads_to_the_host(box: Box) -> None:
+    assert box.run("ip -4 -brief address show scope global").split()[2] == "192.168.5.15/24"
+    assert box.fetched_in_guest("192.168.5.2") == "host"
+    assert box.run("getent hosts a.box.test").split()[0] == "10.1.2.3"
+
+
+def test_it_shuts_down_and_nothing_is_left(box: Box) -> None:
+    stopping = "--property=ExecStop='touch /mnt/write/off' --property=RequiresMountsFor=/mnt/write"
+    box.run(f"sudo systemd-run -q {stopping} sleep infinity")
+    box.home.ensure("box", state="stopped")
+    assert (box.shared / "off").exists()
+    assert box.left() == []
+    box.home.delete("box")
+    assert not box.paths.dir.exists()
