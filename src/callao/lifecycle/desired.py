@@ -162,14 +162,17 @@ def _with_fixed_fields(document: dict[str, object], actual: Instance) -> dict[st
     return {**kept, **document, **images}
 
 
-def _without_duplicates(document: dict[str, object]) -> dict[str, object]:
+def _without_duplicates(document: Mapping[str, object]) -> dict[str, object]:
     """Remove duplicates from lists, because a merge appends what the instance has already."""
-    return {
-        key: [item for index, item in enumerate(value) if item not in value[:index]]
-        if isinstance(value, list)
-        else value
-        for key, value in document.items()
-    }
+    return {key: _without_duplicates_in(value) for key, value in document.items()}
+
+
+def _without_duplicates_in(value: object) -> object:
+    if isinstance(value, Mapping):
+        return _without_duplicates(value)
+    if isinstance(value, list):
+        return [item for index, item in enumerate(value) if item not in value[:index]]
+    return value
 
 
 def _resolved(

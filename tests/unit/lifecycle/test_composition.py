@@ -119,6 +119,18 @@ def test_a_record_that_cannot_be_read_is_told_and_kept(home: Path, box: Path) ->
     assert (box / "callao.json").read_text() == '{"template": "debian-12", "labels"'
 
 
+def test_lists_within_a_mapping_do_not_grow_with_each_run(home: Path, box: Path) -> None:
+    config: dict[str, Any] = {
+        "egress": {"allow": ["example.com"]},
+        "firmware": {"images": [{"location": "/f.fd", "arch": HOST.arch, "vmType": "qemu"}]},
+    }
+    assert asked(home, state="present", config=config).changed
+    text = (box / "lima.yaml").read_text()
+    assert not asked(home, state="present", config=config).changed
+    assert (box / "lima.yaml").read_text() == text
+    assert text.count("example.com") == 1
+
+
 def written(box: Path) -> list[dict[str, Any]]:
     import yaml
 
