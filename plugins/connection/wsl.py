@@ -14,7 +14,7 @@ description:
   - Runs C(wsl.exe --exec) on a Windows host, by that host's own connection and variables. No sshd in the
     guest has a part in it.
   - P(callao.lima.instance#connection) needs ssh to Windows. This plugin goes through
-    P(ansible.builtin.winrm#connection) as well, or runs C(wsl.exe) of the Windows around a controller inside
+    C(ansible.builtin.winrm) as well, or runs C(wsl.exe) of the Windows around a controller inside
     WSL.
   - Of Windows' programs, only C(wsl.exe) is run.
 extends_documentation_fragment:
