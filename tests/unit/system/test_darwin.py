@@ -42,8 +42,10 @@ def test_children_end_with_a_parent_that_is_killed() -> None:
 
 def test_a_process_is_known_without_proc(tmp_path: Path) -> None:
     with (tmp_path / "disk").open("w"):
-        argv = [sys.executable, "-c", "import sys; sys.stdin.read()"]
-        other = subprocess.Popen(argv, stdin=subprocess.PIPE)
+        argv = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+        other = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert other.stdout is not None
+        other.stdout.readline()  # its command line is empty for a moment after exec
         began = darwin.start_ticks(other.pid)
         assert darwin.arguments(other.pid) == argv
         assert os.getpid() in darwin.openers(tmp_path / "disk")
