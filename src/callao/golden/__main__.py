@@ -19,6 +19,7 @@ def main() -> int:
     """Returns the process's exit status."""
     parser = argparse.ArgumentParser(prog="callao.golden", description=__doc__)
     parser.add_argument("--release", default="12", help="Debian's: 12 or 13")
+    parser.add_argument("--arch", default=Host.detect().arch, help="of the guest; by default this host's")
     parser.add_argument("--kernel", default="cloud", help="cloud or generic")
     parser.add_argument("--mirror", default="", help="an archive's URL; mmdebstrap's own choice when empty")
     parser.add_argument(
@@ -34,7 +35,7 @@ def main() -> int:
     try:
         wanted = recipe(
             arguments.release,
-            Host.detect().arch,
+            arguments.arch,
             arguments.kernel,
             arguments.mirror,
             cloud_init=arguments.cloud_init,

@@ -20,7 +20,8 @@ class BootSetup:
     efi_file: str
     """The file of the removable path, see UEFI 2.10, section 3.5.1.1."""
     packages: Mapping[str, str]
-    """A file of the building host -> the Debian package that has it."""
+    """A file of GRUB's -> the Debian package that has it. On a host of another architecture it is taken from
+    the image's archive, because the package cannot be installed there."""
     bios: bool = False
     """Whether the image boots by BIOS, too."""
 

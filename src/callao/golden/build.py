@@ -12,15 +12,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from callao import system
 from callao.atomic import put_folder_in_place
 from callao.errors import ImageError
 from callao.flock import exclusive
-from callao.golden.disk import make_disk
-from callao.golden.hooks import customize_hook, essential_hook
+from callao.golden.architectures import BOOT
+from callao.golden.disk import GRUB, make_disk
+from callao.golden.emulation import mmdebstrap_mode, with_emulator
+from callao.golden.hooks import customize_hook, essential_hook, grub_hooks
 from callao.golden.host import refuse_unfit
 from callao.golden.recipe import Recipe, all_packages, recipe_key
 from callao.golden.run import run
+from callao.host_basics import native_arch
 
 ReportStep = Callable[[str], None]
 
@@ -74,10 +76,11 @@ def _build(wanted: Recipe, folder: Path, say: ReportStep) -> Path:
     scratch.mkdir()
     tar, raw = scratch / "root.tar", scratch / "disk.raw"
     say(f"installing {len(all_packages(wanted))} packages of Debian {wanted.release} (about a minute)")
-    run(mmdebstrap_argv(wanted, tar))
+    host_arch = native_arch()
+    run(with_emulator(mmdebstrap_argv(wanted, tar, host_arch), wanted.arch, host_arch))
     say("making the disk")
     _boot_files(tar, made)
-    make_disk(tar, raw, wanted.arch, scratch)
+    make_disk(tar, raw, wanted.arch, scratch, GRUB if wanted.arch == host_arch else scratch / "grub")
     say("compressing")
     options = ["-c", "-O", "qcow2", "-o", "compression_type=zstd"]
     run(["qemu-img", "convert", *options, str(raw), str(made / f"debian-{wanted.release}.qcow2")])
@@ -86,15 +89,19 @@ def _build(wanted: Recipe, folder: Path, say: ReportStep) -> Path:
     return made
 
 
-def mmdebstrap_argv(wanted: Recipe, tar: Path) -> list[str]:
+def mmdebstrap_argv(wanted: Recipe, tar: Path, host_arch: str) -> list[str]:
     """See mmdebstrap(1). An ordinary user builds in a user namespace of its own."""
+    foreign = wanted.arch != host_arch
+    grub = grub_hooks(BOOT[wanted.arch].packages.values(), str(tar.parent)) if foreign else []
     return [
         "mmdebstrap",
-        f"--mode={'root' if system.uid() == 0 else 'unshare'}",
+        f"--mode={mmdebstrap_mode(wanted.arch, host_arch)}",
+        *(["--skip=check/qemu"] if foreign else []),  # it needs arch-test, and we look ourselves
         "--variant=minbase",
         f"--architectures={wanted.debian_arch}",
         f"--include={','.join(all_packages(wanted))}",
         f"--essential-hook={essential_hook(cloud_init=wanted.cloud_init)}",
+        *(f"--customize-hook={hook}" for hook in grub),
         f"--customize-hook={customize_hook(cloud_init=wanted.cloud_init)}",
         "--aptopt=Acquire::Retries 3",
         "--dpkgopt=path-exclude=/usr/share/man/*",

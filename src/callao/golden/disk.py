@@ -15,6 +15,9 @@ from callao.errors import ImageError
 from callao.golden.architectures import BOOT
 from callao.golden.run import as_root, run
 
+GRUB = Path("/usr/lib/grub")
+"""Where Debian's packages have GRUB's modules."""
+
 _SECTOR = 512
 _MIB = 2**20
 _SIZE = 2048 * _MIB
@@ -51,8 +54,10 @@ def sfdisk_script(arch: str) -> str:
     )
 
 
-def make_disk(tar: Path, disk: Path, arch: str, work: Path) -> None:
+def make_disk(tar: Path, disk: Path, arch: str, work: Path, grub: Path = GRUB) -> None:
     """Fill ``disk``, a raw image, from the root archive ``tar``; ``work`` is an empty folder for scratch.
+
+    :param grub: the folder of GRUB's modules, one folder a platform.
 
     :raises ImageError: when a tool fails.
     """
@@ -60,9 +65,9 @@ def make_disk(tar: Path, disk: Path, arch: str, work: Path) -> None:
         file.truncate(_SIZE)
     _partition(disk, arch)
     _write_root_partition(tar, disk, work)
-    _write_esp(disk, arch, work)
+    _write_esp(disk, arch, work, grub)
     if BOOT[arch].bios:
-        _write_bios_boot(disk, work)
+        _write_bios_boot(disk, work, grub)
 
 
 def _partition(disk: Path, arch: str) -> None:
@@ -83,10 +88,10 @@ def _write_root_partition(tar: Path, disk: Path, work: Path) -> None:
     run(as_root(["sh", "-c", script, "sh", *arguments]))
 
 
-def _write_esp(disk: Path, arch: str, work: Path) -> None:
+def _write_esp(disk: Path, arch: str, work: Path, grub: Path) -> None:
     boot = BOOT[arch]
     image = work / boot.efi_file
-    _grub_mkimage(boot.grub_platform, image, work, "/EFI/BOOT", boot.grub_modules)
+    _grub_mkimage(grub / boot.grub_platform, image, work, "/EFI/BOOT", boot.grub_modules)
     at = f"{disk}@@{_ESP_START}"
     sectors = (_ROOT_START - _ESP_START) // _SECTOR
     run(["mformat", "-i", at, "-F", "-T", str(sectors), "-h", "64", "-s", "32", "-v", "ESP", "::"])
@@ -94,10 +99,10 @@ def _write_esp(disk: Path, arch: str, work: Path) -> None:
     run(["mcopy", "-i", at, str(image), f"::/EFI/BOOT/{boot.efi_file}"])
 
 
-def _write_bios_boot(disk: Path, work: Path) -> None:
+def _write_bios_boot(disk: Path, work: Path, grub: Path) -> None:
     core = work / "core.img"
-    _grub_mkimage("i386-pc", core, work, "/boot/grub", ("biosdisk", "serial", "terminal"))
-    boot = Path("/usr/lib/grub/i386-pc/boot.img").read_bytes()
+    _grub_mkimage(grub / "i386-pc", core, work, "/boot/grub", ("biosdisk", "serial", "terminal"))
+    boot = (grub / "i386-pc" / "boot.img").read_bytes()
     start = _BIOS_START // _SECTOR
     with disk.open("r+b") as file:
         table = file.read(_SECTOR)
@@ -128,9 +133,21 @@ def core_image(core: bytes, core_sector: int) -> bytes:
     return padded[:0x1F4] + blocks + padded[0x200:]
 
 
-def _grub_mkimage(platform: str, output: Path, work: Path, prefix: str, extra: tuple[str, ...]) -> None:
-    early = work / f"{platform}.cfg"
+def _grub_mkimage(modules: Path, output: Path, work: Path, prefix: str, extra: tuple[str, ...]) -> None:
+    early = work / f"{modules.name}.cfg"
     early.write_text(_EARLY_CONFIG)
-    argv = ["grub-mkimage", "-O", platform, "-o", str(output), "-p", prefix, "-c", str(early)]
+    argv = [
+        "grub-mkimage",
+        "-d",
+        str(modules),
+        "-O",
+        modules.name,
+        "-o",
+        str(output),
+        "-p",
+        prefix,
+        "-c",
+        str(early),
+    ]
     argv += [*_MODULES, *extra]
     run(argv)

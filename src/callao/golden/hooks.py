@@ -54,6 +54,21 @@ def customize_hook(*, cloud_init: bool) -> str:
     )
 
 
+def grub_hooks(packages: Iterable[str], folder: str) -> list[str]:
+    """Hooks that leave GRUB's modules of these packages in ``folder`` on the host, and nothing in the root.
+
+    The host's apt and dpkg read the packages: those of another architecture cannot be installed here.
+    """
+    names = shlex.join(sorted(set(packages)))
+    return [
+        f'{_HEAD}mkdir "$root/tmp/grub"\ncd "$root/tmp/grub"\n'
+        f'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get download -qq {names}\n'
+        'for package in *.deb; do dpkg-deb -x "$package" .; done\n',
+        f"copy-out /tmp/grub/usr/lib/grub {shlex.quote(folder)}",
+        f'{_HEAD}rm -r "$root/tmp/grub"\n',
+    ]
+
+
 def _install_files(files: Iterable[tuple[str, str, str, int]]) -> str:
     return "".join(
         _install_file((resources.files(package) / name).read_text(encoding="utf-8"), path, mode)

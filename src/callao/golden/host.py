@@ -10,6 +10,8 @@ from pathlib import Path
 from callao import system
 from callao.errors import ImageError
 from callao.golden.architectures import BOOT
+from callao.golden.emulation import PACKAGE, is_registered, registration
+from callao.host_basics import native_arch
 
 _PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
@@ -32,8 +34,12 @@ def missing_packages(arch: str) -> list[str]:
     """The Debian packages that this host lacks for a build, sorted; empty when it is ready."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     programs = {**_PROGRAMS, **({} if system.uid() == 0 else _AS_USER)}
+    files = dict(_KEYRING)
+    if arch == native_arch():
+        files |= BOOT[arch].packages if arch in BOOT else {}
+    elif arch in BOOT and not is_registered(arch):
+        files[str(registration(arch))] = PACKAGE
     lacking = {package for program, package in programs.items() if shutil.which(program, path=path) is None}
-    files = {**(BOOT[arch].packages if arch in BOOT else {}), **_KEYRING}
     return sorted(lacking | {package for file, package in files.items() if not Path(file).exists()})
 
 

@@ -18,6 +18,7 @@ from callao.errors import ImageError
 from callao.golden import Recipe, find, recipe
 from callao.golden.build import mmdebstrap_argv
 from callao.golden.disk import boot_sector, core_image, sfdisk_script
+from callao.golden.emulation import is_registered
 from callao.golden.hooks import customize_hook
 from callao.golden.host import missing_packages, refuse_unfit
 from callao.golden.recipe import Kernel, all_packages, recipe_key
@@ -68,7 +69,9 @@ def test_the_kernel_is_debians_for_the_architecture() -> None:
 
 def test_packages_of_the_users_are_installed_once(tmp_path: Path) -> None:
     wanted = recipe("12", "x86_64", "cloud", "", packages=["jq", "rsync", "jq"])
-    [include] = [word for word in mmdebstrap_argv(wanted, tmp_path) if word.startswith("--include=")]
+    [include] = [
+        word for word in mmdebstrap_argv(wanted, tmp_path, "x86_64") if word.startswith("--include=")
+    ]
     names = include.removeprefix("--include=").split(",")
     assert names.count("jq") == names.count("rsync") == 1
 
@@ -118,9 +121,36 @@ def test_shellcheck_has_nothing_to_say_of_the_images_script() -> None:
 
 
 def test_mmdebstrap_is_told_suite_mode_and_mirror(tmp_path: Path) -> None:
-    argv = mmdebstrap_argv(replace(BASE, mirror="http://m/debian"), tmp_path / "root.tar")
+    argv = mmdebstrap_argv(replace(BASE, mirror="http://m/debian"), tmp_path / "root.tar", "x86_64")
     assert argv[-3:] == ["bookworm", str(tmp_path / "root.tar"), "http://m/debian"]
     assert f"--mode={'root' if os.getuid() == 0 else 'unshare'}" in argv
+
+
+def test_another_architectures_boot_loader_comes_from_the_images_archive(tmp_path: Path) -> None:
+    argv = mmdebstrap_argv(Recipe("12", "aarch64"), tmp_path / "root.tar", "x86_64")
+    assert "--architectures=arm64" in argv
+    (download,) = [word for word in argv if "apt-get download" in word]
+    assert "grub-efi-arm64-bin" in download
+    copied = argv.index(f"--customize-hook=copy-out /tmp/grub/usr/lib/grub {tmp_path}")
+    assert argv.index(download) < copied < len(argv) - 1
+    assert not [word for word in mmdebstrap_argv(BASE, tmp_path, "x86_64") if "apt-get download" in word]
+
+
+@pytest.mark.parametrize(
+    ("entry", "registered"),
+    [
+        ("enabled\ninterpreter /usr/bin/qemu-aarch64-static\nflags: OCF\noffset 0\n", True),
+        ("enabled\ninterpreter /usr/bin/qemu-aarch64-static\nflags: OC\noffset 0\n", False),
+        ("disabled\ninterpreter /usr/bin/qemu-aarch64-static\nflags: OCF\noffset 0\n", False),
+        ("", False),
+    ],
+)
+def test_an_emulator_that_the_host_has_registered_counts_if_another_root_has_it_too(
+    tmp_path: Path, entry: str, registered: bool
+) -> None:
+    if entry:
+        (tmp_path / "qemu-aarch64").write_text(entry)
+    assert is_registered("aarch64", tmp_path) is registered
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
