@@ -136,9 +136,12 @@ def small(golden: Golden, host: Host, **extra: Any) -> dict[str, Any]:
     }
 
 
-def direct(golden: Golden) -> dict[str, Any]:
-    """The golden image, booted without firmware: the quickest way."""
-    kernel = {"location": str(golden.kernel), "cmdline": "root=LABEL=root ro console=ttyS0 quiet"}
+def direct(golden: Golden, console: str = "ttyS0") -> dict[str, Any]:
+    """The golden image, booted without firmware: the quickest way.
+
+    :param console: the machine's serial console: ``ttyAMA0`` on aarch64. Without one the initrd hangs.
+    """
+    kernel = {"location": str(golden.kernel), "cmdline": f"root=LABEL=root ro console={console} quiet"}
     initrd = {"location": str(golden.initrd)}
     return {"images": [{"location": str(golden.disk), "kernel": kernel, "initrd": initrd}]}
 

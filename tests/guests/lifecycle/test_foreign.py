@@ -12,6 +12,7 @@ from callao.host import Host
 pytestmark = [pytest.mark.guest, pytest.mark.long]
 
 OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}
+CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
 
 
 @pytest.mark.parametrize("firmware", [False, True])
@@ -19,7 +20,7 @@ def test_a_box_of_another_architecture_comes_up(firmware: bool) -> None:
     arch = OTHER[Host.detect().arch]
     golden = build_golden(arch=arch)
     with temporary_home(golden, None) as home:
-        images = [{**image, "arch": arch} for image in direct(golden)["images"]]
+        images = [{**image, "arch": arch} for image in direct(golden, CONSOLES[arch])["images"]]
         if firmware:
             images = [{"location": str(golden.disk), "arch": arch}]
         events: list[Event] = []
