@@ -464,7 +464,8 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.callao.lima.plugins.module_utils._engine import HOME, run
-from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import OPTIONS, diff_of
+from ansible_collections.callao.lima.plugins.module_utils._instance_options import INSTANCE_OPTIONS
+from ansible_collections.callao.lima.plugins.module_utils._lima_yaml import diff_of
 from ansible_collections.callao.lima.plugins.module_utils._request import request_of
 
 
@@ -485,33 +486,7 @@ def ensure_instance(module):
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            **HOME,
-            "name": {"type": "str", "required": True},
-            "state": {
-                "type": "str",
-                "choices": ["present", "started", "stopped", "restarted", "absent"],
-                "default": "started",
-            },
-            "template": {"type": "str"},
-            **OPTIONS,
-            "warm": {"type": "bool"},
-            "from": {"type": "str"},
-            "renamed_from": {"type": "str"},
-            "protected": {"type": "bool"},
-            "autostart": {"type": "bool"},
-            "labels": {"type": "dict"},
-            "restart": {"type": "str", "choices": ["auto", "never"], "default": "auto"},
-            "force": {"type": "bool", "default": False},
-            "recreate": {"type": "bool", "default": False},
-            "timeout": {"type": "float", "default": 600},
-            "lock": {"type": "path"},
-            "offline": {"type": "bool"},
-            "events_file": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec={**HOME, **INSTANCE_OPTIONS}, supports_check_mode=True)
     run(module, ensure_instance(module))
 
 
