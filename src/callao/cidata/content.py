@@ -102,7 +102,7 @@ def _device_mounts(config: Config) -> dict[str, bytes]:
 
 def _boot_scripts(config: Config) -> dict[str, bytes]:
     """The boot scripts in Lima's folders: plain instances get those in ``boot.essential`` only."""
-    names = ["first-boot.sh", "boot.sh", "blocks.sh", "boot.essential/10-alpine.sh"]
+    names = ["first-boot.sh", "boot.sh", "files.sh", "boot.essential/10-alpine.sh"]
     names += ["boot.essential/20-ssh-vsock.sh"] if config.ssh.over_vsock else []
     names += ["boot.essential/60-no-guest-program.sh"] if config.plain else []
     if not config.plain:

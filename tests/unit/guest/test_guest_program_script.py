@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from cidata.guest_tree import GuestTree
 
-SCRIPT = (resources.files("callao.cidata") / "scripts/60-guest-program.sh").read_text()
+SCRIPTS = ("files.sh", "60-guest-program.sh")
 ENTRY = """#!/bin/sh
 set -eu
 LIMA_CIDATA_MNT=/mnt/lima-cidata LIMA_CIDATA_GUEST_INSTALL_PREFIX=/usr/local
+. /mnt/files.sh
 . /mnt/60-guest-program.sh
 """
 UNIT = "etc/systemd/system/lima-guestagent.service"
@@ -23,7 +24,8 @@ PROGRAM = "usr/local/bin/lima-guestagent"
 @pytest.fixture(params=["dash", "busybox"])
 def tree(request, tmp_path) -> GuestTree:
     tree = GuestTree.make(tmp_path / "guest", request.param)
-    tree.put("mnt/60-guest-program.sh", SCRIPT)
+    for name in SCRIPTS:
+        tree.put(f"mnt/{name}", (resources.files("callao.cidata") / "scripts" / name).read_text())
     tree.put("mnt/entry", ENTRY, 0o755)
     tree.put("mnt/lima-cidata/lima-guestagent.pyz", "one\n")
     tree.stub("python3")

@@ -4,14 +4,6 @@
 units=/etc/systemd/system
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 
-# put FILE TEXT: replaces the file as a whole if it differs.
-put() {
-  printf '%s\n' "$2" | cmp -s - "$1" && return
-  printf '%s\n' "$2" >"$1.new"
-  mv -f "$1.new" "$1"
-  changed=yes
-}
-
 if [ ! -d /run/systemd/system ]; then
   echo "ssh.overVsock: there is no systemd in this image: ssh goes by the port"
 elif [ ! -x "$sshd" ]; then
@@ -20,7 +12,7 @@ elif [ ! -e /run/systemd/generator/sshd-vsock.socket ]; then
   known=
   [ ! -e "$units/callao-sshd-vsock.socket" ] || known=yes
   changed=
-  put "$units/callao-sshd-vsock@.service" "[Unit]
+  put "$units/callao-sshd-vsock@.service" 644 "[Unit]
 Description=sshd for a connection of the host by vsock
 
 [Service]
@@ -28,7 +20,7 @@ ExecStart=-$sshd -i
 StandardInput=socket
 RuntimeDirectory=sshd
 RuntimeDirectoryPreserve=yes"
-  put "$units/callao-sshd-vsock.socket" "[Unit]
+  put "$units/callao-sshd-vsock.socket" 644 "[Unit]
 Description=sshd for the host, by vsock
 
 [Socket]

@@ -10,16 +10,6 @@ socket=$cache/uds/rosetta.sock
 devices=/etc/cdi/rosetta.yaml
 users_link=$LIMA_CIDATA_HOME/.config/cdi/rosetta.yaml
 
-# put FILE MODE TEXT: replaces the file as a whole if it differs.
-put() {
-  printf '%s\n' "$3" | cmp -s - "$1" && return
-  mkdir -p "${1%/*}"
-  printf '%s\n' "$3" >"$1.new"
-  chmod "$2" "$1.new"
-  mv -f "$1.new" "$1"
-  changed=yes
-}
-
 register() {
   # ELF, 64 bits, x86-64, a program or a shared object: see Documentation/admin-guide/binfmt-misc.rst. The flags have
   # the kernel open the translator now, so that containers need no path to it.

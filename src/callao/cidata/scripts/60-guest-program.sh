@@ -6,15 +6,6 @@ changed=
 # Where the host calls: by itself the program opens its virtio-serial port.
 target=${LIMA_CIDATA_VSOCK_PORT:+ vsock:$LIMA_CIDATA_VSOCK_PORT}
 
-# put FILE MODE TEXT: replaces the file as a whole if it differs.
-put() {
-  printf '%s\n' "$3" | cmp -s - "$1" && return
-  printf '%s\n' "$3" >"$1.new"
-  chmod "$2" "$1.new"
-  mv -f "$1.new" "$1"
-  changed=yes
-}
-
 install_program() {
   cmp -s "$LIMA_CIDATA_MNT/lima-guestagent.pyz" "$program" && return
   mkdir -p "${program%/*}"

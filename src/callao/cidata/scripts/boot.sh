@@ -71,7 +71,7 @@ report() {
 # shellcheck source=/dev/null
 . "$LIMA_CIDATA_MNT/env.sh"
 # shellcheck source=/dev/null
-. "$LIMA_CIDATA_MNT/blocks.sh"
+. "$LIMA_CIDATA_MNT/files.sh"
 
 if [ "${1-}" = early ]; then
   [ ! -e "$LIMA_CIDATA_MNT/boot/40-environment.sh" ] || run_one "$LIMA_CIDATA_MNT/boot/40-environment.sh" include

@@ -1,6 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
-# Sourced by boot.sh.
+# Sourced by boot.sh, for the scripts that it includes: how they write files of the guest.
+
+# put FILE MODE TEXT: replaces the file as a whole if it differs, and sets changed then.
+put() {
+  printf '%s\n' "$3" | cmp -s - "$1" && return
+  [ -d "${1%/*}" ] || mkdir -p "${1%/*}"
+  printf '%s\n' "$3" >"$1.new"
+  chmod "$2" "$1.new"
+  mv -f "$1.new" "$1"
+  # shellcheck disable=SC2034 # the script that calls reads it
+  changed=yes
+}
 
 # put_block FILE CONTENT: what the file CONTENT holds stands in FILE between our markers, in the place
 # of what stood between them before; without content, the markers go, too. FILE is written only when
