@@ -109,8 +109,6 @@ display = Display()
 _PIECE = 4 * 2**20
 """Bytes of a file in one command: they are in memory several times."""
 
-_LINE = 48 * 1024
-
 _LONGEST_BY_WINRM = 3000
 """Characters for PowerShell: Ansible encodes them to nearly three times as many, for cmd, which takes 8191.
 """
@@ -212,6 +210,7 @@ class Connection(ConnectionBase):
         if self._is_here():
             return self._exec(shlex.join([*argv, "/bin/sh", "-c", script]), given)
         from callao.drivers.wsl2.command_line import STDIN_IS_LINES, LineTooLong, Shell, line
+        from callao.drivers.wsl2.stdin_lines import encoded
         from callao.errors import DriverError
 
         shell = Shell(self._windows._shell.SHELL_FAMILY)
@@ -228,8 +227,7 @@ class Connection(ConnectionBase):
         except DriverError as error:
             raise AnsibleConnectionFailure(f"{self._distribution()}: {error}") from error
         if given and shell in STDIN_IS_LINES:
-            pieces = (given[at : at + _LINE] for at in range(0, len(given), _LINE))
-            given = b"".join(base64.b64encode(piece) + b"\n" for piece in pieces)
+            given = encoded(given)
         return self._exec(command, given)
 
     def _exec(self, command: str, given: bytes | None) -> tuple[int, bytes, bytes]:

@@ -15,7 +15,7 @@ from callao.disks.layers import LayerStore
 from callao.drivers.base import Boot, Features, Log, Machine
 from callao.drivers.wsl2 import seed
 from callao.drivers.wsl2.carrier import carrier_for
-from callao.drivers.wsl2.distribution import distribution_name, distribution_of
+from callao.drivers.wsl2.distribution import Distribution, distribution_name, distribution_of
 from callao.drivers.wsl2.interop import Interop
 from callao.drivers.wsl2.layers import ExportedLayers
 from callao.drivers.wsl2.machine import SEED, launch
@@ -115,12 +115,12 @@ class Wsl2Driver:
     async def start(self, boot: Boot, report: Reporter) -> Machine:
         for words in ignored(boot.config):
             report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=words))
-        carrier, name = carrier_for(boot.paths.dir.parent), distribution_name(boot.paths)
-        wsl = Wsl(Interop(carrier))
+        distribution = distribution_of(boot.paths)
+        wsl, name = distribution.wsl, distribution.name
         boot.paths.serial_log.unlink(missing_ok=True)
         try:
-            await asyncio.to_thread(_bring_up_to_login, boot.paths)
-            return await launch(wsl, carrier, name, boot.paths)
+            await asyncio.to_thread(_bring_up_to_login, distribution)
+            return await launch(wsl, distribution.carrier, name, boot.paths)
         except DriverError:
             with contextlib.suppress(DriverError):
                 await asyncio.to_thread(_stop_running, wsl, name)
@@ -132,9 +132,8 @@ def _stop_running(wsl: Wsl, name: str) -> None:
         wsl.terminate(name)
 
 
-def _bring_up_to_login(paths: InstancePaths) -> None:
-    distribution = distribution_of(paths)
+def _bring_up_to_login(distribution: Distribution) -> None:
     distribution.prepare()
-    wsl = distribution.wsl
-    seed.place(wsl, distribution.name, paths.cidata_folder)
-    seed.set_up(wsl, distribution.name, paths.serial_log)
+    wsl, name, paths = distribution.wsl, distribution.name, distribution.paths
+    seed.place(wsl, name, paths.cidata_folder)
+    seed.set_up(wsl, name, paths.serial_log)

@@ -18,12 +18,21 @@ from callao.system import die_with_parent
 _PIECE = 48 * 1024
 
 
+def encoded(data: bytes) -> bytes:
+    """The lines for a standard input that is there already."""
+    return b"".join(_line(data[at : at + _PIECE]) for at in range(0, len(data), _PIECE))
+
+
+def _line(piece: bytes) -> bytes:
+    return base64.b64encode(piece) + b"\n"
+
+
 def main(argv: list[str]) -> int:
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, preexec_fn=die_with_parent())
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         while piece := os.read(0, _PIECE):
-            process.stdin.write(base64.b64encode(piece) + b"\n")
+            process.stdin.write(_line(piece))
             process.stdin.flush()
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
