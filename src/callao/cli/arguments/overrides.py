@@ -49,7 +49,7 @@ def _contradictions(flags: Mapping[str, Any]) -> None:
             raise CallaoError(f"--mount-none and --{option.replace('_', '-')} exclude each other.")
 
 
-def _entries(document: Document, key: str) -> list[Any]:
+def entries(document: Mapping[str, Any], key: str) -> list[Any]:
     """The list in the document; a value of another type is a problem of the template."""
     value = document.get(key)
     if value is not None and not isinstance(value, list):
@@ -89,7 +89,7 @@ def _images_with(key: str) -> Callable[[Document, Any], None]:
     option = "--image-variant" if key == "variant" else "--arch-variant"
 
     def change(document: Document, value: str) -> None:
-        images = _entries(document, "images")
+        images = entries(document, "images")
         kept = [each for each in images if value and isinstance(each, dict) and each.get(key) == value]
         if not kept:
             there = {str(each[key]) for each in images if isinstance(each, dict) and each.get(key)}
@@ -108,7 +108,7 @@ def _containerd(document: Document, value: str) -> None:
 
 
 def _dns(document: Document, value: tuple[str, ...]) -> None:
-    document["dns"] = list(dict.fromkeys([*_entries(document, "dns"), *value]))
+    document["dns"] = list(dict.fromkeys([*entries(document, "dns"), *value]))
     _set_field("hostResolver", "enabled")(document, False)
 
 
@@ -117,7 +117,7 @@ def _mount(document: Document, value: tuple[str, ...]) -> None:
     places = {each["location"] for each in new}
     old = [
         each
-        for each in _entries(document, "mounts")
+        for each in entries(document, "mounts")
         if not isinstance(each, dict) or each.get("location") not in places
     ]
     document["mounts"] = [*new, *old]
@@ -135,7 +135,7 @@ def _mount_none(document: Document, value: bool) -> None:
 def _mount_writable(document: Document, value: bool) -> None:
     document["mounts"] = [
         {**each, "writable": value} if isinstance(each, dict) else each
-        for each in _entries(document, "mounts")
+        for each in entries(document, "mounts")
     ]
 
 
@@ -158,12 +158,12 @@ def _network(document: Document, value: tuple[str, ...]) -> None:
             kinds.append({"lima": name})
         else:
             raise CallaoError(f"--network: {each!r} is not known (allowed: lima:NAME, vzNAT).")
-    document["networks"] = [*_entries(document, "networks"), *kinds]
+    document["networks"] = [*entries(document, "networks"), *kinds]
 
 
 def _port_forward(document: Document, value: tuple[str, ...]) -> None:
     rules = [_rule(each) for each in value]
-    document["portForwards"] = [*rules, *_entries(document, "portForwards")]
+    document["portForwards"] = [*rules, *entries(document, "portForwards")]
 
 
 def _rule(text: str) -> Document:
@@ -203,18 +203,18 @@ def _param(document: Document, value: tuple[str, ...]) -> None:
 
 
 def _secret(document: Document, value: tuple[str, ...]) -> None:
-    document["secrets"] = with_sources(_entries(document, "secrets"), value, "--secret")
+    document["secrets"] = with_sources(entries(document, "secrets"), value, "--secret")
 
 
-def with_sources(entries: list[Any], texts: Sequence[str], option: str) -> list[Any]:
+def with_sources(before: list[Any], texts: Sequence[str], option: str) -> list[Any]:
     """The entries of ``secrets`` with the sources of ``NAME=FILE`` and ``NAME=env:VAR``.
 
     :raises CallaoError: for a text of another form, or a source without a value.
     """
-    found = list(entries)
     from callao.config.schema import Secret
     from callao.secrets import read_secret
 
+    found = list(before)
     for text in texts:
         name, equals, source = text.partition("=")
         if not (name and equals and source not in ("", "env:")):

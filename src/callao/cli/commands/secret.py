@@ -40,11 +40,11 @@ def set_secrets(instance: str, sources: tuple[str, ...]) -> None:
     \b
       callao secret set web API_TOKEN=env:API_TOKEN deploy_key=~/.ssh/deploy
     """
-    from callao.cli.arguments.overrides import with_sources
+    from callao.cli.arguments.overrides import entries, with_sources
     from callao.lifecycle.secrets import give_secrets
 
     def edit(document: Mapping[str, Any]) -> Document:
-        return {**document, "secrets": with_sources(_entries(document), sources, "secret set")}
+        return {**document, "secrets": with_sources(entries(document, "secrets"), sources, "secret set")}
 
     run = session()
     names = [each.partition("=")[0] for each in sources]
@@ -67,15 +67,16 @@ def remove(instance: str, names: tuple[str, ...]) -> None:
 
     Programs that have read one may still have it.
     """
+    from callao.cli.arguments.overrides import entries
 
     def edit(document: Mapping[str, Any]) -> Document:
-        entries = _entries(document)
-        known = [each.get("name") for each in entries if isinstance(each, dict)]
+        listed = entries(document, "secrets")
+        known = [each.get("name") for each in listed if isinstance(each, dict)]
         for name in names:
             if name not in known:
                 there = ", ".join(map(str, known)) or "none"
                 raise CallaoError(f"secret remove: {instance} has no {name!r} (existing: {there}).")
-        kept = [each for each in entries if not isinstance(each, dict) or each.get("name") not in names]
+        kept = [each for each in listed if not isinstance(each, dict) or each.get("name") not in names]
         return {**document, "secrets": kept}
 
     ensure_instance(session(), instance, "present", edit=edit)
@@ -104,8 +105,3 @@ def _place(each: SecretReport) -> str:
     if not each["given"]:
         return "no"
     return "to servers" if each["inject"] else "to the guest"
-
-
-def _entries(document: Mapping[str, Any]) -> list[Any]:
-    entries = document.get("secrets")
-    return list(entries) if isinstance(entries, list) else []
