@@ -30,7 +30,7 @@ def read(size):
 for name, text in json.loads(read(int(read(8))).decode()):
     module = sys.modules[name] = types.ModuleType(name)
     exec(compile(text, name, "exec"), module.__dict__)
-sys.modules["{_PACKAGE}.serve"].main()
+sys.modules["{_PACKAGE}.serve"].main({READY!r})
 """
 
 _SCRIPT = """\

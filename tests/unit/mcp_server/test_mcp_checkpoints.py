@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -330,24 +330,34 @@ def test_too_many_or_too_long_names_are_refused(
                 kept("checkpoint")
 
 
+class LongStep:
+    """A step of the machine, which has not ended before ``go_on``."""
+
+    def __init__(self) -> None:
+        self.go_on = asyncio.Event()
+        self._begun = asyncio.Event()
+
+    async def __call__(self, _tag: str) -> None:
+        self._begun.set()
+        await self.go_on.wait()
+
+    async def cancel(self, call: Coroutine[Any, Any, object]) -> None:
+        """Cancel the call that takes the step, in the midst of it."""
+        task = asyncio.create_task(call)
+        await self._begun.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 def test_an_undo_goes_on_to_its_end_where_the_call_is_cancelled(kept: Kept, put: Put) -> None:
     put("file", "old")
     kept("checkpoint", name="start")
     put("file", "new")
-    applying, go_on = asyncio.Event(), asyncio.Event()
-
-    async def apply(_tag: str) -> None:
-        applying.set()
-        await go_on.wait()
-
-    kept.machine.apply = apply  # type: ignore[method-assign]
+    apply = kept.machine.apply = LongStep()  # type: ignore[method-assign]
 
     async def cancelled() -> None:
-        call = asyncio.create_task(kept.checkpoints.undo("start"))
-        await applying.wait()
-        call.cancel()
-        await asyncio.gather(call, return_exceptions=True)
-        go_on.set()
+        await apply.cancel(kept.checkpoints.undo("start"))
+        apply.go_on.set()
         await kept.checkpoints.close()
 
     kept.tools.wait(cancelled())
@@ -355,21 +365,12 @@ def test_an_undo_goes_on_to_its_end_where_the_call_is_cancelled(kept: Kept, put:
 
 
 def test_a_checkpoint_goes_on_to_its_end_and_the_cancelled_change_is_not_made(kept: Kept) -> None:
-    taking, go_on = asyncio.Event(), asyncio.Event()
-
-    async def take(_tag: str) -> None:
-        taking.set()
-        await go_on.wait()
-
-    kept.machine.take = take  # type: ignore[method-assign]
+    take = kept.machine.take = LongStep()  # type: ignore[method-assign]
 
     async def cancelled() -> None:
-        call = asyncio.create_task(kept.checkpoints.before_change())
-        await taking.wait()
-        call.cancel()
-        await asyncio.gather(call, return_exceptions=True)
+        await take.cancel(kept.checkpoints.before_change())
         assert kept.checkpoints.made == []
-        go_on.set()
+        take.go_on.set()
         await kept.checkpoints.close()
 
     kept.tools.wait(cancelled())

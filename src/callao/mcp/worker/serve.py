@@ -25,9 +25,6 @@ from callao.mcp.worker.find import glob
 from callao.mcp.worker.processes import load_prctl
 from callao.mcp.worker.search import search_file_content
 
-READY = b'{"ready": 1}\n'
-"""The first line that is written."""
-
 _MAX_CALLS = 64
 """Calls at a time."""
 
@@ -56,9 +53,10 @@ class _Server:
         self.buffer = bytearray()
         self.open = True
 
-    def run(self) -> None:
+    def run(self, ready: bytes) -> None:
+        """:param ready: what is written first."""
         self.selector.register(0, selectors.EVENT_READ)
-        write(READY)
+        write(ready)
         load_prctl()  # while the first request is on its way
         while self.open or self.calls:
             for key, _ in self.selector.select(self._wait()):
@@ -199,8 +197,8 @@ def write(data: bytes) -> None:
         rest = rest[os.write(1, rest) :]
 
 
-def main() -> None:
+def main(ready: bytes) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     with contextlib.suppress(BrokenPipeError):
-        _Server().run()
+        _Server().run(ready)
     sys.stderr.flush()
