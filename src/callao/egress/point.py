@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from callao.egress.gate import Gate, Verdict
 from callao.egress.inject import Injection
@@ -26,6 +26,9 @@ from callao.resolver import ConfiguredNames, Resolver, Rules
 from callao.resolver.answers import Answerer
 from callao.resolver.names import canonical
 from callao.token_bucket import TokenBucket
+
+if TYPE_CHECKING:
+    from callao.egress.inject.authority import Authority  # loaded where a secret is injected
 
 _RESET_RATE, _RESET_BURST = 200.0, 400.0
 """Resets a second; what is dropped beyond that is tried again by the guest's kernel."""
@@ -117,19 +120,18 @@ class EgressPoint:
         self._gate.replace(self._policy)
         self._relay.end_disallowed()
 
-    def inject(self, injections: Iterable[Injection], folder: Path) -> None:
+    def inject(self, injections: Iterable[Injection], authority: Callable[[], Authority]) -> None:
         """Put these secrets into requests from now on.
 
-        :param folder: the instance's, which has the certificate authority.
+        :param authority: the instance's, whose certificates the guest trusts.
         """
         injections = tuple(injections)
         if self._relay.injector is None:
             if not injections:
                 return
-            from callao.egress.inject.authority import Authority
             from callao.egress.inject.injector import Injector
 
-            self._relay.injector = Injector(lambda: Authority.of(folder), self._refuse_injection)
+            self._relay.injector = Injector(authority, self._refuse_injection)
         self._relay.injector.replace(injections)
 
     def _refuse_injection(self, reason: str, address: IPv4Address, port: int, name: str) -> None:

@@ -23,6 +23,7 @@ from callao.egress.inject import Misplaced, StreamScan
 from callao.egress.pins import Pins
 from callao.egress.policy import Policy
 from callao.egress.refusals import Attempt, Refusals
+from callao.egress.streams import AT_ONCE, Scan, Streams, copy
 from callao.reach import LOOPBACK
 
 if TYPE_CHECKING:
@@ -30,16 +31,10 @@ if TYPE_CHECKING:
 
 _HTTP, _HTTPS = 80, 443
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Scan = Callable[[bytes], None]
-"""Raises where the connection is not to go on."""
-
 _MOST_LISTENERS = 256
 _MOST_CONNECTIONS = 512
 
 _BACKLOG = 64
-_AT_ONCE = 1 << 18
-"""Bytes that are read at once."""
 
 _FIRST_BYTES = 20.0
 """Seconds for the client to say for which name it has come."""
@@ -160,7 +155,7 @@ class Relay:
         del listener.connections[task]
 
     async def _serve(self, listener: _Listener, client: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=client, limit=_AT_ONCE)
+        reader, writer = await asyncio.open_connection(sock=client, limit=AT_ONCE)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             try:
                 await self._connect(listener, reader, writer)
@@ -193,9 +188,9 @@ class Relay:
         try:
             upstream.write(first)
             upward = (
-                _copy(reader, upstream, scan) if first else self._copy_checked(listener, reader, upstream)
+                copy(reader, upstream, scan) if first else self._copy_checked(listener, reader, upstream)
             )
-            both = (asyncio.ensure_future(upward), asyncio.ensure_future(_copy(upstream_reader, writer)))
+            both = (asyncio.ensure_future(upward), asyncio.ensure_future(copy(upstream_reader, writer)))
             await asyncio.gather(*both)
             async with asyncio.timeout(_FLUSH):
                 for each_end in (writer, upstream):
@@ -216,10 +211,10 @@ class Relay:
             ours.setblocking(False)
             its.setblocking(False)
             serving = asyncio.ensure_future(self.injector.serve(its, name, address, port, host))
-            reader, writer = await asyncio.open_connection(sock=ours, limit=_AT_ONCE)
+            reader, writer = await asyncio.open_connection(sock=ours, limit=AT_ONCE)
         else:
             async with asyncio.timeout(_CONNECT):
-                reader, writer = await asyncio.open_connection(host, port, limit=_AT_ONCE)
+                reader, writer = await asyncio.open_connection(host, port, limit=AT_ONCE)
         try:
             yield reader, writer
         finally:
@@ -248,7 +243,7 @@ class Relay:
         self, listener: _Listener, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter
     ) -> None:
         """For a port of which it is not known who speaks first, and what: only TLS is checked."""
-        first = await reader.read(_AT_ONCE)
+        first = await reader.read(AT_ONCE)
         if first[:1] == bytes([HANDSHAKE_RECORD]):
             _, first = await self._checked(listener, reader, first)
             scan = None
@@ -257,7 +252,7 @@ class Relay:
             if scan is not None:
                 scan(first)
         upstream.write(first)
-        await _copy(reader, upstream, scan)
+        await copy(reader, upstream, scan)
 
     async def _checked(
         self, listener: _Listener, reader: asyncio.StreamReader, data: bytes
@@ -272,7 +267,7 @@ class Relay:
                 while (found := _opening(listener.port, data)) is None:
                     if (pieces := pieces + 1) > _MOST_PIECES:
                         raise Unreadable("it names a server in too many pieces")
-                    more = await reader.read(_AT_ONCE)
+                    more = await reader.read(AT_ONCE)
                     if not more:
                         raise Unreadable("it ended before it named a server")
                     data += more
@@ -317,16 +312,3 @@ def _listening() -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-async def _copy(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, scan: Scan | None = None
-) -> None:
-    """Until the reader's end, which is passed on."""
-    while data := await reader.read(_AT_ONCE):
-        if scan is not None:
-            scan(data)
-        writer.write(data)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()

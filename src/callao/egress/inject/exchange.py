@@ -13,13 +13,11 @@ import h11
 from callao.cancellation import cancel_and_wait
 from callao.egress.inject.requests import Refused, request_to_server, response_to_guest, switch_to_guest
 from callao.egress.inject.substitution import Misplaced, StreamScan, Substitution
+from callao.egress.streams import AT_ONCE, Streams, copy
 
-_AT_ONCE = 1 << 18
 _LONGEST_HEAD = 1 << 16
 _IDLE = 300.0
 """Seconds in which the guest begins its next request."""
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Peer:
@@ -31,7 +29,7 @@ class _Peer:
 
     async def next_event(self) -> h11.Event | type[h11.PAUSED]:
         while (event := self.http.next_event()) is h11.NEED_DATA:
-            self.http.receive_data(await self.reader.read(_AT_ONCE))
+            self.http.receive_data(await self.reader.read(AT_ONCE))
         return event  # type: ignore[return-value]
 
     async def send(self, event: h11.Event) -> None:
@@ -172,8 +170,8 @@ class Exchange:
         server.writer.write(self._guest.http.trailing_data[0])
         self._guest.writer.write(server.http.trailing_data[0])
         both = [
-            asyncio.ensure_future(_copy(self._guest.reader, server.writer)),
-            asyncio.ensure_future(_copy(server.reader, self._guest.writer)),
+            asyncio.ensure_future(copy(self._guest.reader, server.writer)),
+            asyncio.ensure_future(copy(server.reader, self._guest.writer)),
         ]
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -195,9 +193,3 @@ class Exchange:
             await self._guest.send(h11.Response(status_code=status, headers=headers))
             await self._guest.send(h11.Data(data=data))
             await self._guest.send(h11.EndOfMessage())
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(_AT_ONCE):
-        writer.write(data)
-        await writer.drain()

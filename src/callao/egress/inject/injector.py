@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 
 from callao.egress.inject.authority import Authority, client_context
-from callao.egress.inject.exchange import Exchange, Streams
+from callao.egress.inject.exchange import Exchange
 from callao.egress.inject.substitution import Injection, Substitution
+from callao.egress.streams import AT_ONCE, Streams
 
 _HANDSHAKE = 20.0
 _CONNECT = 30.0
-_AT_ONCE = 1 << 18
 _END = 10.0
 """Seconds for the guest to read what is left."""
 
@@ -24,15 +24,14 @@ _END = 10.0
 class Injector:
     """Of one guest.
 
-    :param authority: makes or reads the instance's authority; called when the first secret is injected.
+    :param authority: the instance's, which is made or read when the first connection needs it.
     :param refused: is told what was refused: the reason, the address, the port, and a name.
     """
 
     def __init__(
         self, authority: Callable[[], Authority], refused: Callable[[str, IPv4Address, int, str], None]
     ) -> None:
-        self._make_authority = authority
-        self._authority: Authority | None = None
+        self._authority = authority
         self._refused = refused
         self._injections: tuple[Injection, ...] = ()
         self._contexts: dict[str, ssl.SSLContext] = {}
@@ -62,12 +61,10 @@ class Injector:
         :param guest: one end of it, which is closed at the end.
         :param address: of the server as the guest sees it; ``upstream`` is where the host has it.
         """
-        if self._authority is None:
-            self._authority = self._make_authority()
         host = (name, port)
         try:
             async with asyncio.timeout(_HANDSHAKE):
-                streams = await _accept_tls(guest, self._authority.server_context(name))
+                streams = await _accept_tls(guest, self._authority().server_context(name))
         except (TimeoutError, OSError) as error:
             guest.close()
             reason = (
@@ -80,7 +77,7 @@ class Injector:
         async def connect() -> Streams:
             async with asyncio.timeout(_CONNECT):
                 return await asyncio.open_connection(
-                    upstream, port, ssl=self._client_context(host), server_hostname=name, limit=_AT_ONCE
+                    upstream, port, ssl=self._client_context(host), server_hostname=name, limit=AT_ONCE
                 )
 
         def refused(secret: str, reason: str) -> None:
@@ -109,7 +106,7 @@ class Injector:
 
 async def _accept_tls(guest: socket.socket, context: ssl.SSLContext) -> Streams:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=_AT_ONCE, loop=loop)
+    reader = asyncio.StreamReader(limit=AT_ONCE, loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     transport, _ = await loop.connect_accepted_socket(
         lambda: protocol, guest, ssl=context, ssl_handshake_timeout=_HANDSHAKE

@@ -93,7 +93,7 @@ class InjectedSecrets:
             )
             for each in secrets
         ]
-        self._point.inject(injections, self._folder)
+        self._point.inject(injections, self._of_this_instance)
 
     async def have_trusted(self, notice: Callable[[str], None]) -> None:
         """Have the guest's programs trust the authority, as far as they ask the system."""
