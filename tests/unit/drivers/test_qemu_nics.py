@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -16,6 +17,9 @@ from callao.drivers.qemu.hotplug.nics import NicPlug
 from callao.drivers.qemu.process import QemuMachine, launch
 from callao.errors import DriverError
 from callao.instances import InstancePaths
+
+FRAME = b"\0\0\0\x3c" + bytes(range(60))
+"""As it is in a stream, after its length."""
 
 PORTS = ["-device", "pcie-root-port,id=hot0,chassis=1,slot=1"]
 NIC = GuestNic("lima0", "52:55:55:00:00:01")
@@ -51,6 +55,25 @@ async def plug_probe(nics: NicPlug, stream: socket.socket) -> None:
     hub = {"type": "hubport", "id": "port", "hubid": nics.attached["lima0"], "netdev": "probe"}
     await nics.execute("netdev_add", hub)
     await nics.execute("cont", {})  # a machine that stands still carries nothing
+
+
+class Pair(NamedTuple):
+    """``theirs`` is for QEMU."""
+
+    ours: socket.socket
+    theirs: socket.socket
+
+
+@contextlib.asynccontextmanager
+async def wired(machine: QemuMachine) -> AsyncIterator[tuple[socket.socket, Pair, Pair]]:
+    """What speaks as the guest, the pair that the interface is at, and another one."""
+    first, second, guest = (Pair(*socket.socketpair()) for _ in range(3))
+    with contextlib.ExitStack() as opened:
+        for each in (*first, *second, *guest):
+            opened.enter_context(each)
+        await machine.plug_nic(NIC, first.theirs.fileno())
+        await plug_probe(machine._nics, guest.theirs)
+        yield guest.ours, first, second
 
 
 def test_an_interface_is_at_the_socket_that_it_was_given_last(tmp_path: Path) -> None:
@@ -96,56 +119,42 @@ def test_an_interface_carries_frames_of_datagrams_and_of_streams(
 
 
 def test_what_a_guest_sends_while_the_socket_is_replaced_does_not_silence_it(tmp_path: Path) -> None:
-    frame = b"\0\0\0\x3c" + bytes(range(60))
-
     async def play(machine: QemuMachine) -> None:
         loop, nics = asyncio.get_running_loop(), machine._nics
-        first, of_first = socket.socketpair()
-        second, of_second = socket.socketpair()
-        guest, of_guest = socket.socketpair()
-        with first, of_first, second, of_second, guest, of_guest:
-            await machine.plug_nic(NIC, of_first.fileno())
-            await plug_probe(nics, of_guest)
+        async with wired(machine) as (guest, first, second):
             execute = nics.execute
 
             async def execute_beside_a_frame(command: str, arguments: Mapping[str, object]) -> object:
                 done = await execute(command, arguments)
-                guest.sendall(frame)
+                guest.sendall(FRAME)
                 return done
 
             nics.execute = execute_beside_a_frame
-            for stream in (of_second, of_first, of_second):
-                await machine.relink_nic("lima0", stream.fileno())
+            for each in (second, first, second):
+                await machine.relink_nic("lima0", each.theirs.fileno())
             last = b"\0\0\0\x3c" + bytes(60)
             guest.sendall(last)
-            second.setblocking(False)
+            second.ours.setblocking(False)
             heard = b""
             while not heard.endswith(last):
-                heard += await loop.sock_recv(second, 1 << 16)
+                heard += await loop.sock_recv(second.ours, 1 << 16)
 
     with_machine(tmp_path, play)
 
 
 def test_a_guest_whose_socket_was_full_when_its_other_end_went_is_heard_at_the_next(tmp_path: Path) -> None:
-    frame = b"\0\0\0\x3c" + bytes(range(60))
-
     async def play(machine: QemuMachine) -> None:
-        loop, nics = asyncio.get_running_loop(), machine._nics
-        first, of_first = socket.socketpair()
-        second, of_second = socket.socketpair()
-        guest, of_guest = socket.socketpair()
-        with first, of_first, second, of_second, guest, of_guest:
-            await machine.plug_nic(NIC, of_first.fileno())
-            of_first.close()
-            await plug_probe(nics, of_guest)
-            for each in (guest, second):
+        loop = asyncio.get_running_loop()
+        async with wired(machine) as (guest, first, second):
+            first.theirs.close()
+            for each in (guest, second.ours):
                 each.setblocking(False)
             with contextlib.suppress(TimeoutError):
                 while True:
-                    await asyncio.wait_for(loop.sock_sendall(guest, 100 * frame), 0.5)
-            first.close()
-            await machine.relink_nic("lima0", of_second.fileno())
-            assert len(await loop.sock_recv(second, 1 << 16)) > 0
+                    await asyncio.wait_for(loop.sock_sendall(guest, 100 * FRAME), 0.5)
+            first.ours.close()
+            await machine.relink_nic("lima0", second.theirs.fileno())
+            assert len(await loop.sock_recv(second.ours, 1 << 16)) > 0
 
     with_machine(tmp_path, play)
 
