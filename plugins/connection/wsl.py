@@ -14,14 +14,14 @@ description:
   - Runs C(wsl.exe --exec) on a Windows host, by that host's own connection and variables. No sshd in the
     guest has a part in it.
   - P(callao.lima.instance#connection) needs ssh to Windows. This plugin goes through
-    C(ansible.builtin.winrm) as well, or runs C(wsl.exe) of the Windows around a controller inside
-    WSL.
+    C(ansible.builtin.winrm) and C(ansible.builtin.psrp) as well, or runs C(wsl.exe) of the Windows around
+    a controller inside WSL.
   - Of Windows' programs, only C(wsl.exe) is run.
 extends_documentation_fragment:
   - connection_pipelining
 requirements:
   - The Python package C(callao) on the controller.
-  - What the connection to Windows needs, such as C(pywinrm), which C(callao[windows]) brings.
+  - What the connection to Windows needs, such as C(pywinrm) or C(pypsrp), which C(callao[windows]) brings.
 options:
   instance:
     description: The instance's name; its distribution is C(lima-NAME).
@@ -37,7 +37,7 @@ options:
       - name: ansible_wsl_distribution
   lima_host:
     description:
-      - The inventory host that has Windows, with C(ansible_connection) V(ssh) or V(winrm).
+      - The inventory host that has Windows, with C(ansible_connection) V(ssh), V(winrm) or V(psrp).
       - Without it, C(wsl.exe) is run on the controller, which has to be inside WSL.
     type: string
     vars:
@@ -113,7 +113,7 @@ _LONGEST_BY_WINRM = 3000
 """Characters for PowerShell: Ansible encodes them to nearly three times as many, for cmd, which takes 8191.
 """
 
-_WAYS = ("ssh", "winrm")
+_WAYS = ("ssh", "winrm", "psrp")
 
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
@@ -211,19 +211,21 @@ class Connection(ConnectionBase):
             return self._exec(shlex.join([*argv, "/bin/sh", "-c", script]), given)
         from callao.drivers.wsl2.command_line import STDIN_IS_LINES, LineTooLong, Shell, line
         from callao.drivers.wsl2.stdin_lines import encoded
+        from callao.drivers.wsl2.stdout_lines import framed
         from callao.errors import DriverError
 
         shell = Shell(self._windows._shell.SHELL_FAMILY)
+        in_guest = framed if self._has_lines_only() else list[str]
         longest = _LONGEST_BY_WINRM if self._windows.transport == "winrm" else None
         try:
             try:
-                whole = [*argv, "/bin/sh", "-c", script]
+                whole = [*argv, *in_guest(["/bin/sh", "-c", script])]
                 command = line(shell, whole, reads_stdin=bool(given), longest=longest)
             except LineTooLong:
                 if given:
                     raise
                 given = f"{script}\n".encode("utf-8", "surrogateescape")
-                command = line(shell, [*argv, "/bin/sh"], reads_stdin=True, longest=longest)
+                command = line(shell, [*argv, *in_guest(["/bin/sh"])], reads_stdin=True, longest=longest)
         except DriverError as error:
             raise AnsibleConnectionFailure(f"{self._distribution()}: {error}") from error
         if given and shell in STDIN_IS_LINES:
@@ -231,20 +233,35 @@ class Connection(ConnectionBase):
         return self._exec(command, given)
 
     def _exec(self, command: str, given: bytes | None) -> tuple[int, bytes, bytes]:
+        # Ansible's psrp would have PowerShell write the numbers of bytes.
+        in_data = given.decode() if given and self._has_lines_only() else given or None
         try:
-            status, out, errors = self._windows.exec_command(command, in_data=given or None, sudoable=False)
+            status, out, errors = self._windows.exec_command(command, in_data=in_data, sudoable=False)
         except AnsibleError as error:
             if "not installed" not in str(error):
                 raise
             raise AnsibleConnectionFailure(
                 f"lima_host: {self.get_option('lima_host')!r}: {error} (pip install 'callao[windows]')"
             ) from error
+        if self._has_lines_only():
+            from callao.drivers.wsl2.stdout_lines import unframed
+            from callao.drivers.wsl2.text import decode
+
+            found = unframed(out)
+            if found is None:
+                words = " ".join(f"{decode(out)} {decode(errors)}".split())
+                raise AnsibleConnectionFailure(f"{self._distribution()}: {words or f'status {status}'}")
+            return status, *found
         said = out if status != 0 and not errors else b""
         if said and (b"\0" in said or b"Wsl/" in said):  # wsl.exe itself, and not the command
             from callao.drivers.wsl2.text import decode
 
             raise AnsibleConnectionFailure(f"{self._distribution()}: {' '.join(decode(said).split())}")
         return status, out, errors
+
+    def _has_lines_only(self) -> bool:
+        """Whether lines of text are passed on, and no other bytes."""
+        return bool(self._windows.transport == "psrp")
 
     def _distribution(self) -> str:
         return str(self.get_option("distribution") or f"lima-{self.get_option('instance')}")

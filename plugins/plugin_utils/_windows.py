@@ -90,16 +90,16 @@ def _carrier(host: str, connection: Any, disks: str) -> Remote:
     from callao.drivers.wsl2.command_line import Shell
     from callao.drivers.wsl2.winrm import LOGIN
 
-    if connection.transport == "winrm":
-        os.environ[LOGIN] = _winrm_login(host, connection)
+    if connection.transport in _LOGINS:
+        os.environ[LOGIN] = _LOGINS[connection.transport](host, connection)
         program = (sys.executable, "-P", "-m", "callao.drivers.wsl2.winrm")
         return Remote(host, program, Shell.CMD, disks, needs_login=True)  # WinRM itself starts cmd
     shell = Shell(connection._shell.SHELL_FAMILY)
     if connection.transport != "ssh":
         raise AnsibleActionFail(
             f"{host}: ansible_connection: {connection.transport}: distributions on another machine are "
-            "made and run by ssh or winrm (allowed: ssh, with ansible_shell_type cmd or powershell, and "
-            "winrm)."
+            "made and run by ssh, winrm or psrp (allowed: ssh, with ansible_shell_type cmd or powershell, "
+            "winrm and psrp)."
         )
     option: Callable[[str], object] = connection.get_option
     if option("password"):
@@ -125,24 +125,62 @@ def _winrm_login(host: str, connection: Any) -> str:
 
     :raises AnsibleActionFail: without pywinrm, or with a ticket that Ansible alone has.
     """
-    from callao.drivers.wsl2.winrm import login
+    from callao.drivers.wsl2.winrm import Client, login
 
-    if find_spec("winrm") is None:
-        raise AnsibleActionFail(
-            f"{host}: ansible_connection: winrm: the Python package pywinrm is not installed: "
-            "pip install 'callao[windows]'"
-        )
+    _need(host, "winrm", "pywinrm")
     connection._build_winrm_kwargs()
     transport = connection._winrm_transport[0]
     if transport == "kerberos":
-        raise AnsibleActionFail(
-            f"{host}: ansible_winrm_transport: kerberos: its ticket ends with the task, and a box runs on "
-            "(allowed: ntlm, basic, certificate and credssp; or ansible_connection: ssh)."
-        )
+        raise _ticket_ends(host, "ansible_winrm_transport: kerberos", "ntlm, basic, certificate and credssp")
     address = connection._winrm_host
     netloc = f"[{address}]" if ":" in address else address
     endpoint = f"{connection._winrm_scheme}://{netloc}:{connection._winrm_port}{connection._winrm_path}"
-    return login(str(endpoint), str(transport), **connection._winrm_kwargs)
+    arguments = {"endpoint": str(endpoint), "transport": str(transport), **connection._winrm_kwargs}
+    return login(Client.PYWINRM, **arguments)
+
+
+def _psrp_login(host: str, connection: Any) -> str:
+    """The same for pypsrp.
+
+    :raises AnsibleActionFail: without pypsrp, with a ticket, or where a host allows PowerShell alone.
+    """
+    from callao.drivers.wsl2.winrm import Client, login
+
+    _need(host, "psrp", "pypsrp")
+    connection._build_kwargs()
+    arguments = connection._psrp_conn_kwargs
+    auth, password = arguments["auth"], arguments["password"]
+    # Negotiate takes a ticket where there is no password, and NTLM where there is one.
+    if auth == "kerberos" or not (password or auth == "certificate"):
+        allowed = "certificate, or with a password negotiate, ntlm, basic and credssp"
+        raise _ticket_ends(host, f"ansible_psrp_auth: {auth}", allowed)
+    if (name := connection._psrp_configuration_name) != _ANY_PROGRAM:
+        raise AnsibleActionFail(
+            f"{host}: ansible_psrp_configuration_name: {name!r}: what keeps a box running is not a command "
+            f"of PowerShell, but a remote shell of WinRM (allowed: {_ANY_PROGRAM}; or "
+            "ansible_connection: ssh)."
+        )
+    return login(Client.PYPSRP, **arguments)
+
+
+_ANY_PROGRAM = "Microsoft.PowerShell"
+_LOGINS: Mapping[str, Callable[[str, Any], str]] = {"winrm": _winrm_login, "psrp": _psrp_login}
+
+
+def _need(host: str, connection: str, package: str) -> None:
+    module = {"pywinrm": "winrm"}.get(package, package)
+    if find_spec(module) is None:
+        raise AnsibleActionFail(
+            f"{host}: ansible_connection: {connection}: the Python package {package} is not installed: "
+            "pip install 'callao[windows]'"
+        )
+
+
+def _ticket_ends(host: str, given: str, allowed: str) -> AnsibleActionFail:
+    return AnsibleActionFail(
+        f"{host}: {given}: a ticket of Kerberos ends with the task, and a box runs on "
+        f"(allowed: {allowed}; or ansible_connection: ssh)."
+    )
 
 
 def target_host(variables: Mapping[str, Any], delegate_to: str | None) -> str:

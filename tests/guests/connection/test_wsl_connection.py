@@ -16,7 +16,7 @@ from support import programs
 from support.home import CACHE
 from support.masters import control_folder
 from support.windows.host import windows_host
-from support.windows.winrm import winrm_host
+from support.windows.winrm import psrp_host, winrm_host
 from support.wsl import guest, store
 from support.wsl.install import install
 from support.wsl.rootfs import debian
@@ -82,6 +82,12 @@ def test_the_standard_suite_passes_over_ssh(tmp_path: Path, state: Path, shell: 
 @pytest.mark.long
 def test_the_standard_suite_passes_over_winrm(tmp_path: Path, state: Path) -> None:
     with winrm_host(state) as variables:
+        passes(tmp_path, variables)
+
+
+@pytest.mark.long
+def test_the_standard_suite_passes_over_psrp(tmp_path: Path, state: Path) -> None:
+    with psrp_host(state) as variables:
         passes(tmp_path, variables)
 
 

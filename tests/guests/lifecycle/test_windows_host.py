@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from support import programs
 from support.home import CACHE
 from support.masters import control_folder
 from support.windows.host import windows_host
-from support.windows.winrm import winrm_host
+from support.windows.winrm import psrp_host, winrm_host
 from support.wsl import guest, store
 from support.wsl.rootfs import debian
 
@@ -63,11 +65,14 @@ def test_a_box_on_a_windows_host_by_a_playbook(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("reached", [winrm_host, psrp_host])
 def test_a_box_on_a_windows_host_that_is_reached_by_winrm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reached: Callable[[Path], AbstractContextManager[dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "windows").mkdir()
-    with winrm_host(tmp_path / "windows") as variables:
+    with reached(tmp_path / "windows") as variables:
         _live(tmp_path, monkeypatch, variables, "by_wsl")
 
 

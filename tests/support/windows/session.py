@@ -16,6 +16,8 @@ from typing import IO
 
 from support.windows import sftp
 from support.windows.shells import Command, NotUnderstood, cmd, powershell
+from support.wsl import program
+from support.wsl.namespaces import die_with_parent
 
 
 def main(shell: str, line: str) -> int:
@@ -41,7 +43,8 @@ def _started(command: Command) -> int:
     environment = {**os.environ, **command.environment, "WSLENV": names}
     argv = [sys.executable, "-P", "-S", "-m", "support.wsl.program", *command.argv[1:]]
     if command.stdin == "bytes":
-        os.execve(sys.executable, argv, environment)
+        os.environ.update(environment)
+        return program.main(command.argv[1:])
     return _with_lines(argv, environment, command.stdin == "lines")
 
 
@@ -70,4 +73,7 @@ def _with_lines(argv: Sequence[str], environment: dict[str, str], wanted: bool) 
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else os.environ["SSH_ORIGINAL_COMMAND"]))
+    if len(sys.argv) > 2:
+        sys.exit(main(sys.argv[1], sys.argv[2]))
+    die_with_parent()  # a session of ssh ends with its connection
+    sys.exit(main(sys.argv[1], os.environ["SSH_ORIGINAL_COMMAND"]))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A WinRM endpoint on loopback: the remote shell of MS-WSMV, by HTTP with Basic authentication.
+"""A WinRM endpoint on loopback: the remote shell of MS-WSMV, by HTTP with Basic authentication, and runspace
+pools of PowerShell.
 
 Of commands it knows powershell.exe with an encoded command, which it gives to the stand-in for PowerShell,
 and what begins with "set", which it gives to that for cmd.exe, as the real one gives all.
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 from xml.sax.saxutils import escape
 
+from support.windows.psrp import Pool
 from support.wsl.store import STATE
 
 USER, PASSWORD = "ana", "s3cret"
@@ -34,7 +36,12 @@ _NAMESPACES = {
     "a": "http://schemas.xmlsoap.org/ws/2004/08/addressing",
     "w": "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd",
     "r": _SHELL,
+    "t": "http://schemas.xmlsoap.org/ws/2004/09/transfer",
+    "p": "http://schemas.microsoft.com/powershell",
 }
+_POOL_PREFIX = "http://schemas.microsoft.com/powershell/"
+"""Of the resource of a runspace pool; what follows is the configuration's name."""
+
 _ENVELOPE = (
     "<s:Envelope "
     + " ".join(f'xmlns:{name}="{uri}"' for name, uri in _NAMESPACES.items())
@@ -50,6 +57,7 @@ _ENCODED = re.compile(
     re.IGNORECASE,
 )
 _SESSION = (sys.executable, "-P", "-S", "-m", "support.windows.session")
+_COMMON = ("ansible_host", "ansible_port", "ansible_user", "ansible_password", "callao_wsl_home")
 _LONGEST = 8191
 _POLL_SECONDS = 5.0
 
@@ -131,14 +139,33 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def _pool(self, root: ET.Element) -> Pool | None:
+        """The runspace pool that a request is about."""
+        return self.server.pools.get(root.findtext(".//w:Selector[@Name='ShellId']", "", _NAMESPACES))
+
     def _create(self, root: ET.Element) -> str:
-        shell = str(uuid.uuid4()).upper()
+        shell = root.find(".//r:Shell", _NAMESPACES)
+        assert shell is not None
+        identifier = shell.get("ShellId") or str(uuid.uuid4()).upper()
+        if root.findtext(".//w:ResourceURI", "", _NAMESPACES).startswith(_POOL_PREFIX):
+            self.server.pools[identifier] = pool = self.server.new_pool()
+            pool.take(base64.b64decode(root.findtext(".//p:creationXml", "", _NAMESPACES)))
         return (
-            f"<r:Shell><r:ShellId>{shell}</r:ShellId></r:Shell>"
-            f'<w:SelectorSet><w:Selector Name="ShellId">{shell}</w:Selector></w:SelectorSet>'
+            "<t:ResourceCreated><a:ReferenceParameters><w:SelectorSet>"
+            f'<w:Selector Name="ShellId">{identifier}</w:Selector>'
+            "</w:SelectorSet></a:ReferenceParameters></t:ResourceCreated>"
+            f"<r:Shell><r:ShellId>{identifier}</r:ShellId></r:Shell>"
         )
 
     def _command(self, root: ET.Element) -> str:
+        if (pool := self._pool(root)) is not None:
+            line = root.find(".//r:CommandLine", _NAMESPACES)
+            assert line is not None
+            identifier = line.attrib["CommandId"]
+            pool.create_pipeline(
+                identifier, base64.b64decode(root.findtext(".//r:Arguments", "", _NAMESPACES))
+            )
+            return f"<r:CommandResponse><r:CommandId>{identifier}</r:CommandId></r:CommandResponse>"
         words = [
             root.findtext(".//r:Command", "", _NAMESPACES),
             root.findtext(".//r:Arguments", "", _NAMESPACES),
@@ -151,29 +178,39 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, root: ET.Element) -> str:
         stream = root.find(".//r:Stream", _NAMESPACES)
         assert stream is not None
+        if (pool := self._pool(root)) is not None:
+            pool.take(base64.b64decode(stream.text or ""))
+            return "<r:SendResponse/>"
         stdin = self.server.commands[stream.attrib["CommandId"]].process.stdin
         assert stdin is not None, "standard input is a console"
         with suppress(BrokenPipeError):
             stdin.write(base64.b64decode(stream.text or ""))
             stdin.flush()
-            if stream.get("End") == "true":
+            if stream.get("End", "").lower() == "true":
                 stdin.close()
         return "<r:SendResponse/>"
 
     def _receive(self, root: ET.Element) -> str | None:
         wanted = root.find(".//r:DesiredStream", _NAMESPACES)
         assert wanted is not None
+        if (pool := self._pool(root)) is not None:
+            return pool.receive(wanted.get("CommandId"), _POLL_SECONDS)
         return self.server.commands[wanted.attrib["CommandId"]].receive()
 
     def _signal(self, root: ET.Element) -> str:
         signal = root.find(".//r:Signal", _NAMESPACES)
         assert signal is not None
+        if (pool := self._pool(root)) is not None:
+            pool.end(signal.attrib["CommandId"])
+            return "<r:SignalResponse/>"
         command = self.server.commands.pop(signal.attrib["CommandId"], None)
         if command is not None and command.process.poll() is None:
             command.process.kill()
         return "<r:SignalResponse/>"
 
     def _delete(self, root: ET.Element) -> str:
+        if (pool := self._pool(root)) is not None:
+            pool.end()
         return ""
 
 
@@ -183,7 +220,19 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, state: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.commands: dict[str, _Command] = {}
+        self.pools: dict[str, Pool] = {}
         self._environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(_TESTS), STATE: str(state)}
+
+    def end(self) -> None:
+        """End what no client has ended."""
+        for pool in self.pools.values():
+            pool.end()
+        for command in self.commands.values():
+            if command.process.poll() is None:
+                command.process.kill()
+
+    def new_pool(self) -> Pool:
+        return Pool(_SESSION, self._environment)
 
     def run(self, line: str, console: bool) -> _Command:
         found = _ENCODED.fullmatch(line)
@@ -210,6 +259,19 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
+def psrp_host(state: Path) -> Iterator[dict[str, Any]]:
+    """The same by Ansible's plugin for runspace pools."""
+    with winrm_host(state) as variables:
+        yield {
+            "ansible_connection": "psrp",
+            "ansible_psrp_protocol": "http",
+            "ansible_psrp_auth": "basic",
+            "ansible_psrp_message_encryption": "never",
+            **{name: variables[name] for name in _COMMON},
+        }
+
+
+@contextmanager
 def winrm_host(state: Path) -> Iterator[dict[str, Any]]:
     """The variables of a host in an inventory that has it.
 
@@ -232,4 +294,5 @@ def winrm_host(state: Path) -> Iterator[dict[str, Any]]:
     finally:
         server.shutdown()
         server.server_close()
+        server.end()
         thread.join()

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stand-in as a fork of the test's process: a call takes 5 ms, where a new Python takes 100."""
+"""Programs as forks of the test's process: a call takes 5 ms, where a new Python takes 100.
+
+These are the stand-in, and the engine's client of WinRM, whose imports take half a second.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -14,7 +18,7 @@ from typing import IO, Any
 
 import pytest
 
-from callao.drivers.wsl2 import interop
+from callao.drivers.wsl2 import interop, winrm
 from support.wsl import program
 
 
@@ -58,7 +62,7 @@ class Forked:
                     os.close(descriptor)
                 os.environ.update(env)
                 sys.stdout = os.fdopen(os.dup(1), "w")
-                status = program.main(list(argv[1:]))
+                status = _main(argv)
             finally:
                 os._exit(status)
         for descriptor in theirs:
@@ -83,7 +87,23 @@ class Forked:
         os.kill(self._pid, signal.SIGKILL)
 
 
+_CLIENT = (sys.executable, "-P", "-m", "callao.drivers.wsl2.winrm")
+
+
+def _main(argv: Sequence[str]) -> int:
+    if tuple(argv[:4]) == _CLIENT:
+        return winrm.main(list(argv[4:]))
+    return program.main(list(argv[1:]))
+
+
+def _popen(argv: Sequence[str], **options: Any) -> Any:
+    is_known = argv[0] == "wsl.exe" or tuple(argv[:4]) == _CLIENT
+    return Forked(argv, **options) if is_known else subprocess.Popen(argv, **options)
+
+
 def use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the engine call the stand-in so."""
-    module = SimpleNamespace(Popen=Forked, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)
+    """Have the engine call them so."""
+    for name in ("pypsrp_shell", "pywinrm_shell"):
+        importlib.import_module(f"callao.drivers.wsl2.{name}")  # in this process, and not in each fork
+    module = SimpleNamespace(Popen=_popen, PIPE=subprocess.PIPE, TimeoutExpired=subprocess.TimeoutExpired)
     monkeypatch.setattr(interop, "subprocess", module)

@@ -11,6 +11,7 @@ from support import programs
 
 SSH = {"ansible_connection": "ssh", "ansible_host": "192.0.2.1", "ansible_shell_type": "cmd"}
 READY = {**SSH, "callao_wsl_home": "C:\\callao"}
+PSRP = {**READY, "ansible_connection": "psrp", "ansible_shell_type": "powershell"}
 HOSTS = {
     "no_folder": (SSH, r"no_folder: callao_wsl_home: not set: the folder of Windows"),
     "bad_folder": (
@@ -21,13 +22,18 @@ HOSTS = {
         {**READY, "ansible_password": "x"},
         r"password: is reached with a password.*ansible_ssh_private_key_file",
     ),
-    "psrp": (
-        {**READY, "ansible_connection": "psrp", "ansible_shell_type": "powershell"},
-        r"psrp: ansible_connection: psrp: .*allowed: ssh.*and winrm",
+    "local": (
+        {**READY, "ansible_connection": "local"},
+        r"local: ansible_connection: local: .*allowed: ssh.*, winrm and psrp",
     ),
+    "restricted": (
+        {**PSRP, "ansible_password": "x", "ansible_psrp_configuration_name": "JEA"},
+        r"restricted: ansible_psrp_configuration_name: 'JEA': .*allowed: Microsoft.PowerShell",
+    ),
+    "ticket": (PSRP, r"ticket: ansible_psrp_auth: negotiate: a ticket .*allowed: certificate, or with a"),
     "kerberos": (
         {**READY, "ansible_connection": "winrm", "ansible_winrm_transport": "kerberos"},
-        r"kerberos: ansible_winrm_transport: kerberos: .*allowed: ntlm",
+        r"kerberos: ansible_winrm_transport: kerberos: a ticket.*allowed: ntlm",
     ),
     "root": (
         {**READY, "ansible_become": True, "ansible_become_method": "runas", "ansible_become_user": "x"},

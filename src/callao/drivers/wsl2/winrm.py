@@ -2,99 +2,125 @@
 """``python -m callao.drivers.wsl2.winrm LINE``: runs a line of cmd on a Windows host by WinRM.
 
 Its standard input and outputs are this process's, as they come, and so is its status: like ssh, it is the
-program of a carrier. The login is in the environment, since it has a password: a JSON object with the
-arguments of pywinrm's ``Protocol``.
+program of a carrier. The login is in the environment, since it has a password: a JSON object with the client
+library and its arguments. For a host that Ansible reaches by PSRP it is pypsrp, which has the same remote
+shell on the same endpoint: pipelines of PowerShell pass on lines of text, and an export has other bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import json
 import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from winrm.protocol import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 LOGIN = "CALLAO_WINRM_LOGIN"
 
 UNREACHABLE = 255
 """As ssh ends with, where there is no connection."""
 
-_PIECE = 200_000
-"""Bytes of standard input in one message: by default WinRM takes messages of 500 KB."""
+_PIECE = 100_000
+"""Bytes of standard input in one message. By default WinRM takes messages of 500 KB, and pypsrp's have 150.
+"""
+
+
+class Client(enum.Enum):
+    """The library that speaks WinRM, by its Python package."""
+
+    PYWINRM = "winrm"
+    PYPSRP = "pypsrp"
+
+
+class RemoteShell(Protocol):
+    """A shell of Windows' with one command. Input and output are on connections of their own, since one is
+    busy while it waits for output."""
+
+    def start(self, line: str) -> None:
+        """Have cmd run a line."""
+
+    def send(self, data: bytes, *, end: bool = False) -> None:
+        """Give the command standard input."""
+
+    def receive(self) -> tuple[bytes, bytes, int | None]:
+        """What it has written to both outputs meanwhile, and its status once it has ended."""
+
+    def close(self) -> None:
+        """End the command when it runs, and the shell."""
 
 
 def main(argv: list[str]) -> int:
-    login = os.environ.get(LOGIN)
-    if login is None:
+    given = os.environ.get(LOGIN)
+    if given is None:
         sys.stderr.write(
             "WinRM: there is no login: without ssh to the Windows host, only Ansible can use instances.\n"
         )
         return UNREACHABLE
+    arguments = json.loads(given)
     try:
         from requests.exceptions import RequestException
-        from winrm.exceptions import WinRMError
-        from winrm.protocol import Protocol
+
+        shell, errors = _shell(Client(arguments.pop("client")), arguments)
     except ImportError as error:
         sys.stderr.write(
             f"WinRM: the Python package of {error.name} is missing: pip install callao[windows]\n"
         )
         return UNREACHABLE
-    arguments = json.loads(login)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(UNREACHABLE))
+    failures: tuple[type[Exception], ...] = (*errors, RequestException, OSError)
     try:
-        # Two connections, since one is busy while it waits for output.
-        return _run(Protocol(**arguments), Protocol(**arguments), argv[0])
-    except (WinRMError, RequestException, OSError) as error:
+        return _run(shell, argv[0])
+    except failures as error:
         sys.stderr.write(f"WinRM: {error}\n")
         return UNREACHABLE
 
 
-def _run(receiving: Protocol, sending: Protocol, line: str) -> int:
-    shell = receiving.open_shell(codepage=65001)
+def _shell(client: Client, arguments: Mapping[str, Any]) -> tuple[RemoteShell, tuple[type[Exception], ...]]:
+    """A shell that is to be opened, and the errors that it may raise."""
+    if client is Client.PYPSRP:
+        from pypsrp.exceptions import WinRMError as PypsrpError
+
+        from callao.drivers.wsl2.pypsrp_shell import PypsrpShell
+
+        return PypsrpShell(arguments), (PypsrpError,)
+    from winrm.exceptions import WinRMError
+
+    from callao.drivers.wsl2.pywinrm_shell import PywinrmShell
+
+    return PywinrmShell(arguments), (WinRMError,)
+
+
+def _run(shell: RemoteShell, line: str) -> int:
     try:
-        command = receiving.run_command(shell, line, console_mode_stdin=False)
-        threading.Thread(target=_send, args=(sending, shell, command), daemon=True).start()
-        try:
-            return _receive(receiving, shell, command)
-        finally:
-            with contextlib.suppress(Exception):
-                receiving.cleanup_command(shell, command)
+        shell.start(line)
+        threading.Thread(target=_send, args=(shell,), daemon=True).start()
+        while True:
+            out, errors, status = shell.receive()
+            for descriptor, data in ((1, out), (2, errors)):
+                left = memoryview(data)
+                while left:
+                    left = left[os.write(descriptor, left) :]
+            if status is not None:
+                return status & 255
     finally:
         with contextlib.suppress(Exception):
-            receiving.close_shell(shell)
+            shell.close()
 
 
-def _receive(protocol: Protocol, shell: str, command: str) -> int:
-    from winrm.exceptions import WinRMOperationTimeoutError
-
-    while True:
-        try:
-            out, errors, status, ended = protocol.get_command_output_raw(shell, command)
-        except WinRMOperationTimeoutError:  # nothing to say for a while
-            continue
-        for descriptor, data in ((1, out), (2, errors)):
-            left = memoryview(data)
-            while left:
-                left = left[os.write(descriptor, left) :]
-        if ended:
-            return status & 255
-
-
-def _send(protocol: Protocol, shell: str, command: str) -> None:
+def _send(shell: RemoteShell) -> None:
     with contextlib.suppress(Exception):  # the program may have ended
         while data := os.read(0, _PIECE):
-            protocol.send_command_input(shell, command, data)
-        protocol.send_command_input(shell, command, b"", end=True)
+            shell.send(data)
+        shell.send(b"", end=True)
 
 
-def login(endpoint: str, transport: str, **others: Any) -> str:
+def login(client: Client, **arguments: Any) -> str:
     """The value of the variable :data:`LOGIN`."""
-    return json.dumps({"endpoint": endpoint, "transport": transport, **others})
+    return json.dumps({"client": client.value, **arguments})
 
 
 if __name__ == "__main__":
