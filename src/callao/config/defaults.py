@@ -21,6 +21,9 @@ from callao.config.versions import version
 from callao.host import Host
 
 _GIB = 2**30
+DISK = 100 * _GIB
+"""Bytes of an instance's disk, where nothing else is said."""
+
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - what the guest listens on
 _MOUNT_TYPES = {
     VMType.QEMU: ("9p", "virtiofs", "reverse-sshfs"),
@@ -62,7 +65,7 @@ def fill(
     filled["containerd"] = _with_arches(filled.get("containerd", {}), "archives", arch)
     filled.setdefault("cpus", min(4, host.cpus))
     filled["memory"] = parse_size(filled.get("memory", min(4 * _GIB, host.memory // 2 // 2**20 * 2**20)))
-    filled["disk"] = parse_size(filled.get("disk", 100 * _GIB))
+    filled["disk"] = parse_size(filled.get("disk", DISK))
     filled.setdefault("mountType", _mount_type(filled, lima_version_of, host))
     filled["user"] = _user(filled.get("user", {}), host, system, lima_version_of)
     filled["portForwards"] = [_forward(entry) for entry in filled.get("portForwards", [])]

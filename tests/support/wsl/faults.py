@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import fcntl
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 from support.wsl import store
@@ -46,12 +49,32 @@ def calls(state: Path) -> int:
     return int(json.loads((state / "faults.json").read_text())["next"])
 
 
+def end_calls(state: Path) -> None:
+    """End what still runs of the calls: a client that has given up does not end its call at once."""
+    for path in list(_running(state).iterdir()):
+        pid, started = (int(each) for each in path.name.split("-"))
+        while store.start_time(pid) == started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.005)
+        path.unlink()
+
+
+def _running(state: Path) -> Path:
+    """A folder with a file for each call, of its process."""
+    path = state / "running"
+    path.mkdir(exist_ok=True)
+    return path
+
+
 def next_fault() -> Fault | None:
     path = store.state_folder() / "faults.json"
     try:
         file = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return None
+    pid = os.getpid()
+    (_running(path.parent) / f"{pid}-{store.start_time(pid)}").touch()
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         plan_ = json.loads(os.read(file, 1 << 16))

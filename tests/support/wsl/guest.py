@@ -51,7 +51,7 @@ def start(entry: Entry) -> Entry:
     places = (str(entry.root), str(store.drive()), str(entry.sessions))
     first = subprocess.Popen(
         ["unshare", *namespaces.as_root(), *words, sys.executable, "-P", "-S", "-m", "support.wsl.init",
-         *places, idle],
+         *places, idle, str(entry.size)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=(entry.home / "init.log").open("wb"),
@@ -74,7 +74,7 @@ def _forked(entry: Entry, idle: float) -> bytes:
             os.closerange(3, 256)
             namespaces.unshare()
             if os.fork() == 0:
-                init.main(str(entry.root), str(store.drive()), str(entry.sessions), idle)
+                init.main(str(entry.root), str(store.drive()), str(entry.sessions), idle, entry.size)
         except BaseException:
             traceback.print_exc()
         finally:

@@ -18,6 +18,12 @@ from support.wsl.texts import FAILED, Failed
 
 _FOLDER = re.compile(r"[A-Za-z]:\\[^<>:\"/|?*]+")
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_UNITS = {"MB": 20, "GB": 30, "TB": 40}
+_SIZE = re.compile(r"(\d+)(MB|GB|TB)")
+_SPARSE = (
+    "The requested operation cannot be completed due to virtual disk system limitations. The virtual hard "
+    "disk file must be an uncompressed and unencrypted file and cannot be a sparse file.\n"
+)
 _VERSION = (
     "WSL version: 2.5.10.0\nKernel version: 6.6.87.2-1\nWSLg version: 1.0.66\nWindows version: 10.0.26100\n"
 )
@@ -50,7 +56,7 @@ class Call:
             case ["--version"]:
                 if texts.is_old():
                     raise Failed(_USAGE)
-                self._say(_VERSION)
+                self._say(_VERSION.replace("2.5.10.0", "2.4.13.0") if texts.is_before_2_5() else _VERSION)
             case ["--list", *options]:
                 self._list(options)
             case ["--import", name, folder, tar, "--version", "2"]:
@@ -59,6 +65,8 @@ class Call:
                 self._export(name)
             case ["--terminate", name]:
                 self._terminate(name)
+            case ["--manage", name, "--resize", size]:
+                self._resize(name, size)
             case ["--unregister", name]:
                 self._unregister(name)
             case ["--distribution", name, "--user", user, "--cd", folder, "--exec", *argv] if argv:
@@ -134,6 +142,19 @@ class Call:
             guest.end(self._found(name))
         self._killed_here()
         self._say("The operation completed successfully.\n")
+
+    def _resize(self, name: str, size: str) -> None:
+        found = _SIZE.fullmatch(size)
+        if found is None or texts.is_before_2_5():
+            raise texts.error("E_INVALIDARG")
+        with store.locked():
+            entry = self._found(name)
+            if entry.runs():
+                raise texts.error("WSL_E_DISTRO_NOT_STOPPED")
+            if texts.is_sparse():
+                raise Failed(_SPARSE)
+            store.put(replace(entry, size=int(found[1]) << _UNITS[found[2]]))
+        self._killed_here()
 
     def _unregister(self, name: str) -> None:
         with store.locked():

@@ -21,7 +21,7 @@ from callao.drivers.wsl2.wsl_exe import Wsl
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 from support.wsl import guest, store
-from support.wsl.faults import Fault, plan
+from support.wsl.faults import Fault, end_calls, plan
 from support.wsl.store import Entry
 
 
@@ -119,6 +119,7 @@ def _one_fault(windows: Windows, number: int, chance: random.Random, hasty_runne
         said = _error(hasty.release if operation == "release" else hasty.prepare)
     failed = bool(said)
     assert not said or said.isprintable()
+    end_calls(windows.state)
     plan(windows.state, {})
     left = {each.name for each in paths.dir.iterdir()} - {"disk", "wsl2.json", "out.tar"}
     assert not left, f"{number}: {operation} with {fault} left {left}"

@@ -18,13 +18,15 @@ STATE = "CALLAO_STAND_IN_WSL"
 
 @dataclass(frozen=True)
 class Entry:
-    """``pid`` is that of the first process of a running one, ``started`` its start time."""
+    """``pid`` is that of the first process of a running one, ``started`` its start time. ``size`` is
+    that of the disk in bytes."""
 
     name: str
     folder: str
     state: str = "Stopped"
     pid: int = 0
     started: int = 0
+    size: int = 1 << 40
 
     @property
     def home(self) -> Path:

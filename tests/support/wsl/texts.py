@@ -7,7 +7,8 @@ import os
 import sys
 
 MODE = "CALLAO_STAND_IN_WSL_MODE"
-"""``new`` (default), ``old``: localised, UTF-16 always, no ``--version``, or ``session0``: nothing works."""
+"""``new`` (default), ``2.4``, ``old``: localised, UTF-16 always, no ``--version``, ``session0``: nothing
+works, or ``sparse``: disks of distributions are sparse."""
 
 FAILED = 255
 """-1, as Linux and ssh see it."""
@@ -18,6 +19,7 @@ _CODED = {
     "Use --name to choose a different name.",
     "E_ACCESSDENIED": "Access is denied.",
     "WSL_E_NOT_A_LINUX_DISTRO": "The imported file is not a valid Linux distribution.",
+    "WSL_E_DISTRO_NOT_STOPPED": "The operation cannot be completed because the distribution is running.",
     "E_INVALIDARG": "The parameter is incorrect.",
     "ERROR_PATH_NOT_FOUND": "The system cannot find the path specified.",
 }
@@ -44,6 +46,14 @@ class Failed(Exception):
 
 def is_old() -> bool:
     return os.environ.get(MODE) == "old"
+
+
+def is_before_2_5() -> bool:
+    return os.environ.get(MODE) in ("2.4", "old")
+
+
+def is_sparse() -> bool:
+    return os.environ.get(MODE) == "sparse"
 
 
 def error(code: str, service: str = "Service") -> Failed:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -162,6 +163,48 @@ def test_both_kinds_of_release_are_understood(
     assert_whole(paths)
     windows.distribution(paths).release()
     assert store.entries() == []
+
+
+GIB = 2**30
+
+
+def size_of(name: str) -> int:
+    entry = store.find(name)
+    assert entry is not None
+    assert not entry.runs()
+    return entry.size
+
+
+def test_a_disk_grows_with_the_wish_and_is_never_made_smaller(windows: Windows) -> None:
+    paths = windows.instance()
+    distribution = windows.distribution(paths)
+    assert distribution.prepare(1500 * GIB + 1) == ""
+    assert size_of("lima-web") == 1500 * GIB + 2**20
+    assert distribution.prepare(1500 * GIB + 1) == ""
+    assert re.search(r"disk: 200GiB: has no effect.*not made smaller", distribution.prepare(200 * GIB))
+    assert distribution.prepare(100 * GIB) == ""  # which nobody has asked for
+    assert distribution.prepare(2048 * GIB) == ""
+    assert size_of("lima-web") == 2048 * GIB
+    assert_whole(paths)
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("2.4", r"disk: 2TiB: WSL 2\.4\.13\.0 cannot enlarge .* has 1TiB .*2\.5 or newer.*wsl.exe --update"),
+        ("sparse", r"cannot be a sparse file.*--set-sparse false"),
+    ],
+)
+def test_a_disk_that_cannot_grow_is_told_and_stays(
+    windows: Windows, mode: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(texts.MODE, mode)
+    paths = windows.instance()
+    with pytest.raises(DriverError, match=words):
+        windows.distribution(paths).prepare(2048 * GIB)
+    windows.distribution(paths).prepare()
+    assert size_of("lima-web") == 1024 * GIB
+    assert_whole(paths)
 
 
 def test_a_session_that_cannot_use_wsl_is_told_why(

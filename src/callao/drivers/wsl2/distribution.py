@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.atomic import replacing
+from callao.config.defaults import DISK
 from callao.drivers.wsl2.carrier import HERE, Carrier, carrier_for
+from callao.drivers.wsl2.disk_size import grow
 from callao.drivers.wsl2.interop import Interop
 from callao.drivers.wsl2.refusals import Reason, WslFailed
 from callao.drivers.wsl2.state import (
@@ -58,9 +60,11 @@ class Distribution:
     def name(self) -> str:
         return distribution_name(self.paths)
 
-    def prepare(self) -> None:
+    def prepare(self, size: int = DISK) -> str:
         """Have the distribution be there as the file ``disk`` wants it, and not run.
 
+        :param size: of its disk, in bytes.
+        :returns: a notice about the size, or nothing.
         :raises DriverError: when it cannot be; no unfinished distribution is left.
         """
         reference = reference_of(self.paths.disk)
@@ -71,8 +75,10 @@ class Distribution:
             self._install()
         else:
             self._refuse_missing(reference)
+        notice = grow(self.wsl, self.name, size)
         if self.wsl.is_running(self.name):
             self.wsl.terminate(self.name)
+        return notice
 
     def export(self, target: Path) -> None:
         """Write the content of the stopped instance to a tar; made whole or not at all.

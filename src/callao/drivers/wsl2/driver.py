@@ -50,7 +50,7 @@ class Wsl2Driver:
     features: ClassVar[Features] = Features(
         vm_type=VMType.WSL2,
         mount_types=frozenset({MountType.WSL2}),
-        honoured=frozenset(),
+        honoured=frozenset({"disk"}),
         hot_mount_types=frozenset({MountType.WSL2}),
         guest_program=False,
         seed_folder=True,
@@ -110,7 +110,7 @@ class Wsl2Driver:
         distribution_of(paths).release()
 
     def resize(self, paths: InstancePaths, config: Config) -> None:
-        """The disk of a distribution grows by itself, up to WSL's own limit."""
+        """The agent does it, since it can be asked for the size only once it is imported."""
 
     async def start(self, boot: Boot, report: Reporter) -> Machine:
         for words in ignored(boot.config):
@@ -119,7 +119,9 @@ class Wsl2Driver:
         wsl, name = distribution.wsl, distribution.name
         boot.paths.serial_log.unlink(missing_ok=True)
         try:
-            await asyncio.to_thread(_bring_up_to_login, distribution)
+            notice = await asyncio.to_thread(_bring_up_to_login, distribution, boot.config.disk)
+            if notice:
+                report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=notice))
             return await launch(wsl, distribution.carrier, name, boot.paths)
         except DriverError:
             with contextlib.suppress(DriverError):
@@ -132,8 +134,9 @@ def _stop_running(wsl: Wsl, name: str) -> None:
         wsl.terminate(name)
 
 
-def _bring_up_to_login(distribution: Distribution) -> None:
-    distribution.prepare()
+def _bring_up_to_login(distribution: Distribution, size: int) -> str:
+    notice = distribution.prepare(size)
     wsl, name, paths = distribution.wsl, distribution.name, distribution.paths
     seed.place(wsl, name, paths.cidata_folder)
     seed.set_up(wsl, name, paths.serial_log)
+    return notice

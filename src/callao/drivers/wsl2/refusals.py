@@ -125,6 +125,12 @@ _KINDS = (
     ),
     _Kind(
         Reason.OTHER,
+        "A sparse disk cannot be enlarged: wsl.exe --manage NAME --set-sparse false",
+        ("ERROR_VHD_INVALID_STATE", "0xc03a001a"),
+        ("cannot be a sparse file",),
+    ),
+    _Kind(
+        Reason.OTHER,
         "Another program uses it: try again when that has ended.",
         ("ERROR_SHARING_VIOLATION", "0x80070020", "WSL_E_DISTRO_NOT_STOPPED"),
     ),

@@ -21,6 +21,8 @@ PROGRAM = "wsl.exe"
 _ROOTFS_SECONDS = 3600.0
 """Seconds for an import or an export."""
 
+_RESIZE_SECONDS = 600.0
+
 _VERSION = re.compile(r"(\d+\.\d+[.\d]*)")
 _STATE_LINE = re.compile(r"^[* ] +(?P<name>\S+) +(?P<state>\S+(?: \S+)*) +[12]$")
 """As the format ``"%s %-*s%-16s%s\\n"`` prints it."""
@@ -103,6 +105,10 @@ class Wsl:
         """End all processes of a distribution; nothing happens when it does not run."""
         self._answer("--terminate", name)
 
+    def resize(self, name: str, mebibytes: int) -> None:
+        """Enlarge the disk of a distribution that does not run, and the file system on it."""
+        self._answer("--manage", name, "--resize", f"{mebibytes}MB", seconds=_RESIZE_SECONDS)
+
     def unregister(self, name: str) -> None:
         """Remove a distribution with its disk; nothing happens when there is none."""
         try:
@@ -136,9 +142,9 @@ class Wsl:
                 return ()
             raise
 
-    def _answer(self, *words: str) -> Answer:
+    def _answer(self, *words: str, seconds: float = ANSWER_SECONDS) -> Answer:
         argv = (PROGRAM, *words)
-        answer = self.runner.run(argv)
+        answer = self.runner.run(argv, seconds=seconds)
         if answer.status != 0:
             raise failed(argv, answer)
         return answer
