@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decides what a guest may reach. Pure."""
+"""Decides what a guest may reach. Pure but for the host's own addresses, which change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from callao.config.egress_rules import TCP, EgressRule, parse_rule
+from callao.egress.own_addresses import own_addresses
+
+_METADATA = ("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")
+"""Servers of Alibaba, Azure and Oracle that tell credentials to whoever connects from the host; those of the
+other clouds are on the link."""
 
 _NEVER = tuple(
     IPv4Network(each)
-    for each in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
+    for each in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", *_METADATA)
 )
-"""The host's own loopback, its link, where clouds have their metadata servers, groups and broadcasts."""
+"""The host's own loopback, its link, groups and broadcasts."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Policy:
     rules: tuple[EgressRule, ...]
     subnet: IPv4Network
     gateway: IPv4Address
+    own: Callable[[], frozenset[IPv4Address]] = own_addresses
+    """The addresses that the host has now."""
 
     @classmethod
     def of(cls, allow: Iterable[str], subnet: str, gateway: str) -> Policy:
@@ -58,14 +65,18 @@ class Policy:
         :param configured: whether the user named the address in lima.yaml. Otherwise it comes from a server,
             which could send the guest to the host.
         """
-        if address == self.gateway:
-            return configured
-        return not self._is_special(address)
+        if self._is_special(address):
+            return False
+        return configured or not self._is_host(address)
 
     def _is_wide_enough(self, network: IPv4Network, address: IPv4Address) -> bool:
-        if address == self.gateway:
-            return network.prefixlen == network.max_prefixlen
-        return not self._is_special(address)
+        if self._is_special(address):
+            return False
+        return network.prefixlen == network.max_prefixlen or not self._is_host(address)
 
     def _is_special(self, address: IPv4Address) -> bool:
-        return address in self.subnet or any(address in each for each in _NEVER)
+        in_subnet = address in self.subnet and address != self.gateway
+        return in_subnet or any(address in each for each in _NEVER)
+
+    def _is_host(self, address: IPv4Address) -> bool:
+        return address == self.gateway or address in self.own()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -9,12 +11,15 @@ from hypothesis import strategies as st
 
 from callao.config.egress_rules import InvalidRule, parse_rule
 from callao.egress import Policy
+from callao.egress.own_addresses import own_addresses
 
 SUBNET, GATEWAY = "192.168.5.0/24", "192.168.5.2"
+OWN = "10.20.30.40"
+"""An address of the host."""
 
 
 def policy(*allow: str) -> Policy:
-    return Policy.of(allow, SUBNET, GATEWAY)
+    return replace(Policy.of(allow, SUBNET, GATEWAY), own=lambda: frozenset({IPv4Address(OWN)}))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +93,10 @@ def test_names_are_allowed_by_name_and_port(rule: str, name: str, port: int, all
         ("0.0.0.0/0", "169.254.169.254", 80, "tcp", False),
         ("0.0.0.0/0", "192.168.5.2", 22, "tcp", False),
         ("192.168.0.0/16", "192.168.5.2", 22, "tcp", False),
+        ("10.0.0.0/8", OWN, 22, "tcp", False),
+        (OWN, OWN, 22, "tcp", True),
+        ("0.0.0.0/0", "168.63.129.16", 80, "tcp", False),
+        ("100.100.100.200", "100.100.100.200", 80, "tcp", False),
         ("192.168.5.2:8080", "192.168.5.2", 8080, "tcp", True),
         ("192.168.5.2:8080", "192.168.5.2", 22, "tcp", False),
         ("0.0.0.0/0", "192.168.5.3", 53, "tcp", False),
@@ -128,8 +137,16 @@ def test_no_network_of_many_addresses_leads_to_the_host(third: int, port: int) -
 
 def test_a_name_leads_to_the_host_only_where_the_user_says_so() -> None:
     rules = policy("a.org")
-    assert rules.may_be_of_name(IPv4Address(GATEWAY), configured=True)
-    assert not rules.may_be_of_name(IPv4Address(GATEWAY), configured=False)
-    for special in ("127.0.0.1", "169.254.169.254", "192.168.5.3", "0.0.0.0"):
+    for host in (GATEWAY, OWN):
+        assert rules.may_be_of_name(IPv4Address(host), configured=True)
+        assert not rules.may_be_of_name(IPv4Address(host), configured=False)
+    for special in ("127.0.0.1", "169.254.169.254", "100.100.100.200", "192.168.5.3", "0.0.0.0"):
         assert not rules.may_be_of_name(IPv4Address(special), configured=True)
     assert rules.may_be_of_name(IPv4Address("10.0.0.1"), configured=False)
+
+
+def test_the_hosts_own_addresses_are_those_of_its_interfaces() -> None:
+    assert IPv4Address("127.0.0.1") in own_addresses()
+    for address in own_addresses():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.bind((str(address), 0))  # nobody binds to another's
