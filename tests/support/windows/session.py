@@ -39,8 +39,8 @@ def run(shell: str, line: str) -> int:
 
 def _started(command: Command) -> int:
     # On Windows a variable is there for all programs; on Linux WSLENV names those that are passed on.
-    names = ":".join(command.environment)
-    environment = {**os.environ, **command.environment, "WSLENV": names}
+    names = [*command.environment, command.environment.get("WSLENV", "")]
+    environment = {**os.environ, **command.environment, "WSLENV": ":".join(names)}
     argv = [sys.executable, "-P", "-S", "-m", "support.wsl.program", *command.argv[1:]]
     if command.stdin == "bytes":
         os.environ.update(environment)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 _QUOTES = "'\u2018\u2019\u201a\u201b"
 _LITERAL = rf"[{_QUOTES}](?:[^{_QUOTES}]|[{_QUOTES}]{{2}})*[{_QUOTES}]"
+_SETTING = rf"\$env:(\w+)=({_LITERAL}); "
 _POWERSHELL = re.compile(
-    rf"\$env:(?P<name>\w+)=(?P<value>{_LITERAL}); (?P<input>\$input \| )?"
+    rf"(?P<settings>(?:{_SETTING})+)(?P<input>\$input \| )?"
     rf"& (?P<words>{_LITERAL}(?: {_LITERAL})*); exit \$LASTEXITCODE"
 )
-_CMD = re.compile(r"set (?P<name>\w+)=(?P<value>\w+)&& (?P<rest>.*)")
+_CMD_SETTING = r"set (\w+)=([^&|<>^()%\"]+)&& "
+_CMD = re.compile(rf"(?P<settings>(?:{_CMD_SETTING})+)(?P<rest>.*)")
 _LONGEST_CMD = 8191
 _LONGEST = 32767
 
@@ -38,7 +40,7 @@ def cmd(line: str, environment: Mapping[str, str]) -> Command:
         raise NotUnderstood("a line break ends the command")
     found = _CMD.fullmatch(line)
     if found is None:
-        raise NotUnderstood(f"{line!r} is not one command after one set")
+        raise NotUnderstood(f"{line!r} is not one command after sets")
     rest = re.sub(
         r"%(\w+)%", lambda name: {**environment}.get(name[1], name[0]), found["rest"]
     )  # also inside of quotes
@@ -47,7 +49,7 @@ def cmd(line: str, environment: Mapping[str, str]) -> Command:
         quoted ^= each == '"'
         if not quoted and each in "&|<>^()":
             raise NotUnderstood(f"{each!r} outside of quotes in {rest!r}")
-    return Command({found["name"]: found["value"]}, command_line_to_argv(rest))
+    return Command(dict(re.findall(_CMD_SETTING, found["settings"])), command_line_to_argv(rest))
 
 
 def powershell(line: str) -> Command:
@@ -61,7 +63,8 @@ def powershell(line: str) -> Command:
     if len(passed) > _LONGEST:
         raise NotUnderstood("The filename or extension is too long.")
     stdin = "lines" if found["input"] else "none"
-    return Command({found["name"]: _literal(found["value"])}, command_line_to_argv(passed), stdin)
+    settings = {name: _literal(value) for name, value in re.findall(_SETTING, found["settings"])}
+    return Command(settings, command_line_to_argv(passed), stdin)
 
 
 def _literal(text: str) -> str:

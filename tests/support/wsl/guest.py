@@ -126,6 +126,7 @@ def _become(user: str, folder: str, argv: list[str]) -> None:
         os.setgid(gid)
         os.setuid(uid)
         environment = {"PATH": _PATH, "HOME": home, "USER": name, "SHELL": shell, "WSL_DISTRO_NAME": "-"}
+        environment.update(_passed())
         os.execvpe(argv[0], argv, environment)
     except OSError as error:
         os.write(
@@ -133,6 +134,13 @@ def _become(user: str, folder: str, argv: list[str]) -> None:
         )
     finally:
         os._exit(127)
+
+
+def _passed() -> dict[str, str]:
+    """The variables of Windows that WSLENV names; this one is a path, and has to be translated."""
+    words = [each.partition("/") for each in os.environ.get("WSLENV", "").split(":")]
+    has = any(name == "USERPROFILE" and "p" in flags and "w" not in flags for name, _, flags in words)
+    return {"USERPROFILE": f"/mnt/c/{store.PROFILE}"} if has else {}
 
 
 def _account(user: str) -> tuple[str, int, int, str, str]:

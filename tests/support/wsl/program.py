@@ -67,6 +67,8 @@ class Call:
                 self._terminate(name)
             case ["--manage", name, "--resize", size]:
                 self._resize(name, size)
+            case ["--shutdown"]:
+                self._shut_down()
             case ["--unregister", name]:
                 self._unregister(name)
             case ["--distribution", name, "--user", user, "--cd", folder, "--exec", *argv] if argv:
@@ -155,6 +157,11 @@ class Call:
                 raise Failed(_SPARSE)
             store.put(replace(entry, size=int(found[1]) << _UNITS[found[2]]))
         self._killed_here()
+
+    def _shut_down(self) -> None:
+        with store.locked():
+            for entry in store.entries():
+                guest.end(entry)
 
     def _unregister(self, name: str) -> None:
         with store.locked():

@@ -38,8 +38,9 @@ class Impatient(Interop):
         *,
         stdout: BinaryIO | None = None,
         seconds: float = ANSWER_SECONDS,
+        passes: Sequence[str] = (),
     ) -> Answer:
-        return super().run(argv, stdin, stdout=stdout, seconds=min(seconds, self.longest))
+        return super().run(argv, stdin, stdout=stdout, seconds=min(seconds, self.longest), passes=passes)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,14 @@ def drive() -> Path:
     return path
 
 
+PROFILE = "Users/Ana Límã"
+"""The user's folder on drive C:, which Windows has in USERPROFILE."""
+
+
+def profile() -> Path:
+    return drive() / PROFILE
+
+
 def open_file(path: str) -> int:
     """A descriptor of a file of Windows, which must be on drive C:."""
     kind, _, rest = path.partition(":\\")

@@ -53,6 +53,13 @@ def test_words_for_windows_arrive(shell: Shell, argv: list[str]) -> None:
 
 
 @pytest.mark.parametrize("shell", Shell)
+def test_variables_of_windows_are_passed_on_to_a_distribution(shell: Shell) -> None:
+    command = understood(shell, line(shell, ["wsl.exe", "--version"], passes=["USERPROFILE/up", "TEMP/p"]))
+    assert command.environment == {"WSL_UTF8": "1", "WSLENV": "USERPROFILE/up:TEMP/p"}
+    assert command.argv == ["wsl.exe", "--version"]
+
+
+@pytest.mark.parametrize("shell", Shell)
 @given(word=WORDS)
 def test_any_word_arrives_or_is_refused(shell: Shell, word: str) -> None:
     argv = ["wsl.exe", "--export", word, "-"]

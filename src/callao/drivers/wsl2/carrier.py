@@ -37,9 +37,12 @@ class Carrier(Protocol):
     def streams_stdin(self) -> bool:
         """Whether ``wsl.exe`` itself can read any bytes; otherwise only programs of the guest can."""
 
-    def wrap(self, argv: Sequence[str], *, reads_stdin: bool = False) -> list[str]:
+    def wrap(
+        self, argv: Sequence[str], *, reads_stdin: bool = False, passes: Sequence[str] = ()
+    ) -> list[str]:
         """The argv that runs ``argv`` on Windows.
 
+        :param passes: words of WSLENV, in place of those that there are.
         :raises DriverError: when it cannot be written as a command line for the shell there.
         """
 
@@ -56,7 +59,13 @@ class Here:
     where = ""
     streams_stdin = True
 
-    def wrap(self, argv: Sequence[str], *, reads_stdin: bool = False) -> list[str]:  # noqa: ARG002
+    def wrap(
+        self,
+        argv: Sequence[str],
+        *,
+        reads_stdin: bool = False,  # noqa: ARG002
+        passes: Sequence[str] = (),  # noqa: ARG002 - the program has them in its environment
+    ) -> list[str]:
         return list(argv)
 
     def disks(self, environment: Mapping[str, str], distribution: str) -> str:
@@ -82,8 +91,10 @@ class Remote(msgspec.Struct, frozen=True):
     def streams_stdin(self) -> bool:
         return self.shell not in STDIN_IS_LINES
 
-    def wrap(self, argv: Sequence[str], *, reads_stdin: bool = False) -> list[str]:
-        words = [*self.program, line(self.shell, argv, reads_stdin=reads_stdin)]
+    def wrap(
+        self, argv: Sequence[str], *, reads_stdin: bool = False, passes: Sequence[str] = ()
+    ) -> list[str]:
+        words = [*self.program, line(self.shell, argv, reads_stdin=reads_stdin, passes=passes)]
         if reads_stdin and not self.streams_stdin:
             return [sys.executable, "-P", "-m", "callao.drivers.wsl2.stdin_lines", *words]
         return words

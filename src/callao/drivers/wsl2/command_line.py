@@ -12,7 +12,7 @@ import base64
 import enum
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from callao.errors import DriverError
 
@@ -45,17 +45,26 @@ class Shell(enum.Enum):
     POWERSHELL = "powershell"
 
 
-def line(shell: Shell, argv: Sequence[str], *, reads_stdin: bool = False, longest: int | None = None) -> str:
+def line(
+    shell: Shell,
+    argv: Sequence[str],
+    *,
+    reads_stdin: bool = False,
+    longest: int | None = None,
+    passes: Sequence[str] = (),
+) -> str:
     """The line that runs ``argv`` with ``WSL_UTF8=1``, and ends with its status.
 
     :param reads_stdin: whether the program reads its standard input. In PowerShell, which reads that itself
         as text, it has to be encoded as :data:`STDIN_IS_LINES` says.
     :param longest: the largest number of characters, where that is not the shell's own.
+    :param passes: words of WSLENV.
     :raises LineTooLong: when the line is longer than that.
     :raises DriverError: when the shell cannot be given a word.
     """
     words = _portable(argv, lines=reads_stdin and shell is Shell.POWERSHELL)
-    made = _cmd(words) if shell is Shell.CMD else _powershell(words, reads_stdin)
+    variables = {"WSL_UTF8": "1", **({"WSLENV": ":".join(passes)} if passes else {})}
+    made = _cmd(variables, words) if shell is Shell.CMD else _powershell(variables, words, reads_stdin)
     limit = longest or (_CMD_LONGEST if shell is Shell.CMD else _LONGEST)
     if len(made) > limit:
         raise LineTooLong(
@@ -79,10 +88,11 @@ def _portable(argv: Sequence[str], *, lines: bool) -> list[str]:
     return [*argv[:at], "/bin/sh", "-c", _LOADER, "sh", encoded]
 
 
-def _powershell(words: Sequence[str], reads_stdin: bool) -> str:
+def _powershell(variables: Mapping[str, str], words: Sequence[str], reads_stdin: bool) -> str:
+    settings = "".join(f"$env:{name}={quote_powershell(value)}; " for name, value in variables.items())
     quoted = " ".join(quote_powershell(word) for word in words)
     given = "$input | " if reads_stdin else ""
-    return f"$env:WSL_UTF8='1'; {given}& {quoted}; exit $LASTEXITCODE"
+    return f"{settings}{given}& {quoted}; exit $LASTEXITCODE"
 
 
 def quote_powershell(word: str) -> str:
@@ -98,8 +108,9 @@ def quote_powershell(word: str) -> str:
     return f"'{doubled}'"
 
 
-def _cmd(words: Sequence[str]) -> str:
-    return "set WSL_UTF8=1&& " + " ".join(quote_cmd(word) for word in words)
+def _cmd(variables: Mapping[str, str], words: Sequence[str]) -> str:
+    settings = "".join(f"set {name}={value}&& " for name, value in variables.items())
+    return settings + " ".join(quote_cmd(word) for word in words)
 
 
 def quote_cmd(word: str) -> str:

@@ -60,6 +60,16 @@ class Distribution:
     def name(self) -> str:
         return distribution_name(self.paths)
 
+    def is_there(self) -> bool:
+        """Whether the instance has made a distribution, and it is registered still."""
+        claim = claim_of(self.paths)
+        return (
+            claim is not None
+            and claim.whole
+            and self.wsl.has(claim.distribution)
+            and self._marker(claim.distribution) == claim.identifier
+        )
+
     def prepare(self, size: int = DISK) -> str:
         """Have the distribution be there as the file ``disk`` wants it, and not run.
 

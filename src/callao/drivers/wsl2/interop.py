@@ -38,10 +38,11 @@ class Interop:
         *,
         stdout: BinaryIO | None = None,
         seconds: float = ANSWER_SECONDS,
+        passes: Sequence[str] = (),
     ) -> Answer:
         given = stdin if isinstance(stdin, bytes) else b""
         reads_stdin = bool(given) or not isinstance(stdin, bytes)
-        command = self.carrier.wrap(argv, reads_stdin=reads_stdin)
+        command = self.carrier.wrap(argv, reads_stdin=reads_stdin, passes=passes)
         try:
             process = subprocess.Popen(
                 command,
@@ -49,7 +50,7 @@ class Interop:
                 stdout=subprocess.PIPE if stdout is None else stdout,
                 stderr=subprocess.PIPE,
                 cwd="/",  # Windows may have no name for the caller's own directory
-                env=environment(os.environ),
+                env=environment(os.environ, passes),
                 preexec_fn=die_with_parent(),
                 start_new_session=True,
             )
@@ -74,11 +75,12 @@ class Interop:
             yield "-", rootfs
 
 
-def environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The caller's environment, in which ``wsl.exe`` is told to write UTF-8; WSLENV names what Linux's
-    programs pass on to those of Windows.
+def environment(inherited: Mapping[str, str], passes: Sequence[str] = ()) -> dict[str, str]:
+    """The caller's environment, in which ``wsl.exe`` is told to write UTF-8; WSLENV names what programs of
+    Linux and of Windows pass on to each other.
     """
-    passed = [each for each in inherited.get("WSLENV", "").split(":") if each]
+    passed = [each for each in inherited.get("WSLENV", "").split(":") if each and each not in passes]
+    passed += passes
     if not any(each.partition("/")[0] == "WSL_UTF8" for each in passed):
         passed.append("WSL_UTF8")
     return {**inherited, "WSL_UTF8": "1", "WSLENV": ":".join(passed)}

@@ -34,11 +34,13 @@ class Runner(Protocol):
         *,
         stdout: BinaryIO | None = None,
         seconds: float = ANSWER_SECONDS,
+        passes: Sequence[str] = (),
     ) -> Answer:
         """Run ``argv`` to its end.
 
         :param stdin: what the program reads: bytes, or an open file.
         :param stdout: an open file that gets the standard output, in place of the answer.
+        :param passes: words of WSLENV: variables of Windows that a distribution gets.
         :raises DriverError: when the program cannot be started, does not end in time, or writes more than
             :data:`MAX_OUTPUT` bytes; it does not run any more then.
         """

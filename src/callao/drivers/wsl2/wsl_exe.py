@@ -109,6 +109,10 @@ class Wsl:
         """Enlarge the disk of a distribution that does not run, and the file system on it."""
         self._answer("--manage", name, "--resize", f"{mebibytes}MB", seconds=_RESIZE_SECONDS)
 
+    def shut_down(self) -> None:
+        """End all distributions of the user, and WSL's virtual machine."""
+        self._answer("--shutdown")
+
     def unregister(self, name: str) -> None:
         """Remove a distribution with its disk; nothing happens when there is none."""
         try:
@@ -123,13 +127,14 @@ class Wsl:
         argv: Sequence[str],
         stdin: bytes | IO[bytes] = b"",
         seconds: float = ANSWER_SECONDS,
+        passes: Sequence[str] = (),
     ) -> Answer:
         """Run a command in a distribution, which starts when it does not run; its output is as it wrote it.
 
         :raises WslFailed: when it ends with another status than 0.
         """
         command = exec_argv(name, argv)
-        answer = self.runner.run(command, stdin, seconds=seconds)
+        answer = self.runner.run(command, stdin, seconds=seconds, passes=passes)
         if answer.status != 0:
             raise failed(command, answer)
         return answer
