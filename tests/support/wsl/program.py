@@ -61,8 +61,8 @@ class Call:
                 self._list(options)
             case ["--import", name, folder, tar, "--version", "2"]:
                 self._import(name, folder, tar)
-            case ["--export", name, "-"]:
-                self._export(name)
+            case ["--export", name, target]:
+                self._export(name, target)
             case ["--terminate", name]:
                 self._terminate(name)
             case ["--manage", name, "--resize", size]:
@@ -125,15 +125,16 @@ class Call:
             if store.find(name) is not None:
                 store.put(replace(entry, state="Stopped"))
 
-    def _export(self, name: str) -> None:
+    def _export(self, name: str, path: str) -> None:
+        target = 1 if path == "-" else store.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         with store.locked():
             entry = self._found(name)
             guest.end(entry)
             store.put(replace(store.stopped(entry), state="Exporting"))
         if self.fault is not Fault.DIES:
-            guest.pack(entry, 1)
+            guest.pack(entry, target)
         else:
-            os.write(1, b"\0" * 700)
+            os.write(target, b"\0" * 700)
         with store.locked():
             store.put(store.stopped(entry))
         if self.fault is Fault.DIES:

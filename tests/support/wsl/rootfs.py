@@ -29,6 +29,7 @@ _APPLETS = (
     "test",
     "ls",
     "base64",
+    "sha256sum",
 )
 _PACKAGES = ("openssh-server", "sudo")
 _UNUSED = "usr/share/perl usr/lib/*/perl usr/lib/*/gconv usr/share/perl5 var/cache/apt var/cache/debconf"

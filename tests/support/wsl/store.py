@@ -64,11 +64,11 @@ def profile() -> Path:
     return drive() / PROFILE
 
 
-def open_file(path: str) -> int:
+def open_file(path: str, flags: int = os.O_RDONLY) -> int:
     """A descriptor of a file of Windows, which must be on drive C:."""
     kind, _, rest = path.partition(":\\")
     assert kind.upper() == "C", path
-    return os.open(drive() / rest.replace("\\", "/"), os.O_RDONLY)
+    return os.open(drive() / rest.replace("\\", "/"), flags, 0o666)
 
 
 @contextlib.contextmanager

@@ -64,7 +64,7 @@ def test_a_distribution_is_made_used_exported_and_removed_there(tmp_path: Path, 
     reference = reference_of(distribution.paths.disk)
     assert reference is not None
     assert (entry.root / MARKER.lstrip("/")).read_text().strip() == reference.identifier
-    assert not list((store.drive()).rglob("*.tar"))
+    assert not list((store.drive()).rglob("import-*.tar"))
     _has_bytes_and_status_passed_on(distribution)
     (entry.root / "bytes").write_bytes(random.Random(21).randbytes(300_000))
     distribution.export(tmp_path / "out.tar")

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from callao.atomic import replacing
 from callao.config.defaults import DISK
-from callao.drivers.wsl2.carrier import HERE, Carrier, carrier_for
+from callao.drivers.wsl2.carrier import HERE, Carrier, Remote, carrier_for
 from callao.drivers.wsl2.disk_size import grow
+from callao.drivers.wsl2.image_cache import ImageCache, image_digest
 from callao.drivers.wsl2.interop import Interop
 from callao.drivers.wsl2.refusals import Reason, WslFailed
 from callao.drivers.wsl2.state import (
@@ -29,7 +30,7 @@ from callao.drivers.wsl2.state import (
 from callao.drivers.wsl2.text import decode
 from callao.drivers.wsl2.wsl_exe import Wsl, is_same
 from callao.errors import DriverError
-from callao.instances import InstancePaths, ssh_alias
+from callao.instances import InstancePaths, instance_names, ssh_alias
 from callao.reflink import copy_reflink
 
 _MARK = f'printf "%s\\n" "$1" >{MARKER}'
@@ -48,6 +49,15 @@ def distribution_of(paths: InstancePaths) -> Distribution:
     return Distribution(Wsl(Interop(carrier)), paths, carrier)
 
 
+def some_distribution(home: Path) -> Distribution | None:
+    """One that an instance of a LIMA_HOME has made, to read files of Windows. People's own are left alone.
+
+    :raises DriverError: when WSL does not tell, or when the one that was found is being removed.
+    """
+    found = (distribution_of(InstancePaths(home / name)) for name in instance_names(home))
+    return next((each for each in found if each.is_there()), None)
+
+
 @dataclass(frozen=True)
 class Distribution:
     """Of a stopped instance, whose lock the caller holds."""
@@ -59,6 +69,13 @@ class Distribution:
     @property
     def name(self) -> str:
         return distribution_name(self.paths)
+
+    @property
+    def cache(self) -> ImageCache | None:
+        """None where the engine is on that Windows, and has a cache itself."""
+        if not isinstance(self.carrier, Remote):
+            return None
+        return ImageCache(self.wsl, self.paths.dir.parent, self.carrier)
 
     def is_there(self) -> bool:
         """Whether the instance has made a distribution, and it is registered still."""
@@ -129,9 +146,16 @@ class Distribution:
         claim = Claim(self.name, str(uuid.uuid4()))
         folder = self.carrier.disks(os.environ, self.name)
         write_claim(self.paths, claim)
+        image, exported = "", ""
         try:
-            with self.paths.disk.open("rb") as rootfs:
-                self.wsl.install(self.name, folder, rootfs)
+            if self.cache is not None:
+                image = image_digest(self.paths.disk)
+            if not self._install_copy(image, folder):
+                with self.paths.disk.open("rb") as rootfs:
+                    self.wsl.install(self.name, folder, rootfs)
+                if self.cache is not None and image:
+                    with contextlib.suppress(DriverError):  # the next instance is made without it, too
+                        exported = self.cache.export(self.name)
             self.wsl.execute(self.name, ["/bin/sh", "-c", _MARK, "sh", claim.identifier])
         except BaseException as error:
             if isinstance(error, WslFailed) and error.reason is Reason.EXISTS:
@@ -144,6 +168,30 @@ class Distribution:
         whole = Claim(claim.distribution, claim.identifier, whole=True)
         write_claim(self.paths, whole)
         write_reference(self.paths.disk, whole)
+        if self.cache is not None and exported:
+            with contextlib.suppress(DriverError):
+                self.cache.keep(image, exported, self.name)
+
+    def _install_copy(self, image: str, folder: str) -> bool:
+        """Make it of a copy of the image that is on Windows; whether there is one."""
+        reader, copy = None, None
+        if self.cache is not None and image:
+            with contextlib.suppress(DriverError):
+                reader = some_distribution(self.paths.dir.parent)
+        if self.cache is not None and reader is not None:
+            copy = self.cache.find(image, reader.name)
+        if self.cache is None or reader is None or copy is None:
+            return False
+        try:
+            self.wsl.install_copy(self.name, folder, copy)
+        except WslFailed as error:
+            if error.reason is Reason.EXISTS:
+                raise
+            self.cache.forget(image, reader.name)
+            if self.wsl.has(self.name):
+                self.wsl.unregister(self.name)
+            return False
+        return True
 
     def _rename(self, reference: Claim) -> None:
         """Take the content of the distribution with the instance's former name: WSL renames none."""

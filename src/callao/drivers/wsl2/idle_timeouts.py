@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from callao.drivers.wsl2.carrier import HERE, Carrier, carrier_for
-from callao.drivers.wsl2.distribution import distribution_of
+from callao.drivers.wsl2.distribution import some_distribution
 from callao.drivers.wsl2.text import decode
 from callao.drivers.wsl2.wsl_exe import Wsl
 from callao.drivers.wsl2.wslconfig import INSTANCE_IDLE, VM_IDLE, Key, with_values
 from callao.errors import ConfigError, DriverError, Problem
-from callao.instances import InstancePaths, instance_names
 
 PASSED = ("USERPROFILE/up",)
 """WSLENV's word for the user's folder, as a path of Linux and from Windows to Linux alone."""
@@ -95,11 +94,10 @@ def _checked(given: Mapping[str, tuple[Key, int | None]]) -> dict[Key, int]:
 
 
 def _reader(home: Path, carrier: Carrier) -> tuple[Wsl, str]:
-    """A distribution that an instance has made: people's own are left alone."""
-    for name in instance_names(home):
-        distribution = distribution_of(InstancePaths(home / name))
-        if distribution.is_there():
-            return distribution.wsl, distribution.name
+    """:raises DriverError: when there is none."""
+    found = some_distribution(home)
+    if found is not None:
+        return found.wsl, found.name
     on = f" on {carrier.where}" if carrier.where else ""
     raise DriverError(
         f".wslconfig is read and written through a distribution, and no instance{on} has one.",

@@ -32,6 +32,12 @@ def windows_path(path: str) -> str | None:
     return f"{found['drive'].upper()}:\\" + "\\".join(parts)
 
 
+def mounted_path(path: str) -> str:
+    """Where a distribution has a path of Windows."""
+    drive, _, rest = path.partition(":\\")
+    return f"/mnt/{drive.lower()}/" + rest.replace("\\", "/")
+
+
 def disks_folder(environment: Mapping[str, str], distribution: str) -> str:
     """The folder of Windows for a distribution's disk.
 

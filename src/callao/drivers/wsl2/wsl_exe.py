@@ -18,7 +18,7 @@ from callao.drivers.wsl2.text import decode, lines
 
 PROGRAM = "wsl.exe"
 
-_ROOTFS_SECONDS = 3600.0
+ROOTFS_SECONDS = 3600.0
 """Seconds for an import or an export."""
 
 _RESIZE_SECONDS = 600.0
@@ -87,9 +87,20 @@ class Wsl:
         """
         with self.runner.tar(rootfs) as (tar, stdin):
             argv = (PROGRAM, "--import", name, folder, tar, "--version", "2")
-            answer = self.runner.run(argv, stdin, seconds=_ROOTFS_SECONDS)
+            answer = self.runner.run(argv, stdin, seconds=ROOTFS_SECONDS)
         if answer.status != 0:
             raise failed(argv, answer)
+
+    def install_copy(self, name: str, folder: str, tar: str) -> None:
+        """The same from a tar that is on Windows already."""
+        self._answer("--import", name, folder, tar, "--version", "2", seconds=ROOTFS_SECONDS)
+
+    def export_to(self, name: str, path: str) -> None:
+        """Write a distribution as a tar to a path of Windows.
+
+        :raises WslFailed: when it cannot be exported.
+        """
+        self._answer("--export", name, path, seconds=ROOTFS_SECONDS)
 
     def export(self, name: str, target: BinaryIO) -> None:
         """Write a distribution as a tar.
@@ -97,7 +108,7 @@ class Wsl:
         :raises WslFailed: when it cannot be exported.
         """
         argv = (PROGRAM, "--export", name, "-")
-        answer = self.runner.run(argv, stdout=target, seconds=_ROOTFS_SECONDS)
+        answer = self.runner.run(argv, stdout=target, seconds=ROOTFS_SECONDS)
         if answer.status != 0:
             raise failed(argv, answer)
 
