@@ -16,7 +16,7 @@ from typing import IO
 
 from support.windows import sftp
 from support.windows.shells import Command, NotUnderstood, cmd, powershell
-from support.wsl import program
+from support.wsl import program, texts
 from support.wsl.namespaces import die_with_parent
 
 
@@ -38,6 +38,9 @@ def run(shell: str, line: str) -> int:
 
 
 def _started(command: Command) -> int:
+    if os.environ.get(texts.MODE) == "missing":
+        sys.stderr.buffer.write(texts.not_found(command.argv[0]))
+        return command.preset or (0 if command.stdin != "bytes" else 1)
     # On Windows a variable is there for all programs; on Linux WSLENV names those that are passed on.
     names = [*command.environment, command.environment.get("WSLENV", "")]
     environment = {**os.environ, **command.environment, "WSLENV": ":".join(names)}

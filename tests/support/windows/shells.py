@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 _QUOTES = "'\u2018\u2019\u201a\u201b"
 _LITERAL = rf"[{_QUOTES}](?:[^{_QUOTES}]|[{_QUOTES}]{{2}})*[{_QUOTES}]"
 _SETTING = rf"\$env:(\w+)=({_LITERAL}); "
 _POWERSHELL = re.compile(
-    rf"(?P<settings>(?:{_SETTING})+)(?P<input>\$input \| )?"
+    rf"(?P<settings>(?:{_SETTING})+)(?P<preset>\$global:LASTEXITCODE=127; )?(?P<input>\$input \| )?"
     rf"& (?P<words>{_LITERAL}(?: {_LITERAL})*); exit \$LASTEXITCODE"
 )
 _CMD_SETTING = r"set (\w+)=([^&|<>^()%\"]+)&& "
@@ -28,6 +29,9 @@ class NotUnderstood(Exception):
 class Command:
     environment: dict[str, str]
     argv: list[str]
+    preset: int = 0
+    """The status where there is no such program, from which PowerShell goes on."""
+
     stdin: str = "bytes"
     """``bytes`` as they are, ``lines`` of text that the shell has read, or ``none``: the shell reads it."""
 
@@ -52,23 +56,36 @@ def cmd(line: str, environment: Mapping[str, str]) -> Command:
     return Command(dict(re.findall(_CMD_SETTING, found["settings"])), command_line_to_argv(rest))
 
 
-def powershell(line: str) -> Command:
+def powershell(line: str, passed_on: Callable[[Sequence[str]], str] | None = None) -> Command:
     """As Windows PowerShell 5.1 does, which gives programs an argument with a blank in double quotes, all
-    others as they are, and leaves out empty ones."""
+    others as they are, and leaves out empty ones.
+
+    :param passed_on: what another release makes of the arguments.
+    """
     found = _POWERSHELL.fullmatch(line)
     if found is None:
         raise NotUnderstood(f"{line!r} is not the one line that is known")
     words = [_literal(each) for each in re.findall(_LITERAL, found["words"])]
-    passed = " ".join(_legacy(word) for word in words if word)
+    passed = (passed_on or _by_5_1)(words)
     if len(passed) > _LONGEST:
         raise NotUnderstood("The filename or extension is too long.")
     stdin = "lines" if found["input"] else "none"
     settings = {name: _literal(value) for name, value in re.findall(_SETTING, found["settings"])}
-    return Command(settings, command_line_to_argv(passed), stdin)
+    preset = 127 if found["preset"] else 0
+    return Command(settings, command_line_to_argv(passed), preset, stdin)
 
 
 def _literal(text: str) -> str:
     return re.sub(rf"([{_QUOTES}])[{_QUOTES}]", r"\1", text[1:-1])
+
+
+def powershell_7(line: str) -> Command:
+    """As PowerShell 7.3 and newer do, which quote as C# does."""
+    return powershell(line, lambda words: subprocess.list2cmdline(words))
+
+
+def _by_5_1(words: Sequence[str]) -> str:
+    return " ".join(_legacy(word) for word in words if word)
 
 
 def _legacy(word: str) -> str:

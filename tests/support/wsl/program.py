@@ -38,8 +38,8 @@ class Call:
     fault: Fault | None
 
     def run(self) -> int:
-        if os.environ.get(texts.MODE) == "session0":
-            raise Failed("The file cannot be accessed by the system.\n")
+        if said := texts.stub():
+            raise Failed(said)
         if self.fault is Fault.DENIED:
             raise texts.error("E_ACCESSDENIED", "Service/CreateInstance")
         if self.fault is Fault.SILENT:

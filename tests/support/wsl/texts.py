@@ -8,7 +8,8 @@ import sys
 
 MODE = "CALLAO_STAND_IN_WSL_MODE"
 """``new`` (default), ``2.4``, ``old``: localised, UTF-16 always, no ``--version``, ``session0``: nothing
-works, or ``sparse``: disks of distributions are sparse."""
+works, ``sparse``: disks of distributions are sparse, ``stub``: WSL is not installed, ``rebooting``: not yet,
+or ``missing``: there is no such program, in Russian."""
 
 FAILED = 255
 """-1, as Linux and ssh see it."""
@@ -46,6 +47,26 @@ class Failed(Exception):
 
 def is_old() -> bool:
     return os.environ.get(MODE) == "old"
+
+
+def not_found(name: str) -> bytes:
+    """By cmd, in its code page."""
+    said = f'"{name}" не является внутренней или внешней\r\nкомандой, исполняемой программой.\r\n'  # noqa: RUF001
+    return said.encode("cp866")
+
+
+_STUBS = {
+    "session0": "The file cannot be accessed by the system.\n",
+    "stub": "The Windows Subsystem for Linux is not installed. You can install by running "
+    "'wsl.exe --install'.\n",
+    "rebooting": "The requested operation is successful. Changes will not be effective until the system is "
+    "rebooted.\n",
+}
+
+
+def stub() -> str:
+    """What it says where nothing works; empty otherwise."""
+    return _STUBS.get(os.environ.get(MODE, ""), "")
 
 
 def is_before_2_5() -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.windows.carriers import Way, reached
 from support.windows.host import windows_host
-from support.wsl import forked, store
+from support.wsl import forked, store, texts
 from support.wsl.rootfs import small
 from support.wsl.rounds import Windows, faults_are_survived, in_memory
 
@@ -25,6 +25,7 @@ from callao.drivers.wsl2.wsl_exe import Wsl
 from callao.errors import DriverError
 from callao.instances import InstancePaths
 
+TESTS = Path(__file__).parents[2]
 BY_WINRM = Remote(
     "win",
     (sys.executable, "-P", "-m", "callao.drivers.wsl2.winrm"),
@@ -86,6 +87,31 @@ def test_a_host_that_does_not_answer_is_told(tmp_path: Path) -> None:
         host.sshd.kill()
         with pytest.raises(DriverError, match=r"Connection refused.*ansible -m ansible.windows.win_ping"):
             Wsl(Interop(host.carrier())).version()
+
+
+@pytest.mark.parametrize(
+    ("mode", "shell", "words"),
+    [
+        ("missing", "powershell", r"with status 127: "),
+        ("missing", "cmd", r"with status 1: "),
+        ("stub", "cmd", r"is not installed.*wsl.exe --install --no-distribution"),
+        ("rebooting", "powershell", r"until the system is rebooted.*restart Windows"),
+        ("old", "cmd", r"Verwendung: .*This WSL is too old: update it"),
+    ],
+)
+def test_a_wsl_that_is_not_there_is_told(
+    mode: str, shell: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(store.STATE, str(tmp_path))
+    monkeypatch.setenv(texts.MODE, mode)
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    program = (sys.executable, "-P", "-S", "-m", "support.windows.session", shell)
+    wsl = Wsl(Interop(Remote("win", program, Shell(shell), "C:\\callao")))
+    with pytest.raises(DriverError, match=words):
+        wsl.version()
+    if mode != "old":
+        with pytest.raises(DriverError, match=words):
+            wsl.names()
 
 
 def test_winrm_without_a_login_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

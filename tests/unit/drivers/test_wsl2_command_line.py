@@ -19,11 +19,12 @@ from callao.drivers.wsl2.wsl_exe import exec_argv
 from callao.errors import DriverError
 
 PARSER = Parser(Language(tree_sitter_powershell.language()))
-WORDS = st.text(st.characters(exclude_characters='"%!\\', exclude_categories=("C", "Z")), min_size=1)
+WORDS = st.text(st.characters(exclude_characters='"%!\\', exclude_categories=("C",)), min_size=1)
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)))
 ARGVS = (
     ["wsl.exe", "--version"],
     ["wsl.exe", "--import", "lima-a", "C:\\Users\\Ana Lima\\wsl", "-", "--version", "2"],
+    ["wsl.exe", "--terminate", "my $(box); `n & Мой 'Дебиан' | ^x"],
     [
         "wsl.exe",
         "--import",
@@ -40,7 +41,10 @@ def understood(shell: Shell, text: str) -> shells.Command:
     if shell is Shell.CMD:
         return shells.cmd(text, {"PATH": "x", "s": "y"})
     assert not PARSER.parse(text.encode()).root_node.has_error, text
-    return shells.powershell(text)
+    command = shells.powershell(text)
+    assert shells.powershell_7(text) == command
+    assert command.preset == 127
+    return command
 
 
 @pytest.mark.parametrize("shell", Shell)

@@ -36,6 +36,14 @@ def test_text_without_zero_bytes_is_read_as_utf_16_when_it_is_no_utf_8() -> None
     assert decode("配布".encode("utf-16-le")) == "配布"
 
 
+@pytest.mark.parametrize("padding", ["", "."])
+@pytest.mark.parametrize("page", ["cp850", "cp866", "cp1252"])
+def test_a_code_of_an_error_is_found_in_the_text_of_a_code_page(page: str, padding: str) -> None:
+    word = "Отказано" if page == "cp866" else "Größe"
+    said = f"{word}{padding}\r\nWsl/Service/WSL_E_DISTRO_NOT_FOUND\r\n".encode(page)
+    assert failed(["wsl.exe"], Answer(255, said, b"")).reason is Reason.NOT_FOUND
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le"])
 def test_whole_lines_survive_a_cut_at_any_byte(encoding: str) -> None:
     data = "lima-one\r\nlima-größer\r\nlima-two\r\n".encode(encoding)

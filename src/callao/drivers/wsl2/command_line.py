@@ -29,6 +29,9 @@ _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
 
 _CMD_FORBIDDEN = re.compile(r'["%!\0-\x1f\x7f]')
 _POWERSHELL_FORBIDDEN = re.compile(r'["\0-\x1f\x7f]')
+_NOT_FOUND = "$global:LASTEXITCODE=127; "
+"""Where there is no such program PowerShell goes on, and would end with 0, or with the status before."""
+
 _CMD_LONGEST = 8000
 _LONGEST = 30000
 """Characters: CreateProcess takes 32,767, and cmd 8,191."""
@@ -92,7 +95,7 @@ def _powershell(variables: Mapping[str, str], words: Sequence[str], reads_stdin:
     settings = "".join(f"$env:{name}={quote_powershell(value)}; " for name, value in variables.items())
     quoted = " ".join(quote_powershell(word) for word in words)
     given = "$input | " if reads_stdin else ""
-    return f"{settings}{given}& {quoted}; exit $LASTEXITCODE"
+    return f"{settings}{_NOT_FOUND}{given}& {quoted}; exit $LASTEXITCODE"
 
 
 def quote_powershell(word: str) -> str:

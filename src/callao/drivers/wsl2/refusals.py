@@ -72,6 +72,21 @@ _KINDS = (
         ),
     ),
     _Kind(
+        Reason.OTHER,
+        "There is no wsl.exe on that user's PATH: Windows is too old for it, or the session has another PATH.",
+        texts=("is not recognized as", "CommandNotFoundException"),
+    ),
+    _Kind(
+        Reason.OTHER,
+        "Install WSL: wsl.exe --install --no-distribution, or its MSI package, and restart Windows.",
+        texts=("The Windows Subsystem for Linux is not installed", "until the system is rebooted"),
+    ),
+    _Kind(
+        Reason.OTHER,
+        "This WSL is too old: update it by wsl.exe --update, or install its MSI package, 2.0 or newer.",
+        texts=("Copyright (c) Microsoft",),
+    ),
+    _Kind(
         Reason.NONE_INSTALLED,
         "",
         ("WSL_E_DEFAULT_DISTRO_NOT_FOUND",),

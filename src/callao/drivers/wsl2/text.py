@@ -7,6 +7,8 @@ command inside a distribution writes is passed on as it is, so that both can com
 
 from __future__ import annotations
 
+import re
+
 from callao.printable import printable
 
 _UTF16_MARK = b"\xff\xfe"
@@ -38,9 +40,13 @@ def _from_utf16(data: bytes) -> str:
     return data[: len(data) // 2 * 2].decode("utf-16-le", "replace")
 
 
+_ASCII_WORD = re.compile(rb"[\t\r\n -~]{4}")
+
+
 def _is_only_utf16(data: bytes) -> bool:
-    """Whether data without a zero byte is no UTF-8, and could be UTF-16."""
-    if not data or len(data) % 2:
+    """Whether data without a zero byte is no UTF-8, and could be UTF-16: that has no ASCII then, and text of a
+    code page has."""
+    if not data or len(data) % 2 or _ASCII_WORD.search(data):
         return False
     try:
         data.decode("utf-8")
