@@ -239,6 +239,7 @@ class Connection(ConnectionBase):
             status, out, errors = self._windows.exec_command(command, in_data=in_data, sudoable=False)
         except AnsibleError as error:
             if "not installed" not in str(error):
+                self._refuse_missing()
                 raise
             raise AnsibleConnectionFailure(
                 f"lima_host: {self.get_option('lima_host')!r}: {error} (pip install 'callao[windows]')"
@@ -258,6 +259,29 @@ class Connection(ConnectionBase):
 
             raise AnsibleConnectionFailure(f"{self._distribution()}: {' '.join(decode(said).split())}")
         return status, out, errors
+
+    def _refuse_missing(self) -> None:
+        """Tell that there is no such distribution: Ansible takes the status that wsl.exe has then for one of
+        ssh(1), and drops what was written.
+        """
+        from callao.drivers.wsl2.command_line import Shell, line
+        from callao.drivers.wsl2.text import lines
+        from callao.drivers.wsl2.wsl_exe import is_same
+
+        if self._is_here():
+            return
+        command = line(Shell(self._windows._shell.SHELL_FAMILY), ["wsl.exe", "--list", "--quiet", "--all"])
+        try:
+            status, out, _errors = self._windows.exec_command(command, sudoable=False)
+        except AnsibleError:
+            return
+        names = lines(out)
+        if status == 0 and not any(is_same(name, self._distribution()) for name in names):
+            there = ", ".join(sorted(names)) or "none"
+            raise AnsibleConnectionFailure(
+                f"{self._distribution()}: is no distribution of that user on {self.get_option('lima_host')} "
+                f"(there are: {there})."
+            )
 
     def _has_lines_only(self) -> bool:
         """Whether lines of text are passed on, and no other bytes."""

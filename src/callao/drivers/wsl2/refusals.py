@@ -73,7 +73,7 @@ _KINDS = (
     ),
     _Kind(
         Reason.OTHER,
-        "There is no wsl.exe on that user's PATH: Windows is too old for it, or the session has another PATH.",
+        "There is no wsl.exe on that user's PATH: Windows is too old, or the session has another PATH.",
         texts=("is not recognized as", "CommandNotFoundException"),
     ),
     _Kind(

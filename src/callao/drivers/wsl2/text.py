@@ -44,8 +44,8 @@ _ASCII_WORD = re.compile(rb"[\t\r\n -~]{4}")
 
 
 def _is_only_utf16(data: bytes) -> bool:
-    """Whether data without a zero byte is no UTF-8, and could be UTF-16: that has no ASCII then, and text of a
-    code page has."""
+    """Whether data without a zero byte is no UTF-8, and could be UTF-16: that has no ASCII then, and a code
+    page has."""
     if not data or len(data) % 2 or _ASCII_WORD.search(data):
         return False
     try:
