@@ -128,3 +128,14 @@ def test_the_same_problem_is_told_once_a_minute(capsys, monkeypatch):
         "lima-guestagent: no port",
         "lima-guestagent: another",
     ]
+
+
+def test_a_scan_that_is_expedited_while_a_command_runs_is_not_waited_for_without_a_pause() -> None:
+    pace = ScanSchedule(0.0, by_events=True)
+    pace.scanned(0.0, changed=False, cost=0.02)  # so costly that the next scan with a reason is seconds away
+    pace.expedite(0.0)
+    now = pace.wait(0.0)
+    assert now > 0
+    if not pace.is_due(now, has_reason=True):
+        pace.unchanged(now)
+        assert pace.wait(now) > 0

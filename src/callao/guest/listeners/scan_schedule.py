@@ -43,8 +43,12 @@ class ScanSchedule:
         self._cpu_credit, self._credit_updated, self._next_event_scan = CPU_CREDIT, now, now
 
     def is_due(self, now: float, has_reason: bool) -> bool:
-        """Whether to scan now."""
-        return now >= (self._earliest if has_reason else self._latest)
+        """Whether to scan now.
+
+        With a reason, too, the latest time counts: :meth:`expedite` sets it before the earliest one. The
+        loop would run without a pause between the two otherwise.
+        """
+        return now >= (min(self._earliest, self._latest) if has_reason else self._latest)
 
     def event_received(self, now: float) -> None:
         """The kernel has sent an event."""
