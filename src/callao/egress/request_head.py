@@ -58,6 +58,9 @@ def read_head(data: bytes) -> RequestHead | None:
     found = {_name(each) for each in hosts}
     if len(found) != 1 or sum(name == b"host" for name, *_ in pairs) > 1:
         raise Unreadable("its HTTP request does not name one host")
+    names = [name for name, *_ in pairs]
+    if sum(name in (b"content-length", b"transfer-encoding") for name in names) > 1:
+        raise Unreadable("its HTTP request has two lengths")  # where it ends is read in two ways
     kept = [line for name, _, line in pairs if name not in _OF_CONNECTION]
     head = b"\r\n".join([first, *kept, b"Connection: close", b"", b""])
     return RequestHead(found.pop(), head + data[end + 4 :])
