@@ -105,6 +105,15 @@ def test_the_next_boot_repeats_nothing_and_a_new_seed_everything(tree, make_seed
     assert tree.text("etc/hosts").count("127.0.1.1") == 1
 
 
+def test_what_may_not_be_on_the_disk_yet_is_done_again_at_the_next_boot(tree, make_seed):
+    seed = make_seed()
+    tree.stub("sync", "exit 1")
+    tree.first_boot(seed)
+    tree.put("etc/hostname", "")  # as a kill of the machine leaves it
+    tree.first_boot(seed)
+    assert tree.text("etc/hostname") == "lima-web\n"
+
+
 def test_keys_of_the_users_own_stay(tree, make_seed):
     tree.put("home/alice.guest/.ssh/authorized_keys", "ssh-rsa BBBB mine")
     tree.first_boot(make_seed())

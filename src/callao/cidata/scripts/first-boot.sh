@@ -19,15 +19,28 @@ newline='
 
 # once NAME STEP...: runs the steps, unless all of them have gone well for this instance.
 once() {
-  mark=$STATE/instance/callao.$1
+  [ ! -e "$STATE/instance/callao.$1" ] || return 0
+  mark=$RUN/well.$1
   shift
-  [ ! -e "$mark" ] || return 0
   well=yes
   for step in "$@"; do
     run "$step"
     [ "$status" -eq 0 ] || well=
   done
   [ -z "$well" ] || : >"$mark"
+}
+
+# What went well is remembered when it is on the disk: a machine that is killed in its first half minute would have
+# the marks alone else, and for good, files without content: no key, no network. Till then, it is done again.
+remember() {
+  set --
+  for stage in early late; do
+    [ ! -e "$RUN/well.$stage" ] || set -- "$@" "$STATE/instance/callao.$stage"
+  done
+  [ "$#" -gt 0 ] && sync -f "$STATE" || return 0
+  for mark; do
+    : >"$mark"
+  done
 }
 
 # A step that fails is noted for the host, and the rest goes on. Not to be called in a condition: the shell
@@ -280,9 +293,11 @@ late() {
   once late trust_certificates upgrade_packages
   if [ -e /run/reboot-required ] && [ -n "${LIMA_CIDATA_UPGRADE_PACKAGES-}" ]; then
     echo 'LIMA| first boot: rebooting, as upgraded packages ask for it'
+    remember
     systemctl reboot
     exit
   fi
+  remember & # nothing waits for the disk
   ! wants_network || await_network
   exec sh "$LIMA_CIDATA_MNT/boot.sh"
 }
