@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Instances of vz and krunkit whose processes are killed in their start; the stand-ins' machines have no
-guest here."""
+"""Instances of vz and krunkit whose processes are killed in their start, or whose disk finds no space; the
+stand-ins' machines have no guest here."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -19,11 +20,12 @@ from support.apple.install import install
 from support.crashes import begun, victims
 from support.home import Golden, Home
 from support.waiting import eventually
+from support.writer import small_file_system
 
 from callao.config import Arch, VMType, dump
 from callao.drivers.apple import krun, short_folder
 from callao.drivers.apple.common import Limits
-from callao.errors import AgentError, ConfigError, StageFailed
+from callao.errors import AgentError, ConfigError, DriverError, StageFailed
 from callao.events import Event, EventState, Stage
 from callao.host import Host
 from callao.instances import InstancePaths, Runtime, Status, inspect
@@ -32,6 +34,12 @@ from callao.instances.records import read_json
 from callao.lifecycle import Request, ensure
 
 HOST = Host.detect()
+SIZE = 8 << 20
+"""Bytes of an image that does not fit."""
+SLOW = """#!/bin/sh
+[ "$1" != convert ] || {{ echo >{marker}; exec tail -f -- /dev/null "$@" >/dev/null 2>&1; }}
+exec {program} "$@"
+"""
 LINUX_PROGRAMS = {"vz": ("vfkit",), "krunkit": ("krunkit", "gvproxy")}
 
 
@@ -58,6 +66,12 @@ class Box:
         request = Request(name="box", template=self.template, timeout=60, warm=True)
         ensure(request, home=self.home.path, host=HOST, check=False, report=report)
 
+    def start_until_it_runs(self) -> None:
+        """Its machine is killed then."""
+        with pytest.raises(StageFailed, match="the machine went off"):
+            self.start(lambda: self.kill("driver"))
+        eventually(lambda: not alive(self.identity("agent")))
+
     def kill(self, who: str) -> None:
         os.kill(self.identity(who).pid, signal.SIGKILL)
 
@@ -76,8 +90,16 @@ class Box:
 
 
 @contextlib.contextmanager
-def box_of(vm_type: str, version: str = "1.3.1", folder: str = "h") -> Iterator[Box]:
-    """:param folder: the name of LIMA_HOME."""
+def box_of(
+    vm_type: str,
+    version: str = "1.3.1",
+    folder: str = "h",
+    disk: str = "1MiB",
+    content: bytes = b"as shipped" + b"\0" * 2**19,
+) -> Iterator[Box]:
+    """:param folder: the name of LIMA_HOME.
+    :param content: the image's.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="v-", dir="/tmp") as place,
         pytest.MonkeyPatch.context() as patch,
@@ -90,11 +112,11 @@ def box_of(vm_type: str, version: str = "1.3.1", folder: str = "h") -> Iterator[
         own = Limits(VMType.KRUNKIT, frozenset({Arch(HOST.arch)}), krun.LIMITS.forbidden)
         patch.setattr(krun, "LIMITS", own)
         raw, image = root / "raw", root / "image.qcow2"
-        raw.write_bytes(b"as shipped" + b"\0" * 2**19)
+        raw.write_bytes(content)
         subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(image)], check=True)
         document = {
             "vmType": vm_type, "images": [{"location": str(image), "arch": HOST.arch}], "cpus": 1,
-            "memory": "512MiB", "disk": "1MiB", "containerd": {"user": False}, "mountType": "reverse-sshfs",
+            "memory": "512MiB", "disk": disk, "containerd": {"user": False}, "mountType": "reverse-sshfs",
         }  # fmt: skip
         template = root / "box.yaml"
         template.write_text(dump(document))
@@ -126,16 +148,10 @@ def test_killed_processes_end_the_start_with_its_reason_and_leave_nothing(
         assert not box.paths.dir.exists()
 
 
-def _start_until_it_runs(box: Box) -> None:
-    with pytest.raises(StageFailed, match="the machine went off"):
-        box.start(lambda: box.kill("driver"))
-    eventually(lambda: not alive(box.identity("agent")))
-
-
 @pytest.mark.parametrize("vm_type", LINUX_PROGRAMS)
 def test_a_machine_runs_in_a_home_of_an_odd_or_long_name(vm_type: str) -> None:
     with box_of(vm_type, folder="Application Support ñ 日本 #%41?") as box:
-        _start_until_it_runs(box)
+        box.start_until_it_runs()
         assert box.left() == []
 
 
@@ -148,6 +164,35 @@ def test_a_home_whose_name_the_program_cannot_be_told_is_refused_before_anything
             box.start()
         assert not box.paths.dir.exists()
         assert box.events == []
+
+
+def test_an_image_whose_copy_has_no_space_is_an_error_and_leaves_no_instance() -> None:
+    with (
+        box_of("vz", disk="8MiB", content=os.urandom(SIZE)) as box,
+        small_file_system(box.home.path, SIZE + SIZE // 2),
+    ):
+        with pytest.raises(DriverError, match=r"the disk .* cannot be made of .*No space left on device"):
+            box.start()
+        [kept] = [each for each in box.home.path.rglob("*") if each.stat().st_size > SIZE // 4]
+        assert kept.is_relative_to(box.home.path / "_cache")
+        assert not box.paths.dir.exists()
+
+
+def test_a_start_that_is_killed_while_it_copies_the_image_leaves_no_program_and_the_next_copies_it(
+    tmp_path: Path,
+) -> None:
+    marker = tmp_path / "begun"
+    (tmp_path / "qemu-img").write_text(SLOW.format(marker=marker, program=shutil.which("qemu-img")))
+    (tmp_path / "qemu-img").chmod(0o755)
+    with box_of("vz") as box:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+            with begun(box.home, "box", box.template) as run:
+                eventually(marker.exists)
+                run.kill()
+        eventually(lambda: not box.home.processes())
+        box.start_until_it_runs()
+        assert box.left() == []
 
 
 def test_two_starts_at_once_have_one_machine_and_the_second_makes_another_after_its_end() -> None:

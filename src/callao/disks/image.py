@@ -12,6 +12,7 @@ from pathlib import Path
 
 from callao.errors import DiskError
 from callao.images.formats import ImageFormat
+from callao.system import die_with_parent
 
 _MAGIC = b"QFI\xfb"
 _HEADER = 4096
@@ -82,11 +83,21 @@ def convert(source: Path, source_form: ImageFormat, target: Path, form: ImageFor
 
 
 def qemu_img(*arguments: str) -> None:
-    """:raises DiskError: with its own words."""
+    """Run it; it ends with us, as it may write for minutes.
+
+    :raises DiskError: with its own words.
+    """
     program = shutil.which("qemu-img")
     if program is None:
         raise DiskError("qemu-img is not on PATH.", hint="Install it (Debian: qemu-utils).")
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=die_with_parent(),
+    )
     if done.returncode != 0:
         words = (done.stderr.strip() or done.stdout.strip()) or f"ended with status {done.returncode}"
         raise DiskError(f"qemu-img {arguments[0]}: {words}")
