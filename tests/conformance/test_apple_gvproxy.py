@@ -11,25 +11,45 @@ import asyncio
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from support.apple.frames import Guest, plugged_in
 from support.apple.install import install
 
 from callao.drivers.apple.files import Sockets
 from callao.drivers.apple.gvproxy import Gvproxy
+from callao.errors import PortTaken
 from callao.ports import any_free
 from callao.reach import Reach
 
 MAC = "52:55:55:0a:0b:0c"
 
 
-def test_a_guest_has_the_addresses_of_other_guests_and_the_host_is_where_templates_look_for_it() -> None:
+@pytest.fixture
+def sockets() -> Iterator[Sockets]:
     with tempfile.TemporaryDirectory(prefix="callao-", dir="/tmp") as name:
-        folder = Path(name)
-        own = install(folder / "bin", programs=("gvproxy",)) / "gvproxy"
-        program = os.environ.get("CALLAO_TEST_GVPROXY") or str(own)
-        asyncio.run(_try(program, Sockets(folder)))
+        yield Sockets(Path(name))
+
+
+@pytest.fixture
+def program(sockets: Sockets) -> str:
+    own = install(sockets.folder / "bin", programs=("gvproxy",)) / "gvproxy"
+    return os.environ.get("CALLAO_TEST_GVPROXY") or str(own)
+
+
+def test_a_guest_has_the_addresses_of_other_guests_and_the_host_is_where_templates_look_for_it(
+    program: str, sockets: Sockets
+) -> None:
+    asyncio.run(_try(program, sockets))
+
+
+def test_a_port_that_somebody_has_taken_meanwhile_is_told_as_such(program: str, sockets: Sockets) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        reach = Reach(taken.getsockname()[1])
+        with pytest.raises(PortTaken, match=r"ssh\.localPort.*address already in use"):
+            asyncio.run(Gvproxy.start(program, sockets, MAC, reach, sockets.folder / "gvproxy.log"))
 
 
 async def _try(program: str, sockets: Sockets) -> None:

@@ -19,6 +19,8 @@ import pytest
 from support.apple import krunkit_program, sockets, vfkit_program
 from support.apple.install import install
 
+from callao.drivers.apple.leases import address_of
+
 DISK = "disk.raw"
 MAC = "52:54:00:0a:0b:0c"
 
@@ -153,6 +155,17 @@ def test_the_lease_of_a_nat_network_has_octets_without_zeros(tools: Tools) -> No
     leases = tools.folder / "leases"
     tools.vfkit("--device", f"virtio-net,nat,mac={MAC}", CALLAO_STAND_IN_LEASES=str(leases))
     assert "\thw_address=1,52:54:0:a:b:c\n" in leases.read_text()
+
+
+def test_machines_in_a_nat_network_have_an_address_each_and_the_same_again(tools: Tools) -> None:
+    leases = tools.folder / "leases"
+    macs = ("52:54:00:0a:0b:0c", "52:54:00:0a:0b:0d")
+    for mac in (*macs, macs[0]):
+        tools.vfkit("--device", f"virtio-net,nat,mac={mac}", CALLAO_STAND_IN_LEASES=str(leases))
+    entries = [line for line in leases.read_text().split() if line.startswith("ip_address=")]
+    assert entries[0] == entries[2]
+    assert len(set(entries)) == 2
+    assert address_of(macs[1], leases) == entries[1].removeprefix("ip_address=")
 
 
 @pytest.mark.parametrize(

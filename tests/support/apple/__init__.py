@@ -9,7 +9,7 @@ What they do otherwise than the programs for which they stand:
 
 - The machine is QEMU's ``q35``, and its processor this host's architecture.
 - ``nat``: QEMU's user-mode network. A Mac reaches such a guest by its address; here port 22 of an address in
-  127.64.0.0/16 leads there, and that address is written into the file of leases.
+  127.64.0.0/10 that is the NIC's own leads there, and is written into the file of leases.
 - ``virtio-vsock``: a vhost-user device (``vhost_user.py``, ``vsock_device.py``), so that the guest has the
   true device of vsock(7) on hosts without vhost-vsock, too.
 - ``virtio-fs``: virtiofsd.

@@ -20,6 +20,7 @@ from support.apple.qemu import die_with_parent
 
 MAGIC = b"VFKT"
 FRAME = 65550
+REFUSED = "cannot add network services: listen tcp: bind: address already in use ({})"
 
 
 def main(argv: list[str]) -> int:
@@ -28,25 +29,38 @@ def main(argv: list[str]) -> int:
         return 0
     given = json.loads(Path(argv[argv.index("-config") + 1]).read_text())
     path = given["interfaces"]["vfkit"].removeprefix("unixgram://")
-    switch = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    switch.bind(path)
-    try:
-        first, peer = switch.recvfrom(FRAME)
-        ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
+    ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
+    with theirs:
         nat = subprocess.Popen(
             user_network(given["stack"], theirs.fileno()),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
             pass_fds=[theirs.fileno()],
             preexec_fn=die_with_parent(),
         )
-        theirs.close()
-        if first != MAGIC:
-            ours.send(first)
-        relay(switch, peer, ours)
-        nat.kill()
-        return nat.wait()
-    finally:
-        Path(path).unlink(missing_ok=True)
+    with nat:
+        if not begun(nat):
+            sys.stderr.write(f"level=error msg={json.dumps(REFUSED.format(nat.communicate()[1].strip()))}\n")
+            return 1
+        switch = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        switch.bind(path)
+        try:
+            first, peer = switch.recvfrom(FRAME)
+            if first != MAGIC:
+                ours.send(first)
+            relay(switch, peer, ours)
+        finally:
+            Path(path).unlink(missing_ok=True)
+            nat.kill()
+    return nat.returncode
+
+
+def begun(nat: subprocess.Popen[str]) -> bool:
+    """Whether its ports are bound: it greets at its monitor then, and ends before that else."""
+    assert nat.stdout is not None
+    return nat.stdout.readline() != ""
 
 
 def user_network(stack: dict[str, Any], descriptor: int) -> list[str]:
@@ -61,6 +75,7 @@ def user_network(stack: dict[str, Any], descriptor: int) -> list[str]:
         options.append(f"hostfwd=tcp:{local}-{remote}")
     return [
         "qemu-system-x86_64", "-machine", "none", "-nodefaults", "-no-user-config", "-display", "none",
+        "-qmp", "stdio",
         "-netdev", ",".join(options),
         "-netdev", "hubport,id=user-port,hubid=0,netdev=user",
         "-netdev", f"dgram,id=switch,local.type=fd,local.str={descriptor}",

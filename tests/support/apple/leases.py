@@ -3,29 +3,29 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
-import socket
 from pathlib import Path
 
+from callao.atomic import write_file
 from support.apple.faults import Fault
 
 VARIABLE = "CALLAO_STAND_IN_LEASES"
 SSH = 22
-LOOPBACK = "127.64.{}.{}"
+SUBNET = "192.168.64"
 
 
-def free_address() -> str:
-    """One of loopback's at which nobody listens on ssh's port."""
-    for number in range(2, 1 << 16):
-        address = LOOPBACK.format(number >> 8, number & 0xFF)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((address, SSH))
-            except OSError:
-                continue
-        return address
-    raise OSError("no free address")
+def address_for(mac: str) -> str:
+    """One of loopback's for each NIC, which it has again, as from a Mac's DHCP server. Machines that begin
+    at once need to agree on nothing."""
+    digest = hashlib.sha256(mac.lower().encode()).digest()
+    return f"127.{64 + digest[0] % 64}.{digest[1]}.{1 + digest[2] % 254}"
+
+
+def guest_address(mac: str) -> str:
+    """What the guest calls itself."""
+    return f"{SUBNET}.{2 + hashlib.sha256(mac.lower().encode()).digest()[3] % 250}"
 
 
 def write(mac: str, address: str, faults: frozenset[Fault]) -> None:
@@ -33,7 +33,12 @@ def write(mac: str, address: str, faults: frozenset[Fault]) -> None:
     name = os.environ.get(VARIABLE)
     if not name or Fault.LEASE_ABSENT in faults:
         return
-    path = Path(name)
+    with Path(f"{name}.lock").open("w") as lock:  # as one server writes it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _write(Path(name), mac, address, faults)
+
+
+def _write(path: Path, mac: str, address: str, faults: frozenset[Fault]) -> None:
     before = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     short = ":".join(f"{int(octet, 16):x}" for octet in mac.split(":"))
     if Fault.LEASE_OTHERS in faults:
@@ -41,7 +46,8 @@ def write(mac: str, address: str, faults: frozenset[Fault]) -> None:
     text = entry(short, address) + before
     if Fault.LEASE_HALF in faults:
         text = text[: text.index("hw_address") + 20]
-    path.write_bytes(b"\x00\xff{{{\n}\nip_address=\n" if Fault.LEASE_GARBAGE in faults else text.encode())
+    garbage = b"\x00\xff{{{\n}\nip_address=\n"
+    write_file(path, garbage if Fault.LEASE_GARBAGE in faults else text.encode())
 
 
 def entry(mac: str, address: str) -> str:

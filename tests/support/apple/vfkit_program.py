@@ -206,9 +206,10 @@ class Program:
         """And the descriptor that QEMU inherits, or -1."""
         mac, path = device.get("macAddress", ""), device.get("unixSocketPath", "")
         if device["nat"]:
-            address = leases.free_address()
+            address = leases.address_for(mac)
             leases.write(mac, address, self._faults)
-            net = "net=192.168.64.0/24,host=192.168.64.1,dhcpstart=192.168.64.2"
+            subnet = leases.SUBNET
+            net = f"net={subnet}.0/24,host={subnet}.1,dns={subnet}.254,dhcpstart={leases.guest_address(mac)}"
             return Nic(mac, f"user,{net},hostfwd=tcp:{address}:{leases.SSH}-:22"), -1
         number = device.get("fd", -1)
         if path:
