@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 from support.apple.install import install
+from support.apple.leases import guest_address
 from support.home import Golden, Home, temporary_home
 from support.waiting import eventually
 
@@ -29,7 +31,8 @@ from callao.drivers.apple import krun, short_folder
 from callao.drivers.apple.files import Sockets
 from callao.errors import CallaoError, SnapshotError
 from callao.events import Event
-from callao.instances import InstancePaths
+from callao.instances import InstancePaths, Runtime, Status, inspect
+from callao.instances.records import read_json
 from callao.lifecycle.mounts import MountRequest, ensure_mount
 from callao.lifecycle.snapshots import operations
 from callao.ports import any_free
@@ -71,6 +74,15 @@ class Box:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def kill(self) -> None:
+        """Its machine; nothing is left of it then."""
+        runtime = read_json(self.paths.runtime, Runtime)
+        assert runtime is not None
+        assert runtime.driver is not None
+        os.kill(runtime.driver.pid, signal.SIGKILL)
+        eventually(lambda: not self.home.processes())
+        assert inspect("box", self.home.path, self.home.host).status is Status.STOPPED
+
     def connection(self, module: str) -> str:
         """What sshd says of a new connection by this proxy command alone."""
         options = ("-o", "ControlPath=none", "-o", f"ProxyCommand={sys.executable} -P -m {module}")
@@ -106,11 +118,15 @@ class Box:
 
 
 @contextlib.contextmanager
-def box_of(golden: Golden, vm_type: VMType, *programs: str) -> Iterator[Box]:
+def box_of(golden: Golden, vm_type: VMType) -> Iterator[Box]:
     """Its home has nothing but the programs' stand-ins and a directory."""
+    real = os.environ.get(GVPROXY) if vm_type is VMType.KRUNKIT else None
+    programs = [each for each in PROGRAMS[vm_type] if real is None or each != "gvproxy"]
     with temporary_home(golden, cache=None) as home, pytest.MonkeyPatch.context() as patch:
         leases = str(home.path / "leases")
         installed = install(home.path / "bin", {"CALLAO_STAND_IN_LEASES": leases}, programs)
+        if real:
+            (installed / "gvproxy").symlink_to(real)
         patch.setenv("PATH", str(installed), prepend=os.pathsep)
         patch.setenv("CALLAO_DHCPD_LEASES", leases)
         # The stand-in's machine has this host's processor, krunkit's has Apple's.
@@ -122,38 +138,31 @@ def box_of(golden: Golden, vm_type: VMType, *programs: str) -> Iterator[Box]:
         yield box
 
 
-@contextlib.contextmanager
-def vz_box(golden: Golden) -> Iterator[Box]:
+def start_vz(box: Box) -> None:
     """In macOS's own network, as there is no gvproxy; ssh goes by vsock."""
-    with box_of(golden, VMType.VZ, "vfkit") as box:
-        kernel = box.home.direct()
-        kernel["images"][0]["kernel"]["cmdline"] = CMDLINE
-        box.start(**kernel, ssh={"overVsock": True}, networks=[{"lima": "user-v2"}])
-        yield box
+    kernel = box.home.direct()
+    kernel["images"][0]["kernel"]["cmdline"] = CMDLINE
+    box.start(**kernel, ssh={"overVsock": True}, networks=[{"lima": "user-v2"}])
 
 
-@contextlib.contextmanager
-def krunkit_box(golden: Golden) -> Iterator[Box]:
+def start_krunkit(box: Box) -> None:
     """In gvproxy's network; its own firmware boots the disk."""
-    real = os.environ.get(GVPROXY)
-    with box_of(golden, VMType.KRUNKIT, "krunkit", *([] if real else ["gvproxy"])) as box:
-        if real:
-            (box.home.path / "bin" / "gvproxy").symlink_to(real)
-        box.start()
-        yield box
+    box.start()
 
 
-BOXES = {"vz": vz_box, "krunkit": krunkit_box}
+PROGRAMS = {VMType.VZ: ("vfkit",), VMType.KRUNKIT: ("krunkit", "gvproxy")}
+STARTS = {VMType.VZ: start_vz, VMType.KRUNKIT: start_krunkit}
 
 
-@pytest.fixture(scope="module", params=BOXES)
+@pytest.fixture(scope="module", params=STARTS)
 def box(golden: Golden, request: pytest.FixtureRequest) -> Iterator[Box]:
-    with BOXES[request.param](golden) as box:
+    with box_of(golden, request.param) as box:
+        STARTS[request.param](box)
         yield box
 
 
-of_vz = pytest.mark.parametrize("box", ["vz"], indirect=True)
-of_krunkit = pytest.mark.parametrize("box", ["krunkit"], indirect=True)
+of_vz = pytest.mark.parametrize("box", [VMType.VZ], indirect=True)
+of_krunkit = pytest.mark.parametrize("box", [VMType.KRUNKIT], indirect=True)
 
 
 def test_the_start_tells_what_the_machine_has_not(box: Box) -> None:
@@ -163,6 +172,13 @@ def test_the_start_tells_what_the_machine_has_not(box: Box) -> None:
     assert f"read-only in the guest, but {program} shares it writable" in told
     in_macos_network = box.vm_type is VMType.VZ
     assert ("hostResolver: the guest cannot reach it in this network" in told) == in_macos_network
+
+
+@of_krunkit
+def test_one_whose_machine_is_killed_is_ready_again_with_what_its_first_boot_made(box: Box) -> None:
+    box.kill()
+    box.home.ensure("box", template=None, events=box.events)
+    assert box.run("hostname; cat /mnt/read/fact") == "lima-box\nfrom the host"
 
 
 def test_directories_are_shared_and_the_guest_mounts_one_of_them_read_only(box: Box) -> None:
@@ -177,7 +193,8 @@ def test_ssh_reaches_the_guest_by_vsock_alone_and_by_its_lease_alone(box: Box) -
     mac_address = box.run("cat /sys/class/net/e*/address")
     vsock = Sockets(short_folder.folder_of(box.paths)).ssh
     assert box.connection(f"callao.ssh.proxy unix:{vsock}").startswith("UNKNOWN")  # sshd knows no address
-    assert box.connection(f"callao.drivers.apple.connect {mac_address}").endswith("192.168.64.2 22")
+    by_lease = box.connection(f"callao.drivers.apple.connect {mac_address}")
+    assert by_lease.endswith(f" {guest_address(mac_address)} 22")
 
 
 @of_vz
