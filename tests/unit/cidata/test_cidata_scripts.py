@@ -116,6 +116,15 @@ def test_a_host_without_rosetta_is_told_and_the_boot_goes_on(tree, make_seed):
     assert "Rosetta is not installed on the host" in done.output
 
 
+def test_what_cloud_init_did_is_on_the_disk_before_the_guest_is_called_ready(tmp_path, make_seed):
+    tree = GuestTree.make(tmp_path / "guest", "dash")
+    tree.put("var/lib/cloud/instance/obj.pkl", "")
+    tree.stub("sync", "[ ! -e /run/lima-boot-done ] || echo late >>/calls")
+    for _ in range(2):
+        assert tree.boot(make_seed()).code == 0
+    assert tree.text("calls") == "sync -f /\n"
+
+
 def test_scripts_run_in_limas_order(tree, make_seed):
     modes = ("user", "system", "dependency", "boot", "system")
     note = "echo {} >>/home/alice.guest/order"

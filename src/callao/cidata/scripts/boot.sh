@@ -112,5 +112,11 @@ if [ -e "$LIMA_CIDATA_MNT/user.sh" ]; then
   run_all provision.user as_user
 fi
 
+# What cloud-init did in the first boot it never does again: whoever is told that the guest is ready may end the
+# machine, so it is on the disk then. Our own first boot takes care of that itself.
+settled=/var/lib/cloud/instance/callao.settled
+if [ -d "${settled%/*}" ] && [ ! -e "$settled" ] && [ ! -e /run/callao/first-boot ]; then
+  sync -f / && : >"$settled"
+fi
 report "$DONE"
 exit "$code"
