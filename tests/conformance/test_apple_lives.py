@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from support.waiting import eventually
 from support.writer import small_file_system
 
 from callao.config import Arch, VMType, dump
+from callao.disks.ensure import DiskRequest, ensure_disk
 from callao.drivers.apple import krun, short_folder
 from callao.drivers.apple.common import Limits
 from callao.errors import AgentError, ConfigError, DriverError, StageFailed
@@ -96,9 +97,11 @@ def box_of(
     folder: str = "h",
     disk: str = "1MiB",
     content: bytes = b"as shipped" + b"\0" * 2**19,
+    more: Mapping[str, object] = {},
 ) -> Iterator[Box]:
     """:param folder: the name of LIMA_HOME.
     :param content: the image's.
+    :param more: fields of lima.yaml.
     """
     with (
         tempfile.TemporaryDirectory(prefix="v-", dir="/tmp") as place,
@@ -117,6 +120,7 @@ def box_of(
         document = {
             "vmType": vm_type, "images": [{"location": str(image), "arch": HOST.arch}], "cpus": 1,
             "memory": "512MiB", "disk": disk, "containerd": {"user": False}, "mountType": "reverse-sshfs",
+            **more,
         }  # fmt: skip
         template = root / "box.yaml"
         template.write_text(dump(document))
@@ -164,6 +168,14 @@ def test_a_home_whose_name_the_program_cannot_be_told_is_refused_before_anything
             box.start()
         assert not box.paths.dir.exists()
         assert box.events == []
+
+
+def test_a_disk_of_a_format_that_vfkit_does_not_read_is_refused_before_anything_is_made() -> None:
+    with box_of("vz", more={"additionalDisks": ["data"]}) as box:
+        ensure_disk(DiskRequest(name="data", size="1MiB"), home=box.home.path, check=False)
+        with pytest.raises(ConfigError, match=r"additionalDisks\[0\]: 'data': is a qcow2 .*--format raw"):
+            box.start()
+        assert not box.paths.dir.exists()
 
 
 def test_an_image_whose_copy_has_no_space_is_an_error_and_leaves_no_instance() -> None:

@@ -14,6 +14,7 @@ from callao.errors import Problem
 from callao.events import Reporter
 from callao.guest_network import GuestNetwork
 from callao.host import Host
+from callao.images.formats import ImageFormat
 from callao.instances import InstancePaths, MachineLayout
 from callao.reach import Reach
 
@@ -67,6 +68,8 @@ class Features:
     """Whether images are tars of root file systems, and not disk images."""
     saved_states: bool = False
     """Whether a running machine can be saved and taken up again: :class:`StateSaver`."""
+    disk_formats: frozenset[ImageFormat] = frozenset(ImageFormat)
+    """Of additional disks."""
     forbidden: str = ""
     """Characters that the path of an instance's folder cannot have: the hypervisor's options have no escape
     for them."""

@@ -24,6 +24,7 @@ from callao.lifecycle.refresh import refresh
 from callao.lifecycle.request import Request
 from callao.lifecycle.start import start
 from callao.lifecycle.stop import stop
+from callao.lifecycle.unsupported import refuse_disks
 from callao.lifecycle.wait_ready import wait_until_ready
 from callao.lifecycle.write_config import write_config
 
@@ -51,6 +52,7 @@ def apply(
     config = wanted.config if wanted is not None else actual.config if actual is not None else None
     if Step.START in steps.steps and config is not None and config.additional_disks:
         must_be_available([each.name for each in config.additional_disks], paths.dir)
+        refuse_disks(config, home)
     remove_leftovers(home, request.name)
     old_text = b""
     resume_state: ResumeState | None = None

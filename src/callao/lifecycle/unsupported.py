@@ -15,6 +15,7 @@ from callao.config.containerd import archives, wants_containerd
 from callao.config.driver_choice import others
 from callao.config.notices import notices as of_document
 from callao.config.schema import ProvisionMode
+from callao.disks import store
 from callao.drivers import driver_for
 from callao.errors import ConfigError, DriverError, Problem
 from callao.host import Host
@@ -65,6 +66,23 @@ def refuse_folder(config: Config, folder: Path) -> None:
     if found:
         message = f"has {found!r}, which no option of the program for vmType {config.vm_type} can have"
         raise ConfigError([Problem("LIMA_HOME", folder.parent, message, f"a path without {found!r}")])
+
+
+def refuse_disks(config: Config, home: Path) -> None:
+    """Check that the driver's machines can have the additional disks, which exist.
+
+    :raises ConfigError: naming each that they cannot have.
+    """
+    formats = driver_for(config.vm_type).features.disk_formats
+    found = []
+    for index, each in enumerate(config.additional_disks):
+        disk = store.inspect(each.name, home)
+        if disk.format not in formats:
+            message = f"is a {disk.format} disk, which a machine of vmType {config.vm_type} cannot have"
+            copy = f"callao disk import NAME {disk.paths.image} --format {min(formats)}"
+            found.append(Problem(f"additionalDisks[{index}]", each.name, message, f"a copy of it: {copy}"))
+    if found:
+        raise ConfigError(found)
 
 
 def _other_drivers(config: Config, host: Host) -> str:

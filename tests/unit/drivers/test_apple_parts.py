@@ -294,6 +294,9 @@ def test_gvproxy_gives_the_addresses_that_templates_rely_on() -> None:
     }
 
 
+KERNEL = {"location": "/a", "arch": "aarch64", "kernel": {"location": "/k", "cmdline": 'init="/bin/sh -e"'}}
+
+
 @pytest.mark.parametrize(
     ("driver", "document", "path"),
     [
@@ -301,6 +304,7 @@ def test_gvproxy_gives_the_addresses_that_templates_rely_on() -> None:
         ("vz", {"firmware": {"legacyBIOS": True}}, "firmware.legacyBIOS"),
         ("vz", {"audio": {"device": "default"}}, "audio.device"),
         ("vz", {"video": {"display": "vnc"}}, "video.display"),
+        ("vz", {"images": [KERNEL]}, "images[0].kernel.cmdline"),
         ("vz", {"mounts": [{"location": "/Users/a,b"}]}, "mounts[0].location"),
         (
             "vz",

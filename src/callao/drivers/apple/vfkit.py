@@ -39,6 +39,9 @@ from callao.images.formats import ImageFormat
 FORBIDDEN = ","
 """Characters that no value of ``--device`` can have."""
 
+UNQUOTABLE = '"\n'
+"""Characters that a kernel's command line cannot have."""
+
 _MIB = 2**20
 
 IGNORE_IF_MISSING: Version = (0, 6, 0)
@@ -79,7 +82,7 @@ def _bootloader(bootloader: Bootloader) -> str:
             return f"efi,{_piece('variable-store', store)},create"
         case DirectKernel(kernel, initrd, cmdline):
             pieces = [_piece("kernel", kernel), *([_piece("initrd", initrd)] if initrd else [])]
-            if '"' in cmdline or "\n" in cmdline:
+            if any(each in UNQUOTABLE for each in cmdline):
                 why = "vfkit has no escape for a double quote or a line break in it"
                 raise refused("images[].kernel.cmdline", cmdline, why, "a line without double quotes")
             return ",".join(["linux", *pieces, f'cmdline="{cmdline}"'])

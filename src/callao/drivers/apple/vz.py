@@ -20,6 +20,7 @@ from callao.errors import Problem
 from callao.events import Reporter
 from callao.guest_network import USER_MODE, GuestNetwork
 from callao.host import Host
+from callao.images.formats import ImageFormat
 from callao.instances import InstancePaths
 from callao.reach import Reach
 
@@ -45,6 +46,7 @@ class VzDriver:
         boot_nics=True,
         ssh_over_vsock=True,
         guest_port=PROGRAM_PORT,
+        disk_formats=frozenset({ImageFormat.RAW}),
         forbidden=vfkit.FORBIDDEN + '"\n\r',
     )
     layers: ClassVar[LayerStore] = CopiedLayers()
@@ -105,6 +107,12 @@ def _problems(config: Config) -> Iterator[Problem]:
     if config.video.display not in ("", "none", *WINDOWS):
         allowed = f"none, {', '.join(WINDOWS)}"
         yield Problem("video.display", config.video.display, "is not for vmType vz", allowed)
+    for index, image in enumerate(config.images):
+        cmdline = image.kernel.cmdline if image.kernel is not None else None
+        if image.arch in (None, config.arch) and any(each in vfkit.UNQUOTABLE for each in cmdline or ""):
+            message = "has a double quote or a line break, for which vfkit has no escape"
+            place = f"images[{index}].kernel.cmdline"
+            yield Problem(place, cmdline, message, "a line without double quotes")
     for index, mount in enumerate(config.mounts):
         if mount.p9.security_model == "mapped-xattr":
             message = "is not for vmType vz, which knows the host's owners and modes only"
