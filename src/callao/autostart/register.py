@@ -38,9 +38,18 @@ def enable(name: str, home: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, manager.render(name, home).encode())
-        manager.switch(name, on=True)
+        _switch_on(manager, name, path)
     except OSError as error:
         raise CallaoError(f"autostart: {path} cannot be written: {error.strerror or error}.") from error
+
+
+def _switch_on(manager: ModuleType, name: str, path: Path) -> None:
+    """A manager that refuses would start the instance nonetheless, if the file stayed."""
+    try:
+        manager.switch(name, on=True)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def disable(name: str, home: Path) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from callao import autostart
+from callao import autostart, system
 from callao.autostart import launchd, systemd
 from callao.errors import CallaoError
 
@@ -99,6 +99,38 @@ def test_the_property_list_says_what_launchd_is_to_run(user: Path, name: str) ->
     entry = launchd.read("web")
     assert entry is not None
     assert entry.starts("web", home)
+
+
+@pytest.fixture
+def launchctl(user: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This host has launchd, by a launchctl that writes down what it is told; returns the program."""
+    monkeypatch.setattr(system, "LOGIN_MANAGER", "launchd")
+    program = user / "bin" / "launchctl"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >>{user}/told\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return program
+
+
+@pytest.mark.usefixtures("launchctl")
+def test_launchd_is_told_of_an_instance_and_of_its_end(user: Path) -> None:
+    home = made(user / ".lima")
+    autostart.enable("web", home)
+    assert autostart.is_enabled("web", home)
+    assert autostart.disable("web", home)
+    assert not autostart.is_enabled("web", home)
+    assert not launchd.path("web").exists()
+    label = f"gui/{os.getuid()}/io.lima-vm.autostart.web"
+    assert (user / "told").read_text() == f"enable {label}\ndisable {label}\n"
+
+
+def test_an_instance_that_launchctl_refuses_is_not_started_at_login(user: Path, launchctl: Path) -> None:
+    launchctl.write_text("#!/bin/sh\necho Could not find domain >&2\nexit 125\n")
+    home = made(user / ".lima")
+    with pytest.raises(CallaoError, match=r"autostart: launchctl enable .*: Could not find domain"):
+        autostart.enable("web", home)
+    assert not autostart.is_enabled("web", home)
 
 
 def test_limactls_own_property_list_is_understood(user: Path) -> None:
