@@ -178,6 +178,8 @@ def test_info_is_json_about_this_host(callao: Line) -> None:
     assert facts["identityFile"] == str(callao.home / "_config" / "user")
     assert isinstance(facts["plugins"], list)
     assert "PATH" in facts["shellEnvBlock"]
+    assert set(facts["drivers"]) == set(facts["vmTypes"])
+    assert "vmType: vz needs vfkit on macOS 13 or newer; this host's system is" in facts["drivers"]["vz"]
 
 
 def test_info_of_an_instance_is_what_its_host_agent_knows(callao: Line) -> None:
