@@ -174,13 +174,6 @@ def test_the_start_tells_what_the_machine_has_not(box: Box) -> None:
     assert ("hostResolver: the guest cannot reach it in this network" in told) == in_macos_network
 
 
-@of_krunkit
-def test_one_whose_machine_is_killed_is_ready_again_with_what_its_first_boot_made(box: Box) -> None:
-    box.kill()
-    box.home.ensure("box", template=None, events=box.events)
-    assert box.run("hostname; cat /mnt/read/fact") == "lima-box\nfrom the host"
-
-
 def test_directories_are_shared_and_the_guest_mounts_one_of_them_read_only(box: Box) -> None:
     tried = f"{READ_FACT}; echo x >/mnt/write/new; touch /mnt/read/no 2>/dev/null || echo refused"
     assert box.run(f"sudo sh -c '{tried}'") == "from the host\nrefused"
@@ -230,6 +223,13 @@ def test_gvproxy_gives_the_guest_the_addresses_of_other_guests_and_leads_to_the_
     assert box.run("ip -4 -brief address show scope global").split()[2] == "192.168.5.15/24"
     assert box.fetched_in_guest("192.168.5.2") == "host"
     assert box.run("getent hosts a.box.test").split()[0] == "10.1.2.3"
+
+
+@of_krunkit
+def test_one_whose_machine_is_killed_is_ready_again_with_what_its_first_boot_made(box: Box) -> None:
+    box.kill()
+    box.home.ensure("box", template=None, events=box.events)
+    assert box.run("hostname; cat /mnt/read/fact") == "lima-box\nfrom the host"
 
 
 def test_it_shuts_down_and_nothing_is_left(box: Box) -> None:
