@@ -288,9 +288,24 @@ def test_nft_is_asked_for_the_engines_own_tables_once_they_are_there(tmp_path):
     assert set(calls) == {"tables", "table ip nat", "table inet netavark"}
 
 
-def test_services_are_asked_for_where_a_kubeconfig_is(tmp_path):
-    containers = ContainerPorts(str(tmp_path), programs(tmp_path, kubectl=says(json.dumps(SERVICES))).get)
-    (tmp_path / "etc/kubernetes").mkdir(parents=True)
-    (tmp_path / "etc/kubernetes/admin.conf").touch()
-    assert len(scan_until_answered(containers, 100.0)) == 3
+@pytest.mark.parametrize(
+    ("kubeconfig", "program", "words"),
+    [
+        ("/etc/rancher/k3s/k3s.yaml", "kubectl", ""),
+        ("/etc/kubernetes/admin.conf", "kubectl", ""),
+        ("/etc/rancher/rke2/rke2.yaml", "/var/lib/rancher/rke2/bin/kubectl", ""),
+        ("/var/lib/k0s/pki/admin.conf", "k0s", "kubectl "),
+    ],
+)
+def test_services_are_asked_for_where_a_kubeconfig_is(tmp_path, kubeconfig, program, words):
+    body = f'echo "$KUBECONFIG" >{tmp_path}/asked\n' + says(json.dumps(SERVICES))
+    (path,) = programs(tmp_path, kubectl=body).values()
+    containers = ContainerPorts(str(tmp_path), {program: path}.get)
+    assert scan_until_answered(containers, 100.0) == set()
+    config = tmp_path / kubeconfig.lstrip("/")
+    config.parent.mkdir(parents=True)
+    config.touch()
+    assert len(scan_until_answered(containers, 105.0)) == 3
+    assert (tmp_path / "asked").read_text().strip() == kubeconfig
+    assert f"{path} {words}--request-timeout=10s get services -A" in (tmp_path / "calls").read_text()
     containers.close()
