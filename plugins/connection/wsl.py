@@ -209,7 +209,7 @@ class Connection(ConnectionBase):
         argv = ["wsl.exe", "--distribution", self._distribution(), "--user", user, "--cd", "~", "--exec"]
         if self._is_here():
             return self._exec(shlex.join([*argv, "/bin/sh", "-c", script]), given)
-        from callao.drivers.wsl2.command_line import STDIN_IS_LINES, LineTooLong, Shell, line
+        from callao.drivers.wsl2.command_line import STDIN_IS_LINES, LineTooLong, Shell, Stdin, line
         from callao.drivers.wsl2.stdin_lines import encoded
         from callao.drivers.wsl2.stdout_lines import framed
         from callao.errors import DriverError
@@ -220,12 +220,12 @@ class Connection(ConnectionBase):
         try:
             try:
                 whole = [*argv, *in_guest(["/bin/sh", "-c", script])]
-                command = line(shell, whole, reads_stdin=bool(given), longest=longest)
+                command = line(shell, whole, stdin=Stdin.WHOLE if given else Stdin.NONE, longest=longest)
             except LineTooLong:
                 if given:
                     raise
                 given = f"{script}\n".encode("utf-8", "surrogateescape")
-                command = line(shell, [*argv, *in_guest(["/bin/sh"])], reads_stdin=True, longest=longest)
+                command = line(shell, [*argv, *in_guest(["/bin/sh"])], stdin=Stdin.WHOLE, longest=longest)
         except DriverError as error:
             raise AnsibleConnectionFailure(f"{self._distribution()}: {error}") from error
         if given and shell in STDIN_IS_LINES:

@@ -30,6 +30,7 @@ _APPLETS = (
     "ls",
     "base64",
     "sha256sum",
+    "tr",
 )
 _PACKAGES = ("openssh-server", "sudo")
 _UNUSED = "usr/share/perl usr/lib/*/perl usr/lib/*/gconv usr/share/perl5 var/cache/apt var/cache/debconf"

@@ -14,7 +14,7 @@ from support.windows import shells
 from tree_sitter import Language, Parser
 
 from callao.drivers.wsl2.carrier import HERE, Remote, carrier_for, save
-from callao.drivers.wsl2.command_line import Shell, line
+from callao.drivers.wsl2.command_line import Shell, Stdin, line
 from callao.drivers.wsl2.wsl_exe import exec_argv
 from callao.errors import DriverError
 
@@ -82,12 +82,14 @@ def test_a_command_for_the_guest_arrives_with_all_its_characters(shell: Shell, w
     )
 
 
-def test_a_standard_input_for_powershell_is_decoded_in_the_guest() -> None:
-    command = shells.powershell(line(Shell.POWERSHELL, exec_argv("lima-a", ["cat"]), reads_stdin=True))
+@pytest.mark.parametrize("kind", [Stdin.WHOLE, Stdin.LIVE])
+def test_a_standard_input_for_powershell_is_decoded_in_the_guest(kind: Stdin) -> None:
+    command = understood(Shell.POWERSHELL, line(Shell.POWERSHELL, exec_argv("lima-a", ["cat"]), stdin=kind))
     assert command.stdin == "lines"
     argv = command.argv[command.argv.index("--exec") + 1 :]
-    done = subprocess.run(argv, input=b"AP8=\r\nCg==\r\n", capture_output=True, check=True)
-    assert done.stdout == b"\0\xff\n"
+    given = b"AP8K\r\nCg==\r\n" if kind is Stdin.WHOLE else b"AP8=\r\nCgo=\r\n"
+    done = subprocess.run(argv, input=given, capture_output=True, check=True)
+    assert done.stdout == b"\0\xff\n\n"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import Protocol
 import msgspec
 
 from callao.atomic import write_file
-from callao.drivers.wsl2.command_line import STDIN_IS_LINES, Shell, line
+from callao.drivers.wsl2.command_line import STDIN_IS_LINES, Shell, Stdin, line
 from callao.drivers.wsl2.places import disks_folder, folder_below, windows_path
 from callao.errors import DriverError
 
@@ -38,7 +38,7 @@ class Carrier(Protocol):
         """Whether ``wsl.exe`` itself can read any bytes; otherwise only programs of the guest can."""
 
     def wrap(
-        self, argv: Sequence[str], *, reads_stdin: bool = False, passes: Sequence[str] = ()
+        self, argv: Sequence[str], *, stdin: Stdin = Stdin.NONE, passes: Sequence[str] = ()
     ) -> list[str]:
         """The argv that runs ``argv`` on Windows.
 
@@ -63,7 +63,7 @@ class Here:
         self,
         argv: Sequence[str],
         *,
-        reads_stdin: bool = False,  # noqa: ARG002
+        stdin: Stdin = Stdin.NONE,  # noqa: ARG002
         passes: Sequence[str] = (),  # noqa: ARG002 - the program has them in its environment
     ) -> list[str]:
         return list(argv)
@@ -92,11 +92,12 @@ class Remote(msgspec.Struct, frozen=True):
         return self.shell not in STDIN_IS_LINES
 
     def wrap(
-        self, argv: Sequence[str], *, reads_stdin: bool = False, passes: Sequence[str] = ()
+        self, argv: Sequence[str], *, stdin: Stdin = Stdin.NONE, passes: Sequence[str] = ()
     ) -> list[str]:
-        words = [*self.program, line(self.shell, argv, reads_stdin=reads_stdin, passes=passes)]
-        if reads_stdin and not self.streams_stdin:
-            return [sys.executable, "-P", "-m", "callao.drivers.wsl2.stdin_lines", *words]
+        words = [*self.program, line(self.shell, argv, stdin=stdin, passes=passes)]
+        if stdin is not Stdin.NONE and not self.streams_stdin:
+            kind = stdin.name.lower()
+            return [sys.executable, "-P", "-m", "callao.drivers.wsl2.stdin_lines", kind, *words]
         return words
 
     def disks(self, environment: Mapping[str, str], distribution: str) -> str:  # noqa: ARG002 - of this host

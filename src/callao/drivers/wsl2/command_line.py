@@ -21,8 +21,11 @@ _LOADER = "IFS=;set -f;eval $(echo $1|base64 -d)"
 """Runs a script that came in base64 as ``$1``; without field splitting, so that it needs no quotes."""
 
 _RESTORED = "unset IFS;set +f;"
-_LINES = 'cr=$(printf "\\r");while IFS= read -r l||[ "$l" ];do printf %s "${l%"$cr"}"|base64 -d;done|'
-"""Decodes a standard input that has base64 in each line, each by itself."""
+_LIVE_LINES = 'cr=$(printf "\\r");while IFS= read -r l||[ "$l" ];do printf %s "${l%"$cr"}"|base64 -d;done|'
+"""Decodes each line of base64 by itself, as soon as it is there. Slow: sh(1) reads byte by byte."""
+
+_LINES = 'tr -d "\\r"|base64 -d|'
+"""Decodes lines that are one text of base64, in blocks."""
 
 _QUOTES = re.compile("['\u2018\u2019\u201a\u201b]")
 """What PowerShell takes for a single quote."""
@@ -41,6 +44,16 @@ class LineTooLong(DriverError):
     """The command has to be made shorter, or be given by standard input."""
 
 
+class Stdin(enum.Enum):
+    """What a program's standard input is."""
+
+    NONE = enum.auto()
+    WHOLE = enum.auto()
+    """It ends by itself, and may be passed on in blocks."""
+    LIVE = enum.auto()
+    """A conversation: what is there has to be passed on at once."""
+
+
 class Shell(enum.Enum):
     """What reads a command line on Windows."""
 
@@ -52,22 +65,25 @@ def line(
     shell: Shell,
     argv: Sequence[str],
     *,
-    reads_stdin: bool = False,
+    stdin: Stdin = Stdin.NONE,
     longest: int | None = None,
     passes: Sequence[str] = (),
 ) -> str:
     """The line that runs ``argv`` with ``WSL_UTF8=1``, and ends with its status.
 
-    :param reads_stdin: whether the program reads its standard input. In PowerShell, which reads that itself
-        as text, it has to be encoded as :data:`STDIN_IS_LINES` says.
+    :param stdin: PowerShell reads it itself as text: it has to be encoded as :data:`STDIN_IS_LINES` says.
     :param longest: the largest number of characters, where that is not the shell's own.
     :param passes: words of WSLENV.
     :raises LineTooLong: when the line is longer than that.
     :raises DriverError: when the shell cannot be given a word.
     """
-    words = _portable(argv, lines=reads_stdin and shell is Shell.POWERSHELL)
+    words = _portable(argv, stdin if shell is Shell.POWERSHELL else Stdin.NONE)
     variables = {"WSL_UTF8": "1", **({"WSLENV": ":".join(passes)} if passes else {})}
-    made = _cmd(variables, words) if shell is Shell.CMD else _powershell(variables, words, reads_stdin)
+    made = (
+        _cmd(variables, words)
+        if shell is Shell.CMD
+        else _powershell(variables, words, stdin is not Stdin.NONE)
+    )
     limit = longest or (_CMD_LONGEST if shell is Shell.CMD else _LONGEST)
     if len(made) > limit:
         raise LineTooLong(
@@ -77,16 +93,18 @@ def line(
 
 
 STDIN_IS_LINES = frozenset({Shell.POWERSHELL})
-"""Shells that pass a standard input on by lines of text: each line is to be base64, decoded by itself."""
+"""Shells that pass a standard input on by lines of text, which are to be base64: each by itself where it is
+live, and all of them as one text otherwise."""
 
 
-def _portable(argv: Sequence[str], *, lines: bool) -> list[str]:
+def _portable(argv: Sequence[str], stdin: Stdin) -> list[str]:
     """``argv`` with the guest's command in a form that has neither quotes nor percent signs."""
     if _EXEC not in argv:
         return list(argv)
     at = list(argv).index(_EXEC) + 1
     command = shlex.join(argv[at:])
-    script = _RESTORED + (f"{_LINES}{command}" if lines else f"exec {command}")
+    decoder = {Stdin.NONE: "exec ", Stdin.WHOLE: _LINES, Stdin.LIVE: _LIVE_LINES}[stdin]
+    script = f"{_RESTORED}{decoder}{command}"
     encoded = base64.b64encode(script.encode("utf-8", "surrogateescape")).decode()
     return [*argv[:at], "/bin/sh", "-c", _LOADER, "sh", encoded]
 

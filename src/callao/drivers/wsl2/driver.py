@@ -15,6 +15,7 @@ from callao.disks.layers import LayerStore
 from callao.drivers.base import Boot, Features, Log, Machine
 from callao.drivers.wsl2 import seed
 from callao.drivers.wsl2.carrier import carrier_for
+from callao.drivers.wsl2.command_line import Stdin
 from callao.drivers.wsl2.distribution import Distribution, distribution_name, distribution_of
 from callao.drivers.wsl2.interop import Interop
 from callao.drivers.wsl2.layers import ExportedLayers
@@ -67,7 +68,7 @@ class Wsl2Driver:
     def reach(self, paths: InstancePaths, config: Config, port: int) -> Reach:  # noqa: ARG002
         """By an sshd that is started for the connection: the port 22 is that of all distributions."""
         argv = carrier_for(paths.dir.parent).wrap(
-            exec_argv(distribution_name(paths), ["/bin/sh", f"{SEED}/wsl-sshd.sh"]), reads_stdin=True
+            exec_argv(distribution_name(paths), ["/bin/sh", f"{SEED}/wsl-sshd.sh"]), stdin=Stdin.LIVE
         )
         return Reach(port, proxy_command=tuple(argv))
 

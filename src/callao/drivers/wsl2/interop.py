@@ -15,6 +15,7 @@ from typing import IO, BinaryIO
 
 from callao.drivers.wsl2 import upload
 from callao.drivers.wsl2.carrier import HERE, Carrier, Remote
+from callao.drivers.wsl2.command_line import Stdin
 from callao.drivers.wsl2.runner import ANSWER_SECONDS, MAX_OUTPUT, Answer
 from callao.errors import DriverError
 from callao.system import die_with_parent
@@ -41,8 +42,8 @@ class Interop:
         passes: Sequence[str] = (),
     ) -> Answer:
         given = stdin if isinstance(stdin, bytes) else b""
-        reads_stdin = bool(given) or not isinstance(stdin, bytes)
-        command = self.carrier.wrap(argv, reads_stdin=reads_stdin, passes=passes)
+        kind = Stdin.WHOLE if given or not isinstance(stdin, bytes) else Stdin.NONE
+        command = self.carrier.wrap(argv, stdin=kind, passes=passes)
         try:
             process = subprocess.Popen(
                 command,

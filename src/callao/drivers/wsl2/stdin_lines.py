@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m callao.drivers.wsl2.stdin_lines PROGRAM…``: a program whose standard input is this one's, in
-base64, each piece a line.
+"""``python -m callao.drivers.wsl2.stdin_lines KIND PROGRAM…``: a program whose standard input is this one's,
+in base64, each piece a line. ``KIND`` is ``whole`` or ``live``, as in
+:class:`callao.drivers.wsl2.command_line.Stdin`.
 
 PowerShell reads the standard input of what it starts itself, as text, and passes on whole lines.
 """
@@ -16,6 +17,7 @@ import sys
 from callao.system import die_with_parent
 
 _PIECE = 48 * 1024
+"""A multiple of 3: where all pieces but the last are of this size, their lines are one text of base64."""
 
 
 def encoded(data: bytes) -> bytes:
@@ -27,11 +29,16 @@ def _line(piece: bytes) -> bytes:
     return base64.b64encode(piece) + b"\n"
 
 
+def _read_live(size: int) -> bytes:
+    return os.read(0, size)
+
+
 def main(argv: list[str]) -> int:
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, preexec_fn=die_with_parent())
+    read = _read_live if argv[0] == "live" else sys.stdin.buffer.read
+    process = subprocess.Popen(argv[1:], stdin=subprocess.PIPE, preexec_fn=die_with_parent())
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        while piece := os.read(0, _PIECE):
+        while piece := read(_PIECE):
             process.stdin.write(_line(piece))
             process.stdin.flush()
     with contextlib.suppress(BrokenPipeError):
