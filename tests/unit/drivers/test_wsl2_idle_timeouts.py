@@ -99,10 +99,8 @@ def never_idle(home: Path, *, check: bool = False, shutdown: bool = False) -> Ou
 
 WAYS = [
     None,
-    Way.SSH_TO_POWERSHELL,
     Way.PYPSRP,
-    pytest.param(Way.SSH_TO_CMD, marks=pytest.mark.long),
-    pytest.param(Way.PYWINRM, marks=pytest.mark.long),
+    *(pytest.param(way, marks=pytest.mark.long) for way in Way if way is not Way.PYPSRP),
 ]
 
 
