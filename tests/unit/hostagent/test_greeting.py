@@ -60,7 +60,15 @@ def play(
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundredth of each time."""
-    for name in ("_CONNECTION_TIMEOUT", "_REFUSED_INTERVAL", "_FIRST_DELAY", "_MAX_DELAY"):
+    for name in (
+        "_CONNECTION_TIMEOUT",
+        "_REFUSED_INTERVAL",
+        "_SILENT_START",
+        "_SILENCE",
+        "_MAX_WAIT",
+        "_FIRST_DELAY",
+        "_MAX_DELAY",
+    ):
         monkeypatch.setattr(sshd_banner, name, getattr(sshd_banner, name) / 100)
 
 
@@ -93,15 +101,39 @@ def test_connections_that_are_refused_are_made_again_soon(tmp_path: Path) -> Non
 
 def test_a_login_prompt_brings_a_connection_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     console = tmp_path / "serial.log"
-    monkeypatch.setattr(sshd_banner, "_FIRST_DELAY", 600.0)
+    monkeypatch.setattr(sshd_banner, "_SILENCE", 600.0)
 
     async def prompts(guest: Guest) -> None:
-        await asyncio.sleep(0.1)
-        assert guest.calls == 1
+        console.write_bytes(b"Linux version 6.1.0\r\n")
+        await asyncio.sleep(0.2)
+        assert guest.calls == 0  # a boot that can be seen is not disturbed
         console.write_bytes(b"\r\nDebian GNU/Linux 12 lima-box ttyS0\r\n\r\nlima-box login: ")
-        while guest.calls < 2:
+        while guest.calls < 1:
             await asyncio.sleep(0.01)
         guest.up.set()
 
     heard, guest = play(console, 60.0, prompts)
-    assert (heard, guest.calls) == (True, 2)
+    assert (heard, guest.calls) == (True, 1)
+
+
+def test_a_console_that_falls_silent_is_waited_for_no_longer(tmp_path: Path) -> None:
+    console = tmp_path / "serial.log"
+    console.write_bytes(b"Welcome to GRUB!\r\n")
+
+    async def comes_up_unseen(guest: Guest) -> None:
+        guest.up.set()
+
+    assert play(console, 60.0, comes_up_unseen)[0]
+
+
+def test_a_guest_that_logs_on_its_console_without_end_is_reached(tmp_path: Path) -> None:
+    console = tmp_path / "serial.log"
+
+    async def chatters(guest: Guest) -> None:
+        guest.up.set()
+        with console.open("ab", buffering=0) as log:
+            while True:
+                log.write(b"audit: something\r\n")
+                await asyncio.sleep(0.01)
+
+    assert play(console, 60.0, chatters)[0]

@@ -3,8 +3,9 @@
 
 User-mode networking accepts each connection at once, and passes it to the guest when that has a network,
 even if it was closed on the host long before: an emulated guest spent seconds on starting an sshd for each
-of a dozen connections that were closed by then. So a connection without an answer is kept open, and the next
-one is made after twice the delay, or when the console shows a login prompt.
+of a dozen connections that were closed by then. So none is made while the guest's console is written to, a
+sign of a boot, until it shows a login prompt; one without an answer is kept open, and the next one is made
+after twice the delay.
 """
 
 from __future__ import annotations
@@ -22,9 +23,18 @@ _CONNECTION_TIMEOUT = 75.0
 _REFUSED_INTERVAL = 0.25
 """Seconds between connections to a guest whose kernel refuses them, because its network is up."""
 
-_FIRST_DELAY = 4.0
+_SILENT_START = 10.0
+"""Seconds before the first connection to a guest whose console nothing is written to."""
+
+_FIRST_DELAY = 6.0
 _MAX_DELAY = 32.0
 """Seconds between connections to a guest that does not answer."""
+
+_SILENCE = 10.0
+"""Seconds after which a console that nothing is written to says no more of the boot."""
+
+_MAX_WAIT = 60.0
+"""Seconds without a connection, however much is written to the console: it may be the guest's log."""
 
 _LOGIN_PROMPT = b"login:"
 """A getty writes this to the console at about the time when sshd starts."""
@@ -54,20 +64,21 @@ class _BannerConnections:
 
     def __init__(self, reach: Reach, console: Path) -> None:
         self._reach = reach
-        self._console = console
-        self._prompt_seen = False
+        self._console = _Console(console)
         self._pending: set[asyncio.Task[str]] = set()
         self._delay = _FIRST_DELAY
         self._next_connection = 0.0
 
     async def wait(self) -> None:
         now = asyncio.get_running_loop().time
+        self._next_connection, latest = now() + _SILENT_START, now() + _MAX_WAIT
         while True:
-            if not self._prompt_seen and _shows_prompt(self._console):
-                self._prompt_seen, self._next_connection, self._delay = True, now(), _FIRST_DELAY
-            if now() >= self._next_connection:
+            self._console.look(now())
+            if self._console.prompts:
+                self._next_connection, self._delay = now(), _FIRST_DELAY
+            if now() >= self._next_connection and (now() >= latest or not self._console.is_written(now())):
                 self._pending.add(asyncio.create_task(read_banner(self._reach, _CONNECTION_TIMEOUT)))
-                self._next_connection = now() + self._delay
+                self._next_connection, latest = now() + self._delay, now() + _MAX_WAIT
                 self._delay = min(2 * self._delay, _MAX_DELAY)
             if not self._pending:
                 await asyncio.sleep(_REFUSED_INTERVAL)
@@ -86,5 +97,24 @@ class _BannerConnections:
         await asyncio.gather(*self._pending, return_exceptions=True)
 
 
-def _shows_prompt(console: Path) -> bool:
-    return _LOGIN_PROMPT in read_end(console, _TAIL_SIZE)
+class _Console:
+    """The guest's console, looked at from time to time."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._size = 0
+        self._written = 0.0
+        self._prompt_seen = False
+        self.prompts = False
+        """Whether the last look was the first that showed a login prompt."""
+
+    def look(self, now: float) -> None:
+        size = self._log.stat().st_size if self._log.exists() else 0
+        if size != self._size:
+            self._size, self._written = size, now
+        self.prompts = not self._prompt_seen and _LOGIN_PROMPT in read_end(self._log, _TAIL_SIZE)
+        self._prompt_seen = self._prompt_seen or self.prompts
+
+    def is_written(self, now: float) -> bool:
+        """Whether the guest still writes what it does at boot."""
+        return not self._prompt_seen and self._size > 0 and now - self._written < _SILENCE
