@@ -41,7 +41,7 @@ lint-rest:
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
 	$(BIN)/lint-imports
-	shellcheck scripts/*.sh src/callao/cidata/scripts/*.sh
+	shellcheck scripts/*.sh src/callao/cidata/scripts/*.sh src/callao/golden/*.sh src/callao/golden/first_boot/*.sh
 	$(BIN)/yamllint --strict .
 
 # What is documented and published: fragments, plugins and roles, and the site, where a warning is an error.

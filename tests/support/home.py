@@ -141,7 +141,7 @@ def direct(golden: Golden, console: str = "ttyS0") -> dict[str, Any]:
 
     :param console: the machine's serial console: ``ttyAMA0`` on aarch64. Without one the initrd hangs.
     """
-    kernel = {"location": str(golden.kernel), "cmdline": f"root=LABEL=root ro console={console} quiet"}
+    kernel = {"location": str(golden.kernel), "cmdline": f"root=LABEL=root rw console={console} quiet"}
     initrd = {"location": str(golden.initrd)}
     return {"images": [{"location": str(golden.disk), "kernel": kernel, "initrd": initrd}]}
 

@@ -49,7 +49,7 @@ def customize_hook(*, cloud_init: bool) -> str:
     return (
         _HEAD
         + _COMMON
-        + (_CLOUD_INIT if cloud_init else _install_files(_FIRST_BOOT) + _OWN_FIRST_BOOT)
+        + (_CLOUD_INIT if cloud_init else _install_files(_FIRST_BOOT) + _OWN_FIRST_BOOT + _quick_boot())
         + _CLEAN_UP
     )
 
@@ -67,6 +67,10 @@ def grub_hooks(packages: Iterable[str], folder: str) -> list[str]:
         f"copy-out /tmp/grub/usr/lib/grub {shlex.quote(folder)}",
         f'{_HEAD}rm -r "$root/tmp/grub"\n',
     ]
+
+
+def _quick_boot() -> str:
+    return (resources.files("callao.golden") / "quick_boot.sh").read_text(encoding="utf-8")
 
 
 def _install_files(files: Iterable[tuple[str, str, str, int]]) -> str:
@@ -92,7 +96,8 @@ root=$1
 
 _INITRAMFS_SETUP = r"""
 mkdir -p "$root/etc/initramfs-tools/conf.d" "$root/etc/systemd/network"
-echo MODULES=list >"$root/etc/initramfs-tools/conf.d/callao"
+# The type is that of the root, which the initrd checks while nothing else runs: see initramfs.conf(5).
+printf '%s\n' MODULES=list FSTYPE=ext4 >"$root/etc/initramfs-tools/conf.d/callao"
 # NICs keep the kernel's names: the seed says which is which.
 ln -s /dev/null "$root/etc/systemd/network/99-default.link"
 """
@@ -129,30 +134,13 @@ _OWN_FIRST_BOOT = r"""
 cat >"$root/etc/fstab" <<'FSTAB'
 LABEL=root / ext4 errors=remount-ro 0 1
 FSTAB
+sed -i '/^linux/s/ ro / rw /' "$root/boot/grub/grub.cfg"
 cat >"$root/etc/hosts" <<'HOSTS'
 127.0.0.1 localhost
 ::1 localhost ip6-localhost ip6-loopback
 ff02::1 ip6-allnodes
 ff02::2 ip6-allrouters
 HOSTS
-# sshd waits for neither: the clock is the host's until a time server answers, and names come later.
-# An order cannot be taken back by a drop-in, so that these are copies.
-units="$root/lib/systemd/system"
-own="$root/etc/systemd/system"
-sed -e '/^WantedBy=/s/=.*/=multi-user.target/' -e '/^Wants=time-set/d' \
-  -e '/^After=/s/$/ multi-user.target/' -e '/^Before=/s/=.*/=shutdown.target/' \
-  "$units/systemd-timesyncd.service" >"$own/systemd-timesyncd.service"
-sed -e '/^WantedBy=/s/=.*/=multi-user.target/' \
-  -e '/^Before=/s/=.*/=nss-lookup.target network-online.target multi-user.target shutdown.target/' \
-  "$units/systemd-resolved.service" >"$own/systemd-resolved.service"
-chroot "$root" systemctl reenable systemd-timesyncd.service systemd-resolved.service >/dev/null 2>&1
-# Checks the configuration that sshd itself reads, and refuses, a moment later; a reload still does.
-mkdir -p "$own/ssh.service.d"
-printf '[Service]\nExecStartPre=\n' >"$own/ssh.service.d/callao.conf"
-# No LVM, no repart.d, no crash dumps here; the second loads two modules that nothing uses.
-for unit in e2scrub_reap systemd-repart systemd-pstore; do
-  ln -s /dev/null "$own/$unit.service"
-done
 chroot "$root" systemctl enable callao-first-boot.service callao-boot.service >/dev/null 2>&1
 """
 

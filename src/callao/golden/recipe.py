@@ -30,6 +30,10 @@ class Kernel(enum.StrEnum):
     """With every driver, 9p among them."""
 
 
+_CLOUD_INIT = ("cloud-init", "cloud-guest-utils", "netplan.io")
+_OWN_FIRST_BOOT = ("python3-yaml", "logsave")
+"""The second is for the check of the root in the initrd."""
+
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 """Debian Policy, section 5.6.7."""
 
@@ -98,7 +102,7 @@ def all_packages(wanted: Recipe) -> tuple[str, ...]:
         "dbus", "udev", "openssh-server", "sudo", "ca-certificates", "iproute2", "e2fsprogs", "fdisk",
         "fuse3", "sshfs", "rsync", "python3-apt", "procps", "iputils-ping", "less", "nftables", "vim-tiny",
         "zstd",
-        *(("cloud-init", "cloud-guest-utils", "netplan.io") if wanted.cloud_init else ("python3-yaml",)),
+        *(_CLOUD_INIT if wanted.cloud_init else _OWN_FIRST_BOOT),
     )  # fmt: skip
     return (*usual, *(name for name in wanted.packages if name not in usual))
 

@@ -89,6 +89,15 @@ class FirstBootSuite:
             box.run("systemctl is-system-running --wait || true; systemctl --failed --quiet") == "running\n"
         )
 
+    def test_what_a_quick_boot_leaves_out_is_there_for_who_uses_it(self, box: Box) -> None:
+        assert box.run("findmnt -no OPTIONS /").startswith("rw,")
+        assert box.run("sudo ls /run/initramfs/fsck-root /sys/module/button/initstate").count("\n") == 2
+        assert "system boot" in box.run("who -b")
+        mounted = "until mountpoint -q {}; do sleep 0.5; done"
+        box.run("sudo modprobe -a fuse configfs")
+        box.run(f"timeout 60 sh -c '{mounted.format('/sys/fs/fuse/connections')}'")
+        box.run(f"timeout 60 sh -c '{mounted.format('/sys/kernel/config')}'")
+
     def test_the_user_is_the_configurations(self, box: Box) -> None:
         entry = box.run("getent passwd alice").strip().split(":")
         assert (entry[2], entry[4:]) == ("1501", ["Alice Doe", "/home/alice.guest", "/bin/bash"])

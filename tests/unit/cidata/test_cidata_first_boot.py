@@ -22,7 +22,7 @@ def tree(tmp_path) -> GuestTree:
     for folder in ("etc/ssh/sshd_config.d", "etc/sudoers.d", "etc/systemd/network"):
         (tree.root / folder).mkdir(parents=True)
     (tree.root / "usr/local/share/ca-certificates").mkdir(parents=True)
-    for program in ("hostname", "ip", "useradd", "update-ca-certificates", "ssh-keygen"):
+    for program in ("hostname", "ip", "useradd", "update-ca-certificates", "ssh-keygen", "systemctl"):
         tree.stub(program)
     tree.put(_WAIT, "#!/bin/sh\necho online >>/calls\n", 0o755)
     nic(tree, "eth0", "52:55:55:aa:bb:cc")
@@ -35,8 +35,16 @@ def nic(tree: GuestTree, name: str, address: str, *, device: bool = True) -> Non
         tree.put(f"sys/class/net/{name}/device", "")
 
 
+_USERS_SYSTEMD = "systemctl --no-block start user@1501.service"
+"""Each boot begins it before the first login."""
+
+
 def calls(tree: GuestTree) -> list[str]:
-    return tree.text("calls").splitlines()
+    return [
+        call
+        for call in tree.text("calls").splitlines()
+        if not call.startswith("systemctl --no-block start user@")
+    ]
 
 
 def test_a_guest_is_set_up_as_its_seed_says(tree, make_seed):
@@ -51,7 +59,7 @@ def test_a_guest_is_set_up_as_its_seed_says(tree, make_seed):
     )
     assert tree.text("etc/sudoers.d/90-callao-user") == "alice ALL=(ALL) NOPASSWD:ALL\n"
     assert tree.text("home/alice.guest/.ssh/authorized_keys") == "ssh-ed25519 AAAAuser alice@host\n"
-    assert calls(tree) == ["hostname lima-web"]
+    assert tree.text("calls").splitlines() == ["hostname lima-web", _USERS_SYSTEMD]
     modes = "etc/ssh/ssh_host_ed25519_key", "etc/sudoers.d/90-callao-user", "home/alice.guest/.ssh"
     assert [(tree.root / path).stat().st_mode & 0o777 for path in modes] == [0o600, 0o440, 0o700]
     owners = tree.chroot("/bin/stat", "-c", "%U", "/home/alice.guest/.ssh/authorized_keys")
@@ -188,7 +196,6 @@ def test_packages_are_upgraded_once_with_the_network_up(tree, make_seed):
 
 def test_a_guest_whose_upgrade_wants_a_reboot_gets_it_before_any_script(tree, make_seed):
     tree.stub("apt-get", ": >/run/reboot-required")
-    tree.stub("systemctl")
     script = Provision(mode=ProvisionMode.SYSTEM, script="#!/bin/sh\necho ran >>/calls\n")
     seed = make_seed(upgrade_packages=True, provision=(script,))
     with pytest.raises(ValueError, match="not enough values"):

@@ -78,7 +78,7 @@ know_instance() {
   done <"$LIMA_CIDATA_MNT/meta-data"
   [ ! -e "$STATE/data/instance-id" ] || read -r before <"$STATE/data/instance-id"
   [ "$identifier" != "$before" ] || return 0
-  rm -rf "$STATE/instances" "$STATE/instance"
+  [ ! -e "$STATE/instances" ] || rm -rf "$STATE/instances" "$STATE/instance"
   mkdir -p "$STATE/data" "$STATE/instances/$identifier"
   ln -s "instances/$identifier" "$STATE/instance"
   printf '%s\n' "$identifier" >"$STATE/data/instance-id"
@@ -113,7 +113,9 @@ set_host_key() (
   set -e
   key=/etc/ssh/ssh_host_ed25519_key
   only=/etc/ssh/sshd_config.d/00-lima-host-key.conf
-  rm -f /etc/ssh/ssh_host_* "$only"
+  for file in /etc/ssh/ssh_host_* "$only"; do
+    [ ! -e "$file" ] || rm -f "$file"
+  done
   if [ ! -e "$GIVEN/ssh_host_ed25519_key" ]; then
     ssh-keygen -A
     exit
@@ -136,7 +138,7 @@ add_user() (
     useradd --create-home --home-dir "$LIMA_CIDATA_HOME" "$@" -- "$user"
   fi
   rules=/etc/sudoers.d/90-callao-user
-  rm -f "$rules"
+  [ ! -e "$rules" ] || rm -f "$rules"
   [ ! -e "$GIVEN/sudoers" ] || put "$GIVEN/sudoers" "$rules" 0337
 )
 
@@ -287,7 +289,15 @@ run_commands() {
   sh "$GIVEN/commands.sh"
 }
 
+# The host logs in about now, and a login waits for the user's systemd, which is better begun at once.
+start_user_manager() {
+  while IFS=: read -r name _ number _; do
+    [ "$name" != "$LIMA_CIDATA_USER" ] || systemctl --no-block start "user@$number.service"
+  done </etc/passwd
+}
+
 late() {
+  start_user_manager
   run grow_root
   [ ! -e "$GIVEN/commands.sh" ] || run run_commands
   once late trust_certificates upgrade_packages

@@ -37,6 +37,8 @@ mount_seed() {
 
 early() {
   log_output early
+  # The console may show nothing else before a login prompt, and the host waits there for one.
+  echo 'LIMA| first boot'
   if ! mount_seed; then
     echo 'LIMA| first boot: no disk with the label cidata: this machine stays as it is' >&2
   elif [ -e "$LIMA_CIDATA_MNT/first-boot.sh" ]; then
