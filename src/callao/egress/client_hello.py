@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from callao.resolver.names import canonical
 
 HANDSHAKE_RECORD = 22
@@ -11,6 +13,7 @@ LONGEST = 1 << 14
 
 _CLIENT_HELLO = 1
 _SERVER_NAME = 0
+_ALPN = 16
 _HOST_NAME = 0
 _LONGEST_RECORD = 1 << 14
 
@@ -35,6 +38,21 @@ def server_name(data: bytes) -> str | None:
         return _name(_Reader(hello))
     except IndexError:
         raise Unreadable("its ClientHello is not valid") from None
+
+
+def protocols(data: bytes) -> frozenset[str]:
+    """The protocols that a hello offers (ALPN, RFC 7301); none where it cannot be read."""
+    found: set[str] = set()
+    try:
+        for kind, content in _extensions(_Reader(_handshake(data) or b"")):
+            if kind == _ALPN:
+                entries = content.vector(2)
+                while entries:
+                    size = entries.number(1)
+                    found.add(entries.take(size).decode("latin-1"))
+    except (IndexError, Unreadable):
+        return frozenset()
+    return frozenset(found)
 
 
 def _handshake(data: bytes) -> bytes | None:
@@ -86,16 +104,20 @@ class _Reader:
         return _Reader(self.take(self.number(length)))
 
 
-def _name(hello: _Reader) -> str:
+def _extensions(hello: _Reader) -> Iterator[tuple[int, _Reader]]:
     hello.take(2 + 32)  # version and random
     hello.vector(1)  # session
     hello.vector(2)  # cipher suites
     hello.vector(1)  # compression
-    names: list[bytes] = []
-    seen = False
     extensions = hello.vector(2) if hello else _Reader(b"")
     while extensions:
-        kind, content = extensions.number(2), extensions.vector(2)
+        yield extensions.number(2), extensions.vector(2)
+
+
+def _name(hello: _Reader) -> str:
+    names: list[bytes] = []
+    seen = False
+    for kind, content in _extensions(hello):
         if kind == _SERVER_NAME:
             if seen:
                 raise Unreadable("its ClientHello has two lists of server names")

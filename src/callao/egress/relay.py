@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from callao.cancellation import cancel_and_wait
 from callao.egress import client_hello, request_head
 from callao.egress.client_hello import HANDSHAKE_RECORD, Unreadable
-from callao.egress.inject import Misplaced, StreamScan
+from callao.egress.inject import Misplaced, Server, StreamScan
 from callao.egress.pins import Pins
 from callao.egress.policy import Policy
 from callao.egress.refusals import Attempt, Refusals
@@ -176,7 +176,7 @@ class Relay:
         scan = self._scan(listener) if listener.port == _HTTP else None
         if scan is not None:
             scan(first)
-        async with self._upstream(listener, name) as (upstream_reader, upstream):
+        async with self._upstream(listener, name, first) as (upstream_reader, upstream):
             await self._join(listener, (reader, writer), (upstream_reader, upstream), first, scan)
 
     async def _join(
@@ -201,7 +201,7 @@ class Relay:
                 each.cancel()
 
     @contextlib.asynccontextmanager
-    async def _upstream(self, listener: _Listener, name: str) -> AsyncIterator[Streams]:
+    async def _upstream(self, listener: _Listener, name: str, first: bytes) -> AsyncIterator[Streams]:
         """The connection to the server; to the injector, where that takes the connections to it."""
         address, port = listener.address, listener.port
         host = LOOPBACK if address == self._policy().gateway else str(address)
@@ -210,7 +210,8 @@ class Relay:
             ours, its = socket.socketpair()
             ours.setblocking(False)
             its.setblocking(False)
-            serving = asyncio.ensure_future(self.injector.serve(its, name, address, port, host))
+            server = Server(name, address, port, host)
+            serving = asyncio.ensure_future(self.injector.serve(its, server, client_hello.protocols(first)))
             reader, writer = await asyncio.open_connection(sock=ours, limit=AT_ONCE)
         else:
             async with asyncio.timeout(_CONNECT):

@@ -7,9 +7,10 @@ import contextlib
 import ssl
 
 
-def client_hello(name: str | None) -> bytes:
+def client_hello(name: str | None, *protocols: str) -> bytes:
     """What a TLS client sends first."""
     context = ssl.create_default_context()
+    context.set_alpn_protocols(protocols)
     context.check_hostname = False
     sent = ssl.MemoryBIO()
     client = context.wrap_bio(ssl.MemoryBIO(), sent, server_hostname=name)

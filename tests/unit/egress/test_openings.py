@@ -10,7 +10,7 @@ from egress.hello import client_hello, in_records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callao.egress.client_hello import LONGEST, Unreadable, server_name
+from callao.egress.client_hello import LONGEST, Unreadable, protocols, server_name
 from callao.egress.request_head import read_head
 
 HELLO = client_hello("Api.Example.org")
@@ -74,6 +74,12 @@ def test_two_names_are_refused() -> None:
         message = b"\x01" + len(body).to_bytes(3, "big") + body
         with pytest.raises(Unreadable, match="two"):
             server_name(b"\x16\x03\x01" + len(message).to_bytes(2, "big") + message)
+
+
+def test_a_hello_offers_the_protocols_that_the_client_speaks() -> None:
+    assert protocols(in_records(client_hello("a.example", "h2", "http/1.1"), 40)) == {"h2", "http/1.1"}
+    assert protocols(client_hello("a.example")) == set()
+    assert protocols(b"GET / HTTP/1.1") == set()
 
 
 @given(st.binary(max_size=200), st.integers(0, 400))

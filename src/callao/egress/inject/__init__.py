@@ -9,6 +9,7 @@ value, and the request goes on to the server, whose certificate is verified.
 cryptography.
 """
 
+from callao.egress.inject.server import Server
 from callao.egress.inject.substitution import Injection, Misplaced, StreamScan, Substitution
 
-__all__ = ["Injection", "Misplaced", "StreamScan", "Substitution"]
+__all__ = ["Injection", "Misplaced", "Server", "StreamScan", "Substitution"]

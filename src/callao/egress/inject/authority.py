@@ -30,7 +30,8 @@ _SERVER_LIFE = datetime.timedelta(days=397)
 
 _RENEWED_AFTER = datetime.timedelta(days=180)
 _MOST_SERVERS = 256
-_HTTP_1 = "http/1.1"
+HTTP_1, HTTP_2 = "http/1.1", "h2"
+"""The protocols' names in TLS."""
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Authority:
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
     folder: Path
-    _contexts: dict[str, tuple[datetime.datetime, ssl.SSLContext]] = field(default_factory=dict)
+    _contexts: dict[tuple[str, str], tuple[datetime.datetime, ssl.SSLContext]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folder: Path) -> Authority:
@@ -67,14 +68,15 @@ class Authority:
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
-    def server_context(self, name: str) -> ssl.SSLContext:
-        """For the server's side of TLS, as this name. It speaks HTTP/1.1 alone."""
-        made, context = self._contexts.get(name, (_now() - _SERVER_LIFE, None))
+    def server_context(self, name: str, protocol: str = HTTP_1) -> ssl.SSLContext:
+        """For the server's side of TLS, as this name. It offers this protocol alone."""
+        made, context = self._contexts.get((name, protocol), (_now() - _SERVER_LIFE, None))
         if context is None or _now() - made > _RENEWED_AFTER:
             if len(self._contexts) >= _MOST_SERVERS:
                 self._contexts.clear()
             context = self._make_context(name)
-            self._contexts[name] = _now(), context
+            context.set_alpn_protocols([protocol])
+            self._contexts[name, protocol] = _now(), context
         return context
 
     def _make_context(self, name: str) -> ssl.SSLContext:
@@ -92,7 +94,6 @@ class Authority:
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols([_HTTP_1])
         # Python's ssl module reads keys from files only.
         descriptor, path = tempfile.mkstemp(dir=self.folder, prefix=".egress-", suffix=".pem")
         try:
@@ -104,14 +105,14 @@ class Authority:
         return context
 
 
-def client_context(ca_file: str) -> ssl.SSLContext:
+def client_context(ca_file: str, protocols: tuple[str, ...] = (HTTP_1,)) -> ssl.SSLContext:
     """For the connection to a server, whose certificate is verified by the host's authorities, or by those
     of the file alone.
 
     :raises OSError: when the file cannot be read, or has no certificate.
     """
     context = ssl.create_default_context(cafile=ca_file or None)
-    context.set_alpn_protocols([_HTTP_1])
+    context.set_alpn_protocols(list(protocols))
     return context
 
 

@@ -90,8 +90,11 @@ class Exchange:
                 self._refused("", f"the server's TLS is not valid: {error.reason or type(error).__name__}")
             await self._answer(502, f"The server cannot be reached: {type(error).__name__}.")
         finally:
-            if self._server is not None:
-                self._server.writer.transport.abort()
+            self._abort_server()
+
+    def _abort_server(self) -> None:
+        if self._server is not None:
+            self._server.writer.transport.abort()
 
     async def _one(self) -> bool:
         """One request and its answer; returns whether another may follow."""
@@ -101,7 +104,8 @@ class Exchange:
             return False
         substitution = self._substitution()
         sent = request_to_server(request, self._host, substitution)
-        if self._server is None:
+        if self._server is None or self._server.reader.at_eof():  # a server ends what is not used for long
+            self._abort_server()
             self._server = _Peer(h11.CLIENT, await self._connect())
         await self._server.send(sent)
         upward = asyncio.ensure_future(self._send_body(substitution, self._server))

@@ -10,8 +10,10 @@ import ssl
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address
 
-from callao.egress.inject.authority import Authority, client_context
+from callao.egress.inject.authority import HTTP_1, HTTP_2, Authority, client_context
 from callao.egress.inject.exchange import Exchange
+from callao.egress.inject.http2_exchange import Http2Exchange
+from callao.egress.inject.server import Server
 from callao.egress.inject.substitution import Injection, Substitution
 from callao.egress.streams import AT_ONCE, Streams
 
@@ -19,6 +21,11 @@ _HANDSHAKE = 20.0
 _CONNECT = 30.0
 _END = 10.0
 """Seconds for the guest to read what is left."""
+
+_NOT_TRUSTED = "the guest's program does not trust the instance's certificate, or does not speak TLS 1.2"
+
+_MOST_HTTP_2 = 16
+"""Connections by HTTP/2, each of which may have 15 MB wait here; the others get HTTP/1.1."""
 
 
 class Injector:
@@ -34,7 +41,9 @@ class Injector:
         self._authority = authority
         self._refused = refused
         self._injections: tuple[Injection, ...] = ()
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[str, tuple[str, ...]], ssl.SSLContext] = {}
+        self._http_2 = 0
+        """Connections by HTTP/2 that are open."""
 
     def replace(self, injections: Iterable[Injection]) -> None:
         """Inject these from now on; connections that are open follow with their next request."""
@@ -53,38 +62,76 @@ class Injector:
         """For connections that do not end here: no placeholder may be in them."""
         return Substitution(self._injections, None)
 
-    async def serve(
-        self, guest: socket.socket, name: str, address: IPv4Address, port: int, upstream: str
-    ) -> None:
+    async def serve(self, guest: socket.socket, server: Server, protocols: frozenset[str]) -> None:
         """Serve a connection of the guest, until its end.
 
         :param guest: one end of it, which is closed at the end.
-        :param address: of the server as the guest sees it; ``upstream`` is where the host has it.
+        :param protocols: that the guest offers to speak (ALPN). It is offered the one that the server has
+            chosen of these, so that both sides speak the same.
         """
-        host = (name, port)
+        offers_http_2 = HTTP_2 in protocols and self._http_2 < _MOST_HTTP_2
+        self._http_2 += offers_http_2
+        upstream: Streams | OSError | None = None
+        try:
+            upstream = await self._first_connection(server, (HTTP_2, HTTP_1) if offers_http_2 else (HTTP_1,))
+            streams = await self._accept(guest, server, _protocol(upstream))
+            if streams is not None:
+                await self._exchange(streams, server, upstream)
+        finally:
+            self._http_2 -= offers_http_2
+            if isinstance(upstream, tuple):
+                upstream[1].transport.abort()
+
+    async def _first_connection(self, server: Server, protocols: tuple[str, ...]) -> Streams | OSError:
+        """The error where there is none: it is the answer to the first request."""
+        try:
+            return await self._connect(server, protocols)
+        except OSError as error:
+            return error
+
+    async def _connect(self, server: Server, protocols: tuple[str, ...]) -> Streams:
+        """:raises OSError: when there is no verified connection."""
+        async with asyncio.timeout(_CONNECT):
+            return await asyncio.open_connection(
+                server.upstream,
+                server.port,
+                ssl=self._client_context(server.host, protocols),
+                server_hostname=server.name,
+                limit=AT_ONCE,
+            )
+
+    async def _accept(self, guest: socket.socket, server: Server, protocol: str) -> Streams | None:
         try:
             async with asyncio.timeout(_HANDSHAKE):
-                streams = await _accept_tls(guest, self._authority().server_context(name))
+                return await _accept_tls(guest, self._authority().server_context(server.name, protocol))
         except (TimeoutError, OSError) as error:
             guest.close()
-            reason = (
-                "the guest's program does not trust the instance's certificate, or does not speak TLS 1.2"
-            )
-            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                self._refused(reason, address, port, name)
-            return
+            if not isinstance(error, TimeoutError):
+                self._refused(_NOT_TRUSTED, server.address, server.port, server.name)
+        return None
+
+    async def _exchange(self, streams: Streams, server: Server, upstream: Streams | OSError) -> None:
+        """Pass on what is said by the protocol that was agreed on."""
+        first: list[Streams | OSError] = [upstream]
 
         async def connect() -> Streams:
-            async with asyncio.timeout(_CONNECT):
-                return await asyncio.open_connection(
-                    upstream, port, ssl=self._client_context(host), server_hostname=name, limit=AT_ONCE
-                )
+            found = first.pop() if first else await self._connect(server, (HTTP_1,))
+            if isinstance(found, OSError):
+                raise found
+            return found
 
         def refused(secret: str, reason: str) -> None:
             what = f"secret {secret}: {reason}" if secret else reason
-            self._refused(what, address, port, name)
+            self._refused(what, server.address, server.port, server.name)
 
-        exchange = Exchange(streams, host, lambda: Substitution(self._injections, host), connect, refused)
+        def substitution() -> Substitution:
+            return Substitution(self._injections, server.host)
+
+        exchange: Exchange | Http2Exchange
+        if isinstance(upstream, tuple) and _protocol(upstream) == HTTP_2:
+            exchange = Http2Exchange(streams, upstream, server.host, substitution, refused)
+        else:
+            exchange = Exchange(streams, server.host, substitution, connect, refused)
         writer = streams[1]
         try:
             with contextlib.suppress(TimeoutError):
@@ -97,11 +144,19 @@ class Injector:
         finally:
             writer.transport.abort()
 
-    def _client_context(self, host: tuple[str, int]) -> ssl.SSLContext:
+    def _client_context(self, host: tuple[str, int], protocols: tuple[str, ...]) -> ssl.SSLContext:
         file = next((each.ca_file for each in self._injections if host in each.hosts and each.ca_file), "")
-        if file not in self._contexts:
-            self._contexts[file] = client_context(file)
-        return self._contexts[file]
+        if (file, protocols) not in self._contexts:
+            self._contexts[file, protocols] = client_context(file, protocols)
+        return self._contexts[file, protocols]
+
+
+def _protocol(upstream: Streams | OSError) -> str:
+    """The one that the server has chosen."""
+    if isinstance(upstream, OSError):
+        return HTTP_1
+    chosen = upstream[1].get_extra_info("ssl_object").selected_alpn_protocol()
+    return HTTP_2 if chosen == HTTP_2 else HTTP_1
 
 
 async def _accept_tls(guest: socket.socket, context: ssl.SSLContext) -> Streams:

@@ -8,6 +8,8 @@ checked here: one length, no folded lines, no bytes besides.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import h11
 
@@ -18,7 +20,7 @@ _OF_CONNECTION = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"te",
      b"http2-settings", b"upgrade"}
 )  # fmt: skip
-_NOT_OFFERED = frozenset({b"alt-svc"})
+NOT_OFFERED = frozenset({b"alt-svc"})
 """Would have the guest come by another protocol next time."""
 
 
@@ -33,6 +35,33 @@ class Refused(Exception):
         self.status, self.reason = status, reason
 
 
+@dataclass(frozen=True)
+class RequestLine:
+    """``target`` is the path, as it is sent."""
+
+    method: bytes
+    target: bytes
+
+
+def check_request(
+    line: RequestLine, named: Iterable[bytes], host: tuple[str, int], substitution: Substitution
+) -> None:
+    """What holds for each version of HTTP.
+
+    :param named: all hosts that the request names.
+    :raises Refused: for a request that is not for ``host``.
+    :raises Misplaced: for a placeholder in the line.
+    """
+    if line.method in (b"CONNECT", b"TRACE"):  # the answer to TRACE is the request
+        raise Refused(405, f"the method {line.method.decode()} is not passed on")
+    if not line.target.startswith(b"/") and not (line.method == b"OPTIONS" and line.target == b"*"):
+        raise Refused(400, "the request's target is not a path")
+    if not all(_is_host(each, host) for each in named):
+        raise Refused(421, "the Host of the request is not the server's name in its TLS")
+    substitution.refuse(line.target, "in a URL")
+    substitution.refuse(line.method, "in a method")
+
+
 def request_to_server(
     request: h11.Request, host: tuple[str, int], substitution: Substitution
 ) -> h11.Request:
@@ -43,19 +72,12 @@ def request_to_server(
     """
     headers = [(bytes(name), bytes(value)) for name, value in request.headers]
     names = [name for name, _ in headers]
-    if request.method in (b"CONNECT", b"TRACE"):  # the answer to TRACE is the request
-        raise Refused(405, f"the method {request.method.decode()} is not passed on")
-    if not request.target.startswith(b"/") and not (request.method == b"OPTIONS" and request.target == b"*"):
-        raise Refused(400, "the request's target is not a path")
+    line = RequestLine(request.method, request.target)
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
         raise Refused(400, "the request has two lengths")
     if request.http_version < b"1.1" and b"host" not in names:
         raise Refused(400, "the request names no host")
-    for name, value in headers:
-        if name == b"host" and not _is_host(value, host):
-            raise Refused(421, "the Host of the request is not the server's name in its TLS")
-    substitution.refuse(request.target, "in a URL")
-    substitution.refuse(request.method, "in a method")
+    check_request(line, (value for name, value in headers if name == b"host"), host, substitution)
     kept = _of_this_hop(headers)
     found = [
         (name, value) for name, value in kept if name in (b"host", b"content-length", b"transfer-encoding")
@@ -72,7 +94,7 @@ def response_to_guest(response: h11.Response) -> h11.Response:
     headers = _of_this_hop([(bytes(name), bytes(value)) for name, value in response.headers])
     if any(name == b"transfer-encoding" for name, _ in headers):
         headers = [pair for pair in headers if pair[0] != b"content-length"]
-    kept = [pair for pair in headers if pair[0] not in _NOT_OFFERED]
+    kept = [pair for pair in headers if pair[0] not in NOT_OFFERED]
     if response.http_version < b"1.1" or any(
         name == b"connection" and b"close" in value.lower() for name, value in response.headers
     ):
