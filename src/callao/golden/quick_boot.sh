@@ -53,6 +53,8 @@ mkdir -p "$root/etc/systemd/system-generators"
 for generator in gpt-auto hibernate-resume system-update; do
   ln -s /dev/null "$root/etc/systemd/system-generators/systemd-$generator-generator"
 done
+# By itself a login prompt waits for five seconds, or till nothing else starts: here the host takes it for a sign.
+drop_in serial-getty@.service Service Type=simple
 # Checks the configuration that sshd itself reads, and refuses, a moment later; a reload still does.
 drop_in ssh.service Service ExecStartPre=
 # No LVM, no repart.d, no crash dumps here; the second loads two modules that nothing uses.

@@ -67,6 +67,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
         "_SILENCE",
         "_MAX_WAIT",
         "_FIRST_DELAY",
+        "_PROMPT_DELAY",
         "_MAX_DELAY",
     ):
         monkeypatch.setattr(sshd_banner, name, getattr(sshd_banner, name) / 100)

@@ -30,6 +30,10 @@ _FIRST_DELAY = 6.0
 _MAX_DELAY = 32.0
 """Seconds between connections to a guest that does not answer."""
 
+_PROMPT_DELAY = 1.5
+"""Seconds between the first two connections after a login prompt. One that came before the guest had its
+address is repeated by user-mode networking after six."""
+
 _SILENCE = 10.0
 """Seconds after which a console that nothing is written to says no more of the boot."""
 
@@ -75,7 +79,7 @@ class _BannerConnections:
         while True:
             self._console.look(now())
             if self._console.prompts:
-                self._next_connection, self._delay = now(), _FIRST_DELAY
+                self._next_connection, self._delay = now(), _PROMPT_DELAY
             if now() >= self._next_connection and (now() >= latest or not self._console.is_written(now())):
                 self._pending.add(asyncio.create_task(read_banner(self._reach, _CONNECTION_TIMEOUT)))
                 self._next_connection, latest = now() + self._delay, now() + _MAX_WAIT
