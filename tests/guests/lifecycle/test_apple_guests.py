@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import multiprocessing
 import os
 import signal
 import socket
@@ -22,7 +23,8 @@ from typing import Any
 
 import pytest
 from support.apple.install import install
-from support.apple.leases import guest_address
+from support.apple.leases import address_for, guest_address
+from support.connection import instances, run
 from support.home import Golden, Home, temporary_home
 from support.waiting import eventually
 
@@ -42,6 +44,8 @@ pytestmark = pytest.mark.guest
 CMDLINE = "root=LABEL=root ro console=tty0 console=hvc0 quiet mitigations=off"
 """vfkit's machines have no other console, and hvc0's driver is a module: tty0 is there before it."""
 GVPROXY = "CALLAO_TEST_GVPROXY"
+FORK = multiprocessing.get_context("fork")
+"""The engine is for one thread; what a test has put in its place is there in a process that is forked."""
 GUEST_PORT = 8080
 READ_FACT = "cat /mnt/read/fact"
 
@@ -74,14 +78,27 @@ class Box:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def kill(self) -> None:
-        """Its machine; nothing is left of it then."""
+    def kill(self, who: str) -> None:
+        """Nothing is left of it then, although nobody has cleaned up but those that remain."""
         runtime = read_json(self.paths.runtime, Runtime)
         assert runtime is not None
-        assert runtime.driver is not None
-        os.kill(runtime.driver.pid, signal.SIGKILL)
+        victim = runtime.agent if who == "agent" else runtime.driver
+        assert victim is not None
+        os.kill(victim.pid, signal.SIGKILL)
         eventually(lambda: not self.home.processes())
         assert inspect("box", self.home.path, self.home.host).status is Status.STOPPED
+
+    def command(self, *words: str) -> str:
+        """What the command line says, by a connection of its own."""
+        config = str(self.paths.ssh_config)
+        subprocess.run(["ssh", "-F", config, "-O", "exit", "lima-box"], capture_output=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "callao.cli.main", *words],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False,
+            env={**os.environ, "LIMA_HOME": str(self.home.path)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
 
     def connection(self, module: str) -> str:
         """What sshd says of a new connection by this proxy command alone."""
@@ -146,8 +163,8 @@ def start_vz(box: Box) -> None:
 
 
 def start_krunkit(box: Box) -> None:
-    """In gvproxy's network; its own firmware boots the disk."""
-    box.start()
+    """In gvproxy's network; its own firmware boots the disk. ssh goes by vsock once sshd listens there."""
+    box.start(ssh={"overVsock": True})
 
 
 PROGRAMS = {VMType.VZ: ("vfkit",), VMType.KRUNKIT: ("krunkit", "gvproxy")}
@@ -174,6 +191,19 @@ def test_the_start_tells_what_the_machine_has_not(box: Box) -> None:
     assert ("hostResolver: the guest cannot reach it in this network" in told) == in_macos_network
 
 
+def test_one_that_is_killed_is_ready_again_with_what_its_first_boot_made(box: Box) -> None:
+    box.kill("agent" if box.vm_type is VMType.VZ else "machine")
+    box.home.ensure("box", template=None, events=box.events)
+    assert box.run("hostname; cat /mnt/read/fact") == "lima-box\nfrom the host"
+
+
+@pytest.mark.long
+def test_one_whose_other_process_is_killed_is_ready_again(box: Box) -> None:
+    box.kill("machine" if box.vm_type is VMType.VZ else "agent")
+    box.home.ensure("box", template=None, events=box.events)
+    assert box.run(READ_FACT) == "from the host"
+
+
 def test_directories_are_shared_and_the_guest_mounts_one_of_them_read_only(box: Box) -> None:
     tried = f"{READ_FACT}; echo x >/mnt/write/new; touch /mnt/read/no 2>/dev/null || echo refused"
     assert box.run(f"sudo sh -c '{tried}'") == "from the host\nrefused"
@@ -188,6 +218,22 @@ def test_ssh_reaches_the_guest_by_vsock_alone_and_by_its_lease_alone(box: Box) -
     assert box.connection(f"callao.ssh.proxy unix:{vsock}").startswith("UNKNOWN")  # sshd knows no address
     by_lease = box.connection(f"callao.drivers.apple.connect {mac_address}")
     assert by_lease.endswith(f" {guest_address(mac_address)} 22")
+
+
+def test_shell_copy_rsync_and_the_connection_plugin_go_by_vsock(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CALLAO_DHCPD_LEASES", str(tmp_path / "none"))  # vz has no other way then
+    assert box.command("shell", "box", "sh", "-c", "echo $SSH_CONNECTION").startswith("UNKNOWN")
+    (tmp_path / "file").write_text("of the host\n")
+    for program in ("scp", "rsync"):
+        box.command("copy", f"--backend={program}", str(tmp_path / "file"), f"box:/tmp/{program}")
+        assert box.command("shell", "box", "cat", f"/tmp/{program}") == "of the host"
+    words = ("guests", "-m", "raw", "-a", "echo $SSH_CONNECTION")
+    control_dir = box.home.path / "cp"
+    control_dir.mkdir()
+    done = run("ansible", instances("box"), *words, home=box.home.path, control_dir=control_dir)
+    assert "UNKNOWN" in done.stdout, done.stdout + done.stderr
 
 
 @of_vz
@@ -226,10 +272,11 @@ def test_gvproxy_gives_the_guest_the_addresses_of_other_guests_and_leads_to_the_
 
 
 @of_krunkit
-def test_one_whose_machine_is_killed_is_ready_again_with_what_its_first_boot_made(box: Box) -> None:
-    box.kill()
-    box.home.ensure("box", template=None, events=box.events)
-    assert box.run("hostname; cat /mnt/read/fact") == "lima-box\nfrom the host"
+def test_a_gvproxy_that_is_killed_is_told_and_ssh_goes_on_by_vsock(box: Box) -> None:
+    [gvproxy] = [process for process, line in box.home.running() if "gvproxy.json" in line]
+    gvproxy.kill()
+    eventually(lambda: "gvproxy ended with status" in box.paths.ha_stdout.read_text())
+    assert box.command("shell", "box", "hostname") == "lima-box"
 
 
 def test_it_shuts_down_and_nothing_is_left(box: Box) -> None:
@@ -240,3 +287,27 @@ def test_it_shuts_down_and_nothing_is_left(box: Box) -> None:
     assert box.left() == []
     box.home.delete("box")
     assert not box.paths.dir.exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("vm_type", STARTS)
+def test_two_that_begin_at_once_have_an_address_or_port_each(golden: Golden, vm_type: VMType) -> None:
+    with box_of(golden, vm_type) as first, box_of(golden, vm_type) as second:  # of one file of leases
+        both = (first, second)
+        starts = [FORK.Process(target=STARTS[vm_type], args=(each,)) for each in both]
+        for each in starts:
+            each.start()
+        for each in starts:
+            each.join()
+        assert [each.exitcode for each in starts] == [0, 0]
+        for box in both:
+            box.run(f"echo {box.home.path} >/tmp/home")
+        assert [box.run("cat /tmp/home") for box in both] == [str(box.home.path) for box in both]
+        if vm_type is VMType.VZ:
+            macs = [box.run("cat /sys/class/net/eth0/address") for box in both]
+            reached = [
+                box.connection(f"callao.drivers.apple.connect {mac}")
+                for box, mac in zip(both, macs, strict=True)
+            ]
+            assert [each.split()[2] for each in reached] == list(map(guest_address, macs))
+            assert len(set(map(address_for, macs))) == 2
