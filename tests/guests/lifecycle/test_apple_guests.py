@@ -211,6 +211,11 @@ def test_directories_are_shared_and_the_guest_mounts_one_of_them_read_only(box: 
     assert not (box.shared / "no").exists()
 
 
+def test_shell_goes_by_vsock(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALLAO_DHCPD_LEASES", str(tmp_path / "none"))  # vz has no other way then
+    assert box.command("shell", "box", "sh", "-c", "echo $SSH_CONNECTION").startswith("UNKNOWN")
+
+
 @of_vz
 def test_ssh_reaches_the_guest_by_vsock_alone_and_by_its_lease_alone(box: Box) -> None:
     mac_address = box.run("cat /sys/class/net/e*/address")
@@ -220,11 +225,11 @@ def test_ssh_reaches_the_guest_by_vsock_alone_and_by_its_lease_alone(box: Box) -
     assert by_lease.endswith(f" {guest_address(mac_address)} 22")
 
 
-def test_shell_copy_rsync_and_the_connection_plugin_go_by_vsock(
+@pytest.mark.long
+def test_copy_rsync_and_the_connection_plugin_go_by_vsock(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CALLAO_DHCPD_LEASES", str(tmp_path / "none"))  # vz has no other way then
-    assert box.command("shell", "box", "sh", "-c", "echo $SSH_CONNECTION").startswith("UNKNOWN")
     (tmp_path / "file").write_text("of the host\n")
     for program in ("scp", "rsync"):
         box.command("copy", f"--backend={program}", str(tmp_path / "file"), f"box:/tmp/{program}")
