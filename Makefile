@@ -57,7 +57,7 @@ site: bootstrap-test .cache/site/built
 	@touch $@
 
 unit: bootstrap-test
-	$(BIN)/pytest tests/unit tests/conformance -n 2 --dist worksteal -q
+	$(BIN)/pytest tests/unit tests/conformance -m 'not long' -n 2 --dist worksteal -q
 
 # Those that the tests' guests boot from.
 images: bootstrap-test

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from support import programs
+from support.collection_finder import install_collection_finder
 from support.masters import control_folder
 from support.sshd import Box, Sshd, free_port, keygen
+
+install_collection_finder()
 
 
 @pytest.fixture

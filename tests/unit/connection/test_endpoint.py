@@ -6,12 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible.plugins.loader import init_plugin_loader
-from ansible.utils.collection_loader import AnsibleCollectionConfig
-
-if AnsibleCollectionConfig.collection_finder is None:
-    init_plugin_loader([str(Path(__file__).parents[3] / ".dev")])
-
 from ansible_collections.callao.lima.plugins.plugin_utils._endpoint import (
     NotRunning,
     is_instance_name,

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 from support import programs
+from support.collection_finder import install_collection_finder
+
+install_collection_finder()
 
 Tasks = list[dict[str, Any]]
 
