@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,8 +16,17 @@ from typing import Any
 
 import pytest
 
-from callao.events import Event
+from callao.events import Event, silent
+from callao.images import DownloadLimits, fetch
 from callao.images.cache import cache_entry
+
+BODY = os.urandom(700_000)
+QUICK = DownloadLimits(connect=2.0, read=0.4, tries=3)
+
+
+def get(url: str, home: Path, digest: str | None = None, events: list[Event] | None = None) -> bytes:
+    report = silent if events is None else events.append
+    return fetch(url, digest=digest, home=home, report=report, limits=QUICK).path.read_bytes()
 
 
 @dataclass

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import email.utils
 import hashlib
@@ -17,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from images.conftest import Server, killed_after, left_in, sha256
+from images.conftest import BODY, Server, get, killed_after, left_in, sha256
 
 from callao.errors import CallaoError, DigestMismatch, DownloadError, ImageError
 from callao.events import Event, EventState, silent
@@ -25,14 +24,6 @@ from callao.images import DownloadLimits, cached_file, fetch, import_file, remov
 from callao.images.cache import cache_entry, exclusive
 from callao.images.size import size_of
 from callao.offline import NetworkAccess
-
-BODY = os.urandom(700_000)
-QUICK = DownloadLimits(connect=2.0, read=0.4, tries=3)
-
-
-def get(url: str, home: Path, digest: str | None = None, events: list[Event] | None = None) -> bytes:
-    report = silent if events is None else events.append
-    return fetch(url, digest=digest, home=home, report=report, limits=QUICK).path.read_bytes()
 
 
 def ranges(server: Server) -> list[str]:
@@ -455,60 +446,6 @@ def test_two_processes_at_once_fetch_once(server: Server, tmp_path: Path) -> Non
 
 def fetch_quietly(url: str, home: Path, digest: str) -> None:
     fetch(url, digest=digest, home=home, report=silent)
-
-
-def test_the_proxy_of_the_environment_is_asked(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.serve("/a.img", BODY)
-    monkeypatch.setenv("http_proxy", f"http://user:p%40ss@127.0.0.1:{server.port}")
-    assert get("http://elsewhere.invalid/a.img", tmp_path, sha256(BODY)) == BODY
-    assert server.requests[0][0] == "http://elsewhere.invalid/a.img"
-    assert server.proxy_authorization == ["Basic " + base64.b64encode(b"user:p@ss").decode()]
-
-
-def test_a_proxy_that_is_away_is_told_in_a_line_without_its_password(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("http_proxy", "http://user:secret@127.0.0.1:1")
-    with pytest.raises(DownloadError, match=r"elsewhere\.invalid/a\.img .*proxy.*refused") as caught:
-        get("http://elsewhere.invalid/a.img", tmp_path)
-    assert "secret" not in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert "object at 0x" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "excepted", ["127.0.0.1", "127.0.0.1:{port}", "*", "localhost, 127.0.0.1", "10.0.0.0/8, 127.0.0.0/8"]
-)
-def test_no_proxy_is_respected(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, excepted: str
-) -> None:
-    url = server.serve("/a.img", BODY)
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("no_proxy", excepted.format(port=server.port))
-    assert get(url, tmp_path, sha256(BODY)) == BODY
-
-
-@pytest.mark.parametrize("form", ["plain", "url", "home"])
-def test_a_file_of_this_machine_is_used_where_it_is(
-    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    path = tmp_path / "my image.qcow2"
-    path.write_bytes(BODY)
-    location = {"plain": str(path), "url": path.as_uri(), "home": "~/my image.qcow2"}[form]
-    found = fetch(location, digest=sha256(BODY), home=tmp_path / "home", report=silent)
-    assert found.path == path
-    assert not (tmp_path / "home").exists()
-
-
-def test_a_file_of_this_machine_is_verified_and_never_removed(tmp_path: Path) -> None:
-    path = tmp_path / "a.img"
-    path.write_bytes(BODY)
-    with pytest.raises(DigestMismatch):
-        get(str(path), tmp_path, "sha256:" + "0" * 64)
-    assert path.read_bytes() == BODY
 
 
 @pytest.mark.parametrize(
