@@ -191,15 +191,21 @@ def test_the_start_tells_what_the_machine_has_not(box: Box) -> None:
     assert ("hostResolver: the guest cannot reach it in this network" in told) == in_macos_network
 
 
+@of_krunkit
 def test_one_that_is_killed_is_ready_again_with_what_its_first_boot_made(box: Box) -> None:
-    box.kill("agent" if box.vm_type is VMType.VZ else "machine")
+    box.kill("machine")
     box.home.ensure("box", template=None, events=box.events)
     assert box.run("hostname; cat /mnt/read/fact") == "lima-box\nfrom the host"
 
 
 @pytest.mark.long
-def test_one_whose_other_process_is_killed_is_ready_again(box: Box) -> None:
-    box.kill("machine" if box.vm_type is VMType.VZ else "agent")
+@pytest.mark.parametrize(
+    ("box", "process"),
+    [(VMType.KRUNKIT, "agent"), (VMType.VZ, "agent"), (VMType.VZ, "machine")],
+    indirect=["box"],
+)
+def test_whatever_process_is_killed_it_is_ready_again(box: Box, process: str) -> None:
+    box.kill(process)
     box.home.ensure("box", template=None, events=box.events)
     assert box.run(READ_FACT) == "from the host"
 
