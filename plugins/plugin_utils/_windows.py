@@ -154,7 +154,7 @@ def _psrp_login(host: str, connection: Any) -> str:
     if auth == "kerberos" or not (password or auth == "certificate"):
         allowed = "certificate, or with a password negotiate, ntlm, basic and credssp"
         raise _ticket_ends(host, f"ansible_psrp_auth: {auth}", allowed)
-    if (name := connection._psrp_configuration_name) != _ANY_PROGRAM:
+    if (name := connection.get_option("configuration_name")) != _ANY_PROGRAM:
         raise AnsibleActionFail(
             f"{host}: ansible_psrp_configuration_name: {name!r}: what keeps a box running is not a command "
             f"of PowerShell, but a remote shell of WinRM (allowed: {_ANY_PROGRAM}; or "

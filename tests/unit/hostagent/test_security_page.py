@@ -133,7 +133,7 @@ HELD: dict[str, tuple[str, ...]] = {
         "hostagent/test_hostile_guest.py::test_there_is_an_end_to_how_many_streams_are_open",
     ),
     "clients of a UDP port at a time": (
-        "guest/test_guest_streams.py::test_more_clients_of_datagrams_than_there_may_be_push_out_the_oldest",
+        "guest/test_guest_datagrams.py::test_more_clients_of_datagrams_than_there_may_be_push_out_the_oldest",
     ),
     "listeners that are kept note of": ("hostagent/test_portforward.py::test_there_is_an_end_to_listeners",),
     "forwards of listeners at a time": (
