@@ -11,12 +11,20 @@ from collections.abc import Awaitable, Callable
 import h11
 
 from callao.cancellation import cancel_and_wait
-from callao.egress.inject.requests import Refused, request_to_server, response_to_guest, switch_to_guest
+from callao.egress.inject.requests import (
+    OWN_TYPE,
+    Refused,
+    as_bytes,
+    own_answer,
+    request_to_server,
+    response_to_guest,
+    switch_to_guest,
+)
 from callao.egress.inject.substitution import Misplaced, StreamScan, Substitution
 from callao.egress.streams import AT_ONCE, Streams, copy
 
 _LONGEST_HEAD = 1 << 16
-_IDLE = 300.0
+IDLE = 300.0
 """Seconds in which the guest begins its next request."""
 
 
@@ -98,7 +106,7 @@ class Exchange:
 
     async def _one(self) -> bool:
         """One request and its answer; returns whether another may follow."""
-        async with asyncio.timeout(_IDLE):
+        async with asyncio.timeout(IDLE):
             request = await self._guest.next_event()
         if not isinstance(request, h11.Request):
             return False
@@ -138,8 +146,7 @@ class Exchange:
                 scan.feed(bytes(event.data))
                 await server.send(h11.Data(data=event.data))
             elif isinstance(event, h11.EndOfMessage):
-                for name, value in event.headers:
-                    substitution.refuse(bytes(name) + b":" + bytes(value), "in a trailer")
+                substitution.refuse_in_trailers(as_bytes(event.headers))
                 await server.send(h11.EndOfMessage(headers=event.headers))
                 return
             else:
@@ -187,11 +194,11 @@ class Exchange:
         http = self._guest.http
         if http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        data = f"callao egress: {text}\n".encode()
+        data = own_answer(text)
         headers = [
-            ("Content-Type", "text/plain; charset=utf-8"),
-            ("Content-Length", str(len(data))),
-            ("Connection", "close"),
+            (b"Content-Type", OWN_TYPE),
+            (b"Content-Length", b"%d" % len(data)),
+            (b"Connection", b"close"),
         ]
         with contextlib.suppress(OSError, h11.LocalProtocolError):
             await self._guest.send(h11.Response(status_code=status, headers=headers))

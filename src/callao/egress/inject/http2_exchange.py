@@ -14,6 +14,7 @@ from h2.exceptions import H2Error
 from h2.settings import SettingCodes
 
 from callao.cancellation import cancel_and_wait
+from callao.egress.inject.exchange import IDLE
 from callao.egress.inject.http2_peer import MOST_STREAMS, Http2Peer
 from callao.egress.inject.http2_streams import Http2Streams
 from callao.egress.inject.substitution import Substitution
@@ -21,9 +22,6 @@ from callao.egress.streams import Streams
 
 _BEGIN = 20.0
 """Seconds for the server to begin its side of the connection."""
-
-_IDLE = 300.0
-"""Seconds in which the guest begins its next request."""
 
 
 class Http2Exchange:
@@ -76,7 +74,7 @@ class Http2Exchange:
         try:
             while not streams.has_ended:
                 try:
-                    async with asyncio.timeout(_IDLE):
+                    async with asyncio.timeout(IDLE):
                         events = await guest.receive()
                 except TimeoutError:
                     if streams.is_idle:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -15,6 +14,8 @@ from h2.exceptions import H2Error, NoSuchStreamError, ProtocolError
 from h2.settings import SettingCodes, Settings
 from hyperframe.frame import Frame, GoAwayFrame
 
+from callao.egress.inject.requests import OWN_TYPE, own_answer
+from callao.egress.inject.substitution import Headers
 from callao.egress.streams import AT_ONCE, Streams
 
 MOST_STREAMS = 100
@@ -32,8 +33,6 @@ _HEADER_TABLE = 1 << 12
 
 _MOST_SETTINGS = 64
 """SETTINGS frames of a connection; each may change all streams."""
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Connection(H2Connection):
@@ -146,10 +145,10 @@ class Http2Peer:
 
     def answer(self, stream: int, status: int, text: str) -> None:
         """An answer of the host's own to a guest's request, whose body is not read any more."""
-        data = f"callao egress: {text}\n".encode()
+        data = own_answer(text)
         headers = [
             (b":status", b"%d" % status),
-            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-type", OWN_TYPE),
             (b"content-length", b"%d" % len(data)),
         ]
         with contextlib.suppress(H2Error):

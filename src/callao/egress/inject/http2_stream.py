@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from h2.exceptions import NoSuchStreamError
 
 from callao.egress.inject.http2_peer import STREAM_WINDOW, Http2Peer
-from callao.egress.inject.substitution import Headers, StreamScan, Substitution
+from callao.egress.inject.substitution import Headers, StreamScan
 
 
 @dataclass(eq=False)
@@ -113,8 +113,3 @@ class Http2Stream:
         if self.reset_after is not None and self.down.done:
             self.guest.reset(self.guest_id, self.reset_after)
         return True
-
-    def refuse_in_trailers(self, substitution: Substitution, trailers: Headers) -> None:
-        """:raises Misplaced: for a placeholder."""
-        for name, value in trailers:
-            substitution.refuse(name + b":" + value, "in a trailer")

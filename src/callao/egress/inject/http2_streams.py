@@ -24,12 +24,15 @@ from h2.exceptions import ProtocolError
 from callao.egress.inject.http2_peer import Http2Peer
 from callao.egress.inject.http2_requests import http2_request_to_server, http2_response_to_guest
 from callao.egress.inject.http2_stream import Flow, Http2Stream
-from callao.egress.inject.requests import Refused
-from callao.egress.inject.substitution import Headers, Misplaced, StreamScan, Substitution
+from callao.egress.inject.requests import Refused, as_bytes
+from callao.egress.inject.substitution import Misplaced, StreamScan, Substitution
 from callao.token_bucket import TokenBucket
 
 _RESET_BURST, _RESET_RATE = 200.0, 20.0
 """Streams that the guest may begin and reset: each costs the server a request (CVE-2023-44487)."""
+
+_BodyEvent = DataReceived | TrailersReceived | StreamEnded
+_AnswerEvent = InformationalResponseReceived | ResponseReceived | _BodyEvent | StreamReset
 
 
 class Http2Streams:
@@ -80,7 +83,7 @@ class Http2Streams:
             if not self._resets.try_take():
                 self._go_away(ErrorCodes.ENHANCE_YOUR_CALM)
                 raise ProtocolError("too many streams were reset")
-        elif isinstance(event, DataReceived | TrailersReceived | StreamEnded):
+        elif isinstance(event, _BodyEvent):
             self._request_goes_on(event)
 
     def from_server(self, event: Event) -> None:
@@ -89,15 +92,7 @@ class Http2Streams:
             self._send_more(event, self._by_server)
         elif isinstance(event, ConnectionTerminated):
             self._server_goes_away(event.last_stream_id or 0)
-        elif isinstance(
-            event,
-            InformationalResponseReceived
-            | ResponseReceived
-            | DataReceived
-            | TrailersReceived
-            | StreamEnded
-            | StreamReset,
-        ):
+        elif isinstance(event, _AnswerEvent):
             stream = self._by_server.get(event.stream_id)
             if stream is not None:
                 self._answer_goes_on(event, stream)
@@ -111,7 +106,7 @@ class Http2Streams:
             return
         substitution, ends = self._substitution(), event.stream_ended is not None
         try:
-            sent = http2_request_to_server(_pairs(event.headers), self._host, substitution, ends=ends)
+            sent = http2_request_to_server(as_bytes(event.headers), self._host, substitution, ends=ends)
         except Misplaced as misplaced:
             self._refuse_placeholder(misplaced, guest_id)
             return
@@ -128,7 +123,7 @@ class Http2Streams:
         stream.up.ended = stream.up.done = ends
         self._by_guest[guest_id] = self._by_server[server_id] = stream
 
-    def _request_goes_on(self, event: DataReceived | TrailersReceived | StreamEnded) -> None:
+    def _request_goes_on(self, event: _BodyEvent) -> None:
         stream = self._by_guest.get(event.stream_id)
         if stream is None:
             if isinstance(event, DataReceived):
@@ -138,7 +133,7 @@ class Http2Streams:
             if isinstance(event, DataReceived):
                 stream.scan.feed(event.data)
             elif isinstance(event, TrailersReceived):
-                stream.refuse_in_trailers(self._substitution(), _pairs(event.headers))
+                self._substitution().refuse_in_trailers(as_bytes(event.headers))
         except Misplaced as misplaced:
             self._drop(stream)
             if isinstance(event, DataReceived):
@@ -151,22 +146,13 @@ class Http2Streams:
             return
         self._body(event, stream.up, stream)
 
-    def _answer_goes_on(
-        self,
-        event: InformationalResponseReceived
-        | ResponseReceived
-        | DataReceived
-        | TrailersReceived
-        | StreamEnded
-        | StreamReset,
-        stream: Http2Stream,
-    ) -> None:
+    def _answer_goes_on(self, event: _AnswerEvent, stream: Http2Stream) -> None:
         if isinstance(event, InformationalResponseReceived):
-            self._guest.send_headers(stream.guest_id, _pairs(event.headers), ends=False)
+            self._guest.send_headers(stream.guest_id, as_bytes(event.headers), ends=False)
         elif isinstance(event, ResponseReceived):
             ends = event.stream_ended is not None
             stream.answered, stream.down.ended, stream.down.done = True, ends, ends
-            headers = http2_response_to_guest(_pairs(event.headers))
+            headers = http2_response_to_guest(as_bytes(event.headers))
             if not self._guest.send_headers(stream.guest_id, headers, ends=ends):
                 self._reset(stream, ErrorCodes.INTERNAL_ERROR)
         elif isinstance(event, StreamReset):
@@ -179,15 +165,13 @@ class Http2Streams:
         else:
             self._body(event, stream.down, stream)
 
-    def _body(
-        self, event: DataReceived | TrailersReceived | StreamEnded, flow: Flow, stream: Http2Stream
-    ) -> None:
+    def _body(self, event: _BodyEvent, flow: Flow, stream: Http2Stream) -> None:
         if isinstance(event, DataReceived):
             flow.add(event.data, event.flow_controlled_length)
             flow.ended = flow.ended or event.stream_ended is not None
             flow.widen()
         elif isinstance(event, TrailersReceived):
-            flow.trailers = _pairs(event.headers)
+            flow.trailers = as_bytes(event.headers)
             flow.ended = True
         elif flow.ended:
             return
@@ -242,10 +226,6 @@ class Http2Streams:
             del self._by_server[stream.server_id]
             for flow in (stream.up, stream.down):
                 flow.source.spare_window += flow.spare
-
-
-def _pairs(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    return [(bytes(name), bytes(value)) for name, value in headers]
 
 
 def _most_streams(server: Http2Peer) -> int:

@@ -24,6 +24,20 @@ NOT_OFFERED = frozenset({b"alt-svc"})
 """Would have the guest come by another protocol next time."""
 
 
+OWN_TYPE = b"text/plain; charset=utf-8"
+"""The media type of the host's own answers."""
+
+
+def own_answer(text: str) -> bytes:
+    """The body of an answer of the host's own."""
+    return f"callao egress: {text}\n".encode()
+
+
+def as_bytes(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers of a library's message, whose names and values may be of types of its own."""
+    return [(bytes(name), bytes(value)) for name, value in headers]
+
+
 class Refused(Exception):
     """A request that is not passed on; the text says why.
 
@@ -70,7 +84,7 @@ def request_to_server(
     :raises Refused: for one that is not for ``host``, or could be read in two ways.
     :raises Misplaced: for a placeholder that is not replaced.
     """
-    headers = [(bytes(name), bytes(value)) for name, value in request.headers]
+    headers = as_bytes(request.headers)
     names = [name for name, _ in headers]
     line = RequestLine(request.method, request.target)
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version < b"1.1"):
@@ -91,7 +105,7 @@ def request_to_server(
 
 def response_to_guest(response: h11.Response) -> h11.Response:
     """The answer without what concerns the connection to the server."""
-    headers = _of_this_hop([(bytes(name), bytes(value)) for name, value in response.headers])
+    headers = _of_this_hop(as_bytes(response.headers))
     if any(name == b"transfer-encoding" for name, _ in headers):
         headers = [pair for pair in headers if pair[0] != b"content-length"]
     kept = [pair for pair in headers if pair[0] not in NOT_OFFERED]
@@ -104,7 +118,7 @@ def response_to_guest(response: h11.Response) -> h11.Response:
 
 def switch_to_guest(response: h11.InformationalResponse) -> h11.InformationalResponse:
     """An informational answer, with what a switch to another protocol needs."""
-    headers = [(bytes(name), bytes(value)) for name, value in response.headers]
+    headers = as_bytes(response.headers)
     return h11.InformationalResponse(
         status_code=response.status_code, reason=response.reason, headers=headers
     )

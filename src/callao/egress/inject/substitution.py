@@ -86,6 +86,11 @@ class Substitution:
         if _PREFIX in data and (match := self._pattern.search(data)):
             raise Misplaced(self._of(match).name, f"its placeholder was sent {where}")
 
+    def refuse_in_trailers(self, trailers: Iterable[tuple[bytes, bytes]]) -> None:
+        """:raises Misplaced: where one of them has a placeholder."""
+        for name, value in trailers:
+            self.refuse(name + b":" + value, "in a trailer")
+
     def _of(self, match: re.Match[bytes]) -> Injection:
         return next(each for each in self.injections if each.placeholder == match[0])
 
