@@ -21,6 +21,7 @@ from ansible_collections.callao.lima.plugins.plugin_utils._jump_host import logi
 
 if TYPE_CHECKING:
     from callao.drivers.wsl2.carrier import Remote
+    from callao.drivers.wsl2.winrm import Client
 
 FOLDER = "_windows"
 """In LIMA_HOME: for each Windows host, the LIMA_HOME of its instances."""
@@ -127,7 +128,7 @@ def _winrm_login(host: str, connection: Any) -> str:
     """
     from callao.drivers.wsl2.winrm import Client, login
 
-    _need(host, "winrm", "pywinrm")
+    _need(host, "winrm", Client.PYWINRM)
     connection._build_winrm_kwargs()
     transport = connection._winrm_transport[0]
     if transport == "kerberos":
@@ -146,7 +147,7 @@ def _psrp_login(host: str, connection: Any) -> str:
     """
     from callao.drivers.wsl2.winrm import Client, login
 
-    _need(host, "psrp", "pypsrp")
+    _need(host, "psrp", Client.PYPSRP)
     connection._build_kwargs()
     arguments = connection._psrp_conn_kwargs
     auth, password = arguments["auth"], arguments["password"]
@@ -167,12 +168,11 @@ _ANY_PROGRAM = "Microsoft.PowerShell"
 _LOGINS: Mapping[str, Callable[[str, Any], str]] = {"winrm": _winrm_login, "psrp": _psrp_login}
 
 
-def _need(host: str, connection: str, package: str) -> None:
-    module = {"pywinrm": "winrm"}.get(package, package)
-    if find_spec(module) is None:
+def _need(host: str, connection: str, client: Client) -> None:
+    if find_spec(client.value) is None:
         raise AnsibleActionFail(
-            f"{host}: ansible_connection: {connection}: the Python package {package} is not installed: "
-            "pip install 'callao[windows]'"
+            f"{host}: ansible_connection: {connection}: the Python package {client.name.lower()} is not "
+            "installed: pip install 'callao[windows]'"
         )
 
 

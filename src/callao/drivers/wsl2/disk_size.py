@@ -35,12 +35,12 @@ def grow(wsl: Wsl, name: str, wanted: int) -> str:
         return ""
     now = _size(wsl, name)
     wanted_mib = -(-wanted // _MIB)
-    if now >= wanted_mib * _MIB:
+    if now == wanted_mib * _MIB:
+        return ""
+    if now > wanted_mib * _MIB:
         return (
             f"disk: {format_size(wanted)}: has no effect with vmType wsl2: WSL has made a disk of "
             f"{format_size(now)}, which takes the space of its content, and it is not made smaller."
-            if now > wanted_mib * _MIB
-            else ""
         )
     release = wsl.version()
     if _numbers(release) < OLDEST:

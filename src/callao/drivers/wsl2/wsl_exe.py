@@ -86,14 +86,11 @@ class Wsl:
         :raises WslFailed: see :class:`Reason`.
         """
         with self.runner.tar(rootfs) as (tar, stdin):
-            argv = (PROGRAM, "--import", name, folder, tar, "--version", "2")
-            answer = self.runner.run(argv, stdin, seconds=ROOTFS_SECONDS)
-        if answer.status != 0:
-            raise failed(argv, answer)
+            self._import(name, folder, tar, stdin)
 
     def install_copy(self, name: str, folder: str, tar: str) -> None:
         """The same from a tar that is on Windows already."""
-        self._answer("--import", name, folder, tar, "--version", "2", seconds=ROOTFS_SECONDS)
+        self._import(name, folder, tar)
 
     def export_to(self, name: str, path: str) -> None:
         """Write a distribution as a tar to a path of Windows.
@@ -107,10 +104,7 @@ class Wsl:
 
         :raises WslFailed: when it cannot be exported.
         """
-        argv = (PROGRAM, "--export", name, "-")
-        answer = self.runner.run(argv, stdout=target, seconds=ROOTFS_SECONDS)
-        if answer.status != 0:
-            raise failed(argv, answer)
+        self._run((PROGRAM, "--export", name, "-"), stdout=target, seconds=ROOTFS_SECONDS)
 
     def terminate(self, name: str) -> None:
         """End all processes of a distribution; nothing happens when it does not run."""
@@ -144,11 +138,7 @@ class Wsl:
 
         :raises WslFailed: when it ends with another status than 0.
         """
-        command = exec_argv(name, argv)
-        answer = self.runner.run(command, stdin, seconds=seconds, passes=passes)
-        if answer.status != 0:
-            raise failed(command, answer)
-        return answer
+        return self._run(exec_argv(name, argv), stdin, seconds=seconds, passes=passes)
 
     def _names(self, *words: str) -> tuple[str, ...]:
         try:
@@ -158,9 +148,24 @@ class Wsl:
                 return ()
             raise
 
+    def _import(self, name: str, folder: str, tar: str, stdin: bytes | IO[bytes] = b"") -> None:
+        argv = (PROGRAM, "--import", name, folder, tar, "--version", "2")
+        self._run(argv, stdin, seconds=ROOTFS_SECONDS)
+
     def _answer(self, *words: str, seconds: float = ANSWER_SECONDS) -> Answer:
-        argv = (PROGRAM, *words)
-        answer = self.runner.run(argv, seconds=seconds)
+        return self._run((PROGRAM, *words), seconds=seconds)
+
+    def _run(
+        self,
+        argv: Sequence[str],
+        stdin: bytes | IO[bytes] = b"",
+        *,
+        stdout: BinaryIO | None = None,
+        seconds: float,
+        passes: Sequence[str] = (),
+    ) -> Answer:
+        """:raises WslFailed: for another status than 0."""
+        answer = self.runner.run(argv, stdin, stdout=stdout, seconds=seconds, passes=passes)
         if answer.status != 0:
             raise failed(argv, answer)
         return answer
