@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 import pytest
-from support.wsl import guest, store
+from support.wsl import store
 from support.wsl.faults import Fault, plan
-from support.wsl.rootfs import small
-from support.wsl.rounds import Windows, assert_whole, in_memory
+from support.wsl.rounds import Windows, assert_whole, running_windows
 
 from callao.drivers.wsl2.carrier import Remote, save
 from callao.drivers.wsl2.command_line import Shell
@@ -41,17 +40,12 @@ class Sent(Interop):
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Windows]:
-    with in_memory() as folder:
-        state = folder / "windows"
-        state.mkdir()
-        monkeypatch.setenv(store.STATE, str(state))
+    with running_windows(monkeypatch) as windows:
         monkeypatch.setenv("PYTHONPATH", str(TESTS))
         monkeypatch.setattr(Sent, "number", 0)
         (store.drive() / "callao").mkdir()
-        save(folder / "homes" / "a", CARRIER)
-        yield Windows(state, small(folder / "rootfs.tar"), folder / "homes")
-        for entry in store.entries():
-            guest.end(entry)
+        save(windows.homes / "a", CARRIER)
+        yield windows
 
 
 def made(windows: Windows, name: str) -> Distribution:
@@ -136,4 +130,4 @@ def test_a_copy_that_cannot_be_made_costs_no_instance(windows: Windows, call: in
 
 
 def test_nothing_is_kept_where_the_engine_is_on_that_windows(windows: Windows) -> None:
-    assert windows.distribution(windows.instance("one")).cache is None
+    assert windows.distribution(windows.instance("one")).cache() is None

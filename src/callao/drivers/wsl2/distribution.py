@@ -70,13 +70,6 @@ class Distribution:
     def name(self) -> str:
         return distribution_name(self.paths)
 
-    @property
-    def cache(self) -> ImageCache | None:
-        """None where the engine is on that Windows, and has a cache itself."""
-        if not isinstance(self.carrier, Remote):
-            return None
-        return ImageCache(self.wsl, self.paths.dir.parent, self.carrier)
-
     def is_there(self) -> bool:
         """Whether the instance has made a distribution, and it is registered still."""
         claim = claim_of(self.paths)
@@ -146,16 +139,15 @@ class Distribution:
         claim = Claim(self.name, str(uuid.uuid4()))
         folder = self.carrier.disks(os.environ, self.name)
         write_claim(self.paths, claim)
-        image, exported = "", ""
+        cache, exported = None, ""
         try:
-            if self.cache is not None:
-                image = image_digest(self.paths.disk)
-            if not self._install_copy(image, folder):
+            cache = self.cache()
+            if cache is None or not self._install_copy(cache, folder):
                 with self.paths.disk.open("rb") as rootfs:
                     self.wsl.install(self.name, folder, rootfs)
-                if self.cache is not None and image:
+                if cache is not None:
                     with contextlib.suppress(DriverError):  # the next instance is made without it, too
-                        exported = self.cache.export(self.name)
+                        exported = cache.export(self.name)
             self.wsl.execute(self.name, ["/bin/sh", "-c", _MARK, "sh", claim.identifier])
         except BaseException as error:
             if isinstance(error, WslFailed) and error.reason is Reason.EXISTS:
@@ -168,26 +160,30 @@ class Distribution:
         whole = Claim(claim.distribution, claim.identifier, whole=True)
         write_claim(self.paths, whole)
         write_reference(self.paths.disk, whole)
-        if self.cache is not None and exported:
+        if cache is not None and exported:
             with contextlib.suppress(DriverError):
-                self.cache.keep(image, exported, self.name)
+                cache.keep(exported, self.name)
 
-    def _install_copy(self, image: str, folder: str) -> bool:
+    def cache(self) -> ImageCache | None:
+        """None where the engine is on that Windows, and has a cache itself, or for an image of one use."""
+        if not isinstance(self.carrier, Remote):
+            return None
+        image = image_digest(self.paths.disk)
+        return ImageCache(self.wsl, self.paths.dir.parent, self.carrier, image) if image else None
+
+    def _install_copy(self, cache: ImageCache, folder: str) -> bool:
         """Make it of a copy of the image that is on Windows; whether there is one."""
-        reader, copy = None, None
-        if self.cache is not None and image:
-            with contextlib.suppress(DriverError):
-                reader = some_distribution(self.paths.dir.parent)
-        if self.cache is not None and reader is not None:
-            copy = self.cache.find(image, reader.name)
-        if self.cache is None or reader is None or copy is None:
+        reader = None
+        with contextlib.suppress(DriverError):
+            reader = some_distribution(self.paths.dir.parent)
+        if reader is None or (copy := cache.find(reader.name)) is None:
             return False
         try:
             self.wsl.install_copy(self.name, folder, copy)
         except WslFailed as error:
             if error.reason is Reason.EXISTS:
                 raise
-            self.cache.forget(image, reader.name)
+            cache.forget(reader.name)
             if self.wsl.has(self.name):
                 self.wsl.unregister(self.name)
             return False

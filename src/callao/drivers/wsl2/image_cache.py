@@ -46,31 +46,31 @@ class Kept(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ImageCache:
-    """Of the Windows of a LIMA_HOME."""
+    """One image's, on the Windows of a LIMA_HOME. ``image`` is the digest of its tar."""
 
     wsl: Wsl
     home: Path
     carrier: Remote
+    image: str
 
-    def find(self, image: str, reader: str) -> str | None:
-        """The path of a whole copy of an image; a damaged one is forgotten.
+    def find(self, reader: str) -> str | None:
+        """The path of a whole copy of it; a damaged one is forgotten.
 
-        :param image: the digest of the image's tar.
         :param reader: a distribution that can read files of Windows.
         """
-        kept = self._records().get(image)
+        kept = self._records().get(self.image)
         if kept is None:
             return None
         with contextlib.suppress(DriverError):
             if self._digest(reader, kept.path) == kept.sha256:
                 return kept.path
-        self.forget(image, reader)
+        self.forget(reader)
         return None
 
-    def forget(self, image: str, reader: str) -> None:
+    def forget(self, reader: str) -> None:
         with self._locked():
             records = self._records()
-            kept = records.pop(image, None)
+            kept = records.pop(self.image, None)
             if kept is None:
                 return
             self._save(records)
@@ -85,7 +85,7 @@ class ImageCache:
         self.wsl.export_to(name, path)
         return path
 
-    def keep(self, image: str, path: str, name: str) -> None:
+    def keep(self, path: str, name: str) -> None:
         """Record a copy, of which the distribution makes the digest.
 
         :raises DriverError: when it cannot read it.
@@ -93,8 +93,8 @@ class ImageCache:
         kept = Kept(path, self._digest(name, path))
         with self._locked():
             records = self._records()
-            replaced = records.pop(image, None)
-            records[image] = kept
+            replaced = records.pop(self.image, None)
+            records[self.image] = kept
             old = [replaced] if replaced is not None else []
             while len(records) > _KEPT:
                 old.append(records.pop(next(iter(records))))
