@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
+import pytest
+
 from callao.drivers.wsl2.carrier import HERE, Carrier
 from callao.drivers.wsl2.distribution import Distribution
 from callao.drivers.wsl2.interop import Interop
@@ -22,6 +24,7 @@ from callao.errors import DriverError
 from callao.instances import InstancePaths
 from support.wsl import guest, store
 from support.wsl.faults import Fault, end_calls, plan
+from support.wsl.rootfs import small
 from support.wsl.store import Entry
 
 
@@ -87,6 +90,18 @@ def in_memory() -> Iterator[Path]:
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="callao-wsl-", dir=memory) as name:
         yield Path(name)
+
+
+@contextmanager
+def running_windows(patch: pytest.MonkeyPatch) -> Iterator[Windows]:
+    """A computer for the stand-in; at the end nothing runs on it."""
+    with in_memory() as folder:
+        state = folder / "windows"
+        state.mkdir()
+        patch.setenv(store.STATE, str(state))
+        yield Windows(state, small(folder / "rootfs.tar"), folder / "homes")
+        for entry in store.entries():
+            guest.end(entry)
 
 
 def faults_are_survived(

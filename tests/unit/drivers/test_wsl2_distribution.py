@@ -9,8 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.wsl import forked, guest, store, texts
-from support.wsl.rootfs import small
-from support.wsl.rounds import Windows, assert_whole, faults_are_survived, in_memory
+from support.wsl.rounds import Windows, assert_whole, faults_are_survived, running_windows
 from support.wsl.store import Entry
 
 from callao.drivers.wsl2.driver import Wsl2Driver
@@ -24,15 +23,10 @@ from callao.instances import InstancePaths
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[Windows]:
-    with in_memory() as folder:
-        state = folder / "windows"
-        state.mkdir()
-        monkeypatch.setenv(store.STATE, str(state))
+    with running_windows(monkeypatch) as windows:
         monkeypatch.setenv("CALLAO_WSL_HOME", "C:\\callao")
         forked.use(monkeypatch)
-        yield Windows(state, small(folder / "rootfs.tar"), folder / "homes")
-        for entry in store.entries():
-            guest.end(entry)
+        yield windows
 
 
 def test_the_first_start_imports_and_the_next_ones_do_not(windows: Windows) -> None:
