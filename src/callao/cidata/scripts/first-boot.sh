@@ -290,14 +290,14 @@ run_commands() {
 }
 
 # The host logs in about now, and a login waits for the user's systemd, which is better begun at once.
-start_user_manager() {
+begin_user_manager() {
   while IFS=: read -r name _ number _; do
     [ "$name" != "$LIMA_CIDATA_USER" ] || systemctl --no-block start "user@$number.service"
   done </etc/passwd
 }
 
 late() {
-  start_user_manager
+  begin_user_manager
   run grow_root
   [ ! -e "$GIVEN/commands.sh" ] || run run_commands
   once late trust_certificates upgrade_packages
