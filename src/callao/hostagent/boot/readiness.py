@@ -44,21 +44,13 @@ _BOOT_DONE_GRACE = 60.0
 """Seconds within which the boot scripts must end after cloud-init has finished."""
 
 _BOOT_WATCH_SCRIPT = """\
-await() {
-  tick=0
-  while [ ! -s "$1" ]; do
-    sleep "$2"
-    tick=$((tick + 1))
-    if [ "$tick" -ge "$3" ]; then
-      tick=0
-      printf 'log %s\\n' "$(sudo -n tail -n 1 /var/log/cloud-init-output.log 2>/dev/null)"
-    fi
-  done
+log() {
+  printf 'log %s\\n' "$(sudo -n tail -n 1 /var/log/cloud-init-output.log 2>/dev/null)"
 }
 if [ -e /run/callao/first-boot ]; then
   echo first-boot
   while sleep 5; do
-    printf 'log %s\\n' "$(sudo -n tail -n 1 /var/log/cloud-init-output.log 2>/dev/null)"
+    log
   done &
   logger=$!
   tail -n +1 -F /run/lima-boot-done 2>/dev/null | {
@@ -70,7 +62,12 @@ if [ -e /run/callao/first-boot ]; then
   [ ! -e /run/callao/errors ] || sed 's/^/error /' /run/callao/errors
 else
   echo cloud-init
-  await /run/cloud-init/result.json 0.4 12
+  tick=0
+  while [ ! -s /run/cloud-init/result.json ]; do
+    sleep 0.4
+    tick=$((tick + 1))
+    [ "$((tick % 12))" -ne 0 ] || log
+  done
   printf 'result %s\\n' "$(tr -d '\\n' </run/cloud-init/result.json)"
   tick=0
   while [ ! -s /run/lima-boot-done ]; do

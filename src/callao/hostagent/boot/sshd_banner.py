@@ -77,8 +77,7 @@ class _BannerConnections:
         now = asyncio.get_running_loop().time
         self._next_connection, latest = now() + _SILENT_START, now() + _MAX_WAIT
         while True:
-            self._console.look(now())
-            if self._console.prompts:
+            if self._console.shows_prompt(now()):
                 self._next_connection, self._delay = now(), _PROMPT_DELAY
             if now() >= self._next_connection and (now() >= latest or not self._console.is_written(now())):
                 self._pending.add(asyncio.create_task(read_banner(self._reach, _CONNECTION_TIMEOUT)))
@@ -109,15 +108,16 @@ class _Console:
         self._size = 0
         self._written = 0.0
         self._prompt_seen = False
-        self.prompts = False
-        """Whether the last look was the first that showed a login prompt."""
 
-    def look(self, now: float) -> None:
+    def shows_prompt(self, now: float) -> bool:
+        """Whether it shows a login prompt, for the first time."""
         size = self._log.stat().st_size if self._log.exists() else 0
         if size != self._size:
             self._size, self._written = size, now
-        self.prompts = not self._prompt_seen and _LOGIN_PROMPT in read_end(self._log, _TAIL_SIZE)
-        self._prompt_seen = self._prompt_seen or self.prompts
+        if self._prompt_seen:
+            return False
+        self._prompt_seen = _LOGIN_PROMPT in read_end(self._log, _TAIL_SIZE)
+        return self._prompt_seen
 
     def is_written(self, now: float) -> bool:
         """Whether the guest still writes what it does at boot."""
