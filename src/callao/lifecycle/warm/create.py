@@ -220,9 +220,10 @@ def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
     assert isinstance(driver, RestoringDriver)
     paths = InstancePaths(home / SOURCE_NAME)
     boot = Boot(paths, config, None, layout=MachineLayout(WARM_SLOTS, reclaims=False))
+    shared = _shared_config(config)
     seed = cidata.Seed(
         name=SOURCE_NAME,
-        config=_shared_config(config),
+        config=shared,
         authorized_keys=authorized_keys(config, home),
         host_key="",
         host_key_pub="",
@@ -235,8 +236,7 @@ def _cache_key(config: Config, image: FetchedImage, home: Path) -> str:
         driver.machine_arguments(boot),
         cidata.instance_id(cidata.seed_files(seed)),
         config.disk,
-        # What a provision script could reach decides what it has made.
-        *([config.egress] if config.egress is not None and config.provision else []),
+        *([shared.egress] if shared.egress is not None else []),
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
 
@@ -260,6 +260,7 @@ def _shared_config(config: Config) -> Config:
         warm=False,
         hostname="",
         secrets=(),
+        egress=config.egress if config.provision else None,
         ssh=SSH(load_dot_ssh_pub_keys=config.ssh.load_dot_ssh_pub_keys),
     )
 
@@ -272,5 +273,6 @@ def _source_config(wanted: Desired, host: Host, staging_home: Path) -> Config:
 
 def _shared_document(document: Mapping[str, object]) -> dict[str, object]:
     """The document without the fields that each copy has for itself."""
+    # What a provision script could reach decides what it has made.
     fields = _PER_INSTANCE_FIELDS if document.get("provision") else _PER_INSTANCE_FIELDS | {"egress"}
     return {key: value for key, value in document.items() if key not in fields}
