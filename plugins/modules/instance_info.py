@@ -274,12 +274,12 @@ egress:
           returned: always
           contains:
             protocol:
-              description: C(tcp), C(udp), C(dns), C(tls), C(http) or another one.
+              description: C(tcp), C(udp), C(dns), C(tls), C(http), C(ipv6), C(secret) or another one.
               type: str
               returned: always
               sample: dns
             address:
-              description: The address that the guest tried.
+              description: The address that the guest tried, of IPv4 or IPv6.
               type: str
               returned: always
               sample: ""

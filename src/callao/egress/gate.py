@@ -17,6 +17,7 @@ from ipaddress import IPv4Address
 from callao.config.egress_rules import TCP as TCP_NAME
 from callao.config.egress_rules import UDP as UDP_NAME
 from callao.egress.detours import Detour, Key, rewrite_destination, rewrite_source
+from callao.egress.ipv6 import attempt_of
 from callao.egress.policy import Policy
 from callao.egress.refusals import Attempt, Refusals
 from callao.guest_network import GuestNetwork
@@ -169,8 +170,10 @@ class Gate:
     def _other(self, ethertype: int, frame: memoryview) -> Verdict:
         if ethertype == ARP and is_arp(frame):
             return Verdict.PASS
-        if ethertype != IPV6:  # a guest's kernel sends some of these by itself all the time
-            self._refuse("ethernet", f"frames of type {ethertype:#06x} are not passed on")
+        if ethertype != IPV6:
+            return self._refuse("ethernet", f"frames of type {ethertype:#06x} are not passed on")
+        if (attempt := attempt_of(frame)) is not None:
+            self._refusals.add(attempt)
         return Verdict.DROP
 
     def _tcp(self, frame: memoryview, key: Key, source_port: int) -> Verdict:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+import struct
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,69 @@ def test_what_a_guest_needs_to_have_an_address_passes() -> None:
 
 def test_ipv6_does_not_come_in_either() -> None:
     assert Guest().gets(ethernet(b"\x60" + bytes(60), 0x86DD))[0] is Verdict.DROP
+
+
+def ipv6(protocol: int, payload: bytes, target: str = "2606:4700::1111", source: str = "fec0::15") -> bytes:
+    addresses = IPv6Address(source).packed + IPv6Address(target).packed
+    head = struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64)
+    return ethernet(head + addresses + payload, 0x86DD)
+
+
+def segment(port: int, flags: int = SYN) -> bytes:
+    return struct.pack(">HHIIBBHHH", 40000, port, 7, 0, 0x50, flags, 1000, 0, 0)
+
+
+def solicitation(asked: str, source: str = "fec0::15", size: int = 16) -> bytes:
+    body = bytes([135]) + bytes(7) + IPv6Address(asked).packed[:size]
+    return ipv6(58, body, f"ff02::1:ff00:{IPv6Address(asked).packed[-1]:x}", source)
+
+
+@pytest.mark.parametrize(
+    ("frame", "listed"),
+    [
+        (ipv6(6, segment(443)), ("tcp", "2606:4700::1111", 443)),
+        (ipv6(6, segment(22), "fe80::2"), ("tcp", "fe80::2", 22)),
+        (ipv6(17, struct.pack(">HHHH", 40000, 443, 8, 0)), ("udp", "2606:4700::1111", 443)),
+        (ipv6(17, struct.pack(">HHHH", 40000, 53, 8, 0), "fec0::3"), ("dns", "fec0::3", 53)),
+        (ipv6(58, b"\x80" + bytes(7)), ("icmp", "2606:4700::1111", 0)),
+        (ipv6(44, bytes(8) + segment(443)), ("ip-44", "2606:4700::1111", 0)),
+        (solicitation("fec0::2"), ("ipv6", "fec0::2", 0)),
+        (ethernet(b"\x60" + bytes(30), 0x86DD), ("ipv6", "", 0)),
+    ],
+)
+def test_attempts_by_ipv6_are_dropped_and_listed(frame: bytes, listed: tuple[str, str, int]) -> None:
+    guest = Guest("*")
+    assert guest.sends(frame) == (Verdict.DROP, frame)
+    (refused,) = guest.refusals.listed()
+    assert (refused["protocol"], refused["address"], refused["port"]) == listed
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        solicitation("fec0::15", source="::"),
+        solicitation("fe80::2"),
+        solicitation("fec0::2", size=9),
+        ipv6(58, b"\x85" + bytes(7), "ff02::2"),
+        ipv6(58, b"\x88" + bytes(23), "fe80::2"),
+        ipv6(0, b"\x3a\0\5\2\0\0\1\0\x8f" + bytes(27), "ff02::16"),
+        ipv6(17, struct.pack(">HHHH", 546, 547, 8, 0), "ff02::1:2"),
+        ipv6(6, segment(443, ACK)),
+        ipv6(6, segment(443)[:8]),
+    ],
+)
+def test_what_a_kernel_sends_by_ipv6_by_itself_is_dropped_and_not_listed(frame: bytes) -> None:
+    guest = Guest("*")
+    assert guest.sends(frame) == (Verdict.DROP, frame)
+    assert guest.refusals.listed() == []
+
+
+def test_a_flood_of_ipv6_takes_little_memory() -> None:
+    guest = Guest()
+    for number in range(10_000):
+        guest.sends(ipv6(6, segment(1 + number), f"2001:db8::{number:x}"))
+    assert guest.refusals.total == 10_000
+    assert len(guest.refusals.listed()) == 256
 
 
 def test_the_resolver_that_the_guest_s_program_is_told_is_reached_at_its_port() -> None:

@@ -37,6 +37,11 @@ def command(instance: str, as_json: bool) -> None:
         return
     tell(f"Allowed: {', '.join(report['allow']) or 'nothing'}. Refused: {report['refusedTotal']} times.")
     for each in report["refused"]:
-        address = f"{each['address']}:{each['port']}" if each["port"] else each["address"]
-        what = " ".join(filter(None, (each["name"], address))) or "-"
+        what = " ".join(filter(None, (each["name"], _address(each["address"], each["port"])))) or "-"
         echo(f"{each['last']}\t{each['count']}\t{each['protocol']}\t{what}\t{each['reason']}")
+
+
+def _address(address: str, port: int) -> str:
+    if not port:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
