@@ -38,14 +38,24 @@ def test_the_payload_runs_in_software(arch: str, tmp_path: Path) -> None:
     assert run_payload(binary, "tcg", arch, "max", tmp_path / "a, b").works
 
 
-def test_code_that_never_ends_is_no_proof(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("code", "limit"),
+    [
+        (b"\xeb\xfe", "_CPU_LIMIT"),  # jmp .
+        (b"\xfa\xf4", "_TIMEOUT"),  # cli; hlt
+    ],
+)
+def test_code_that_never_ends_is_no_proof(
+    code: bytes, limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     binary = shutil.which("qemu-system-x86_64")
     assert binary is not None
     monkeypatch.setattr(
         "callao.drivers.qemu.probe.run.boot_sector",
-        lambda: b"\xeb\xfe".ljust(510, b"\0") + b"\x55\xaa" * 1024,
+        lambda: (code.ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0"),
     )
-    monkeypatch.setattr("callao.drivers.qemu.probe.run._TIMEOUT", 1.0)
+    monkeypatch.setattr("callao.drivers.qemu.probe.run._TIMEOUT", 60.0)
+    monkeypatch.setattr(f"callao.drivers.qemu.probe.run.{limit}", 1)
     verdict = run_payload(binary, "tcg", "x86_64", "max", tmp_path / "code")
     assert not verdict.works
     assert "did not come to its end" in verdict.reason

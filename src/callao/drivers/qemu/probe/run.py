@@ -10,6 +10,8 @@ never on a Mac.
 from __future__ import annotations
 
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -23,6 +25,14 @@ from callao.system import die_with_parent
 
 _TIMEOUT = 4.0
 """Seconds; hardware needs 0.1, software emulation 0.4."""
+
+_CPU_LIMIT = 2
+"""Seconds of CPU time: a guest that goes round in circles needs not be waited for longer."""
+
+_SIGXCPU = 24
+"""The signal of a process that reaches the limit, see signal(7); Python has no name for it on Windows."""
+
+_ENDLESS = "a guest's 64-bit kernel code did not come to its end in time"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -71,19 +81,35 @@ def run_payload(binary: str, accelerator: str, arch: str, cpu: str, code: Path) 
             text=True,
             timeout=_TIMEOUT,
             check=False,
-            preexec_fn=die_with_parent(),
+            preexec_fn=_confine(),
         )
     except subprocess.TimeoutExpired:
-        return Verdict(works=False, reason="a guest's 64-bit kernel code did not come to its end in time")
+        return Verdict(works=False, reason=_ENDLESS)
     except OSError as error:
         return Verdict(works=False, reason=f"the probe cannot be run: {error}")
     if result.returncode == entry.probe_exit_status:
         return Verdict(works=True)
+    if result.returncode == -_SIGXCPU:
+        return Verdict(works=False, reason=_ENDLESS)
     stderr_lines = result.stderr.strip().splitlines()
     return Verdict(
         works=False,
         reason=stderr_lines[0] if stderr_lines else f"QEMU ended with status {result.returncode}",
     )
+
+
+def _confine() -> Callable[[], None] | None:
+    """A ``preexec_fn`` that sets the limit, see setrlimit(2)."""
+    bind = die_with_parent()
+    if sys.platform == "win32" or bind is None:
+        return bind
+    import resource
+
+    def confine() -> None:
+        resource.setrlimit(resource.RLIMIT_CPU, (_CPU_LIMIT, _CPU_LIMIT + 1))
+        bind()
+
+    return confine
 
 
 def _machine(arch: str, code: Path) -> list[str]:
