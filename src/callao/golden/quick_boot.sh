@@ -25,10 +25,12 @@ sed -e '/^WantedBy=/s/=.*/=multi-user.target/' -e '/^After=/s/$/ ssh.service/' \
   "$units/systemd-resolved.service" >"$own/systemd-resolved.service"
 chroot "$root" systemctl reenable systemd-timesyncd.service systemd-resolved.service >/dev/null 2>&1
 if [ -e "$units/systemd-update-utmp.service" ]; then
-  sed -e '/^Before=/s/=.*/=multi-user.target shutdown.target/' -e '/^After=/s/$/ ssh.service/' \
+  sed -e '/^Before=/s/=.*/=shutdown.target/' -e '/^After=/s/$/ callao-boot.service/' \
     "$units/systemd-update-utmp.service" >"$own/systemd-update-utmp.service"
   drop_in systemd-update-utmp-runlevel.service Unit After=callao-boot.service
 fi
+# The host's login, and what it waits for there, before all that nobody waits for.
+drop_in user.slice Slice StartupCPUWeight=1000
 
 # Modules that are loaded when somebody uses them; udev has their file systems mounted then, which takes these units.
 for module in configfs drm fuse; do

@@ -168,9 +168,12 @@ class Client:
         if process.returncode != 0:
             raise AgentError(f"ssh -O {verb}: {message.decode(errors='replace').strip()}")
 
-    async def stream(self, script: str, on_line: Callable[[str], None]) -> int:
+    async def stream(self, script: str, on_line: Callable[[str], bool | None]) -> int:
         """Run a script, and call ``on_line`` for each line of its output, cut to
-        :data:`callao.ssh.output.LINE_LIMIT`; returns its status."""
+        :data:`callao.ssh.output.LINE_LIMIT`, until it returns True, which says that nothing more is wanted.
+
+        :returns: the script's status; 0 where nothing more was wanted: the script is left to its end then.
+        """
         process = await asyncio.create_subprocess_exec(
             *self.argv(command=["/bin/sh"]),
             stdin=asyncio.subprocess.PIPE,
@@ -182,7 +185,8 @@ class Client:
         try:
             await _write_script(process, script)
             async for text in lines(process.stdout):
-                on_line(text)
+                if on_line(text):
+                    return 0
             return await process.wait()
         finally:
             await terminate(process)

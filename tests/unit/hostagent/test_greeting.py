@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from callao.hostagent.boot import sshd_banner
-from callao.hostagent.boot.sshd_banner import wait_for_banner
+from callao.hostagent.boot.sshd_banner import Answer, wait_for_answer
 from callao.reach import Reach
 
 
@@ -39,16 +39,16 @@ class Guest:
 
 def play(
     console: Path, seconds: float, plot: Callable[[Guest], Coroutine[object, object, None]], refuses: int = 0
-) -> tuple[bool, Guest]:
-    """Whether the guest greeted, and the guest."""
+) -> tuple[Answer | None, Guest]:
+    """What the guest answered, and the guest."""
 
-    async def played() -> tuple[bool, Guest]:
+    async def played() -> tuple[Answer | None, Guest]:
         guest = Guest()
         guest.refuses = refuses
         server = await asyncio.start_server(guest.answer, "127.0.0.1", 0)
         story = asyncio.create_task(plot(guest))
         try:
-            heard = await wait_for_banner(Reach(server.sockets[0].getsockname()[1]), console, seconds)
+            heard = await wait_for_answer(Reach(server.sockets[0].getsockname()[1]), console, seconds)
         finally:
             story.cancel()
             server.close()
@@ -62,7 +62,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundredth of each time."""
     for name in (
         "_CONNECTION_TIMEOUT",
-        "_REFUSED_INTERVAL",
+        "_REFUSAL_AGE",
+        "_LOOK_INTERVAL",
         "_SILENT_START",
         "_SILENCE",
         "_MAX_WAIT",
@@ -84,20 +85,28 @@ async def stays_silent(_guest: Guest) -> None:
 
 def test_a_guest_that_boots_for_a_minute_has_few_connections_to_answer(tmp_path: Path) -> None:
     heard, guest = play(tmp_path / "serial.log", 60.0, comes_up)
-    assert heard
+    assert heard is Answer.BANNER
     assert guest.calls <= 6
     assert guest.gone == 0  # nobody had closed them
 
 
 def test_the_wait_ends_with_its_time(tmp_path: Path) -> None:
     heard, guest = play(tmp_path / "serial.log", 0.3, stays_silent)
-    assert (heard, guest.calls > 0) == (False, True)
+    assert (heard, guest.calls > 0) == (None, True)
 
 
-def test_connections_that_are_refused_are_made_again_soon(tmp_path: Path) -> None:
-    heard, guest = play(tmp_path / "serial.log", 60.0, comes_up, refuses=20)
-    assert heard
-    assert guest.calls > 20
+def test_a_guest_that_refuses_a_connection_has_a_network(tmp_path: Path) -> None:
+    heard, guest = play(tmp_path / "serial.log", 60.0, stays_silent, refuses=1)
+    assert (heard, guest.calls) == (Answer.REFUSED, 1)
+
+
+def test_a_connection_that_ends_with_user_mode_networkings_patience_is_none_that_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sshd_banner, "_REFUSAL_AGE", 0.0)
+    heard, guest = play(tmp_path / "serial.log", 60.0, comes_up, refuses=2)
+    assert heard is Answer.BANNER
+    assert guest.calls > 2
 
 
 def test_a_login_prompt_brings_a_connection_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +123,7 @@ def test_a_login_prompt_brings_a_connection_at_once(tmp_path: Path, monkeypatch:
         guest.up.set()
 
     heard, guest = play(console, 60.0, prompts)
-    assert (heard, guest.calls) == (True, 1)
+    assert (heard, guest.calls) == (Answer.BANNER, 1)
 
 
 def test_a_console_that_falls_silent_is_waited_for_no_longer(tmp_path: Path) -> None:
@@ -124,7 +133,7 @@ def test_a_console_that_falls_silent_is_waited_for_no_longer(tmp_path: Path) -> 
     async def comes_up_unseen(guest: Guest) -> None:
         guest.up.set()
 
-    assert play(console, 60.0, comes_up_unseen)[0]
+    assert play(console, 60.0, comes_up_unseen)[0] is Answer.BANNER
 
 
 def test_a_guest_that_logs_on_its_console_without_end_is_reached(tmp_path: Path) -> None:
@@ -137,4 +146,4 @@ def test_a_guest_that_logs_on_its_console_without_end_is_reached(tmp_path: Path)
                 log.write(b"audit: something\r\n")
                 await asyncio.sleep(0.01)
 
-    assert play(console, 60.0, chatters)[0]
+    assert play(console, 60.0, chatters)[0] is Answer.BANNER

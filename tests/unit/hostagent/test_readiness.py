@@ -13,10 +13,11 @@ from typing import Any, cast
 import pytest
 
 from callao.drivers.qemu.driver import QemuDriver
-from callao.errors import StageFailed
+from callao.errors import AgentError, StageFailed
 from callao.events import Stage
 from callao.hostagent.boot import readiness
 from callao.instances import InstancePaths
+from callao.reach import Reach
 
 _RESULT = '{"v1": {"errors": ["no route"]}}\n'
 
@@ -86,3 +87,39 @@ def test_a_user_for_whom_the_guest_runs_nothing_is_told_at_once(tmp_path: Path, 
     )
     with pytest.raises(StageFailed, match=f"the login shell prints '{said or 'nothing'}'.*user.name"):
         asyncio.run(watch)
+
+
+def test_a_guest_that_refuses_connections_has_none_but_logins_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each connection that only looks for a banner would start an sshd there."""
+    monkeypatch.setattr(readiness, "_RETRY_DELAY", 0.01)
+    monkeypatch.setattr("callao.hostagent.boot.sshd_banner._SILENT_START", 0.0)
+    looks: list[asyncio.StreamWriter] = []
+    closed = "ssh: kex_exchange_identification: Connection closed by remote host"
+    answers = iter([closed, closed, ""])
+
+    class Refused:
+        async def open_master(self, timeout: float) -> str:
+            assert timeout > 1.0
+            if message := next(answers):
+                raise AgentError(message)
+            return "master"
+
+    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        looks.append(writer)
+        writer.close()
+
+    async def log_in() -> object:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            reach, client = Reach(server.sockets[0].getsockname()[1]), cast("Any", Refused())
+            paths = InstancePaths(tmp_path)
+            return await readiness._log_in(paths, QemuDriver(), client, reach, time.monotonic() + 60)
+
+    assert (asyncio.run(log_in()), len(looks)) == ("master", 1)
+
+
+def test_nothing_is_waited_for_after_the_last_line(tmp_path: Path) -> None:
+    heard, _ = told(tmp_path, {"callao/first-boot": "", "lima-boot-done": "code=0\n"})
+    assert not heard.line("boot failed=x")
+    assert heard.line("end")

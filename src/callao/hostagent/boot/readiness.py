@@ -16,7 +16,7 @@ from callao.drivers import Driver
 from callao.errors import AgentError, StageFailed
 from callao.events import Stage
 from callao.hostagent.boot import log_tails, yq_edits
-from callao.hostagent.boot.sshd_banner import wait_for_banner
+from callao.hostagent.boot.sshd_banner import Answer, wait_for_answer
 from callao.instances import InstancePaths
 from callao.reach import Reach
 from callao.ssh import Client, terminate
@@ -33,6 +33,10 @@ cloud-init, which sets the new one, may start after sshd, and takes minutes in a
 _RESTORED_LOGIN_TIMEOUT = 20.0
 """Seconds for the first login to a restored guest; an emulated one needs half a second."""
 
+_RETRY_DELAY = 0.25
+_MAX_RETRY_DELAY = 2.0
+"""Seconds between two logins; the delay grows while the guest refuses them."""
+
 _SSH_FAILED = 255
 """ssh's exit status when its connection failed or ended, see ssh(1)."""
 
@@ -47,19 +51,29 @@ _BOOT_WATCH_SCRIPT = """\
 log() {
   printf 'log %s\\n' "$(sudo -n tail -n 1 /var/log/cloud-init-output.log 2>/dev/null)"
 }
+tell() {
+  [ ! -e "$2" ] || while IFS= read -r line; do
+    printf '%s %s\\n' "$1" "$line"
+  done <"$2"
+}
 if [ -e /run/callao/first-boot ]; then
   echo first-boot
-  while sleep 5; do
+  while sleep 5 >/dev/null 2>&1; do
     log
   done &
   logger=$!
-  tail -n +1 -F /run/lima-boot-done 2>/dev/null | {
+  {
+    tail -n +1 -F /run/lima-boot-done 2>/dev/null &
+    echo "$!"
+    wait
+  } | {
+    read -r tail
     read -r code
-    pkill -x -P $$ tail
+    tell error /run/callao/errors
+    tell boot /run/lima-boot-done
+    echo end
+    kill "$logger" "$tail"
   }
-  pkill -P "$logger"
-  kill "$logger" 2>/dev/null
-  [ ! -e /run/callao/errors ] || sed 's/^/error /' /run/callao/errors
 else
   echo cloud-init
   tick=0
@@ -75,11 +89,14 @@ else
     tick=$((tick + 1))
     [ "$tick" -lt GRACE ] || { echo 'boot code=missing'; exit 0; }
   done
+  tell boot /run/lima-boot-done
+  echo end
 fi
-sed 's/^/boot /' /run/lima-boot-done
 """
 """Polls files in the guest, because ``cloud-init status`` starts Python, which takes an emulated guest
-seconds. In a golden image tail waits without polling, where each sleep would take a tenth of the CPU."""
+seconds. In a golden image tail waits without polling, where each sleep would take a tenth of the CPU, and
+nothing is started between the end of the boot and the last line, while the guest is busy with what comes
+after it."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +154,11 @@ async def _log_in(
     """
     last_error = "no answer on the ssh port"
     wrong_since: float | None = None
+    answer, delay = None, _RETRY_DELAY
     while (seconds_left := deadline - time.monotonic()) > 0:
-        if not await wait_for_banner(reach, paths.serial_log, seconds_left):
+        if answer is not Answer.REFUSED:
+            answer = await wait_for_answer(reach, paths.serial_log, seconds_left)
+        if answer is None:
             break
         seconds_left = deadline - time.monotonic()
         try:
@@ -153,7 +173,11 @@ async def _log_in(
                 if _first_boot_is_done(paths) or time.monotonic() - wrong_since > _HOST_KEY_GRACE:
                     raise _wrong_host_key(paths) from None
                 last_error = _WRONG_KEY
-            await asyncio.sleep(0.5)
+            if re.search(r"closed by|refused|reset by", last_error):
+                delay = min(1.2 * delay, _MAX_RETRY_DELAY)
+            else:
+                answer, delay = None, _RETRY_DELAY
+            await asyncio.sleep(delay)
     raise StageFailed(
         f"sshd in the guest refused the login: {last_error}.",
         stage=Stage.SSHD,
@@ -254,7 +278,8 @@ class _BootOutput:
     failed: list[str] = field(default_factory=list)
     last_progress: float = 0.0
 
-    def line(self, text: str) -> None:
+    def line(self, text: str) -> bool:
+        """Note a line; returns whether it is the last."""
         kind, _, rest = text.partition(" ")
         self.script_started = self.script_started or kind in ("cloud-init", "first-boot")
         if not self.script_started and text.strip():
@@ -280,6 +305,7 @@ class _BootOutput:
                 self.exit_code = value[:_MAX_TEXT]
             elif key == "failed" and len(self.failed) < _MAX_ERRORS:
                 self.failed.append(value[:_MAX_TEXT])
+        return kind == "end" and bool(self.exit_code)
 
     @property
     def stage(self) -> Stage:

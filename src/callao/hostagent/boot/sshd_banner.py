@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waits until the guest's sshd sends its banner, with few connections.
+"""Waits until the guest's sshd sends its banner, or its kernel refuses a connection, with few connections.
 
 User-mode networking accepts each connection at once, and passes it to the guest when that has a network,
 even if it was closed on the host long before: an emulated guest spent seconds on starting an sshd for each
 of a dozen connections that were closed by then. So none is made while the guest's console is written to, a
 sign of a boot, until it shows a login prompt; one without an answer is kept open, and the next one is made
-after twice the delay.
+after twice the delay. A guest that refuses one has a network and no sshd yet: from then on a login costs it
+nothing before it has one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 from pathlib import Path
 
 from callao.file_end import read_end
@@ -20,8 +22,11 @@ from callao.ssh import read_banner
 _CONNECTION_TIMEOUT = 75.0
 """Seconds that a connection without an answer is kept; user-mode networking closes it after this time."""
 
-_REFUSED_INTERVAL = 0.25
-"""Seconds between connections to a guest whose kernel refuses them, because its network is up."""
+_REFUSAL_AGE = 60.0
+"""Seconds after which a connection that is closed had no answer at all."""
+
+_LOOK_INTERVAL = 0.25
+"""Seconds between two looks at the console."""
 
 _SILENT_START = 10.0
 """Seconds before the first connection to a guest whose console nothing is written to."""
@@ -47,20 +52,27 @@ _TAIL_SIZE = 256
 """Bytes at the end of the console's log that are searched for the prompt."""
 
 
-async def wait_for_banner(reach: Reach, console: Path, seconds: float) -> bool:
-    """Wait until sshd sends its banner; returns False if it does not within ``seconds``.
+class Answer(enum.Enum):
+    """What a connection to the guest's ssh port has brought."""
+
+    BANNER = enum.auto()
+    REFUSED = enum.auto()
+
+
+async def wait_for_answer(reach: Reach, console: Path, seconds: float) -> Answer | None:
+    """Wait until sshd sends its banner or the guest's kernel refuses a connection; None if neither happens
+    within ``seconds``.
 
     :param console: the log of the guest's console, which may not exist.
     """
     connections = _BannerConnections(reach, console)
     try:
         async with asyncio.timeout(seconds):
-            await connections.wait()
+            return await connections.wait()
     except TimeoutError:
-        return False
+        return None
     finally:
         await connections.close()
-    return True
 
 
 class _BannerConnections:
@@ -69,30 +81,33 @@ class _BannerConnections:
     def __init__(self, reach: Reach, console: Path) -> None:
         self._reach = reach
         self._console = _Console(console)
-        self._pending: set[asyncio.Task[str]] = set()
+        self._pending: dict[asyncio.Task[str], float] = {}
+        """Each with the time of its beginning."""
         self._delay = _FIRST_DELAY
         self._next_connection = 0.0
 
-    async def wait(self) -> None:
+    async def wait(self) -> Answer:
         now = asyncio.get_running_loop().time
         self._next_connection, latest = now() + _SILENT_START, now() + _MAX_WAIT
         while True:
             if self._console.shows_prompt(now()):
                 self._next_connection, self._delay = now(), _PROMPT_DELAY
             if now() >= self._next_connection and (now() >= latest or not self._console.is_written(now())):
-                self._pending.add(asyncio.create_task(read_banner(self._reach, _CONNECTION_TIMEOUT)))
+                self._pending[asyncio.create_task(read_banner(self._reach, _CONNECTION_TIMEOUT))] = now()
                 self._next_connection, latest = now() + self._delay, now() + _MAX_WAIT
                 self._delay = min(2 * self._delay, _MAX_DELAY)
             if not self._pending:
-                await asyncio.sleep(_REFUSED_INTERVAL)
+                await asyncio.sleep(_LOOK_INTERVAL)
                 continue
-            done, self._pending = await asyncio.wait(
-                self._pending, timeout=_REFUSED_INTERVAL, return_when=asyncio.FIRST_COMPLETED
+            done, _ = await asyncio.wait(
+                self._pending, timeout=_LOOK_INTERVAL, return_when=asyncio.FIRST_COMPLETED
             )
-            if any(each.result().startswith("SSH-") for each in done):
-                return
-            if done:  # closed: the guest's kernel answers, so its sshd may start any moment
-                self._next_connection, self._delay = now() + _REFUSED_INTERVAL, _FIRST_DELAY
+            for each in done:
+                age = now() - self._pending.pop(each)
+                if each.result().startswith("SSH-"):
+                    return Answer.BANNER
+                if age < _REFUSAL_AGE:
+                    return Answer.REFUSED
 
     async def close(self) -> None:
         for each in self._pending:
