@@ -91,6 +91,9 @@ def _mount_type(filled: Document, lima_version_of: str, host: Host) -> str:
     lacking = [*filled.get("mountTypesUnsupported", []), *without]
     if filled["vmType"] == VMType.QEMU and version(lima_version_of) < version(_P9_DEFAULT_SINCE):
         return "reverse-sshfs"
+    # The others show the files with their owner's number, and the guest's user is not root.
+    if filled["vmType"] == VMType.QEMU and host.user.uid == 0:
+        return "reverse-sshfs"
     return next((each for each in types if each not in lacking), types[-1])
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from callao.config import Config, changes, check_schema, effective, to_document
 from callao.config.coercion import fields_of
 from callao.config.driver_choice import candidates, default_vm_type, others
-from callao.config.schema import VMType
+from callao.config.schema import MountType, VMType
 from callao.errors import ConfigError
 from callao.host import Host, HostUser
 
@@ -135,6 +135,13 @@ def test_home_is_the_hosts() -> None:
 def test_the_hosts_root_does_not_cover_the_guests() -> None:
     root = replace(HOST, user=HostUser("root", 0, "root", "/root"))
     assert config(root, mounts=[{"location": "~"}]).mounts[0].mount_point == "/mnt/root"
+
+
+def test_roots_files_are_shared_by_what_lets_the_guests_user_write_them() -> None:
+    root = replace(HOST, user=HostUser("root", 0, "root", "/root"), virtiofs=True)
+    for lacking in ([], ["9p"]):
+        assert config(root, mountTypesUnsupported=lacking).mount_type is MountType.REVERSE_SSHFS
+    assert config(root, mountType="virtiofs").mount_type is MountType.VIRTIOFS
 
 
 def test_ports_become_ranges() -> None:
