@@ -13,6 +13,7 @@ from callao.config.schema import Secret
 from callao.errors import AgentError
 from callao.host import expand_user
 from callao.hostagent.guest_root import run_as_root
+from callao.hostagent.secrets.trust import CERTIFICATE, trust_script
 from callao.secrets import SecretValue
 from callao.ssh import Client
 
@@ -20,34 +21,8 @@ if TYPE_CHECKING:
     from callao.egress import EgressPoint
     from callao.egress.inject.authority import Authority
 
-CERTIFICATE = "/run/callao/egress-ca.crt"
-
 _TIMEOUT = 180.0
 """Seconds; an emulated guest reads all its certificates anew."""
-
-_TRUST = """\
-set -eu
-umask 022
-mkdir -p /run/callao
-printf %s 'PEM' >CERTIFICATE
-if command -v update-ca-certificates >/dev/null; then
-  folder=/usr/local/share/ca-certificates
-  [ ! -d /etc/pki/trust/anchors ] || folder=/etc/pki/trust/anchors
-  update=update-ca-certificates
-elif command -v update-ca-trust >/dev/null; then
-  folder=/etc/pki/ca-trust/source/anchors
-  [ -d "$folder" ] || folder=/etc/ca-certificates/trust-source/anchors
-  update=update-ca-trust
-else
-  echo "no update-ca-certificates and no update-ca-trust" >&2
-  exit 3
-fi
-mkdir -p "$folder"
-cmp -s CERTIFICATE "$folder/callao-egress.crt" || {
-  cp CERTIFICATE "$folder/callao-egress.crt"
-  $update >/dev/null 2>&1
-}
-"""
 
 
 class InjectedSecrets:
@@ -99,7 +74,7 @@ class InjectedSecrets:
         """Have the guest's programs trust the authority, as far as they ask the system."""
         if self._trusted:
             return
-        script = _TRUST.replace("CERTIFICATE", CERTIFICATE).replace("PEM", self._of_this_instance().pem)
+        script = trust_script(self._of_this_instance().pem)
         try:
             await run_as_root(
                 self._client, script, "secrets: the instance's certificate authority", _TIMEOUT
