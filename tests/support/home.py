@@ -154,15 +154,20 @@ def write_template(golden: Golden, path: Path) -> str:
 
 
 def build_golden(
-    kernel: str = "cloud", *, cloud_init: bool = False, packages: str = "", arch: str = ""
+    kernel: str = "cloud",
+    *,
+    cloud_init: bool = False,
+    packages: str = "",
+    arch: str = "",
+    release: str = "12",
 ) -> Golden:
-    """The Debian 12 image, built once and kept in the project's cache (content-keyed).
+    """A Debian image, built once and kept in the project's cache (content-keyed).
 
     :param kernel: ``generic`` has 9p, and takes twice as long to boot.
     :param packages: further ones, separated by commas.
     :param arch: lima.yaml's name; this host's by default. Another one takes many times as long to build.
     """
-    argv = [sys.executable, "-m", "callao.golden", "--release", "12", "--kernel", kernel]
+    argv = [sys.executable, "-m", "callao.golden", "--release", release, "--kernel", kernel]
     argv += ["--cloud-init"] if cloud_init else []
     argv += ["--packages", packages] if packages else []
     argv += ["--arch", arch] if arch else []

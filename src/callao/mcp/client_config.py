@@ -19,12 +19,12 @@ class Client(enum.Enum):
 
 
 FILES = {
-    Client.CLAUDE: ".mcp.json",
+    Client.CLAUDE: "a file outside of the project, for 'claude --mcp-config FILE'",
     Client.CODEX: "~/.codex/config.toml",
     Client.GEMINI: ".gemini/settings.json",
     Client.VSCODE: ".vscode/mcp.json",
 }
-"""Where each reads its configuration; relative paths are below the project."""
+"""Where each reads its configuration; relative paths are below the project, where the guest can write."""
 
 
 def client_config(client: Client, name: str, argv: Sequence[str], environment: Mapping[str, str]) -> str:

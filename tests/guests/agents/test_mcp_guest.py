@@ -9,13 +9,14 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
-from support.home import Golden, Home, temporary_home
+from support.home import Golden, Home, build_golden, temporary_home
 from support.waiting import eventually
 
 from callao.config import dump, load
@@ -204,33 +205,64 @@ def test_the_server_goes_on_when_the_machine_is_restarted(box: Box) -> None:
 
 
 @pytest.mark.long
-def test_one_command_gives_a_project_a_closed_box_and_the_clients_configuration(
-    home: Home, tmp_path: Path
-) -> None:
+def test_one_command_gives_a_project_a_closed_box_and_the_clients_configuration(tmp_path: Path) -> None:
     (tmp_path / "README").write_text("first\n")
-    template = home.path / "agent.yaml"
-    document = {"base": ["template:agent"], **home.config(**home.direct())}
-    template.write_text(dump(load(json.dumps(document), "test")))
-    box = Box(home, tmp_path)
-    said = box.callao("mcp", "setup", str(tmp_path), "--template", str(template), "--timeout", "9m")
-    config = json.loads(said)["mcpServers"]["lima"]
-    server = StdioServerParameters(
-        command=config["command"], args=config["args"], env={**os.environ, **config["env"]}
+    # The release that the template has, from which it differs in size and in what it is booted from alone.
+    with temporary_home(build_golden(release="13")) as home:
+        template = home.path / "agent.yaml"
+        document = {"base": ["template:agent"], "cpus": 1, "memory": "1GiB", "disk": "6GiB", **home.direct()}
+        template.write_text(dump(load(json.dumps(document), "test")))
+        box = Box(home, tmp_path)
+        setup = ("mcp", "setup", str(tmp_path), "--template", str(template), "--timeout", "9m")
+        server = _configured(box, box.callao(*setup))
+        assert box.callao("snapshot", "list", "--quiet", "agent") == "pristine\n"
+        run(_work_as_an_agent(server, tmp_path))
+        eventually(lambda: not claims(home.path / "agent" / "checkpoints"))
+        assert box.callao("snapshot", "list", "--quiet", "agent") == "pristine\n"
+        # Those before the undo are in the log alone.
+        refused = map(json.loads, (home.path / "agent" / "egress.log").read_text().splitlines())
+        tried = {(each["protocol"], each["address"] or each["name"], each["port"]) for each in refused}
+        assert tried >= {("tcp", "192.168.5.2", 22), ("tcp", "192.0.2.1", 22), ("dns", "evil.example", 0)}
+        # Once more it starts nothing, and says the same.
+        assert _configured(box, box.callao(*setup)) == server
+
+
+def _configured(box: Box, claude: str) -> StdioServerParameters:
+    """How the server is started, by each client's configuration."""
+    others = {
+        each: box.callao("mcp", "config", "agent", "--client", each)
+        for each in ("codex", "gemini", "vscode")
+    }
+    found = [
+        json.loads(claude)["mcpServers"]["lima"],
+        tomllib.loads(others["codex"])["mcp_servers"]["lima"],
+        json.loads(others["gemini"])["mcpServers"]["lima"],
+        json.loads(others["vscode"])["servers"]["lima"],
+    ]
+    starts = [{key: each[key] for key in ("command", "args", "env")} for each in found]
+    assert starts[1:] == starts[:1] * 3
+    start = starts[0]
+    return StdioServerParameters(
+        command=start["command"], args=start["args"], env={**os.environ, **start["env"]}
     )
 
-    async def work() -> None:
-        async with Client(stdio_client(server)) as client:
-            agent = Agent(client)
-            # The host's own services by its address, an address without a name, a name that is not allowed.
-            for host in ("192.168.5.2", "192.0.2.1", "named.test"):
-                script = f"! timeout 20 bash -c '>/dev/tcp/{host}/22' 2>/dev/null; sudo true"
-                await agent.shell(f"{script}; echo second >README", str(tmp_path))
-            assert (tmp_path / "README").read_text() == "second\n"
-            assert "outside of the directories" in await agent.failure("read_file", path="/etc/passwd")
-            await agent("undo", checkpoint="auto-1")
-            assert (tmp_path / "README").read_text() == "first\n"
 
-    run(work())
-    eventually(lambda: not claims(home.path / "agent" / "checkpoints"))
-    assert box.callao("snapshot", "list", "--quiet", "agent") == "pristine\n"
-    assert "refused" in box.callao("egress", "agent", "--json").lower()
+async def _work_as_an_agent(server: StdioServerParameters, project: Path) -> None:
+    readme = project / "README"
+    async with Client(stdio_client(server)) as client:
+        agent = Agent(client)
+        await agent("checkpoint", name="begin")
+        await agent("write_file", path=str(readme), content="second\n")
+        assert readme.read_text() == "second\n"
+        assert "outside of the directories" in await agent.failure("read_file", path="/etc/passwd")
+        # The host's own services by its address, an address without a name, a name that is not allowed.
+        for host in ("192.168.5.2", "192.0.2.1", "evil.example"):
+            script = f"! timeout 20 bash -c '>/dev/tcp/{host}/22' 2>/dev/null; sudo touch /var/tmp/made"
+            await agent.shell(f"{script}; echo third >made", str(project))
+        found = await agent("diff", checkpoint="begin")
+        assert [(each["path"], each["change"]) for each in found["changes"]] == [
+            (str(readme), "changed"), (str(project / "made"), "added"),
+        ]  # fmt: skip
+        await agent("undo", checkpoint="begin")
+        assert (readme.read_text(), (project / "made").exists()) == ("first\n", False)
+        assert await agent.shell("test ! -e /var/tmp/made && cat README", str(project)) == "first\n"

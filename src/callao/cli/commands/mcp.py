@@ -149,7 +149,7 @@ def setup(directory: Path, name: str, template: str, client: str, timeout: float
     as the snapshot "pristine" first.
 
     \b
-      callao mcp setup ~/project --client claude > ~/project/.mcp.json
+      callao mcp setup ~/project --client claude > ~/agent.mcp.json
     """
     from callao.instances.status import instance_names
 
