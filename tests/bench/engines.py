@@ -53,7 +53,7 @@ PORTS = 100
 
 def main(starts: int, window: float) -> None:
     with running_engines() as engines:
-        engines.play()
+        engines.play("docker", "rootless", "docker.sock")
         engines.docker("docker", "build", "--tag", "hand", str(image_folder(engines)))
         appearing(engines, starts)
         asking(engines, 10)

@@ -37,24 +37,32 @@ PACKAGES = (
 PLAY = """
 - hosts: guests
   gather_facts: false
-  tasks:
-    - ansible.builtin.include_role:
-        name: callao.lima.container_engine
+  roles:
+    - role: callao.lima.container_engine
       vars:
-        container_engine_name: "{{ item }}"
-      loop: [docker, podman, containerd]
-    - ansible.builtin.include_role:
-        name: callao.lima.container_engine
-      vars:
-        container_engine_name: docker
-        container_engine_mode: rootful
-        container_engine_host_socket: rootful.sock
+        container_engine_name: {engine}
+        container_engine_mode: {mode}
+        container_engine_host_socket: {socket}
 """
 
 FOREIGN = bytes.fromhex("200080d201010010820180d2080880d2010000d4000080d2a80b80d2010000d41f2003d5")
 """Machine code of aarch64 that writes the twelve bytes after it, and exits."""
 
 FOREIGN_TEXT = b"from aarch64"
+
+ECHO = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+    server.bind(("0.0.0.0", 53))
+    while True:
+        data, peer = server.recvfrom(2048)
+        server.sendto(b"echo " + data, peer)
+"""
+"""For the guest's Python, whose /usr a container has as a volume: busybox's web server is for TCP alone."""
+
+HTTPD = "exec /bin/busybox httpd -f -p 80 -h /www"
+SERVE = ("/bin/busybox", "sh", "-c", f"/usr/bin/python3 /echo.py & {HTTPD}")
+"""The command of a container that serves a page on port 80 and echoes datagrams on port 53."""
 
 DOCKERFILE = 'FROM scratch\nCOPY . /\nCMD ["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/www"]\n'
 
@@ -113,10 +121,10 @@ class Engines:
         argv = [sys.executable, "-m", "callao.cli.main", "copy", *words]
         subprocess.run(argv, env={**os.environ, "LIMA_HOME": str(self.home.path)}, check=True)
 
-    def play(self) -> str:
-        """Run the role for each engine; returns the recap."""
+    def play(self, engine: str, mode: str, socket: str) -> str:
+        """Run the role; returns the recap. ``socket`` is the host's, below the instance's folder."""
         path = self.folder / "play.yml"
-        path.write_text(PLAY)
+        path.write_text(PLAY.format(engine=engine, mode=mode, socket=socket))
         here = {"home": self.home.path, "control_dir": self.folder}
         done = run("ansible-playbook", instances(NAME), str(path), **here)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -153,6 +161,7 @@ def image_folder(engines: Engines, **files: bytes) -> Path:
     for library in ("lib", "lib64"):
         (context / library).symlink_to(f"usr/{library}")
     (context / "Dockerfile").write_text(DOCKERFILE)
+    (context / "echo.py").write_text(ECHO)
     for name, data in files.items():
         (context / "bin" / name).write_bytes(data)
         (context / "bin" / name).chmod(0o755)
@@ -184,6 +193,17 @@ def udp_answer(port: int) -> str:
         client.connect(("127.0.0.1", port))
         client.send(b"hello")
         return client.recv(100).decode()
+
+
+def answers(engines: Engines, engine: str, rounds: int) -> list[str]:
+    """What containers that publish one port answer, each with its own number as its page, one after another."""
+    port, found = any_free(), []
+    options = ("--detach", "--name=next", f"--publish={port}:80", "hand", "/bin/busybox", "sh", "-c")
+    for number in range(rounds):
+        engines.docker(engine, "run", *options, f"echo {number} >/www/index.html; {HTTPD}")
+        found.append(eventually(lambda: page(port)))
+        engines.docker(engine, "rm", "--force", "next")
+    return found
 
 
 def info(engines: Engines, engine: str) -> dict[str, Any]:

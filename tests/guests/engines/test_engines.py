@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from support.engines import (
     NAME,
+    SERVE,
     Engines,
+    answers,
     eventually,
     foreign_program,
     image_folder,
@@ -23,103 +27,106 @@ from callao.ports import any_free
 
 pytestmark = [pytest.mark.guest, pytest.mark.long]
 
-ROUNDS = 100
-"""Containers that publish one port, one after another."""
+ROLES = {
+    "docker": ("docker", "rootless"),
+    "rootful": ("docker", "rootful"),
+    "podman": ("podman", "rootless"),
+    "rootful-podman": ("podman", "rootful"),
+}
+"""The socket's name on the host -> the engine and the mode of the role."""
 
-ENGINES = ("docker", "podman", "rootful")
 
-ECHO = """
-import socket
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-    server.bind(("0.0.0.0", 53))
-    while True:
-        data, peer = server.recvfrom(2048)
-        server.sendto(b"echo " + data, peer)
-"""
+@dataclass
+class Container:
+    """A container of one engine, which publishes a web server twice and an echo of datagrams."""
+
+    engine: str
+    first_run: str
+    second_run: str
+    """The recap of Ansible."""
+    loopback: int
+    everywhere: int
+    datagrams: int
 
 
 @pytest.fixture(scope="module")
 def engines() -> Iterator[Engines]:
     with running_engines() as found:
-        found.play()
-        context = image_folder(found, foreign=foreign_program())
-        (context / "echo.py").write_text(ECHO)
-        for engine in ENGINES:
-            found.docker(engine, "build", "--tag", "hand", str(context))
         yield found
 
 
-def test_the_role_sets_up_all_engines_once(engines: Engines) -> None:
-    assert "changed=0" in engines.play()
+@pytest.fixture(scope="module")
+def context(engines: Engines) -> Path:
+    return image_folder(engines, foreign=foreign_program())
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_engine_is_asked_by_its_socket_on_the_host(engines: Engines, engine: str) -> None:
-    found = info(engines, engine)
+@pytest.fixture(scope="module", params=ROLES)
+def container(engines: Engines, context: Path, request: pytest.FixtureRequest) -> Iterator[Container]:
+    name, (kind, mode) = request.param, ROLES[request.param]
+    recaps = [engines.play(kind, mode, f"{name}.sock") for _ in range(2)]
+    engines.docker(name, "build", "--tag", "hand", str(context))
+    found = Container(name, *recaps, any_free(), any_free(), any_free())
+    options = (f"127.0.0.1:{found.loopback}:80", f"{found.everywhere}:80", f"{found.datagrams}:53/udp")
+    publish = [f"--publish={each}" for each in options]
+    engines.docker(name, "run", "--detach", "--name=web", *publish, "--volume=/usr:/usr:ro", "hand", *SERVE)
+    yield found
+    engines.docker(name, "rm", "--force", "web")
+
+
+def test_the_role_sets_an_engine_up_once(container: Container) -> None:
+    assert "changed=0" not in container.first_run
+    assert "changed=0" in container.second_run
+
+
+def test_the_engine_is_asked_by_its_socket_on_the_host(engines: Engines, container: Container) -> None:
+    found = info(engines, container.engine)
     assert found["Name"] == engines.run("hostname")
     rootless = [each for each in found["SecurityOptions"] if "rootless" in each]
-    assert bool(rootless) is (engine != "rootful")
+    assert bool(rootless) is (ROLES[container.engine][1] == "rootless")
 
 
-def test_containerd_runs_without_root(engines: Engines) -> None:
-    pid = '"$(cat "$XDG_RUNTIME_DIR"/containerd-rootless/child_pid)"'
-    ctr = 'ctr --address "$XDG_RUNTIME_DIR"/containerd/containerd.sock version'
-    inside = f"nsenter --user --preserve-credentials --mount --net --target {pid} {ctr}"
-    said = engines.run(
-        f"export XDG_RUNTIME_DIR=/run/user/$(id -u); {inside}; pgrep -u 0 -x containerd; true"
-    )
-    assert "Server:" in said
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("address", ["127.0.0.1:", ""])
-def test_a_published_port_is_on_the_hosts_loopback(engines: Engines, engine: str, address: str) -> None:
-    port = any_free()
-    engines.docker(engine, "run", "--detach", "--name=web", f"--publish={address}{port}:80", "hand")
-    try:
-        assert eventually(lambda: page(port)) == "by hand"
+def test_published_ports_are_on_the_hosts_loopback(container: Container) -> None:
+    for port in (container.loopback, container.everywhere):
+        assert eventually(lambda port=port: page(port)) == "by hand"  # type: ignore[misc]
         with pytest.raises(OSError, match="refused"):
             page(port, "127.0.0.2")
-    finally:
-        engines.docker(engine, "rm", "--force", "web")
 
 
-def test_a_rule_publishes_one_on_every_address_of_the_host(engines: Engines) -> None:
+def test_a_published_port_of_udp_too(container: Container) -> None:
+    assert eventually(lambda: udp_answer(container.datagrams)) == "echo hello"
+
+
+def test_a_foreign_program_runs_in_a_container(engines: Engines, container: Container) -> None:
+    assert engines.docker(container.engine, "exec", "web", "/bin/foreign") == "from aarch64"
+
+
+def test_a_rule_publishes_a_port_on_every_address_of_the_host(engines: Engines, container: Container) -> None:
     publish = f"--publish={engines.everywhere}:80"
-    engines.docker("docker", "run", "--detach", "--name=web", publish, "hand")
+    engines.docker(container.engine, "run", "--detach", "--name=open", publish, "hand")
     try:
         assert eventually(lambda: page(engines.everywhere, "127.0.0.2")) == "by hand"
     finally:
-        engines.docker("docker", "rm", "--force", "web")
+        engines.docker(container.engine, "rm", "--force", "open")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_published_port_of_udp_too(engines: Engines, engine: str) -> None:
-    port = any_free()
-    options = ("--detach", "--name=web", f"--publish={port}:53/udp", "--volume=/usr:/usr:ro")
-    engines.docker(engine, "run", *options, "hand", "/usr/bin/python3", "/echo.py")
-    try:
-        assert eventually(lambda: udp_answer(port)) == "echo hello"
-    finally:
-        engines.docker(engine, "rm", "--force", "web")
+def test_each_container_on_one_port_answers_for_itself(engines: Engines, container: Container) -> None:
+    assert answers(engines, container.engine, 3) == ["0", "1", "2"]
 
 
-def test_each_container_on_one_port_answers_for_itself(engines: Engines) -> None:
-    port = any_free()
-    serve = "echo {0} >/www/index.html; exec /bin/busybox httpd -f -p 80 -h /www"
-    options = ("--detach", "--name=web", f"--publish={port}:80")
-    for number in range(ROUNDS):
-        command = ("/bin/busybox", "sh", "-c", serve.format(number))
-        engines.docker("docker", "run", *options, "hand", *command)
-        assert eventually(lambda: page(port)) == str(number)
-        engines.docker("docker", "rm", "--force", "web")
+def test_containerd_runs_without_root_and_with_it(engines: Engines) -> None:
+    engines.play("containerd", "rootless", "")
+    pid = '"$(cat "$XDG_RUNTIME_DIR"/containerd-rootless/child_pid)"'
+    ctr = 'ctr --address "$XDG_RUNTIME_DIR"/containerd/containerd.sock version'
+    inside = f"nsenter --user --preserve-credentials --mount --net --target {pid} {ctr}"
+    said = engines.run(f"export XDG_RUNTIME_DIR=/run/user/$(id -u); {inside}")
+    assert "Server:" in said
+    engines.play("containerd", "rootful", "")
+    assert "Server:" in engines.run("sudo ctr version")
 
 
-def test_a_foreign_program_runs_in_the_guest_and_in_a_container(engines: Engines) -> None:
-    engines.copy_to_guest(engines.folder / "image" / "bin" / "foreign", "/tmp/foreign")
+def test_a_foreign_program_runs_in_the_guest(engines: Engines, context: Path) -> None:
+    engines.copy_to_guest(context / "bin" / "foreign", "/tmp/foreign")
     assert engines.run("/tmp/foreign") == "from aarch64"
-    for engine in ENGINES:
-        assert engines.docker(engine, "run", "--rm", "hand", "/bin/foreign") == "from aarch64"
 
 
 def test_a_socket_is_forwarded_for_this_run_alone(engines: Engines) -> None:
@@ -137,5 +144,5 @@ def test_a_socket_is_forwarded_for_this_run_alone(engines: Engines) -> None:
 
 def test_the_engines_are_there_after_a_restart(engines: Engines) -> None:
     engines.home.ensure(NAME, template=None, state="restarted", timeout=900)
-    for engine in ENGINES:
+    for engine in ROLES:
         assert eventually(lambda engine=engine: info(engines, engine)["Name"])  # type: ignore[misc]
