@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from callao.instances import InstancePaths
-from callao.ports import any_free
+from callao.ports import any_free, is_free
 from support.connection import instances, run
 from support.home import Golden, Home, build_golden, temporary_home
 
@@ -186,6 +186,11 @@ def eventually(ask: Callable[[], str]) -> str:
             time.sleep(0.01)
 
 
+def port_for_datagrams() -> int:
+    """A free one below those of clients, which are not forwarded by themselves."""
+    return next(port for port in range(20000, 32768) if is_free("udp", "127.0.0.1", port))
+
+
 def udp_answer(port: int) -> str:
     """What the server of datagrams on this port of the host sends back."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -198,7 +203,7 @@ def udp_answer(port: int) -> str:
 
 
 def answers(engines: Engines, engine: str, rounds: int) -> list[str]:
-    """What containers that publish one port answer, each with its own number as its page, one after another."""
+    """What containers that publish one port one after another answer: each has its number as its page."""
     port, found = any_free(), []
     options = ("--detach", "--name=next", f"--publish={port}:80", "hand", "/bin/busybox", "sh", "-c")
     for number in range(rounds):

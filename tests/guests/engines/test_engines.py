@@ -18,6 +18,7 @@ from support.engines import (
     image_folder,
     info,
     page,
+    port_for_datagrams,
     running_engines,
     udp_answer,
 )
@@ -65,7 +66,7 @@ def container(engines: Engines, context: Path, request: pytest.FixtureRequest) -
     name, (kind, mode) = request.param, ROLES[request.param]
     recaps = [engines.play(kind, mode, f"{name}.sock") for _ in range(2)]
     engines.docker(name, "build", "--tag", "hand", str(context))
-    found = Container(name, *recaps, any_free(), any_free(), any_free())
+    found = Container(name, *recaps, any_free(), any_free(), port_for_datagrams())
     options = (f"127.0.0.1:{found.loopback}:80", f"{found.everywhere}:80", f"{found.datagrams}:53/udp")
     publish = [f"--publish={each}" for each in options]
     engines.docker(name, "run", "--detach", "--name=web", *publish, "--volume=/usr:/usr:ro", "hand", *SERVE)
@@ -100,7 +101,9 @@ def test_a_foreign_program_runs_in_a_container(engines: Engines, container: Cont
     assert engines.docker(container.engine, "exec", "web", "/bin/foreign") == "from aarch64"
 
 
-def test_a_rule_publishes_a_port_on_every_address_of_the_host(engines: Engines, container: Container) -> None:
+def test_a_rule_publishes_a_port_on_every_address_of_the_host(
+    engines: Engines, container: Container
+) -> None:
     publish = f"--publish={engines.everywhere}:80"
     engines.docker(container.engine, "run", "--detach", "--name=open", publish, "hand")
     try:
