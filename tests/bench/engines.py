@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Container engines in a guest: how soon a container's port is on the host, what asking the engine through
-the forwarded socket costs, and what the guest's program uses while a hundred ports are published.
+"""Container engines in a guest: how soon a container's port is on the host, whether each of many containers on
+one port answers for itself, what asking the engine through the forwarded socket costs, and what the guest's
+program uses while a hundred ports are published.
 
-python tests/bench/engines.py [STARTS] [SECONDS]
+python tests/bench/engines.py [STARTS] [SECONDS] [RESTARTS]
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.figures import say, seconds, show
-from support.engines import NAME, Engines, image_folder, running_engines
+from support.engines import NAME, Engines, answers, image_folder, running_engines
 
 from callao.instances import InstancePaths
 from callao.ports import any_free
@@ -51,13 +52,14 @@ for _ in range(int(sys.argv[2])):
 PORTS = 100
 
 
-def main(starts: int, window: float) -> None:
+def main(starts: int, window: float, restarts: int) -> None:
     with running_engines() as engines:
         engines.play("docker", "rootless", "docker.sock")
         engines.docker("docker", "build", "--tag", "hand", str(image_folder(engines)))
         appearing(engines, starts)
         asking(engines, 10)
         idle(engines, window)
+        restarting(engines, restarts)
 
 
 def appearing(engines: Engines, starts: int) -> None:
@@ -127,6 +129,14 @@ def idle(engines: Engines, window: float) -> None:
     )
 
 
+def restarting(engines: Engines, times: int) -> None:
+    """Whether each container on one port answers for itself, and none for the one before."""
+    say(f"{times} containers on one port, one after another")
+    found = answers(engines, "docker", times)
+    own = sum(found[number] == str(number) for number in range(times))
+    show(f"of {times} containers on one port, those that answered", str(own), f"= {times}", own == times)
+
+
 def forwarded(port: int) -> None:
     reachable(port).close()
 
@@ -141,4 +151,4 @@ def ticks(text: str) -> int:
 
 if __name__ == "__main__":
     given = [int(each) for each in sys.argv[1:]]
-    main(*(*given, *(50, 60)[len(given) :]))
+    main(*(*given, *(50, 60, 100)[len(given) :]))

@@ -30,8 +30,8 @@ NAME = "engines"
 PATIENCE = 180.0
 
 PACKAGES = (
-    "docker.io,podman,buildah,containerd,iptables,uidmap,dbus-user-session,slirp4netns,fuse-overlayfs,"
-    "rootlesskit,busybox-static,qemu-user-static"
+    "docker.io,podman,crun,containers-storage,netavark,aardvark-dns,containerd,iptables,uidmap,"
+    "dbus-user-session,slirp4netns,fuse-overlayfs,rootlesskit,apparmor,busybox-static,qemu-user-static"
 )
 
 PLAY = """
