@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Container engines in a guest: how soon a container's port is on the host, whether each of many containers on
-one port answers for itself, what asking the engine through the forwarded socket costs, and what the guest's
-program uses while a hundred ports are published.
+"""Container engines in a guest: how soon a container's port is on the host, whether each of many containers
+on one port answers for itself, what asking the engine through the forwarded socket costs, and what the
+guest's program uses while a hundred ports are published.
 
 python tests/bench/engines.py [STARTS] [SECONDS] [RESTARTS]
 """
