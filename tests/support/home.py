@@ -160,17 +160,20 @@ def build_golden(
     packages: str = "",
     arch: str = "",
     release: str = "12",
+    mirror: str = "",
 ) -> Golden:
     """A Debian image, built once and kept in the project's cache (content-keyed).
 
     :param kernel: ``generic`` has 9p, and takes twice as long to boot.
     :param packages: further ones, separated by commas.
     :param arch: lima.yaml's name; this host's by default. Another one takes many times as long to build.
+    :param mirror: an archive's URL, whose packages alone the image has then: without security updates.
     """
     argv = [sys.executable, "-m", "callao.golden", "--release", release, "--kernel", kernel]
     argv += ["--cloud-init"] if cloud_init else []
     argv += ["--packages", packages] if packages else []
     argv += ["--arch", arch] if arch else []
+    argv += ["--mirror", mirror] if mirror else []
     environment = {**os.environ, "LIMA_HOME": str(CACHE)}
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     said = json.loads(done.stdout)

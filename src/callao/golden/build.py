@@ -15,7 +15,7 @@ from pathlib import Path
 from callao.atomic import put_folder_in_place
 from callao.errors import ImageError
 from callao.flock import exclusive
-from callao.golden.architectures import BOOT
+from callao.golden.architectures import BOOT, grub_packages
 from callao.golden.disk import GRUB, make_disk
 from callao.golden.emulation import mmdebstrap_mode, with_emulator
 from callao.golden.hooks import customize_hook, essential_hook, grub_hooks
@@ -25,6 +25,10 @@ from callao.golden.run import run
 from callao.host_basics import native_arch
 
 ReportStep = Callable[[str], None]
+
+_BOOT_FILES = (("vmlinuz-", "vmlinuz"), ("vmlinux-", "vmlinuz"), ("initrd.img-", "initrd.img"))
+"""How the names of files in /boot begin, and what they are called in the image's folder. Some
+architectures have a kernel that is not compressed."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def _build(wanted: Recipe, folder: Path, say: ReportStep) -> Path:
 def mmdebstrap_argv(wanted: Recipe, tar: Path, host_arch: str) -> list[str]:
     """See mmdebstrap(1). An ordinary user builds in a user namespace of its own."""
     foreign = wanted.arch != host_arch
-    grub = grub_hooks(BOOT[wanted.arch].packages.values(), str(tar.parent)) if foreign else []
+    packages = grub_packages(wanted.arch).values() if foreign else ()
+    grub = grub_hooks(packages, str(tar.parent)) if packages else []
     return [
         "mmdebstrap",
         f"--mode={mmdebstrap_mode(wanted.arch, host_arch)}",
@@ -102,7 +107,7 @@ def mmdebstrap_argv(wanted: Recipe, tar: Path, host_arch: str) -> list[str]:
         f"--include={','.join(all_packages(wanted))}",
         f"--essential-hook={essential_hook(cloud_init=wanted.cloud_init)}",
         *(f"--customize-hook={hook}" for hook in grub),
-        f"--customize-hook={customize_hook(cloud_init=wanted.cloud_init)}",
+        f"--customize-hook={customize_hook(BOOT[wanted.arch], cloud_init=wanted.cloud_init)}",
         "--aptopt=Acquire::Retries 3",
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -119,7 +124,7 @@ def _boot_files(tar: Path, folder: Path) -> None:
     with tarfile.open(tar) as archive:
         for member in archive:
             name = Path(member.name).name
-            for prefix, target in (("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd.img")):
+            for prefix, target in _BOOT_FILES:
                 if member.isfile() and name.startswith(prefix):
                     source = archive.extractfile(member)
                     if source is not None:

@@ -2,7 +2,8 @@
 """A bootable disk from a root directory: GPT, an ESP, ext4; no loop device, no mount, no root.
 
 Boots by BIOS (GRUB in the protective MBR and the bios_grub partition) and by UEFI (GRUB at the
-removable path). The root partition is the last, so that growpart can enlarge it.
+removable path), where the architecture has a boot loader here. The root partition is the last, so that
+growpart can enlarge it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from callao.errors import ImageError
-from callao.golden.architectures import BOOT
+from callao.golden.architectures import BOOT, BootLoader
 from callao.golden.run import as_root, run
 
 GRUB = Path("/usr/lib/grub")
@@ -65,9 +66,11 @@ def make_disk(tar: Path, disk: Path, arch: str, work: Path, grub: Path = GRUB) -
         file.truncate(_SIZE)
     _partition(disk, arch)
     _write_root_partition(tar, disk, work)
-    _write_esp(disk, arch, work, grub)
-    if BOOT[arch].bios:
-        _write_bios_boot(disk, work, grub)
+    loader = BOOT[arch].loader
+    if loader is not None:
+        _write_esp(disk, loader, work, grub)
+        if loader.bios:
+            _write_bios_boot(disk, work, grub)
 
 
 def _partition(disk: Path, arch: str) -> None:
@@ -88,15 +91,14 @@ def _write_root_partition(tar: Path, disk: Path, work: Path) -> None:
     run(as_root(["sh", "-c", script, "sh", *arguments]))
 
 
-def _write_esp(disk: Path, arch: str, work: Path, grub: Path) -> None:
-    boot = BOOT[arch]
-    image = work / boot.efi_file
-    _grub_mkimage(grub / boot.grub_platform, image, work, "/EFI/BOOT", boot.grub_modules)
+def _write_esp(disk: Path, loader: BootLoader, work: Path, grub: Path) -> None:
+    image = work / loader.efi_file
+    _grub_mkimage(grub / loader.platform, image, work, "/EFI/BOOT", loader.modules)
     at = f"{disk}@@{_ESP_START}"
     sectors = (_ROOT_START - _ESP_START) // _SECTOR
     run(["mformat", "-i", at, "-F", "-T", str(sectors), "-h", "64", "-s", "32", "-v", "ESP", "::"])
     run(["mmd", "-i", at, "::/EFI", "::/EFI/BOOT"])
-    run(["mcopy", "-i", at, str(image), f"::/EFI/BOOT/{boot.efi_file}"])
+    run(["mcopy", "-i", at, str(image), f"::/EFI/BOOT/{loader.efi_file}"])
 
 
 def _write_bios_boot(disk: Path, work: Path, grub: Path) -> None:

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterable
 from importlib import resources
 
+from callao.golden.architectures import BootSetup
+
 _LIB = "/usr/lib/callao"
 
 _FIRST_BOOT = (
@@ -44,12 +46,13 @@ def essential_hook(*, cloud_init: bool) -> str:
     return _HEAD if cloud_init else _HEAD + _install_files(_INITRAMFS) + _INITRAMFS_SETUP
 
 
-def customize_hook(*, cloud_init: bool) -> str:
+def customize_hook(boot: BootSetup, *, cloud_init: bool) -> str:
     """A shell script that gets the root's folder as ``$1``, before it is packed."""
     return (
         _HEAD
-        + _COMMON
-        + (_CLOUD_INIT if cloud_init else _install_files(_FIRST_BOOT) + _OWN_FIRST_BOOT + _quick_boot())
+        + (_BOOT_LOADER if boot.loader is not None else "")
+        + _SERVICES
+        + (_CLOUD_INIT if cloud_init else _own_first_boot(boot))
         + _CLEAN_UP
     )
 
@@ -69,8 +72,14 @@ def grub_hooks(packages: Iterable[str], folder: str) -> list[str]:
     ]
 
 
-def _quick_boot() -> str:
-    return (resources.files("callao.golden") / "quick_boot.sh").read_text(encoding="utf-8")
+def _own_first_boot(boot: BootSetup) -> str:
+    return (
+        _install_files(_FIRST_BOOT)
+        + _FSTAB
+        + (_WRITABLE_ROOT if boot.loader is not None else "")
+        + _OWN_FIRST_BOOT
+        + (resources.files("callao.golden") / "quick_boot.sh").read_text(encoding="utf-8")
+    )
 
 
 def _install_files(files: Iterable[tuple[str, str, str, int]]) -> str:
@@ -102,7 +111,7 @@ printf '%s\n' MODULES=list FSTYPE=ext4 >"$root/etc/initramfs-tools/conf.d/callao
 ln -s /dev/null "$root/etc/systemd/network/99-default.link"
 """
 
-_COMMON = r"""
+_BOOT_LOADER = r"""
 cat >"$root/etc/kernel-img.conf" <<'CONF'
 do_symlinks = yes
 image_dest = /
@@ -116,7 +125,9 @@ linux /vmlinuz root=LABEL=root ro console=tty0 console=ttyS0,115200 quiet
 initrd /initrd.img
 boot
 GRUB
-chroot "$root" systemctl enable systemd-networkd systemd-resolved ssh >/dev/null 2>&1
+"""
+
+_SERVICES = r"""chroot "$root" systemctl enable systemd-networkd systemd-resolved ssh >/dev/null 2>&1
 chroot "$root" systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer >/dev/null 2>&1
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 """
@@ -130,12 +141,16 @@ datasource_list: [NoCloud, None]
 CLOUD
 """
 
-_OWN_FIRST_BOOT = r"""
+_FSTAB = r"""
 cat >"$root/etc/fstab" <<'FSTAB'
 LABEL=root / ext4 errors=remount-ro 0 1
 FSTAB
-sed -i '/^linux/s/ ro / rw /' "$root/boot/grub/grub.cfg"
-cat >"$root/etc/hosts" <<'HOSTS'
+"""
+
+_WRITABLE_ROOT = r"""sed -i '/^linux/s/ ro / rw /' "$root/boot/grub/grub.cfg"
+"""
+
+_OWN_FIRST_BOOT = r"""cat >"$root/etc/hosts" <<'HOSTS'
 127.0.0.1 localhost
 ::1 localhost ip6-localhost ip6-loopback
 ff02::1 ip6-allnodes

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from callao import system
 from callao.errors import ImageError
-from callao.golden.architectures import BOOT
+from callao.golden.architectures import BOOT, grub_packages
 from callao.golden.emulation import PACKAGE, is_registered, registration
 from callao.host_basics import native_arch
 
@@ -36,7 +36,7 @@ def missing_packages(arch: str) -> list[str]:
     programs = {**_PROGRAMS, **({} if system.uid() == 0 else _AS_USER)}
     files = dict(_KEYRING)
     if arch == native_arch():
-        files |= BOOT[arch].packages if arch in BOOT else {}
+        files |= grub_packages(arch)
     elif arch in BOOT and not is_registered(arch):
         files[str(registration(arch))] = PACKAGE
     lacking = {package for program, package in programs.items() if shutil.which(program, path=path) is None}

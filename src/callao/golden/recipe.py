@@ -25,7 +25,7 @@ class Kernel(enum.StrEnum):
     """Debian's two kernels for virtual machines."""
 
     CLOUD = "cloud"
-    """Smaller and quicker to boot; without 9p."""
+    """Smaller and quicker to boot; without 9p. Debian has it for x86_64 and aarch64 alone."""
     GENERIC = "generic"
     """With every driver, 9p among them."""
 
@@ -83,6 +83,9 @@ def recipe(
     ):
         if value not in allowed:
             raise ImageError(f"{option}: {value!r} cannot be built (allowed: {', '.join(allowed)}).")
+    if release not in BOOT[arch].releases:
+        releases = ", ".join(BOOT[arch].releases)
+        raise ImageError(f"release: {release!r} has no {arch} in Debian (allowed: {releases}).")
     if mirror and not mirror.startswith(("http://", "https://", "file://", "copy://")):
         raise ImageError(f"mirror: {mirror!r} is not an archive's URL (allowed: http, https, file, copy).")
     for name in packages:
@@ -96,7 +99,8 @@ def recipe(
 
 def all_packages(wanted: Recipe) -> tuple[str, ...]:
     """The packages of an image: a minimal Debian with a first-boot system, networking, sshd and sshfs."""
-    flavour = f"cloud-{wanted.debian_arch}" if wanted.kernel is Kernel.CLOUD else wanted.debian_arch
+    boot = BOOT[wanted.arch]
+    flavour = boot.cloud_kernel if wanted.kernel is Kernel.CLOUD and boot.cloud_kernel else boot.kernel
     usual = (
         f"linux-image-{flavour}", "systemd-sysv", "systemd-resolved", "systemd-timesyncd", "libpam-systemd",
         "dbus", "udev", "openssh-server", "sudo", "ca-certificates", "iproute2", "e2fsprogs", "fdisk",
@@ -114,7 +118,7 @@ def recipe_key(wanted: Recipe) -> str:
         "packages": all_packages(wanted),
         "hooks": [
             essential_hook(cloud_init=wanted.cloud_init),
-            customize_hook(cloud_init=wanted.cloud_init),
+            customize_hook(BOOT[wanted.arch], cloud_init=wanted.cloud_init),
         ],
         "revision": REVISION,
     }

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from support.home import build_golden, direct, temporary_home
+from support.home import Golden, build_golden, direct, temporary_home
 
 from callao.events import Event, EventState
 from callao.host import Host
@@ -12,13 +12,25 @@ from callao.host import Host
 pytestmark = [pytest.mark.guest, pytest.mark.long]
 
 OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}
-CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
+CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0", "riscv64": "ttyS0"}
+
+MIRROR = "http://deb.debian.org/debian"
+"""Alone: the image needs no security updates, whose archive is not on every mirror for each architecture."""
 
 
 @pytest.mark.parametrize("firmware", [False, True])
 def test_a_box_of_another_architecture_comes_up(firmware: bool) -> None:
     arch = OTHER[Host.detect().arch]
-    golden = build_golden(arch=arch)
+    comes_up(arch, build_golden(arch=arch), firmware=firmware)
+
+
+@pytest.mark.parametrize("arch", ["riscv64"])
+def test_a_box_without_a_boot_loader_comes_up_by_the_kernel_of_its_image(arch: str) -> None:
+    golden = build_golden(arch=arch, release="13", mirror=MIRROR)
+    comes_up(arch, golden, firmware=False)
+
+
+def comes_up(arch: str, golden: Golden, *, firmware: bool) -> None:
     with temporary_home(golden, None) as home:
         images = [{**image, "arch": arch} for image in direct(golden, CONSOLES[arch])["images"]]
         if firmware:
@@ -29,3 +41,4 @@ def test_a_box_of_another_architecture_comes_up(firmware: bool) -> None:
         assert home.ssh("foreign", "uname -m").stdout.strip() == arch
         notices = [event.message for event in events if event.state is EventState.NOTICE]
         assert any(f"the guest is {arch} and this host" in each for each in notices)
+        home.ensure("foreign", template=None, state="stopped")

@@ -122,6 +122,14 @@ def test_aarch64_is_virt() -> None:
     assert not any("vmgenid" in device for device in values(words, "-device"))
 
 
+def test_riscv64_is_virt_without_a_serial_number() -> None:
+    words = argv(arch="riscv64")
+    assert values(words, "-machine") == ["virt"]
+    assert values(words, "-smbios") == []
+    assert values(argv(), "-smbios") != []
+    assert driver_for(config().vm_type).validate(config(arch="riscv64"), HOST) == []
+
+
 @pytest.mark.parametrize(
     ("document", "path"),
     [
@@ -149,6 +157,18 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.Monk
     said = " ".join(driver_for(config().vm_type).missing(config()))
     assert "qemu-system-x86_64 is not on PATH: install it (Debian: qemu-system-x86)" in said
     assert "qemu-img is not on PATH" in said
+
+
+def test_an_image_of_riscv64_needs_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("qemu-system-riscv64", "qemu-img"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\necho QEMU emulator version 7.2.0\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    driver = driver_for(config().vm_type)
+    assert "images[].kernel" in " ".join(driver.missing(config(arch="riscv64")))
+    image = {"location": "/img.qcow2", "arch": "riscv64", "kernel": {"location": "/vmlinuz"}}
+    assert driver.missing(config(arch="riscv64", images=[image])) == []
 
 
 def test_the_emulator_can_be_named_by_the_environment(

@@ -16,6 +16,7 @@ import pytest
 from callao import golden
 from callao.errors import ImageError
 from callao.golden import Recipe, find, recipe
+from callao.golden.architectures import BOOT
 from callao.golden.build import mmdebstrap_argv
 from callao.golden.disk import boot_sector, core_image, sfdisk_script
 from callao.golden.emulation import is_registered
@@ -46,7 +47,8 @@ def test_every_input_changes_the_key(changed: Recipe) -> None:
     ("arguments", "words"),
     [
         (("11", "x86_64", "cloud", ""), "release: '11'.*12, 13"),
-        (("12", "s390x", "cloud", ""), "arch: 's390x'.*x86_64"),
+        (("12", "s390x", "cloud", ""), "arch: 's390x'.*x86_64.*riscv64"),
+        (("12", "riscv64", "cloud", ""), r"release: '12' has no riscv64 in Debian \(allowed: 13\)"),
         (("12", "x86_64", "fast", ""), "kernel: 'fast'.*cloud, generic"),
         (("12", "x86_64", "cloud", "--setup-hook=x"), "mirror: '--setup-hook=x'.*http"),
     ],
@@ -65,6 +67,14 @@ def test_what_is_no_package_name_is_refused(name: str) -> None:
 def test_the_kernel_is_debians_for_the_architecture() -> None:
     assert "linux-image-cloud-amd64" in all_packages(BASE)
     assert "linux-image-arm64" in all_packages(Recipe("13", "aarch64", Kernel.GENERIC))
+    assert "linux-image-riscv64" in all_packages(Recipe("13", "riscv64", Kernel.CLOUD))
+
+
+def test_an_image_that_qemu_loads_the_kernel_of_has_no_boot_loader(tmp_path: Path) -> None:
+    argv = mmdebstrap_argv(Recipe("13", "riscv64"), tmp_path / "root.tar", "x86_64")
+    assert not any("grub" in word for word in argv)
+    argv = mmdebstrap_argv(BASE, tmp_path / "root.tar", "x86_64")
+    assert any("grub" in word for word in argv)
 
 
 def test_packages_of_the_users_are_installed_once(tmp_path: Path) -> None:
@@ -80,10 +90,11 @@ def test_one_first_boot_system_is_installed() -> None:
     with_it = replace(BASE, cloud_init=True)
     assert {"cloud-init", "netplan.io"} <= set(all_packages(with_it))
     assert not {"cloud-init", "netplan.io", "ifupdown"} & set(all_packages(BASE))
-    assert "callao" not in customize_hook(cloud_init=True)
+    assert "callao" not in customize_hook(BOOT["x86_64"], cloud_init=True)
 
 
-def test_the_hook_installs_our_first_boot_system_as_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arch", ["x86_64", "riscv64"])
+def test_the_hook_installs_our_first_boot_system_as_it_is(arch: str, tmp_path: Path) -> None:
     """Against programs of the guest that do nothing: what is written is what counts."""
     for folder in ("boot", "etc/systemd/network", "var/lib", "var/log", "var/cache"):
         (tmp_path / folder).mkdir(parents=True)
@@ -98,12 +109,13 @@ def test_the_hook_installs_our_first_boot_system_as_it_is(tmp_path: Path) -> Non
     (stub / "chroot").write_text("#!/bin/sh\n")
     (stub / "chroot").chmod(0o755)
     environment = {"PATH": f"{stub}:{os.environ['PATH']}"}
-    argv = ["sh", "-c", customize_hook(cloud_init=False), "sh", str(tmp_path)]
+    argv = ["sh", "-c", customize_hook(BOOT[arch], cloud_init=False), "sh", str(tmp_path)]
     subprocess.run(argv, env=environment, check=True)
     source = Path(golden.__file__).parent / "first_boot" / "start.sh"
     installed = tmp_path / "usr/lib/callao/first-boot"
     assert installed.read_text() == source.read_text()
     assert installed.stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "boot/grub/grub.cfg").exists() is (arch == "x86_64")
     changed = (tmp_path / "etc/systemd/system/systemd-timesyncd.service").read_text().splitlines()
     assert changed == [
         "After=x.service multi-user.target",

@@ -10,7 +10,7 @@ from callao.config import Arch
 
 @dataclass(frozen=True)
 class Architecture:
-    """``package`` and ``firmware_package`` are Debian's; ``firmware`` has pairs of code and variables."""
+    """``package`` is Debian's, or says which of them."""
 
     machine: str
     """QEMU's machine type."""
@@ -19,11 +19,14 @@ class Architecture:
     package: str
     software_cpu: str
     """The CPU model without an accelerator."""
-    firmware: tuple[tuple[str, str], ...]
-    """Paths of the firmware on hosts whose packages install no descriptors."""
-    firmware_package: str
-    probe_exit_status: int
-    """QEMU's exit status when the probe's code has run to its end."""
+    firmware: tuple[tuple[str, str], ...] = ()
+    """Code and variables of UEFI: paths on hosts whose packages install no descriptors."""
+    firmware_package: str = ""
+    """Debian's package with UEFI; empty where the machine is not booted by it here."""
+    smbios: bool = True
+    """Whether the machine has a serial number that the guest can read."""
+    probe_exit_status: int | None = None
+    """QEMU's exit status when the probe's code has run to its end; None where there is no such code."""
 
 
 ARCHITECTURES = {
@@ -56,6 +59,13 @@ ARCHITECTURES = {
         ),
         firmware_package="qemu-efi-aarch64",
         probe_exit_status=0,  # SYSTEM_OFF
+    ),
+    Arch.RISCV64: Architecture(
+        machine="virt",
+        versioned_machine="virt",
+        package="qemu-system-misc, from 13 on qemu-system-riscv; and opensbi",
+        software_cpu="rv64",
+        smbios=False,
     ),
 }
 

@@ -84,7 +84,7 @@ def command_line(
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
         *_screen(boot),
-        NoCloudSerial(),
+        *([NoCloudSerial()] if ARCHITECTURES[config.arch].smbios else []),
     ]
     incoming = ["-incoming", "defer"] if boot.saved is not None else []
     return [

@@ -32,6 +32,11 @@ def not_found_message(arch: str) -> str:
     """The message, with a remedy, for when :func:`find` finds no firmware."""
     entry = find_architecture(arch)
     package = entry.firmware_package if entry is not None else "qemu-efi"
+    if not package:
+        return (
+            f"A guest of {arch} boots from a kernel that QEMU loads: give its image one, in images[].kernel "
+            "and images[].initrd."
+        )
     return f"There is no UEFI firmware for {arch}: install it (Debian: {package})."
 
 

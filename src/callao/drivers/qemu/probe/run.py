@@ -68,7 +68,7 @@ def run_payload(binary: str, accelerator: str, arch: str, cpu: str, code: Path) 
     temporary file would be left behind when this process is killed.
     """
     entry = find_architecture(arch)
-    if entry is None:
+    if entry is None or entry.probe_exit_status is None:
         return Verdict(works=False, reason=f"there is no probe for {arch}")
     argv = [binary, "-accel", accelerator, "-cpu", cpu, "-m", "64", "-nodefaults", "-no-user-config"]
     argv += ["-display", "none", "-serial", "none", "-monitor", "none", *_machine(arch, code)]
