@@ -20,14 +20,18 @@ apt_packages() {
   echo mmdebstrap debian-archive-keyring grub-common grub-pc-bin grub-efi-amd64-bin mtools fdisk e2fsprogs
   [ "$(id -u)" = 0 ] || echo uidmap
   [ "$purpose" = up ] || echo shellcheck openssh-server iproute2 sudo util-linux qemu-system-arm binutils busybox-static dash rsync nftables
-  [ "$purpose" != long ] || echo chromium qemu-user-static qemu-efi-aarch64 opensbi "$(riscv64_emulator)"
+  [ "$purpose" != long ] || echo chromium qemu-user-static qemu-efi-aarch64 opensbi "$(own_emulators)"
 }
 
-# Debian 12 has this emulator in one package with others.
-riscv64_emulator() {
+# Debian 12 has the emulators of riscv64 and s390x in one package with others.
+own_emulators() {
   # shellcheck source=/dev/null
   release=$(. /etc/os-release && echo "$ID ${VERSION_ID:-}")
-  if [ "$release" = "debian 12" ]; then echo qemu-system-misc; else echo qemu-system-riscv; fi
+  if [ "$release" = "debian 12" ]; then
+    echo qemu-system-misc
+  else
+    echo qemu-system-riscv qemu-system-s390x
+  fi
 }
 
 as_root() {

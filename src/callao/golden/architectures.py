@@ -36,6 +36,8 @@ class BootSetup:
     """The smaller one for virtual machines, where Debian has it."""
     loader: BootLoader | None = None
     """None where QEMU has to load the kernel itself."""
+    console: str = ""
+    """The serial console, where ``quick_boot.sh`` does not have udev look at a device of this name."""
     releases: tuple[str, ...] = ("12", "13")
     """Debian's releases that have the architecture."""
 
@@ -67,9 +69,11 @@ BOOT = {
             packages={"/usr/lib/grub/arm64-efi/normal.mod": "grub-efi-arm64-bin"},
         ),
     ),
+    "armv7l": BootSetup(root_type="69DAD710-2CE4-4E3C-B16C-21A1D49ABED3", kernel="armmp-lpae"),
     "riscv64": BootSetup(
         root_type="72EC70A6-CF74-40E6-BD49-4BDA08E8F224", kernel="riscv64", releases=("13",)
     ),
+    "s390x": BootSetup(root_type="5EEAD9A9-FE09-4A1E-A1D7-520D00531306", kernel="s390x", console="ttysclp0"),
 }
 
 

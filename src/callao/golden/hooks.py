@@ -79,6 +79,7 @@ def _own_first_boot(boot: BootSetup) -> str:
         + (_WRITABLE_ROOT if boot.loader is not None else "")
         + _OWN_FIRST_BOOT
         + (resources.files("callao.golden") / "quick_boot.sh").read_text(encoding="utf-8")
+        + (_TRIGGER_CONSOLE.format(name=shlex.quote(boot.console)) if boot.console else "")
     )
 
 
@@ -157,6 +158,12 @@ ff02::1 ip6-allnodes
 ff02::2 ip6-allrouters
 HOSTS
 chroot "$root" systemctl enable callao-first-boot.service callao-boot.service >/dev/null 2>&1
+"""
+
+_TRIGGER_CONSOLE = r"""
+# Comes after the list of devices in callao.conf, which lacks this one: the login prompt waits for it.
+printf '[Service]\nExecStart=-udevadm trigger --type=devices --action=add --sysname-match=%s\n' {name} \
+  >"$root/etc/systemd/system/systemd-udev-trigger.service.d/console.conf"
 """
 
 _CLEAN_UP = r"""

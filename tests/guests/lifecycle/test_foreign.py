@@ -12,7 +12,15 @@ from callao.host import Host
 pytestmark = [pytest.mark.guest, pytest.mark.long]
 
 OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}
-CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0", "riscv64": "ttyS0"}
+CONSOLES = {
+    "x86_64": "ttyS0",
+    "aarch64": "ttyAMA0",
+    "armv7l": "ttyAMA0",
+    "riscv64": "ttyS0",
+    "s390x": "ttysclp0",
+}
+RELEASES = {"riscv64": "13"}
+"""Where Debian 12 has no such architecture."""
 
 MIRROR = "http://deb.debian.org/debian"
 """Alone: the image needs no security updates, whose archive is not on every mirror for each architecture."""
@@ -24,9 +32,9 @@ def test_a_box_of_another_architecture_comes_up(firmware: bool) -> None:
     comes_up(arch, build_golden(arch=arch), firmware=firmware)
 
 
-@pytest.mark.parametrize("arch", ["riscv64"])
+@pytest.mark.parametrize("arch", ["riscv64", "armv7l", "s390x"])
 def test_a_box_without_a_boot_loader_comes_up_by_the_kernel_of_its_image(arch: str) -> None:
-    golden = build_golden(arch=arch, release="13", mirror=MIRROR)
+    golden = build_golden(arch=arch, release=RELEASES.get(arch, "12"), mirror=MIRROR)
     comes_up(arch, golden, firmware=False)
 
 

@@ -130,10 +130,21 @@ def test_riscv64_is_virt_without_a_serial_number() -> None:
     assert driver_for(config().vm_type).validate(config(arch="riscv64"), HOST) == []
 
 
+def test_a_machine_without_pci_express_has_no_root_ports() -> None:
+    assert any(device.startswith("pcie-root-port") for device in values(argv(), "-device"))
+    words = argv(arch="s390x")
+    assert not any(device.startswith("pcie-root-port") for device in values(words, "-device"))
+    assert values(words, "-smbios") == []
+    assert driver_for(config().vm_type).validate(config(arch="s390x"), HOST) == []
+
+
 @pytest.mark.parametrize(
     ("document", "path"),
     [
-        ({"arch": "s390x"}, "arch"),
+        ({"arch": "s390x", "additionalDisks": [{"name": "data"}]}, "additionalDisks[0]"),
+        ({"arch": "ppc64le"}, "arch"),
+        ({"arch": "s390x", "networks": [{"lima": "user-v2"}]}, "networks[0]"),
+        ({"arch": "s390x", "mountType": "9p", "mounts": [{"location": "/srv"}]}, "mountType"),
         ({"networks": [{"vzNAT": True}]}, "networks[0]"),
         (
             {"plain": True, "portForwards": [{"guestPort": 80, "hostIP": "::1", "static": True}]},
@@ -169,6 +180,20 @@ def test_an_image_of_riscv64_needs_a_kernel(tmp_path: Path, monkeypatch: pytest.
     assert "images[].kernel" in " ".join(driver.missing(config(arch="riscv64")))
     image = {"location": "/img.qcow2", "arch": "riscv64", "kernel": {"location": "/vmlinuz"}}
     assert driver.missing(config(arch="riscv64", images=[image])) == []
+
+
+def test_an_emulator_is_called_what_qemu_calls_the_architecture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from callao.drivers.qemu import binary
+
+    arch, program = "armv7l", "qemu-system-arm"
+    (tmp_path / program).write_text("")
+    (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert binary.find(arch) == str(tmp_path / program)
+    monkeypatch.setenv(program.upper().replace("-", "_"), "/no/such")
+    assert binary.not_found_message(arch).startswith(f"{program.upper().replace('-', '_')}=/no/such")
 
 
 def test_the_emulator_can_be_named_by_the_environment(

@@ -47,7 +47,7 @@ def test_every_input_changes_the_key(changed: Recipe) -> None:
     ("arguments", "words"),
     [
         (("11", "x86_64", "cloud", ""), "release: '11'.*12, 13"),
-        (("12", "s390x", "cloud", ""), "arch: 's390x'.*x86_64.*riscv64"),
+        (("12", "vax", "cloud", ""), "arch: 'vax'.*x86_64.*s390x"),
         (("12", "riscv64", "cloud", ""), r"release: '12' has no riscv64 in Debian \(allowed: 13\)"),
         (("12", "x86_64", "fast", ""), "kernel: 'fast'.*cloud, generic"),
         (("12", "x86_64", "cloud", "--setup-hook=x"), "mirror: '--setup-hook=x'.*http"),
@@ -67,11 +67,11 @@ def test_what_is_no_package_name_is_refused(name: str) -> None:
 def test_the_kernel_is_debians_for_the_architecture() -> None:
     assert "linux-image-cloud-amd64" in all_packages(BASE)
     assert "linux-image-arm64" in all_packages(Recipe("13", "aarch64", Kernel.GENERIC))
-    assert "linux-image-riscv64" in all_packages(Recipe("13", "riscv64", Kernel.CLOUD))
+    assert "linux-image-armmp-lpae" in all_packages(Recipe("13", "armv7l", Kernel.CLOUD))
 
 
 def test_an_image_that_qemu_loads_the_kernel_of_has_no_boot_loader(tmp_path: Path) -> None:
-    argv = mmdebstrap_argv(Recipe("13", "riscv64"), tmp_path / "root.tar", "x86_64")
+    argv = mmdebstrap_argv(Recipe("12", "s390x"), tmp_path / "root.tar", "x86_64")
     assert not any("grub" in word for word in argv)
     argv = mmdebstrap_argv(BASE, tmp_path / "root.tar", "x86_64")
     assert any("grub" in word for word in argv)
@@ -93,7 +93,7 @@ def test_one_first_boot_system_is_installed() -> None:
     assert "callao" not in customize_hook(BOOT["x86_64"], cloud_init=True)
 
 
-@pytest.mark.parametrize("arch", ["x86_64", "riscv64"])
+@pytest.mark.parametrize("arch", ["x86_64", "s390x"])
 def test_the_hook_installs_our_first_boot_system_as_it_is(arch: str, tmp_path: Path) -> None:
     """Against programs of the guest that do nothing: what is written is what counts."""
     for folder in ("boot", "etc/systemd/network", "var/lib", "var/log", "var/cache"):
@@ -116,6 +116,10 @@ def test_the_hook_installs_our_first_boot_system_as_it_is(arch: str, tmp_path: P
     assert installed.read_text() == source.read_text()
     assert installed.stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "boot/grub/grub.cfg").exists() is (arch == "x86_64")
+    trigger = tmp_path / "etc/systemd/system/systemd-udev-trigger.service.d"
+    assert [path.name for path in sorted(trigger.iterdir())] == (
+        ["callao.conf"] if arch == "x86_64" else ["callao.conf", "console.conf"]
+    ), "systemd reads the second after the first, which begins the list anew"
     changed = (tmp_path / "etc/systemd/system/systemd-timesyncd.service").read_text().splitlines()
     assert changed == [
         "After=x.service multi-user.target",

@@ -19,10 +19,18 @@ class Architecture:
     package: str
     software_cpu: str
     """The CPU model without an accelerator."""
+    program: str = ""
+    """What the emulator's name has after ``qemu-system-``, where it is not lima.yaml's name."""
     firmware: tuple[tuple[str, str], ...] = ()
     """Code and variables of UEFI: paths on hosts whose packages install no descriptors."""
     firmware_package: str = ""
     """Debian's package with UEFI; empty where the machine is not booted by it here."""
+    root_ports: bool = True
+    """Whether the machine has a PCI Express bus, whose root ports take devices while it runs."""
+    virtio_bus: str = "pci"
+    """The end of the names of virtio devices."""
+    numa: bool = True
+    """Whether the machine can be given memory that is shared with other processes, by ``-numa``."""
     smbios: bool = True
     """Whether the machine has a serial number that the guest can read."""
     probe_exit_status: int | None = None
@@ -60,11 +68,28 @@ ARCHITECTURES = {
         firmware_package="qemu-efi-aarch64",
         probe_exit_status=0,  # SYSTEM_OFF
     ),
+    Arch.ARMV7L: Architecture(
+        machine="virt",
+        versioned_machine="virt-7.2",
+        package="qemu-system-arm",
+        software_cpu="cortex-a15",  # of 32 bits, with large physical addresses, which PCI is at; max has 64
+        program="arm",
+    ),
     Arch.RISCV64: Architecture(
         machine="virt",
         versioned_machine="virt",
         package="qemu-system-misc, from 13 on qemu-system-riscv; and opensbi",
         software_cpu="rv64",
+        smbios=False,
+    ),
+    Arch.S390X: Architecture(
+        machine="s390-ccw-virtio",
+        versioned_machine="s390-ccw-virtio-7.2",
+        package="qemu-system-misc, from 13 on qemu-system-s390x",
+        software_cpu="max",
+        root_ports=False,
+        virtio_bus="ccw",
+        numa=False,
         smbios=False,
     ),
 }

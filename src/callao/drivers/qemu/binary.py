@@ -20,18 +20,29 @@ def find(arch: str) -> str | None:
     """The emulator for ``arch``; the environment's ``QEMU_SYSTEM_X86_64`` and the like override it, as in
     Lima.
     """
-    configured = os.environ.get(f"QEMU_SYSTEM_{arch.upper()}")
-    return shutil.which(configured) if configured else shutil.which(f"qemu-system-{arch}")
+    program = _program(arch)
+    configured = os.environ.get(_variable(program))
+    return shutil.which(configured or program)
 
 
 def not_found_message(arch: str) -> str:
     """The message, with a remedy, for when :func:`find` finds no emulator."""
-    variable = f"QEMU_SYSTEM_{arch.upper()}"
+    program = _program(arch)
+    variable = _variable(program)
     if configured := os.environ.get(variable):
         return f"{variable}={configured} names no program: correct it, or unset it."
     entry = find_architecture(arch)
     package = entry.package if entry is not None else "qemu-system-misc"
-    return f"qemu-system-{arch} is not on PATH: install it (Debian: {package})."
+    return f"{program} is not on PATH: install it (Debian: {package})."
+
+
+def _program(arch: str) -> str:
+    entry = find_architecture(arch)
+    return f"qemu-system-{(entry.program if entry is not None else '') or arch}"
+
+
+def _variable(program: str) -> str:
+    return program.upper().replace("-", "_")
 
 
 @functools.cache

@@ -36,7 +36,7 @@ from callao.instances import InstancePaths
 _GICV2_CPUS = 8
 """More CPUs than these need a newer interrupt controller than the default one of ``virt``."""
 
-_BALLOON = "virtio-balloon-pci"
+_BALLOON = "virtio-balloon"
 _RECLAIM = "free-page-reporting=on"
 """Returns memory that the guest has freed to the host. Not used where the memory is mapped from a file: QEMU
 would punch holes into the file, which other machines read."""
@@ -69,22 +69,24 @@ def command_line(
     :param network: the network of the first NIC.
     """
     config, paths = boot.config, boot.paths
+    entry = ARCHITECTURES[config.arch]
+    bus = entry.virtio_bus
     ssh = [Forward("tcp", boot.reach.address, boot.reach.port, 22)] if boot.reach is not None else []
     parts: list[CommandLinePart] = [each for each in (source.flash, source.kernel) if each is not None]
     parts += [
-        Disk("disk", source.disk or paths.disk, "qcow2", boot=True),
-        Disk("cidata", paths.cidata_iso, "raw", readonly=True),
-        UserNetwork(network, boot.mac_address, (*ssh, *boot.forwards), boot.nic_sockets),
+        Disk("disk", source.disk or paths.disk, "qcow2", boot=True, bus=bus),
+        Disk("cidata", paths.cidata_iso, "raw", readonly=True, bus=bus),
+        UserNetwork(network, boot.mac_address, (*ssh, *boot.forwards), boot.nic_sockets, bus),
         SerialLog(paths.serial_log),
-        GuestChannel(paths.ga_sock),
+        GuestChannel(paths.ga_sock, bus),
         *([source.memory] if source.memory is not None else _memory(config)),
-        SlotOptions(paths, boot.layout.slots, boot.shares),
+        *([SlotOptions(paths, boot.layout.slots, boot.shares)] if entry.root_ports else []),
         DataDiskOptions(boot.disks),
         *([Vsock(guest_cid(paths))] if has_vsock(config) else []),
         Monitor(paths.qmp_sock),
         Devices(_devices(boot)),
         *_screen(boot),
-        *([NoCloudSerial()] if ARCHITECTURES[config.arch].smbios else []),
+        *([NoCloudSerial()] if entry.smbios else []),
     ]
     incoming = ["-incoming", "defer"] if boot.saved is not None else []
     return [
@@ -124,8 +126,13 @@ def machine_arguments(
 
 
 def _devices(boot: Boot) -> tuple[str, ...]:
-    balloon = f"{_BALLOON},{_RECLAIM}" if boot.layout.reclaims else _BALLOON
-    return ("virtio-rng-pci", balloon, *((_VMGENID,) if boot.config.arch is Arch.X86_64 else ()))
+    bus = ARCHITECTURES[boot.config.arch].virtio_bus
+    reclaim = f",{_RECLAIM}" if boot.layout.reclaims else ""
+    return (
+        f"virtio-rng-{bus}",
+        f"{_BALLOON}-{bus}{reclaim}",
+        *((_VMGENID,) if boot.config.arch is Arch.X86_64 else ()),
+    )
 
 
 def _screen(boot: Boot) -> list[CommandLinePart]:
@@ -146,4 +153,5 @@ def _memory(config: Config) -> list[CommandLinePart]:
     """The memory is always shared, so that virtiofs can be plugged later: it cannot be changed at run
     time.
     """
-    return [SharedMemory(config.memory)] if sys.platform == "linux" else []
+    shared = sys.platform == "linux" and ARCHITECTURES[config.arch].numa
+    return [SharedMemory(config.memory)] if shared else []

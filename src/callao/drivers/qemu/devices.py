@@ -42,6 +42,7 @@ class Disk:
     format: str
     readonly: bool = False
     boot: bool = False
+    bus: str = "pci"
 
     def argv(self) -> list[str]:
         node: dict[str, object] = {
@@ -53,7 +54,8 @@ class Disk:
         if not self.readonly:
             node["discard"] = "unmap"
         order = ",bootindex=1" if self.boot else ""
-        return ["-blockdev", json.dumps(node), "-device", f"virtio-blk-pci,drive={self.name}{order}"]
+        device = f"virtio-blk-{self.bus},drive={self.name}{order}"
+        return ["-blockdev", json.dumps(node), "-device", device]
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class UserNetwork:
     mac: str
     forwards: tuple[Forward, ...]
     sockets: NicSockets | None = None
+    bus: str = "pci"
 
     def argv(self) -> list[str]:
         options = [f"user,id={NETDEV},net={self.network.subnet},dhcpstart={self.network.guest}"]
@@ -105,7 +108,7 @@ class UserNetwork:
         return [
             "-netdev", ",".join(options),
             *(self._through_sockets(self.sockets) if self.sockets is not None else ()),
-            "-device", f"virtio-net-pci,netdev={backend},mac={self.mac}",
+            "-device", f"virtio-net-{self.bus},netdev={backend},mac={self.mac}",
         ]  # fmt: skip
 
     def _through_sockets(self, sockets: NicSockets) -> tuple[str, ...]:
@@ -138,10 +141,11 @@ class GuestChannel:
     """A virtio-serial port connected to a unix socket, with the name that Lima's guest agent opens."""
 
     path: Path
+    bus: str = "pci"
 
     def argv(self) -> list[str]:
         return [
-            "-device", "virtio-serial-pci",
+            "-device", f"virtio-serial-{self.bus}",
             "-chardev", f"socket,id=ga,path={escape_commas(self.path)},server=on,wait=off",
             "-device", "virtserialport,chardev=ga,name=io.lima-vm.guest_agent.0",
         ]  # fmt: skip

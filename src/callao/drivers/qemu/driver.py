@@ -86,6 +86,8 @@ class QemuDriver:
         if config.arch not in ARCHITECTURES:
             allowed = ", ".join(ARCHITECTURES)
             problems.append(Problem("arch", config.arch.value, "is not built for QEMU yet", allowed))
+        elif not ARCHITECTURES[config.arch].root_ports:
+            problems += _hot_plug_problems(config)
         for index, network in enumerate(config.networks):
             if network.vz_nat:
                 allowed = "lima: NAME, socket: PATH"
@@ -161,6 +163,7 @@ class QemuDriver:
             firmware.create_variables(_find_firmware(config), boot.paths.qemu_efi_vars)
         display.create_vnc_password(boot.paths, config)
         slots: dict[int, UsedSlot] = {}
+        slot_count = boot.layout.slots if ARCHITECTURES[config.arch].root_ports else 0
         separate_memory = boot.saved is not None and (boot.saved.folder / DEVICES).exists()
         with _migration_source(boot, separate_memory=separate_memory) as (memory, descriptors):
             disk = layers.layer_name(boot.paths.disk)
@@ -175,7 +178,7 @@ class QemuDriver:
                 sockets = boot.nic_sockets
                 inherited = (*descriptors, *((sockets.nic, sockets.stack) if sockets is not None else ()))
                 machine = await launch(
-                    argv, boot.paths, slot_count=boot.layout.slots, used_slots=slots, inherited=inherited,
+                    argv, boot.paths, slot_count=slot_count, used_slots=slots, inherited=inherited,
                     disk=disk, disks=boot.disks,
                 )  # fmt: skip
             except BaseException:
@@ -225,6 +228,17 @@ def _size_problems(config: Config, host: Host) -> Iterator[Problem]:
         host_memory = f"this host has {host.memory // 2**20}MiB"
         allowed = f"at least {_MIN_MEMORY // 2**20}MiB, with a unit; {host_memory}"
         yield Problem("memory", config.memory, "bytes are too few for any image to boot", allowed)
+
+
+def _hot_plug_problems(config: Config) -> Iterator[Problem]:
+    """Devices that need a PCI Express root port, on a machine that has none."""
+    message = f"needs PCI Express, which QEMU's machine of {config.arch.value} has not"
+    for index, disk in enumerate(config.additional_disks):
+        yield Problem(f"additionalDisks[{index}]", disk.name, message, "no additional disk")
+    for index, network in enumerate(config.networks):
+        yield Problem(f"networks[{index}]", network.lima or network.socket, message, "no network")
+    if config.mounts and not config.plain and config.mount_type is not MountType.REVERSE_SSHFS:
+        yield Problem("mountType", config.mount_type.value, message, MountType.REVERSE_SSHFS.value)
 
 
 @contextlib.contextmanager
