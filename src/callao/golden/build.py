@@ -46,7 +46,7 @@ class Built:
 
 def find(wanted: Recipe, home: Path) -> Built | None:
     """The image of this recipe, if it has been built."""
-    folder = home / "_golden" / f"debian-{wanted.release}-{recipe_key(wanted)}"
+    folder = _folder(wanted, home)
     return _result(wanted, folder, changed=False) if folder.is_dir() else None
 
 
@@ -64,13 +64,17 @@ def build(wanted: Recipe, home: Path, say: ReportStep) -> Built:
         there = find(wanted, home)
         if there is not None:
             return there
+        target = _folder(wanted, home)  # by the files it is built from, whatever they are at the end
         refuse_unfit(wanted.arch, golden)
         _remove_abandoned(golden)
         with tempfile.TemporaryDirectory(prefix=".building-", dir=golden) as folder:
             made = _build(wanted, Path(folder), say)
-            target = golden / f"debian-{wanted.release}-{recipe_key(wanted)}"
             put_folder_in_place(made, target)
     return _result(wanted, target, changed=True)
+
+
+def _folder(wanted: Recipe, home: Path) -> Path:
+    return home / "_golden" / f"debian-{wanted.release}-{recipe_key(wanted)}"
 
 
 def _build(wanted: Recipe, folder: Path, say: ReportStep) -> Path:
