@@ -50,6 +50,8 @@ for _ in range(int(sys.argv[2])):
     print(time.perf_counter() - began)
 """
 PORTS = 100
+PATIENCE = 120.0
+"""Seconds within which a port is forwarded."""
 
 
 def main(starts: int, window: float, restarts: int) -> None:
@@ -76,8 +78,7 @@ def appearing(engines: Engines, starts: int) -> None:
             runner.start()
             assert link.recv(1) == b"!"
             listened = time.perf_counter()
-            while not is_open(port):
-                time.sleep(0.001)
+            reachable(port, 0.001).close()
             took.append(time.perf_counter() - listened)
             runner.join()
         engines.docker("docker", "rm", "--force", "web")
@@ -86,18 +87,19 @@ def appearing(engines: Engines, starts: int) -> None:
     show(f"container's port on the host ({starts} starts)", value, "<= 0.05 s", median <= 0.05)
 
 
-def reachable(port: int) -> socket.socket:
-    """A connection to a port of the guest, as soon as it is forwarded."""
+def reachable(port: int, pause: float = 0.05) -> socket.socket:
+    """A connection to a port of the guest, as soon as it is forwarded.
+
+    :param pause: seconds between two looks.
+    """
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return socket.create_connection(("127.0.0.1", port))
         except OSError:
-            time.sleep(0.05)
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as near:
-        return near.connect_ex(("127.0.0.1", port)) == 0
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(pause)
 
 
 def asking(engines: Engines, times: int) -> None:
