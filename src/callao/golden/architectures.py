@@ -70,6 +70,7 @@ BOOT = {
         ),
     ),
     "armv7l": BootSetup(root_type="69DAD710-2CE4-4E3C-B16C-21A1D49ABED3", kernel="armmp-lpae"),
+    "ppc64le": BootSetup(root_type="C31C45E6-3F39-412E-80FB-4809C4980599", kernel="powerpc64le"),
     "riscv64": BootSetup(
         root_type="72EC70A6-CF74-40E6-BD49-4BDA08E8F224", kernel="riscv64", releases=("13",)
     ),

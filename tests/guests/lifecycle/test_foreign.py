@@ -16,6 +16,7 @@ CONSOLES = {
     "x86_64": "ttyS0",
     "aarch64": "ttyAMA0",
     "armv7l": "ttyAMA0",
+    "ppc64le": "hvc0",
     "riscv64": "ttyS0",
     "s390x": "ttysclp0",
 }
@@ -32,7 +33,7 @@ def test_a_box_of_another_architecture_comes_up(firmware: bool) -> None:
     comes_up(arch, build_golden(arch=arch), firmware=firmware)
 
 
-@pytest.mark.parametrize("arch", ["riscv64", "armv7l", "s390x"])
+@pytest.mark.parametrize("arch", ["riscv64", "armv7l", "ppc64le", "s390x"])
 def test_a_box_without_a_boot_loader_comes_up_by_the_kernel_of_its_image(arch: str) -> None:
     golden = build_golden(arch=arch, release=RELEASES.get(arch, "12"), mirror=MIRROR)
     comes_up(arch, golden, firmware=False)

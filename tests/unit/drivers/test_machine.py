@@ -142,7 +142,6 @@ def test_a_machine_without_pci_express_has_no_root_ports() -> None:
     ("document", "path"),
     [
         ({"arch": "s390x", "additionalDisks": [{"name": "data"}]}, "additionalDisks[0]"),
-        ({"arch": "ppc64le"}, "arch"),
         ({"arch": "s390x", "networks": [{"lima": "user-v2"}]}, "networks[0]"),
         ({"arch": "s390x", "mountType": "9p", "mounts": [{"location": "/srv"}]}, "mountType"),
         ({"networks": [{"vzNAT": True}]}, "networks[0]"),

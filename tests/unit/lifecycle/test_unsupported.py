@@ -39,7 +39,6 @@ YQ = {"mode": "yq", "path": "/x.json", "expression": ".a = 1"}
         ({"os": "Darwin"}, "os: 'Darwin': has no guests.*IPSW"),
         ({"os": "Windows"}, "os: 'Windows': has no guests.*virtio"),
         ({"vmType": "wsl2"}, r"images\[0\].location: '/img.qcow2': is a disk image \(qcow2\)"),
-        ({"arch": "ppc64le"}, "arch: 'ppc64le'"),
         ({"env": {"A": "x\ny"}}, "env.A: .*line break"),
         ({"env": {"A": "a'#b c\"d"}}, "env.A: .*cuts .* off at '#'"),
         (

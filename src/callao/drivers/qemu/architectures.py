@@ -75,6 +75,15 @@ ARCHITECTURES = {
         software_cpu="cortex-a15",  # of 32 bits, with large physical addresses, which PCI is at; max has 64
         program="arm",
     ),
+    Arch.PPC64LE: Architecture(
+        machine="pseries",
+        versioned_machine="pseries-7.2",
+        package="qemu-system-ppc",
+        software_cpu="power9",
+        program="ppc64",
+        root_ports=False,
+        smbios=False,
+    ),
     Arch.RISCV64: Architecture(
         machine="virt",
         versioned_machine="virt",

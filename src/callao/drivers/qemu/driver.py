@@ -83,10 +83,7 @@ class QemuDriver:
 
     def validate(self, config: Config, host: Host) -> list[Problem]:
         problems = [*_size_problems(config, host), *display.problems(config)]
-        if config.arch not in ARCHITECTURES:
-            allowed = ", ".join(ARCHITECTURES)
-            problems.append(Problem("arch", config.arch.value, "is not built for QEMU yet", allowed))
-        elif not ARCHITECTURES[config.arch].root_ports:
+        if not ARCHITECTURES[config.arch].root_ports:
             problems += _hot_plug_problems(config)
         for index, network in enumerate(config.networks):
             if network.vz_nat:
