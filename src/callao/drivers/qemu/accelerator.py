@@ -64,8 +64,7 @@ def choose_accelerator(
     )
     if arch != host_arch and not config.plain:
         notice += " 'plain: true' spares it the programs that integrate it with this host."
-    entry = find_architecture(arch)
-    software_cpu = entry.software_cpu if entry is not None else "max"
+    software_cpu = find_architecture(arch).software_cpu
     if requested.partition(",")[0] == "host":
         notice += f" cpuType {requested!r} exists in hardware only; {software_cpu} takes its place."
         requested = ""

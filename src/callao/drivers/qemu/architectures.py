@@ -104,6 +104,6 @@ ARCHITECTURES = {
 }
 
 
-def find_architecture(name: str) -> Architecture | None:
-    """The record by lima.yaml's name; None for an architecture that the driver does not support."""
-    return next((found for arch, found in ARCHITECTURES.items() if arch.value == name), None)
+def find_architecture(name: str) -> Architecture:
+    """The record by lima.yaml's name."""
+    return ARCHITECTURES[Arch(name)]

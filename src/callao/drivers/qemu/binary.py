@@ -31,14 +31,11 @@ def not_found_message(arch: str) -> str:
     variable = _variable(program)
     if configured := os.environ.get(variable):
         return f"{variable}={configured} names no program: correct it, or unset it."
-    entry = find_architecture(arch)
-    package = entry.package if entry is not None else "qemu-system-misc"
-    return f"{program} is not on PATH: install it (Debian: {package})."
+    return f"{program} is not on PATH: install it (Debian: {find_architecture(arch).package})."
 
 
 def _program(arch: str) -> str:
-    entry = find_architecture(arch)
-    return f"qemu-system-{(entry.program if entry is not None else '') or arch}"
+    return f"qemu-system-{find_architecture(arch).program or arch}"
 
 
 def _variable(program: str) -> str:

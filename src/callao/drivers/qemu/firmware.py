@@ -30,8 +30,7 @@ _KNOWN_PATHS = {arch.value: each.firmware for arch, each in ARCHITECTURES.items(
 
 def not_found_message(arch: str) -> str:
     """The message, with a remedy, for when :func:`find` finds no firmware."""
-    entry = find_architecture(arch)
-    package = entry.firmware_package if entry is not None else "qemu-efi"
+    package = find_architecture(arch).firmware_package
     if not package:
         return (
             f"A guest of {arch} boots from a kernel that QEMU loads: give its image one, in images[].kernel "

@@ -67,8 +67,8 @@ def run_payload(binary: str, accelerator: str, arch: str, cpu: str, code: Path) 
     :param code: the file to which the payload is written for QEMU. It is always the same one, because a
     temporary file would be left behind when this process is killed.
     """
-    entry = find_architecture(arch)
-    if entry is None or entry.probe_exit_status is None:
+    works = find_architecture(arch).probe_exit_status
+    if works is None:
         return Verdict(works=False, reason=f"there is no probe for {arch}")
     argv = [binary, "-accel", accelerator, "-cpu", cpu, "-m", "64", "-nodefaults", "-no-user-config"]
     argv += ["-display", "none", "-serial", "none", "-monitor", "none", *_machine(arch, code)]
@@ -87,7 +87,7 @@ def run_payload(binary: str, accelerator: str, arch: str, cpu: str, code: Path) 
         return Verdict(works=False, reason=_ENDLESS)
     except OSError as error:
         return Verdict(works=False, reason=f"the probe cannot be run: {error}")
-    if result.returncode == entry.probe_exit_status:
+    if result.returncode == works:
         return Verdict(works=True)
     if result.returncode == -_SIGXCPU:
         return Verdict(works=False, reason=_ENDLESS)
