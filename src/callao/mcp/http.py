@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from callao.errors import CallaoError
 from callao.instances.in_use import is_listening
+from callao.ports import join_host_port
 from callao.system import unix_socket
 
 PATH = "/mcp"
@@ -152,8 +153,7 @@ def _allowed(scheme: str, listener: Listener, listening: socket.socket) -> list[
     if listener.path is not None:
         return [f"{scheme}localhost"]
     port = listening.getsockname()[1]
-    names = ("localhost", f"[{listener.address}]" if ":" in listener.address else listener.address)
-    return [f"{scheme}{name}:{port}" for name in names]
+    return [f"{scheme}{join_host_port(name, port)}" for name in ("localhost", listener.address)]
 
 
 class _Guard:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Port forwarding: which listeners of the guest are forwarded to which ports of the host."""
 
+from callao.ports.addresses import join_host_port
 from callao.ports.free import any_free, is_free, port_holder, unavailable_reason
 from callao.ports.rules import (
     HostEnd,
@@ -34,6 +35,7 @@ __all__ = [
     "choose_transport",
     "forwards_by_listener",
     "is_free",
+    "join_host_port",
     "named_ports",
     "needs_exposing",
     "port_holder",

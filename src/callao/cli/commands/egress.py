@@ -27,6 +27,7 @@ def command(instance: str, as_json: bool) -> None:
       callao egress web
     """
     from callao.lifecycle.egress import egress_of
+    from callao.ports import join_host_port
 
     report = egress_of(existing_instance(session(), instance))
     if as_json:
@@ -37,11 +38,6 @@ def command(instance: str, as_json: bool) -> None:
         return
     tell(f"Allowed: {', '.join(report['allow']) or 'nothing'}. Refused: {report['refusedTotal']} times.")
     for each in report["refused"]:
-        what = " ".join(filter(None, (each["name"], _address(each["address"], each["port"])))) or "-"
+        address = join_host_port(each["address"], each["port"]) if each["port"] else each["address"]
+        what = " ".join(filter(None, (each["name"], address))) or "-"
         echo(f"{each['last']}\t{each['count']}\t{each['protocol']}\t{what}\t{each['reason']}")
-
-
-def _address(address: str, port: int) -> str:
-    if not port:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -15,7 +15,7 @@ from callao.hostagent.channel.stream_multiplexer import StreamMultiplexer
 from callao.hostagent.ports.host_socket import file_identity, remove_socket, remove_stale_socket
 from callao.hostagent.ports.tcp_forward import listen_tcp, listen_unix
 from callao.hostagent.ports.udp_forward import UdpPort
-from callao.ports import WantedForward, address_within_guest, is_free
+from callao.ports import WantedForward, address_within_guest, is_free, join_host_port
 from callao.ssh import Client
 
 
@@ -115,7 +115,5 @@ def machine_forward(wanted: WantedForward) -> Forward:
 
 
 def _specification(wanted: WantedForward) -> str:
-    host, guest = (
-        f"[{ip}]" if ":" in ip else ip for ip in (wanted.host_ip, address_within_guest(wanted.guest_ip))
-    )
-    return f"{host}:{wanted.host_port}:{guest}:{wanted.guest_port}"
+    guest = join_host_port(address_within_guest(wanted.guest_ip), wanted.guest_port)
+    return f"{join_host_port(wanted.host_ip, wanted.host_port)}:{guest}"

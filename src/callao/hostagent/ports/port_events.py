@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from callao.ports import HostEnd, Listener, Ruleset, WantedForward
+from callao.ports import HostEnd, Listener, Ruleset, WantedForward, join_host_port
 
 
 class PortEventType(StrEnum):
@@ -93,7 +93,7 @@ class PortEvents:
         if wanted is None:
             return _Outcome(PortEventType.NOT_FORWARDING)
         host = str(self.sockets / wanted.host_socket) if wanted.host_socket else ""
-        host = host or address(wanted.host_ip, wanted.host_port)
+        host = host or join_host_port(wanted.host_ip, wanted.host_port)
         forward = chosen[wanted.host_end]
         if wanted in refused:
             return _Outcome(PortEventType.FAILED, host, refused[wanted])
@@ -108,10 +108,5 @@ def event(kind: str, protocol: str, guest: str, host: str, error: str = "") -> d
     return {key: value for key, value in fields.items() if value}
 
 
-def address(ip: str, port: int) -> str:
-    """An address and a port in the format of Go's net.JoinHostPort."""
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
-
-
 def _guest_address(listener: Listener) -> str:
-    return address(listener.ip, listener.port)
+    return join_host_port(listener.ip, listener.port)

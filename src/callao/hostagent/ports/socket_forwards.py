@@ -12,6 +12,7 @@ from pathlib import Path
 from callao.config import PortForward
 from callao.errors import CallaoError
 from callao.hostagent.ports.host_socket import remove_stale_socket
+from callao.ports import join_host_port
 from callao.ssh import Client
 
 
@@ -71,8 +72,7 @@ class SocketForwards:
         assert rule.guest_socket
         if rule.host_socket:
             return rule.guest_socket, str(self._host_path(rule.host_socket))
-        host_ip = f"[{rule.host_ip}]" if ":" in rule.host_ip else rule.host_ip
-        return rule.guest_socket, f"{host_ip}:{rule.host_port_range[0]}"
+        return rule.guest_socket, join_host_port(rule.host_ip, rule.host_port_range[0])
 
     def _host_path(self, text: str) -> Path:
         return self.folder / text
