@@ -23,6 +23,8 @@ from callao.guest.log import warn
 from callao.guest.messages import TO_GUEST
 from callao.guest.network import dns, rules
 from callao.guest.network.expose import Exposure
+from callao.guest.packet_filter.chains import mark_filtered
+from callao.guest.packet_filter.packet_filter import PacketFilter
 from callao.guest.streams.multiplexer import GuestStreamMultiplexer
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -43,17 +45,24 @@ class GuestState:
         self.counts = SocketCounts()
         self.scanner = SocketScanner()
         self.containers = ContainerPorts()
+        self.filter = PacketFilter()
         self.exposure = Exposure()
 
         self.resolver = ()  # type: tuple[object, ...]
         """The host's resolver that DNS queries are redirected to. In a machine that was restored from
         another one's memory, it is still the resolver of the saved machine."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether a command runs, or is to run soon, whose output is needed."""
+        return self.containers.pending or self.filter.pending
+
     def close(self) -> None:
         self.exposure.clear()
         if self.resolver:
             dns.remove_redirect()
         self.containers.close()
+        self.filter.close()
         self.scanner.close()
         self.counts.close()
         if self.events is not None:
@@ -105,7 +114,7 @@ class HostConnection:
             self._log(f"discarded a frame whose rest did not arrive within {PARTIAL_FRAME_TIMEOUT:.0f} s")
         now = time.monotonic()
         if not self._link.reading_paused and now >= self._schedule.next:
-            if self._schedule.is_due(now, self._has_reason_to_scan() or self._state.containers.pending):
+            if self._schedule.is_due(now, self._has_reason_to_scan() or self._state.pending):
                 self._report_listeners(began)
             elif self._event_pending:
                 self._schedule.event_received(now)
@@ -115,21 +124,26 @@ class HostConnection:
 
     def _watch_events(self) -> None:
         """Have the poll loop wake up for the kernel's events, too."""
-        if self._state.events is not None:
-            self._link.watch(self._state.events.descriptor, select.POLLIN, self._on_event)
+        for descriptor in self._event_descriptors():
+            self._link.watch(descriptor, select.POLLIN, self._on_event)
 
     def _on_event(self, _: int) -> None:
         """Ignore further events until after a scan and a pause: a program that keeps opening ports would use
         all of the CPU otherwise.
         """
-        if self._state.events is not None:
-            self._link.unwatch(self._state.events.descriptor)
-            self._schedule.event_received(time.monotonic())
+        for descriptor in self._event_descriptors():
+            self._link.unwatch(descriptor)
+        self._schedule.event_received(time.monotonic())
+
+    def _event_descriptors(self) -> "list[int]":
+        events, changes = self._state.events, self._state.filter.descriptor
+        return [*([events.descriptor] if events else []), *([changes] if changes is not None else [])]
 
     def _has_reason_to_scan(self) -> bool:
         """Whether an event or the socket counts give a reason to scan."""
+        self._event_pending = self._state.filter.drain() or self._event_pending
         if self._state.events is None:
-            return self._state.counts.changed()
+            return self._state.counts.changed() or self._event_pending
         self._event_pending = self._state.events.drain() or self._event_pending
         return self._event_pending
 
@@ -162,7 +176,9 @@ class HostConnection:
         if self._state.events is None:
             self._state.counts.save()
         try:
-            listeners = self._state.scanner.scan() | self._state.containers.scan(now)
+            closed = self._state.filter.scan(now)
+            published = self._state.containers.scan(now, self._state.filter.generation)
+            listeners = mark_filtered(self._state.scanner.scan(), published, closed)
         except (OSError, ValueError) as error:
             warn(f"cannot scan for listening ports: {error}")
             messages = []  # type: list[dict[str, object]]
@@ -176,7 +192,7 @@ class HostConnection:
             self._schedule.scanned_for_event(now, cost)
             return
         self._schedule.scanned(now, bool(messages), cost)
-        if self._state.events is not None and self._state.containers.pending:
+        if self._state.events is not None and self._state.pending:
             self._schedule.expedite(now)
         self._watch_events()
 

@@ -29,3 +29,6 @@ V6ONLY = "v6only"
 
 DNAT = "dnat"
 """The ``source`` of a port that the packet filter redirects, in most cases to a container."""
+
+FILTERED = "filtered"
+"""The ``source`` of a listener that the guest's packet filter may close to what comes in by the NIC."""

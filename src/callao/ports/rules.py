@@ -43,8 +43,8 @@ class Listener:
     ip: str
     port: int
     inside: bool = False
-    """Whether it can only be reached from within the guest: ``::`` without IPv4, or a container's port that
-    is redirected from the loopback."""
+    """Whether to reach it from within the guest alone: ``::`` without IPv4, a container's port that is
+    redirected from the loopback, or one that the guest's packet filter may close to its NIC."""
 
     @property
     def loopback_only(self) -> bool:

@@ -65,8 +65,6 @@ def context(engines: Engines) -> Path:
 def container(engines: Engines, context: Path, request: pytest.FixtureRequest) -> Iterator[Container]:
     name, (kind, mode) = request.param, ROLES[request.param]
     recaps = [engines.play(kind, mode, f"{name}.sock") for _ in range(2)]
-    if name == "rootful-podman":  # as in a guest without Docker of root's, which drops what Podman forwards
-        engines.run("sudo iptables -P FORWARD ACCEPT")
     engines.docker(name, "build", "--tag", "hand", str(context))
     found = Container(name, *recaps, any_free(), any_free(), port_for_datagrams())
     options = (f"127.0.0.1:{found.loopback}:80", f"{found.everywhere}:80", f"{found.datagrams}:53/udp")

@@ -92,6 +92,38 @@ def test_a_server_of_ipv6_alone(box: Box) -> None:
     becomes(lambda: echoed(port), "echo hi")
 
 
+CLOSED = """
+table inet closed {
+  chain input {
+    type filter hook input priority 0; policy drop;
+    iif lo accept
+    ct state established,related accept
+    tcp dport 22 accept
+  }
+}
+"""
+"""What ``ufw enable`` comes to."""
+
+
+def test_a_packet_filter_in_the_guest_closes_nothing_to_the_host(box: Box) -> None:
+    open_port, loopback, datagrams = free_ports(3)
+    box.serve(("tcp", "0.0.0.0", open_port), ("tcp", "127.0.0.1", loopback), ("udp", "0.0.0.0", datagrams))
+
+    def answers() -> tuple[str, str, str]:
+        return echoed(open_port), echoed(loopback), echoed_udp(datagrams)
+
+    becomes(answers, ("echo hi",) * 3)
+    done = box.home.ssh("box", f"printf %s {shlex.quote(CLOSED)} | sudo nft -f -")
+    assert done.returncode == 0, done.stderr
+    try:
+        becomes(answers, ("echo hi",) * 3)
+        box.silence()
+        box.serve(("tcp", "0.0.0.0", open_port))
+        becomes(lambda: echoed(open_port), "echo hi")
+    finally:
+        box.home.ssh("box", "sudo nft delete table inet closed")
+
+
 def test_the_hosts_address_may_be_one_of_ipv6(box: Box) -> None:
     (port,) = free_ports(1)
     box.serve(("tcp", "0.0.0.0", port))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from callao.guest.listeners.background import RETRY_DELAY, BackgroundCommand
+from callao.guest.listeners.background import PAUSE, RETRY_DELAY, BackgroundCommand
 from callao.guest.listeners.containers import ContainerPorts
 from callao.guest.listeners.dnat import parse_iptables, parse_nft
 from callao.guest.listeners.kubernetes import parse_services
@@ -58,8 +58,8 @@ COMMIT
 """
 
 
-def dnat(*entries: tuple[str, str, int]) -> set[Listener]:
-    return {Listener(*entry, "dnat") for entry in entries}
+def dnat(*entries: tuple[str, str, int], container: str = "") -> dict[Listener, str]:
+    return {Listener(*entry, "dnat"): container for entry in entries}
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,16 @@ def dnat(*entries: tuple[str, str, int]) -> set[Listener]:
     [
         (
             DOCKER,
-            dnat(("tcp", "0.0.0.0", 8080), ("tcp", "127.0.0.1", 8081), ("udp", "0.0.0.0", 5353)),
+            {
+                **dnat(("tcp", "0.0.0.0", 8080), container="172.17.0.2"),
+                **dnat(("tcp", "127.0.0.1", 8081), container="172.17.0.3"),
+                **dnat(("udp", "0.0.0.0", 5353), container="172.17.0.4"),
+            },
         ),
-        (PORTMAP, dnat(("tcp", "0.0.0.0", 8080), ("tcp", "192.168.5.15", 8443))),
-        (NETAVARK, dnat(*(("tcp", "0.0.0.0", port) for port in (8000, 8001, 8002)))),
-        (OTHERS, set()),
-        ("", set()),
+        (PORTMAP, dnat(("tcp", "0.0.0.0", 8080), ("tcp", "192.168.5.15", 8443), container="10.4.0.5")),
+        (NETAVARK, dnat(*(("tcp", "0.0.0.0", port) for port in (8000, 8001, 8002)), container="10.88.0.2")),
+        (OTHERS, {}),
+        ("", {}),
     ],
     ids=["docker", "portmap", "netavark", "others", "nothing"],
 )
@@ -100,28 +104,29 @@ def ruleset(*rules: list[object]) -> str:
     return json.dumps({"nftables": head + entries})
 
 
-TARGET = {"dnat": {"family": "ip", "addr": "10.88.0.2", "port": 80}}
+C = "10.88.0.2"
+TARGET = {"dnat": {"family": "ip", "addr": C, "port": 80}}
 
 
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
-        ([match(payload("tcp", "dport"), 8080), TARGET], dnat(("tcp", "0.0.0.0", 8080))),
+        ([match(payload("tcp", "dport"), 8080), TARGET], dnat(("tcp", "0.0.0.0", 8080), container=C)),
         (
             [match(payload("ip", "daddr"), "127.0.0.1"), match(payload("udp", "dport"), 53), TARGET],
-            dnat(("udp", "127.0.0.1", 53)),
+            dnat(("udp", "127.0.0.1", 53), container=C),
         ),
         (
             [match(payload("tcp", "dport"), {"range": [8000, 8001]}), TARGET],
-            dnat(("tcp", "0.0.0.0", 8000), ("tcp", "0.0.0.0", 8001)),
+            dnat(("tcp", "0.0.0.0", 8000), ("tcp", "0.0.0.0", 8001), container=C),
         ),
         (
             [match(payload("tcp", "dport"), {"set": [80, {"range": [90, 91]}]}), TARGET],
-            dnat(*(("tcp", "0.0.0.0", port) for port in (80, 90, 91))),
+            dnat(*(("tcp", "0.0.0.0", port) for port in (80, 90, 91)), container=C),
         ),
         (
             [match({"meta": {"key": "l4proto"}}, "tcp"), match(payload("th", "dport"), 80), TARGET],
-            dnat(("tcp", "0.0.0.0", 80)),
+            dnat(("tcp", "0.0.0.0", 80), container=C),
         ),
         (
             [
@@ -134,11 +139,11 @@ TARGET = {"dnat": {"family": "ip", "addr": "10.88.0.2", "port": 80}}
         ),
         (
             [match(payload("ip", "saddr"), {"prefix": {"addr": "10.88.0.0", "len": 16}}), TARGET],
-            set(),
+            {},
         ),
-        ([match(payload("tcp", "dport"), 8080), {"jump": {"target": "NETAVARK-HOSTPORT-SETMARK"}}], set()),
-        ([match(payload("tcp", "dport"), 8080, "!="), TARGET], set()),
-        ([match(payload("tcp", "dport"), "@ports"), TARGET], set()),
+        ([match(payload("tcp", "dport"), 8080), {"jump": {"target": "NETAVARK-HOSTPORT-SETMARK"}}], {}),
+        ([match(payload("tcp", "dport"), 8080, "!="), TARGET], {}),
+        ([match(payload("tcp", "dport"), "@ports"), TARGET], {}),
     ],
 )
 def test_published_ports_are_read_from_nft(rule, expected):
@@ -150,7 +155,7 @@ def test_published_ports_are_read_from_nft(rule, expected):
     "text", ["", "{", "[]", '{"nftables": 1, "items": 1}', '{"nftables": [1], "items": [1]}']
 )
 def test_what_is_no_such_output_has_no_ports(parse, text):
-    assert parse(text) == set()
+    assert parse(text) == {}
 
 
 SERVICES = {
@@ -185,9 +190,9 @@ SERVICES = {
 
 def test_node_ports_and_load_balancers_are_read_from_services():
     assert parse_services(json.dumps(SERVICES)) == {
-        Listener("tcp", "0.0.0.0", 30080, "kubernetes"),
-        Listener("udp", "0.0.0.0", 30053, "kubernetes"),
-        Listener("tcp", "0.0.0.0", 8443, "kubernetes"),
+        Listener("tcp", "0.0.0.0", 30080, "kubernetes"): "",
+        Listener("udp", "0.0.0.0", 30053, "kubernetes"): "",
+        Listener("tcp", "0.0.0.0", 8443, "kubernetes"): "",
     }
 
 
@@ -245,11 +250,13 @@ def says(text: str) -> str:
     return f"cat <<'EOF'\n{text}\nEOF"
 
 
-def scan_until_answered(containers: ContainerPorts, now: float) -> set[Listener]:
-    found = containers.scan(now)
+def scan_until_answered(
+    containers: ContainerPorts, now: float, generation: int | None = None
+) -> dict[Listener, str]:
+    found = containers.scan(now, generation)
     while containers.pending:
         time.sleep(0.01)
-        found = containers.scan(now)
+        found = containers.scan(now, generation)
     return found
 
 
@@ -258,7 +265,7 @@ def test_nothing_is_started_where_no_engine_runs(tmp_path):
         tmp_path, iptables_save=says(DOCKER), nft=says(listing()), kubectl=says(json.dumps(SERVICES))
     )
     containers = ContainerPorts(str(tmp_path), found.get)
-    assert scan_until_answered(containers, 100.0) == set()
+    assert scan_until_answered(containers, 100.0) == {}
     assert not (tmp_path / "calls").exists()
 
 
@@ -267,8 +274,46 @@ def test_an_engine_s_ports_come_with_it_and_go_with_it(tmp_path):
     (tmp_path / "run/containerd").mkdir(parents=True)
     assert len(scan_until_answered(containers, 100.0)) == 3
     (tmp_path / "run/containerd").rmdir()
-    assert containers.scan(104.9) != set()
-    assert containers.scan(105.0) == set()
+    assert containers.scan(104.9) != {}
+    assert containers.scan(105.0) == {}
+
+
+def test_rules_are_listed_again_when_they_have_changed_and_not_before(tmp_path):
+    containers = ContainerPorts(str(tmp_path), programs(tmp_path, iptables_save=says(DOCKER)).get)
+    (tmp_path / "run/containerd").mkdir(parents=True)
+
+    def calls() -> int:
+        return len((tmp_path / "calls").read_text().splitlines())
+
+    for now in (100.0, 105.0, 200.0):
+        assert len(scan_until_answered(containers, now, 7)) == 3
+    assert calls() == 1
+    programs(tmp_path, iptables_save=says(NETAVARK))
+    assert len(scan_until_answered(containers, 200.0, 8)) == 3
+    assert set(scan_until_answered(containers, 200.0, 8)) == set(parse_iptables(NETAVARK))
+    assert calls() == 2
+    assert len(scan_until_answered(containers, 201.0)) == 3  # nothing tells of changes any more
+    scan_until_answered(containers, 206.0)
+    assert calls() == 4
+
+
+def test_an_outdated_command_runs_again_after_a_pause_that_grows_with_its_time():
+    command = BackgroundCommand(("echo", "hello"), 1000.0)
+    assert finish(command, 100.0) == "hello\n"
+    command.outdate()
+    assert finish(command, 100.0) == "hello\n"
+    assert command.poll_output(102.0) is None
+    command.outdate()
+    assert command.poll_output(102.0) is None
+    assert command._process is not None
+    command.outdate()  # while it runs
+    command._process.wait()
+    assert command.poll_output(103.0) == "hello\n"
+    assert command.pending
+    assert command.poll_output(103.0 + PAUSE - 0.1) is None
+    assert command._process is None
+    assert finish(command, 103.0 + PAUSE) == "hello\n"
+    assert not command.pending
 
 
 def test_nft_is_asked_for_the_engines_own_tables_once_they_are_there(tmp_path):
@@ -278,11 +323,11 @@ def test_nft_is_asked_for_the_engines_own_tables_once_they_are_there(tmp_path):
     nft = f'[ "$3" = tables ] && exec cat {tmp_path}/tables\nexec cat {tmp_path}/table'
     containers = ContainerPorts(str(tmp_path), programs(tmp_path, nft=nft).get)
     (tmp_path / "run/podman").mkdir(parents=True)
-    assert scan_until_answered(containers, 100.0) == set()
+    assert scan_until_answered(containers, 100.0) == {}
     (tmp_path / "tables").write_text(listing(("inet", "filter"), ("inet", "netavark"), ("ip", "nat")))
-    assert scan_until_answered(containers, 105.0) == dnat(("tcp", "0.0.0.0", 8080))
+    assert scan_until_answered(containers, 105.0) == dnat(("tcp", "0.0.0.0", 8080), container=C)
     (tmp_path / "tables").write_text(listing())
-    assert scan_until_answered(containers, 110.0) == set()
+    assert scan_until_answered(containers, 110.0) == {}
     calls = [call.partition("list ")[2] for call in (tmp_path / "calls").read_text().splitlines()]
     assert calls.count("tables") == 3
     assert set(calls) == {"tables", "table ip nat", "table inet netavark"}
@@ -301,7 +346,7 @@ def test_services_are_asked_for_where_a_kubeconfig_is(tmp_path, kubeconfig, prog
     body = f'echo "$KUBECONFIG" >{tmp_path}/asked\n' + says(json.dumps(SERVICES))
     (path,) = programs(tmp_path, kubectl=body).values()
     containers = ContainerPorts(str(tmp_path), {program: path}.get)
-    assert scan_until_answered(containers, 100.0) == set()
+    assert scan_until_answered(containers, 100.0) == {}
     config = tmp_path / kubeconfig.lstrip("/")
     config.parent.mkdir(parents=True)
     config.touch()

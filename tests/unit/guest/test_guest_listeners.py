@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from callao.guest import netlink
 from callao.guest.listeners import diag, sockets
 from callao.guest.listeners.sockets import (
     Listener,
@@ -79,7 +80,7 @@ def test_addresses_are_told_as_text(packed, text):
 
 
 def reply(kind: int, body: bytes, *, sequence: int = 7, flags: int = 2) -> bytes:
-    data = diag.HEADER.pack(diag.HEADER.size + len(body), kind, flags, sequence, 0) + body
+    data = netlink.HEADER.pack(netlink.HEADER.size + len(body), kind, flags, sequence, 0) + body
     return data + bytes(-len(data) % 4)
 
 
@@ -91,35 +92,37 @@ def answer(family: int, state: int, port: int, address: bytes, v6only: int = 0) 
     return reply(diag.SOCK_DIAG_BY_FAMILY, fixed + bytes(72 - len(fixed)) + attributes)
 
 
-DONE = reply(diag.NLMSG_DONE, bytes(4))
+DONE = reply(netlink.NLMSG_DONE, bytes(4))
 
 
 def test_netlink_messages_are_read_until_the_last():
     some = answer(socket.AF_INET, 10, 80, bytes(4)) + answer(socket.AF_INET6, 10, 443, bytes(15) + b"\1")
     some += answer(socket.AF_INET6, 10, 81, bytes(16), v6only=1)
     found = [(bytes(4), 80, False), (bytes(15) + b"\1", 443, False), (bytes(16), 81, True)]
-    assert diag.parse(some, 7) == (found, False)
-    assert diag.parse(DONE, 7) == ([], True)
+    bodies, complete = netlink.parse(some, 7)
+    assert [diag.parse_entry(each) for each in bodies] == found
+    assert not complete
+    assert netlink.parse(DONE, 7) == ([], True)
 
 
 def test_what_belongs_to_an_earlier_request_is_passed_over():
-    assert diag.parse(reply(diag.NLMSG_DONE, bytes(4), sequence=6), 7) == ([], False)
+    assert netlink.parse(reply(netlink.NLMSG_DONE, bytes(4), sequence=6), 7) == ([], False)
 
 
 def test_a_list_that_changed_meanwhile_is_not_believed():
-    with pytest.raises(diag.DumpInterrupted):
-        diag.parse(reply(diag.NLMSG_DONE, bytes(4), flags=2 | diag.NLM_F_DUMP_INTR), 7)
+    with pytest.raises(netlink.DumpInterrupted):
+        netlink.parse(reply(netlink.NLMSG_DONE, bytes(4), flags=2 | netlink.NLM_F_DUMP_INTR), 7)
 
 
 @pytest.mark.parametrize("attributes", [b"", b"\0", b"\0\0\0\0", b"\4\0\13\0", b"\xff\xff\1\0"])
 def test_attributes_that_make_no_sense_say_nothing(attributes):
-    assert not diag.v6only(attributes)
+    assert not any(map(any, netlink.attributes(attributes).values()))
 
 
-@pytest.mark.parametrize("kind", [diag.NLMSG_ERROR, diag.NLMSG_DONE])
+@pytest.mark.parametrize("kind", [netlink.NLMSG_ERROR, netlink.NLMSG_DONE])
 def test_a_kernel_without_the_module_says_so(kind):
     with pytest.raises(FileNotFoundError):
-        diag.parse(reply(kind, struct.pack("=i", -2) + bytes(16)), 7)
+        netlink.parse(reply(kind, struct.pack("=i", -2) + bytes(16)), 7)
 
 
 def test_both_ways_agree_on_this_machine():

@@ -15,7 +15,7 @@ from support.waiting import until
 from callao.config import PortForward
 from callao.drivers import Forward
 from callao.errors import AgentError, PortTaken
-from callao.hostagent.ports import forwarders, port_forwarder
+from callao.hostagent.ports import forwarders, live_ports, port_forwarder
 from callao.hostagent.ports.forwarders import SlirpForwarder, SshForwarder
 from callao.hostagent.ports.port_events import PortEvents
 from callao.hostagent.ports.port_forwarder import PortForwarder
@@ -420,3 +420,34 @@ def test_a_socket_of_the_host_takes_the_place_of_a_port() -> None:
     assert scene.machine.forwards == []
     assert scene.exposing[0] == []
     assert scene.told[0]["hostAddr"] == "/sockets/page.sock"
+
+
+@pytest.mark.parametrize(
+    ("entry", "inside"),
+    [
+        (["tcp", "0.0.0.0", 80], False),
+        (["tcp", "0.0.0.0", 80, "socket"], False),
+        (["tcp", "0.0.0.0", 80, "dnat"], False),
+        (["tcp", "0.0.0.0", 80, "filtered"], True),
+        (["tcp", "127.0.0.1", 80, "filtered"], True),
+        (["tcp", "127.0.0.1", 80, "dnat"], True),
+        (["tcp", "::", 80, "v6only"], True),
+    ],
+)
+def test_the_guest_says_what_is_reached_from_within_alone(entry: list[object], inside: bool) -> None:
+    (listener,) = live_ports._listeners([entry])
+    assert listener.inside is inside
+
+
+def test_a_port_that_a_filter_closes_is_handed_to_the_guests_program_and_back() -> None:
+    scene = Scene()
+    ports = scene.forwarder()
+    shut = Listener("tcp", "0.0.0.0", 8080, inside=True)
+    port = Listener("tcp", "0.0.0.0", 8080)
+    asyncio.run(news(ports, [port], []))
+    assert (len(scene.machine.forwards), scene.inside.open_now) == (1, [])
+    asyncio.run(news(ports, [shut], [port]))
+    assert scene.machine.forwards == []
+    assert [each.guest_ip for each in scene.inside.open_now] == ["0.0.0.0"]
+    asyncio.run(news(ports, [port], [shut]))
+    assert (len(scene.machine.forwards), scene.inside.open_now) == (1, [])

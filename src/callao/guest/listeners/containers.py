@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds ports of containers and services: they are reachable without a socket in this network namespace.
 
-A guest without a container engine needs a few stat(2) every five seconds, and starts no program.
+A guest without a container engine needs a few stat(2) every five seconds, and starts no program. With one,
+the programs that list rules are started when the rules have changed, or, where nothing tells of that, every
+five seconds.
 """
 
 import sys
 
 assert sys.platform == "linux"
 
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -46,11 +49,10 @@ KUBERNETES = (
 
 
 class PortQuery(NamedTuple):
-    """A command that lists ports, the parser of its output, and its period in seconds."""
+    """A command that lists ports, and the parser of its output."""
 
     command: "tuple[str, ...]"
-    parse: "Callable[[str], set[Listener]]"
-    period: "float"
+    parse: "Callable[[str], dict[Listener, str]]"
     kubeconfig: "str" = ""
 
 
@@ -61,19 +63,25 @@ class ContainerPorts:
         self._root = Path(root)
         self._which = which
         self._commands = {}  # type: dict[PortQuery, BackgroundCommand]
-        self._listeners = {}  # type: dict[PortQuery, set[Listener]]
+        self._published = {}  # type: dict[PortQuery, dict[Listener, str]]
         self._table_listing = None  # type: BackgroundCommand | None
         self._tables = set()  # type: set[tuple[str, str]]
         self._has_engine = False
         self._next_look = 0.0
+        self._generation = None  # type: int | None
 
     @property
     def pending(self) -> bool:
-        """Whether a command runs whose output is needed."""
-        return any(command.running for command in (*self._commands.values(), self._table_listing) if command)
+        """Whether a command runs, or is to run soon, whose output is needed."""
+        return any(command.pending for command in (*self._commands.values(), self._table_listing) if command)
 
-    def scan(self, now: float) -> "set[Listener]":
-        """The listeners known now. Output of commands that are started here is included in later calls."""
+    def scan(self, now: float, generation: "int | None" = None) -> "dict[Listener, str]":
+        """The ports known now, each with its container's address, or "" where that is not known. Output of
+        commands that are started here is included in later calls.
+
+        :param generation: a number that changes with the packet filter's rules; None if there is none.
+        """
+        self._set_generation(generation)
         if now >= self._next_look:
             self._next_look = now + RULES_PERIOD
             self._look_for_engines()
@@ -86,14 +94,28 @@ class ContainerPorts:
         for query, command in self._commands.items():
             text = command.poll_output(now)
             if text is not None:
-                self._listeners[query] = query.parse(text)
-        return {each for found in self._listeners.values() for each in found}
+                self._published[query] = query.parse(text)
+        return {each: address for found in self._published.values() for each, address in found.items()}
+
+    def _set_generation(self, generation: "int | None") -> None:
+        if generation == self._generation:
+            return
+        self._generation = generation
+        listings = [command for query, command in self._commands.items() if not query.kubeconfig]
+        for command in (*listings, self._table_listing):
+            if command:
+                command.period = self._rules_period
+                command.outdate()
+
+    @property
+    def _rules_period(self) -> float:
+        return RULES_PERIOD if self._generation is None else math.inf
 
     def _look_for_engines(self) -> None:
         self._has_engine = any(self._exists(path) for path in ENGINE_PATHS)
         nft = self._which("nft") if self._has_engine else None
         if nft and not self._table_listing:
-            self._table_listing = BackgroundCommand((nft, "-j", "list", "tables"), RULES_PERIOD)
+            self._table_listing = BackgroundCommand((nft, "-j", "list", "tables"), self._rules_period)
         elif not nft and self._table_listing:
             self._table_listing.close()
             self._table_listing, self._tables = None, set()
@@ -101,26 +123,25 @@ class ContainerPorts:
     def _set_queries(self, queries: "set[PortQuery]") -> None:
         for query in set(self._commands) - queries:
             self._commands.pop(query).close()
-            self._listeners.pop(query, None)
+            self._published.pop(query, None)
         for query in queries - set(self._commands):
             environment = {**os.environ, "KUBECONFIG": query.kubeconfig} if query.kubeconfig else None
-            self._commands[query] = BackgroundCommand(query.command, query.period, environment)
+            period = SERVICES_PERIOD if query.kubeconfig else self._rules_period
+            self._commands[query] = BackgroundCommand(query.command, period, environment)
 
     def _queries(self) -> "Iterator[PortQuery]":
         if self._has_engine:
             iptables_save, nft = self._which("iptables-save"), self._which("nft")
             if iptables_save:
-                yield PortQuery((iptables_save, "-t", "nat"), dnat.parse_iptables, RULES_PERIOD)
+                yield PortQuery((iptables_save, "-t", "nat"), dnat.parse_iptables)
             for family, table in NFT_TABLES if iptables_save else (("ip", "nat"), *NFT_TABLES):
                 if nft and (family, table) in self._tables:
-                    yield PortQuery(
-                        (nft, "-j", "list", "table", family, table), dnat.parse_nft, RULES_PERIOD
-                    )
+                    yield PortQuery((nft, "-j", "list", "table", family, table), dnat.parse_nft)
         for config, (name, *options) in KUBERNETES:
             program = self._which(name) if self._exists(config) else None
             if program:
                 command = (program, *options, "--request-timeout=10s", "get", "services", "-A", "-o", "json")
-                yield PortQuery(command, kubernetes.parse_services, SERVICES_PERIOD, config)
+                yield PortQuery(command, kubernetes.parse_services, config)
                 break
 
     def _exists(self, path: str) -> bool:

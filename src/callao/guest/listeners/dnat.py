@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parses published container ports from the packet filter's rules. Pure functions.
+"""Parses published container ports from the packet filter's rules: each with the container's address, or ""
+where the rule's text does not name it. Pure functions.
 
 Docker, CNI's portmap and netavark have this in common: a rule names protocol and port and ends in DNAT.
 kube-proxy's rules for services end in DNAT without a port; they are not handled here.
@@ -10,10 +11,10 @@ import sys
 assert sys.platform == "linux"
 
 import json
-import shlex
 
 from callao.guest.listeners.sockets import Listener
 from callao.guest.messages import DNAT
+from callao.guest.packet_filter.iptables import rule_options
 
 OWN_CHAIN = "CALLAO"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (reported, not bound)
@@ -22,28 +23,21 @@ LARGEST_RANGE = 4096
 """Largest number of ports of one rule: a host cannot forward ``-p 1-65535:1-65535``."""
 
 
-def parse_iptables(text: str) -> "set[Listener]":
+def parse_iptables(text: str) -> "dict[Listener, str]":
     """Parse the output of ``iptables-save -t nat``."""
-    found = set()  # type: set[Listener]
+    found = {}  # type: dict[Listener, str]
     for line in text.splitlines():
         if line.startswith("-A ") and " DNAT " in line and not line.startswith(f"-A {OWN_CHAIN} "):
-            found |= _parse_iptables_rule(line)
+            found.update(_parse_iptables_rule(rule_options(line)))
     return found
 
 
-def _parse_iptables_rule(line: str) -> "set[Listener]":
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        return set()
-    options = {}
-    for index, word in enumerate(words[:-1]):
-        if word.startswith("-"):
-            options[word] = None if words[index - 1] == "!" else words[index + 1]
+def _parse_iptables_rule(options: "dict[str, str | None]") -> "dict[Listener, str]":
     proto, ports = options.get("-p"), options.get("--dport") or options.get("--dports")
     if options.get("-j") != "DNAT" or proto not in PROTOS or not ports:
-        return set()
-    return _listeners(str(proto), [options.get("-d") or ANY_ADDRESS], _port_ranges(ports))
+        return {}
+    container = (options.get("--to-destination") or "").partition(":")[0]
+    return _listeners(str(proto), [options.get("-d") or ANY_ADDRESS], _port_ranges(ports), container)
 
 
 def _port_ranges(text: str) -> "list[tuple[int, int]]":
@@ -56,10 +50,14 @@ def _port_ranges(text: str) -> "list[tuple[int, int]]":
     return ranges
 
 
-def _listeners(proto: str, addresses: "list[str]", ranges: "list[tuple[int, int]]") -> "set[Listener]":
+def _listeners(
+    proto: str, addresses: "list[str]", ranges: "list[tuple[int, int]]", container: str
+) -> "dict[Listener, str]":
     ports = [port for low, high in ranges if high - low < LARGEST_RANGE for port in range(low, high + 1)]
     hosts = [_single_host(address) for address in addresses]
-    return {Listener(proto, host, port, DNAT) for host in hosts for port in ports if 0 < port < 65536}
+    return {
+        Listener(proto, host, port, DNAT): container for host in hosts for port in ports if 0 < port < 65536
+    }
 
 
 def _single_host(address: str) -> str:
@@ -77,22 +75,21 @@ def parse_tables(text: str) -> "set[tuple[str, str]]":
         return set()
 
 
-def parse_nft(text: str) -> "set[Listener]":
+def parse_nft(text: str) -> "dict[Listener, str]":
     """Parse the output of ``nft -j list table FAMILY NAME`` (libnftables-json(5))."""
+    found = {}  # type: dict[Listener, str]
     try:
-        entries = json.loads(text)["nftables"]
-        return {
-            each
-            for entry in entries
-            if "rule" in entry
-            for each in _parse_nft_expression(entry["rule"]["expr"])
-        }
+        for entry in json.loads(text)["nftables"]:
+            if "rule" in entry:
+                found.update(_parse_nft_expression(entry["rule"]["expr"]))
     except (ValueError, TypeError, KeyError, AttributeError):
-        return set()
+        return {}
+    return found
 
 
-def _parse_nft_expression(statements: "list[dict[str, object]]") -> "set[Listener]":
-    proto, addresses, ports, redirected = "", [ANY_ADDRESS], [], False
+def _parse_nft_expression(statements: "list[dict[str, object]]") -> "dict[Listener, str]":
+    proto, addresses, ports = "", [ANY_ADDRESS], []
+    container = None  # type: str | None
     for statement in statements:
         match = statement.get("match")
         if isinstance(match, dict) and match.get("op") in ("==", "in"):
@@ -105,10 +102,17 @@ def _parse_nft_expression(statements: "list[dict[str, object]]") -> "set[Listene
                 addresses = _nft_addresses(right)
             elif isinstance(left, dict) and (left.get("meta") or {}).get("key") == "l4proto":
                 proto = right
-        target = statement.get("xt")
-        is_xt_dnat = isinstance(target, dict) and target.get("name") == "DNAT"
-        redirected = redirected or "dnat" in statement or is_xt_dnat
-    return _listeners(proto, addresses, ports) if redirected and proto in PROTOS else set()
+        container = _nft_target(statement) if container is None else container
+    return {} if container is None or proto not in PROTOS else _listeners(proto, addresses, ports, container)
+
+
+def _nft_target(statement: "dict[str, object]") -> "str | None":
+    """Where a statement leads: None if nowhere, "" if to an address that it does not show."""
+    target, translation = statement.get("xt"), statement.get("dnat")
+    if isinstance(translation, dict) and isinstance(translation.get("addr"), str):
+        return str(translation["addr"])
+    is_xt_dnat = isinstance(target, dict) and target.get("name") == "DNAT"
+    return "" if is_xt_dnat or "dnat" in statement else None
 
 
 def _set_elements(value: object) -> "list[object]":

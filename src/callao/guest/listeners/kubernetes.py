@@ -14,13 +14,13 @@ PORT_FIELDS = {"NodePort": "nodePort", "LoadBalancer": "port"}
 """The field with the port at which the node answers, for each type of service; as in Lima."""
 
 
-def parse_services(text: str) -> "set[Listener]":
-    """Parse the output of ``kubectl get services -A -o json``."""
+def parse_services(text: str) -> "dict[Listener, str]":
+    """Parse the output of ``kubectl get services -A -o json``: ports, whose containers are not known."""
     try:
         services = json.loads(text)["items"]
-        return {each for service in services for each in _parse_spec(service["spec"])}
+        return {each: "" for service in services for each in _parse_spec(service["spec"])}
     except (ValueError, TypeError, KeyError, AttributeError):
-        return set()
+        return {}
 
 
 def _parse_spec(spec: "dict[str, object]") -> "set[Listener]":

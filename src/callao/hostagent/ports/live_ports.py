@@ -15,7 +15,7 @@ from pathlib import Path
 from callao.cancellation import cancel_and_wait
 from callao.config import Config, PortForward
 from callao.drivers import LiveForwarder, Machine
-from callao.guest.messages import DNAT, V6ONLY
+from callao.guest.messages import DNAT, FILTERED, V6ONLY
 from callao.guest_network import GuestNetwork
 from callao.hostagent import journal, unexpected
 from callao.hostagent.channel.clock import Message
@@ -255,7 +255,7 @@ def _listeners(entries: object) -> Iterable[Listener]:
             case [str(proto), str(ip), port, *source] if proto in _PROTOCOLS and _is_port(port):
                 with contextlib.suppress(ValueError):
                     address = ipaddress.ip_address(ip.partition("%")[0])
-                    inside = source[:1] == [DNAT if address.is_loopback else V6ONLY]
+                    inside = source[:1] in ([FILTERED], [DNAT if address.is_loopback else V6ONLY])
                     yield Listener(proto, str(address), port, inside)
 
 

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks the kernel by netlink: netlink(7), linux/netlink.h."""
+
+import sys
+
+assert sys.platform == "linux"
+
+import socket
+import struct
+from collections.abc import Iterator
+
+NLM_F_REQUEST, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x10, 0x300
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+ERROR = struct.Struct("=i")
+ATTRIBUTE = struct.Struct("=HH")  # length, type; its value follows, and up to three bytes of padding
+ATTRIBUTE_TYPE = 0x3FFF
+"""The two bits beside these say that an attribute is nested, or in network byte order."""
+
+TIMEOUT = 2.0
+"""Seconds to wait for each part of an answer."""
+
+DUMP_ATTEMPTS = 3
+
+
+class DumpInterrupted(OSError):
+    """What is listed changed while the kernel dumped it, so entries may be missing."""
+
+
+def elements(data: bytes) -> "Iterator[tuple[int, bytes]]":
+    """The type and value of each attribute in ``data``, in their order."""
+    offset = 0
+    while offset + ATTRIBUTE.size <= len(data):
+        length, kind = ATTRIBUTE.unpack_from(data, offset)
+        yield kind & ATTRIBUTE_TYPE, data[offset + ATTRIBUTE.size : offset + length]
+        offset += max((length + 3) & ~3, ATTRIBUTE.size)
+
+
+def attributes(data: bytes) -> "dict[int, bytes]":
+    """The attributes in ``data`` by type."""
+    return dict(elements(data))
+
+
+def parse(data: bytes, sequence: int) -> "tuple[list[bytes], bool]":
+    """The bodies of the messages in one datagram that answer a request, and whether it was the last.
+
+    :raises OSError: when the kernel refuses. ENOENT means that it has no module for what is asked.
+    """
+    bodies = []  # type: list[bytes]
+    offset = 0
+    while offset + HEADER.size <= len(data):
+        length, kind, flags, number, _ = HEADER.unpack_from(data, offset)
+        body, end = offset + HEADER.size, offset + length
+        if length < HEADER.size:
+            raise OSError("netlink: a message shorter than its header")
+        offset += (length + 3) & ~3
+        if number != sequence:
+            continue
+        if flags & NLM_F_DUMP_INTR:
+            raise DumpInterrupted("netlink: what is listed changed while it was dumped")
+        if kind in (NLMSG_DONE, NLMSG_ERROR):
+            (code,) = ERROR.unpack_from(data, body) if length >= HEADER.size + ERROR.size else (0,)
+            if code < 0:
+                raise OSError(-code, "netlink: the kernel refuses")
+            return bodies, True
+        bodies.append(data[body:end])
+    return bodies, False
+
+
+class NetlinkSocket:
+    """One socket of a netlink protocol, kept open."""
+
+    def __init__(self, protocol: int) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, protocol)
+        self._socket.settimeout(TIMEOUT)
+        self._sequence = 0
+
+    def ask(self, kind: int, body: bytes) -> bytes:
+        """The body of an answer that is one message.
+
+        :raises OSError: when the kernel refuses, or does not answer in time.
+        """
+        self._send(kind, NLM_F_REQUEST, body)
+        bodies, complete = [], False  # type: list[bytes], bool
+        while not bodies and not complete:
+            bodies, complete = parse(self._socket.recv(1 << 16), self._sequence)
+        return bodies[0] if bodies else b""
+
+    def dump(self, kind: int, body: bytes) -> "list[bytes]":
+        """The bodies of all messages of a list.
+
+        :raises OSError: when the kernel refuses, or does not answer in time.
+        """
+        for _ in range(DUMP_ATTEMPTS - 1):
+            try:
+                return self._dump(kind, body)
+            except DumpInterrupted:
+                continue
+        return self._dump(kind, body)
+
+    def _dump(self, kind: int, body: bytes) -> "list[bytes]":
+        self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, body)
+        bodies = []  # type: list[bytes]
+        complete = False
+        while not complete:
+            more, complete = parse(self._socket.recv(1 << 16), self._sequence)
+            bodies += more
+        return bodies
+
+    def _send(self, kind: int, flags: int, body: bytes) -> None:
+        self._sequence += 1
+        self._socket.send(HEADER.pack(HEADER.size + len(body), kind, flags, self._sequence, 0) + body)
+
+    def close(self) -> None:
+        self._socket.close()
