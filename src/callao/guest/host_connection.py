@@ -16,7 +16,12 @@ from callao.guest.frames import PROTOCOL, Decoder, FrameError, StreamFrame
 from callao.guest.link import Link
 from callao.guest.listeners.containers import ContainerPorts
 from callao.guest.listeners.listener_events import open_listener_events
-from callao.guest.listeners.scan_schedule import SLOW_INTERVAL, ListenerDiff, ScanSchedule
+from callao.guest.listeners.scan_schedule import (
+    SLOW_INTERVAL,
+    ListenerDiff,
+    ScanSchedule,
+    longest_interval,
+)
 from callao.guest.listeners.socket_counts import SocketCounts
 from callao.guest.listeners.sockets import SocketScanner
 from callao.guest.log import warn
@@ -154,7 +159,8 @@ class HostConnection:
                 self._streams.receive(message)
             else:
                 self._dispatch(message)
-                self._schedule.expedite(time.monotonic())
+                if message.get("type") != "ping":
+                    self._schedule.expedite(time.monotonic())
 
     def _dispatch(self, message: "dict[str, object]") -> None:
         kind = message.get("type")
@@ -191,7 +197,8 @@ class HostConnection:
             self._event_pending = False
             self._schedule.scanned_for_event(now, cost)
             return
-        self._schedule.scanned(now, bool(messages), cost)
+        longest = longest_interval(self._state.filter.generation, self._state.containers.has_cluster)
+        self._schedule.scanned(now, bool(messages), cost, longest)
         if self._state.events is not None and self._state.pending:
             self._schedule.expedite(now)
         self._watch_events()

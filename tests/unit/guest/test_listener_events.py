@@ -117,6 +117,24 @@ def test_connections_and_binds_of_tcp_are_not_told_of():
 
 
 @needs_kernel
+def test_connected_sockets_of_udp_are_not_told_of():
+    """Each query for a name has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        for _ in range(200):  # others of this machine are heard: there is a quiet moment now and then
+            found = ListenerEvents()
+            for _ in range(5):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                    client.connect(server.getsockname())
+                    client.send(b"query")
+            told = found.drain()
+            found.close()
+            if not told:
+                return
+    pytest.fail("each of 200 clients was told of")
+
+
+@needs_kernel
 def test_a_full_buffer_is_emptied_by_one_drain(heard):
     def open_many() -> None:
         for _ in range(1000):

@@ -6,7 +6,14 @@ import pytest
 from callao.guest import log
 from callao.guest.clock import synchronize
 from callao.guest.frames import encode
-from callao.guest.listeners.scan_schedule import LISTENERS_PER_MESSAGE, ListenerDiff, ScanSchedule
+from callao.guest.listeners.scan_schedule import (
+    HEARD_SCAN_INTERVAL,
+    LISTENERS_PER_MESSAGE,
+    MAX_SCAN_INTERVAL,
+    ListenerDiff,
+    ScanSchedule,
+    longest_interval,
+)
 from callao.guest.listeners.sockets import Listener
 from callao.guest.log import warn
 
@@ -139,3 +146,21 @@ def test_a_scan_that_is_expedited_while_a_command_runs_is_not_waited_for_without
     if not pace.is_due(now, has_reason=True):
         pace.unchanged(now)
         assert pace.wait(now) > 0
+
+
+def test_scans_without_a_reason_are_few_where_the_kernel_tells_of_all() -> None:
+    pace = ScanSchedule(0.0, by_events=True)
+    pace.scanned(0.0, changed=False, cost=0.02, longest=HEARD_SCAN_INTERVAL)
+    assert pace.wait(0.0) == HEARD_SCAN_INTERVAL
+    pace.event_received(1.0)
+    assert pace.wait(1.0) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("generation", "cluster", "interval"),
+    [(7, False, HEARD_SCAN_INTERVAL), (None, False, MAX_SCAN_INTERVAL), (7, True, MAX_SCAN_INTERVAL)],
+)
+def test_what_the_kernel_does_not_tell_of_is_scanned_for(
+    generation: int | None, cluster: bool, interval: float
+) -> None:
+    assert longest_interval(generation, cluster) == interval

@@ -75,6 +75,11 @@ class ContainerPorts:
         """Whether a command runs, or is to run soon, whose output is needed."""
         return any(command.pending for command in (*self._commands.values(), self._table_listing) if command)
 
+    @property
+    def has_cluster(self) -> bool:
+        """Whether there is a cluster of Kubernetes, whose services are listed periodically."""
+        return any(query.kubeconfig for query in self._commands)
+
     def scan(self, now: float, generation: "int | None" = None) -> "dict[Listener, str]":
         """The ports known now, each with its container's address, or "" where that is not known. Output of
         commands that are started here is included in later calls.

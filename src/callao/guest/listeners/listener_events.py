@@ -30,8 +30,11 @@ WRITE_LENGTH = 8
 
 UDP_SOCKET_CONDITION = (
     instruction(bpf.LOAD_WORD, 2, 1, 12),  # struct bpf_sock's protocol
-    instruction(bpf.JUMP_IF_NOT_EQUAL, 2, offset=WRITE_LENGTH, immediate=socket.IPPROTO_UDP),
+    instruction(bpf.JUMP_IF_NOT_EQUAL, 2, offset=2 + WRITE_LENGTH, immediate=socket.IPPROTO_UDP),
+    instruction(bpf.LOAD_WORD, 2, 1, 48),  # its peer's port
+    instruction(bpf.JUMP_IF_NOT_EQUAL, 2, offset=WRITE_LENGTH),
 )
+"""A socket that is not connected: each query for a name has one that is."""
 LISTENER_CONDITION = (
     instruction(bpf.LOAD_DOUBLE_WORD, 3, 1, 16),
     instruction(bpf.JUMP_IF_EQUAL, 3, offset=3, immediate=LISTEN),  # to the instructions that write

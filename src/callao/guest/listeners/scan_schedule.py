@@ -11,6 +11,9 @@ FAST_INTERVAL, SLOW_INTERVAL, MAX_SCAN_INTERVAL = 0.25, 0.75, 5.0
 """Seconds between checks of the socket counts: FAST_INTERVAL after a change, because services start
 together, SLOW_INTERVAL otherwise. MAX_SCAN_INTERVAL: seconds between scans when no check found a reason."""
 
+HEARD_SCAN_INTERVAL = 30.0
+"""The same where the kernel tells of all that a scan can find."""
+
 LISTENERS_PER_MESSAGE = 4000
 """Keeps a message far below the limit of a frame; the listeners of real guests fit in one message."""
 
@@ -27,6 +30,15 @@ CPU_CREDIT = 0.5
 """Seconds of CPU that scans for events may use beyond ``BUSY_SHARE`` after an idle time. So a few dozen
 listeners that open one after another are each reported at once, and endless events are limited to the
 share."""
+
+
+def longest_interval(generation: "int | None", has_cluster: bool) -> float:
+    """Seconds between scans that nothing gives a reason for.
+
+    :param generation: the number of the packet filter's changes; None where the kernel does not count them.
+    :param has_cluster: whether there is a cluster of Kubernetes, whose services it does not tell of.
+    """
+    return MAX_SCAN_INTERVAL if generation is None or has_cluster else HEARD_SCAN_INTERVAL
 
 
 class ScanSchedule:
@@ -70,10 +82,15 @@ class ScanSchedule:
         self._credit_updated = now
         self._next_event_scan = now + min(max(0.0, -self._cpu_credit / BUSY_SHARE), MAX_SCAN_DELAY)
 
-    def scanned(self, now: float, changed: bool, cost: float = 0.0) -> None:
-        """Note the end of a scan, which took ``cost`` seconds of CPU."""
+    def scanned(
+        self, now: float, changed: bool, cost: float = 0.0, longest: float = MAX_SCAN_INTERVAL
+    ) -> None:
+        """Note the end of a scan, which took ``cost`` seconds of CPU.
+
+        :param longest: seconds to the next scan if nothing gives a reason.
+        """
         self._earliest = now + min(cost / (BUSY_SHARE if changed else IDLE_SHARE), MAX_SCAN_DELAY)
-        self._latest = max(now + MAX_SCAN_INTERVAL, self._earliest)
+        self._latest = max(now + longest, self._earliest)
         self.interval = FAST_INTERVAL if changed else min(self.interval * 2, SLOW_INTERVAL)
         self.next = self._latest if self._by_events else now + self.interval
         self._spend_cpu(now, cost)
