@@ -101,7 +101,7 @@ def bound(listener: Listener) -> Iterator[socket.socket]:
     try:
         made = _bind_path(listener.path) if listener.path else _bind_port(listener)
     except OSError as error:
-        where = listener.path or f"{listener.address}:{listener.port}"
+        where = listener.path or join_host_port(listener.address, listener.port)
         raise CallaoError(f"--listen: {str(where)!r} cannot be used: {error}.") from error
     with made:
         yield made

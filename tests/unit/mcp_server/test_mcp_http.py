@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -92,6 +93,16 @@ def test_a_socket_that_nobody_listens_at_is_replaced(tmp_path: Path) -> None:
         left.bind(str(tmp_path / "s"))
     with bound(Listener(path=tmp_path / "s")):
         pass
+
+
+def test_an_address_in_use_is_told_as_it_is_written() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(CallaoError, match=re.escape(f"'[::1]:{port}' cannot be used")),
+            bound(Listener(address="::1", port=port)),
+        ):
+            pass
 
 
 @pytest.mark.parametrize(
