@@ -51,8 +51,12 @@ def _parts(image: Document, place: str) -> Problems:
 
 
 def _file(file: Document, place: str) -> Problems:
-    if not file.get("location"):
-        yield Problem(f"{place}.location", file.get("location"), "is missing", "a URL or a path")
+    location = file.get("location")
+    if not location:
+        yield Problem(f"{place}.location", location, "is missing", "a URL or a path")
+    elif location.startswith("~") and location != "~" and not location.startswith("~/"):
+        words = "is below the home of another user"
+        yield Problem(f"{place}.location", location, words, "a URL, a path, or one below ~")
     yield from digest(file, place)
 
 

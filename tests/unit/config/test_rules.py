@@ -102,6 +102,10 @@ RULES: list[tuple[dict[str, Any], str, str, dict[str, Any]]] = [
     ({"vmOpts": {"qemu": {"minimumVersion": "x"}}}, "vmOpts.qemu.minimumVersion", "such as 2.0.0",
      {"vmOpts": {"qemu": {"minimumVersion": "8.2.1"}}}),
     # what is fetched
+    ({"images": [{"location": "~ann/disk.img"}]}, "images[0].location", "below ~",
+     {"images": [{"location": "~/disk.img"}]}),
+    ({"images": [{"location": "/d", "kernel": {"location": "~a"}}]}, "images[0].kernel.location", "below ~",
+     {"images": [{"location": "/d", "kernel": {"location": "~"}}]}),
     ({"firmware": {"images": [{"vmType": "qemu"}]}}, "firmware.images[0].location", "a URL or a path",
      {"firmware": {"images": [{"location": "/f", "vmType": "qemu", "digest": f"sha256:{HEX}"}]}}),
     ({"containerd": {"user": True, "archives": [{"location": "/a", "digest": "md5:0"}]}},
