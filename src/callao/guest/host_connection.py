@@ -197,7 +197,8 @@ class HostConnection:
             self._event_pending = False
             self._schedule.scanned_for_event(now, cost)
             return
-        longest = longest_interval(self._state.filter.generation, self._state.containers.has_cluster)
+        found = self._state.filter
+        longest = longest_interval(found.generation, self._state.containers.has_cluster, found.read_delay)
         self._schedule.scanned(now, bool(messages), cost, longest)
         if self._state.events is not None and self._state.pending:
             self._schedule.expedite(now)

@@ -8,6 +8,7 @@ assert sys.platform == "linux"
 import socket
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 NLM_F_REQUEST, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x10, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -25,7 +26,21 @@ DUMP_ATTEMPTS = 3
 
 
 class DumpInterrupted(OSError):
-    """What is listed changed while the kernel dumped it, so entries may be missing."""
+    """What is listed changed while the kernel dumped it, so entries may be missing from ``bodies``."""
+
+    def __init__(self, bodies: "list[bytes]") -> None:
+        super().__init__("netlink: what is listed changed while it was dumped")
+        self.bodies = bodies
+
+
+class Part(NamedTuple):
+    """What one datagram has of an answer: the bodies of its messages, whether it is the last one, and
+    whether what is listed changed meanwhile.
+    """
+
+    bodies: "list[bytes]"
+    is_last: "bool"
+    interrupted: "bool" = False
 
 
 def elements(data: bytes) -> "Iterator[tuple[int, bytes]]":
@@ -42,13 +57,13 @@ def attributes(data: bytes) -> "dict[int, bytes]":
     return dict(elements(data))
 
 
-def parse(data: bytes, sequence: int) -> "tuple[list[bytes], bool]":
-    """The bodies of the messages in one datagram that answer a request, and whether it was the last.
+def parse(data: bytes, sequence: int) -> Part:
+    """What one datagram has of the answer to a request.
 
     :raises OSError: when the kernel refuses. ENOENT means that it has no module for what is asked.
     """
     bodies = []  # type: list[bytes]
-    offset = 0
+    offset, interrupted = 0, False
     while offset + HEADER.size <= len(data):
         length, kind, flags, number, _ = HEADER.unpack_from(data, offset)
         body, end = offset + HEADER.size, offset + length
@@ -57,15 +72,14 @@ def parse(data: bytes, sequence: int) -> "tuple[list[bytes], bool]":
         offset += (length + 3) & ~3
         if number != sequence:
             continue
-        if flags & NLM_F_DUMP_INTR:
-            raise DumpInterrupted("netlink: what is listed changed while it was dumped")
+        interrupted = interrupted or bool(flags & NLM_F_DUMP_INTR)
         if kind in (NLMSG_DONE, NLMSG_ERROR):
             (code,) = ERROR.unpack_from(data, body) if length >= HEADER.size + ERROR.size else (0,)
             if code < 0:
                 raise OSError(-code, "netlink: the kernel refuses")
-            return bodies, True
+            return Part(bodies, True, interrupted)
         bodies.append(data[body:end])
-    return bodies, False
+    return Part(bodies, False, interrupted)
 
 
 class NetlinkSocket:
@@ -82,15 +96,16 @@ class NetlinkSocket:
         :raises OSError: when the kernel refuses, or does not answer in time.
         """
         self._send(kind, NLM_F_REQUEST, body)
-        bodies, complete = [], False  # type: list[bytes], bool
-        while not bodies and not complete:
-            bodies, complete = parse(self._socket.recv(1 << 16), self._sequence)
-        return bodies[0] if bodies else b""
+        part = Part([], False)
+        while not part.bodies and not part.is_last:
+            part = parse(self._socket.recv(1 << 16), self._sequence)
+        return part.bodies[0] if part.bodies else b""
 
     def dump(self, kind: int, body: bytes) -> "list[bytes]":
         """The bodies of all messages of a list.
 
-        :raises OSError: when the kernel refuses, or does not answer in time.
+        :raises DumpInterrupted: when the list changes all the time. :raises OSError: when the kernel
+            refuses, or does not answer in time.
         """
         for _ in range(DUMP_ATTEMPTS - 1):
             try:
@@ -102,10 +117,15 @@ class NetlinkSocket:
     def _dump(self, kind: int, body: bytes) -> "list[bytes]":
         self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, body)
         bodies = []  # type: list[bytes]
-        complete = False
-        while not complete:
-            more, complete = parse(self._socket.recv(1 << 16), self._sequence)
-            bodies += more
+        part, interrupted = Part([], False), False
+        while (
+            not part.is_last
+        ):  # to the end even of a useless list: the kernel dumps one at a time to a socket
+            part = parse(self._socket.recv(1 << 16), self._sequence)
+            bodies += part.bodies
+            interrupted = interrupted or part.interrupted
+        if interrupted:
+            raise DumpInterrupted(bodies)
         return bodies
 
     def _send(self, kind: int, flags: int, body: bytes) -> None:

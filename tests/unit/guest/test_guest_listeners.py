@@ -99,19 +99,19 @@ def test_netlink_messages_are_read_until_the_last():
     some = answer(socket.AF_INET, 10, 80, bytes(4)) + answer(socket.AF_INET6, 10, 443, bytes(15) + b"\1")
     some += answer(socket.AF_INET6, 10, 81, bytes(16), v6only=1)
     found = [(bytes(4), 80, False), (bytes(15) + b"\1", 443, False), (bytes(16), 81, True)]
-    bodies, complete = netlink.parse(some, 7)
-    assert [diag.parse_entry(each) for each in bodies] == found
-    assert not complete
-    assert netlink.parse(DONE, 7) == ([], True)
+    part = netlink.parse(some, 7)
+    assert [diag.parse_entry(each) for each in part.bodies] == found
+    assert not part.is_last
+    assert netlink.parse(DONE, 7) == netlink.Part([], True)
 
 
 def test_what_belongs_to_an_earlier_request_is_passed_over():
-    assert netlink.parse(reply(netlink.NLMSG_DONE, bytes(4), sequence=6), 7) == ([], False)
+    assert netlink.parse(reply(netlink.NLMSG_DONE, bytes(4), sequence=6), 7) == netlink.Part([], False)
 
 
-def test_a_list_that_changed_meanwhile_is_not_believed():
-    with pytest.raises(netlink.DumpInterrupted):
-        netlink.parse(reply(netlink.NLMSG_DONE, bytes(4), flags=2 | netlink.NLM_F_DUMP_INTR), 7)
+def test_a_list_that_changed_meanwhile_says_so():
+    last = reply(netlink.NLMSG_DONE, bytes(4), flags=2 | netlink.NLM_F_DUMP_INTR)
+    assert netlink.parse(last, 7) == netlink.Part([], True, interrupted=True)
 
 
 @pytest.mark.parametrize("attributes", [b"", b"\0", b"\0\0\0\0", b"\4\0\13\0", b"\xff\xff\1\0"])

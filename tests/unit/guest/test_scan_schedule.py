@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from callao.guest import log
@@ -157,10 +159,16 @@ def test_scans_without_a_reason_are_few_where_the_kernel_tells_of_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("generation", "cluster", "interval"),
-    [(7, False, HEARD_SCAN_INTERVAL), (None, False, MAX_SCAN_INTERVAL), (7, True, MAX_SCAN_INTERVAL)],
+    ("generation", "cluster", "read_delay", "interval"),
+    [
+        (7, False, math.inf, HEARD_SCAN_INTERVAL),
+        (None, False, math.inf, MAX_SCAN_INTERVAL),
+        (7, True, math.inf, MAX_SCAN_INTERVAL),
+        (7, False, 0.5, 0.5),  # rules that were not read yet
+        (7, True, 90.0, MAX_SCAN_INTERVAL),
+    ],
 )
 def test_what_the_kernel_does_not_tell_of_is_scanned_for(
-    generation: int | None, cluster: bool, interval: float
+    generation: int | None, cluster: bool, read_delay: float, interval: float
 ) -> None:
-    assert longest_interval(generation, cluster) == interval
+    assert longest_interval(generation, cluster, read_delay) == interval

@@ -5,6 +5,8 @@ import sys
 
 assert sys.platform == "linux"
 
+import math
+
 from callao.guest.listeners.sockets import Listener
 
 FAST_INTERVAL, SLOW_INTERVAL, MAX_SCAN_INTERVAL = 0.25, 0.75, 5.0
@@ -32,13 +34,15 @@ listeners that open one after another are each reported at once, and endless eve
 share."""
 
 
-def longest_interval(generation: "int | None", has_cluster: bool) -> float:
+def longest_interval(generation: "int | None", has_cluster: bool, read_delay: float = math.inf) -> float:
     """Seconds between scans that nothing gives a reason for.
 
     :param generation: the number of the packet filter's changes; None where the kernel does not count them.
     :param has_cluster: whether there is a cluster of Kubernetes, whose services it does not tell of.
+    :param read_delay: seconds until changed rules of the packet filter can be read that were not read yet.
     """
-    return MAX_SCAN_INTERVAL if generation is None or has_cluster else HEARD_SCAN_INTERVAL
+    longest = MAX_SCAN_INTERVAL if generation is None or has_cluster else HEARD_SCAN_INTERVAL
+    return min(longest, read_delay)
 
 
 class ScanSchedule:

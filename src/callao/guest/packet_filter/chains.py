@@ -83,11 +83,12 @@ def evaluate(chains: "Iterable[Chain]", rules: "Iterable[Rule]") -> Closed:
 
 def _reached(base: Chain, by_chain: "dict[tuple[Table, str], list[Rule]]") -> "list[Rule]":
     """The rules of a chain and of those that it goes to."""
-    names, rules = [base.name], []  # type: list[str], list[Rule]
+    seen, names, rules = {base.name}, [base.name], []  # type: set[str], list[str], list[Rule]
     for name in names:  # grows meanwhile
         for rule in by_chain.get((base.table, name), ()):
             rules.append(rule)
-            names += [each for each in rule.jumps if each not in names]
+            names += [each for each in rule.jumps if each not in seen]
+            seen.update(rule.jumps)
     return rules
 
 

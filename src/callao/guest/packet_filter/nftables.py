@@ -12,8 +12,8 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from callao.guest.netlink import NetlinkSocket, attributes, elements
-from callao.guest.packet_filter.chains import Chain, Closed, Rule, Table, evaluate
+from callao.guest.netlink import ATTRIBUTE, DumpInterrupted, NetlinkSocket, attributes, elements
+from callao.guest.packet_filter.chains import FORWARD, INPUT, Chain, Closed, Rule, Table, evaluate
 
 NETLINK_NETFILTER = 12
 NFNL_SUBSYS_NFTABLES = 10
@@ -78,10 +78,12 @@ def parse_rule(body: bytes) -> "Rule | None":
 
 
 def _may_drop(name: str, data: "dict[int, bytes]") -> bool:
-    """Whether an expression may drop or reject: a map of verdicts, too, whose elements are not read."""
+    """Whether an expression may drop or reject: also a map of verdicts, whose elements are not read, and a
+    program's queue.
+    """
     if name == "target":
-        return _text(data.get(1)) in ("REJECT", "DROP")
-    return name == "reject" or (name == "lookup" and data.get(3) == bytes(4))
+        return _text(data.get(1)) in ("REJECT", "DROP", "NFQUEUE")
+    return name in ("reject", "queue") or (name == "lookup" and data.get(3) == bytes(4))
 
 
 def _may_be_limited(name: str, data: "dict[int, bytes]") -> bool:
@@ -96,7 +98,7 @@ def _expressions(data: bytes) -> "Iterator[tuple[str, dict[int, bytes]]]":
 
 
 def _text(value: "bytes | None") -> str:
-    return (value or b"").rstrip(b"\0").decode("utf-8", "replace")
+    return (value or b"").rstrip(b"\0").decode("utf-8", "surrogateescape")
 
 
 def _number(value: bytes) -> int:
@@ -145,19 +147,31 @@ class Nftables:
     def closed(self) -> Closed:
         """What the rules may drop.
 
-        :raises OSError: when they change all the time, or there are no answers.
+        :raises OSError: when there are no answers.
         """
-        chains = [each for each in map(parse_chain, self._dump(GET_CHAIN)) if each]
-        if not any(each.hook for each in chains):
-            return Closed()
-        return evaluate(chains, [each for each in map(parse_rule, self._dump(GET_RULE)) if each])
+        chains = [each for each in map(parse_chain, self._dump(GET_CHAIN, ANY_FAMILY)) if each]
+        # Only of these tables: a cluster's table of NAT may have ten thousands of rules.
+        tables = {each.table for each in chains if each.hook in (INPUT, FORWARD)}
+        dumps = [self._dump(GET_RULE, _rules_of(table)) for table in tables]
+        return evaluate(chains, [each for dump in dumps for each in map(parse_rule, dump) if each])
 
-    def _dump(self, what: int) -> "list[bytes]":
-        return self._netlink.dump(_kind(what), ANY_FAMILY)
+    def _dump(self, what: int, request: bytes) -> "list[bytes]":
+        """A list that changes all the time is taken as it is: its change has it read again."""
+        try:
+            return self._netlink.dump(_kind(what), request)
+        except DumpInterrupted as interrupted:
+            return interrupted.bodies
 
     def close(self) -> None:
         self._netlink.close()
         self._changes.close()
+
+
+def _rules_of(table: Table) -> bytes:
+    """The request for the rules of one table."""
+    name = table.name.encode("utf-8", "surrogateescape") + b"\0"
+    attribute = ATTRIBUTE.pack(ATTRIBUTE.size + len(name), 1) + name + bytes(-len(name) % 4)
+    return bytes([table.family]) + ANY_FAMILY[1:] + attribute
 
 
 def _kind(message: int) -> int:

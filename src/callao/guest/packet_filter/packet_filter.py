@@ -5,6 +5,7 @@ import sys
 
 assert sys.platform == "linux"
 
+import math
 import os
 import shutil
 import time
@@ -20,8 +21,11 @@ from callao.guest.packet_filter.nftables import Nftables
 PERIOD = 5.0
 """Seconds between looks for a packet filter where there is none yet, and at one that sends no events."""
 
-CPU_SHARE = 0.02
-"""Share of one CPU that reading rules may use, where they change all the time."""
+CPU_SHARE, CPU_CREDIT = 0.02, 0.5
+"""Share of one CPU that reading rules may use, where they change all the time, and the seconds of CPU that
+it may use beyond that after a quiet time: a firewall that starts changes its rules many times in a row."""
+
+MIN_READ_DELAY = 0.1
 
 MAX_FAILURES = 3
 """Failures in a row after which nftables is not read any more."""
@@ -47,8 +51,10 @@ class PacketFilter:
         self._is_builtin = None  # type: bool | None
         self._legacy = None  # type: BackgroundCommand | None
         self._legacy_tables = ""
-        self._next_look = self._next_read = 0.0
+        self._next_look = self._credit_updated = 0.0
+        self._credit = CPU_CREDIT
         self._read_generation = None  # type: int | None
+        self._is_outdated = False
         self._closed = self._legacy_closed = Closed()
         self.generation = None  # type: int | None
         """A number that changes with the rules; None where rules may change that it does not count."""
@@ -66,6 +72,13 @@ class PacketFilter:
     def drain(self) -> bool:
         """Whether there was an event since the last call."""
         return self._nftables.drain() if self._nftables else False
+
+    @property
+    def read_delay(self) -> float:
+        """Seconds until changed rules can be read that the last scan did not read; infinite if there are
+        none.
+        """
+        return max(MIN_READ_DELAY, -self._credit / CPU_SHARE) if self._is_outdated else math.inf
 
     def scan(self, now: float) -> Closed:
         """What the filter closes. What a command says that is started here is in the answers of later
@@ -115,22 +128,26 @@ class PacketFilter:
         return self._is_builtin or (self._root / "sys/module/nf_tables").exists()
 
     def _read(self, now: float) -> None:
-        """Read the rules if they have changed."""
+        """Read the rules if they have changed, and if reading them has not used too much CPU lately."""
         if self._nftables is None:
-            self.generation = None
+            self.generation, self._is_outdated = None, False
             return
+        self._credit = min(self._credit + (now - self._credit_updated) * CPU_SHARE, CPU_CREDIT)
+        self._credit_updated = now
         began = time.process_time()
         try:
             generation = self._nftables.generation()
-            if generation != self._read_generation and now >= self._next_read:
+            self._is_outdated = generation != self._read_generation
+            if self._is_outdated and self._credit >= 0:
                 self._closed = self._nftables.closed()
-                self._read_generation = generation
-                self._next_read = now + (time.process_time() - began) / CPU_SHARE
+                self._read_generation, self._is_outdated = generation, False
             self._failures = 0
         except OSError as error:
             self._failed(error)
         else:
             self.generation = None if self._legacy_tables else generation
+        finally:
+            self._credit -= time.process_time() - began
 
     def _failed(self, error: OSError) -> None:
         self._failures += 1
