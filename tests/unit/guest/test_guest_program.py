@@ -25,7 +25,7 @@ from callao import __version__
 from callao.guest.frames import PROTOCOL, Decoder, FrameKind, encode_stream_frame
 from callao.guest.zipapp import zipapp_bytes
 
-SOURCES = sorted((Path(__file__).parents[3] / "src/callao/guest").glob("*.py"))
+SOURCES = sorted((Path(__file__).parents[3] / "src/callao/guest").rglob("*.py"))
 
 
 @pytest.fixture

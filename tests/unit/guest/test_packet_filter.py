@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from guest_program import Host, program
 from support.namespace import network_namespace
+from support.pythons import python
 
 from callao.guest.listeners.sockets import Listener
 from callao.guest.packet_filter import packet_filter
@@ -192,17 +193,19 @@ def serving(prefix: Sequence[str]) -> Iterator[None]:
 
 
 @needs_nft
-def test_the_program_tells_at_once_what_rules_that_come_and_go_close(tmp_path: Path) -> None:
-    with network_namespace() as (name, _):
-        nft(name, filters(base("input")))
-        prefix = ["ip", "netns", "exec", name]
-        with serving(prefix), program(tmp_path, prefix=prefix) as running:
+@pytest.mark.parametrize("name", [sys.executable, "python3.6", "python3.8", "python3.9"])
+def test_the_program_tells_at_once_what_rules_that_come_and_go_close(tmp_path: Path, name: str) -> None:
+    guest_python = python(name)
+    with network_namespace() as (namespace, _):
+        nft(namespace, filters(base("input")))
+        prefix = ["ip", "netns", "exec", namespace]
+        with serving(prefix), program(tmp_path, prefix=prefix, python=guest_python) as running:
             with running.host() as host:
                 told(host, "socket")
                 for _ in range(3):
-                    nft(name, "add rule inet filter input tcp dport 8080 drop")
+                    nft(namespace, "add rule inet filter input tcp dport 8080 drop")
                     told(host, "filtered")
-                    nft(name, "flush chain inet filter input")
+                    nft(namespace, "flush chain inet filter input")
                     told(host, "socket")
             assert running.terminate() == (0, "")
 
@@ -274,6 +277,9 @@ COMMIT
 """
 
 
+ACCEPTING = "*filter\n:INPUT ACCEPT [0:0]\n"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -281,6 +287,9 @@ COMMIT
         ("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j ACCEPT\nCOMMIT\n", OPEN),
         ("*filter\n:INPUT ACCEPT [0:0]\n:a - [0:0]\n-A INPUT -g a\n-A a -j REJECT\nCOMMIT\n", SHUT),
         ('*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment "no -j DROP\nCOMMIT\n', OPEN),
+        (ACCEPTING + "-A INPUT -j NFQUEUE --queue-num 0\nCOMMIT\n", SHUT),
+        (ACCEPTING + '-A INPUT -m comment --comment "a \\"b\\" -j DROP" -j ACCEPT\nCOMMIT\n', OPEN),
+        (ACCEPTING + '-A INPUT -m comment --comment "" -j DROP\nCOMMIT\n', SHUT),
         (UFW, Closed(True, (frozenset(),))),
         (DOCKER_TEXT, Closed(False, (frozenset({CONTAINER}),))),
     ],

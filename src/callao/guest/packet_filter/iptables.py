@@ -5,21 +5,25 @@ import sys
 
 assert sys.platform == "linux"
 
-import shlex
+import re
 
 from callao.guest.packet_filter.chains import FORWARD, INPUT, Chain, Closed, Rule, Table, evaluate
 
 FILTER = Table(2, "filter")
 HOOKS = {"INPUT": INPUT, "FORWARD": FORWARD}
-DROPS, NO_CHAINS = ("DROP", "REJECT"), ("ACCEPT", "RETURN", "LOG", "MARK", "NFLOG")
+DROPS, NO_CHAINS = ("DROP", "REJECT", "NFQUEUE"), ("ACCEPT", "RETURN", "LOG", "MARK", "NFLOG")
+
+WORD = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s"]+)|(")')
+"""A word in quotes, one without them, or a quote that does not end. shlex takes ten times as long."""
 
 
 def rule_options(line: str) -> "dict[str, str | None]":
     """The options of a rule, by name; None where the rule negates one. Empty for a line that is no rule."""
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        return {}
+    words = []
+    for quoted, plain, unended in WORD.findall(line):
+        if unended:
+            return {}
+        words.append(plain or quoted)
     options = {}
     for index, word in enumerate(words[:-1]):
         if word.startswith("-"):

@@ -110,6 +110,8 @@ class Nftables:
 
     def __init__(self) -> None:
         self._netlink = NetlinkSocket(NETLINK_NETFILTER)
+        self._parsed = {}  # type: dict[bytes, Rule | None]
+        """The rules of the last dump: most of them are in the next one, too."""
         self._changes = socket.socket(
             socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, NETLINK_NETFILTER
         )
@@ -153,7 +155,11 @@ class Nftables:
         # Only of these tables: a cluster's table of NAT may have ten thousands of rules.
         tables = {each.table for each in chains if each.hook in (INPUT, FORWARD)}
         dumps = [self._dump(GET_RULE, _rules_of(table)) for table in tables]
-        return evaluate(chains, [each for dump in dumps for each in map(parse_rule, dump) if each])
+        # Without the number of the last change, which is in each header.
+        bodies = [body[:2] + bytes(2) + body[4:] for dump in dumps for body in dump]
+        parsed = self._parsed
+        self._parsed = {body: parsed[body] if body in parsed else parse_rule(body) for body in bodies}
+        return evaluate(chains, [each for each in self._parsed.values() if each])
 
     def _dump(self, what: int, request: bytes) -> "list[bytes]":
         """A list that changes all the time is taken as it is: its change has it read again."""

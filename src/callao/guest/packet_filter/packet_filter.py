@@ -88,11 +88,13 @@ class PacketFilter:
             self._next_look = now + PERIOD
             self._look()
         self._read(now)
-        text = self._legacy.poll_output(now) if self._legacy else None
-        if text is not None:
-            self._legacy_closed = parse_filter(text)
         if not self._legacy:
             return self._closed
+        text = self._legacy.poll_output(now)
+        if text is not None:
+            began = time.process_time()
+            self._legacy_closed = parse_filter(text)
+            self._legacy.period = max(PERIOD, (time.process_time() - began) / CPU_SHARE)
         return Closed(
             self._closed.input or self._legacy_closed.input,
             (*self._closed.forward, *self._legacy_closed.forward),
