@@ -20,7 +20,7 @@ apt_packages() {
   echo mmdebstrap debian-archive-keyring grub-common grub-pc-bin grub-efi-amd64-bin mtools fdisk e2fsprogs
   [ "$(id -u)" = 0 ] || echo uidmap
   [ "$purpose" = up ] || echo shellcheck openssh-server iproute2 sudo util-linux qemu-system-arm binutils busybox-static dash rsync nftables
-  [ "$purpose" != long ] || echo chromium qemu-user-static qemu-efi-aarch64 opensbi qemu-system-ppc "$(own_emulators)"
+  [ "$purpose" != long ] || echo chromium gpg gpg-agent qemu-user-static qemu-efi-aarch64 opensbi qemu-system-ppc "$(own_emulators)"
 }
 
 # Debian 12 has the emulators of riscv64 and s390x in one package with others.

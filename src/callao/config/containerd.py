@@ -5,22 +5,33 @@ from __future__ import annotations
 
 from callao.config.schema import Arch, Config, File
 
-_RELEASE = "https://github.com/containerd/nerdctl/releases/download/v2.3.5/nerdctl-full-2.3.5-linux"
+RELEASE = "2.3.5"
+"""Of nerdctl. Older ones than 2.1.6 publish ports without a listening socket, so that the host does not see
+them.
+"""
 
-DEFAULT_ARCHIVES = (
-    File(
-        location=f"{_RELEASE}-amd64.tar.gz",
-        arch=Arch.X86_64,
-        digest="sha256:b697295c623639734aaab737523c808fd3cc8d3046039fd94fff1744e4c317aa",
-    ),
-    File(
-        location=f"{_RELEASE}-arm64.tar.gz",
-        arch=Arch.AARCH64,
-        digest="sha256:6e4b687f1d138e750a3c8372abc0f81d3d7490b6359c48c0562fc7dfe98859b2",
-    ),
-)
-"""nerdctl's releases "full": what is published for each architecture. Older ones than 2.1.6 publish ports
-without a listening socket, so that the host does not see them."""
+_PUBLISHED = {
+    Arch.X86_64: ("amd64", "sha256:b697295c623639734aaab737523c808fd3cc8d3046039fd94fff1744e4c317aa"),
+    Arch.AARCH64: ("arm64", "sha256:6e4b687f1d138e750a3c8372abc0f81d3d7490b6359c48c0562fc7dfe98859b2"),
+}
+"""The architecture -> its name in that of the archive, and the digest of the archive of :data:`RELEASE`."""
+
+
+def release_archive(arch: Arch, release: str = RELEASE) -> File | None:
+    """nerdctl's archive "full" of a release; None for an architecture that none is published for.
+
+    Only that of :data:`RELEASE` has a digest.
+    """
+    if arch not in _PUBLISHED:
+        return None
+    name, digest = _PUBLISHED[arch]
+    folder = f"https://github.com/containerd/nerdctl/releases/download/v{release}"
+    location = f"{folder}/nerdctl-full-{release}-linux-{name}.tar.gz"
+    return File(location=location, arch=arch, digest=digest if release == RELEASE else None)
+
+
+DEFAULT_ARCHIVES = tuple(each for each in map(release_archive, _PUBLISHED) if each)
+"""What is published for each architecture."""
 
 
 def wants_containerd(config: Config) -> bool:

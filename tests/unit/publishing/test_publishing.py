@@ -45,6 +45,7 @@ def test_galaxy_imports_the_artifact(artifact: Path, tmp_path: Path) -> None:
         ("connection", "wsl"),
         ("filter", "beside_playbook"),
         ("inventory", "instances"),
+        ("lookup", "containerd_archive"),
         *(("module", path.stem) for path in (ROOT / "plugins/modules").glob("*.py")),
         *(("role", path.name) for path in (ROOT / "roles").iterdir()),
     }
