@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from support import programs
 
+import callao
 from callao.config import effective
 from callao.config.containerd import archive_version
 from callao.host import Host
@@ -221,3 +222,9 @@ def test_an_architecture_without_an_archive_is_named(tmp_path: Path) -> None:
     defaults = yaml.safe_load((FILES / "defaults/main.yml").read_text())
     said = " ".join(play(tmp_path, VALUES % FILES, {"box": {**defaults, **host}}).split())
     assert "publishes no archive for riscv64, but for x86_64, aarch64" in said
+
+
+def test_rootlesskit_has_the_profile_that_the_boot_script_gives_it() -> None:
+    profile = (FILES / "templates/rootlesskit.apparmor.j2").read_text()
+    script = Path(callao.__file__).with_name("cidata") / "scripts" / "40-containerd.sh"
+    assert profile.replace("{{ container_engine_bin }}", "$prefix/bin") in script.read_text()
