@@ -29,7 +29,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
 def box() -> Iterator[Box]:
     """With Debian's docker.io, whose programs the stand-ins have."""
     with running_box("upstream", build_engines()) as found:
-        found.run(f"sudo sh -ec '{KEEP}'")
+        found.root(KEEP)
         yield found
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class Box:
         done = self.home.ssh(self.name, command, 600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
+
+    def root(self, script: str) -> None:
+        """Commands of the guest's root."""
+        text = b64encode(script.encode()).decode()
+        self.run(f"echo {text} | base64 --decode | sudo sh -e")
 
     def play(self, *words: str, **variables: Any) -> str:
         """What ansible-playbook says of the role with these variables, in one line."""
