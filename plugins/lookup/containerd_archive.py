@@ -37,8 +37,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - For each architecture a dictionary with C(location), and with C(digest), which is empty where O(release) is
-      not the one that C(containerd.user) installs.
+    - For each architecture a dictionary with C(location), and with C(digest), which is empty where
+      O(release) is not the one that C(containerd.user) installs.
   type: list
   elements: dict
 """
@@ -66,6 +66,7 @@ def _archive(arch, release):
     if found is None:
         known = ", ".join(each.arch for each in DEFAULT_ARCHIVES)
         raise AnsibleLookupError(
-            f"callao.lima.containerd_archive: nerdctl's project publishes no archive for {arch}, but for {known}."
+            "callao.lima.containerd_archive: nerdctl's project publishes no archive "
+            f"for {arch}, but for {known}."
         )
     return {"location": found.location, "digest": found.digest or ""}
