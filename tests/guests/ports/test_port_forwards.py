@@ -113,10 +113,14 @@ def test_a_packet_filter_in_the_guest_closes_nothing_to_the_host(box: Box) -> No
         return echoed(open_port), echoed(loopback), echoed_udp(datagrams)
 
     becomes(answers, ("echo hi",) * 3)
+    client = socket.create_connection(("127.0.0.1", loopback), timeout=PATIENCE)
     done = box.home.ssh("box", f"printf %s {shlex.quote(CLOSED)} | sudo nft -f -")
     assert done.returncode == 0, done.stderr
     try:
         becomes(answers, ("echo hi",) * 3)
+        with client:
+            client.sendall(b"still")
+            assert client.recv(100) == b"echo still"
         box.silence()
         box.serve(("tcp", "0.0.0.0", open_port))
         becomes(lambda: echoed(open_port), "echo hi")

@@ -451,3 +451,22 @@ def test_a_port_that_a_filter_closes_is_handed_to_the_guests_program_and_back() 
     assert [each.guest_ip for each in scene.inside.open_now] == ["0.0.0.0"]
     asyncio.run(news(ports, [port], [shut]))
     assert (len(scene.machine.forwards), scene.inside.open_now) == (1, [])
+    assert scene.kinds() == ["forwarding"]
+
+
+def test_a_port_of_the_loopback_that_a_filter_closes_stays_exposed_for_its_connections() -> None:
+    scene = Scene()
+    ports = scene.forwarder()
+    shut = Listener("tcp", "127.0.0.1", 8081, inside=True)
+    unexposed = Listener("tcp", "127.0.0.1", 8082, inside=True)
+
+    async def work() -> None:
+        await news(ports, [LOOPBACK], [])
+        await exposes(ports, ("tcp", 8081))
+        await news(ports, [shut, unexposed], [LOOPBACK])
+        assert scene.exposing[-1] == [["tcp", 8081]]
+        assert [each.guest_port for each in scene.inside.open_now] == [8081, 8082]
+        await news(ports, [], [shut])
+        assert scene.exposing[-1] == []
+
+    run(work())

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -63,7 +63,8 @@ class PortEvents:
         for listener, wanted in by_listener.items():
             outcome = self._outcome(wanted, chosen, open_now, refused)
             if outcome.kind is not PortEventType.NOT_FORWARDING or not rules.disables(listener.proto):
-                outcomes[listener] = outcome
+                # Who carries the bytes makes no difference: a packet filter in the guest changes it.
+                outcomes[replace(listener, inside=False)] = outcome
         has_changes = False
         for listener, reported in self._reported.items():
             if reported.kind is PortEventType.FORWARDING and outcomes.get(listener) != reported:

@@ -134,7 +134,8 @@ class PortForwarder:
             self.holder_lookups = 0
             wanted = self._within_limit(sorted(chosen.values()))
             by_slirp = wanted if Transport.SLIRP in self.forwarders else ()
-            await self.expose([[each.proto, each.guest_port] for each in by_slirp if needs_exposing(each)])
+            exposed = [each for each in by_slirp if needs_exposing(each) or self._stays_exposed(each)]
+            await self.expose([[each.proto, each.guest_port] for each in exposed])
             all_transports = {each: self._transport_for(each) for each in wanted}
             static_ends = {
                 each
@@ -190,6 +191,13 @@ class PortForwarder:
         """The best transport that is available: not every machine forwards ports itself."""
         best = choose_transport(wanted, self.exposed, self.preference, self.guest_address)
         return best if best in self.forwarders else Transport.AGENT
+
+    def _stays_exposed(self, wanted: WantedForward) -> bool:
+        """Whether the guest's program has taken a port over from the hypervisor, which still carries the
+        connections from before: they would end with the guest's redirection.
+        """
+        ours = wanted.inside and wanted.guest_ip == "127.0.0.1"
+        return ours and (wanted.proto, wanted.guest_port) in self.exposed
 
     def _is_static(self, wanted: WantedForward) -> bool:
         """Whether the machine has a static forward for this end on the host."""
