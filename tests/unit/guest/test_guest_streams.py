@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +18,8 @@ from pathlib import Path
 
 import pytest
 from guest_program import program
-from guest_scene import Scene, with_guest, without_guest
+from guest_scene import Scene, linked, with_guest, without_guest
+from support.namespace import network_namespace
 from support.pythons import python
 from support.waiting import PATIENCE, until
 
@@ -28,6 +31,16 @@ from callao.hostagent.ports.forwarders import AgentForwarder
 from callao.ports import WantedForward, any_free, is_free
 
 BULK = os.urandom(1 << 16) * 64
+
+
+DUAL_STACK_SERVER = """
+import socket
+with socket.create_server(("::", 8080), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+    print("ready", flush=True)
+    client, _ = server.accept()
+    client.sendall(b"hi")
+    client.close()
+"""
 
 
 @dataclass
@@ -374,3 +387,33 @@ def test_every_address_of_the_host_takes_ipv4_as_well(tmp_path: Path, proto: str
         await agent.close(wanted)
 
     asyncio.run(work())
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("ip"), reason="network namespaces need root and ip"
+)
+def test_a_server_on_all_addresses_is_reached_in_a_guest_with_ipv6_disabled(tmp_path: Path) -> None:
+    async def read(path: Path) -> bytes:
+        async with (
+            linked(path) as scene,
+            asyncio.timeout(PATIENCE),
+            scene.forward(8080, guest_ip="::") as port,
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                return await reader.read()
+            finally:
+                writer.close()
+
+    with network_namespace() as (name, _):
+        prefix = ["ip", "netns", "exec", name]
+        subprocess.run([*prefix, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1"], check=True)
+        served = [*prefix, sys.executable, "-c", DUAL_STACK_SERVER]
+        with subprocess.Popen(served, stdout=subprocess.PIPE) as server:
+            try:
+                assert server.stdout is not None
+                assert server.stdout.readline() == b"ready\n"
+                with program(tmp_path, prefix=prefix) as running:
+                    assert asyncio.run(read(running.path)) == b"hi"
+            finally:
+                server.kill()

@@ -5,6 +5,7 @@ import sys
 
 assert sys.platform == "linux"
 
+import errno
 import socket
 from typing import Union
 
@@ -35,7 +36,7 @@ class GuestStreamMultiplexer:
         if stream is not None:
             raise FrameError(f"stream {frame.stream} is open already")
         try:
-            self._connect(frame.stream, unpack_target(frame.data))
+            self._open(frame.stream, unpack_target(frame.data))
         except (ValueError, OSError):
             self._link.send_stream_frame(FrameKind.RESET, frame.stream)
 
@@ -43,6 +44,15 @@ class GuestStreamMultiplexer:
         """Close all streams without RESET frames: the host has disconnected, or sent a new hello."""
         for stream in list(self._streams.values()):
             stream.close()
+
+    def _open(self, number: int, target: StreamTarget) -> None:
+        try:
+            self._connect(number, target)
+        except OSError as error:
+            # Where IPv6 is disabled, no interface has ::1, and a server on all addresses accepts IPv4 there.
+            if target.address != "::1" or error.errno != errno.EADDRNOTAVAIL:
+                raise
+            self._connect(number, target._replace(address="127.0.0.1"))
 
     def _connect(self, number: int, target: StreamTarget) -> None:
         family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
