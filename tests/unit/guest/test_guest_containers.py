@@ -278,6 +278,14 @@ def test_an_engine_s_ports_come_with_it_and_go_with_it(tmp_path):
     assert containers.scan(105.0) == {}
 
 
+def test_an_engine_is_looked_for_when_the_rules_change(tmp_path):
+    """Its folder is there only since its first container, and the next look without a reason is far away."""
+    containers = ContainerPorts(str(tmp_path), programs(tmp_path, iptables_save=says(DOCKER)).get)
+    assert containers.scan(100.0, 1) == {}
+    (tmp_path / "run/libpod").mkdir(parents=True)
+    assert len(scan_until_answered(containers, 101.0, 2)) == 3
+
+
 def test_rules_are_listed_again_when_they_have_changed_and_not_before(tmp_path):
     containers = ContainerPorts(str(tmp_path), programs(tmp_path, iptables_save=says(DOCKER)).get)
     (tmp_path / "run/containerd").mkdir(parents=True)

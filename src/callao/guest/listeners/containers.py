@@ -106,6 +106,7 @@ class ContainerPorts:
         if generation == self._generation:
             return
         self._generation = generation
+        self._next_look = 0.0  # an engine may have been started with the rules of its first container
         listings = [command for query, command in self._commands.items() if not query.kubeconfig]
         for command in (*listings, self._table_listing):
             if command:
