@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
 from cli.conftest import Line
+from support.waiting import eventually
 
 from callao.cli.arguments import existing
 from callao.cli.provision_log import ProvisionLog
@@ -55,7 +58,9 @@ def event(stage: Stage, state: EventState) -> Event:
     return Event(stage=stage, state=state)
 
 
-def test_the_log_is_shown_from_the_login_to_the_end(callao: Line, tmp_path: Path) -> None:
+def test_the_log_is_shown_from_the_login_to_the_end(
+    callao: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = r'printf "Setting up nginx\n\n\033]0;owned\007done\n"'
     callao.program(
         "ssh", f'#!/bin/sh\nprintf "%s\\n" "$@" > "{tmp_path}/arguments"\n{lines}\nexec cat /dev/zero >&2'
@@ -64,15 +69,15 @@ def test_the_log_is_shown_from_the_login_to_the_end(callao: Line, tmp_path: Path
     paths = InstancePaths(callao.home / "web")
     before = event(Stage.SSHD, EventState.PROGRESS)
     sshd, ready = event(Stage.SSHD, EventState.DONE), event(Stage.READY, EventState.DONE)
-    shown = ""
+    shown = io.StringIO()  # capsys, emptied while the log's thread writes, loses what comes between
+    monkeypatch.setattr(sys, "stderr", shown)
     with ProvisionLog(paths, told.append) as log:
         for each in (before, sshd):
             log(each)
-        while "done" not in shown:
-            shown += callao.capsys.readouterr().err
+        eventually(lambda: "done" in shown.getvalue())
         log(event(Stage.PROVISION, EventState.PROGRESS))  # the last line of the same log
         log(ready)
-    assert [line.strip() for line in shown.splitlines()] == [
+    assert [line.strip() for line in shown.getvalue().splitlines()] == [
         "[cloud-init] Setting up nginx",
         "[cloud-init] done",
     ]
@@ -86,8 +91,7 @@ def test_of_a_later_start_only_what_is_new_is_shown(callao: Line, tmp_path: Path
     paths.ssh_config.write_text("")
     with ProvisionLog(paths, silent) as log:
         log(event(Stage.SSHD, EventState.DONE))
-        while not (tmp_path / "arguments").exists():
-            pass
+        eventually((tmp_path / "arguments").exists)
     assert "tail -n 0 -F" in (tmp_path / "arguments").read_text()
 
 
