@@ -149,6 +149,18 @@ prepare_disk() {
     tell "there is no device with the serial number $serial"
     return 1
   fi
+  # Whoever writes to a disk has udev read its partitions again, for which it takes them away for a moment; it leaves a
+  # locked disk alone, and one with a partition in use. See systemd.io/BLOCK_DEVICE_LOCKING.
+  exec 9<"/dev/$disk" || return 1
+  ! command -v flock >/dev/null || flock 9
+  status=0
+  prepare_found_disk "$@" || status=$?
+  exec 9<&-
+  return "$status"
+}
+
+# The same with what prepare_disk has set, and the arguments of mkfs.
+prepare_found_disk() {
   find_partition
   if [ "$parts" -eq 0 ]; then
     probe "/dev/$disk"
