@@ -118,9 +118,8 @@ class NetlinkSocket:
         self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, body)
         bodies = []  # type: list[bytes]
         part, interrupted = Part([], False), False
-        while (
-            not part.is_last
-        ):  # to the end even of a useless list: the kernel dumps one at a time to a socket
+        # To the end even of a useless list: the kernel dumps one at a time to a socket.
+        while not part.is_last:
             part = parse(self._socket.recv(1 << 16), self._sequence)
             bodies += part.bodies
             interrupted = interrupted or part.interrupted
