@@ -17,6 +17,7 @@ from callao.guest.link import Link
 from callao.guest.listeners.containers import ContainerPorts
 from callao.guest.listeners.listener_events import open_listener_events
 from callao.guest.listeners.scan_schedule import (
+    MAX_SCAN_INTERVAL,
     SLOW_INTERVAL,
     ListenerDiff,
     ScanSchedule,
@@ -83,6 +84,7 @@ class HostConnection:
         self._schedule = ScanSchedule(time.monotonic(), by_events=state.events is not None)
         self._diff = ListenerDiff()
         self._last_received = time.monotonic()
+        self._watched = []  # type: list[int]
         self._event_pending = False
         """Whether there was an event since the last scan began."""
         self._handlers = {kind: getattr(self, f"_{kind}") for kind in TO_GUEST}
@@ -105,9 +107,7 @@ class HostConnection:
 
     def _run_once(self) -> None:
         began = time.process_time()
-        if self._link.wait(
-            SLOW_INTERVAL if self._link.reading_paused else self._schedule.wait(time.monotonic())
-        ):
+        if self._link.wait(self._wait(time.monotonic())):
             self._receive(self._link.read())
             began = time.process_time()
         elif (
@@ -127,17 +127,33 @@ class HostConnection:
                 self._schedule.unchanged(now)
                 self._watch_events()
 
+    def _wait(self, now: float) -> float:
+        """Seconds until there is something to do if nothing arrives."""
+        if self._link.reading_paused:
+            return SLOW_INTERVAL
+        scan = self._schedule.wait(now)
+        if not self._decoder.has_partial_frame:
+            return scan
+        return min(scan, max(0.0, self._last_received + PARTIAL_FRAME_TIMEOUT - now))
+
     def _watch_events(self) -> None:
         """Have the poll loop wake up for the kernel's events, too."""
-        for descriptor in self._event_descriptors():
+        self._ignore_events()
+        self._watched = self._event_descriptors()
+        for descriptor in self._watched:
             self._link.watch(descriptor, select.POLLIN, self._on_event)
+
+    def _ignore_events(self) -> None:
+        """Also of descriptors that were closed meanwhile: poll(2) would report these all the time."""
+        for descriptor in self._watched:
+            self._link.unwatch(descriptor)
+        self._watched = []
 
     def _on_event(self, _: int) -> None:
         """Ignore further events until after a scan and a pause: a program that keeps opening ports would use
         all of the CPU otherwise.
         """
-        for descriptor in self._event_descriptors():
-            self._link.unwatch(descriptor)
+        self._ignore_events()
         self._schedule.event_received(time.monotonic())
 
     def _event_descriptors(self) -> "list[int]":
@@ -187,9 +203,13 @@ class HostConnection:
             listeners = mark_filtered(self._state.scanner.scan(), published, closed)
         except (OSError, ValueError) as error:
             warn(f"cannot scan for listening ports: {error}")
-            messages = []  # type: list[dict[str, object]]
+            messages, longest = [], MAX_SCAN_INTERVAL  # type: list[dict[str, object]], float
         else:
             messages = self._diff.messages(listeners)
+            found = self._state.filter
+            longest = longest_interval(
+                found.generation, self._state.containers.has_cluster, found.read_delay
+            )
         for message in messages:
             self._link.send(message)
         cost = time.process_time() - began
@@ -197,8 +217,6 @@ class HostConnection:
             self._event_pending = False
             self._schedule.scanned_for_event(now, cost)
             return
-        found = self._state.filter
-        longest = longest_interval(found.generation, self._state.containers.has_cluster, found.read_delay)
         self._schedule.scanned(now, bool(messages), cost, longest)
         if self._state.events is not None and self._state.pending:
             self._schedule.expedite(now)

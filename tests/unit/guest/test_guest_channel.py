@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from callao.guest.frames import encode
 from callao.guest.host_connection import GuestState, HostConnection
 from callao.guest.link import Link, LinkClosed
 from callao.guest.messages import FROM_GUEST, TO_GUEST
+from callao.guest.packet_filter.chains import Closed
 from callao.guest.transport import UnixServer, VirtioPort, VsockServer
 
 
@@ -157,3 +159,45 @@ def test_a_port_that_was_replaced_is_another(tmp_path: Path):
     port.unlink()
     assert not transport.is_same_file(descriptor, str(port))
     os.close(descriptor)
+
+
+class Closing:
+    """A packet filter whose events end with the first scan."""
+
+    generation, pending, read_delay = None, False, math.inf
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor: int | None = descriptor
+
+    def scan(self, _: float) -> Closed:
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
+        return Closed()
+
+    def drain(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_descriptor_that_a_scan_closes_is_watched_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """poll(2) would report it all the time."""
+    heard: list[float] = []
+    near, far = socket.socketpair()
+    work = GuestState()
+    work.scanner.scan()  # opens its socket now, which would have the number of the closed one else
+    reading, writing = os.pipe()
+    with near:
+        monkeypatch.setattr(work, "filter", Closing(reading))
+        link = Link(far.detach())
+        host = HostConnection(link, work)
+        monkeypatch.setattr(host._schedule, "event_received", heard.append)
+        host._watch_events()
+        host._report_listeners(0.0)
+        link.wait(0.0)
+        assert heard == []
+        link.close()
+        work.close()
+    os.close(writing)
