@@ -2,8 +2,9 @@
 """Cold start: ``ensure(state=started)`` to ready, of the golden image and of the same with cloud-init; the
 latter against bare QEMU, too.
 
-    python tests/bench/cold.py [ROUNDS]
+    python tests/bench/cold.py [ROUNDS [CPUS]]
 
+The machines have two CPUs if nothing else is said; by itself an instance has four, or as many as the host.
 Bare means: an overlay, a cidata ISO with one user and one key, QEMU with the same firmware or kernel,
 accelerator, CPU and memory; done when ssh has logged in and cloud-init has written its result. At the end
 ``systemd-analyze`` is shown of each image, in a guest that has come to its end.
@@ -91,7 +92,7 @@ def analysed(home: Home) -> str:
     return home.ssh("measured", f"timeout 60 sh -c '{wait}'; {look}", timeout=120).stdout
 
 
-def main(rounds: int) -> None:
+def main(rounds: int, cpus: int) -> None:
     own: list[float] = []
     with_it: list[float] = []
     theirs: list[float] = []
@@ -103,7 +104,7 @@ def main(rounds: int) -> None:
     ):
         for number in range(rounds):
             for each, times in ((quick, own), (home, with_it)):
-                extra = each.direct()
+                extra = {**each.direct(), "cpus": cpus}
                 times.append(seconds(lambda: each.ensure("measured", timeout=600, extra=extra)))  # noqa: B023
                 if number == rounds - 1:
                     say(analysed(each))
@@ -120,4 +121,5 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    numbers = [int(word) for word in sys.argv[1:]]
+    main(*numbers, *(3, 2)[len(numbers) :])
