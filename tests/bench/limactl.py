@@ -5,7 +5,8 @@
 
 limactl is the program that ``LIMACTL`` names, or the one on PATH; without one only our column is filled. It
 does not run as root. Both have the same golden image, the same lima.yaml, and the QEMU that
-``QEMU_SYSTEM_X86_64`` names where that is set.
+``QEMU_SYSTEM_X86_64`` names where that is set. One is first in a round and the other in the next, as the
+second has the first's machine beside its own.
 """
 
 from __future__ import annotations
@@ -154,6 +155,7 @@ def with_guests(tools: list[Tool], template: Path, rounds: int) -> None:
         say(f"with a machine: round {number + 1} of {rounds}")
         for tool in tools:
             tool("delete", "--force", "box")
+        for tool in tools[:: -1 if number % 2 else 1]:
             began = time.perf_counter()
             tool("create", "--name", "box", str(template))
             tool.time("start to ready", "start", "--timeout", "30m", "box")
@@ -161,7 +163,7 @@ def with_guests(tools: list[Tool], template: Path, rounds: int) -> None:
         for tool in tools:
             footprint(tool)
         in_turn(tools)
-        for tool in tools:
+        for tool in tools[:: -1 if number % 2 else 1]:
             tool.time("stop", "stop", "box")
             tool.time("restart to ready", "start", "--timeout", "30m", "box")
             tool.time("stop --force", "stop", "--force", "box")
