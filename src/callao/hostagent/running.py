@@ -14,7 +14,7 @@ from callao.cancellation import cancel_and_wait
 from callao.config import Config
 from callao.disks.ownership import release_all
 from callao.drivers import OutOfSpacePauser
-from callao.errors import AgentError, CallaoError, StageFailed
+from callao.errors import CallaoError, StageFailed
 from callao.events import Stage
 from callao.hostagent import journal, unexpected
 from callao.hostagent.api import http
@@ -27,6 +27,7 @@ from callao.hostagent.copies import HostCopies
 from callao.hostagent.disk_full import DiskFullWatch
 from callao.hostagent.disks import AttachedDisks
 from callao.hostagent.log_limit import limit_logs
+from callao.hostagent.master import keep_master
 from callao.hostagent.mounts.shares import Shares
 from callao.hostagent.nics.nics import Nics
 from callao.hostagent.ports.live_ports import LivePorts
@@ -46,9 +47,6 @@ from callao.ssh import Client, terminate
 
 if TYPE_CHECKING:
     from callao.egress import EgressPoint  # loaded where there is a limit
-
-_RECONNECT_DELAY = 1.0
-"""Seconds between two attempts to log in again."""
 
 
 class Running:
@@ -253,20 +251,10 @@ class Running:
         except Exception as error:  # any failure of the guest, the host or this program
             self.failed(Stage.SSHD, unexpected.as_agent_error(error))
         else:
-            await self._keep_master()
+            await keep_master(self)
 
-    async def _keep_master(self) -> None:
-        """Open the control master again after the connection was lost, for example because sshd was
-        restarted, or the host was suspended for too long.
-        """
-        while self.master is not None:
-            await self.master.wait()
-            await asyncio.sleep(_RECONNECT_DELAY)
-            try:
-                self.master = await self.client.open_master(timeout=60.0)
-                if self.ports is not None:
-                    await self.ports.open()
-            except (AgentError, OSError):
-                continue
-            except Exception as error:  # the next connection may succeed
-                unexpected.report("a new connection to the guest", error)
+    async def log_in_again(self) -> None:
+        """Open the control master anew; :raises AgentError: when the guest does not let it in."""
+        self.master = await self.client.open_master(timeout=60.0)
+        if self.ports is not None:
+            await self.ports.open()
