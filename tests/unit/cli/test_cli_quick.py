@@ -120,6 +120,11 @@ def test_the_command_after_create_finds_the_index_made(callao: Line, box: Callab
     assert HEAVY & loaded("delete", "new") == set()
 
 
+def test_create_loads_nothing_that_only_a_machine_needs(callao: Line, box: Callable[..., Path]) -> None:
+    assert {"asyncio", "psutil", "qemu", "ssl"} & loaded("create", "--name", "new", str(box())) == set()
+    assert callao("list", "-q").out == "new\n"
+
+
 MODULES: dict[str, Any] = {"shell": shell, "copy": copy, "list": list_, "stop": stop, "delete": delete}
 
 WORDS = st.sampled_from(

@@ -6,10 +6,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callao.config import Arch, Config
 from callao.drivers.base import Boot, Forward
-from callao.drivers.qemu.accelerator import Acceleration
 from callao.drivers.qemu.architectures import ARCHITECTURES
 from callao.drivers.qemu.devices import (
     APPEND_OPTION,
@@ -32,6 +32,9 @@ from callao.drivers.qemu.memory import SharedMemory
 from callao.drivers.qemu.vsock import guest_cid, has_vsock
 from callao.guest_network import GuestNetwork
 from callao.instances import InstancePaths
+
+if TYPE_CHECKING:
+    from callao.drivers.qemu.accelerator import Acceleration  # psutil, which only a start needs
 
 _GICV2_CPUS = 8
 """More CPUs than these need a newer interrupt controller than the default one of ``virt``."""

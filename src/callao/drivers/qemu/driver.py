@@ -3,36 +3,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from callao.atomic import make_file, write_file
-from callao.config import Arch, Config, MountType, VMType
+from callao.config import Config, MountType, VMType
 from callao.config.sizes import format_size
 from callao.disks.layers import LayerStore
 from callao.drivers.base import Boot, Features, Log, Machine
 from callao.drivers.qemu import binary, display, firmware, vsock
-from callao.drivers.qemu.accelerator import Acceleration, choose_accelerator
 from callao.drivers.qemu.architectures import ARCHITECTURES
-from callao.drivers.qemu.command_line import BootSource, command_line, machine_arguments
-from callao.drivers.qemu.devices import CommandLinePart, DirectKernel, Flash
-from callao.drivers.qemu.disks import layers, qcow2
-from callao.drivers.qemu.disks.data_disks import with_layer_name
+from callao.drivers.qemu.boot_source import needs_uefi, versioned_machine
+from callao.drivers.qemu.disks import qcow2
 from callao.drivers.qemu.disks.layer_store import Qcow2Layers, files_in_folder
-from callao.drivers.qemu.hotplug import virtiofsd
-from callao.drivers.qemu.hotplug.shares import UsedSlot
-from callao.drivers.qemu.memory import MappedMemory, SharedMemory, copy_to_memfd
-from callao.drivers.qemu.migration import COMBINED, DEVICES, MEMORY
-from callao.drivers.qemu.process import launch
 from callao.errors import ConfigError, DriverError, Problem
-from callao.events import Event, EventState, Reporter, Stage
+from callao.events import Reporter
 from callao.guest_network import USER_MODE, GuestNetwork
 from callao.host import Host
 from callao.instances import InstancePaths
@@ -119,9 +108,12 @@ class QemuDriver:
             missing.append(f"{program} is version {have}, and {need} is needed: upgrade it.")
         if shutil.which("qemu-img") is None:
             missing.append("qemu-img is not on PATH: install it (Debian: qemu-utils).")
-        if config.mount_type is MountType.VIRTIOFS and config.mounts and virtiofsd.find() is None:
-            missing.append(f"mountType: virtiofs: {virtiofsd.MISSING}")
-        if _needs_uefi(config) and firmware.find(arch, _versioned_machine(config)) is None:
+        if config.mount_type is MountType.VIRTIOFS and config.mounts:
+            from callao.drivers.qemu.hotplug import virtiofsd
+
+            if virtiofsd.find() is None:
+                missing.append(f"mountType: virtiofs: {virtiofsd.MISSING}")
+        if needs_uefi(config) and firmware.find(arch, versioned_machine(config)) is None:
             missing.append(firmware.not_found_message(arch))
         return missing
 
@@ -145,68 +137,17 @@ class QemuDriver:
         qcow2.enlarge(paths.disk, config.disk)
 
     async def start(self, boot: Boot, report: Reporter) -> Machine:
-        config = boot.config
-        missing = self.missing(config)
+        missing = self.missing(boot.config)
         if missing:
             raise DriverError(" ".join(missing))
-        program, version = _qemu_program(config)
-        accel = choose_accelerator(config, program, version, Host.detect().arch, _verdict_cache(boot.paths))
-        if accel.notice:
-            report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=accel.notice))
-        source = _boot_source(boot.paths, config)
-        if source.kernel is not None and boot.saved is None:
-            source = replace(source, kernel=_without_mitigations(source.kernel, accel, report))
-        if source.flash is not None and not boot.paths.qemu_efi_vars.exists():
-            firmware.create_variables(_find_firmware(config), boot.paths.qemu_efi_vars)
-        display.create_vnc_password(boot.paths, config)
-        slots: dict[int, UsedSlot] = {}
-        slot_count = boot.layout.slots if ARCHITECTURES[config.arch].root_ports else 0
-        separate_memory = boot.saved is not None and (boot.saved.folder / DEVICES).exists()
-        with _migration_source(boot, separate_memory=separate_memory) as (memory, descriptors):
-            disk = layers.layer_name(boot.paths.disk)
-            boot_with_layers = replace(boot, disks=tuple(with_layer_name(each) for each in boot.disks))
-            shown = display.display_option(config, os.environ)
-            source = replace(source, memory=memory, disk=disk, display=shown)
-            argv = command_line(program, boot_with_layers, accel, source, self.network(config))
-            try:
-                for index, share in enumerate(boot.shares):
-                    slots[index] = await UsedSlot.prepare(index, share, boot.paths)
-                    slots[index].plugged = True
-                sockets = boot.nic_sockets
-                inherited = (*descriptors, *((sockets.nic, sockets.stack) if sockets is not None else ()))
-                machine = await launch(
-                    argv, boot.paths, slot_count=slot_count, used_slots=slots, inherited=inherited,
-                    disk=disk, disks=boot.disks,
-                )  # fmt: skip
-            except BaseException:
-                for index, slot in slots.items():
-                    await slot.clean_up(index, boot.paths)
-                raise
-            if config.video.display == display.VNC:
-                server = await machine.vnc_server()
-                message = f"VNC server on {server}; its password is in {boot.paths.vnc_password}."
-                report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
-            if boot.saved is not None:
-                try:
-                    await machine.migration.restore(descriptors[0], separate_memory=separate_memory)
-                    if not separate_memory:
-                        await machine.migration.split_files(boot.saved.folder)
-                except BaseException:
-                    await machine.kill()
-                    await machine.wait()
-                    raise
-        return machine
+        from callao.drivers.qemu.machine_start import start_machine
+
+        return await start_machine(boot, self.network(boot.config), report)
 
     def machine_arguments(self, boot: Boot) -> tuple[str, ...]:
-        config = boot.config
-        program, version = _qemu_program(config)
-        accel = choose_accelerator(config, program, version, Host.detect().arch, _verdict_cache(boot.paths))
-        try:
-            source = _boot_source(boot.paths, config)
-        except DriverError:  # no firmware is installed, but the image may come with a kernel
-            source = BootSource()
-        arguments = machine_arguments(program, boot, accel, source, self.network(config))
-        return ("-version", version, *arguments)
+        from callao.drivers.qemu.machine_start import arguments_of
+
+        return arguments_of(boot, self.network(boot.config))
 
 
 def _refuse_smaller_disk(wanted: int, image: FetchedImage) -> None:
@@ -236,101 +177,6 @@ def _hot_plug_problems(config: Config) -> Iterator[Problem]:
         yield Problem(f"networks[{index}]", network.lima or network.socket, message, "no network")
     if config.mounts and not config.plain and config.mount_type is not MountType.REVERSE_SSHFS:
         yield Problem("mountType", config.mount_type.value, message, MountType.REVERSE_SSHFS.value)
-
-
-@contextlib.contextmanager
-def _migration_source(
-    boot: Boot, *, separate_memory: bool
-) -> Iterator[tuple[CommandLinePart | None, tuple[int, ...]]]:
-    """The memory backend with which QEMU restores a state, and descriptors that it inherits: the first is
-    that of the file with the device state.
-    """
-    if boot.saved is None:
-        yield None, ()
-        return
-    pages, size = boot.saved.folder / MEMORY, boot.config.memory
-    try:
-        with contextlib.ExitStack() as stack:
-            stream = stack.enter_context(
-                (boot.saved.folder / (DEVICES if separate_memory else COMBINED)).open("rb")
-            )
-            descriptors = (stream.fileno(),)
-            if not separate_memory:
-                yield SharedMemory(size), descriptors
-            elif not boot.saved.shared_memory and not boot.layout.reclaims:
-                yield MappedMemory(size, pages), descriptors
-            else:
-                copy = copy_to_memfd(pages)
-                stack.callback(os.close, copy)
-                yield SharedMemory(size, copy), (*descriptors, copy)
-    except OSError as error:
-        raise DriverError(f"the saved state {boot.saved.folder} cannot be read: {error}.") from error
-
-
-def _qemu_program(config: Config) -> tuple[str, str]:
-    program = binary.find(config.arch.value)
-    if program is None:
-        raise DriverError(binary.not_found_message(config.arch.value))
-    return program, ".".join(map(str, binary.version(program)))
-
-
-def _verdict_cache(paths: InstancePaths) -> Path:
-    return paths.dir.parent / "_cache" / "accel.json"
-
-
-def _boot_source(paths: InstancePaths, config: Config) -> BootSource:
-    """What the machine boots from. Nothing is written.
-
-    :raises DriverError: when there is no firmware for it.
-    """
-    if paths.kernel.exists():
-        cmdline = paths.kernel_cmdline.read_text(encoding="utf-8") if paths.kernel_cmdline.exists() else ""
-        return BootSource(
-            kernel=DirectKernel(paths.kernel, paths.initrd if paths.initrd.exists() else None, cmdline)
-        )
-    if _boots_by_bios(config):
-        return BootSource()
-    found = _find_firmware(config)
-    return BootSource(flash=Flash(found.code, paths.qemu_efi_vars, found.code_format))
-
-
-def _without_mitigations(kernel: DirectKernel, accel: Acceleration, report: Reporter) -> DirectKernel:
-    cmdline = accel.kernel_cmdline(kernel.cmdline)
-    if cmdline != kernel.cmdline:
-        message = (
-            "the guest's kernel runs with mitigations=off, as an emulated CPU does not speculate; "
-            "'mitigations=auto' in the image's kernel.cmdline keeps them on."
-        )
-        report(Event(stage=Stage.DRIVER, state=EventState.NOTICE, message=message))
-    return replace(kernel, cmdline=cmdline)
-
-
-def _find_firmware(config: Config) -> firmware.Firmware:
-    program = firmware.find(config.arch.value, _versioned_machine(config))
-    if program is None:
-        raise DriverError(firmware.not_found_message(config.arch.value))
-    return program
-
-
-def _needs_uefi(config: Config) -> bool:
-    """Whether UEFI is needed: not with BIOS, nor where every image of the architecture comes with a kernel
-    for QEMU to load.
-    """
-    images = [image for image in config.images if image.arch == config.arch]
-    direct = bool(images) and all(image.kernel is not None for image in images)
-    return not _boots_by_bios(config) and not direct
-
-
-def _boots_by_bios(config: Config) -> bool:
-    """Whether the machine boots by BIOS. Only x86 has one: templates set it for all architectures, and mean
-    x86.
-    """
-    return config.firmware.legacy_bios and config.arch is Arch.X86_64
-
-
-def _versioned_machine(config: Config) -> str:
-    """The machine type as firmware descriptors match it."""
-    return ARCHITECTURES[config.arch].versioned_machine
 
 
 def _minimum_version(config: Config) -> tuple[int, ...]:

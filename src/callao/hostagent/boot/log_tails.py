@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from callao.drivers import Log
 from callao.file_end import read_end
 from callao.printable import printable
-from callao.ssh import Client
+
+if TYPE_CHECKING:
+    from callao.ssh import Client  # asyncio, which a host that only creates does without
 
 _LINE_COUNT = 25
 
