@@ -170,12 +170,14 @@ def with_guests(tools: list[Tool], template: Path, rounds: int) -> None:
 
 
 def in_turn(tools: list[Tool]) -> None:
-    """Shells and listeners, of one tool's guest and of the other's."""
+    """Shells, then listeners, of one tool's guest and of the other's."""
+    for _ in range(10):
+        for tool in tools:
+            tool.time("shell box true", "shell", "--workdir", "/", "box", "true")
     with contextlib.ExitStack() as stack:
         ends = {tool.name: stack.enter_context(listening(tool)) for tool in tools}
         for number in range(10):
             for tool in tools:
-                tool.time("shell box true", "shell", "--workdir", "/", "box", "true")
                 port = FIRST_PORT + 100 * tools.index(tool) + number
                 time.sleep(0.3 if number % 3 else 6.0)  # a quiet time now and then
                 tool.note("a new listener answers", ends[tool.name]("open", port))
