@@ -56,8 +56,9 @@ site: bootstrap-test .cache/site/built
 	$(BIN)/python scripts/site/build.py .cache/site
 	@touch $@
 
+# They wait for other programs half of the time, so that two cores have work for four.
 unit: bootstrap-test
-	$(BIN)/pytest tests/unit tests/conformance -m 'not long' -n 2 --dist worksteal -q
+	$(BIN)/pytest tests/unit tests/conformance -m 'not long' -n 4 --dist worksteal -q
 
 # Those that the tests' guests boot from.
 images: bootstrap-test
