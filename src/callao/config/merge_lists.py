@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from callao.config.scalars import as_text
+
 Document = dict[str, object]
 Item = dict[str, Any]
 
 _WILDCARD = "*"
+_SCALARS = (str, int, float)
 
 
 def combine(document: Mapping[str, object]) -> Document:
@@ -21,7 +24,7 @@ def combine(document: Mapping[str, object]) -> Document:
         entries = combined.get(key)
         if isinstance(entries, list):
             written = [
-                {"name": each} if key == "additionalDisks" and isinstance(each, str) else each
+                {"name": each} if key == "additionalDisks" and isinstance(each, _SCALARS) else each
                 for each in entries
             ]
             combined[key] = _combine_entries(written, name_of, fill)
@@ -55,6 +58,8 @@ def _combine_entries(
             found.append(entry)  # validation reports it
             continue
         name = name_of(dict(entry))
+        if isinstance(name, int | float):
+            name = as_text(name)  # a name of digits, which YAML reads as a number
         if name == _WILDCARD:
             receivers = [each for each in found if isinstance(each, dict)]
         elif isinstance(name, str) and name in positions:

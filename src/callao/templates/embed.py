@@ -10,7 +10,7 @@ from callao.errors import TemplateError
 from callao.templates.find import TemplateLocation, find_beside
 from callao.templates.read import Reader
 
-_FIELD = {"data": "content", "yq": "expression", "ansible": "playbook"}
+_FIELD = {"data": "content", "yq": "expression"}
 """By mode of provision, the field that the file's text becomes; ``script`` otherwise."""
 
 

@@ -23,6 +23,7 @@ MAPS = st.dictionaries(
         ({"cpus": 2}, {"cpus": 4, "plain": True}, {"cpus": 2, "plain": True}),
         ({"cpus": None}, {"cpus": 4}, {"cpus": None}),
         ({"env": None}, {"env": {"A": "1"}}, {"env": None}),
+        ({"env": {"A": "1"}}, {"env": None}, {"env": {"A": "1"}}),
         ({"ssh": {"localPort": None}}, {"ssh": {"localPort": 1}}, {"ssh": {"localPort": None}}),
         ({"mounts": []}, {"mounts": [{"location": "/b"}]}, {"mounts": [{"location": "/b"}]}),
         ({"dns": []}, {"dns": ["9.9.9.9"]}, {"dns": ["9.9.9.9"]}),
@@ -65,6 +66,11 @@ MAPS = st.dictionaries(
             {"additionalDisks": [{"name": "data", "format": False}, {"name": "more"}]},
         ),
         (
+            {"additionalDisks": [{"name": 5, "format": False}, 7]},
+            {"additionalDisks": [{"name": "5", "fsType": "xfs"}, 7, {"name": 1.5}]},
+            {"additionalDisks": [{"name": 5, "format": False, "fsType": "xfs"}, {"name": 7}, {"name": 1.5}]},
+        ),
+        (
             {"mounts": [{"location": "/x"}, {"location": "/y", "writable": False}]},
             {"mounts": [{"mountPoint": "*", "location": "/w", "writable": True}, {"location": "/z"}]},
             {"mounts": [{"location": "/x", "writable": True}, {"location": "/y", "writable": False},
@@ -86,7 +92,7 @@ def test_layers_merge_as_lima_documents(over: Any, under: Any, merged: Any) -> N
     assert merge([over, under]) == merged
 
 
-@pytest.mark.parametrize("name", [{}, [], 1, {"a": "b"}, None])
+@pytest.mark.parametrize("name", [{}, [], {"a": "b"}, None])
 def test_entries_whose_names_are_none_stay_apart_for_validation_to_refuse(name: Any) -> None:
     entry = {"location": name, "writable": True}
     assert merge([{"mounts": [entry]}, {"mounts": [entry]}]) == {"mounts": [entry, entry]}

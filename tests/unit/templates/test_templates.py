@@ -185,6 +185,17 @@ def test_any_file_beside_a_template_is_one_of_its_bases(tmp_path: Path) -> None:
     assert resolve(str(path), tmp_path).document == {"cpus": 5, "memory": "1GiB"}
 
 
+@pytest.mark.parametrize(
+    ("mode", "field"),
+    [("system", "script"), ("data", "content"), ("yq", "expression"), ("ansible", "script")],
+)
+def test_a_file_becomes_the_text_of_its_mode(mode: str, field: str, tmp_path: Path) -> None:
+    write(tmp_path / "s.sh", "echo hi\n")
+    path = write(tmp_path / "t.yaml", f"provision: [{{mode: {mode}, file: s.sh}}]\n")
+    embedded = {"mode": mode, field: "echo hi\n"}
+    assert resolve(str(path), tmp_path).document == {"provision": [embedded]}
+
+
 @pytest.mark.parametrize("url", ["template:s.sh", "file://@/s.sh", "@/s.sh", "s.sh"])
 def test_a_script_is_found_by_every_kind_of_locator(url: str, tmp_path: Path) -> None:
     write(tmp_path / "_templates" / "s.sh", "echo hi\n")
