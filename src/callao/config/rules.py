@@ -31,8 +31,6 @@ from callao.config.schema import Arch
 from callao.errors import Problem
 
 _HOSTNAME = "letters, digits and '-', at most 63 of them, neither first nor last a '-'"
-_WILDCARD = "*"
-"""The name by which an entry of a base applies to all entries; it may remain after merging."""
 
 Document = Mapping[str, Any]
 Problems = Iterator[Problem]
@@ -111,7 +109,7 @@ def _disks(filled: Document) -> Problems:
     for index, disk in enumerate(filled["additionalDisks"]):
         if not disk.get("name"):
             yield Problem(f"additionalDisks[{index}].name", disk.get("name"), "is missing", "a disk's name")
-        elif disk["name"] != _WILDCARD and not is_instance_name(disk["name"]):
+        elif not is_instance_name(disk["name"]):
             yield Problem(
                 f"additionalDisks[{index}].name", disk["name"], "cannot be a disk's name", INSTANCE_ALLOWED
             )

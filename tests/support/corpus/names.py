@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from callao.config import check_name, hostname_of
+from callao.config import check_name, hostname_of, merge
 from callao.templates import resolve
 from support.corpus.host import ANA, filled
 from support.corpus.verdict import Verdict, attempt, wanted_taken
@@ -23,7 +23,7 @@ def verdicts(case: dict[str, Any], folder: Path) -> tuple[Verdict, Verdict]:
             check_name(name)
             return hostname_of(name)
         if kind == "disk":
-            filled({"images": _IMAGES, "additionalDisks": [name]})
+            filled(merge([{"images": _IMAGES, "additionalDisks": [name]}]))
         elif kind == "param":
             script = f"echo $PARAM_{name}"
             filled({"images": _IMAGES, "param": {name: "v"}, "provision": [{"script": script}]})

@@ -48,6 +48,12 @@ def test_each_kind_of_field_has_its_rule(override: Any, template: Any, default: 
     assert merge_override_files(template, override=override, default=default) == laid
 
 
+def test_a_wildcard_disk_of_the_users_files_is_refused_because_only_bases_have_wildcards() -> None:
+    document = merge_override_files({}, override={"additionalDisks": ["*"]}, default={})
+    with pytest.raises(ConfigError, match=r"additionalDisks\[0\].name: '\*': cannot be a disk's name"):
+        filled(document)
+
+
 def test_what_is_of_another_kind_is_left_for_validation() -> None:
     assert merge_override_files({"env": ["x"]}, override={"env": {"A": "1"}}, default={}) == {
         "env": {"A": "1"}
