@@ -31,6 +31,8 @@ def forwards(filled: Mapping[str, Any]) -> Iterator[Problem]:
         for key in ("guestIP", "hostIP"):
             if key in rule and not _is_address(rule[key]):
                 yield Problem(f"{place}.{key}", rule[key], "is not an address", "an IPv4 or IPv6 address")
+        if filled.get("plain") and not rule.get("static"):
+            continue  # has no effect, as the mounts of a plain instance
         if rule.get("guestIPMustBeZero") and rule["guestIP"] != "0.0.0.0":  # noqa: S104
             yield Problem(
                 f"{place}.guestIPMustBeZero",

@@ -263,6 +263,15 @@ def test_a_plain_machines_problems_stand_where_they_are_written() -> None:
     assert [problem.path for problem in caught.value.problems] == ["portForwards[1].hostIP"]
 
 
+@pytest.mark.parametrize("rule", [{"hostPort": 3000}, {"guestPort": 22}, {"guestSocket": "relative.sock"}])
+def test_a_plain_machines_dynamic_forwards_are_not_checked_because_they_have_no_effect(
+    rule: dict[str, Any],
+) -> None:
+    assert config({"plain": True, "portForwards": [rule]}).port_forwards == ()
+    with pytest.raises(ConfigError):
+        config({"plain": True, "portForwards": [{**rule, "static": True}]})
+
+
 def test_of_thousands_of_unknown_keys_the_first_ones_are_told() -> None:
     _, _, unknown = coerce({f"key{number}": 1 for number in range(3000)})
     assert len(unknown) == 51
