@@ -22,11 +22,16 @@ from callao.reach import Reach
 _RESULT = '{"v1": {"errors": ["no route"]}}\n'
 
 
-def told(root: Path, files: dict[str, str]) -> tuple[readiness._BootOutput, list[Stage]]:
+def told(
+    root: Path, files: dict[str, str], *replaced: tuple[str, str]
+) -> tuple[readiness._BootOutput, list[Stage]]:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    script = readiness._BOOT_WATCH_SCRIPT.replace("/run/", f"{root}/").replace("GRACE", "2")
+    script = readiness._BOOT_WATCH_SCRIPT
+    for old, new in (("/run/", f"{root}/"), ("GRACE", "2"), *replaced):
+        assert old in script
+        script = script.replace(old, new)
     said = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True).stdout
     passed: list[Stage] = []
     heard = readiness._BootOutput(passed.append, lambda *_: None)
@@ -41,6 +46,12 @@ def test_a_guest_without_cloud_init_has_the_stage_of_its_own_system(tmp_path: Pa
     assert passed == [Stage.FIRST_BOOT]
     assert (heard.first_stage, heard.exit_code, heard.errors) == (Stage.FIRST_BOOT, "0", ["add_user failed"])
     assert (heard.stage, heard.activity) == (Stage.PROVISION, "the boot scripts")
+
+
+def test_the_boot_may_have_ended_before_the_process_that_waits_for_that_is_known(tmp_path: Path) -> None:
+    files = {"callao/first-boot": "", "lima-boot-done": "code=3\nfailed=provision[0] (user)\n"}
+    heard, _ = told(tmp_path, files, ('echo "$!"', 'sleep 0.2; echo "$!"'))
+    assert (heard.exit_code, heard.failed) == ("3", ["provision[0] (user)"])
 
 
 def test_a_guest_with_cloud_init_has_cloud_inits(tmp_path: Path) -> None:

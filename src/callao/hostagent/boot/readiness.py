@@ -67,12 +67,19 @@ if [ -e /run/callao/first-boot ]; then
     echo "$!"
     wait
   } | {
-    read -r tail
-    read -r code
+    tail=
+    code=
+    while [ -z "$tail" ] || [ -z "$code" ]; do
+      read -r line || break
+      case $line in
+      *=*) code=$line ;;
+      *) tail=$line ;;
+      esac
+    done
     tell error /run/callao/errors
     tell boot /run/lima-boot-done
     echo end
-    kill "$logger" "$tail"
+    kill "$logger" ${tail:+"$tail"}
   }
 else
   echo cloud-init
@@ -96,7 +103,7 @@ fi
 """Polls files in the guest, because ``cloud-init status`` starts Python, which takes an emulated guest
 seconds. In a golden image tail waits without polling, where each sleep would take a tenth of the CPU, and
 nothing is started between the end of the boot and the last line, while the guest is busy with what comes
-after it."""
+after it. Its first line may come before that with its process number."""
 
 
 @dataclass(frozen=True)
