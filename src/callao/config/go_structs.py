@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration as Lima's Go structs, for the template in ``message``.
+"""An instance and its configuration as Lima's Go structs, for the templates in ``message`` and ``--format``.
 
 Types are written as in Go; ``!`` after a pointer type means that an absent value is the type's zero value,
 not nil.
@@ -88,7 +88,63 @@ _STRUCTS: dict[str, str] = {
         Name name *string; Comment comment *string!; Home home *string; Shell shell *string!; UID
         uid *int; PasswordlessSudo passwordlessSudo *bool!""",
 }  # fmt: skip
+_NEVER_OMITTED = {
+    "Locator": ("url",), "File": ("location",), "Kernel": ("location",), "Image": ("location",),
+    "FirmwareImage": ("location",), "Disk": ("name",), "Mount": ("location",),
+    "Instance": ("name", "hostname", "status", "dir", "vmType", "arch", "protected", "limaVersion"),
+}  # fmt: skip
 _ZEROS: dict[str, Value] = {"string": "", "bool": False, "int": 0, "int64": Int64(0)}
+
+
+def with_single_ports(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds ``guestPort`` and ``hostPort``, which Lima's structs have beside the ranges."""
+    forwards = [
+        {
+            **rule,
+            "guestPort": _single(rule["guestPortRange"]),
+            "hostPort": 0
+            if rule["hostPortRange"] == rule["guestPortRange"]
+            else _single(rule["hostPortRange"]),
+        }
+        for rule in document.get("portForwards", ())
+    ]
+    return {**document, "portForwards": forwards}
+
+
+def _single(ports: list[int]) -> int:
+    return ports[0] if ports[0] == ports[1] else 0
+
+
+def json_value(value: Value) -> Any:
+    """``value`` as Go's encoding/json has it: lima.yaml's keys, without what is empty or nil."""
+    if isinstance(value, Pointer):
+        return json_value(value.target)
+    if isinstance(value, GoList):
+        return [json_value(each) for each in value.items]
+    if isinstance(value, Address):
+        return value.text
+    if isinstance(value, Mapping):
+        return {key: json_value(value[key]) for key in sorted(value)}
+    if not isinstance(value, Struct):
+        return value
+    name = value.type_name.rpartition(".")[2]
+    found: dict[str, Any] = {}
+    for line in _STRUCTS[name].split(";"):
+        field, key, _ = line.split()
+        if key in _NEVER_OMITTED.get(name, ()) or not _is_omitted(value.fields[field]):
+            found[key] = json_value(value.fields[field])
+    return found
+
+
+def _is_omitted(value: Value) -> bool:
+    """As ``omitempty`` has it: neither a structure nor a pointer to a zero value is empty."""
+    if isinstance(value, Struct):
+        return False
+    if isinstance(value, Pointer):
+        return value.target is None
+    if isinstance(value, Address):
+        return not value.text
+    return not (value.items if isinstance(value, GoList) else value)
 
 
 def go_struct(type_name: str, document: Mapping[str, Any]) -> Struct:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from callao.config.document import to_document
 from callao.config.names import hostname_of
@@ -52,10 +51,10 @@ def message_problem(config: Config, host: Host, *, name: str, instance_dir: Path
 def _expanded(config: Config, host: Host, name: str, instance_dir: Path, condition: Condition) -> str:
     if "{{" not in config.message:
         return config.message
-    from callao.config.go_structs import go_struct
+    from callao.config.go_structs import go_struct, with_single_ports
     from callao.gotemplate import Struct, execute
 
-    document = _for_go(to_document(config))
+    document = with_single_ports(to_document(config))
     instance = go_struct(
         "Instance",
         {
@@ -90,22 +89,3 @@ def _expanded(config: Config, host: Host, name: str, instance_dir: Path, conditi
     }
     data = Struct({**instance.fields, **host_variables}, "store.FormatData")
     return execute(config.message, data, name="message")
-
-
-def _for_go(document: dict[str, Any]) -> dict[str, Any]:
-    """Adds ``guestPort`` and ``hostPort``, which Lima's structs have beside the ranges."""
-    forwards = [
-        {
-            **rule,
-            "guestPort": _single(rule["guestPortRange"]),
-            "hostPort": 0
-            if rule["hostPortRange"] == rule["guestPortRange"]
-            else _single(rule["hostPortRange"]),
-        }
-        for rule in document["portForwards"]
-    ]
-    return {**document, "portForwards": forwards}
-
-
-def _single(ports: list[int]) -> int:
-    return ports[0] if ports[0] == ports[1] else 0

@@ -6,6 +6,7 @@ Templates are not trusted: their time and output are limited.
 
 from callao.gotemplate.evaluator import MissingValue
 from callao.gotemplate.expand import execute, referenced_fields
+from callao.gotemplate.functions import Builtin
 from callao.gotemplate.values import (
     Address,
     AnyMap,
@@ -21,6 +22,7 @@ from callao.gotemplate.values import (
 __all__ = [
     "Address",
     "AnyMap",
+    "Builtin",
     "GoList",
     "Int64",
     "MissingValue",

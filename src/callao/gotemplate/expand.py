@@ -3,26 +3,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from callao.errors import ExpressionError
 from callao.gotemplate import nodes
 from callao.gotemplate.budget import MAX_CHARACTERS
 from callao.gotemplate.evaluator import MissingValue, evaluate
-from callao.gotemplate.functions import BUILTINS
+from callao.gotemplate.functions import BUILTINS, Builtin
 from callao.gotemplate.parser import Parsed, parse
 from callao.gotemplate.values import Value
 
 
-def execute(text: str, dot: Value, *, name: str = "", missing: MissingValue = MissingValue.PRINTED) -> str:
+def execute(
+    text: str,
+    dot: Value,
+    *,
+    name: str = "",
+    missing: MissingValue = MissingValue.PRINTED,
+    functions: Mapping[str, Builtin] | None = None,
+) -> str:
     """The result of the template ``text``.
 
     :param dot: the value of ``.``.
     :param name: the template's name, for ``{{template}}``.
+    :param functions: those that the template may call besides Go's own.
     :raises ExpressionError: when the template is invalid, or cannot be executed with these values.
     """
-    return text if "{{" not in text else evaluate(_parsed(text, name), dot, BUILTINS, missing)
+    if "{{" not in text:
+        return text
+    known = {**BUILTINS, **(functions or {})}
+    return evaluate(_parsed(text, name, known), dot, known, missing)
 
 
 def referenced_fields(text: str, first: str) -> set[str]:
@@ -41,10 +52,10 @@ def referenced_fields(text: str, first: str) -> set[str]:
     }
 
 
-def _parsed(text: str, name: str) -> Parsed:
+def _parsed(text: str, name: str, functions: Mapping[str, Builtin] = BUILTINS) -> Parsed:
     if len(text) > MAX_CHARACTERS:
         raise ExpressionError(f"a template of more than {MAX_CHARACTERS} characters", line=1, column=1)
-    return parse(text, functions=BUILTINS, name=name)
+    return parse(text, functions=functions, name=name)
 
 
 Path = tuple[str, ...]

@@ -153,14 +153,11 @@ def test_a_format_is_gos_fields_or_jinja2(callao: Line, form: str, out: str) -> 
 @pytest.mark.parametrize(
     ("form", "words"),
     [
-        ("{{range .}}{{.Name}}{{end}}", "of Go's templates only {{.Field}} is known"),
-        ("{{if .Protected}}x{{end}}", "of Go's templates only"),
-        ("{{json .}}", "of Go's templates only"),
-        ("{{json .Config}}", "of Go's templates only"),
-        ("{{with .Config}}{{.CPUs}}{{end}}", "of Go's templates only"),
-        ("{{.Name | printf \"%s\"}}", "of Go's templates only"),
-        ("{{$x := .Name}}", "of Go's templates only"),
-        ("{{/* c */}}", "of Go's templates only"),
+        ("{{range .}}{{.Name}}{{end}}", "--format:"),
+        ("{{if .Protected}}", "--format:"),
+        ("{{with .Config}}{{.Nome}}{{end}}", "there is no field Nome"),
+        ("{{indent -1 .Name}}", "a number of spaces, 0 to 1000"),
+        ("{{missing .CPUs}}", "the last argument is a text"),
         ("{{.Config.Nome}}", "there is no 'Nome'"),
         ("{{.Name.Nome}}", "there is no 'Nome'"),
         ("{{.Nome}}", "there is no field 'Nome' (allowed: Name, "),
@@ -178,6 +175,48 @@ def test_a_format_that_is_none_is_one_line(callao: Line, form: str, words: str) 
     assert (done.status, done.out) == (1, "")
     assert words in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("form", "out"),
+    [
+        ("{{if .Protected}}p{{else}}u{{end}} {{.Name}}", "u web"),
+        ("{{range .Config.Mounts}}{{.Location}}{{if .Writable}}!{{end}};{{end}}", "/srv/a!;/srv/b;"),
+        ("{{with .Config}}{{.CPUs}} {{.Memory}}{{end}}", "2 1GiB"),
+        ('{{if and (eq .Status "Stopped") (gt .CPUs 1)}}{{.Name}}{{end}}', "web"),
+        ('{{.Name | printf "%-5s"}}|{{len .Config.Mounts}}', "web  |2"),
+        ("{{(index .Config.Mounts 1).MountPoint}}", "/srv/b"),
+        ("{{range .Config.PortForwards}}{{.GuestPort}}:{{.HostPort}}{{end}}", "80:8080"),
+        ("{{$x := .Name}}{{$x}}\\t{{$x}}", "web\tweb"),
+        ("{{json .Name}} {{json .Param}}", '"web" {"WHO":"ñ"}'),
+        ("{{json .Config.Param}}{{json .Config.Containerd}}",
+         '{"WHO":"ñ"}{"system":false,"user":false}'),
+        ("{{yaml .Param}}", "---\nWHO: ñ"),
+        ("{{indent 3 .Message}}|{{.Message | indent}}", "   ñ|  ñ"),
+        ('{{missing "none" .Template}} {{missing "none" .Name}} {{missing .Template}}',
+         "none web <missing>"),
+        ("{{.Instance.Name}}{{/* the same */}}", "web"),
+    ],
+)  # fmt: skip
+def test_a_format_may_be_any_template_of_gos(callao: Line, form: str, out: str) -> None:
+    callao.write(
+        "web", param={"WHO": "ñ"}, message="{{.Param.WHO}}\n",
+        mounts=[{"location": "/srv/a", "writable": True}, {"location": "/srv/b"}],
+        portForwards=[{"guestPort": 80, "hostPort": 8080}],
+    )  # fmt: skip
+    done = callao("list", "--format", form)
+    assert (done.out, done.err, done.status) == (f"{out}\n", "", 0)
+
+
+def test_json_of_all_is_the_same_by_a_template(callao: Line) -> None:
+    callao.write("web", message="Hello\n")
+    assert callao("list", "--format", "{{json .}}").out == callao("list", "--json").out
+
+
+def test_two_formats_are_refused(callao: Line) -> None:
+    done = callao("list", "--json", "--format", "yaml")
+    assert (done.status, done.out) == (1, "")
+    assert "option --json conflicts with option --format" in done.err
 
 
 def test_the_fields_are_listed(callao: Line) -> None:

@@ -20,7 +20,7 @@ SYNTAX = Syntax(
     "list",
     (
         Option("form", ("-f", "--format"),
-               "table, json, yaml, or a template: '{{.Name}}', or '{{ name }}' (Jinja2).", "FORMAT"),
+               "table, json, yaml, or a template: '{{.Name}}' (Go), or '{{ name }}' (Jinja2).", "FORMAT"),
         Option("queries", ("--yq",), "Print what a yq expression finds in each instance: '.config.cpus'.",
                "EXPRESSION", many=True),
         Option("filters", ("-l", "--filter"), "Only instances for which a yq expression is true.",
@@ -61,6 +61,8 @@ def run(
     """
     if as_json and as_yaml:
         raise UsageError("--json, --yaml and --quiet exclude each other.")
+    if as_json and form:
+        raise UsageError("option --json conflicts with option --format")
     form = "json" if as_json else "yaml" if as_yaml else form or ("json" if queries else "table")
     if queries and form not in ("json", "yaml"):
         raise UsageError("option --yq only works with --format json or yaml")
@@ -91,7 +93,7 @@ def run(
     elif form == "table":
         _table(run, found, _ALL if all_fields else _COLUMNS)
     else:
-        _formatted([values[each.name] for each in found], form)
+        _formatted([values[each.name] for each in found], form, run.dialect)
     if status and run.dialect is Dialect.LIMACTL:
         failed("unmatched instances")
     return status
@@ -175,7 +177,12 @@ def _queried(values: list[dict[str, Any]], queries: tuple[str, ...], form: str) 
         show_values(evaluate_yq(expression, each), form)
 
 
-def _formatted(values: list[dict[str, Any]], form: str) -> None:
-    from callao.cli.terminal.fields import renderer
+def _formatted(values: list[dict[str, Any]], form: str, dialect: Dialect) -> None:
+    from callao.cli.terminal.fields import needs_go, renderer, with_escapes
 
-    show_all(values, form, renderer)
+    if dialect is not Dialect.LIMACTL and not needs_go(form):
+        show_all(values, form, renderer)
+        return
+    from callao.cli.terminal.go_format import go_renderer
+
+    show_all(values, form if dialect is Dialect.LIMACTL else with_escapes(form), go_renderer)

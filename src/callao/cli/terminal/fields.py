@@ -29,9 +29,12 @@ UNLISTED = ("HostOS", "HostArch", "LimaHome", "IdentityFile")
 """Fields that limactl still knows, and does not list any more."""
 
 _FIELD = re.compile(r"\{\{(-?)\s*\.([A-Za-z0-9_.]*)\s*(-?)\}\}")
-_GO_ONLY = re.compile(
-    r"\{\{-?\s*(?:\.|\$|/\*|(?:end|else)\b|"
-    r"(?:range|if|with|json|yaml|len|index|not|and|or|eq|ne|printf?|println)\s+[.$\"(])"
+_GO_FUNCTIONS = (
+    "json|yaml|indent|missing|len|index|slice|not|and|or|eq|ne|lt|le|gt|ge|printf?|println|html|js|urlquery"
+)
+_GO = re.compile(
+    r"\{\{-?\s*(?:\.|\$|/\*|(?:end|else|break|continue)\b|"
+    rf"(?:range|if|with|define|block|template|\(*(?:{_GO_FUNCTIONS}))\s+[.$\"`(\d-])"
 )
 """Syntax of Go's templates beyond fields, which Jinja2 does not have."""
 
@@ -52,7 +55,7 @@ def instance_fields(instance: Instance, home: Path, host: Host) -> dict[str, Any
         "cpus": config.cpus if config else 0,
         "memory": config.memory if config else 0,
         "disk": config.disk if config else 0,
-        "message": message_of(instance, host),
+        "message": message_of(instance, host).removesuffix("\n"),
         "additionalDisks": document.get("additionalDisks", []),
         "network": document.get("networks", []),
         "sshLocalPort": instance.reach.port if instance.reach else 0,
@@ -107,12 +110,12 @@ def renderer(
     import jinja2
     from jinja2.sandbox import SandboxedEnvironment
 
-    text = _FIELD.sub(lambda match: _as_jinja(match, fields), form).replace("\\t", "\t").replace("\\n", "\n")
-    if _GO_ONLY.search(text):
+    if needs_go(form):
         raise CallaoError(
             f"--format: {form!r}: of Go's templates only {{{{.Field}}}} is known.",
             hint="Use Jinja2's own syntax, such as {% if ready %}, or --json.",
         )
+    text = with_escapes(_FIELD.sub(lambda match: _as_jinja(match, fields), form))
     environment = SandboxedEnvironment(
         undefined=jinja2.StrictUndefined, keep_trailing_newline=False, finalize=_printed
     )
@@ -131,6 +134,16 @@ def renderer(
             raise CallaoError(f"--format: {form!r}: {error}.") from None
 
     return render
+
+
+def needs_go(form: str) -> bool:
+    """Whether the format has syntax of Go's templates beyond ``{{.Field}}``."""
+    return _GO.search(_FIELD.sub("", form)) is not None
+
+
+def with_escapes(form: str) -> str:
+    r"""``\t`` and ``\n`` as tab and newline, because shells do not expand them in quotes."""
+    return form.replace("\\t", "\t").replace("\\n", "\n")
 
 
 def _printed(value: Any) -> Any:

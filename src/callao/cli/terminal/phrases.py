@@ -50,6 +50,8 @@ _PHRASES = tuple(
         (r"--param: the template does not define '(.*?)'.*",
          r"error while processing flag `param`: template does not define param `\1`"),
         (r"--format: there is no field '(.*?)'.*", r"can't evaluate field \1 in type store.FormatData"),
+        (r"--format: .*there is no field (\S+) in a value of type (\S+?)(?: .*|\.?)",
+         r"can't evaluate field \1 in type \2"),
         (r"--tty and --yes exclude each other\.?", "cannot use both --tty and --yes flags at the same time"),
         (r"No such option:? '?(--[^\s'.=]+).*", r"unknown flag: \1"),
         (r"No such option:? '?(-(\w)\w*).*", r"unknown shorthand flag: '\2' in \1"),
