@@ -3,33 +3,19 @@
 
 The two languages share most of their syntax. Two differences count most: yq compares scalars by their text,
 so that ``.disk == "1048576"`` is true of a number, and it has functions that read the environment and files.
+:mod:`callao.config.yq_functions` has the others.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from callao.config.jq_expression import jq_results
 from callao.config.run_jq import JqFailed
-from callao.errors import CallaoError
-
-_PRELUDE = """\
-def _same(a; b): a == b;
-def _text: if _same(type; "string") then . else tojson end;
-def _equal(a; b): a as $left | b as $right
-  | if [$left, $right] | any(.[]; type | test("object|array")) then _same($left; $right)
-    else _same($left | _text; $right | _text) end;
-def _notequal(a; b): _equal(a; b) | not;
-def tag: {"string": "!!str", "boolean": "!!bool", "null": "!!null", "array": "!!seq", "object": "!!map",
-  "number": (if isnormal and (. - floor != 0) then "!!float" else "!!int" end)}[type];
-def env: error("env operations have been disabled");
-def input: error("file operations have been disabled");
-def inputs: input;
-"""
-"""jq calls these definitions for its own operators ``==`` and ``!=``, and in place of what reads more than
-the document."""
+from callao.config.yq_functions import PRELUDE, in_jq_syntax
+from callao.errors import CallaoError, ConfigError, Problem
 
 _ENVIRONMENT = re.compile(r"(?<![\w.$])(?:strenv|env|envsubst)\s*\(|\$ENV\b|(?<![\w.$])envsubst\b")
 _FILES = re.compile(
@@ -52,7 +38,7 @@ def evaluate_yq(expression: str, document: object, environment: dict[str, str] |
     if environment is not None:
         expression = _with_variables(expression, environment)
     _refuse_others(expression)
-    program = f"{_PRELUDE}{{}} as $ENV | (\n{expression}\n)"
+    program = f"{PRELUDE}{{}} as $ENV | (\n{in_jq_syntax(expression)}\n)"
     try:
         return jq_results(program, document)
     except JqFailed as error:
@@ -63,6 +49,21 @@ def evaluate_yq(expression: str, document: object, environment: dict[str, str] |
             f"{expression!r} is invalid input: {words}.",
             hint="It is evaluated by jq's library, which has not all of yq's operators.",
         ) from None
+
+
+def apply_yq(document: Mapping[str, object], expression: str) -> dict[str, object]:
+    """``document`` changed by ``expression``.
+
+    :raises ConfigError: when it cannot be evaluated, or its result is not one mapping.
+    """
+    allowed = "a yq expression, such as .cpus = 2"
+    try:
+        results = evaluate_yq(expression, document)
+    except YqError as error:
+        raise ConfigError([Problem("--set", expression, f"{error}", allowed)]) from None
+    if len(results) != 1 or not isinstance(results[0], dict):
+        raise ConfigError([Problem("--set", expression, "its result is not one mapping", allowed)])
+    return dict(results[0])
 
 
 def piped(expressions: Iterable[str]) -> str:

@@ -50,6 +50,39 @@ def test_a_list_is_queried_and_filtered(three: Line, line: list[str], out: str) 
     assert (done.out, done.err, done.status) == (out, "", 0)
 
 
+@pytest.mark.parametrize(
+    ("expression", "document", "results"),
+    [
+        (".nope[].x", {}, []),
+        ("[.a[]]", {"a": None}, [[]]),
+        (".a-b", {"a-b": 1}, [1]),
+        ("keys", {"b": 1, "a": 2}, [["b", "a"]]),
+        ("unique", [3, 1, 3], [[3, 1]]),
+        ("unique_by(.a)", [{"a": 1, "b": 0}, {"a": 1}], [[{"a": 1, "b": 0}]]),
+        ("group_by(.a)", [{"a": 2}, {"a": 1}, {"a": 2}], [[[{"a": 2}, {"a": 2}], [{"a": 1}]]]),
+        ('.m == "1*"', {"m": "1GiB"}, [True]),
+        ('.m != "?GiB"', {"m": "1GiB"}, [False]),
+        ('.m == "1.*"', {"m": "1GiB"}, [False]),
+        ('.m | sub("(?i)gib", "MiB")', {"m": "1GiB"}, ["1MiB"]),
+        (".m | type", {"m": "1"}, ["!!str"]),
+        (".m | upcase, (. | downcase), kind", {"m": "aB"}, ["AB", "ab", "scalar"]),
+        ("filter(. > 1) | any_c(. == 3), all_c(. == 3)", [1, 2, 3], [True, False]),
+        ('pick(["b"]), omit(["b"])', {"a": 1, "b": 2}, [{"b": 2}, {"a": 1}]),
+        ("[.x[] | trim | to_number]", {"x": [" 1 "]}, [[1]]),
+        ('with(.a; .b = "[]")', {}, [{"a": {"b": "[]"}}]),
+        (".a = [] | .b = [1]", {}, [{"a": [], "b": [1]}]),
+        ("to_json(0), (.a | from_json)", {"a": "[1]"}, ['{"a":"[1]"}', [1]]),
+    ],
+)
+def test_an_operator_of_yqs_is_evaluated(expression: str, document: object, results: list[Any]) -> None:
+    assert evaluate_yq(expression, document) == results
+
+
+def test_keys_are_sorted_deeply() -> None:
+    (found,) = evaluate_yq("sort_keys(..)", {"b": 1, "a": {"d": 1, "c": 2}})
+    assert json.dumps(found) == '{"a": {"c": 2, "d": 1}, "b": 1}'
+
+
 def test_a_filter_that_is_none_is_named(three: Line) -> None:
     done = three("list", "--filter", "foo")
     assert (done.status, done.out) == (1, "")
