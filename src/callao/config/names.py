@@ -39,7 +39,7 @@ def check_name(name: str) -> None:
         raise ConfigError([Problem("name", name, "is too long for an instance's name", INSTANCE_ALLOWED)])
     if not re.fullmatch(_INSTANCE, name):
         raise ConfigError([Problem("name", name, "cannot be an instance's name", INSTANCE_ALLOWED)])
-    if name.lower().endswith(_TEMPLATE_SUFFIXES):
+    if is_template_file(name):
         allowed = f"{INSTANCE_ALLOWED}; neither .yaml nor .yml at its end"
         raise ConfigError([Problem("name", name, "ends as a template's file does", allowed)])
 
@@ -76,6 +76,11 @@ def check_hostname(name: str) -> None:
 def is_instance_name(name: str) -> bool:
     """Whether the text is a valid name of an instance or a disk."""
     return len(name) <= _MAX_INSTANCE_NAME and bool(re.fullmatch(_INSTANCE, name))
+
+
+def is_template_file(name: str) -> bool:
+    """Whether the text ends as the name of a template's file does, and therefore names no instance."""
+    return name.lower().endswith(_TEMPLATE_SUFFIXES)
 
 
 def is_hostname(text: str) -> bool:

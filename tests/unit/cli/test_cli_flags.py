@@ -57,6 +57,9 @@ HERE = str(Path.cwd())
                            {"guestPort": 1}]}),
         ({}, {"port_forward": ("8080:80,static=false",)},
          {"portForwards": [{"guestPort": 80, "hostPort": 8080}]}),
+        ({}, {"port_forward": (" 8080 : 80 , static=T", "1:2,static=0")},
+         {"portForwards": [{"guestPort": 80, "hostPort": 8080, "static": True},
+                           {"guestPort": 2, "hostPort": 1}]}),
         ({}, {"nested_virt": True}, {"nestedVirtualization": True}),
         ({}, {"rosetta": True}, {"vmOpts": {"vz": {"rosetta": {"enabled": True, "binfmt": True}}}}),
         ({"video": {"vnc": {"display": ":1"}}}, {"video": True},
@@ -121,6 +124,7 @@ def test_a_flag_changes_what_it_names_and_the_original_stays(
         ({"mount": (":w",)}, "--mount: ':w' is no directory (allowed: DIR[:w])."),
         ({"mount": ("",)}, "--mount: '' is no directory"),
         ({"mount": ("/a",), "mount_none": True}, "--mount-none and --mount exclude each other."),
+        ({"mount_only": ("/a",), "mount": ("/b",)}, "--mount and --mount-only exclude each other."),
         ({"mount_only": ("/a",), "mount_none": True}, "--mount-none and --mount-only exclude each other."),
         ({"expressions": (".cpus = ",)}, "--set: '.cpus = ': jq:"),
         ({"expressions": (".cpus",)}, "--set: '.cpus': its result is not one mapping"),
@@ -152,6 +156,29 @@ def test_a_template_of_another_shape_is_told_too(
     with pytest.raises(CallaoError) as caught:
         apply_flags(document, flags)
     assert words in str(caught.value)
+
+
+def test_values_of_a_list_may_have_commas_between_them(callao: Line, box: Any, tmp_path: Path) -> None:
+    for name in ("a", "b,c", "d"):
+        (tmp_path / name).mkdir()
+    mounts = f'{tmp_path}/a:w,"{tmp_path}/b,c"'
+    flags = [
+        "--mount",
+        mounts,
+        "--mount",
+        f"{tmp_path}/d",
+        "--dns=1.1.1.1, 9.9.9.9",
+        "--network=lima:user-v2",
+    ]
+    done = callao("create", "--name", "web", *flags, str(box()))
+    assert done.status == 0, done.err
+    document = load((callao.home / "web" / "lima.yaml").read_text(), "it")
+    assert document["mounts"] == [
+        {"location": f"{tmp_path}/a", "writable": True},
+        {"location": f"{tmp_path}/b,c"},
+        {"location": f"{tmp_path}/d"},
+    ]
+    assert document["dns"] == ["1.1.1.1", "9.9.9.9"]
 
 
 def test_entries_that_are_no_mappings_are_left_to_validation() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from cli.conftest import Done, Line
 
 from callao.cli.programs.names import Program, called_as
@@ -87,6 +88,7 @@ def test_without_an_instance_it_answers_as_limactl(
         (["edit", "web", "--param", "a=b"], 1, "fatal",
          "error while processing flag `param`: template does not define param `a`"),
         (["list", "--format", "{{.Nome}}"], 1, "fatal", "can't evaluate field Nome in type"),
+        (["list", "--format", "{{.Config.Nome}}"], 1, "fatal", "can't evaluate field Nome in type"),
         (["list", "--quiet", "--json"], 1, "fatal", "option --quiet can only be used with '--format table'"),
         (["list", "--yq", ".", "--format", "table"], 1, "fatal",
          "option --yq only works with --format json or yaml"),
@@ -217,6 +219,56 @@ def test_a_bare_word_is_an_instance_made_from_the_default_template(
     assert limactl.names() == ["docker"]
     (refused,) = logged(limactl("create", "--name", "b", "a"))
     assert refused == ("fatal", "instance name `a` and CLI flag --name=`b` cannot be specified together")
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "yml"])
+def test_a_file_of_the_working_directory_is_no_instances_name(
+    limactl: Line, box: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.chdir(limactl.home.parent)
+    Path(f"web.{suffix}").write_text(box().read_text())
+    assert limactl("create", "--name", "b", f"web.{suffix}").status == 0
+    assert limactl.names() == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("form", "out"),
+    [
+        ("plain", "plain"), ("{{.Name}}\\t{{.CPUs}}", "web\\t2"),
+        ("{% if true %}{{.Name}}", "{% if true %}web"),
+    ],
+)  # fmt: skip
+def test_a_format_is_gos_alone(limactl: Line, form: str, out: str) -> None:
+    limactl.write("web")
+    assert limactl("list", "--format", form).out == f"{out}\n"
+
+
+@pytest.mark.parametrize(
+    ("expression", "changed"),
+    [
+        ('with(.env; .A = "b" | .C = "d")', {"env": {"A": "b", "C": "d"}}),
+        ('.env.K = ("a-a" | sub("a", "b"))', {"env": {"K": "b-b"}}),
+        (".dns[].nosuch = true", {}),
+        ('del(.networks[] | select(.lima == "user*"))', {}),
+    ],
+)
+def test_set_takes_yqs_language(
+    limactl: Line, expression: str, changed: dict[str, object], tmp_path: Path
+) -> None:
+    file = tmp_path / "box.yaml"
+    file.write_text("images:\n- location: /i.img\n")
+    done = limactl("edit", "--set", expression, str(file))
+    assert done.status == 0, done.err
+    found = yaml.safe_load(file.read_text())
+    assert found == {"images": [{"location": "/i.img"}], **changed}
+
+
+def test_set_reads_no_environment(limactl: Line, tmp_path: Path) -> None:
+    file = tmp_path / "box.yaml"
+    file.write_text("images:\n- location: /i.img\n")
+    done = limactl("edit", "--set", ".message = strenv(HOME)", str(file))
+    assert (done.status, file.read_text()) == (1, "images:\n- location: /i.img\n")
+    assert "env operations have been disabled" in done.err
 
 
 @pytest.mark.parametrize(

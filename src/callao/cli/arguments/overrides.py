@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from callao.cli.parsing.options import GO_BOOLEANS
+from callao.cli.terminal.messages import Dialect, message_style
 from callao.config import apply_jq
 from callao.errors import CallaoError, ConfigError, Problem
 
@@ -39,14 +41,25 @@ def apply_flags(document: Mapping[str, Any], flags: Mapping[str, Any]) -> Docume
         if value not in (None, ()):
             change(changed, value)
     for expression in flags.get("expressions") or ():
-        changed = apply_jq(changed, expression)
+        changed = _applied(expression, changed)
     return changed
+
+
+def _applied(expression: str, document: Document) -> Document:
+    """The document changed by ``--set``, whose language is yq's under limactl's name, and jq's otherwise."""
+    if message_style().dialect is not Dialect.LIMACTL:
+        return apply_jq(document, expression)
+    from callao.config.yq_expression import apply_yq
+
+    return apply_yq(document, expression)
 
 
 def _contradictions(flags: Mapping[str, Any]) -> None:
     for option in ("mount", "mount_only"):
         if flags.get("mount_none") and flags.get(option):
             raise CallaoError(f"--mount-none and --{option.replace('_', '-')} exclude each other.")
+    if flags.get("mount") and flags.get("mount_only"):
+        raise CallaoError("--mount and --mount-only exclude each other.")
 
 
 def entries(document: Mapping[str, Any], key: str) -> list[Any]:
@@ -108,7 +121,7 @@ def _containerd(document: Document, value: str) -> None:
 
 
 def _dns(document: Document, value: tuple[str, ...]) -> None:
-    document["dns"] = list(dict.fromkeys([*entries(document, "dns"), *value]))
+    document["dns"] = list(dict.fromkeys([*entries(document, "dns"), *(each.strip() for each in value)]))
     _set_field("hostResolver", "enabled")(document, False)
 
 
@@ -168,13 +181,15 @@ def _port_forward(document: Document, value: tuple[str, ...]) -> None:
 
 def _rule(text: str) -> Document:
     ports, _, rest = text.partition(",")
-    host, _, guest = ports.partition(":")
-    if not (_is_port(host) and _is_port(guest) and rest in ("", "static=true", "static=false")):
+    host, guest = (each.strip() for each in (*ports.split(":", 1), "")[:2])
+    name, equals, value = rest.strip().partition("=")
+    is_rule = not rest or (name == "static" and equals and value in GO_BOOLEANS)
+    if not (_is_port(host) and _is_port(guest) and is_rule):
         raise CallaoError(
             f"--port-forward: {text!r} is no rule (allowed: HOST:GUEST[,static=true], ports 1 to 65535)."
         )
     rule: Document = {"guestPort": int(guest), "hostPort": int(host)}
-    return {**rule, "static": True} if rest == "static=true" else rule
+    return {**rule, "static": True} if GO_BOOLEANS.get(value) else rule
 
 
 def _is_port(text: str) -> bool:

@@ -14,7 +14,7 @@ from callao.cli.arguments.existing import DEFAULT, ensure_instance
 from callao.cli.parsing.options import Command, configuration, image_choice, lists, timeout, warm
 from callao.cli.session import Session, session, tell, warn, warn_all
 from callao.cli.terminal.messages import Dialect
-from callao.config.names import is_instance_name
+from callao.config.names import is_instance_name, is_template_file
 from callao.errors import CallaoError
 from callao.host import expand_user
 
@@ -62,7 +62,7 @@ def new(
     from callao.templates import resolve, resolve_text
 
     access = network_access_of_environment()
-    if run.dialect is Dialect.LIMACTL and template is not None and is_instance_name(template):
+    if run.dialect is Dialect.LIMACTL and template is not None and _can_name_instance(template):
         template, name = _default_for(template, name)
     reference = template or DEFAULT
     asked = run.can_ask and (run.dialect is Dialect.LIMACTL or (template is None and not any_given(flags)))
@@ -93,6 +93,10 @@ def new(
         timeout=timeout,
     )
     return chosen
+
+
+def _can_name_instance(text: str) -> bool:
+    return is_instance_name(text) and not is_template_file(text)
 
 
 def _default_for(instance: str, name: str | None) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from callao.cli.terminal.output import echo
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-_GO_BOOLEANS = {
+GO_BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
 }
@@ -81,8 +81,8 @@ def spelled_out(command: click.Command, ctx: click.Context, args: list[str]) -> 
         if each == "--" or ((each == "-" or not each.startswith("-")) and not ctx.allow_interspersed_args):
             return [*out, each, *rest]
         name, equals, value = each.partition("=")
-        if equals and name in switches and value in _GO_BOOLEANS:
-            out += [name] if _GO_BOOLEANS[value] else []
+        if equals and name in switches and value in GO_BOOLEANS:
+            out += [name] if GO_BOOLEANS[value] else []
             continue
         out.append(f"{each}=true" if each in flags else each)
         if each in valued and rest:
@@ -123,6 +123,13 @@ def _with(use: Callable[[str], None]) -> Callable[[click.Context, click.Paramete
     return callback
 
 
+def _separated(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """The values of an option that may be repeated, and may have several with commas, as CSV has them."""
+    import csv
+
+    return tuple(value for each in given for value in (next(csv.reader([each]), None) or [each]))
+
+
 CONFIGURATION: tuple[Callable[[Any], Any], ...] = (
     click.option("--arch", help="Machine architecture: x86_64, aarch64, armv7l, ppc64le, riscv64, s390x."),
     click.option("--containerd", type=click.Choice(["user", "system", "user+system", "none"]),
@@ -130,16 +137,17 @@ CONFIGURATION: tuple[Callable[[Any], Any], ...] = (
     click.option("--cpus", type=int, help="Number of virtual CPUs."),
     click.option("--memory", type=float, metavar="GIB", help="Memory in GiB."),
     click.option("--disk", type=float, metavar="GIB", help="Disk size in GiB; an existing disk only grows."),
-    click.option("--dns", multiple=True, metavar="IP", help="DNS server of the guest; host resolver off."),
-    click.option("--mount", multiple=True, metavar="DIR[:w]",
+    click.option("--dns", multiple=True, callback=_separated, metavar="IP,…",
+                 help="DNS server of the guest; host resolver off."),
+    click.option("--mount", multiple=True, callback=_separated, metavar="DIR[:w],…",
                  help="Directory to share; ':w' makes it writable."),
-    click.option("--mount-only", multiple=True, metavar="DIR[:w]",
+    click.option("--mount-only", multiple=True, callback=_separated, metavar="DIR[:w],…",
                  help="As --mount, and no other directory is shared."),
     boolean("--mount-none", help="Share no directory."),
     boolean("--mount-writable", help="Make all shared directories writable."),
     boolean("--mount-inotify", help="Pass the host's file changes on to the guest."),
     click.option("--mount-type", help="How directories are shared: reverse-sshfs, 9p, virtiofs, wsl2."),
-    click.option("--network", multiple=True, metavar="NAME",
+    click.option("--network", multiple=True, callback=_separated, metavar="NAME,…",
                  help="Additional network: 'lima:NAME' or 'vzNAT'."),
     click.option("--port-forward", multiple=True, metavar="HOST:GUEST[,static=true]",
                  help="Forward a port of the host to one of the guest."),
