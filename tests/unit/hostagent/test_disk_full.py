@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.waiting import PATIENCE, until
@@ -20,6 +22,7 @@ from callao.atomic import write_volatile
 from callao.cli.arguments.running import ssh_to_running
 from callao.config import dump, effective
 from callao.drivers import Boot, Machine
+from callao.drivers.qemu import process
 from callao.drivers.qemu.driver import QemuDriver
 from callao.drivers.qemu.process import QemuMachine, launch
 from callao.errors import AgentError, InstanceError
@@ -136,6 +139,28 @@ def test_it_is_told_and_ends_when_there_is_space(
         "there is space again: the machine goes on.",
     ]
     assert not paths.disk_full.exists()
+
+
+def test_a_pause_before_qemus_monitor_was_connected_to_is_noticed(
+    paths: InstancePaths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent, connect = an_agent(paths), process._monitor
+
+    async def connect_late(*arguments: Any) -> Any:
+        await until(lambda: shutil.disk_usage(paths.dir).free < 2**16)
+        await asyncio.sleep(0.3)  # as the last write may not have failed yet
+        return await connect(*arguments)
+
+    monkeypatch.setattr(process, "_monitor", connect_late)
+
+    async def fills_up() -> None:
+        await until(lambda: is_paused(agent) is True)
+        (paths.dir / "ballast").unlink()
+        make_space(paths)
+        await until(lambda: is_paused(agent) is False)
+
+    assert runs(agent, fills_up) == 0
+    assert notices(capsys.readouterr().out)[-1] == "there is space again: the machine goes on."
 
 
 def test_a_stop_waits_for_no_guest_that_is_paused(

@@ -82,11 +82,20 @@ class QemuMachine:
         return await self.migration.save(folder)
 
     async def resume(self) -> None:
+        self._pauses.clear()  # those of the pause that ends
         await self.migration.resume()
 
     async def wait_out_of_space(self) -> None:
-        await self._pauses.get()
+        if not await self._is_out_of_space():
+            await self._pauses.get()
         self._pauses.clear()  # QEMU sends an event for each request that waits for space
+
+    async def _is_out_of_space(self) -> bool:
+        """Whether it is paused already: nobody is told what happened before the monitor was connected to."""
+        with contextlib.suppress(DriverError):  # the machine has ended
+            status = await self._execute("query-status")
+            return isinstance(status, Mapping) and status.get("status") == "io-error"
+        return False
 
     async def plug_share(self, share: DeviceShare) -> None:
         await self._shares.plug(share)
