@@ -181,6 +181,12 @@ def test_values_of_a_list_may_have_commas_between_them(callao: Line, box: Any, t
     assert document["dns"] == ["1.1.1.1", "9.9.9.9"]
 
 
+def test_a_list_that_is_no_csv_is_refused(callao: Line, box: Any) -> None:
+    done = callao("create", "--name", "web", "--mount", "/a\nb", str(box()))
+    assert (done.status, callao.names()) == (1, [])
+    assert "Invalid value for '--mount': '/a\\nb' cannot be read as values with commas" in done.err
+
+
 def test_entries_that_are_no_mappings_are_left_to_validation() -> None:
     after = apply_flags({"mounts": ["/x"]}, {"mount": ("/a",), "mount_writable": True})
     assert after["mounts"] == [{"location": "/a", "writable": True}, "/x"]

@@ -125,9 +125,16 @@ def _with(use: Callable[[str], None]) -> Callable[[click.Context, click.Paramete
 
 def _separated(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     """The values of an option that may be repeated, and may have several with commas, as CSV has them."""
+    return tuple(value for each in given for value in _fields(each))
+
+
+def _fields(text: str) -> list[str]:
     import csv
 
-    return tuple(value for each in given for value in (next(csv.reader([each]), None) or [each]))
+    try:
+        return next(csv.reader([text]), None) or [text]
+    except csv.Error as error:
+        raise click.BadParameter(f"{text!r} cannot be read as values with commas: {error}.") from None
 
 
 CONFIGURATION: tuple[Callable[[Any], Any], ...] = (
