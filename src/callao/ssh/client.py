@@ -20,6 +20,11 @@ _BANNER_LIMIT = 1 << 10
 
 _CHUNK = 1 << 16
 
+_TERMINATION_TIMEOUT = 3.0
+"""Seconds for a program to end after SIGTERM."""
+
+_EXIT_CHECK_INTERVAL = 0.1
+
 _CONTROL_TIMEOUT = 30.0
 """Seconds for the control master to carry out a request."""
 
@@ -203,18 +208,27 @@ async def _write_script(process: asyncio.subprocess.Process, script: str) -> Non
 
 async def terminate(process: asyncio.subprocess.Process) -> None:
     """Terminate and reap a child process, and close its pipes."""
-    if process.returncode is None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    if not await _ends_within(process, _TERMINATION_TIMEOUT):
         with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), 3.0)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            process.kill()
+        while not await _ends_within(process, _TERMINATION_TIMEOUT):
+            pass
     # A pipe stays open where it was not read to its end, or where another program has it, too. asyncio has
     # no public way to close it, and warns about it after the event loop is closed.
     process._transport.close()  # type: ignore[attr-defined]
+
+
+async def _ends_within(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Whether the process ends in time. ``wait()`` alone waits for its pipes as well, one of which a proxy
+    command may have that outlives a killed ssh; see https://github.com/python/cpython/issues/119710.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds
+    while process.returncode is None and asyncio.get_running_loop().time() < deadline:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _EXIT_CHECK_INTERVAL)
+    return process.returncode is not None
 
 
 async def read_banner(reach: Reach, timeout: float) -> str:
