@@ -155,7 +155,8 @@ def with_guests(tools: list[Tool], template: Path, rounds: int) -> None:
         say(f"with a machine: round {number + 1} of {rounds}")
         for tool in tools:
             tool("delete", "--force", "box")
-        for tool in tools[:: -1 if number % 2 else 1]:
+        in_order = tools[:: -1 if number % 2 else 1]
+        for tool in in_order:
             began = time.perf_counter()
             tool("create", "--name", "box", str(template))
             tool.time("start to ready", "start", "--timeout", "30m", "box")
@@ -163,7 +164,7 @@ def with_guests(tools: list[Tool], template: Path, rounds: int) -> None:
         for tool in tools:
             footprint(tool)
         in_turn(tools)
-        for tool in tools[:: -1 if number % 2 else 1]:
+        for tool in in_order:
             tool.time("stop", "stop", "box")
             tool.time("restart to ready", "start", "--timeout", "30m", "box")
             tool.time("stop --force", "stop", "--force", "box")

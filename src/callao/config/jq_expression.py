@@ -35,10 +35,8 @@ def apply_jq(document: Mapping[str, object], expression: str) -> dict[str, objec
     try:
         results = jq_results(expression, document)
     except JqFailed as error:
-        raise _set_error(expression, f"jq: {error}") from None
-    if len(results) != 1 or not isinstance(results[0], dict):
-        raise _set_error(expression, "its result is not one mapping")
-    return dict(results[0])
+        raise set_error(expression, f"jq: {error}", "jq") from None
+    return one_mapping(results, expression, "jq")
 
 
 def query_document(document: Mapping[str, object], expression: str) -> str:
@@ -58,5 +56,18 @@ def query_document(document: Mapping[str, object], expression: str) -> str:
     return "".join(text.removesuffix("...\n").removesuffix("\n") + "\n" for text in texts)
 
 
-def _set_error(expression: str, message: str) -> ConfigError:
-    return ConfigError([Problem("--set", expression, message, "a jq expression, such as .cpus = 2")])
+def one_mapping(results: list[Any], expression: str, language: str) -> dict[str, object]:
+    """The changed document.
+
+    :raises ConfigError: when the results of ``--set EXPRESSION`` are not one mapping.
+    """
+    if len(results) != 1 or not isinstance(results[0], dict):
+        raise set_error(expression, "its result is not one mapping", language)
+    return dict(results[0])
+
+
+def set_error(expression: str, message: str, language: str) -> ConfigError:
+    """The error of ``--set EXPRESSION``."""
+    return ConfigError(
+        [Problem("--set", expression, message, f"a {language} expression, such as .cpus = 2")]
+    )

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from callao.config.jq_expression import jq_results
+from callao.config.jq_expression import jq_results, one_mapping, set_error
 from callao.config.run_jq import JqFailed
 from callao.config.yq_functions import PRELUDE, in_jq_syntax
-from callao.errors import CallaoError, ConfigError, Problem
+from callao.errors import CallaoError
 
 _ENVIRONMENT = re.compile(r"(?<![\w.$])(?:strenv|env|envsubst)\s*\(|\$ENV\b|(?<![\w.$])envsubst\b")
 _FILES = re.compile(
@@ -56,14 +56,11 @@ def apply_yq(document: Mapping[str, object], expression: str) -> dict[str, objec
 
     :raises ConfigError: when it cannot be evaluated, or its result is not one mapping.
     """
-    allowed = "a yq expression, such as .cpus = 2"
     try:
         results = evaluate_yq(expression, document)
     except YqError as error:
-        raise ConfigError([Problem("--set", expression, f"{error}", allowed)]) from None
-    if len(results) != 1 or not isinstance(results[0], dict):
-        raise ConfigError([Problem("--set", expression, "its result is not one mapping", allowed)])
-    return dict(results[0])
+        raise set_error(expression, str(error), "yq") from None
+    return one_mapping(results, expression, "yq")
 
 
 def piped(expressions: Iterable[str]) -> str:

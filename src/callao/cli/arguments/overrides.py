@@ -181,7 +181,7 @@ def _port_forward(document: Document, value: tuple[str, ...]) -> None:
 
 def _rule(text: str) -> Document:
     ports, _, rest = text.partition(",")
-    host, guest = (each.strip() for each in (*ports.split(":", 1), "")[:2])
+    host, _, guest = (each.strip() for each in ports.partition(":"))
     name, equals, value = rest.strip().partition("=")
     is_rule = not rest or (name == "static" and equals and value in GO_BOOLEANS)
     if not (_is_port(host) and _is_port(guest) and is_rule):

@@ -86,12 +86,14 @@ class QemuMachine:
         await self.migration.resume()
 
     async def wait_out_of_space(self) -> None:
-        if not await self._is_out_of_space():
+        if not await self._has_paused():
             await self._pauses.get()
         self._pauses.clear()  # QEMU sends an event for each request that waits for space
 
-    async def _is_out_of_space(self) -> bool:
-        """Whether it is paused already: nobody is told what happened before the monitor was connected to."""
+    async def _has_paused(self) -> bool:
+        """Whether it has paused for lack of disk space: nobody is told what happened before the monitor was
+        connected to.
+        """
         with contextlib.suppress(DriverError):  # the machine has ended
             status = await self._execute("query-status")
             return isinstance(status, Mapping) and status.get("status") == "io-error"
